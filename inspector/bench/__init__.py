@@ -1,0 +1,1 @@
+"""What `inspector bench` runs."""

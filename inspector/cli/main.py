@@ -1,0 +1,85 @@
+"""The `inspector` command: finds the subcommand without importing the others, and turns errors into exit codes.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NoReturn
+
+import click
+
+from inspector import __version__
+from inspector.core.errors import ConfigError, InspectorError
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "gui": "inspector.cli.gui:gui",
+        "run": "inspector.cli.run:run",
+        "predict": "inspector.cli.predict:predict",
+        "train": "inspector.cli.train:train",
+        "evaluate": "inspector.cli.evaluate:evaluate",
+        "explain": "inspector.cli.explain:explain",
+        "data": "inspector.cli.data:data",
+        "doctor": "inspector.cli.doctor:doctor",
+        "bench": "inspector.cli.bench:bench",
+        "worker": "inspector.cli.worker:worker",
+    }
+)
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if name != "worker"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="inspector")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Visual inspection station. Without a command it opens the window."""
+    if ctx.invoked_subcommand is None:
+        command = cli.get_command(ctx, "gui")
+        if command is not None:
+            ctx.invoke(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line with these arguments (default: the process's own) and return the exit code."""
+    try:
+        result = cli.main(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.Abort:
+        return _fail("Interrupted.", 1)
+    except ConfigError as error:
+        return _fail(str(error), 2)
+    except InspectorError as error:
+        return _fail(str(error), 1)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(sentence: str, code: int) -> int:
+    click.echo(f"inspector: {sentence}", err=True)
+    return code
+
+
+def stop_with(sentence: str, code: int = 1) -> NoReturn:
+    """End the command with a sentence on stderr and this exit code."""
+    click.echo(f"inspector: {sentence}", err=True)
+    raise click.exceptions.Exit(code)

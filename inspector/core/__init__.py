@@ -1,0 +1,1 @@
+"""Words of the domain: plain data, settings, files. numpy, OpenCV and pydantic only."""

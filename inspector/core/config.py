@@ -1,0 +1,40 @@
+"""Reading and writing settings files: strict, atomic, and with errors a person can act on."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from inspector.core.errors import StorageError
+
+
+def describe_validation(error: ValidationError) -> str:
+    """One phrase a problem: "cameras.0.source: Field required; rules.1.limit: ..."; at most four are spelt out."""
+    problems = error.errors(include_url=False)
+    phrases = [f"{'.'.join(str(key) for key in problem['loc']) or 'file'}: {problem['msg']}" for problem in problems]
+    more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
+    return "; ".join(phrases[:4]) + more
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` so that a crash or a full disk leaves the old file. Raises StorageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            "{file} cannot be written ({detail}).",
+            remedy="Free some space on that disk or choose another folder.",
+            file=path,
+            detail=error.strerror or error,
+        ) from error

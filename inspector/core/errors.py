@@ -1,0 +1,52 @@
+"""Errors that reach a person, and whose fault they are.
+
+    InspectorError            something a person can act on: a sentence and a remedy
+    ├── ConfigError           a setting, recipe, bundle, label or image file is wrong
+    ├── CameraError           a camera or stream is missing, silent or wrong (`retryable`)
+    ├── EngineError           a bundle cannot be run by the engine asked for
+    ├── JobError              a worker process failed, crashed or was refused
+    └── StorageError          the disk is full, read-only or gone
+
+Anything else that escapes is a defect of this program and is reported with its traceback.
+"""
+
+from inspector.core.message import Message, message
+
+
+class InspectorError(Exception):
+    """A problem in one sentence that names the thing, and a remedy in another.
+
+    Both are templates: `ConfigError("{file} is empty.", remedy="Copy {file} again.", file=path)`.
+    """
+
+    def __init__(self, problem: str, *, remedy: str = "", **values: object) -> None:
+        self.problem: Message = message(problem, **values)
+        self.remedy: Message | None = message(remedy, **values) if remedy else None
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}" if self.remedy else self.problem.text
+
+
+class ConfigError(InspectorError):
+    """A file or setting that a person wrote or brought is wrong."""
+
+
+class CameraError(InspectorError):
+    """A camera gives no usable frames. `retryable`: opening it again may help (a pulled cable), or cannot (no such file)."""
+
+    def __init__(self, problem: str, *, remedy: str = "", retryable: bool = True, **values: object) -> None:
+        super().__init__(problem, remedy=remedy, **values)
+        self.retryable = retryable
+
+
+class EngineError(InspectorError):
+    """A bundle cannot be opened or run by the engine asked for."""
+
+
+class JobError(InspectorError):
+    """A worker process ended without its result."""
+
+
+class StorageError(InspectorError):
+    """Something could not be written or read back: disk full, no permission, medium gone."""

@@ -1,0 +1,155 @@
+"""From frame pixels to a network's input: the one preprocessing of training, validation and every engine."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+
+from inspector.core.types import Pixels, Region
+
+Prepared = NDArray[np.uint8 | np.float32]
+
+
+class InputSpec(BaseModel):
+    """The array a network takes.
+
+    `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
+    unit (grey levels or kelvin), by default the whole range of their dtype. `kind="kelvin"`: float32 temperatures.
+    `fit="stretch"` resizes to the size; `"letterbox"` keeps the aspect ratio and pads with the value 114 (kelvin: the
+    minimum of the region).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: PositiveInt
+    height: PositiveInt
+    channels: Literal[1, 3] = 3
+    kind: Literal["uint8", "kelvin"] = "uint8"
+    fit: Literal["stretch", "letterbox"] = "stretch"
+    levels: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "InputSpec":
+        if self.width > 4096 or self.height > 4096:
+            raise ValueError("an input larger than 4096 pixels a side is not supported")
+        if self.kind == "kelvin" and self.channels != 1:
+            raise ValueError("a kelvin input has one channel")
+        if self.levels is not None and not self.levels[0] < self.levels[1]:
+            raise ValueError("levels must be (low, high) with low < high")
+        return self
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.float32]:
+        return np.float32 if self.kind == "kelvin" else np.uint8
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return (self.height, self.width, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a region of a frame lies in a network's input: input = frame * scale + offset, in pixels."""
+
+    camera: str
+    region: Region
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+    def to_frame(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes [N, 4] in input pixels -> frame pixels, clipped to the region."""
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        low = np.array([self.region.x, self.region.y] * 2, np.float32)
+        high = np.array([self.region.right, self.region.bottom] * 2, np.float32)
+        clipped: NDArray[np.float32] = np.clip((xyxy - offset) / scale, low, high).astype(np.float32)
+        return clipped
+
+    def to_input(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes [N, 4] in frame pixels -> input pixels; not clipped."""
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        return (xyxy * scale + offset).astype(np.float32)
+
+    def content(self, spec: InputSpec) -> Region:
+        """The part of the input that shows the region (all of it, unless letterboxed), in input pixels."""
+        x = round(self.region.x * self.scale_x + self.offset_x)
+        y = round(self.region.y * self.scale_y + self.offset_y)
+        width = min(max(1, round(self.region.width * self.scale_x)), spec.width - x)
+        height = min(max(1, round(self.region.height * self.scale_y)), spec.height - y)
+        return Region(x, y, width, height)
+
+
+def whole(pixels: Pixels) -> Region:
+    """The region that is the whole frame."""
+    return Region(0, 0, int(pixels.shape[1]), int(pixels.shape[0]))
+
+
+def view(region: Region, spec: InputSpec, camera: str = "") -> View:
+    """The geometry that `prepare` uses for this region and input."""
+    scale_x, scale_y = spec.width / region.width, spec.height / region.height
+    pad_x = pad_y = 0
+    if spec.fit == "letterbox":
+        scale = min(scale_x, scale_y)
+        inner_width = min(max(1, round(region.width * scale)), spec.width)
+        inner_height = min(max(1, round(region.height * scale)), spec.height)
+        scale_x, scale_y = inner_width / region.width, inner_height / region.height
+        pad_x, pad_y = (spec.width - inner_width) // 2, (spec.height - inner_height) // 2
+    return View(camera, region, scale_x, scale_y, pad_x - region.x * scale_x, pad_y - region.y * scale_y)
+
+
+def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: Prepared | None = None) -> Prepared:
+    """Crop, map levels, convert channels and resize: the array [height, width, channels] of `spec.dtype`.
+
+    `pixels` as in `Frame`. `out`, if given, is written and returned (a row of the batch). The same pixels and spec give the
+    same bytes everywhere; training augments after this function, never before.
+    """
+    region = region or whole(pixels)
+    patch = pixels[region.y : region.bottom, region.x : region.right]
+    levelled = _levels(patch, spec)
+    geometry = view(region, spec)
+    content = geometry.content(spec)
+    resized = _resize(levelled, content.width, content.height)
+    result = np.empty(spec.shape, spec.dtype) if out is None else out
+    if content.width != spec.width or content.height != spec.height:
+        result[...] = 114 if spec.kind == "uint8" else float(patch.min())
+    target = result[content.y : content.bottom, content.x : content.right]
+    _channels(resized, spec.channels, target)
+    return result
+
+
+def _levels(patch: Pixels, spec: InputSpec) -> Prepared:
+    """Native depth -> the spec's dtype, by the spec's levels."""
+    if spec.kind == "kelvin":
+        return patch.astype(np.float32, copy=False)
+    if patch.dtype == np.uint8 and spec.levels is None:
+        return patch.astype(np.uint8, copy=False)
+    low, high = spec.levels or (0.0, 65535.0 if patch.dtype == np.uint16 else 255.0)
+    scaled = (patch.astype(np.float32) - low) * (255.0 / (high - low))
+    mapped: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return mapped
+
+
+def _resize(patch: Prepared, width: int, height: int) -> Prepared:
+    """Area averaging when shrinking (thin defects do not fall between samples), linear when enlarging."""
+    if patch.shape[1] == width and patch.shape[0] == height:
+        return patch
+    shrink = width <= patch.shape[1] and height <= patch.shape[0]
+    method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(patch), (width, height), interpolation=method), patch.dtype)
+
+
+def _channels(source: Prepared, channels: int, target: Prepared) -> None:
+    """Write `source` ([H, W] or [H, W, 3]) into `target` [H, W, channels]. Grey is ITU-R BT.601 luma."""
+    if source.ndim == 2:
+        target[...] = source[:, :, None]
+    elif channels == 3:
+        target[...] = source
+    else:
+        target[..., 0] = cv2.cvtColor(source, cv2.COLOR_RGB2GRAY)

@@ -1,0 +1,31 @@
+"""A sentence for a person, kept apart from the numbers in it so that it can be shown in any language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An English template in `str.format` syntax and the values to put in.
+
+    The window translates `template` and formats it afterwards; everything else prints `text`.
+    """
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def text(self) -> str:
+        """The English sentence."""
+        return self.template.format(**self.values)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def message(template: str, **values: object) -> Message:
+    """Build a Message; `message("{name} is late", name="line 2")`."""
+    return Message(template, MappingProxyType(values))

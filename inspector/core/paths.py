@@ -1,0 +1,43 @@
+"""Where shipped files and a user's own files lie: in a source tree, an installed wheel or a frozen program."""
+
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from inspector.core.errors import ConfigError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def _shipped(name: str) -> Path:
+    frozen = getattr(sys, "_MEIPASS", None)
+    candidates = [_PACKAGE / f"_{name}", _PACKAGE.parent / name]
+    if frozen is not None:
+        candidates.insert(0, Path(frozen) / name)
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise ConfigError(
+        "The folder {name} that belongs to this program is missing.", remedy="Install the program again.", name=name
+    )
+
+
+def resources() -> Path:
+    """Icons, fonts, translations, sample recipes."""
+    return _shipped("resources")
+
+
+def models() -> Path:
+    """The shipped bundles."""
+    return _shipped("models")
+
+
+def user_data() -> Path:
+    """Bundles, runs and reports of this user; may not exist yet."""
+    return Path(platformdirs.user_data_dir("inspector", appauthor=False))
+
+
+def user_config() -> Path:
+    """Settings of this user; may not exist yet."""
+    return Path(platformdirs.user_config_dir("inspector", appauthor=False))

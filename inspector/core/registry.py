@@ -1,0 +1,121 @@
+"""What can be chosen, as tables of strings. Listing imports nothing; `load()` imports one thing.
+
+To add a camera, network, engine or task: one file, one line here.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from inspector.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages it needs.
+
+    `isolate`: an engine that must run in a worker process, away from the window.
+    """
+
+    target: str
+    label: str
+    extra: str = ""
+    isolate: bool = False
+
+    def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
+        """Import and return the target.
+
+        Raises ConfigError if a third-party package is missing; an import error of our own modules passes through.
+        """
+        module, _, attribute = self.target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing in ("", "inspector"):
+                raise
+            raise ConfigError(
+                "{label} needs the Python package {package}, which is not installed.",
+                remedy="Install it with: pip install 'inspector[{extra}]'." if self.extra else "Install {package}.",
+                label=self.label,
+                package=missing,
+                extra=self.extra,
+            ) from error
+
+
+def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
+    """The entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
+    try:
+        return table[key]
+    except KeyError:
+        raise ConfigError(
+            "There is no {what} called {key!r}.",
+            remedy="Choose one of: {names}.",
+            what=what,
+            key=key,
+            names=", ".join(table),
+        ) from None
+
+
+TASKS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "classification": Entry("inspector.tasks.classification:Classification", "Classification"),
+        "detection": Entry("inspector.tasks.detection:Detection", "Detection"),
+        "segmentation": Entry("inspector.tasks.segmentation:Segmentation", "Segmentation"),
+        "thermal": Entry("inspector.tasks.thermal:Thermal", "Thermal"),
+    }
+)
+
+# Losses and output activations need torch, so the tasks reach them through here (see tasks/losses.py).
+LOSSES: Mapping[str, Entry] = MappingProxyType(
+    {
+        "classification": Entry("inspector.tasks.losses:classification", "Classification loss", extra="train"),
+        "detection": Entry("inspector.tasks.losses:detection", "Detection loss", extra="train"),
+        "segmentation": Entry("inspector.tasks.losses:segmentation", "Segmentation loss", extra="train"),
+        "thermal": Entry("inspector.tasks.losses:thermal", "Thermal loss", extra="train"),
+    }
+)
+
+NETWORKS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "simple_cnn": Entry("inspector.ml.networks.simple_cnn:build", "SimpleCNN", extra="train"),
+        "resnet50": Entry("inspector.ml.networks.transfer:build_resnet50", "ResNet-50", extra="train"),
+        "efficientnet_b0": Entry("inspector.ml.networks.transfer:build_efficientnet_b0", "EfficientNet-B0", extra="train"),
+        "efficientnet_lite0": Entry(
+            "inspector.ml.networks.transfer:build_efficientnet_lite0", "EfficientNet-Lite0", extra="train"
+        ),
+        "simple_yolo": Entry("inspector.ml.networks.simple_yolo:build", "SimpleYOLO", extra="train"),
+        "unet": Entry("inspector.ml.networks.unet:build", "U-Net", extra="train"),
+        "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train"),
+    }
+)
+
+ENGINES: Mapping[str, Entry] = MappingProxyType(
+    {
+        "openvino": Entry("inspector.engines.openvino_runtime:OpenVinoEngine", "OpenVINO"),
+        "onnxruntime": Entry("inspector.engines.onnx_runtime:OnnxRuntimeEngine", "ONNX Runtime"),
+        "torch": Entry("inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", isolate=True),
+        "torchscript": Entry("inspector.engines.torch_script:TorchScriptEngine", "TorchScript", extra="train", isolate=True),
+    }
+)
+
+CAMERAS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "simulated": Entry("inspector.cameras.simulated:SimulatedCamera", "Demo line"),
+        "folder": Entry("inspector.cameras.folder:FolderCamera", "Image folder"),
+        "video": Entry("inspector.cameras.video:VideoCamera", "Video file"),
+        "usb": Entry("inspector.cameras.usb:UsbCamera", "USB camera"),
+        "rtsp": Entry("inspector.cameras.rtsp:StreamCamera", "Network stream (RTSP/HTTP)"),
+    }
+)
+
+TABS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "detection": Entry("inspector.ui.tabs.detection:DetectionTab", "Detection"),
+        "segmentation": Entry("inspector.ui.tabs.segmentation:SegmentationTab", "Segmentation"),
+        "thermal": Entry("inspector.ui.tabs.thermal:ThermalTab", "Thermal"),
+        "gradcam": Entry("inspector.ui.tabs.gradcam:GradCamTab", "Grad-CAM"),
+    }
+)

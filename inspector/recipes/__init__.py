@@ -1,0 +1,1 @@
+"""What is inspected, how, and what counts as good."""

@@ -1,0 +1,150 @@
+"""A recipe: cameras, regions, bundles and rules for one product. A versioned TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inspector.core.config import describe_validation, write_atomically
+from inspector.core.errors import ConfigError
+from inspector.core.types import Region
+
+Option = str | int | float | bool
+Quantity = Literal[
+    "class",  # the most likely class is not one of the bundle's ok classes, with at least `limit` as its score
+    "score",  # score of class `class_name`
+    "count",  # boxes, or connected areas of the mask, of `class_name` (or any)
+    "area_px",  # summed area of boxes or mask, frame pixels
+    "area_mm2",  # the same in square millimetres; needs mm_per_px of the camera
+    "largest_px",  # area of the largest single box or connected area
+    "largest_mm2",
+    "temperature_max",  # degrees Celsius
+    "temperature_mean",
+    "temperature_min",
+    "hot_spots",  # number of connected areas above `min_celsius`
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RegionModel(_Model):
+    """A rectangle in frame pixels."""
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+    def region(self) -> Region:
+        return Region(self.x, self.y, self.width, self.height)
+
+
+class Gate(_Model):
+    """Limits of the frame-quality check. A frame outside them gets no verdict. 0 or 1 switch a check off where noted."""
+
+    black_mean: float = Field(8.0, ge=0, description="mean grey (of 255) below which a frame counts as black; 0: off")
+    white_share: float = Field(0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off")
+    blur: float = Field(0.0, ge=0, description="variance of the Laplacian below which it counts as blurred; 0: off")
+    stale_ms: float = Field(2000.0, gt=0, description="age at inspection above which a frame is stale")
+    frozen_frames: int = Field(5, ge=0, description="identical frames in a row of a live camera that mean frozen; 0: off")
+
+
+class CameraModel(_Model):
+    """One camera of the station."""
+
+    source: str = Field(min_length=1, description='"simulated", "folder:PATH", "video:PATH", "usb:0", "rtsp://..."')
+    options: dict[str, Option] = Field({}, description="driver settings, for example rate or timeout")
+    mm_per_px: float | None = Field(None, gt=0, description="size of one pixel at the part, in mm")
+    gate: Gate = Gate()
+
+
+class InspectModel(_Model):
+    """One bundle looking at one region of one camera."""
+
+    bundle: str = Field(min_length=1, description="folder of the bundle, relative to the recipe or a shipped bundle's name")
+    camera: str = Field(min_length=1)
+    region: RegionModel | None = Field(None, description="whole frame if left out")
+    engine: str | None = Field(None, description="engine of this bundle only")
+    threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
+    hot_celsius: float | None = Field(None, description="thermal: hot spots are areas above this")
+
+
+class Rule(_Model):
+    """Compares one quantity of one bundle's prediction with a limit.
+
+    Above (or, with `when = "below"`, below) `limit`: NG. Beyond `review` but not `limit`: REVIEW.
+    """
+
+    bundle: str = Field(min_length=1, description="as in [[inspect]]")
+    quantity: Quantity
+    class_name: str | None = Field(None, description="only this class; every class that is not an ok class if left out")
+    when: Literal["above", "below"] = "above"
+    limit: float
+    review: float | None = Field(None, description="limit of the warning band")
+
+    @model_validator(mode="after")
+    def _band(self) -> Self:
+        if self.review is not None and (self.review > self.limit) == (self.when == "above"):
+            raise ValueError("review must come before limit")
+        return self
+
+
+class Recipe(_Model):
+    """Everything the station needs for one product."""
+
+    format: Literal[1] = 1
+    name: str = Field(min_length=1, max_length=80)
+    revision: int = Field(1, ge=1)
+    mode: Literal["free", "triggered"] = "free"
+    engine: str = "openvino"
+    join_ms: float = Field(500.0, gt=0, description="how long a part waits for its other cameras")
+    max_batch: int = Field(8, ge=1, le=64)
+    max_wait_ms: float = Field(5.0, ge=0, description="a batch never waits longer than this for more frames")
+    deadline_ms: float | None = Field(None, gt=0, description="a verdict later than this is NOT_INSPECTED")
+    cameras: dict[str, CameraModel] = Field(min_length=1)
+    inspect: tuple[InspectModel, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        bundles = {step.bundle for step in self.inspect}
+        for step in self.inspect:
+            if step.camera not in self.cameras:
+                raise ValueError(f"inspect: there is no camera called {step.camera!r}")
+        for rule in self.rules:
+            if rule.bundle not in bundles:
+                raise ValueError(f"rules: no [[inspect]] uses the bundle {rule.bundle!r}")
+            camera_models = [self.cameras[step.camera] for step in self.inspect if step.bundle == rule.bundle]
+            if rule.quantity.endswith("mm2") and any(camera.mm_per_px is None for camera in camera_models):
+                raise ValueError(f"rules: {rule.quantity} needs mm_per_px of the camera that {rule.bundle!r} looks at")
+        return self
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe. Raises ConfigError naming the file and the key."""
+    try:
+        with path.open("rb") as stream:
+            data = tomllib.load(stream)
+        return Recipe.model_validate(data)
+    except FileNotFoundError:
+        raise ConfigError("There is no recipe {file}.", remedy="Check the path.", file=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("The recipe {file} cannot be read ({detail}).", file=path, detail=error) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("The recipe {file} is not TOML: {detail}.", file=path, detail=error) from error
+    except ValidationError as error:
+        raise ConfigError(
+            "The recipe {file} is not valid: {detail}.",
+            remedy="Correct it and load it again.",
+            file=path,
+            detail=describe_validation(error),
+        ) from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe, atomically. Raises StorageError."""
+    write_atomically(path, tomli_w.dumps(recipe.model_dump(exclude_none=True, mode="json")).encode())

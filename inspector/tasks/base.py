@@ -1,0 +1,77 @@
+"""The four methods that make a problem: encode, loss, decode, metrics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.bundle import Card
+from inspector.core.images import View
+from inspector.core.registry import LOSSES, TASKS, find
+from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
+
+if TYPE_CHECKING:
+    import torch
+
+Target = Mapping[str, NDArray[Any]]
+
+
+class Metrics(ABC):
+    """Quality over many frames. `primary` names the number that chooses the best epoch (larger is better)."""
+
+    primary: ClassVar[str]
+
+    @abstractmethod
+    def update(self, prediction: Prediction, truth: Annotation) -> None:
+        """Take in one frame."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """All numbers so far; `primary` is among them."""
+
+
+class Task(ABC):
+    """One kind of problem. `decode` and the metrics are numpy, shared by every engine and by validation."""
+
+    name: ClassVar[TaskName]
+
+    @abstractmethod
+    def outputs(self, card: Card) -> int:
+        """How many output channels the network needs for this card's classes and options."""
+
+    @abstractmethod
+    def encode(self, truth: Annotation, card: Card, view: View) -> Target:
+        """The truth of one frame as named arrays at the network's input geometry, collated into batches by the loader."""
+
+    @abstractmethod
+    def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
+        """Graph outputs [N, ...] -> one Prediction a frame. The graph has already applied `activation`."""
+
+    @abstractmethod
+    def metrics(self, card: Card) -> Metrics:
+        """An empty accumulator."""
+
+    def loss(self, out: "torch.Tensor", target: "Mapping[str, torch.Tensor]", card: Card) -> "torch.Tensor":
+        """Scalar loss of the network's own (not yet activated) output [N, ...] against collated targets."""
+        value: torch.Tensor = LOSSES[self.name].load()().loss(out, target, card)
+        return value
+
+    def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
+        """What the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
+        value: torch.Tensor = LOSSES[self.name].load()().activation(out, card)
+        return value
+
+
+def task_of(name: str) -> Task:
+    """The task called `name`. Raises ConfigError."""
+    task: Task = find(TASKS, name, "task").load()()
+    return task
+
+
+def softmax(logits: Floats, axis: int = -1) -> Floats:
+    """Softmax in float32, stable for large logits."""
+    shifted = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    result: Floats = (shifted / shifted.sum(axis=axis, keepdims=True)).astype(np.float32)
+    return result

@@ -1,0 +1,1 @@
+"""The four analysis tabs: views on the same Inspection."""
