@@ -1,0 +1,85 @@
+"""Words on the screen: the language, and sentences of the core put into it.
+
+A widget's own strings go through `self.tr()` in a `retranslate()` method that is called again on `is_language_change`.
+Sentences of the core arrive as `Message` and are looked up by template in the context "messages".
+"""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from PySide6.QtCore import QCoreApplication, QEvent, QLibraryInfo, QLocale, QTranslator
+
+from inspector.core.message import Message
+from inspector.core.paths import resources
+from inspector.core.types import Verdict
+
+Language = Literal["en", "ja"]
+
+# Each language in its own words, so that it is found by the person who needs it.
+LANGUAGES: Final[dict[Language, str]] = {"en": "English", "ja": "日本語"}
+
+_installed: list[QTranslator] = []
+
+
+def system_language() -> Language:
+    """The desktop's language where we have it, else English."""
+    return "ja" if QLocale.system().language() == QLocale.Language.Japanese else "en"
+
+
+def set_language(language: Language) -> None:
+    """Switch the whole program. Every widget then gets an event for which `is_language_change` is true."""
+    app = QCoreApplication.instance()
+    if app is None:
+        raise RuntimeError("set_language needs the application")
+    for translator in _installed:
+        app.removeTranslator(translator)
+    _installed.clear()
+    QLocale.setDefault(QLocale(language))
+    if language == "en":
+        return
+    ours = resources() / "translations" / f"inspector_{language}.qm"
+    qt = Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)) / f"qtbase_{language}.qm"
+    for path in (qt, ours):
+        translator = QTranslator(app)
+        if path.is_file() and translator.load(str(path)):
+            app.installTranslator(translator)
+            _installed.append(translator)
+
+
+def is_language_change(event: QEvent) -> bool:
+    """Whether a `changeEvent` says that all texts are to be set again."""
+    return event.type() == QEvent.Type.LanguageChange
+
+
+def translate(message: Message) -> str:
+    """A sentence of the core in the window's language; messages among its values are translated as well."""
+    template = QCoreApplication.translate("messages", message.template)
+    values = {key: _value(value) for key, value in message.values.items()}
+    try:
+        return template.format(**values)
+    except (KeyError, IndexError, ValueError):  # a translation that lost a value must not hide the sentence
+        return message.text
+
+
+def _value(value: object) -> object:
+    if isinstance(value, Message):
+        return translate(value)
+    if isinstance(value, Verdict):
+        return verdict_word(value)
+    return class_name(value) if type(value) is str else value
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """The one word (or two) the verdict tile shows."""
+    words = {
+        Verdict.OK: QCoreApplication.translate("verdicts", "OK"),
+        Verdict.NG: QCoreApplication.translate("verdicts", "NG"),
+        Verdict.REVIEW: QCoreApplication.translate("verdicts", "REVIEW"),
+        Verdict.NOT_INSPECTED: QCoreApplication.translate("verdicts", "NOT INSPECTED"),
+    }
+    return words[verdict]
+
+
+def class_name(name: str) -> str:
+    """A class of the shipped bundles in the window's language; any other name as it is."""
+    return QCoreApplication.translate("classes", name) if name else name
