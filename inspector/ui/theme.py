@@ -28,7 +28,7 @@ TOUCH: Final = 44  # smallest side of anything that is pressed
 ICON: Final = 24
 RAIL: Final = 96
 RADIUS: Final = 8
-FAMILY: Final = "Noto Sans JP"
+FAMILY: Final = "Noto Sans CJK JP"
 PIXELS: Final[Mapping[Size, int]] = MappingProxyType({"small": 13, "body": 15, "title": 22})
 
 _OKABE_ITO: Final = MappingProxyType(
