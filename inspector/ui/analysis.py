@@ -1,0 +1,56 @@
+"""The four analysis tabs side by side, on the same inspection and in step."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QTabWidget, QWidget
+
+from inspector.core.registry import TABS
+from inspector.core.types import Inspection
+from inspector.recipes.recipe import Recipe
+from inspector.ui import strings
+from inspector.ui.canvas import ViewLink
+from inspector.ui.tabs.base import AnalysisTab
+
+
+class AnalysisTabs(QTabWidget):
+    """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works."""
+
+    def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
+        super().__init__(parent)
+        self.link = link or ViewLink(self)
+        self.tabs: dict[str, AnalysisTab] = {}
+        for name, entry in TABS.items():
+            tab: AnalysisTab = entry.load()(link=self.link)
+            self.tabs[name] = tab
+            self.addTab(tab, name)
+        self.retranslate()
+
+    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:
+        """Show this inspection in every tab. `base`: the recipe's folder, where its bundles are looked for."""
+        for tab in self.tabs.values():
+            tab.base = base
+            tab.set_inspection(inspection, recipe)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Whether the inspection stays (review, or a part picked while the line runs): then Grad-CAM explains by itself."""
+        for tab in self.tabs.values():
+            tab.set_frozen(frozen)
+
+    def close_workers(self) -> None:
+        """End background threads; waits for them."""
+        for tab in self.tabs.values():
+            tab.close_workers()
+
+    def current(self) -> AnalysisTab:
+        return self.tabs[list(self.tabs)[self.currentIndex()]]
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Analysis"))
+        for index, name in enumerate(self.tabs):
+            self.setTabText(index, QCoreApplication.translate("tabs", TABS[name].label))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event):
+            self.retranslate()
+        super().changeEvent(event)

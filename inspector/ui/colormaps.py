@@ -1,0 +1,101 @@
+"""Palettes as lookup tables, and temperatures as people read them. numpy only."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.types import KELVIN_AT_0_C
+
+Palette = Literal["iron", "rainbow", "grey", "inferno"]
+TemperatureUnit = Literal["C", "K"]
+Table = NDArray[np.uint8]
+
+# Our own iron: (position, red, green, blue), made so that brightness rises all the way.
+_IRON: Final = (
+    (0.00, 0, 0, 0),
+    (0.10, 20, 0, 84),
+    (0.25, 92, 0, 150),
+    (0.40, 168, 16, 136),
+    (0.55, 220, 62, 62),
+    (0.70, 243, 120, 12),
+    (0.85, 252, 188, 28),
+    (0.95, 255, 238, 132),
+    (1.00, 255, 255, 246),
+)
+
+
+def _from_stops(stops: tuple[tuple[float, int, int, int], ...]) -> Table:
+    """Linear interpolation between colour stops: uint8 [256, 3] RGB."""
+    where = np.linspace(0.0, 1.0, 256)
+    positions = [stop[0] for stop in stops]
+    channels = [np.interp(where, positions, [stop[channel] for stop in stops]) for channel in (1, 2, 3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def _from_opencv(number: int) -> Table:
+    """A colour map that OpenCV ships: uint8 [256, 3] RGB."""
+    bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], number)[:, 0]
+    return np.ascontiguousarray(bgr[:, ::-1])
+
+
+def _frozen(table: Table) -> Table:
+    table.setflags(write=False)
+    return table
+
+
+# rainbow is Turbo (A. Mikhailov, 2019), which has no false bands; inferno is by S. van der Walt and N. Smith (2015).
+PALETTES: Mapping[Palette, Table] = MappingProxyType(
+    {
+        "iron": _frozen(_from_stops(_IRON)),
+        "rainbow": _frozen(_from_opencv(cv2.COLORMAP_TURBO)),
+        "grey": _frozen(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)),
+        "inferno": _frozen(_from_opencv(cv2.COLORMAP_INFERNO)),
+    }
+)
+
+
+def indices(values: NDArray[np.generic], low: float, high: float) -> Table:
+    """Values of any dtype -> palette indices 0..255: `low` is 0, `high` is 255, beyond is clipped, NaN is 0."""
+    span = high - low if high > low else 1.0
+    scaled = (values.astype(np.float32, copy=False) - np.float32(low)) * np.float32(255.0 / span)
+    return np.rint(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0)).astype(np.uint8)
+
+
+def packed(table: Table, alpha: NDArray[np.uint8] | None = None) -> NDArray[np.uint32]:
+    """A palette as the 256 words of a 32-bit picture (0xAARRGGBB, colours multiplied by alpha); opaque without `alpha`."""
+    cover = np.full(256, 255, np.uint32) if alpha is None else alpha.astype(np.uint32)
+    red, green, blue = ((table[:, channel].astype(np.uint32) * cover + 127) // 255 for channel in range(3))
+    words: NDArray[np.uint32] = (cover << 24) | (red << 16) | (green << 8) | blue
+    return words
+
+
+def temperature(kelvin: float, unit: TemperatureUnit) -> float:
+    """Kelvin in the unit asked for."""
+    return kelvin - KELVIN_AT_0_C if unit == "C" else kelvin
+
+
+def kelvin(value: float, unit: TemperatureUnit) -> float:
+    """The inverse of `temperature`."""
+    return value + KELVIN_AT_0_C if unit == "C" else value
+
+
+def temperature_text(value: float, unit: TemperatureUnit) -> str:
+    """Kelvin as text with one decimal and its unit."""
+    return f"{temperature(value, unit):.1f} {'°C' if unit == 'C' else 'K'}"
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) within low..high, at most `most` of them."""
+    if not high > low or most < 1:
+        return []
+    raw = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [number * step for number in range(first, last + 1)][:most]

@@ -1,0 +1,163 @@
+"""What the four analysis tabs have in common: the canvas, a side panel, and a chooser where several bundles qualify."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from inspector.core.types import Frame, Inspection, Prediction, TaskName
+from inspector.recipes.recipe import Recipe
+from inspector.ui import strings, theme
+from inspector.ui.canvas import Canvas, ViewLink
+
+PANEL_WIDTH = theme.SPACING * 40
+
+
+class AnalysisTab(QWidget):
+    """One view on an inspection. A hidden tab keeps the newest inspection and shows it when it is shown.
+
+    A subclass fills `self.panel` (a QVBoxLayout), sets its texts in `retranslate` and draws in `refresh`.
+    """
+
+    task: ClassVar[TaskName | None] = None  # predictions of this task can be chosen; None: of any task
+
+    def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
+        super().__init__(parent)
+        self.link = link or ViewLink(self)
+        self.canvas = Canvas(self, link=self.link)
+        self.inspection: Inspection | None = None
+        self.recipe: Recipe | None = None
+        self.base: Path | None = None  # the recipe's folder
+        self._stale = False
+        self._chosen = ""
+        self.chooser = QComboBox()
+        self.chooser.setMinimumHeight(theme.TOUCH)
+        self.chooser_label = QLabel()
+        self.chooser_label.setBuddy(self.chooser)
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.panel = QVBoxLayout()
+        self._lay_out()
+        self.chooser.currentIndexChanged.connect(self._on_chosen)
+
+    def _lay_out(self) -> None:
+        side = QWidget()
+        side.setLayout(self.panel)
+        self.panel.setContentsMargins(theme.SPACING * 2, theme.SPACING, theme.SPACING, theme.SPACING)
+        self.panel.setSpacing(theme.SPACING)
+        self.panel.addWidget(self.chooser_label)
+        self.panel.addWidget(self.chooser)
+        self.panel.addWidget(self.note)
+        scroll = QScrollArea()
+        scroll.setWidget(side)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setMinimumWidth(PANEL_WIDTH)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.addWidget(self.canvas)
+        self.splitter.addWidget(scroll)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 0)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setSizes([PANEL_WIDTH * 3, PANEL_WIDTH])
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.splitter)
+
+    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
+        """Show this inspection, judged by this recipe; None empties the tab."""
+        self.inspection, self.recipe = inspection, recipe
+        self._stale = True
+        if self.isVisible():
+            self._catch_up()
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Whether the inspection stays in sight; most tabs do not care."""
+
+    def close_workers(self) -> None:
+        """End background threads; most tabs have none."""
+
+    def predictions(self) -> list[Prediction]:
+        """What can be chosen here."""
+        found = self.inspection.predictions if self.inspection else ()
+        return [prediction for prediction in found if self.task is None or prediction.task == self.task]
+
+    def prediction(self) -> Prediction | None:
+        """What is chosen."""
+        found = self.predictions()
+        named = [prediction for prediction in found if _key(prediction) == self._chosen]
+        return (named or found or [None])[0]
+
+    def frame(self) -> Frame | None:
+        """The frame of the chosen prediction, or any frame where there is no such prediction."""
+        if self.inspection is None:
+            return None
+        chosen = self.prediction()
+        if chosen is not None:
+            return self.inspection.frames.get(chosen.camera)
+        return next(iter(self.inspection.frames.values()), None)
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Show the chosen prediction, with everything in the panel."""
+
+    @abstractmethod
+    def missing(self) -> str:
+        """The sentence for an inspection without a prediction of this kind."""
+
+    def retranslate(self) -> None:
+        """Set all texts; called at the start and when the language changes."""
+        self.chooser_label.setText(self.tr("Bundle"))
+        self.chooser.setAccessibleName(self.tr("Bundle"))
+        self.canvas.set_hint(
+            self.tr("Nothing to show yet"), self.tr("Start the line, or open an image, folder or video under Review.")
+        )
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event):
+            self.retranslate()
+            self._later()
+        if theme.is_theme_change(event):
+            self._later()
+        super().changeEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._catch_up()
+
+    def _later(self) -> None:
+        self._stale = True
+        if self.isVisible():
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if not self._stale:
+            return
+        self._stale = False
+        found = self.predictions()
+        with QSignalBlocker(self.chooser):
+            self.chooser.clear()
+            for prediction in found:
+                self.chooser.addItem(f"{prediction.bundle} · {prediction.camera}", _key(prediction))
+            chosen = self.prediction()
+            if chosen is not None:
+                self.chooser.setCurrentIndex(self.chooser.findData(_key(chosen)))
+        several = len(found) > 1
+        self.chooser.setVisible(several)
+        self.chooser_label.setVisible(several)
+        self.note.setText(self.missing() if self.inspection is not None and not found else "")
+        self.note.setVisible(bool(self.note.text()))
+        self.canvas.show_frame(self.frame())
+        self.refresh()
+
+    def _on_chosen(self, index: int) -> None:
+        self._chosen = str(self.chooser.itemData(index) or "")
+        self._later()
+
+
+def _key(prediction: Prediction) -> str:
+    return f"{prediction.bundle}\n{prediction.camera}\n{prediction.region}"
