@@ -20,7 +20,7 @@ def test_write_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="file/a.toml cannot be written"):
+    with pytest.raises(StorageError, match=r"file/a\.toml cannot be written"):
         write_atomically(tmp_path / "file" / "a.toml", b"x")
 
 
