@@ -49,8 +49,13 @@ apt_install() {
         as_root=(sudo -n)
     fi
     say "installing system packages: $*"
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 || true
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+    mkdir -p "$ROOT/build"
+    local log="$ROOT/build/apt.log"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >"$log" 2>&1 || true # an old list may do
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >>"$log" 2>&1 && return
+    grep '^E:' "$log" | head -5 >&2
+    say "that failed; the whole output is in $log"
+    return 1
 }
 
 missing_libraries() {
