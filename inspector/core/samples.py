@@ -1,0 +1,146 @@
+"""One labelled image of a data folder, and the folder as a whole."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message
+from inspector.core.types import Annotation, TaskName
+
+# Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
+HALF = 128
+_LARGEST_MASK = 20_000 * 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A mask on disk. `value` None: its pixels are 0 or k+1 for the class with index k. Otherwise it is drawn in black and
+    white, and the white half of it (>= 128) means `value`.
+    """
+
+    path: Path
+    value: int | None = None
+
+    def read(self) -> NDArray[np.uint8]:
+        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError."""
+        pixels = read_mask(self.path)
+        if self.value is None:
+            return pixels
+        return np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One labelled image.
+
+    `name` is its path relative to the data folder, with forward slashes. Samples of one `group` show the same part or lot
+    and are never spread over the parts of a split; `stratum` is the class by which a split is balanced. `truth` holds all
+    but the mask, which is read when needed.
+    """
+
+    name: str
+    path: Path
+    group: str
+    stratum: str
+    truth: Annotation
+    mask: MaskFile | None = None
+
+    def annotation(self, height: int, width: int) -> Annotation:
+        """The whole truth, with the mask read. Raises ConfigError if it has another size than the image."""
+        if self.mask is None:
+            return self.truth
+        mask = self.mask.read()
+        if mask.shape != (height, width):
+            raise ConfigError(
+                "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
+                remedy="Draw the mask at the size of the image.",
+                file=self.mask.path,
+                mask_width=mask.shape[1],
+                mask_height=mask.shape[0],
+                width=width,
+                height=height,
+            )
+        return replace(self.truth, mask=mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """The usable samples of a folder by name, and a sentence for every file that is not used or was corrected."""
+
+    folder: Path
+    task: TaskName
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    problems: tuple[Message, ...] = ()
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again."""
+        digest = hashlib.sha256("\0".join((self.task, *self.classes)).encode())
+        for sample in self.samples:
+            truth = sample.truth
+            boxes = b"" if truth.boxes is None else truth.boxes.xyxy.tobytes() + truth.boxes.classes.tobytes()
+            mask = b"" if sample.mask is None else sample.mask.path.read_bytes()
+            head = f"\0{sample.name}\0{sample.path.stat().st_size}\0{truth.label}\0{truth.temperatures}\0"
+            digest.update(head.encode() + boxes + mask)
+        return digest.hexdigest()
+
+    def counts(self) -> Mapping[str, int]:
+        """Samples by stratum."""
+        return dict(sorted(Counter(sample.stratum for sample in self.samples).items()))
+
+
+def group_of(name: str, pattern: str) -> str:
+    """The part or lot that a file shows: what `pattern` finds in its name (its first group, if it has one), or the stem.
+
+    Raises ConfigError for a pattern that is not a regular expression.
+    """
+    if pattern:
+        try:
+            found = re.search(pattern, name)
+        except re.error as error:
+            raise ConfigError("{pattern!r} is not a regular expression ({detail}).", pattern=pattern, detail=error) from error
+        if found:
+            return found.group(1) if found.re.groups else found.group(0)
+    return Path(name).stem
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """The values of a mask, uint8 [H, W]: palette images give their indices, colour images their luma. Raises ConfigError."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > _LARGEST_MASK:
+                raise ValueError(f"{image.width} x {image.height} px")
+            if image.mode in ("I;16", "I"):
+                return np.clip(np.asarray(image), 0, 255).astype(np.uint8)
+            return np.asarray(image if image.mode in ("L", "P") else image.convert("L"), np.uint8)
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ConfigError(
+            "The mask {file} cannot be read ({detail}).", remedy="Save it again as an 8-bit PNG.", file=path, detail=error
+        ) from error
+
+
+def class_indices(names: Sequence[str], expected: Sequence[str] | None, folder: Path) -> dict[str, int]:
+    """Class name -> index, in the order of `expected` where it is given (a bundle's classes), else of `names`.
+
+    Raises ConfigError if the data has a class that is not expected.
+    """
+    if expected is None:
+        return {name: index for index, name in enumerate(names)}
+    unknown = [name for name in names if name not in expected]
+    if unknown:
+        raise ConfigError(
+            "The data in {folder} has the class {name!r}, which is not one of {classes}.",
+            remedy="Use data with the classes the bundle was trained on, or train a bundle on this data.",
+            folder=folder,
+            name=unknown[0],
+            classes=", ".join(expected) or "(none)",
+        )
+    return {name: index for index, name in enumerate(expected)}

@@ -1,0 +1,85 @@
+"""Which samples train a network, which choose its best epoch, and which it never sees before it is measured."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from inspector.core.errors import ConfigError
+from inspector.core.samples import Sample
+
+SPLIT = "split.json"
+Part = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The samples of each part."""
+
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+
+    def names(self) -> dict[str, list[str]]:
+        """Sample names of each part, as stored in the bundle."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        return {part: [sample.name for sample in samples] for part, samples in parts.items()}
+
+
+def split_samples(samples: Sequence[Sample], *, val: float, test: float, seed: int) -> Split:
+    """Split by group, balanced by stratum, the same for the same samples and seed.
+
+    Groups are shuffled within their stratum (by a hash of seed and name, so that adding a file moves few others), and each
+    goes to the part that lacks most samples; the first of a stratum trains. Raises ConfigError if a part stays empty.
+    """
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.group, []).append(sample)
+    order = sorted(groups, key=lambda group: (min(sample.stratum for sample in groups[group]), _shuffle_key(group, seed)))
+    shares: dict[Part, float] = {"train": 1 - val - test, "val": val, "test": test}
+    counts: dict[Part, int] = {"train": 0, "val": 0, "test": 0}
+    chosen: dict[str, Part] = {}
+    seen, strata = 0, set()
+    for group in order:
+        size = len(groups[group])
+        seen += size
+        stratum = min(sample.stratum for sample in groups[group])
+        part: Part = max(shares, key=lambda name: shares[name] * seen - counts[name])
+        if stratum not in strata:
+            part = "train"
+            strata.add(stratum)
+        counts[part] += size
+        chosen[group] = part
+    if not all(counts.values()):
+        raise ConfigError(
+            "{count} samples in {groups} groups are too few for training, validation and test.",
+            remedy="Add labelled images, or raise the shares of validation and test.",
+            count=len(samples),
+            groups=len(groups),
+        )
+    parts: dict[Part, tuple[Sample, ...]] = {
+        part: tuple(sample for sample in samples if chosen[sample.group] == part) for part in shares
+    }
+    return Split(parts["train"], parts["val"], parts["test"])
+
+
+def _shuffle_key(group: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}\0{group}".encode()).hexdigest()
+
+
+def read_split(bundle: Path) -> Mapping[str, tuple[str, ...]]:
+    """The sample names of each part that a bundle was trained with. Raises ConfigError."""
+    path = bundle / SPLIT
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        return {part: tuple(str(name) for name in data[part]) for part in ("train", "val", "test")}
+    except FileNotFoundError:
+        raise ConfigError(
+            "The bundle {bundle} does not say which samples it was tested on.",
+            remedy="Evaluate it on all of the data.",
+            bundle=bundle,
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
