@@ -1,0 +1,81 @@
+"""What every network is: a torch module that says where Grad-CAM may look and which normalisation it wants.
+
+To add a network: one file with `build(*, outputs, channels, height, width, **options) -> Network`, one line in
+`core.registry.NETWORKS`. `height` and `width` are the input's; how wide a network is goes by `filters`, the channels of its
+first layer. Input is float32 [N, channels, height, width], normalised; output is raw (logits):
+classification [N, C]; detection [N, gh, gw, B*5 + C]; segmentation [N, K, height, width]; thermal [N, 3] scaled.
+"""
+
+from abc import abstractmethod
+
+import torch
+from torch import nn
+
+from inspector.core.errors import ConfigError
+from inspector.core.images import InputSpec
+
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+
+# ImageNet statistics (as in torchvision's weights), on the 0..255 scale of the array that prepare() makes.
+_IMAGENET: Normalisation = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+_KELVIN: Normalisation = ((273.0,), (227.0,))
+
+
+class Network(nn.Module):
+    """A network of the registry. `normalisation` is the (mean, std) a channel of the 0..255 input it wants."""
+
+    normalisation: Normalisation = _IMAGENET
+
+    @abstractmethod
+    def cam_layers(self) -> dict[str, nn.Module]:
+        """Layers whose output [N, C, h, w] a class activation map can be made of, by name; the first is the default."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = super().__call__(x)
+        return out
+
+
+def normalisation_for(network: Network, spec: InputSpec) -> Normalisation:
+    """Mean and std, one number a channel, for `Card.mean` and `Card.std`.
+
+    Kelvin inputs map 273..500 K to 0..1 unless the trainer knows better (the statistics of its data). Grey inputs take the
+    mean over the colours.
+    """
+    if spec.kind == "kelvin":
+        return _KELVIN
+    mean, std = network.normalisation
+    if spec.channels == len(mean):
+        return mean, std
+    return (sum(mean) / len(mean),) * spec.channels, (sum(std) / len(std),) * spec.channels
+
+
+def conv_block(inputs: int, outputs: int, kernel: int, activation: nn.Module, *, stride: int = 1) -> nn.Sequential:
+    """Convolution ("same" padding), batch normalisation, activation."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2), nn.BatchNorm2d(outputs), activation
+    )
+
+
+def check_head(head: str, allowed: tuple[str, ...], network: str) -> None:
+    """Raise ConfigError unless `head` is one the network has."""
+    if head not in allowed:
+        raise ConfigError(
+            "{network} has no head called {head!r}.",
+            remedy="Choose one of: {names}.",
+            network=network,
+            head=head,
+            names=", ".join(allowed),
+        )
+
+
+def check_size(network: str, height: int, width: int, smallest: int) -> None:
+    """Raise ConfigError if the input is too small for the network's pooling layers."""
+    if min(height, width) < smallest:
+        raise ConfigError(
+            "An input of {width} x {height} pixels is too small for {network}.",
+            remedy="Use at least {smallest} pixels a side.",
+            network=network,
+            width=width,
+            height=height,
+            smallest=smallest,
+        )

@@ -1,0 +1,77 @@
+"""From a predicted mask to classes and areas in frame pixels, for verdicts, metrics and pictures."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.types import Prediction, Region
+
+MASK = 0.5
+
+ClassMap = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A connected area of one class: size and bounding box in frame pixels, centroid (x, y) in frame pixels."""
+
+    class_index: int
+    area_px: float
+    bbox: Region
+    centroid: tuple[float, float]
+
+
+def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
+    """uint8 [region height, region width] in frame pixels: 0 background, k+1 the class with index k.
+
+    A pixel gets its most probable class if that reaches `threshold` (0..1). Probabilities, not decisions, are interpolated.
+    Raises ValueError for a prediction without a mask.
+    """
+    if prediction.mask is None:
+        raise ValueError("the prediction has no mask")
+    size = (prediction.region.width, prediction.region.height)
+    limit = max(1, round(threshold * 255))
+    best = _resize(prediction.mask[0], size)
+    if len(prediction.mask) == 1:
+        return np.asarray(best >= limit, np.uint8)
+    result = np.ones(best.shape, np.uint8)
+    for index in range(1, len(prediction.mask)):
+        plane = _resize(prediction.mask[index], size)
+        result[plane > best] = index + 1
+        best = np.maximum(best, plane)
+    result[best < limit] = 0
+    return result
+
+
+def areas(
+    prediction: Prediction, threshold: float = MASK, class_index: int | None = None, *, min_area_px: float = 0.0
+) -> list[Area]:
+    """Connected areas (8 neighbours) of `class_index`, or of every class, largest first, none below `min_area_px`."""
+    return areas_of(class_map(prediction, threshold), prediction.region, class_index, min_area_px=min_area_px)
+
+
+def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, *, min_area_px: float = 0.0) -> list[Area]:
+    """The same for a class map already made."""
+    present = np.flatnonzero(np.bincount(classes.ravel(), minlength=1)[1:]) if class_index is None else [class_index]
+    found: list[Area] = []
+    for index in present:
+        plane = np.asarray(classes == index + 1, np.uint8)
+        count, _, stats, centroids = cv2.connectedComponentsWithStats(plane, connectivity=8)
+        for (x, y, width, height, area), (cx, cy) in zip(stats[1:count].tolist(), centroids[1:count].tolist(), strict=True):
+            if area >= min_area_px:
+                box = Region(region.x + x, region.y + y, width, height)
+                found.append(Area(int(index), float(area), box, (region.x + cx, region.y + cy)))
+    return sorted(found, key=lambda area: -area.area_px)
+
+
+def class_planes(classes: ClassMap, count: int) -> list[NDArray[np.uint8]]:
+    """One plane a class, 255 inside and 0 outside."""
+    return [np.asarray(classes == index + 1, np.uint8) * np.uint8(255) for index in range(count)]
+
+
+def _resize(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if (plane.shape[1], plane.shape[0]) == size:
+        return plane
+    return np.asarray(cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_LINEAR), np.uint8)

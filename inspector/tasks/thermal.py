@@ -1,0 +1,82 @@
+"""Thermal: the highest, mean and lowest temperature of a region, and its hot spots.
+
+A radiometric frame (unit kelvin) holds the temperatures: they are measured from its pixels, and the network's own numbers
+are kept beside them for comparison. Any other frame shows warmth only relatively: there the network predicts.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from inspector.core.bundle import Card
+from inspector.core.errors import ConfigError
+from inspector.core.images import View
+from inspector.core.types import KELVIN_AT_0_C, Annotation, Floats, Frame, HotSpot, Prediction, Region, TaskName, Temperatures
+from inspector.tasks.base import Target, Task
+from inspector.tasks.metrics import TemperatureMetrics
+
+
+class Thermal(Task):
+    """Temperatures in kelvin. Graph output: [N, 3] (maximum, mean, minimum)."""
+
+    name: ClassVar[TaskName] = "thermal"
+
+    def outputs(self, card: Card) -> int:
+        """Maximum, mean, minimum."""
+        return 3
+
+    def encode(self, truth: Annotation, card: Card, view: View) -> Target:
+        """`temperatures` float32 [3]: maximum, mean, minimum in kelvin. Raises ConfigError if the frame has none."""
+        if truth.temperatures is None:
+            raise ConfigError("A frame has no temperatures.", remedy="Give its maximum, mean and minimum in temperatures.csv.")
+        return {"temperatures": np.asarray(truth.temperatures, np.float32)}
+
+    def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
+        """Kelvin float32 [N, 3] -> `temperatures`, measured where the frame is radiometric."""
+        limit = card.thresholds.get("hot_celsius")
+        result = []
+        for row, view, frame in zip(np.asarray(raw, np.float64).tolist(), views, frames, strict=True):
+            predicted = (row[0], row[1], row[2])
+            if frame.unit == "kelvin":
+                temperatures = measure(frame, view.region, hot_celsius=limit, predicted=predicted)
+            else:
+                temperatures = Temperatures(*predicted, source="predicted")
+            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, temperatures=temperatures))
+        return result
+
+    def metrics(self, card: Card) -> TemperatureMetrics:
+        return TemperatureMetrics()
+
+
+def measure(
+    frame: Frame, region: Region, *, hot_celsius: float | None = None, predicted: tuple[float, float, float] | None = None
+) -> Temperatures:
+    """Temperatures of a region of a radiometric frame, from its pixels; dead pixels (not finite) are left out.
+
+    NaN for all three if no pixel of the region is alive.
+    """
+    patch = frame.pixels[region.y : region.bottom, region.x : region.right].astype(np.float32, copy=False)
+    alive = patch[np.isfinite(patch)]
+    if alive.size == 0:
+        return Temperatures(np.nan, np.nan, np.nan, "measured", predicted=predicted)
+    spots = () if hot_celsius is None else hot_spots(patch, hot_celsius + KELVIN_AT_0_C, region)
+    mean = float(alive.mean(dtype=np.float64))
+    return Temperatures(float(alive.max()), mean, float(alive.min()), "measured", spots, predicted)
+
+
+def hot_spots(patch: Floats, limit_kelvin: float, region: Region) -> tuple[HotSpot, ...]:
+    """Connected areas (8 neighbours) of `patch` [H, W] in kelvin above a limit, hottest first.
+
+    `region` is where the patch lies in its frame; positions are frame pixels.
+    """
+    above = np.asarray(patch > limit_kelvin, np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    spots = []
+    for index in range(1, count):
+        x, y, width, height, area = stats[index].tolist()
+        inside = np.where(labels[y : y + height, x : x + width] == index, patch[y : y + height, x : x + width], -np.inf)
+        row, column = divmod(int(np.argmax(inside)), width)
+        spots.append(HotSpot(region.x + x + column, region.y + y + row, float(inside[row, column]), float(area)))
+    return tuple(sorted(spots, key=lambda spot: -spot.kelvin))
