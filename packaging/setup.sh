@@ -8,6 +8,7 @@
 
 ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
 VENV="${INSPECTOR_VENV:-$ROOT/.venv}"
+OWN_UV="$ROOT/build/uv"
 READY="$VENV/.inspector-ready" # one line for each set of packages that was installed completely
 
 # Debian's and Ubuntu's names, and the libraries they are there for. A font with Japanese ships with the program.
@@ -71,44 +72,41 @@ for name in sys.argv[1:]:
 PYTHON
 }
 
-# What Qt needs of the system: install it where we may; where we may not, say the one line (and go on: only the window needs it).
-ensure_window_libraries() {
-    local missing
-    [ "$(uname -s)" = Linux ] || return 0
-    missing="$(missing_libraries "$1")"
-    [ -n "$missing" ] || return 0
-    if apt_install "${QT_PACKAGES[@]}" && [ -z "$(missing_libraries "$1")" ]; then
+has_uv() { "$1" --version >/dev/null 2>&1; }
+
+# What is missing of the system: install it where we may; where we may not, say the one line that does. Only the window needs
+# Qt's libraries, so without them the set-up goes on.
+ensure_system() {
+    local python="$1" wanted=() missing=""
+    if ! has_uv uv && ! has_uv "$OWN_UV/bin/uv" && ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        wanted+=(python3-venv)
+    fi
+    if [ "$(uname -s)" = Linux ]; then
+        missing="$(missing_libraries "$python" | tr '\n' ' ')"
+        [ -z "$missing" ] || wanted+=("${QT_PACKAGES[@]}")
+    fi
+    if [ ${#wanted[@]} -eq 0 ] || apt_install "${wanted[@]}"; then
         return 0
     fi
-    missing="$(missing_libraries "$1" | tr '\n' ' ')"
-    if command -v apt-get >/dev/null 2>&1; then
-        say "the window needs libraries that are missing here (${missing% }). Install them with:"
-        say "    sudo apt-get install ${QT_PACKAGES[*]}"
-    else
-        say "the window needs libraries that are missing here: ${missing% }"
-    fi
+    [ -z "$missing" ] || say "the window needs libraries that are missing here: ${missing% }"
+    [[ " ${wanted[*]} " != *" python3-venv "* ]] || say "Python's venv module is missing here"
+    ! command -v apt-get >/dev/null 2>&1 || say "this installs what is missing: sudo apt-get install ${wanted[*]}"
 }
 
 # uv: the one on the PATH, or our own copy in build/uv (Debian's python refuses a plain pip install).
 ensure_uv() {
-    local python="$1" tool="$ROOT/build/uv"
-    if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then
+    if has_uv uv; then
         UV="$(command -v uv)"
         return
     fi
-    UV="$tool/bin/uv"
-    if [ -x "$UV" ] && "$UV" --version >/dev/null 2>&1; then
-        return
-    fi
+    UV="$OWN_UV/bin/uv"
+    ! has_uv "$UV" || return 0
     say "installing uv into build/uv"
-    rm -rf "$tool"
-    if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
-        apt_install python3-venv || stop "Python's venv is missing. Install it with: sudo apt-get install python3-venv"
-    fi
+    rm -rf "$OWN_UV"
     [ -z "${SSL_CERT_FILE:-}" ] || export PIP_CERT="${PIP_CERT:-$SSL_CERT_FILE}"
-    "$python" -m venv "$tool" >&2 || stop "the folder $tool cannot be made"
-    "$tool/bin/python" -m pip install --quiet --disable-pip-version-check uv >&2 ||
-        stop "uv could not be installed. Behind a proxy see 'Troubleshooting' in README.md"
+    "$1" -m venv "$OWN_UV" >/dev/null || stop "uv needs Python's venv module (sudo apt-get install python3-venv)"
+    "$OWN_UV/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check uv >&2 ||
+        stop "uv could not be installed. Behind a proxy, or offline, see 'Troubleshooting' in README.md"
 }
 
 # A home that cannot be written to (kiosk accounts) must not stop uv.
@@ -158,8 +156,8 @@ setup() {
     for name in "$@"; do
         [[ "$name" == base || "$name" == dev ]] || options+=(--extra "$name")
     done
-    python="$(find_python)" || stop "Python 3.11, 3.12 or 3.13 is needed (sudo apt-get install python3 python3-venv); or name one in INSPECTOR_PYTHON"
-    ensure_window_libraries "$python"
+    python="$(find_python)" || stop "Python 3.11, 3.12 or 3.13 is needed (sudo apt-get install python3 python3-venv), or its name in INSPECTOR_PYTHON"
+    ensure_system "$python"
     ensure_uv "$python"
     ensure_uv_cache
     say "installing Python packages into $VENV; the first time this downloads a good deal"
