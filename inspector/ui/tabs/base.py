@@ -6,14 +6,15 @@ from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
-from inspector.recipes.recipe import Recipe
+from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui import strings, theme
 from inspector.ui.canvas import Canvas, ViewLink
+from inspector.ui.tabs.controls import CanvasTools
 
-PANEL_WIDTH = theme.SPACING * 40
+PANEL_WIDTH = theme.SPACING * 42
 
 
 class AnalysisTab(QWidget):
@@ -40,6 +41,7 @@ class AnalysisTab(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.panel = QVBoxLayout()
+        self.beside = QVBoxLayout()
         self._lay_out()
         self.chooser.currentIndexChanged.connect(self._on_chosen)
 
@@ -58,7 +60,7 @@ class AnalysisTab(QWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setMinimumWidth(PANEL_WIDTH)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.addWidget(self.canvas)
+        self.splitter.addWidget(self._picture_side())
         self.splitter.addWidget(scroll)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
@@ -67,6 +69,18 @@ class AnalysisTab(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.splitter)
+
+    def _picture_side(self) -> QWidget:
+        """The canvas with its buttons, and room at its right for what belongs to the picture (`self.beside`)."""
+        side = QWidget()
+        grid = QGridLayout(side)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(0)
+        grid.addWidget(self.canvas, 0, 0)
+        grid.addWidget(CanvasTools(self.canvas), 0, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
+        grid.addLayout(self.beside, 0, 1)
+        grid.setColumnStretch(0, 1)
+        return side
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
         """Show this inspection, judged by this recipe; None empties the tab."""
@@ -90,7 +104,7 @@ class AnalysisTab(QWidget):
         """What is chosen."""
         found = self.predictions()
         named = [prediction for prediction in found if _key(prediction) == self._chosen]
-        return (named or found or [None])[0]
+        return next(iter(named or found), None)
 
     def frame(self) -> Frame | None:
         """The frame of the chosen prediction, or any frame where there is no such prediction."""
@@ -157,6 +171,27 @@ class AnalysisTab(QWidget):
     def _on_chosen(self, index: int) -> None:
         self._chosen = str(self.chooser.itemData(index) or "")
         self._later()
+
+
+def step_of(recipe: Recipe | None, prediction: Prediction) -> InspectModel | None:
+    """The step of the recipe that made this prediction."""
+    for step in recipe.inspect if recipe is not None else ():
+        same = step.bundle == prediction.bundle and step.camera == prediction.camera
+        if same and (step.region is None or step.region.region() == prediction.region):
+            return step
+    return None
+
+
+def mm_per_px(recipe: Recipe | None, prediction: Prediction) -> float | None:
+    """The size of a pixel at the part, where the recipe knows it."""
+    camera = recipe.cameras.get(prediction.camera) if recipe is not None else None
+    return camera.mm_per_px if camera is not None else None
+
+
+def caption(text: QLabel) -> QLabel:
+    """A label as the heading of a group of controls."""
+    text.setProperty("role", "strong")
+    return text
 
 
 def _key(prediction: Prediction) -> str:

@@ -1,26 +1,84 @@
-"""The detection tab."""
+"""The detection tab: boxes with class and score, and a threshold to try out."""
 
 from typing import ClassVar
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
-from inspector.core.types import TaskName
+from inspector.core.types import Prediction, TaskName
+from inspector.ui import theme
 from inspector.ui.canvas import ViewLink
-from inspector.ui.tabs.base import AnalysisTab
+from inspector.ui.overlays import Overlays, RegionMark, box_marks
+from inspector.ui.strings import class_name
+from inspector.ui.tables import Cell, Row, ValueTable
+from inspector.ui.tabs.base import caption, mm_per_px
+from inspector.ui.tabs.threshold import ThresholdTab
 
 
-class DetectionTab(AnalysisTab):
-    """Shows the frame."""
+class DetectionTab(ThresholdTab):
+    """Boxes on the canvas and in a table; what is selected in one is selected in the other."""
 
     task: ClassVar[TaskName | None] = "detection"
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
-        self.panel.addStretch(1)
+        self.count = caption(QLabel())
+        self.table = ValueTable()
+        self.copy = QPushButton()
+        self.copy.setMinimumHeight(theme.TOUCH)
+        self.copy.clicked.connect(self.table.copy)
+        self.panel.addWidget(self.count)
+        self.panel.addWidget(self.table, 1)
+        self.panel.addWidget(self.copy)
+        self.table.picked.connect(self._on_picked)
+        self.link.selection_changed.connect(self._on_selection)
         self.retranslate()
 
-    def refresh(self) -> None:
-        """Show the frame."""
+    def show_found(self, prediction: Prediction | None) -> None:
+        marks = box_marks(prediction, self.threshold.value()) if prediction is not None else ()
+        regions = (RegionMark(prediction.region),) if prediction is not None else ()
+        self.canvas.set_overlays(Overlays(boxes=marks, regions=regions), key=self._key())
+        self.count.setText(self.tr("{count} boxes").format(count=len(marks)))
+        self.table.set_rows([_row(prediction, mark.index, self._scale(prediction)) for mark in marks] if prediction else [])
+        self.table.select_key(self.link.selection(self._key()))
+        self.copy.setEnabled(bool(marks))
 
     def missing(self) -> str:
         return self.tr("This recipe has no bundle that finds boxes.")
+
+    def retranslate(self) -> None:
+        super().retranslate()
+        self.table.set_titles([self.tr("Class"), self.tr("Score"), self.tr("Size, px"), self.tr("Size, mm")])
+        self.table.setAccessibleName(self.tr("Boxes"))
+        self.copy.setText(self.tr("Copy table"))
+        self.copy.setAccessibleName(self.tr("Copy table"))
+
+    def _scale(self, prediction: Prediction) -> float | None:
+        scale = mm_per_px(self.recipe, prediction)
+        self.table.setColumnHidden(3, scale is None)
+        return scale
+
+    def _key(self) -> str:
+        prediction = self.prediction()
+        return f"boxes:{prediction.bundle}:{prediction.camera}" if prediction is not None else "boxes"
+
+    def _on_picked(self, key: object) -> None:
+        self.link.select(self._key(), key if isinstance(key, int) else None)
+
+    def _on_selection(self) -> None:
+        self.table.select_key(self.link.selection(self._key()))
+
+
+def _row(prediction: Prediction, index: int, mm: float | None) -> Row:
+    boxes = prediction.boxes
+    if boxes is None:
+        raise ValueError("a prediction without boxes")
+    left, top, right, bottom = (float(value) for value in boxes.xyxy[index])
+    width, height, score = right - left, bottom - top, float(boxes.scores[index])
+    kind = int(boxes.classes[index])
+    cells = [
+        Cell(class_name(prediction.classes[kind]), color=theme.current().class_color(kind)),
+        Cell(f"{score:.2f}", score),
+        Cell(f"{width:.0f} × {height:.0f}", width * height),
+        Cell("" if mm is None else f"{width * mm:.1f} × {height * mm:.1f}", width * height),
+    ]
+    return Row(index, tuple(cells))

@@ -1,0 +1,209 @@
+"""Small controls that several tabs use: a slider with its value, zoom buttons, a colour bar, a row of choices."""
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QEvent, QRectF, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QLinearGradient, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.ui import strings, theme
+from inspector.ui.canvas import Canvas
+from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, temperature, ticks
+
+
+class ShareSlider(QWidget):
+    """A slider over 0..1 in steps of 0.01, with a title, its value, and optionally a button back to a given value."""
+
+    moved = Signal(float)
+
+    def __init__(self, parent: QWidget | None = None, *, percent: bool = False, resettable: bool = False) -> None:
+        super().__init__(parent)
+        self._percent = percent
+        self._origin: float | None = None
+        self.title = QLabel()
+        self.number = QLabel()
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, 100)
+        self.slider.setPageStep(5)
+        self.title.setBuddy(self.slider)
+        self.reset = QPushButton()
+        self.reset.setVisible(resettable)
+        self.reset.setEnabled(False)
+        upper, layout = QHBoxLayout(), QVBoxLayout(self)
+        upper.addWidget(self.title)
+        upper.addWidget(self.number)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(upper)
+        layout.addWidget(self.slider)
+        layout.addWidget(self.reset)
+        self.slider.valueChanged.connect(self._on_value)
+        self.reset.clicked.connect(self._on_reset)
+        self._show_number()
+
+    def value(self) -> float:
+        return self.slider.value() / 100
+
+    def set_value(self, value: float) -> None:
+        self.slider.setValue(round(value * 100))
+
+    def set_origin(self, value: float) -> None:
+        """Take this value now, without a signal, and come back to it on reset."""
+        self._origin = value
+        with QSignalBlocker(self.slider):
+            self.set_value(value)
+        self._show_number()
+
+    def set_texts(self, title: str, reset: str = "") -> None:
+        self.title.setText(title)
+        self.slider.setAccessibleName(title)
+        self.reset.setText(reset)
+        self.reset.setAccessibleName(reset)
+
+    def _on_value(self) -> None:
+        self._show_number()
+        self.moved.emit(self.value())
+
+    def _on_reset(self) -> None:
+        if self._origin is not None:
+            self.set_value(self._origin)
+
+    def _show_number(self) -> None:
+        value = self.value()
+        self.number.setText(f"{value * 100:.0f} %" if self._percent else f"{value:.2f}")
+        self.reset.setEnabled(self._origin is not None and self.slider.value() != round(self._origin * 100))
+
+
+class CanvasTools(QWidget):
+    """Buttons over a corner of a canvas: larger, smaller, fit."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        super().__init__()
+        self._actions: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("zoom-in", canvas.zoom_in),
+            ("zoom-out", canvas.zoom_out),
+            ("zoom-fit", canvas.fit),
+        )
+        self.buttons: dict[str, QToolButton] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACING, theme.SPACING, theme.SPACING, theme.SPACING)
+        layout.setSpacing(theme.SPACING)
+        for name, act in self._actions:
+            button = QToolButton()
+            button.setMinimumSize(theme.TOUCH, theme.TOUCH)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the canvas has the keys for it
+            button.clicked.connect(act)
+            layout.addWidget(button)
+            self.buttons[name] = button
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        names = {"zoom-in": self.tr("Zoom in (+)"), "zoom-out": self.tr("Zoom out (-)"), "zoom-fit": self.tr("Fit (F)")}
+        for name, button in self.buttons.items():
+            button.setAccessibleName(names[name])
+            button.setToolTip(names[name])
+            button.setIcon(theme.icon(name))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()
+        super().changeEvent(event)
+
+
+class Choice(QWidget):
+    """A few buttons side by side, one of them down."""
+
+    chosen = Signal(str)
+
+    def __init__(self, names: Sequence[str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.buttons: dict[str, QPushButton] = {}
+        self._group = QButtonGroup(self)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACING)
+        for name in names:
+            button = QPushButton()
+            button.setCheckable(True)
+            button.setMinimumHeight(theme.TOUCH)
+            button.setChecked(not self.buttons)
+            self._group.addButton(button)
+            layout.addWidget(button)
+            self.buttons[name] = button
+            button.clicked.connect(lambda _=False, name=name: self.chosen.emit(name))
+
+    def current(self) -> str:
+        return next(name for name, button in self.buttons.items() if button.isChecked())
+
+    def set_current(self, name: str) -> None:
+        """Press a button without a signal."""
+        self.buttons[name].setChecked(True)
+
+    def set_texts(self, texts: dict[str, str]) -> None:
+        for name, text in texts.items():
+            self.buttons[name].setText(text)
+            self.buttons[name].setAccessibleName(text)
+
+
+class ColorBar(QWidget):
+    """The palette with its temperatures beside it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._range = (0.0, 1.0)
+        self._palette: Palette = "iron"
+        self._unit: TemperatureUnit = "C"
+        self.setFixedWidth(theme.SPACING * 11)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+
+    def show_scale(self, low: float, high: float, palette: Palette, unit: TemperatureUnit) -> None:
+        """`low`, `high` in kelvin."""
+        self._range, self._palette, self._unit = (low, high), palette, unit
+        self.update()
+
+    def labels(self) -> list[tuple[float, str]]:
+        """(share of the height from the bottom, text) of each tick."""
+        low, high = (temperature(value, self._unit) for value in self._range)
+        decimals = 0 if high - low >= 10 else 1
+        return [((value - low) / (high - low), f"{value:.{decimals}f}") for value in ticks(low, high)]
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setFont(theme.font("small"))
+        metrics = painter.fontMetrics()
+        top, bottom = metrics.height() + 2.0 * theme.SPACING, self.height() - 2.0 * theme.SPACING
+        bar = QRectF(theme.SPACING, top, theme.SPACING * 3, bottom - top)
+        gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
+        table = PALETTES[self._palette]
+        for step in range(0, 256, 15):
+            color = theme.current().color("canvas")
+            color.setRgb(*(int(part) for part in table[step]))
+            gradient.setColorAt(step / 255, color)
+        painter.fillRect(bar, gradient)
+        painter.setPen(theme.current().color("border"))
+        painter.drawRect(bar)
+        painter.setPen(theme.current().color("text"))
+        painter.drawText(
+            QRectF(0, theme.SPACING / 2, self.width(), metrics.height() + theme.SPACING),
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
+            f"  {'°C' if self._unit == 'C' else 'K'}",
+        )
+        for share, text in self.labels():
+            y = bar.bottom() - share * bar.height()
+            painter.drawLine(int(bar.right()), int(y), int(bar.right() + theme.SPACING / 2), int(y))
+            rect = QRectF(bar.right() + theme.SPACING, y - metrics.height() / 2, self.width(), metrics.height())
+            painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()

@@ -1,0 +1,96 @@
+"""What the tabs with a threshold have in common: the slider, and the verdict that would follow."""
+
+from abc import abstractmethod
+
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from inspector.core.types import Prediction, Verdict
+from inspector.recipes.recipe import Recipe
+from inspector.recipes.verdict import DEFAULT_THRESHOLD, judge, threshold_of
+from inspector.ui import theme
+from inspector.ui.canvas import ViewLink
+from inspector.ui.readouts import Badge
+from inspector.ui.strings import translate, verdict_word
+from inspector.ui.tabs.base import AnalysisTab, caption, step_of
+from inspector.ui.tabs.controls import ShareSlider
+from inspector.ui.verdict_tile import Reasons
+
+
+class ThresholdTab(AnalysisTab):
+    """A tab whose threshold can be tried out: what it would find, and what the verdict would be. The recipe stays as it is."""
+
+    def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
+        super().__init__(parent, link=link)
+        self.threshold = ShareSlider(resettable=True)
+        self.threshold.moved.connect(self._on_threshold)
+        self.verdict_title = caption(QLabel())
+        self.badge = Badge(Verdict.OK)
+        self.verdict_word = QLabel()
+        self.verdict_word.setProperty("role", "title")
+        self.reasons = Reasons(3)
+        self._origin_of: tuple[str, float] | None = None
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACING)
+        row.addWidget(self.badge)
+        row.addWidget(self.verdict_word, 1)
+        self.panel.addWidget(self.threshold)
+        self.panel.addWidget(self.verdict_title)
+        self.panel.addLayout(row)
+        self.panel.addWidget(self.reasons)
+
+    def recipe_threshold(self) -> float:
+        """The threshold that the station judges with."""
+        prediction = self.prediction()
+        step = step_of(self.recipe, prediction) if prediction is not None else None
+        return threshold_of(step) if step is not None else DEFAULT_THRESHOLD
+
+    def tried(self) -> Recipe | None:
+        """The recipe with the threshold on the slider."""
+        prediction = self.prediction()
+        step = step_of(self.recipe, prediction) if prediction is not None else None
+        if self.recipe is None or step is None:
+            return None
+        changed = step.model_copy(update={"threshold": self.threshold.value()})
+        steps = tuple(changed if other is step else other for other in self.recipe.inspect)
+        return self.recipe.model_copy(update={"inspect": steps})
+
+    def refresh(self) -> None:
+        prediction = self.prediction()
+        self.threshold.setEnabled(prediction is not None)
+        origin = self.recipe_threshold()
+        # The slider goes back only when the recipe's own threshold is another one, so that a trial lasts over the parts.
+        source = (prediction.bundle if prediction is not None else "", origin)
+        if source != self._origin_of:
+            self._origin_of = source
+            self.threshold.set_origin(origin)
+        self.show_found(prediction)
+        self._show_verdict()
+
+    @abstractmethod
+    def show_found(self, prediction: Prediction | None) -> None:
+        """Show what the prediction holds at the slider's threshold."""
+
+    def _on_threshold(self) -> None:
+        self.show_found(self.prediction())
+        self._show_verdict()
+
+    def _show_verdict(self) -> None:
+        recipe, inspection = self.tried(), self.inspection
+        shown = inspection is not None
+        for widget in (self.verdict_title, self.badge, self.verdict_word, self.reasons):
+            widget.setVisible(shown)
+        if inspection is None:
+            return
+        verdict, reasons = inspection.verdict, inspection.reasons
+        tried = recipe is not None and self.threshold.value() != round(self.recipe_threshold(), 2)
+        if recipe is not None and tried:
+            verdict, reasons = judge(recipe, inspection.predictions, ())
+        self.verdict_title.setText(self.tr("Verdict with this threshold") if tried else self.tr("Verdict"))
+        self.badge.set_verdict(verdict)
+        self.verdict_word.setText(verdict_word(verdict))
+        self.verdict_word.setAccessibleName(verdict_word(verdict))
+        self.reasons.set_reasons([translate(reason) for reason in reasons])
+
+    def retranslate(self) -> None:
+        super().retranslate()
+        self.threshold.set_texts(self.tr("Threshold"), self.tr("Back to the recipe's threshold"))
