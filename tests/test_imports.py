@@ -1,0 +1,117 @@
+"""Who may import whom: the contracts hold, each of them bites, and what must stay light stays light."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ("gui", "run", "predict", "train", "evaluate", "explain", "data", "doctor", "bench", "worker")
+HEAVY = ("torch", "torchvision", "PySide6", "pyqtgraph", "onnxruntime", "openvino")
+
+needs_linter = pytest.mark.skipif(importlib.util.find_spec("importlinter") is None, reason="import-linter is not installed")
+needs_qt = pytest.mark.skipif(importlib.util.find_spec("PySide6") is None, reason="Qt is not installed here")
+
+
+def _python(code: str, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONUTF8": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        timeout=90,
+        check=False,
+    )
+
+
+def _lint(root: Path) -> "subprocess.CompletedProcess[str]":
+    """Import-linter on the package in `root`, which comes before the one that is installed."""
+    code = (
+        "import sys; sys.path.insert(0, ''); from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    )
+    return _python(code, cwd=root)
+
+
+@needs_linter
+def test_the_contracts_hold() -> None:
+    result = _lint(ROOT)
+    assert result.returncode == 0, result.stdout
+    assert "3 kept, 0 broken" in result.stdout
+
+
+@needs_linter
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("core.types", "import inspector.station.events", "one direction"),
+        ("cameras.base", "import inspector.recipes.recipe", "one direction"),
+        ("surprise", '"""A package that nobody placed in the layers."""', "one direction"),
+        ("station.events", "import PySide6.QtCore", "Qt lives in ui"),
+        ("cameras.base", "import pyqtgraph", "Qt lives in ui"),
+        ("station.events", "import torch", "torch stays behind the worker"),
+        ("ui.strings", "def later():\n    import torch", "torch stays behind the worker"),
+        ("cameras.base", "import inspector.ml", "torch stays behind the worker"),
+    ],
+)
+def test_each_contract_bites(tmp_path: Path, module: str, line: str, contract: str) -> None:
+    shutil.copytree(ROOT / "inspector", tmp_path / "inspector", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    culprit = (tmp_path / "inspector").joinpath(*module.split(".")).with_suffix(".py")
+    before = culprit.read_text("utf-8") if culprit.exists() else ""
+    culprit.write_text(f"{before}\n\n{line}\n", "utf-8")
+    result = _lint(tmp_path)
+    assert result.returncode == 1, result.stdout
+    assert f"{contract} BROKEN" in result.stdout
+    assert module in result.stdout.partition("Broken contracts")[2]
+
+
+def _loaded_by(code: str, *arguments: str) -> set[str]:
+    """Which heavy packages a fresh process has loaded after running `code`."""
+    result = _python(f"{code}\nimport sys\nprint('LOADED', *[n for n in {HEAVY!r} if n in sys.modules])", *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    line = next(line for line in result.stdout.splitlines() if line.startswith("LOADED"))
+    return set(line.split()[1:])
+
+
+def test_the_probe_of_these_tests_sees_a_heavy_package() -> None:
+    assert "onnxruntime" in _loaded_by("import onnxruntime")
+
+
+@needs_qt
+def test_the_windows_process_has_no_torch() -> None:
+    code = """
+from PySide6.QtCore import QTimer
+from inspector.ui import app
+import inspector.ui.main_window
+"""
+    loaded = _loaded_by(code)
+    assert "PySide6" in loaded
+    assert not loaded & {"torch", "torchvision", "onnxruntime", "openvino"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
+def test_help_needs_neither_qt_nor_torch(arguments: list[str]) -> None:
+    code = "import sys; from inspector.cli.main import run; code = run(sys.argv[1:]); assert code == 0, code"
+    assert not _loaded_by(code, *arguments)
+
+
+def test_the_doctor_needs_neither_qt_nor_torch_in_its_process() -> None:
+    loaded = _loaded_by("from inspector.cli.main import run; run(['doctor', '--json'])")
+    assert not loaded & {"torch", "torchvision", "PySide6", "pyqtgraph"}
+
+
+def test_the_station_and_prediction_need_neither_qt_nor_torch() -> None:
+    loaded = _loaded_by(
+        "import inspector.station.station, inspector.station.inspector, inspector.engines.base, inspector.recipes.verdict\n"
+        "import inspector.cameras.base, inspector.tasks.base\n"
+        "from inspector.core.registry import CAMERAS, ENGINES, TASKS\n"
+        "[entry.load() for table in (CAMERAS, TASKS) for entry in table.values()]\n"
+        "[ENGINES[name].load() for name in ('openvino', 'onnxruntime')]\n"
+    )
+    assert not loaded & {"torch", "torchvision", "PySide6", "pyqtgraph"}
