@@ -1,0 +1,31 @@
+"""`inspector worker`: what this program starts to train, export, explain or infer away from the window. Not for people."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.core.errors import JobError
+
+KINDS = ("train", "infer", "explain", "export")
+
+
+@click.command(hidden=True)
+@click.argument("kind", type=click.Choice(KINDS))
+@click.option("--job", required=True, type=click.Path(path_type=Path), help="JSON file that says what to do.")
+def worker(kind: str, job: Path) -> int:
+    """Do one piece of work, speaking JSON lines on stdin and stdout."""
+    from inspector.ml.worker import run
+
+    return run(kind, _read(job))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        job = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise JobError("The job file {file} cannot be read ({detail}).", file=file, detail=error) from error
+    if not isinstance(job, dict):
+        raise JobError("The job file {file} does not hold an object.", file=file)
+    return job

@@ -1,0 +1,47 @@
+"""Arrays shared by two processes: memory-mapped files in a folder of their own, the same on every operating system."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+INPUT, OUTPUT = "input.bin", "output.bin"
+_PIECE = 1 << 20
+_MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
+
+Number = type[np.uint8] | type[np.float32]
+
+
+def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[Any]]:
+    """A new folder, in memory where there is room, that holds INPUT mapped with this shape. OSError if the disk is full."""
+    roots = [_MEMORY] if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else []
+    for root in [*roots, None]:
+        folder = Path(tempfile.mkdtemp(prefix="inspector-", dir=root))
+        try:
+            return folder, make_map(folder / INPUT, shape, dtype)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            if root is None:
+                raise
+    raise AssertionError("unreachable")
+
+
+def make_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
+    """A new file of this size, mapped for reading and writing. OSError if the disk is full.
+
+    It is filled with zeros for real: with a sparse file on a full disk the first write to the array would end the process.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    with path.open("xb") as stream:
+        for start in range(0, size, _PIECE):
+            stream.write(bytes(min(_PIECE, size - start)))
+    return open_map(path, shape, dtype)
+
+
+def open_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
+    """The other end of `make_map`."""
+    return np.memmap(path, dtype, "r+", shape=shape)

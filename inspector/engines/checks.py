@@ -1,0 +1,75 @@
+"""What every engine checks: that batches and outputs have the shapes the bundle's card promises."""
+
+from pathlib import Path
+
+import numpy as np
+
+from inspector.core.bundle import Bundle, Card
+from inspector.core.errors import EngineError
+from inspector.core.images import Prepared
+from inspector.engines.base import Engine
+from inspector.tasks.base import task_of
+
+
+def check_batch(bundle: Bundle, batch: Prepared) -> None:
+    """Raise EngineError unless `batch` is [1..max_batch, height, width, channels] of the card's dtype."""
+    card = bundle.card
+    if batch.shape[1:] == card.input.shape and batch.dtype == card.input.dtype and 1 <= len(batch) <= card.max_batch:
+        return
+    raise EngineError(
+        "The bundle {bundle} takes 1 to {most} frames {wanted}, not {got}.",
+        bundle=card.name,
+        most=card.max_batch,
+        wanted=f"{list(card.input.shape)} {card.input.dtype.__name__}",
+        got=f"{list(batch.shape)} {batch.dtype}",
+    )
+
+
+def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
+    """Raise EngineError unless the graph's output for `count` frames has the shape that the card's task reads."""
+    if len(shape) >= 2 and shape[0] == count and _fits(bundle.card, shape[1:]):
+        return
+    raise EngineError(
+        "The graph of the bundle {bundle} does not do {task}: its output is {shape}.",
+        remedy="Copy the bundle again from where it was trained, or train it again.",
+        bundle=bundle.folder,
+        task=bundle.card.task,
+        shape=list(shape),
+    )
+
+
+def cannot_open(path: Path, engine: str, error: Exception) -> EngineError:
+    """What to say of a graph file that an engine refuses."""
+    return EngineError(
+        "{engine} cannot open {file} ({detail}).",
+        remedy="Copy the bundle again from where it was trained, or train it again.",
+        engine=engine,
+        file=path,
+        detail=first_line(error),
+    )
+
+
+def probe(engine: Engine) -> None:
+    """Run one empty frame: a graph that cannot run here fails when it is opened, not at the first part."""
+    spec = engine.bundle.card.input
+    try:
+        engine.infer(np.zeros((1, *spec.shape), spec.dtype))
+    except EngineError:
+        engine.close()
+        raise
+
+
+def first_line(error: Exception) -> str:
+    """A library's error in one short line, without the file and line of its own source."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    useful = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
+    return (useful or lines or [type(error).__name__])[0][:200].rstrip(".") or type(error).__name__
+
+
+def _fits(card: Card, shape: tuple[int, ...]) -> bool:
+    outputs = task_of(card.task).outputs(card)
+    if card.task == "segmentation":
+        return shape == (outputs, card.input.height, card.input.width)
+    if card.task == "detection":
+        return len(shape) == 3 and shape[2] == outputs
+    return shape == (outputs,)

@@ -1,0 +1,98 @@
+"""Heat maps for the window and the command line: Grad-CAM in a worker process that stays open between questions."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from inspector.core.bundle import Bundle
+from inspector.core.errors import ConfigError
+from inspector.core.images import prepare, view, whole
+from inspector.core.types import Floats, Frame, Region
+from inspector.engines.remote import WorkerLink
+
+Method = Literal["gradcam", "layercam"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """Where the network looked.
+
+    `values` float32 [h, w], 0..1, covers `region` of the frame at the network's resolution; all 0 if nothing spoke for what
+    was explained. `class_name` is "" for thermal bundles. `target` is the number that was explained: a class score before
+    the softmax, a box's score, a sum of mask logits, or kelvin.
+    """
+
+    values: Floats
+    region: Region
+    layer: str
+    class_name: str
+    target: float
+
+
+class Explainer:
+    """Explains predictions of one bundle. Calls block; used by one thread at a time. The worker starts on first use."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._link: WorkerLink | None = None
+
+    def layers(self) -> list[str]:
+        """The layers that can be explained; the first is the default. Raises EngineError or ConfigError."""
+        return [str(name) for name in self._open().ready["layers"]]
+
+    def explain(
+        self,
+        frame: Frame,
+        *,
+        region: Region | None = None,
+        layer: str | None = None,
+        class_index: int | None = None,
+        box: tuple[float, float, float, float] | None = None,
+        method: Method | None = None,
+    ) -> HeatMap:
+        """Explain what the bundle says of `region` (default: the whole frame).
+
+        `class_index`: the class, by default the one the network names. `box`: (left, top, right, bottom) in frame pixels,
+        detection only: this box rather than all of its class. Raises EngineError, or ConfigError for a region, class or
+        layer that does not exist.
+        """
+        region = region or whole(frame.pixels)
+        if not region.fits(frame.width, frame.height):
+            raise ConfigError(
+                "The region {x},{y},{w},{h} does not fit into a frame of {width} x {height} pixels.",
+                remedy="Give a region inside the frame.",
+                x=region.x,
+                y=region.y,
+                w=region.width,
+                h=region.height,
+                width=frame.width,
+                height=frame.height,
+            )
+        link = self._open()
+        spec = self._bundle.card.input
+        geometry = view(region, spec)
+        prepare(frame.pixels, spec, region, out=link.input[0])
+        in_input = None if box is None else geometry.to_input(np.asarray([box], np.float32))[0].tolist()
+        try:
+            reply = link.call(layer=layer, class_index=class_index, box=in_input, method=method)
+        except BaseException:
+            if link.closed:
+                self._link = None
+            raise
+        content = geometry.content(spec)
+        values = link.output[content.y : content.bottom, content.x : content.right].copy()
+        index = reply["class_index"]
+        name = "" if index is None else self._bundle.card.classes[index]
+        return HeatMap(values, region, str(reply["layer"]), name, float(reply["target"] or 0.0))
+
+    def close(self) -> None:
+        """End the worker; may be called twice, and a later call starts a new one."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _open(self) -> WorkerLink:
+        if self._link is None:
+            self._link = WorkerLink("explain", self._bundle, batch=1)
+        return self._link

@@ -1,0 +1,194 @@
+"""Where a network looked: Grad-CAM (Selvaraju et al., ICCV 2017) and LayerCAM (Jiang et al., IEEE TIP 2021).
+
+What is explained depends on the task: the class score before the softmax; a box's confidence times its class probability,
+or the sum of that over all boxes of a class; the sum of a class's logits over the pixels where it was found (Seg-Grad-CAM,
+Vinogradova et al., AAAI 2020); the maximum temperature.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, cast
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inspector.core.errors import ConfigError
+from inspector.core.types import Floats
+from inspector.ml.graph import Graph
+from inspector.tasks.boxes import box_iou
+from inspector.tasks.detection import SCORE, boxes_per_cell, candidates
+from inspector.tasks.masks import MASK
+
+Method = Literal["gradcam", "layercam"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to explain. `layer`: None for the network's default. `class_index`: None for the one the network names.
+
+    `box`: (left, top, right, bottom) in input pixels, detection only: explain that box rather than all of its class.
+    `method`: None for LayerCAM with detectors, whose targets are small, and Grad-CAM otherwise.
+    """
+
+    layer: str | None = None
+    class_index: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    method: Method | None = None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """From a request's JSON values."""
+        box = fields.get("box")
+        return cls(
+            layer=fields.get("layer"),
+            class_index=fields.get("class_index"),
+            box=None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+            method=fields.get("method"),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """`heat` float32 [height, width] of the input, 0..1 (all 0 if nothing spoke for the target); what it explains.
+
+    `class_index` is None for thermal bundles; `target` is the explained number.
+    """
+
+    heat: Floats
+    layer: str
+    class_index: int | None
+    target: float
+
+
+def cam_layers(graph: Graph) -> dict[str, nn.Module]:
+    """The layers that can be explained, by name; the first is the default."""
+    layers: dict[str, nn.Module] = cast(Any, graph.network).cam_layers()
+    return layers
+
+
+def explain(graph: Graph, frames: Tensor, question: Question) -> Answer:
+    """Explain the graph's output for one frame [1, height, width, channels]. Raises ConfigError for a wrong question."""
+    name, layer = _layer(graph, question.layer)
+    count = len(graph.card.classes)
+    if question.class_index is not None and not 0 <= question.class_index < count:
+        raise ConfigError("There is no class number {index}; there are {count}.", index=question.class_index, count=count)
+    graph.eval()
+    watch = _Watch(layer)
+    try:
+        with torch.enable_grad():
+            target, class_index = _target(graph, graph.raw(frames), question)
+            target.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+    finally:
+        watch.remove()
+        graph.zero_grad(set_to_none=True)
+    activation, gradient = watch.taken(name)
+    method = question.method or ("layercam" if graph.card.task == "detection" else "gradcam")
+    heat = _heat(activation, gradient, method, (graph.card.input.height, graph.card.input.width))
+    return Answer(heat, name, class_index, float(target.detach()))
+
+
+class _Watch:
+    """Takes a layer's output and its gradient.
+
+    A hook on the output tensor, not on the module: a module hook sees the wrong tensor, or raises, when an in-place
+    operation follows.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._activation: Tensor | None = None
+        self._gradient: Tensor | None = None
+        self._handle = layer.register_forward_hook(self._forward)
+
+    def _forward(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        if not output.requires_grad:
+            output = output.detach().requires_grad_()
+        self._activation = output.detach().clone()
+        output.register_hook(self._backward)
+        return output.clone()  # what follows may write into its input; this one stays as it was
+
+    def _backward(self, gradient: Tensor) -> None:
+        self._gradient = gradient.detach()
+
+    def taken(self, name: str) -> tuple[Tensor, Tensor]:
+        """(activation, gradient), each [C, h, w]."""
+        if self._activation is None or self._gradient is None or self._activation.ndim != 4:
+            raise ConfigError("The layer {layer} has no map that could be explained.", layer=name)
+        return self._activation[0], self._gradient[0]
+
+    def remove(self) -> None:
+        self._handle.remove()
+
+
+def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
+    layers = cam_layers(graph)
+    if name is None:
+        return next(iter(layers.items()))
+    if name not in layers:
+        raise ConfigError(
+            "The network {network} has no layer called {layer!r}.",
+            remedy="Choose one of: {names}.",
+            network=graph.card.network,
+            layer=name,
+            names=", ".join(layers),
+        )
+    return name, layers[name]
+
+
+def _heat(activation: Tensor, gradient: Tensor, method: Method, size: tuple[int, int]) -> Floats:
+    """Weighted sum over channels, its positive part, enlarged to `size` and scaled to 0..1."""
+    if method == "gradcam":
+        weights = gradient.mean((1, 2), keepdim=True)
+        coarse = functional.relu((weights * activation).sum(0))
+    else:
+        coarse = functional.relu((functional.relu(gradient) * activation).sum(0))
+    heat = np.asarray(cv2.resize(coarse.numpy(), (size[1], size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+    peak = float(heat.max())
+    # Gradients may be tiny where a probability is saturated; only their pattern matters.
+    scaled: Floats = np.clip(heat / peak, 0, 1) if peak > 0 and np.isfinite(peak) else np.zeros_like(heat)
+    return scaled
+
+
+def _target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int | None]:
+    """The number to explain, and the class it belongs to."""
+    task = graph.card.task
+    if question.box is not None and task != "detection":
+        raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
+    if task == "thermal":
+        return graph.activate(raw)[0, 0], None
+    if task == "classification":
+        index = int(raw[0].argmax()) if question.class_index is None else question.class_index
+        return raw[0, index], index
+    if task == "segmentation":
+        return _mask_target(graph, raw, question.class_index)
+    return _box_target(graph, raw, question)
+
+
+def _mask_target(graph: Graph, raw: Tensor, class_index: int | None) -> tuple[Tensor, int]:
+    found = graph.activate(raw.detach())[0] >= graph.card.thresholds.get("mask", MASK)
+    index = int(found.sum((1, 2)).argmax()) if class_index is None else class_index
+    logits = raw[0, index]
+    where = found[index]
+    return (logits[where].sum() if bool(where.any()) else logits.max()), index
+
+
+def _box_target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int]:
+    """Of the graph's [1, gh, gw, B*5 + C]: the box asked for, or all of the class by their score."""
+    out = graph.activate(raw)[0]
+    count, classes = boxes_per_cell(graph.card), len(graph.card.classes)
+    confidence = out[..., 4 : count * 5 : 5]
+    scores = (confidence[..., None] * out[..., None, count * 5 :]).reshape(-1, classes)  # [gh * gw * B, C]
+    known = scores.detach()
+    if question.box is None:
+        index = int(known.amax(0).argmax()) if question.class_index is None else question.class_index
+        decisive = min(graph.card.thresholds.get("score", SCORE), float(known[:, index].max()))
+        return scores[known[:, index] >= decisive, index].sum(), index
+    # In the order of `scores`: with no floor, candidates() leaves none out.
+    _, xyxy, _, _ = candidates(out.detach()[None].numpy(), count, 0.0)
+    size = np.array([graph.card.input.width, graph.card.input.height] * 2, np.float32)
+    overlap = box_iou(np.clip(xyxy[::classes], 0, 1) * size, np.asarray([question.box], np.float32))[:, 0]
+    place = int(overlap.argmax())
+    index = int(known[place].argmax()) if question.class_index is None else question.class_index
+    return scores[place, index], index

@@ -1,0 +1,133 @@
+"""The whole computation of a bundle as one torch module: frames as `prepare()` makes them in, activated outputs out."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from inspector.core.bundle import Bundle, Card, normalisation
+from inspector.core.errors import ConfigError
+from inspector.core.images import Prepared
+from inspector.core.registry import NETWORKS, find
+from inspector.tasks.base import task_of
+
+Options = Mapping[str, int | float | str | bool]
+
+
+class Graph(nn.Module):
+    """Normalise -> network -> activation of the task.
+
+    Input [N, height, width, channels] uint8, or float32 kelvin; output [N, ...] float32, what `Task.decode` reads.
+    """
+
+    def __init__(self, network: nn.Module, card: Card) -> None:
+        super().__init__()
+        mean, std = normalisation(card)
+        if mean.shape != (card.input.channels,) or std.shape != mean.shape or not (std > 0).all():
+            raise ConfigError(
+                "The card of {bundle} needs {channels} values of mean and of std, and std above 0.",
+                remedy="Train it again.",
+                bundle=card.name,
+                channels=card.input.channels,
+            )
+        self.network = network
+        self.card = card
+        self._task = task_of(card.task)
+        self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
+
+    def raw(self, frames: Tensor) -> Tensor:
+        """The network's own output, before the activation: what losses and Grad-CAM work on."""
+        pixels = frames.permute(0, 3, 1, 2).to(torch.float32)
+        out: Tensor = self.network((pixels - self.mean) / self.std)
+        return out
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """The task's activation of `raw`'s result."""
+        return self._task.activation(raw, self.card)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.activate(self.raw(frames))
+
+
+def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
+    """A fresh network as the card describes it. `pretrained=False` builds it without fetching start weights.
+
+    Raises ConfigError for an unknown network, an option it does not have, or an input it cannot take.
+    """
+    entry = find(NETWORKS, card.network, "network")
+    options: dict[str, int | float | str | bool] = dict(card.network_options)
+    if not pretrained and "pretrained" in options:
+        options["pretrained"] = ""
+    build = entry.load()
+    try:
+        network: nn.Module = build(
+            outputs=task_of(card.task).outputs(card),
+            channels=card.input.channels,
+            height=card.input.height,
+            width=card.input.width,
+            **options,
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            "The network {network} cannot be built with these options: {options} ({detail}).",
+            remedy="Check the card's network_options and input size.",
+            network=card.network,
+            options=", ".join(f"{key}={value}" for key, value in options.items()) or "none",
+            detail=error,
+        ) from error
+    return network
+
+
+def load_network(bundle: Bundle) -> nn.Module:
+    """The bundle's network with its trained weights, in evaluation mode.
+
+    Raises ConfigError if the weights are not a safetensors file or belong to another network.
+    """
+    weights = bundle.weights()
+    shapes = {name: tuple(array.shape) for name, array in weights.items()}
+    # Shapes first, without memory: a card that promises a huge network must not be able to fill the machine.
+    with torch.device("meta"):
+        expected = {
+            name: tuple(tensor.shape) for name, tensor in build_network(bundle.card, pretrained=False).state_dict().items()
+        }
+    if shapes != expected:
+        raise ConfigError(
+            "The weights of the bundle {bundle} do not fit its network {network} ({detail}).",
+            remedy="Copy the bundle again from where it was trained, or train it again.",
+            bundle=bundle.folder,
+            network=bundle.card.network,
+            detail=_difference(shapes, expected),
+        )
+    network = build_network(bundle.card, pretrained=False)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return network.eval()
+
+
+def load_graph(bundle: Bundle) -> Graph:
+    """The bundle's graph, ready to infer. Raises ConfigError."""
+    return Graph(load_network(bundle), bundle.card).eval()
+
+
+def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
+    """Random frames [size, height, width, channels] in the range that the card's mean and std suggest."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (size, *card.input.shape)
+    if card.input.kind == "uint8":
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    mean, std = (torch.from_numpy(values) for values in normalisation(card))
+    return torch.randn(shape, generator=generator) * std + mean
+
+
+def as_tensor(batch: Prepared) -> Tensor:
+    """A batch as a tensor that shares its memory (read-only arrays are copied first)."""
+    return torch.from_numpy(batch if batch.flags.writeable and batch.flags.c_contiguous else batch.copy())
+
+
+def _difference(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> str:
+    for name, shape in expected.items():
+        if name not in found:
+            return f"{name} is missing"
+        if found[name] != shape:
+            return f"{name} is {list(found[name])}, not {list(shape)}"
+    return f"{next(name for name in found if name not in expected)} is unknown"
