@@ -209,3 +209,4 @@ class Inspection:
     latency_ms: float
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
+    source: str = ""  # file or stream the part was seen in, also where no frame could be made of it

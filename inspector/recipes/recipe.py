@@ -13,9 +13,9 @@ from inspector.core.types import Region
 
 Option = str | int | float | bool
 Quantity = Literal[
-    "class",  # the most likely class is not one of the bundle's ok classes, with at least `limit` as its score
+    "class",  # the most likely class is not an ok class: NG from score `limit` on, else REVIEW; an ok one below `review` too
     "score",  # score of class `class_name`
-    "count",  # boxes, or connected areas of the mask, of `class_name` (or any)
+    "count",  # boxes, or connected areas of the mask that are more than specks, of `class_name` (or any)
     "area_px",  # summed area of boxes or mask, frame pixels
     "area_mm2",  # the same in square millimetres; needs mm_per_px of the camera
     "largest_px",  # area of the largest single box or connected area
@@ -71,6 +71,7 @@ class InspectModel(_Model):
     engine: str | None = Field(None, description="engine of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
     hot_celsius: float | None = Field(None, description="thermal: hot spots are areas above this")
+    ok_classes: tuple[str, ...] | None = Field(None, description="classes of a good part; the bundle's own if left out")
 
 
 class Rule(_Model):
@@ -102,6 +103,7 @@ class Recipe(_Model):
     mode: Literal["free", "triggered"] = "free"
     engine: str = "openvino"
     join_ms: float = Field(500.0, gt=0, description="how long a part waits for its other cameras")
+    trigger_ms: float = Field(2000.0, gt=0, description="how long a trigger waits for the frame of each camera")
     max_batch: int = Field(8, ge=1, le=64)
     max_wait_ms: float = Field(5.0, ge=0, description="a batch never waits longer than this for more frames")
     deadline_ms: float | None = Field(None, gt=0, description="a verdict later than this is NOT_INSPECTED")

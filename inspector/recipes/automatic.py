@@ -1,0 +1,131 @@
+"""What a recipe leaves out, filled in from the bundles' cards; and a recipe for bundles that come without one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from inspector.core.bundle import Card, find_bundles, read_card
+from inspector.core.errors import ConfigError
+from inspector.core.paths import models
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
+from inspector.recipes.verdict import DEFAULT_THRESHOLD, SPECK_PX
+
+CAMERA = "camera"  # the only camera of an automatic recipe
+
+
+def recipe_for(bundles: Sequence[Path | str], source: str, *, name: str = "automatic", engine: str | None = None) -> Recipe:
+    """A recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
+    return Recipe(
+        name=name,
+        engine=engine or "openvino",
+        cameras={CAMERA: CameraModel(source=source)},
+        inspect=tuple(InspectModel(bundle=str(bundle), camera=CAMERA) for bundle in bundles),
+    )
+
+
+def shipped_bundles(*, kelvin: bool = False) -> list[Path]:
+    """The shipped bundles that look at temperatures, or those that look at pictures. Raises ConfigError if there are none."""
+    found = [folder for folder in find_bundles(models()) if (read_card(folder).task == "thermal") == kelvin]
+    if not found:
+        raise ConfigError(
+            "No bundle for this kind of picture comes with the program.", remedy="Name one with --model, or train one."
+        )
+    return found
+
+
+def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
+    """Write the defaults of the bundles' cards into the steps, and give a bundle without rules those of its task.
+
+    `cards` by the name of the bundle in the recipe. Raises ConfigError for a rule that can never work with its bundle.
+    """
+    steps = tuple(_complete_step(step, cards[step.bundle]) for step in recipe.inspect)
+    for rule in recipe.rules:
+        _check(rule, cards[rule.bundle], recipe)
+    ruled = {rule.bundle for rule in recipe.rules}
+    added: list[Rule] = []
+    for step in steps:
+        if step.bundle not in ruled:
+            ruled.add(step.bundle)
+            added.extend(_rules(step, cards[step.bundle]))
+    return recipe.model_copy(update={"inspect": steps, "rules": (*recipe.rules, *added)})
+
+
+def only_camera(recipe: Recipe, camera: str) -> Recipe:
+    """The recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
+    if camera not in recipe.cameras:
+        raise ConfigError(
+            "The recipe {recipe} has no camera {camera}.",
+            remedy="Choose one of: {names}.",
+            recipe=recipe.name,
+            camera=camera,
+            names=", ".join(recipe.cameras),
+        )
+    steps = tuple(step for step in recipe.inspect if step.camera == camera)
+    if not steps:
+        raise ConfigError("The recipe {recipe} inspects nothing on the camera {camera}.", recipe=recipe.name, camera=camera)
+    kept = {step.bundle for step in steps}
+    rules = tuple(rule for rule in recipe.rules if rule.bundle in kept)
+    return recipe.model_copy(update={"cameras": {camera: recipe.cameras[camera]}, "inspect": steps, "rules": rules})
+
+
+def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
+    """The card's thresholds with those of the (complete) step written over them: what decoding works with."""
+    merged = dict(card.thresholds)
+    if step.threshold is not None:
+        merged["mask" if card.task == "segmentation" else "score"] = step.threshold
+    if step.hot_celsius is not None:
+        merged["hot_celsius"] = step.hot_celsius
+    return merged
+
+
+def _complete_step(step: InspectModel, card: Card) -> InspectModel:
+    key = "mask" if card.task == "segmentation" else "score"
+    own = {
+        "threshold": card.thresholds.get(key, DEFAULT_THRESHOLD) if step.threshold is None else step.threshold,
+        "hot_celsius": card.thresholds.get("hot_celsius") if step.hot_celsius is None else step.hot_celsius,
+        "ok_classes": card.ok_classes if step.ok_classes is None else step.ok_classes,
+    }
+    return step.model_copy(update=own)
+
+
+def _rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
+    """The rule of a bundle that the recipe has none for; no rule (so no verdict) for temperatures without a limit."""
+    if card.task == "classification":
+        limit = DEFAULT_THRESHOLD if step.threshold is None else step.threshold
+        return (Rule(bundle=step.bundle, quantity="class", limit=limit, review=limit),)
+    if card.task == "detection":
+        return (Rule(bundle=step.bundle, quantity="count", limit=0),)
+    if card.task == "segmentation":
+        return (Rule(bundle=step.bundle, quantity="largest_px", limit=SPECK_PX),)
+    if step.hot_celsius is None:
+        return ()
+    return (Rule(bundle=step.bundle, quantity="temperature_max", limit=step.hot_celsius),)
+
+
+_FITTING: Mapping[str, frozenset[str]] = {
+    "classification": frozenset({"class", "score"}),
+    "detection": frozenset({"score", "count", "area_px", "area_mm2", "largest_px", "largest_mm2"}),
+    "segmentation": frozenset({"count", "area_px", "area_mm2", "largest_px", "largest_mm2"}),
+    "thermal": frozenset({"temperature_max", "temperature_mean", "temperature_min", "hot_spots"}),
+}
+
+
+def _check(rule: Rule, card: Card, recipe: Recipe) -> None:
+    if rule.quantity not in _FITTING[card.task]:
+        raise ConfigError(
+            "The recipe {recipe} has a rule on {quantity} for {bundle}, which is a {task} bundle.",
+            remedy="Use one of: {names}.",
+            recipe=recipe.name,
+            quantity=rule.quantity,
+            bundle=rule.bundle,
+            task=card.task,
+            names=", ".join(sorted(_FITTING[card.task])),
+        )
+    if rule.class_name is not None and rule.class_name not in card.classes:
+        raise ConfigError(
+            "The recipe {recipe} has a rule for the class {class_name}, which {bundle} does not know.",
+            remedy="Use one of: {names}.",
+            recipe=recipe.name,
+            class_name=rule.class_name,
+            bundle=rule.bundle,
+            names=", ".join(card.classes),
+        )

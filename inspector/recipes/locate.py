@@ -1,0 +1,38 @@
+"""Where the bundle that a recipe names lies."""
+
+from pathlib import Path
+
+from inspector.core.bundle import CARD, find_bundles
+from inspector.core.errors import ConfigError
+from inspector.core.paths import models, resources, user_data
+
+DEMO_RECIPE = "demo-line.toml"
+
+
+def find_bundle(name: str, base: Path | None = None) -> Path:
+    """The folder of the bundle called `name`.
+
+    Looked for in this order: as a path (from `base`, the folder of the recipe, else from the working folder), among the
+    shipped bundles, among the user's own. Raises ConfigError that names what there is.
+    """
+    places = [(base or Path.cwd()) / name, *(root / name for root in bundle_roots())]
+    for place in places:
+        if (place / CARD).is_file():
+            return place
+    known = sorted({folder.name for root in bundle_roots() for folder in find_bundles(root)})
+    raise ConfigError(
+        "There is no bundle {bundle}.",
+        remedy="Give the folder of a bundle, or one of: {known}." if known else "Give the folder of a bundle.",
+        bundle=name,
+        known=", ".join(known),
+    )
+
+
+def bundle_roots() -> tuple[Path, ...]:
+    """The folders that bundles are looked for in by name: shipped, then the user's own."""
+    return (models(), user_data() / "bundles")
+
+
+def demo_recipe() -> Path:
+    """The shipped recipe of the demo line."""
+    return resources() / "recipes" / DEMO_RECIPE

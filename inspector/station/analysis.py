@@ -1,0 +1,277 @@
+"""Running the bundles over parts: prepare, infer, decode. The station, predict and the review page all use this."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from inspector.core.bundle import Bundle
+from inspector.core.errors import EngineError, InspectorError
+from inspector.core.images import Prepared, prepare, view, whole
+from inspector.core.message import Message, message
+from inspector.core.types import Floats, Frame, Region
+from inspector.engines.base import Engine, open_engine
+from inspector.station.events import Cleared, Fault
+from inspector.station.parts import Findings, Part
+from inspector.station.program import Program, Step
+from inspector.station.quality import check_age
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[Fault | Cleared], None]
+RESTARTS, RESTART_PERIOD = 5, 60.0  # an engine is opened again at most this often in so many seconds
+
+
+def _ignore(_event: Fault | Cleared) -> None:
+    """The reporter of those who look at the inspections instead."""
+
+
+class Budget:
+    """At most `limit` attempts in any `period` seconds."""
+
+    def __init__(self, limit: int = RESTARTS, period: float = RESTART_PERIOD) -> None:
+        self._limit = limit
+        self._period = period
+        self._attempts: deque[float] = deque()
+
+    def recent(self, now: float) -> int:
+        """How many attempts lie in the last period."""
+        while self._attempts and now - self._attempts[0] > self._period:
+            self._attempts.popleft()
+        return len(self._attempts)
+
+    def spend(self, now: float) -> bool:
+        """Take one attempt, if there is one left."""
+        if self.recent(now) >= self._limit:
+            return False
+        self._attempts.append(now)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One frame for one step of one part."""
+
+    part: Part
+    findings: Findings
+    frame: Frame
+    step: Step
+
+    @property
+    def region(self) -> Region:
+        return self.step.region or whole(self.frame.pixels)
+
+
+class _Runner:
+    """One bundle on one engine, shared by all steps that use it: its batch buffer, and opening it again after a crash."""
+
+    def __init__(self, bundle: Bundle, engine: str, limit: int, report: Report) -> None:
+        self.bundle = bundle
+        self.batch = min(limit, bundle.card.max_batch)
+        self._engine_name = engine
+        self._report = report
+        self._engine: Engine | None = None
+        self._problem: Message | None = None
+        self._budget = Budget()
+        self._buffer: Prepared = np.empty((self.batch, *bundle.card.input.shape), bundle.card.input.dtype)
+
+    def open(self) -> None:
+        """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError."""
+        engine = open_engine(self._engine_name, self.bundle)
+        try:
+            self._buffer[:1] = 0
+            engine.infer(self._buffer[:1])
+        except BaseException:
+            engine.close()
+            raise
+        self._engine = engine
+
+    def close(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def run(self, jobs: Sequence[_Job]) -> None:
+        """Inspect at most `batch` frames: every job gets a prediction or a failure, whatever happens."""
+        started = time.monotonic()
+        ready: list[_Job] = []
+        for job in jobs:
+            with self._guard([job]):
+                prepare(job.frame.pixels, job.step.card.input, job.region, out=self._buffer[len(ready)])
+                ready.append(job)
+        prepared = time.monotonic()
+        raw = self._infer(ready) if ready else None
+        inferred = time.monotonic()
+        if raw is not None:
+            for step in dict.fromkeys(id(job.step) for job in ready):
+                rows = [row for row, job in enumerate(ready) if id(job.step) == step]
+                with self._guard([ready[row] for row in rows]):
+                    self._decode(raw if len(rows) == len(ready) else raw[rows], [ready[row] for row in rows])
+        decoded = time.monotonic()
+        for job in jobs:
+            job.findings.spent("prepare", (prepared - started) / len(jobs))
+            job.findings.spent("infer", (inferred - prepared) / len(jobs))
+            job.findings.spent("decode", (decoded - inferred) / len(jobs))
+
+    def _infer(self, jobs: Sequence[_Job]) -> Floats | None:
+        """The graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
+        try:
+            self._reopen()
+            if self._engine is None:
+                raise EngineError(
+                    "The engine of {bundle} failed {count} times within {seconds:.0f} s and is given a rest.",
+                    remedy="Choose another engine, or restart the program.",
+                    bundle=self.bundle.name,
+                    count=RESTARTS,
+                    seconds=RESTART_PERIOD,
+                )
+            raw = self._engine.infer(self._buffer[: len(jobs)])
+            if len(raw) != len(jobs):
+                raise EngineError(
+                    "The engine of {bundle} gave {got} results for {count} frames.",
+                    bundle=self.bundle.name,
+                    got=len(raw),
+                    count=len(jobs),
+                )
+        except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
+            self._fail(error, jobs)
+            return None
+        if self._problem is not None:
+            self._problem = None
+            self._report(Cleared(self.bundle.name))
+        return raw
+
+    def _reopen(self) -> None:
+        if self._engine is None and self._budget.spend(time.monotonic()):
+            self.open()
+
+    def _fail(self, error: Exception, jobs: Sequence[_Job]) -> None:
+        problem = _describe(error, self.bundle.name)
+        for job in jobs:
+            job.findings.fail(problem)
+        if problem != self._problem:
+            self._problem = problem
+            self._report(Fault(self.bundle.name, problem, error.remedy if isinstance(error, InspectorError) else None))
+        try:
+            self.close()
+        except Exception:  # a broken engine may not even close; a new one is opened all the same
+            log.exception("The engine of %s cannot be closed", self.bundle.name)
+
+    def _decode(self, raw: Floats, jobs: Sequence[_Job]) -> None:
+        """Predictions of the jobs of one step."""
+        finite = np.isfinite(raw.reshape(len(raw), -1)).all(axis=1)
+        for row in np.flatnonzero(~finite).tolist():
+            jobs[row].findings.fail(message("The bundle {bundle} gave values that are not numbers.", bundle=self.bundle.name))
+        good = np.flatnonzero(finite).tolist()
+        if not good:
+            return
+        kept = [jobs[row] for row in good]
+        step = kept[0].step
+        views = [view(job.region, step.card.input, step.model.camera) for job in kept]
+        outputs = raw if len(good) == len(raw) else raw[good]
+        predictions = step.task.decode(outputs, step.card, views, [job.frame for job in kept])
+        for job, prediction in zip(kept, predictions, strict=True):
+            job.findings.predictions.append(replace(prediction, bundle=step.model.bundle, camera=step.model.camera))
+
+    @contextmanager
+    def _guard(self, jobs: Sequence[_Job]) -> Iterator[None]:
+        """An exception becomes a failure of these jobs."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - stage boundary: one bad frame must not take the others with it
+            problem = _describe(error, self.bundle.name)
+            for job in jobs:
+                job.findings.fail(problem)
+
+
+def _describe(error: Exception, where: str) -> Message:
+    """The sentence for people; a defect of ours also goes to the log with its traceback."""
+    if isinstance(error, InspectorError):
+        return error.problem
+    log.error("Internal error at %s", where, exc_info=error)
+    return message("Internal error at {where}: {detail}", where=where, detail=f"{type(error).__name__}: {error}")
+
+
+class Analyser:
+    """The engines of a program. Opened, used and closed by one thread."""
+
+    def __init__(self, program: Program, *, report: Report = _ignore) -> None:
+        """Opens nothing. `report` is told of engines that fail and work again."""
+        self.program = program
+        self._runners: dict[tuple[str, str], _Runner] = {}
+        for step in program.steps:
+            key = _key(step)
+            if key not in self._runners:
+                self._runners[key] = _Runner(step.bundle, step.engine, program.recipe.max_batch, report)
+
+    def open(self) -> None:
+        """Open every engine. Raises ConfigError or EngineError; then none stays open."""
+        try:
+            for runner in self._runners.values():
+                runner.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every engine; may be called twice."""
+        for runner in self._runners.values():
+            runner.close()
+
+    def can_follow(self, program: Program) -> bool:
+        """Whether the open engines can run another program: the same bundles on the same engines."""
+        same = {_key(step) for step in program.steps} == set(self._runners)
+        return same and program.recipe.max_batch == self.program.recipe.max_batch
+
+    def follow(self, program: Program) -> None:
+        """Go on with a program that `can_follow` agrees to: other rules, limits or regions."""
+        self.program = program
+
+    def analyse(self, parts: Sequence[Part]) -> list[Findings]:
+        """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
+        findings = [Findings() for _ in parts]
+        jobs: dict[tuple[str, str], list[_Job]] = {key: [] for key in self._runners}
+        now = time.monotonic()
+        for part, found in zip(parts, findings, strict=True):
+            found.spent("wait", now - part.grabbed())
+            for job in self._jobs(part, found, now):
+                jobs[_key(job.step)].append(job)
+        for key, runner in self._runners.items():
+            waiting = jobs[key]
+            for start in range(0, len(waiting), runner.batch):
+                runner.run(waiting[start : start + runner.batch])
+        return findings
+
+    def _jobs(self, part: Part, findings: Findings, now: float) -> Iterator[_Job]:
+        """The jobs of a part; what cannot be inspected becomes a failure."""
+        for step in self.program.steps:
+            shot = part.shots.get(step.model.camera)
+            if shot is None:
+                if not part.failures:
+                    findings.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
+                continue
+            problem = shot.problem
+            if problem is None and shot.frame is not None:
+                gate = self.program.recipe.cameras[step.model.camera].gate
+                problem = (check_age(shot.frame, gate, now=now) if shot.live else None) or step.unfit(shot.frame)
+            if problem is not None:
+                findings.fail(problem)
+            elif shot.frame is not None:
+                yield _Job(part, findings, shot.frame, step)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _key(step: Step) -> tuple[str, str]:
+    return (str(step.bundle.folder), step.engine)

@@ -1,0 +1,105 @@
+"""The bounded hand-off between two threads. What happens when it is full is chosen when it is made, and counted."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import Condition
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+
+def _weightless(_item: object) -> int:
+    return 0
+
+
+class Edge(Generic[T]):
+    """A queue of at most `size` items that together weigh at most `capacity` (one item always fits).
+
+    `drop="oldest"`: a full edge lets its oldest items go, and `put` never waits. `drop="never"`: `put` waits for room,
+    and an item that finds none in time comes back to its owner. Closing lets the taker have what is left.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        drop: Literal["oldest", "never"],
+        capacity: int = 0,
+        weigh: Callable[[T], int] = _weightless,
+    ) -> None:
+        """`capacity`: in the unit of `weigh` (bytes, as a rule), 0 for no limit."""
+        if size < 1:
+            raise ValueError(f"an edge holds at least one item, not {size}")
+        self.size = size
+        self.drop = drop
+        self._capacity = capacity
+        self._weigh = weigh
+        self._items: deque[T] = deque()
+        self._weight = 0
+        self._drops = 0
+        self._closed = False
+        self._changed = Condition()
+
+    def put(self, item: T, *, timeout: float | None = None) -> tuple[T, ...]:
+        """Add an item; returns what was lost by it: nothing, the oldest items, or `item` itself if it was refused.
+
+        `timeout` in seconds, for `drop="never"`: how long to wait for room; None: until there is room or the edge is closed.
+        """
+        weight = self._weigh(item)
+        with self._changed:
+            if self.drop == "never" and not self._changed.wait_for(lambda: self._closed or self._fits(weight), timeout):
+                self._drops += 1
+                return (item,)
+            if self._closed:
+                return (item,)
+            lost: list[T] = []
+            while not self._fits(weight):
+                oldest = self._items.popleft()
+                self._weight -= self._weigh(oldest)
+                lost.append(oldest)
+            self._drops += len(lost)
+            self._items.append(item)
+            self._weight += weight
+            self._changed.notify_all()
+            return tuple(lost)
+
+    def take(self, limit: int = 1, *, timeout: float | None = None, linger: float = 0.0) -> list[T]:
+        """Up to `limit` items, oldest first: waits up to `timeout` for the first, then up to `linger` seconds for more.
+
+        An empty list means that the time is over, or that the edge is closed and empty.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout)
+            if linger > 0 and self._items and len(self._items) < min(limit, self.size):
+                # Someone who waits for room must not be kept waiting for company.
+                until = time.monotonic() + linger
+                enough = min(limit, self.size)
+                self._changed.wait_for(lambda: self._closed or len(self._items) >= enough, max(0.0, until - time.monotonic()))
+            taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+            self._weight -= sum(self._weigh(item) for item in taken)
+            self._changed.notify_all()
+            return taken
+
+    def close(self) -> None:
+        """Refuse new items from now on; wakes everyone who waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def drops(self) -> int:
+        """Items lost so far because the edge was full."""
+        return self._drops
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _fits(self, weight: int) -> bool:
+        if not self._items:
+            return True
+        return len(self._items) < self.size and (not self._capacity or self._weight + weight <= self._capacity)

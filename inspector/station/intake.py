@@ -1,0 +1,206 @@
+"""Which frames belong to the same part, and whether all of them have come.
+
+Frames are joined, in this order: by part id, where the source knows it; by position, where no camera is live (the n-th
+file of one folder with the n-th of another); by time, each camera's newest frame with the others' newest.
+A trigger opens a part of its own, and every camera gives it one frame.
+"""
+
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Condition, Event
+from typing import Literal
+
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message, message
+from inspector.station.events import CameraState
+from inspector.station.parts import Part, Shot
+
+AHEAD = 4  # parts that a camera which can wait may be ahead of the others
+PATIENCE = 10.0  # seconds without a frame after which a camera that can wait is not waited for any more
+_SILENT = (CameraState.ENDED, CameraState.FAULT)
+
+
+@dataclass(slots=True)
+class _CameraSeen:
+    live: bool
+    state: CameraState = CameraState.CONNECTING
+    problem: Message | None = None
+    touched: float = 0.0  # when it last gave a frame or was last allowed to
+    busy: bool = False  # waits for us, not we for it
+    furthest: int = -1  # sequence of the newest part it gave a frame for
+
+
+@dataclass(slots=True)
+class Arrival:
+    """What a frame led to: parts that are complete, and how many frames were let go for newer ones."""
+
+    ready: list[Part] = field(default_factory=list)
+    replaced: int = 0
+
+
+class Intake:
+    """The parts that wait for frames. Every method may be called from any thread."""
+
+    def __init__(
+        self, cameras: Mapping[str, bool], *, mode: Literal["free", "triggered"], join_s: float, trigger_s: float
+    ) -> None:
+        """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds."""
+        self._cameras = {name: _CameraSeen(live, touched=time.monotonic()) for name, live in cameras.items()}
+        self._mode = mode
+        self._join_s = join_s
+        self._trigger_s = trigger_s
+        self._any_live = any(cameras.values())
+        self._open: dict[str, Part] = {}  # by joining key, oldest first
+        self._numbers = itertools.count()
+        self._changed = Condition()
+
+    def live(self, camera: str) -> bool:
+        """Whether a camera is live."""
+        return self._cameras[camera].live
+
+    def wanted(self, camera: str, stop: Event) -> bool:
+        """Wait until a frame of a camera that can wait is of use; False if `stop` was set instead.
+
+        A live camera is always read: its frames do not wait.
+        """
+        seen = self._cameras[camera]
+        if seen.live:
+            return not stop.is_set()
+        with self._changed:
+            seen.busy = True
+            while not stop.is_set() and not self._of_use(camera):
+                self._changed.wait(0.1)
+            seen.busy = False
+            seen.touched = time.monotonic()
+        return not stop.is_set()
+
+    def add(self, camera: str, shot: Shot) -> Arrival:
+        """Take in what a camera gave."""
+        now = time.monotonic()
+        arrival = Arrival()
+        with self._changed:
+            seen = self._cameras[camera]
+            seen.touched = now
+            part = self._part_for(camera, shot, now, arrival)
+            if part is not None:
+                part.shots[camera] = shot
+                seen.furthest = max(seen.furthest, part.sequence)
+                if self._cameras.keys() <= part.shots.keys():
+                    arrival.ready.append(self._close(part))
+            self._changed.notify_all()
+        return arrival
+
+    def held_up(self, camera: str, held_up: bool) -> None:
+        """Note that a camera waits for room, so that its silence is not taken for a fault."""
+        with self._changed:
+            self._cameras[camera].busy = held_up
+            self._cameras[camera].touched = time.monotonic()
+
+    def trigger(self, name: str) -> Part:
+        """Open a part; every camera will give it one frame."""
+        with self._changed:
+            if self._mode != "triggered":
+                raise ConfigError("The station is not in triggered mode.", remedy="Start it in triggered mode.")
+            part = self._new(name, time.monotonic(), triggered=True)
+            self._open[f"trigger {part.sequence}"] = part
+            self._changed.notify_all()
+            return part
+
+    def refused(self, name: str) -> Part:
+        """A triggered part that will not be waited for: it gets its verdict at once."""
+        with self._changed:
+            return self._new(name, time.monotonic(), triggered=True)
+
+    def camera_is(self, camera: str, state: CameraState, problem: Message | None) -> None:
+        """Note a camera's state: nobody waits for one that has ended."""
+        with self._changed:
+            self._cameras[camera].state = state
+            self._cameras[camera].problem = problem
+            self._changed.notify_all()
+
+    def expired(self) -> list[Part]:
+        """Take out the parts that wait no longer, with the cameras that are missing among their failures."""
+        now = time.monotonic()
+        gone: list[Part] = []
+        with self._changed:
+            for part in list(self._open.values()):
+                missing = [name for name in self._cameras if name not in part.shots]
+                if missing and all(self._given_up(name, part, now) for name in missing):
+                    part.failures.extend(self._absence(name) for name in missing)
+                    gone.append(self._close(part))
+            if gone:
+                self._changed.notify_all()
+        return gone
+
+    def abandon(self) -> list[Part]:
+        """Take out every part that is still open, without a word about why."""
+        with self._changed:
+            left = list(self._open.values())
+            self._open.clear()
+            self._changed.notify_all()
+        return left
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _of_use(self, camera: str) -> bool:
+        waiting = [part for part in self._open.values() if camera not in part.shots]
+        if self._mode == "triggered":
+            return bool(waiting)
+        ahead = len(self._open) - len(waiting)
+        return ahead < (1 if self._any_live else AHEAD)
+
+    def _part_for(self, camera: str, shot: Shot, now: float, arrival: Arrival) -> Part | None:
+        """The part that a shot belongs to, opened if need be; None if nobody asked for it."""
+        seen, frame = self._cameras[camera], shot.frame
+        if self._mode == "triggered":
+            grabbed = frame.monotonic if frame is not None and seen.live else now
+            asked = (part for part in self._open.values() if camera not in part.shots and part.opened <= grabbed)
+            return next(asked, None)
+        if frame is not None and frame.part:
+            key = f"part {frame.part}"
+        elif not self._any_live:
+            key = f"position {frame.sequence if frame is not None else shot.position}"
+        else:
+            key = "newest"
+        part = self._open.get(key)
+        if part is not None and camera in part.shots:
+            if key == "newest" and seen.live:
+                arrival.replaced += 1
+                return part
+            part.failures.extend(self._absence(name) for name in self._cameras if name not in part.shots)
+            arrival.ready.append(self._close(part))
+            part = None
+        if part is None:
+            part = self._open[key] = self._new(frame.part if frame is not None else "", now)
+        return part
+
+    def _new(self, name: str, now: float, *, triggered: bool = False) -> Part:
+        sequence = next(self._numbers)
+        return Part(name or str(sequence), sequence, now, triggered)
+
+    def _close(self, part: Part) -> Part:
+        self._open = {key: other for key, other in self._open.items() if other is not part}
+        return part
+
+    def _given_up(self, camera: str, part: Part, now: float) -> bool:
+        seen = self._cameras[camera]
+        if seen.state in _SILENT:
+            return True
+        if part.triggered:
+            return now - part.opened > self._trigger_s
+        if seen.live or seen.state is CameraState.LOST:
+            return now - part.opened > self._join_s
+        if seen.furthest > part.sequence:
+            return True
+        return not seen.busy and now - max(part.opened, seen.touched) > max(self._join_s, PATIENCE)
+
+    def _absence(self, camera: str) -> Message:
+        seen = self._cameras[camera]
+        if seen.problem is not None and seen.state in (CameraState.LOST, CameraState.FAULT):
+            return message("{camera} gave no frame for this part: {problem}", camera=camera, problem=seen.problem)
+        if seen.state is CameraState.ENDED:
+            return message("{camera} has no more frames for this part.", camera=camera)
+        return message("{camera} gave no frame for this part in time.", camera=camera)

@@ -1,0 +1,97 @@
+"""A part on its way through the station."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from inspector.core.message import Message, message
+from inspector.core.types import Frame, Inspection, Prediction
+from inspector.recipes.recipe import Recipe
+from inspector.recipes.verdict import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What one camera gave for a part: a frame, what is wrong with it, or both.
+
+    `position`: where there is no frame, the sequence number it would have had.
+    """
+
+    frame: Frame | None
+    problem: Message | None = None
+    source: str = ""
+    live: bool = False
+    position: int = -1
+
+
+@dataclass(slots=True)
+class Part:
+    """A part that has no verdict yet. `opened`: monotonic seconds when the station first knew of it."""
+
+    name: str
+    sequence: int
+    opened: float
+    triggered: bool = False
+    shots: dict[str, Shot] = field(default_factory=dict)
+    failures: list[Message] = field(default_factory=list)
+
+    def frames(self) -> dict[str, Frame]:
+        """The frames there are, by camera."""
+        return {camera: shot.frame for camera, shot in self.shots.items() if shot.frame is not None}
+
+    def grabbed(self) -> float:
+        """When its first frame was grabbed (the trigger, where there is no frame), in monotonic seconds."""
+        return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
+
+    def weight(self) -> int:
+        """Bytes of its frames."""
+        return sum(frame.pixels.nbytes for frame in self.frames().values())
+
+    def source(self) -> str:
+        """File or stream it was seen in."""
+        return next((shot.frame.source if shot.frame else shot.source for shot in self.shots.values()), "")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the bundles said of one part, what went wrong, and how long its share of each stage took in ms."""
+
+    predictions: list[Prediction] = field(default_factory=list)
+    failures: list[Message] = field(default_factory=list)
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def spent(self, stage: str, seconds: float) -> None:
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + seconds * 1000
+
+    def fail(self, problem: Message) -> None:
+        """Note a problem once."""
+        if problem not in self.failures:
+            self.failures.append(problem)
+
+
+def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
+    """Judge a part: the one place where an Inspection is made."""
+    started = time.monotonic()
+    latency = (started - part.grabbed()) * 1000
+    failures = [*part.failures, *findings.failures]
+    if recipe.deadline_ms is not None and latency > recipe.deadline_ms:
+        late = "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms."
+        failures.append(message(late, latency=latency, limit=recipe.deadline_ms))
+    verdict, reasons = judge(recipe, findings.predictions, failures)
+    now = time.monotonic()
+    findings.spent("judge", now - started)
+    timings: Mapping[str, float] = MappingProxyType(dict(findings.timings_ms))
+    return Inspection(
+        part=part.name,
+        sequence=part.sequence,
+        verdict=verdict,
+        reasons=reasons,
+        frames=MappingProxyType(part.frames()),
+        predictions=tuple(findings.predictions),
+        recipe=recipe.name,
+        revision=recipe.revision,
+        latency_ms=(now - part.grabbed()) * 1000,
+        timings_ms=timings,
+        source=part.source(),
+    )

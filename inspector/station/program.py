@@ -1,0 +1,97 @@
+"""A recipe with its bundles opened and verified: everything that inspecting a part needs but the engines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.core.bundle import Bundle, Card
+from inspector.core.message import Message, message
+from inspector.core.types import Frame, Region
+from inspector.recipes.automatic import complete, thresholds
+from inspector.recipes.locate import find_bundle
+from inspector.recipes.recipe import InspectModel, Recipe
+from inspector.tasks.base import Task, task_of
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One [[inspect]] of the recipe. `card` is the bundle's with the recipe's thresholds."""
+
+    model: InspectModel
+    bundle: Bundle
+    card: Card
+    task: Task
+    engine: str
+
+    @property
+    def region(self) -> Region | None:
+        return None if self.model.region is None else self.model.region.region()
+
+    def unfit(self, frame: Frame) -> Message | None:
+        """Why the step cannot look at this frame, or None."""
+        region, spec = self.region, self.card.input
+        if region is not None and not region.fits(frame.width, frame.height):
+            return message(
+                "The frame of {camera} is {width} x {height} pixels, too small for the region {region} of {bundle}.",
+                camera=frame.camera,
+                width=frame.width,
+                height=frame.height,
+                region=f"{region.x},{region.y} {region.width} x {region.height}",
+                bundle=self.model.bundle,
+            )
+        if spec.kind == "kelvin" and frame.unit != "kelvin":
+            return message(
+                "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
+                bundle=self.model.bundle,
+                camera=frame.camera,
+            )
+        if spec.kind == "uint8" and frame.unit == "kelvin" and spec.levels is None:
+            return message(
+                "The bundle {bundle} needs a picture, and {camera} gives temperatures.",
+                bundle=self.model.bundle,
+                camera=frame.camera,
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more."""
+
+    recipe: Recipe
+    steps: tuple[Step, ...]
+
+    def levels(self, camera: str) -> tuple[float, float] | None:
+        """The grey levels that count as black and white for a camera, as its bundles were trained with."""
+        for step in self.steps:
+            if step.model.camera == camera and step.card.input.kind == "uint8":
+                return step.card.input.levels
+        return None
+
+    def cameras(self) -> frozenset[str]:
+        """The cameras that some step looks at: the ones a part needs."""
+        return frozenset(step.model.camera for step in self.steps)
+
+
+def load_program(recipe: Recipe, base: Path | None = None, *, engine: str | None = None) -> Program:
+    """Find and verify the bundles of a recipe. `base`: the recipe's folder; `engine`: instead of the recipe's.
+
+    Raises ConfigError naming the bundle, file or rule that is wrong.
+    """
+    bundles: dict[str, Bundle] = {}
+    for model in recipe.inspect:
+        if model.bundle not in bundles:
+            bundles[model.bundle] = Bundle.open(find_bundle(model.bundle, base))
+    cards: Mapping[str, Card] = {name: bundle.card for name, bundle in bundles.items()}
+    full = complete(recipe, cards)
+    steps = tuple(
+        Step(
+            model=model,
+            bundle=bundles[model.bundle],
+            card=cards[model.bundle].model_copy(update={"thresholds": thresholds(model, cards[model.bundle])}),
+            task=task_of(cards[model.bundle].task),
+            engine=engine or model.engine or recipe.engine,
+        )
+        for model in full.inspect
+    )
+    return Program(full, steps)

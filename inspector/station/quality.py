@@ -1,0 +1,98 @@
+"""Whether a frame can be judged at all. A frame that cannot gives no verdict, never OK."""
+
+import time
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.message import Message, message
+from inspector.core.types import Frame, Pixels
+from inspector.recipes.recipe import Gate
+
+_SAMPLE = 20_000  # pixels looked at: enough for a share and a mean, and cheap at any size
+_SATURATED = 250.0  # of 255
+
+
+def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | None = None) -> Message | None:
+    """What is wrong with the picture itself, or None.
+
+    `levels`: the grey levels that count as black and white, by default the range of the dtype. Of a kelvin frame only
+    whether every temperature is a number.
+    """
+    if frame.unit == "kelvin":
+        if not np.isfinite(frame.pixels).all():
+            return message("The thermal frame of {camera} has pixels without a temperature.", camera=frame.camera)
+        return None
+    grey = _grey(_sample(frame.pixels), levels)
+    mean = float(grey.mean())
+    if mean < gate.black_mean:
+        return message("The frame of {camera} is black (mean {mean:.1f} of 255).", camera=frame.camera, mean=mean)
+    if gate.white_share < 1:
+        share = float(np.count_nonzero(grey >= _SATURATED)) / grey.size
+        if share > gate.white_share:
+            return message(
+                "The frame of {camera} is over-exposed ({percent:.0f} % of it is white).",
+                camera=frame.camera,
+                percent=100 * share,
+            )
+    if gate.blur > 0:
+        sharpness = _sharpness(frame.pixels, levels)
+        if sharpness < gate.blur:
+            return message(
+                "The frame of {camera} is blurred (sharpness {sharpness:.1f}, needs {limit:.1f}).",
+                camera=frame.camera,
+                sharpness=sharpness,
+                limit=gate.blur,
+            )
+    return None
+
+
+def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message | None:
+    """Whether a frame of a live camera is too old to say anything about the part that is there now."""
+    age_ms = ((time.monotonic() if now is None else now) - frame.monotonic) * 1000
+    if age_ms > gate.stale_ms:
+        return message("The frame of {camera} is stale ({age:.0f} ms old).", camera=frame.camera, age=age_ms)
+    return None
+
+
+class FrozenWatch:
+    """Notices a live camera that keeps sending the same picture: real sensors have noise, so no two frames are equal."""
+
+    def __init__(self) -> None:
+        self._last: Pixels | None = None
+        self._repeats = 1
+
+    def observe(self, frame: Frame, gate: Gate) -> Message | None:
+        """Take in every frame of the camera, in order; a message from the frame on that makes it frozen."""
+        if not gate.frozen_frames:
+            return None
+        sample = _sample(frame.pixels)
+        same = self._last is not None and np.array_equal(sample, self._last)
+        self._repeats = self._repeats + 1 if same else 1
+        if not same:
+            self._last = sample.copy()
+        if self._repeats < max(2, gate.frozen_frames):
+            return None
+        return message(
+            "The picture of {camera} is frozen ({count} identical frames).", camera=frame.camera, count=self._repeats
+        )
+
+
+def _sample(pixels: Pixels) -> Pixels:
+    step = max(1, int((pixels.shape[0] * pixels.shape[1] / _SAMPLE) ** 0.5))
+    return pixels[::step, ::step]
+
+
+def _grey(pixels: Pixels, levels: tuple[float, float] | None) -> NDArray[np.float32]:
+    """Luma 0..255 as float32 [H, W]; a colour pixel counts as white only where all its channels are."""
+    low, high = levels or (0.0, 65535.0 if pixels.dtype == np.uint16 else 255.0)
+    values = pixels.astype(np.float32)
+    grey = values if values.ndim == 2 else np.asarray(values.mean(axis=2, dtype=np.float32))
+    scaled: NDArray[np.float32] = np.clip((grey - low) * np.float32(255.0 / (high - low)), 0, 255)
+    return scaled
+
+
+def _sharpness(pixels: Pixels, levels: tuple[float, float] | None) -> float:
+    """Variance of the Laplacian of the grey picture at full resolution (Pech-Pacheco et al., ICPR 2000)."""
+    return float(cv2.Laplacian(_grey(pixels, levels), cv2.CV_32F).var())

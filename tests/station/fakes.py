@@ -1,0 +1,155 @@
+"""Cameras, engines and bundles whose every move a test decides."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+import numpy as np
+
+from inspector.cameras.base import Camera
+from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
+from inspector.core.images import InputSpec, Prepared
+from inspector.core.types import Floats, Frame, Inspection
+from inspector.engines.base import Engine
+from inspector.station.events import Event, Inspected
+
+CLASSES = ("good", "bad")
+
+
+def frame(value: int = 100, *, camera: str = "camera", part: str = "", age: float = 0.0, size: tuple[int, int] = (48, 64)) -> Frame:
+    """A noisy grey frame whose mean is about `value`."""
+    noise = np.random.default_rng(value).integers(-5, 6, (*size, 3))
+    pixels = np.clip(value + noise, 0, 255).astype(np.uint8)
+    return Frame(pixels, camera, 0, time.monotonic() - age, datetime.now(UTC), part=part)
+
+
+def write_classifier(folder: Path, **changes: Any) -> Path:
+    """A classification bundle with the right shape; its graph is never read, because the engine is a fake."""
+    fields: dict[str, Any] = {
+        "name": folder.name,
+        "task": "classification",
+        "network": "simple_cnn",
+        "classes": CLASSES,
+        "ok_classes": ("good",),
+        "input": InputSpec(width=16, height=16),
+        "mean": (0.0,) * 3,
+        "std": (255.0,) * 3,
+        "thresholds": {"score": 0.6},
+        "created": datetime.now(UTC),
+        "software": "test",
+        "max_batch": 4,
+        **changes,
+    }
+
+    def fill(temporary: Path) -> None:
+        (temporary / WEIGHTS).write_bytes(b"weights")
+        (temporary / GRAPH).write_bytes(b"graph")
+
+    write_bundle(folder, Card(**fields), fill)
+    return folder
+
+
+@dataclass
+class Behaviour:
+    """What the fake engines do; `opened` counts them, `batches` their batch sizes (without the warm-up)."""
+
+    opened: int = 0
+    closed: int = 0
+    batches: list[int] = field(default_factory=list)
+    before: Callable[[Prepared], None] = lambda batch: None
+    open_error: Exception | None = None
+    open_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+def fake_engine(behaviour: Behaviour) -> Callable[..., Engine]:
+    """An `open_engine` whose classifier says "bad" of bright frames (mean of 150 or more)."""
+
+    class FakeEngine(Engine):
+        def infer(self, batch: Prepared) -> Floats:
+            mean = batch.reshape(len(batch), -1).mean(axis=1)
+            if mean.any():
+                behaviour.before(batch)
+                behaviour.batches.append(len(batch))
+                time.sleep(behaviour.seconds)
+            bad = np.where(mean >= 150, 0.9, 0.1)
+            return np.stack([1 - bad, bad], axis=1).astype(np.float32)
+
+        def close(self) -> None:
+            behaviour.closed += 1
+
+    def open_fake(name: str, bundle: Bundle, *, threads: int = 0) -> Engine:
+        if behaviour.open_error is not None:
+            raise behaviour.open_error
+        time.sleep(behaviour.open_seconds)
+        behaviour.opened += 1
+        return FakeEngine(bundle, threads=threads)
+
+    return open_fake
+
+
+Script = Callable[["FakeCamera", Flag], Iterator[Frame]]
+
+
+class FakeCamera(Camera):
+    """Yields what a script gives."""
+
+    def __init__(self, name: str, script: Script, *, live: bool) -> None:
+        super().__init__(name, "fake", {})
+        self.live = live  # type: ignore[misc]  # each camera of a test is its own kind
+        self._script = script
+        self.opened = 0
+
+    def frames(self, stop: Flag) -> Iterator[Frame]:
+        self.opened += 1
+        yield from self._script(self, stop)
+
+    def grab(self, value: int = 100, *, part: str = "", seed: int | None = None) -> Frame:
+        """A frame of that brightness; each has noise of its own unless `seed` is given."""
+        generator = np.random.default_rng(self._sequence if seed is None else seed)
+        noise = generator.integers(-5, 6, (48, 64, 3))
+        return self.frame(np.clip(value + noise, 0, 255).astype(np.uint8), part=part)
+
+
+def steady(count: int, *, value: int = 100, pause: float = 0.0, part: str = "") -> Script:
+    """`count` frames, then the end (0: no end); `part` with {n} gives part ids."""
+
+    def script(camera: FakeCamera, stop: Flag) -> Iterator[Frame]:
+        n = 0
+        while not stop.is_set() and (count == 0 or n < count):
+            yield camera.grab(value, part=part.format(n=n))
+            n += 1
+            if pause:
+                stop.wait(pause)
+
+    return script
+
+
+def opener(cameras: Mapping[str, Camera]) -> Callable[..., Camera]:
+    """An `open_camera` that hands out these."""
+    return lambda name, source, options: cameras[name]
+
+
+class Recorder:
+    """A listener that keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def inspections(self) -> list[Inspection]:
+        return [event.inspection for event in list(self.events) if isinstance(event, Inspected)]
+
+    def wait_for(self, condition: Callable[["Recorder"], bool], seconds: float = 5.0) -> None:
+        """Fail unless the condition comes true in time."""
+        until = time.monotonic() + seconds
+        while not condition(self):
+            assert time.monotonic() < until, f"did not happen; events: {self.events[-20:]}"
+            time.sleep(0.005)
