@@ -1,0 +1,228 @@
+"""Whatever the registry lists can be had and used; a new entry is tested by being listed."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from inspector.cameras.base import open_camera
+from inspector.core import registry
+from inspector.core.bundle import Bundle, Card
+from inspector.core.errors import CameraError, ConfigError
+from inspector.core.images import InputSpec, prepare, view, whole
+from inspector.core.registry import CAMERAS, ENGINES, LOSSES, NETWORKS, TABS, TASKS, Entry, find
+from inspector.core.types import Annotation, Boxes, Frame, Region
+from inspector.tasks.base import task_of
+
+TABLES: Mapping[str, Mapping[str, Entry]] = {
+    "TASKS": TASKS,
+    "LOSSES": LOSSES,
+    "NETWORKS": NETWORKS,
+    "ENGINES": ENGINES,
+    "CAMERAS": CAMERAS,
+    "TABS": TABS,
+}
+ENTRIES = [pytest.param(table, key, id=f"{table}-{key}") for table, entries in TABLES.items() for key in entries]
+
+# A network not named here is a classifier with the options it has by itself.
+NETWORK_TASK = {"simple_yolo": "detection", "unet": "segmentation", "thermal_cnn": "thermal"}
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "simple_cnn": {"filters": 4},
+    "simple_yolo": {"filters": 4},
+    "unet": {"filters": 4},
+    "thermal_cnn": {"filters": 4},
+}
+SIDE = 64
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _needs(module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed here")
+
+
+def test_every_table_of_the_registry_is_tested() -> None:
+    tables = {name for name, value in vars(registry).items() if name.isupper() and isinstance(value, Mapping)}
+    assert tables == set(TABLES)
+
+
+@pytest.mark.parametrize(("table", "key"), ENTRIES)
+def test_every_entry_loads(table: str, key: str) -> None:
+    entry = TABLES[table][key]
+    if entry.extra == "train":
+        _needs("torch")
+    if table == "TABS":
+        _needs("PySide6")
+    assert callable(entry.load()) or table == "LOSSES"
+    assert entry.label
+
+
+def test_a_missing_package_becomes_a_sentence_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needs_a_package.py").write_text("import package_that_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        Entry("needs_a_package:thing", "The thing", extra="train").load()
+    assert "package_that_nobody_has" in str(caught.value)
+    assert "train" in str(caught.value)
+
+
+def test_our_own_import_errors_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_of_ours.py").write_text("import inspector.no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match=r"inspector\.no_such_module"):
+        Entry("broken_of_ours:thing", "The thing", extra="train").load()
+    (tmp_path / "misspelt_of_ours.py").write_text("from inspector.core.types import NoSuchName\n")
+    with pytest.raises(ImportError, match="NoSuchName"):
+        Entry("misspelt_of_ours:thing", "The thing", extra="train").load()
+
+
+def test_an_unknown_name_lists_the_names_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"no camera called 'webcan'.*simulated"):
+        find(CAMERAS, "webcan", "camera")
+
+
+def _card(network: str) -> Card:
+    task = NETWORK_TASK.get(network, "classification")
+    thermal = task == "thermal"
+    spec = InputSpec(width=SIDE, height=SIDE, channels=1 if thermal else 3, kind="kelvin" if thermal else "uint8")
+    return Card(
+        name=network,
+        task=task,  # type: ignore[arg-type]  # a TaskName, from the table above
+        network=network,
+        network_options=SMALL.get(network, {}),
+        classes=() if thermal else ("scratch", "stain"),
+        input=spec,
+        mean=(300.0,) if thermal else (127.5,) * 3,
+        std=(20.0,) if thermal else (127.5,) * 3,
+        target_mean=(310.0, 300.0, 290.0) if thermal else (),
+        target_std=(10.0, 5.0, 5.0) if thermal else (),
+        created=NOW,
+        software="test",
+        max_batch=4,
+    )
+
+
+def _frames(card: Card, count: int) -> list[Frame]:
+    random = np.random.default_rng(0)
+    if card.task == "thermal":
+        pixels = [random.uniform(285, 330, (SIDE, SIDE)).astype(np.float32) for _ in range(count)]
+        return [Frame(one, "thermal", index, 0.0, NOW, "kelvin") for index, one in enumerate(pixels)]
+    images = [random.integers(0, 256, (SIDE, SIDE, 3), np.uint8) for _ in range(count)]
+    return [Frame(one, "visible", index, 0.0, NOW) for index, one in enumerate(images)]
+
+
+def _truth(card: Card) -> Annotation:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[8:40, 8:40] = 1
+    box = Boxes(np.array([[8, 8, 40, 40]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    return {
+        "classification": Annotation(label=1),
+        "detection": Annotation(boxes=box),
+        "segmentation": Annotation(mask=mask),
+        "thermal": Annotation(temperatures=(330.0, 300.0, 285.0)),
+    }[card.task]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_learns_exports_and_runs_the_same_on_every_engine(network: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.graph import Graph, build_network, load_graph
+
+    torch.manual_seed(0)
+    card = _card(network)
+    task = task_of(card.task)
+    net = build_network(card)
+    frames = _frames(card, 2)
+    batch = np.stack([prepare(frame.pixels, card.input) for frame in frames])
+    graph = Graph(net, card).train()
+    views = [view(whole(frame.pixels), card.input) for frame in frames]
+    targets = [task.encode(_truth(card), card, one) for one in views]
+    collated = {name: torch.from_numpy(np.stack([target[name] for target in targets])) for name in targets[0]}
+    loss = task.loss(graph.raw(torch.from_numpy(batch)), collated, card)
+    loss.backward()
+    assert torch.isfinite(loss)
+    gradients = {name: parameter.grad for name, parameter in net.named_parameters() if parameter.requires_grad}
+    assert gradients
+    assert [name for name, gradient in gradients.items() if gradient is None or not torch.isfinite(gradient).all()] == []
+
+    written = write_trained_bundle(tmp_path / network, card, net)
+    bundle = Bundle.open(written.folder)
+    with torch.inference_mode():
+        expected = load_graph(bundle)(torch.from_numpy(batch)).numpy()
+    tolerance = 0.02 if card.task == "thermal" else 1e-3  # kelvin or probability
+    for name, entry in ENGINES.items():
+        with entry.load()(bundle, threads=1) as engine:
+            found = engine.infer(batch)
+            assert found.shape == expected.shape, name
+            assert np.abs(found - expected).max() <= tolerance, name
+            assert np.abs(engine.infer(batch[:1]) - expected[:1]).max() <= tolerance, name
+        predictions = task.decode(found, bundle.card, views, frames)
+        assert [(one.task, one.region) for one in predictions] == [(card.task, Region(0, 0, SIDE, SIDE))] * 2
+
+
+def _source(kind: str, tmp_path: Path) -> str:
+    """A source of this kind that works on any machine, or "" where it needs hardware or a server."""
+    if kind == "simulated":
+        return "simulated:visible"
+    if kind == "folder":
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for index in range(3):
+            cv2.imwrite(str(folder / f"{index}.png"), np.full((48, 64, 3), 40 * index + 40, np.uint8))
+        return f"folder:{folder}"
+    if kind == "video":
+        path = tmp_path / "line.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+        for index in range(3):
+            writer.write(np.full((48, 64, 3), 40 * index + 40, np.uint8))
+        writer.release()
+        return f"video:{path}"
+    return ""
+
+
+# Where there is nothing, and what of that the error must name.
+_ABSENT = {"usb": ("usb:63", "63"), "rtsp": ("rtsp://127.0.0.1:9/nothing", "127.0.0.1:9")}
+
+
+@pytest.mark.parametrize("kind", CAMERAS)
+def test_every_camera_yields_frames_or_says_why_not(kind: str, tmp_path: Path) -> None:
+    stop = Event()
+    source = _source(kind, tmp_path)
+    if source:
+        frames = open_camera("line", source).frames(stop)
+        found = list(islice(frames, 3))
+        stop.set()
+        frames.close()  # type: ignore[attr-defined]  # cameras are generators
+        assert [frame.sequence for frame in found] == [0, 1, 2]
+        assert all(frame.camera == "line" and frame.pixels.size for frame in found)
+        return
+    assert kind in _ABSENT, f"say in this test how to open a camera of kind {kind}, or where there is none"
+    source, named = _ABSENT[kind]
+    with pytest.raises(CameraError) as caught:
+        next(iter(open_camera("line", source).frames(stop)))
+    assert named in str(caught.value)
+    assert caught.value.remedy is not None
+
+
+def test_listing_imports_nothing(tmp_path: Path) -> None:
+    import subprocess
+
+    code = (
+        "import sys, json; from inspector.core import registry; before = set(sys.modules)\n"
+        "[list(table.items()) for table in (registry.NETWORKS, registry.ENGINES, registry.CAMERAS, registry.TABS)]\n"
+        "print(json.dumps([n for n in sys.modules if n.startswith('inspector.') and 'core' not in n]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(result.stdout) == []
