@@ -1,0 +1,67 @@
+"""`inspector gui`: opens the window."""
+
+import re
+import signal
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    name = "WxH"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{3,5})x(\d{3,5})", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a size like 1920x1080", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+@click.command()
+@click.option("--recipe", type=click.Path(path_type=Path), help="Recipe to open; the demo line if left out.")
+@click.option("--source", default="", help="Frames from here instead: simulated, folder:PATH, video:PATH, usb:N, rtsp://...")
+@click.option("--model", "models", type=click.Path(path_type=Path), multiple=True, help="Bundle to use without a recipe.")
+@click.option("--start", is_flag=True, help="Start inspecting at once.")
+@click.option("--open", "path", type=click.Path(path_type=Path), help="Image, folder or video to review.")
+@click.option("--lang", type=click.Choice(["en", "ja"]), help="Language of this run.")
+@click.option("--theme", type=click.Choice(["light", "dark", "system"]), help="Colours of this run.")
+@click.option("--screenshot", type=click.Path(path_type=Path), help="Save a picture of the window and end.")
+@click.option("--page", type=click.Choice(["inspect", "review", "settings"]), default="inspect", show_default=True)
+@click.option("--tab", default="live", show_default=True, help="live, detection, segmentation, thermal or gradcam.")
+@click.option("--size", type=_Size(), default=(1920, 1080), help="Size of the picture, for example 1366x768.")
+@click.option("--parts", type=click.IntRange(min=0), default=20, show_default=True, help="Parts to wait for; 0: no start.")
+def gui(
+    recipe: Path | None = None,
+    source: str = "",
+    models: tuple[Path, ...] = (),
+    start: bool = False,
+    path: Path | None = None,
+    lang: Literal["en", "ja"] | None = None,
+    theme: Literal["light", "dark", "system"] | None = None,
+    screenshot: Path | None = None,
+    page: str = "inspect",
+    tab: str = "live",
+    size: tuple[int, int] = (1920, 1080),
+    parts: int = 20,
+) -> int:
+    """Open the window."""
+    if recipe is not None and models:
+        raise click.UsageError("Give either --recipe or --model.")
+    from inspector.ui.app import Options, Shot, launch
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends the program while Qt waits
+    shot = None if screenshot is None else Shot(screenshot, page=page, tab=tab, size=size, parts=parts)
+    options = Options(
+        recipe=recipe,
+        source=source,
+        bundles=models,
+        start=start,
+        open=path,
+        language=lang or "",
+        theme=theme,
+        shot=shot,
+    )
+    return launch(options)

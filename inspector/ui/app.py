@@ -1,0 +1,176 @@
+"""Opens the window: application, fonts, settings, worker; and takes a picture of it where asked to."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from inspector.core.errors import InspectorError, StorageError
+from inspector.ui import theme
+from inspector.ui.main_window import MainWindow
+from inspector.ui.orders import bundle_order
+from inspector.ui.settings import Settings
+from inspector.ui.theme import Choice
+from inspector.ui.worker import StationWorker
+
+log = logging.getLogger(__name__)
+
+SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that every widget has painted it
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture of the window to be made: where to, of what, after how many parts, and for how long to wait for them."""
+
+    file: Path
+    page: str = "inspect"
+    tab: str = "live"
+    size: tuple[int, int] = (1920, 1080)
+    parts: int = 20
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks of the window."""
+
+    recipe: Path | None = None
+    source: str = ""
+    bundles: tuple[Path, ...] = ()
+    start: bool = False
+    open: Path | None = None
+    language: Literal["", "en", "ja"] = ""
+    theme: Choice | None = None
+    shot: Shot | None = field(default=None)
+
+
+def launch(options: Options) -> int:
+    """Open the window and return the exit code when it is closed. Raises InspectorError where a picture cannot be made."""
+    app = application()
+    settings = Settings()
+    if options.language:
+        settings.override(language=options.language)
+    if options.theme is not None:
+        settings.override(theme=options.theme)
+    window = MainWindow(settings, StationWorker())
+    previous = sys.excepthook
+    sys.excepthook = _hook(window)
+    try:
+        window.worker.start()
+        if options.shot is None:
+            window.show()
+        else:
+            window.resize(*options.shot.size)
+            window.show()
+        QTimer.singleShot(0, window, lambda: prepare(window, options))  # the window is on screen before anything is read
+        shooter = Shooter(window, options.shot) if options.shot is not None else None
+        code = app.exec()
+        if shooter is not None and shooter.error is not None:
+            raise shooter.error
+        return code
+    finally:
+        sys.excepthook = previous
+        window.close()
+        window.deleteLater()
+        QCoreApplication.sendPostedEvents(window, 0)
+
+
+def application() -> QApplication:
+    """The one application, with our fonts."""
+    existing = QApplication.instance()
+    app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    app.setApplicationName("inspector")
+    app.setApplicationDisplayName("Inspector")
+    QGuiApplication.setDesktopFileName("inspector")
+    theme.load_fonts()
+    app.setWindowIcon(theme.icon("inspect", "accent"))
+    return app
+
+
+def prepare(window: MainWindow, options: Options) -> None:
+    """Bring the window to what the options ask for."""
+    page = window.inspect
+    try:
+        if options.bundles:
+            window.open_order(bundle_order(options.bundles, options.source), None)
+        elif options.recipe is not None:
+            page.open_recipe(options.recipe)
+        else:
+            window.open_first()
+        if options.source and not options.bundles:
+            page.use_source(options.source)
+    except InspectorError as error:
+        window.show_error(error)
+        return
+    if options.open is not None:
+        window.open_path(options.open)
+    if options.shot is not None:
+        window.show_page(options.shot.page)
+        page.choose_tab(options.shot.tab)
+    if options.start or (options.shot is not None and options.shot.parts > 0):
+        page.start()
+
+
+class Shooter(QObject):
+    """Saves a picture of the window once enough parts were seen, and ends the program."""
+
+    def __init__(self, window: MainWindow, shot: Shot) -> None:
+        super().__init__(window)
+        self._window, self._shot = window, shot
+        self._taken = False
+        self._until = time.monotonic() + shot.timeout_s
+        self.error: InspectorError | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(500)
+        self._timer.timeout.connect(self._check)
+        self._timer.start()
+        window.inspect.parts_seen.connect(self._seen)
+        if shot.parts == 0:
+            QTimer.singleShot(SETTLE_MS, self, self._take)
+
+    def _seen(self, parts: int) -> None:
+        if parts >= self._shot.parts and self._shot.parts > 0 and not self._taken:
+            self._taken = True
+            QTimer.singleShot(SETTLE_MS, self, self._take)
+
+    def _check(self) -> None:
+        if time.monotonic() > self._until and not self._taken:
+            self._taken = True
+            self.error = InspectorError(
+                "The line gave fewer than {parts} parts in {seconds:.0f} seconds.",
+                remedy="The picture {file} shows the window as it was then.",
+                parts=self._shot.parts,
+                seconds=self._shot.timeout_s,
+                file=self._shot.file,
+            )
+            self._take()
+
+    def _take(self) -> None:
+        self._timer.stop()
+        if not self._window.grab().save(str(self._shot.file)):
+            self.error = StorageError(
+                "{file} cannot be written.", remedy="Name a .png or .jpg file in a folder that exists.", file=self._shot.file
+            )
+        self._window.close()
+        QCoreApplication.exit(0)
+
+
+def _hook(window: MainWindow) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """Errors that escape from a slot: to the log with their traceback, and to the operator as a banner."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            QCoreApplication.exit(1)
+            return
+        log.error("an error escaped", exc_info=(kind, error, trace))
+        window.show_defect(error)
+
+    return hook

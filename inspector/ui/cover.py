@@ -1,0 +1,30 @@
+"""A widget that lies over another and follows its size, so that nothing below moves when it comes or goes."""
+
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QFrame, QWidget
+
+
+class Cover(QFrame):
+    """Covers all of `over`; a subclass covers a part by overriding `place`."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.over = over
+        over.installEventFilter(self)
+        self.hide()
+
+    def place(self) -> None:
+        """Take the place over the other widget."""
+        self.setGeometry(self.over.rect())
+
+    def uncover(self, shown: bool) -> None:
+        """Show above everything else of the covered widget, or hide."""
+        if shown:
+            self.place()
+            self.raise_()
+        self.setVisible(shown)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and watched is self.over:
+            self.place()
+        return False

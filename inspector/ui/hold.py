@@ -1,0 +1,74 @@
+"""The strip over the feed while one part is held on screen and the line goes on."""
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+
+from inspector.core.types import Inspection, Verdict
+from inspector.ui import theme
+from inspector.ui.cover import Cover
+from inspector.ui.readouts import Badge
+from inspector.ui.strings import is_language_change, translate, verdict_word
+
+
+class HoldStrip(Cover):
+    """Says which part is held, its verdict and why. Lies over its parent's top edge. `released`: back to live."""
+
+    released = Signal()
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setObjectName("hold")
+        self.setProperty("role", "card")
+        self._inspection: Inspection | None = None
+        self._badge = Badge(Verdict.NG)
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.button = QPushButton()
+        self.button.setObjectName("back_to_live")
+        self.button.setProperty("role", "primary")
+        self.button.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.button.clicked.connect(self.released)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.SPACING * 2, theme.SPACING, theme.SPACING, theme.SPACING)
+        row.setSpacing(theme.SPACING)
+        row.addWidget(self._badge)
+        row.addWidget(self._text, 1)
+        row.addWidget(self.button)
+        self.retranslate()
+
+    @property
+    def text(self) -> str:
+        return self._text.text()
+
+    def show_part(self, inspection: Inspection | None) -> None:
+        """Show that this part is held; None: nothing is."""
+        self._inspection = inspection
+        if inspection is not None:
+            self._badge.set_verdict(inspection.verdict)
+            self.retranslate()
+        self.uncover(inspection is not None)
+
+    def retranslate(self) -> None:
+        self.button.setText(self.tr("Back to live"))
+        self.button.setAccessibleName(self.tr("Back to live"))
+        self.button.setIcon(theme.icon("live", "on_accent"))
+        item = self._inspection
+        if item is None:
+            return
+        held = self.tr("Held: {part}, {verdict}").format(part=item.part, verdict=verdict_word(item.verdict))
+        reasons = "  ·  ".join(translate(reason) for reason in item.reasons)
+        self._text.setText(f"{held}  ·  {reasons}" if reasons else held)
+        self._text.setToolTip(self._text.text())
+        self.setAccessibleName(held)
+
+    def place(self) -> None:
+        height = self.sizeHint().height()
+        self.setGeometry(theme.SPACING, theme.SPACING, self.over.width() - theme.SPACING * 2, height)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif event.type() == QEvent.Type.StyleChange:
+            self.button.setIcon(theme.icon("live", "on_accent"))

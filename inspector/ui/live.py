@@ -1,0 +1,463 @@
+"""The page an operator works with: the feed, the verdict, the counters, and what the line needs of a person."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QTabBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message
+from inspector.core.registry import TABS
+from inspector.core.types import Inspection
+from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, StateChanged, StationState
+from inspector.ui import theme
+from inspector.ui.analysis import AnalysisTabs
+from inspector.ui.banner import Banners
+from inspector.ui.choosers import CameraChooser, RecipeChooser, SourceChooser
+from inspector.ui.feed import Feed, Veil
+from inspector.ui.filmstrip import Filmstrip
+from inspector.ui.hold import HoldStrip
+from inspector.ui.orders import changed_source, open_recipe
+from inspector.ui.readouts import Counters, StatusLine
+from inspector.ui.settings import Preferences
+from inspector.ui.situation import Situation, shown
+from inspector.ui.strings import is_language_change
+from inspector.ui.verdict_tile import Reasons, VerdictTile
+from inspector.ui.worker import Mode, Order, Snapshot, StationWorker
+
+LIVE: Final = "live"
+TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
+_CAMERA: Final = "camera:"
+_FAULT: Final = "fault:"
+_FILE: Final = "file"
+
+
+class InspectPage(QWidget):
+    """Shows what the worker tells and passes on what the operator wants.
+
+    `fullscreen_wanted` and `help_wanted` are emitted when their buttons are pressed.
+    """
+
+    fullscreen_wanted = Signal()
+    help_wanted = Signal()
+    parts_seen = Signal(int)
+
+    def __init__(self, worker: StationWorker, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self._worker = worker
+        self._file: Path | None = None
+        self._written: Order | None = None  # the recipe as its file says
+        self._order: Order | None = None  # what will be or is inspected
+        self._state = StationState.STOPPED
+        self._triggered = False  # whether this run takes single parts
+        self._lost: dict[str, Message | None] = {}
+        self._finished = False
+        self._asked = 0  # single parts asked for while the station starts
+        self._fresh = False  # whether `_live` came after the last trouble
+        self._live: Inspection | None = None
+        self._held: Inspection | None = None
+        self._last_news = time.monotonic()
+        self._make()
+        self._lay_out()
+        self._connect()
+        self.retranslate()
+        self._settle()
+
+    # ---- building --------------------
+
+    def _make(self) -> None:
+        self.recipe_chooser, self.source_chooser, self.camera_chooser = RecipeChooser(), SourceChooser(), CameraChooser()
+        self.fullscreen_button, self.help_button = QToolButton(), QToolButton()
+        self.fullscreen_button.setObjectName("fullscreen")
+        self.help_button.setObjectName("help")
+        self.tab_bar = QTabBar()
+        self.tab_bar.setObjectName("tabs")
+        self.tab_bar.setDrawBase(False)
+        self.tab_bar.setExpanding(False)
+        self.tab_bar.setUsesScrollButtons(False)
+        for name in (LIVE, *TABS):
+            self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
+        self.analysis = AnalysisTabs()
+        self.analysis.tabBar().hide()
+        self.feed = Feed(self.analysis.link)
+        self.views = QStackedWidget()
+        self.views.addWidget(self.feed)
+        self.views.addWidget(self.analysis)
+        self.veil = Veil(self.views)
+        self.hold_strip = HoldStrip(self.views)
+        self.tile, self.reasons, self.counters = VerdictTile(), Reasons(4), Counters()
+        self.start_button, self.stop_button, self.trigger_button = QPushButton(), QPushButton(), QPushButton()
+        self.start_button.setProperty("role", "primary")
+        for button, name in ((self.start_button, "start"), (self.stop_button, "stop"), (self.trigger_button, "trigger")):
+            button.setObjectName(name)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.filmstrip, self.status = Filmstrip(), StatusLine()
+        self.banners = Banners(self)
+        self._watch = QTimer(self)
+        self._watch.setInterval(1000)
+
+    def _lay_out(self) -> None:
+        space = theme.SPACING
+        self.tools = QWidget()
+        tools = QHBoxLayout(self.tools)
+        tools.setContentsMargins(0, 0, 0, 0)
+        tools.setSpacing(space)
+        for chooser, stretch in ((self.recipe_chooser, 3), (self.source_chooser, 3), (self.camera_chooser, 2)):
+            tools.addWidget(chooser, stretch)
+        tools.addStretch(1)
+        tools.addWidget(self.fullscreen_button)
+        tools.addWidget(self.help_button)
+        left = QWidget()
+        views = QVBoxLayout(left)
+        views.setContentsMargins(0, 0, 0, 0)
+        views.setSpacing(space)
+        views.addWidget(self.tab_bar)
+        views.addWidget(self.views, 1)
+        right = QWidget()
+        side = QVBoxLayout(right)
+        side.setContentsMargins(space, 0, 0, 0)
+        side.setSpacing(space * 2)
+        side.addWidget(self.tile)
+        side.addWidget(self.reasons)
+        side.addStretch(1)
+        side.addWidget(self.counters)
+        self.buttons = QWidget()
+        buttons = QHBoxLayout(self.buttons)
+        buttons.setContentsMargins(0, 0, 0, 0)
+        buttons.setSpacing(space)
+        for button in (self.start_button, self.stop_button, self.trigger_button):
+            buttons.addWidget(button, 1)
+        side.addWidget(self.buttons)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setObjectName("splitter")
+        self.splitter.setHandleWidth(space)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(left)
+        self.splitter.addWidget(right)
+        self.splitter.setStretchFactor(0, 2)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([space * 200, space * 100])
+        page = QVBoxLayout()
+        page.setContentsMargins(space * 2, space * 2, space * 2, space)
+        page.setSpacing(space)
+        page.addWidget(self.tools)
+        page.addWidget(self.splitter, 1)
+        page.addWidget(self.filmstrip)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(page, 1)
+        whole.addWidget(self.status)
+
+    def _connect(self) -> None:
+        self._worker.news.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
+        self.recipe_chooser.chosen.connect(self.open_recipe)
+        self.source_chooser.chosen.connect(self.use_source)
+        self.camera_chooser.chosen.connect(self.feed.choose_camera)
+        self.fullscreen_button.clicked.connect(self.fullscreen_wanted)
+        self.help_button.clicked.connect(self.help_wanted)
+        self.tab_bar.currentChanged.connect(self._on_tab)
+        self.start_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.stop)
+        self.trigger_button.clicked.connect(self.trigger)
+        self.filmstrip.chosen.connect(self.hold)
+        self.hold_strip.released.connect(self.back_to_live)
+        self.banners.retry.connect(self._on_retry)
+        self.banners.resized.connect(self._place_banners)
+        self._watch.timeout.connect(self._settle)
+
+    # ---- what the operator wants --------------------
+
+    def set_order(self, order: Order, path: Path | None) -> None:
+        """Make this recipe the one that Start runs; a line that runs goes on with it."""
+        self._file, self._written = path, order
+        self.recipe_chooser.show_recipe(path, order.recipe.name)
+        self.source_chooser.show_source("")
+        self._use(order)
+
+    def open_recipe(self, path: Path) -> None:
+        """Read a recipe and make it the one that Start runs. A problem becomes a banner."""
+        try:
+            order = open_recipe(path)
+        except InspectorError as error:
+            self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
+            self.recipe_chooser.show_recipe(self._file, self._written.recipe.name if self._written else "")
+            return
+        self.banners.clear(_FILE)
+        self.set_order(order, path)
+
+    def use_source(self, source: str) -> None:
+        """Inspect the frames of this source instead of the recipe's; empty: the recipe's again."""
+        if self._written is None:
+            return
+        try:
+            order = changed_source(self._written, source)
+        except InspectorError as error:
+            self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
+            return
+        self.banners.clear(_FILE)
+        self.source_chooser.show_source(source)
+        self._use(order)
+
+    def _use(self, order: Order) -> None:
+        self._order = order
+        cameras = tuple(order.recipe.cameras)
+        self.feed.set_cameras(cameras)
+        self.camera_chooser.set_cameras(cameras)
+        self.banners.clear_all(_CAMERA)
+        self.banners.clear_all(_FAULT)
+        self._forget()
+        if self.running:
+            self.start()
+        self._settle()
+
+    def start(self) -> None:
+        """Start inspecting."""
+        self._start(None)
+
+    def _start(self, mode: Mode | None) -> None:
+        if self._order is None:
+            return
+        self._forget()
+        self.banners.clear_all(_CAMERA)
+        self.banners.clear_all(_FAULT)
+        self._state = StationState.STARTING
+        self._triggered = (mode or self._order.recipe.mode) == "triggered"
+        self._worker.begin(self._order, mode)
+        self._settle()
+
+    def stop(self) -> None:
+        """Stop inspecting."""
+        if self.running:
+            self._state = StationState.STOPPING
+            self._worker.end()
+            self._settle()
+
+    def trigger(self) -> None:
+        """Inspect one part now. A line that stands is started for single parts."""
+        if self._state is StationState.STOPPED:
+            self._start("triggered")
+        if self._state is StationState.RUNNING and self._triggered:
+            self._worker.single()
+        elif self._triggered:
+            self._asked += 1  # until the engines are ready
+
+    @property
+    def running(self) -> bool:
+        return self._state in (StationState.STARTING, StationState.RUNNING)
+
+    @property
+    def order(self) -> Order | None:
+        return self._order
+
+    def hold(self, inspection: Inspection | None) -> None:
+        """Keep this part on screen while the line goes on; None: back to live."""
+        self._held = inspection
+        self.analysis.set_frozen(inspection is not None)
+        self.hold_strip.show_part(inspection)
+        self._show_views()
+        self._settle()
+
+    def back_to_live(self) -> None:
+        """Show the newest part again."""
+        self.filmstrip.release()
+        self.hold(None)
+
+    @property
+    def held(self) -> Inspection | None:
+        return self._held
+
+    def choose_tab(self, name: str) -> None:
+        """Show the tab called "live" or as in the registry."""
+        names = [self.tab_bar.tabData(index) for index in range(self.tab_bar.count())]
+        if name in names:
+            self.tab_bar.setCurrentIndex(names.index(name))
+
+    @property
+    def tab(self) -> str:
+        return str(self.tab_bar.tabData(self.tab_bar.currentIndex()))
+
+    def set_operator_view(self, on: bool) -> None:
+        """Leave only what an operator looks at."""
+        for widget in (self.tools, self.tab_bar, self.filmstrip, self.status, self.buttons):
+            widget.setVisible(not on)
+        self._size_tile()
+
+    def use_preferences(self, preferences: Preferences) -> None:
+        """Take over what was chosen on the settings page."""
+        self.feed.set_unit(preferences.temperature)
+
+    def close_workers(self) -> None:
+        """End background threads of the tabs."""
+        self._watch.stop()
+        self.analysis.close_workers()
+
+    # ---- what the line tells --------------------
+
+    def _on_news(self) -> None:
+        snapshot: Snapshot = self._worker.take()
+        for event in snapshot.events:
+            self._on_event(event)
+        if snapshot.ng:
+            self.filmstrip.add(snapshot.ng)
+        if snapshot.inspection is not None and self.running:
+            self._live, self._fresh = snapshot.inspection, True
+            self._last_news = time.monotonic()
+            if self._held is None:
+                self._show_views()
+        self.counters.set_stats(snapshot.stats)
+        self.status.set_stats(snapshot.stats)
+        self._settle()
+        self.parts_seen.emit(snapshot.stats.parts)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, StateChanged):
+            self._on_state(event.state)
+        elif isinstance(event, CameraChanged):
+            self._on_camera(event)
+        elif isinstance(event, Fault):
+            self.banners.show_problem(_FAULT + event.where, event.problem, event.remedy)
+        elif isinstance(event, Cleared):
+            self.banners.clear(_FAULT + event.where)
+
+    def _on_state(self, state: StationState) -> None:
+        self._state = state
+        self._last_news = time.monotonic()
+        if state is StationState.STOPPED:
+            self._triggered = False
+            self._asked = 0
+            self._watch.stop()
+            self._lost.clear()
+        elif state is StationState.RUNNING:
+            self._watch.start()
+            for _ in range(self._asked):
+                self._worker.single()
+            self._asked = 0
+
+    def _on_camera(self, event: CameraChanged) -> None:
+        key = _CAMERA + event.camera
+        self._finished = event.state is CameraState.ENDED
+        if event.state in (CameraState.LOST, CameraState.FAULT):
+            self._lost[event.camera] = event.problem
+            self._fresh = False
+            if event.problem is not None:
+                self.banners.show_problem(key, event.problem, event.remedy)
+        elif event.state in (CameraState.STREAMING, CameraState.ENDED):
+            self._lost.pop(event.camera, None)
+            self.banners.clear(key)
+
+    def _forget(self) -> None:
+        self._live, self._fresh = None, False
+        self._lost.clear()
+        self._finished = False
+        self._asked = 0
+        self.back_to_live()
+
+    def _on_retry(self, key: str) -> None:
+        self.banners.clear(key)
+        self.start()
+
+    def _on_tab(self, index: int) -> None:
+        self.views.setCurrentWidget(self.feed if index == 0 else self.analysis)
+        if index > 0:
+            self.analysis.setCurrentIndex(index - 1)
+        self._show_views()
+
+    def _show_views(self) -> None:
+        shown = self._held or self._live
+        recipe = self._order.recipe if self._order else None
+        if self.views.currentWidget() is self.feed:
+            self.feed.set_inspection(shown, recipe)
+        else:
+            self.analysis.set_inspection(shown, recipe, base=self._order.base if self._order else None)
+
+    # ---- what is shown --------------------
+
+    def _settle(self) -> None:
+        """Bring tile, reasons, veil and buttons in line with what is known now."""
+        quiet = time.monotonic() - self._last_news
+        now = Situation(
+            self._state,
+            ready=self._order is not None,
+            triggered=self._triggered,
+            finished=self._finished,
+            lost=dict(self._lost),
+            live=self._live,
+            fresh=self._fresh,
+            quiet_s=quiet,
+        )
+        tell = shown(now)
+        if tell.verdict is None:
+            self.tile.set_idle(tell.words)
+        else:
+            self.tile.set_verdict(tell.verdict, tell.part)
+        self.reasons.set_reasons(tell.reasons)
+        self.veil.set_words("" if self._held is not None else tell.veil)
+        stopped = self._state is StationState.STOPPED
+        self.start_button.setEnabled(stopped and self._order is not None)
+        self.stop_button.setEnabled(self.running)
+        self.trigger_button.setEnabled(self._order is not None and (stopped or self._triggered))
+
+    def retranslate(self) -> None:
+        texts = (
+            (self.start_button, self.tr("Start"), self.tr("Start inspecting")),
+            (self.stop_button, self.tr("Stop"), self.tr("Stop inspecting")),
+            (self.trigger_button, self.tr("Trigger"), self.tr("Inspect one part now")),
+        )
+        for button, text, tip in texts:
+            button.setText(text)
+            button.setAccessibleName(text)
+            button.setToolTip(tip)
+        self.fullscreen_button.setAccessibleName(self.tr("Full screen"))
+        self.fullscreen_button.setToolTip(self.tr("Operator view on the full screen (F11)"))
+        self.help_button.setAccessibleName(self.tr("Keys"))
+        self.help_button.setToolTip(self.tr("What the keys do (F1)"))
+        self.tab_bar.setAccessibleName(self.tr("Views"))
+        self.tab_bar.setTabText(0, self.tr("Live"))
+        for index, entry in enumerate(TABS.values(), start=1):
+            self.tab_bar.setTabText(index, QCoreApplication.translate("tabs", entry.label))
+        self.feed.set_hint(self.tr("Ready"), self.tr("Press Start (F5) to inspect the line."))
+        self._dress()
+        self._settle()
+
+    def _dress(self) -> None:
+        self.start_button.setIcon(theme.icon("start", "on_accent"))
+        self.stop_button.setIcon(theme.icon("stop"))
+        self.trigger_button.setIcon(theme.icon("trigger"))
+        self.fullscreen_button.setIcon(theme.icon("fullscreen"))
+        self.help_button.setIcon(theme.icon("help"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif event.type() == QEvent.Type.StyleChange:
+            self._dress()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._size_tile()
+        self._place_banners()
+
+    def _size_tile(self) -> None:
+        self.tile.setFixedHeight(round(self.window().height() * TILE_SHARE))
+
+    def _place_banners(self) -> None:
+        """Over the top of the picture, which is not of now while there is a problem."""
+        corner = self.views.mapTo(self, QPoint(0, 0))
+        width = self.views.width()
+        self.banners.setGeometry(corner.x(), corner.y(), width, max(self.banners.heightForWidth(width), 0))
+        self.banners.raise_()

@@ -1,0 +1,111 @@
+"""What the keys do: one table, from which the actions and the help page are made."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtGui import QKeySequence, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from inspector.ui import theme
+from inspector.ui.cover import Cover
+from inspector.ui.strings import is_language_change, later
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """`name` of the action, its keys, and what it does in words."""
+
+    name: str
+    keys: str
+    words: str
+
+
+SHORTCUTS: Final = (
+    Shortcut("start", "F5", later("Shortcuts", "Start inspecting")),
+    Shortcut("stop", "Shift+F5", later("Shortcuts", "Stop inspecting")),
+    Shortcut("trigger", "F8", later("Shortcuts", "Inspect one part now")),
+    Shortcut("live", "Ctrl+L", later("Shortcuts", "Back to live")),
+    Shortcut("older_ng", "Ctrl+Right", later("Shortcuts", "Hold the next older NG part")),
+    Shortcut("newer_ng", "Ctrl+Left", later("Shortcuts", "Hold the next newer NG part")),
+    Shortcut("page_inspect", "Ctrl+1", later("Shortcuts", "Inspect page")),
+    Shortcut("page_review", "Ctrl+2", later("Shortcuts", "Review page")),
+    Shortcut("page_settings", "Ctrl+3", later("Shortcuts", "Settings page")),
+    Shortcut("next_tab", "Ctrl+Tab", later("Shortcuts", "Next view")),
+    Shortcut("previous_tab", "Ctrl+Shift+Tab", later("Shortcuts", "Previous view")),
+    Shortcut("open_image", "Ctrl+O", later("Shortcuts", "Review an image")),
+    Shortcut("open_folder", "Ctrl+Shift+O", later("Shortcuts", "Review a folder of images")),
+    Shortcut("open_video", "Ctrl+Alt+O", later("Shortcuts", "Review a video")),
+    Shortcut("open_recipe", "Ctrl+R", later("Shortcuts", "Open a recipe")),
+    Shortcut("fullscreen", "F11", later("Shortcuts", "Operator view on the full screen, and back")),
+    Shortcut("leave", "Esc", later("Shortcuts", "Leave the full screen, the held part or this help")),
+    Shortcut("help", "F1", later("Shortcuts", "What the keys do")),
+    Shortcut("quit", "Ctrl+Q", later("Shortcuts", "Quit")),
+)
+
+
+class HelpOverlay(Cover):
+    """The table of keys, over the whole window. A press outside of it closes it."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setObjectName("help_overlay")
+        self._card = QFrame()
+        self._card.setProperty("role", "card")
+        self._title = QLabel()
+        self._title.setProperty("role", "title")
+        self._rows: list[tuple[QLabel, Shortcut]] = []
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACING * 3)
+        grid.setVerticalSpacing(theme.SPACING)
+        half = (len(SHORTCUTS) + 1) // 2
+        for index, shortcut in enumerate(SHORTCUTS):
+            keys, words = QLabel(), QLabel()
+            keys.setText(QKeySequence(shortcut.keys).toString(QKeySequence.SequenceFormat.NativeText))
+            keys.setProperty("role", "strong")
+            column = index // half * 2
+            grid.addWidget(keys, index % half, column)
+            grid.addWidget(words, index % half, column + 1)
+            self._rows.append((words, shortcut))
+        self._mouse = QLabel()
+        self._mouse.setProperty("role", "muted")
+        self._mouse.setWordWrap(True)
+        self._close = QPushButton()
+        self._close.setObjectName("close_help")
+        self._close.clicked.connect(self.hide)
+        card = QVBoxLayout(self._card)
+        card.setContentsMargins(*(theme.SPACING * 4,) * 4)
+        card.setSpacing(theme.SPACING * 3)
+        card.addWidget(self._title)
+        card.addLayout(grid)
+        card.addWidget(self._mouse)
+        card.addWidget(self._close, 0, Qt.AlignmentFlag.AlignRight)
+        whole = QVBoxLayout(self)
+        whole.addWidget(self._card, 0, Qt.AlignmentFlag.AlignCenter)
+        self.retranslate()
+
+    def open(self) -> None:
+        """Show the table."""
+        self.uncover(True)
+        self._close.setFocus()
+
+    def retranslate(self) -> None:
+        self._title.setText(self.tr("Keys"))
+        self.setAccessibleName(self.tr("Keys"))
+        for label, shortcut in self._rows:
+            label.setText(QCoreApplication.translate("Shortcuts", shortcut.words))
+        self._mouse.setText(self.tr("In a picture: wheel or + and − to zoom, drag to move, 0 for the whole frame."))
+        self._close.setText(self.tr("Close"))
+        self._close.setAccessibleName(self.tr("Close"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if not self._card.geometry().contains(event.position().toPoint()):
+            self.hide()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), theme.current().color("veil"))

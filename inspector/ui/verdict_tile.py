@@ -1,0 +1,173 @@
+"""The verdict as a word, a symbol and a colour together, to be read from five metres; and the reasons in words."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from inspector.core.types import Verdict
+from inspector.ui import theme
+from inspector.ui.strings import verdict_word
+
+LARGEST_WORD: Final = 160  # pixels; what a wall screen in full-screen view can use
+SMALLEST_WORD: Final = 24
+
+
+class VerdictTile(QWidget):
+    """Shows a verdict, or words that say why there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("verdict")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._verdict: Verdict | None = None
+        self._idle = ""
+        self._part = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What is shown; None: no verdict."""
+        return self._verdict
+
+    @property
+    def text(self) -> str:
+        """The word that is shown."""
+        return self._idle if self._verdict is None else verdict_word(self._verdict)
+
+    def set_verdict(self, verdict: Verdict, part: str) -> None:
+        """Show the verdict of a part."""
+        self._set(verdict, "", part)
+
+    def set_idle(self, words: str) -> None:
+        """Show that there is no verdict, in a word or two."""
+        self._set(None, words, "")
+
+    def _set(self, verdict: Verdict | None, idle: str, part: str) -> None:
+        if (verdict, idle, part) != (self._verdict, self._idle, self._part):
+            self._verdict, self._idle, self._part = verdict, idle, part
+            self.setAccessibleName(self.text)
+            self.setAccessibleDescription(part)
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme.SPACING * 40, theme.SPACING * 22)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self.setAccessibleName(self.text)
+        if theme.is_theme_change(event) or event.type() == QEvent.Type.LanguageChange:
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        dress = theme.current()
+        back = dress.color("idle") if self._verdict is None else dress.verdict(self._verdict)
+        ink = dress.color("on_idle") if self._verdict is None else dress.on_verdict(self._verdict)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(back)
+        painter.drawRoundedRect(QRectF(self.rect()), theme.RADIUS, theme.RADIUS)
+        inner = QRectF(self.rect()).adjusted(theme.SPACING * 3, theme.SPACING * 2, -theme.SPACING * 3, -theme.SPACING * 2)
+        if self._part:
+            caption = QRectF(inner.left(), inner.bottom() - theme.SPACING * 3, inner.width(), theme.SPACING * 3)
+            painter.setPen(ink)
+            painter.setFont(theme.font("body", bold=True))
+            painter.drawText(caption, Qt.AlignmentFlag.AlignCenter, self._part)
+            inner.setBottom(caption.top())
+        self._paint_word(painter, inner, ink)
+
+    def _paint_word(self, painter: QPainter, room: QRectF, ink: QColor) -> None:
+        word = self.text
+        symbol_share = 0.0 if self._verdict is None else 1.1
+        font = _largest_font(word, room, symbol_share)
+        metrics = QFontMetricsF(font)
+        side = metrics.capHeight() * symbol_share
+        gap = side * 0.4
+        width = metrics.horizontalAdvance(word)
+        left = room.center().x() - (side + gap + width) / 2
+        baseline = room.center().y() + metrics.capHeight() / 2
+        if self._verdict is not None:
+            box = QRectF(left, baseline - metrics.capHeight() / 2 - side / 2, side, side)
+            _paint_symbol(painter, self._verdict, box, ink)
+        painter.setPen(ink)
+        painter.setFont(font)
+        painter.drawText(QPointF(left + (side + gap if side else 0.0), baseline), word)
+
+
+def _largest_font(word: str, room: QRectF, symbol_share: float) -> QFont:
+    font = theme.font("title", bold=True)
+    for pixels in range(LARGEST_WORD, SMALLEST_WORD, -2):
+        font.setPixelSize(pixels)
+        metrics = QFontMetricsF(font)
+        width = metrics.horizontalAdvance(word) + metrics.capHeight() * symbol_share * 1.4
+        if width <= room.width() and metrics.capHeight() * 1.25 <= room.height():
+            break
+    return font
+
+
+def _paint_symbol(painter: QPainter, verdict: Verdict, box: QRectF, ink: QColor) -> None:
+    """OK a filled circle, NG a cross, REVIEW a triangle, NOT_INSPECTED a bar."""
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(ink)
+    if verdict is Verdict.OK:
+        painter.drawEllipse(box)
+    elif verdict is Verdict.NG:
+        stroke = box.width() * 0.24
+        painter.setPen(QPen(ink, stroke, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        inset = box.adjusted(stroke / 2, stroke / 2, -stroke / 2, -stroke / 2)
+        painter.drawLine(inset.topLeft(), inset.bottomRight())
+        painter.drawLine(inset.topRight(), inset.bottomLeft())
+    elif verdict is Verdict.REVIEW:
+        painter.drawPolygon(QPolygonF([QPointF(box.center().x(), box.top()), box.bottomRight(), box.bottomLeft()]))
+    else:
+        painter.drawRect(QRectF(box.left(), box.center().y() - box.height() * 0.15, box.width(), box.height() * 0.3))
+
+
+def paint_badge(painter: QPainter, verdict: Verdict, box: QRectF) -> None:
+    """A small disc in the verdict's colour with its symbol, for thumbnails and lists."""
+    dress = theme.current()
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(dress.verdict(verdict))
+    painter.drawRoundedRect(box, theme.RADIUS / 2, theme.RADIUS / 2)
+    inset = box.width() * 0.25
+    _paint_symbol(painter, verdict, box.adjusted(inset, inset, -inset, -inset), dress.on_verdict(verdict))
+
+
+class Reasons(QWidget):
+    """Up to `lines` reasons in a room that keeps its size, so that nothing jumps; more are counted and in the tool tip."""
+
+    def __init__(self, lines: int = 3, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("reasons")
+        self._lines = lines
+        self._label = QLabel()
+        self._label.setWordWrap(True)
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(self._label)
+        self._reasons: tuple[str, ...] = ()
+        self._fit()
+
+    @property
+    def text(self) -> str:
+        return self._label.text()
+
+    def set_reasons(self, reasons: Sequence[str]) -> None:
+        """Show these sentences, the first first."""
+        if tuple(reasons) == self._reasons:
+            return
+        self._reasons = tuple(reasons)
+        whole = "\n".join(self._reasons)
+        self._label.setText(whole)
+        self.setAccessibleName(whole)
+        self.setToolTip(whole)
+
+    def _fit(self) -> None:
+        self._label.setFont(theme.font("body"))
+        self.setFixedHeight(round(QFontMetricsF(theme.font("body")).lineSpacing() * self._lines))
