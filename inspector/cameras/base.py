@@ -2,17 +2,29 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
-from inspector.core.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from inspector.core.config import describe_validation
+from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.registry import CAMERAS
 from inspector.core.types import Annotation, Frame, Pixels, Unit
 
 Option = str | int | float | bool
+
+
+class CameraOptions(BaseModel):
+    """The settings of a camera driver; each driver derives its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
 
 
 class Camera(ABC):
@@ -23,6 +35,10 @@ class Camera(ABC):
     """
 
     live: ClassVar[bool] = True
+
+    on_problem: Callable[[str, InspectorError], None] | None = None
+    """Called on the thread of `frames` with a part id and why that part has no frame (a broken file in a folder); the
+    frames go on with the next part. Whoever sets it gives that part NOT_INSPECTED. Unset, the error is raised instead."""
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         """`name`: as in the recipe. `address`: the source after its kind. Opens nothing.
@@ -49,13 +65,70 @@ class Camera(ABC):
         part: str = "",
         source: str = "",
         truth: Annotation | None = None,
+        grabbed: float | None = None,
     ) -> Frame:
-        """Stamp pixels just grabbed with this camera's name, the next sequence number and the time."""
+        """Stamp pixels with this camera's name, the next sequence number and the time.
+
+        `grabbed`: when they were grabbed, in seconds of `time.monotonic()`; just now if left out.
+        """
         sequence = self._sequence
         self._sequence += 1
-        return Frame(
-            pixels, self.name, sequence, time.monotonic(), datetime.now(UTC), unit, part, source or self.address, truth
-        )
+        source = source or self.address
+        return stamp(pixels, self.name, sequence, unit=unit, part=part, source=source, truth=truth, grabbed=grabbed)
+
+    def skip(self, part: str, error: InspectorError) -> None:
+        """Report a part that has no frame to `on_problem`, or raise the error where nobody listens."""
+        if self.on_problem is None:
+            raise error
+        self.on_problem(part, error)
+
+
+def stamp(
+    pixels: Pixels,
+    camera: str,
+    sequence: int,
+    *,
+    unit: Unit = "intensity",
+    part: str = "",
+    source: str = "",
+    truth: Annotation | None = None,
+    grabbed: float | None = None,
+) -> Frame:
+    """A Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out."""
+    now = time.monotonic()
+    grabbed = now if grabbed is None else grabbed
+    utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth)
+
+
+class Pace:
+    """Spaces frames evenly: `rate` a second, or without any wait if 0."""
+
+    def __init__(self, rate: float) -> None:
+        self._period = 1.0 / rate if rate > 0 else 0.0
+        self._due = time.monotonic()
+
+    def wait(self, stop: Event) -> bool:
+        """Wait until the next frame is due; False if `stop` was set. A consumer that fell behind gets no burst."""
+        now = time.monotonic()
+        self._due = max(self._due, now - self._period)
+        stop.wait(max(0.0, self._due - now))
+        self._due += self._period
+        return not stop.is_set()
+
+
+def parse_options(model: type[AnyOptions], name: str, options: Mapping[str, Option]) -> AnyOptions:
+    """A camera's options, checked. Raises ConfigError that names the camera and the option."""
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        raise ConfigError(
+            "The options of the camera {camera} are not valid: {detail}.",
+            remedy="Options of this kind of camera: {names}.",
+            camera=name,
+            detail=describe_validation(error),
+            names=", ".join(model.model_fields) or "-",
+        ) from error
 
 
 def kind_of(source: str) -> tuple[str, str]:

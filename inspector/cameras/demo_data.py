@@ -101,4 +101,4 @@ def _voc(name: str, boxes: Boxes) -> bytes:
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), values, strict=True):
             Xml.SubElement(corners, tag).text = str(round(value))
     Xml.indent(root)
-    return Xml.tostring(root, encoding="utf-8")
+    return Xml.tostring(root, encoding="unicode").encode()

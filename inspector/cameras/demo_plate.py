@@ -47,7 +47,7 @@ def _layer(rng: np.random.Generator) -> Bytes:
     metal = 158.0 + 5.0 * streaks(rng, SIZE, SIZE, 91) + 3.0 * streaks(rng, SIZE, SIZE, 17)
     metal += 3.5 * cloud(rng, SIZE, SIZE, 120.0) + 1.5 * rng.standard_normal((SIZE, SIZE), np.float32)
     soft = blurred(cover, 2.0)
-    metal += 0.55 * (soft - np.roll(soft, (2, 2), (0, 1)))  # a bevel lit from above left
+    metal += np.float32(0.55) * (soft - np.roll(soft, (2, 2), (0, 1)))  # a bevel lit from above left
     for x in (_HOLE, SIZE - _HOLE):
         for y in (_HOLE, SIZE - _HOLE):
             sink = disc(SIZE, SIZE, (x, y), 13.0).astype(np.float32) / 255.0

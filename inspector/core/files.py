@@ -11,6 +11,7 @@ What is read, and how:
 
 import io
 import logging
+import re
 import struct
 import warnings
 import zlib
@@ -59,8 +60,9 @@ _DAMAGE = (
 PIL.Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\..*")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # libtiff's complaints; the error raised here says it
-# A damaged TIFF is reported once, by the error raised here; tifffile would log each oddity besides.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+# A damaged TIFF is reported once, by the error raised here; the libraries would log each oddity besides.
+for _library in ("tifffile", "PIL"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +90,28 @@ def read_image(path: Path) -> Image:
                 file=path,
             )
     return _read_with_pillow(path, data)
+
+
+def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False) -> list[Path]:
+    """The image files of a folder whose name matches `pattern`, hidden ones left out, in natural order (2 before 10).
+
+    Raises OSError.
+    """
+    walked = folder.rglob(pattern) if recursive else folder.glob(pattern)
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "not a folder", str(folder))
+    found = [
+        path
+        for path in walked
+        if path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted((path for path in found if path.is_file()), key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
+def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Sort key that reads numbers in a name as numbers."""
+    pieces = re.split(r"([0-9]+)", name.casefold())
+    return tuple((0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces), name
 
 
 def _bytes(path: Path) -> bytes:

@@ -1,0 +1,54 @@
+"""The demo line as a camera: "simulated" or "simulated:visible", and "simulated:thermal"."""
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from threading import Event
+from typing import ClassVar
+
+from pydantic import Field
+
+from inspector.cameras.base import Camera, CameraOptions, Option, Pace, parse_options
+from inspector.cameras.demo_line import DemoLine
+from inspector.core.errors import ConfigError
+from inspector.core.types import Frame
+
+
+class SimulatedOptions(CameraOptions):
+    rate: float = Field(0.0, ge=0, le=1000, description="parts a second; 0: as fast as they are taken")
+    seed: int = Field(0, ge=0, description="another seed renders other parts")
+    parts: int = Field(0, ge=0, description="how many parts; 0: without end")
+    good: float = Field(0.5, ge=0, le=1, description="share of good parts")
+
+
+class SimulatedCamera(Camera):
+    """Renders the parts of the line one after another, with their truth.
+
+    A visible and a thermal camera with the same seed see the same parts: part ids are "P000000", "P000001", ...
+    """
+
+    live: ClassVar[bool] = False
+
+    def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
+        super().__init__(name, address or "visible", options)
+        if self.address not in ("visible", "thermal"):
+            raise ConfigError(
+                "The demo line has no camera called {address!r}.",
+                remedy="Use simulated:visible or simulated:thermal.",
+                address=address,
+            )
+        self._options = parse_options(SimulatedOptions, name, options)
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        options = self._options
+        line, pace = DemoLine(options.seed, good=options.good), Pace(options.rate)
+        source = f"simulated:{self.address}"
+        for index in range(options.parts) if options.parts else count():
+            if not pace.wait(stop):
+                return
+            part = f"P{index:06d}"
+            if self.address == "thermal":
+                kelvin, truth = line.thermal(index)
+                yield self.frame(kelvin, unit="kelvin", part=part, source=source, truth=truth)
+            else:
+                pixels, truth = line.visible(index)
+                yield self.frame(pixels, part=part, source=source, truth=truth)

@@ -1,0 +1,57 @@
+"""A USB or built-in camera through the operating system's video driver."""
+
+from collections.abc import Iterator, Mapping
+from threading import Event
+
+import cv2
+from pydantic import Field
+
+from inspector.cameras.base import Camera, CameraOptions, Option, parse_options
+from inspector.cameras.capture import Reader
+from inspector.core.errors import ConfigError
+from inspector.core.types import Frame
+
+_OPEN_S = 20.0  # Windows takes its time with some drivers
+
+
+class UsbOptions(CameraOptions):
+    timeout: float = Field(3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost")
+    width: int = Field(0, ge=0, description="pixels; 0: as the camera likes")
+    height: int = Field(0, ge=0, description="pixels; 0: as the camera likes")
+    fps: float = Field(0.0, ge=0, description="frames a second; 0: as the camera likes")
+    fourcc: str = Field("", pattern="^(.{4})?$", description="pixel format, for example MJPG")
+
+
+class UsbCamera(Camera):
+    """Yields the newest frame of the camera with this number ("usb:0") or device path ("usb:/dev/video2")."""
+
+    def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
+        super().__init__(name, address or "0", options)
+        self._options = parse_options(UsbOptions, name, options)
+        if not self.address.isdecimal() and not self.address.startswith("/dev/"):
+            raise ConfigError("{address!r} is not a USB camera.", remedy="Write usb:0 for the first one.", address=address)
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        reader = Reader(self.name, self._open)
+        source = f"usb:{self.address}"
+        try:
+            newest = reader.frames(stop, open_timeout=_OPEN_S, timeout=self._options.timeout, source=source)
+            for pixels, grabbed in newest:
+                yield self.frame(pixels, source=source, grabbed=grabbed)
+        finally:
+            reader.close()
+
+    def _open(self) -> cv2.VideoCapture:
+        options = self._options
+        capture = cv2.VideoCapture(int(self.address) if self.address.isdecimal() else self.address)
+        if options.fourcc and capture.isOpened():
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*options.fourcc))
+        settings = (
+            (cv2.CAP_PROP_FRAME_WIDTH, options.width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, options.height),
+            (cv2.CAP_PROP_FPS, options.fps),
+        )
+        for setting, value in settings:
+            if value and capture.isOpened():
+                capture.set(setting, value)
+        return capture
