@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from inspector.ui import theme
@@ -52,6 +52,7 @@ class ValueTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
+        self.setWordWrap(False)
         self.setSortingEnabled(True)
         self.setTabKeyNavigation(False)
         self.verticalHeader().hide()
@@ -66,9 +67,12 @@ class ValueTable(QTableWidget):
         self.setColumnCount(len(titles))
         self.setHorizontalHeaderLabels(list(titles))
         header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setMinimumSectionSize(theme.TOUCH)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if titles:
+            self.horizontalHeaderItem(0).setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Replace the rows; order and selected key are kept."""
@@ -81,6 +85,15 @@ class ValueTable(QTableWidget):
                     self.setItem(number, column, _item(row.key, cell))
             self.setSortingEnabled(True)
             self._pick(selected)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Number columns as wide as their widest text; the first column takes the rest."""
+        metrics = QFontMetrics(theme.font("body", bold=True))
+        for column in range(1, self.columnCount()):
+            texts = [self.horizontalHeaderItem(column).text()]
+            texts += [self.item(row, column).text() for row in range(self.rowCount())]
+            self.setColumnWidth(column, max(metrics.horizontalAdvance(text) for text in texts) + 3 * theme.SPACING)
 
     def selected_key(self) -> int | None:
         rows = self.selectionModel().selectedRows()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
@@ -14,7 +14,7 @@ from inspector.ui import strings, theme
 from inspector.ui.canvas import Canvas, ViewLink
 from inspector.ui.tabs.controls import CanvasTools
 
-PANEL_WIDTH = theme.SPACING * 42
+PANEL_WIDTH = theme.SPACING * 50
 
 
 class AnalysisTab(QWidget):
@@ -71,15 +71,15 @@ class AnalysisTab(QWidget):
         layout.addWidget(self.splitter)
 
     def _picture_side(self) -> QWidget:
-        """The canvas with its buttons, and room at its right for what belongs to the picture (`self.beside`)."""
+        """The canvas, and beside it its buttons and what else belongs to the picture: over it they would hide marks."""
         side = QWidget()
-        grid = QGridLayout(side)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(0)
-        grid.addWidget(self.canvas, 0, 0)
-        grid.addWidget(CanvasTools(self.canvas), 0, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight)
-        grid.addLayout(self.beside, 0, 1)
-        grid.setColumnStretch(0, 1)
+        row = QHBoxLayout(side)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.canvas, 1)
+        self.beside.setSpacing(0)
+        self.beside.addWidget(CanvasTools(self.canvas), 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
+        row.addLayout(self.beside)
         return side
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:

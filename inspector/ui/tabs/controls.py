@@ -37,17 +37,21 @@ class ShareSlider(QWidget):
         self.slider.setRange(0, 100)
         self.slider.setPageStep(5)
         self.title.setBuddy(self.slider)
-        self.reset = QPushButton()
+        self.reset = QToolButton()
+        self.reset.setMinimumSize(theme.TOUCH, theme.TOUCH)
+        self.reset.setIconSize(QSize(theme.ICON, theme.ICON))
         self.reset.setVisible(resettable)
         self.reset.setEnabled(False)
-        upper, layout = QHBoxLayout(), QVBoxLayout(self)
+        upper, lower, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
         upper.addWidget(self.title)
         upper.addWidget(self.number)
+        lower.setSpacing(theme.SPACING)
+        lower.addWidget(self.slider)
+        lower.addWidget(self.reset)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(upper)
-        layout.addWidget(self.slider)
-        layout.addWidget(self.reset)
+        layout.addLayout(lower)
         self.slider.valueChanged.connect(self._on_value)
         self.reset.clicked.connect(self._on_reset)
         self._show_number()
@@ -68,8 +72,17 @@ class ShareSlider(QWidget):
     def set_texts(self, title: str, reset: str = "") -> None:
         self.title.setText(title)
         self.slider.setAccessibleName(title)
-        self.reset.setText(reset)
+        self.reset.setToolTip(reset)
         self.reset.setAccessibleName(reset)
+        self._dress()
+
+    def changeEvent(self, event: QEvent) -> None:
+        if theme.is_theme_change(event):
+            self._dress()
+        super().changeEvent(event)
+
+    def _dress(self) -> None:
+        self.reset.setIcon(theme.icon("retry"))
 
     def _on_value(self) -> None:
         self._show_number()

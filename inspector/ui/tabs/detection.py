@@ -47,7 +47,7 @@ class DetectionTab(ThresholdTab):
 
     def retranslate(self) -> None:
         super().retranslate()
-        self.table.set_titles([self.tr("Class"), self.tr("Score"), self.tr("Size, px"), self.tr("Size, mm")])
+        self.table.set_titles([self.tr("Class"), self.tr("Score"), self.tr("Size px"), self.tr("Size mm")])
         self.table.setAccessibleName(self.tr("Boxes"))
         self.copy.setText(self.tr("Copy table"))
         self.copy.setAccessibleName(self.tr("Copy table"))
@@ -68,6 +68,10 @@ class DetectionTab(ThresholdTab):
         self.table.select_key(self.link.selection(self._key()))
 
 
+def _mm(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
 def _row(prediction: Prediction, index: int, mm: float | None) -> Row:
     boxes = prediction.boxes
     if boxes is None:
@@ -78,7 +82,7 @@ def _row(prediction: Prediction, index: int, mm: float | None) -> Row:
     cells = [
         Cell(class_name(prediction.classes[kind]), color=theme.current().class_color(kind)),
         Cell(f"{score:.2f}", score),
-        Cell(f"{width:.0f} × {height:.0f}", width * height),
-        Cell("" if mm is None else f"{width * mm:.1f} × {height * mm:.1f}", width * height),
+        Cell(f"{width:.0f}×{height:.0f}", width * height),
+        Cell("" if mm is None else f"{_mm(width * mm)}×{_mm(height * mm)}", width * height),
     ]
     return Row(index, tuple(cells))

@@ -1,26 +1,337 @@
-"""The gradcam tab."""
+"""The Grad-CAM tab: which pixels spoke for what the network said."""
 
 from typing import ClassVar
 
-from PySide6.QtWidgets import QWidget
+import numpy as np
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer
+from PySide6.QtGui import QHideEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
-from inspector.core.types import TaskName
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message
+from inspector.core.types import Floats, Frame, Inspection, Prediction, TaskName
+from inspector.recipes.locate import find_bundle
+from inspector.recipes.recipe import Recipe
+from inspector.recipes.verdict import DEFAULT_THRESHOLD, threshold_of
+from inspector.tasks.masks import class_map
+from inspector.ui import theme
 from inspector.ui.canvas import ViewLink
-from inspector.ui.tabs.base import AnalysisTab
+from inspector.ui.explain_thread import Answer, ExplainThread, Question, Refusal
+from inspector.ui.interaction import Rect
+from inspector.ui.overlays import HeatLayer, Overlays, box_marks, region_mark
+from inspector.ui.strings import class_name, translate
+from inspector.ui.tabs.base import AnalysisTab, caption, step_of
+from inspector.ui.tabs.controls import ShareSlider
+
+SETTLE_MS = 150  # stepping through frames explains only the one where the person stays
 
 
 class GradCamTab(AnalysisTab):
-    """Shows the frame."""
+    """Explains on the button; by itself where the inspection stays in sight. Never while hidden, never in the event loop.
+
+    On a running line the explained part stays until the person lets the line's newest part in again.
+    """
 
     task: ClassVar[TaskName | None] = None
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
-        self.panel.addStretch(1)
+        self.thread_ = ExplainThread(self)
+        self.thread_.answered.connect(self._on_answer)
+        self.thread_.refused.connect(self._on_refusal)
+        self._frozen = False
+        self._held = False
+        self._newest: tuple[Inspection | None, Recipe | None] = (None, None)
+        self._answer: Answer | None = None
+        self._problem: Refusal | ConfigError | None = None
+        self._bundle = ""
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.timeout.connect(self.explain)
+        self.link.selection_changed.connect(self._on_selection)
+        self._make_controls()
+        self._fill_panel()
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close_workers)
         self.retranslate()
 
+    def _make_controls(self) -> None:
+        self.layer, self.class_choice = QComboBox(), QComboBox()
+        self.layer_label, self.class_label = QLabel(), QLabel()
+        self.layer_label.setBuddy(self.layer)
+        self.class_label.setBuddy(self.class_choice)
+        for chooser in (self.layer, self.class_choice):
+            chooser.setMinimumHeight(theme.TOUCH)
+            chooser.activated.connect(self.explain)
+        self.button, self.release = QPushButton(), QPushButton()
+        self.button.setProperty("role", "primary")
+        for button in (self.button, self.release):
+            button.setMinimumHeight(theme.TOUCH)
+        self.button.clicked.connect(self.explain)
+        self.release.clicked.connect(self._on_release)
+        self.opacity = ShareSlider(percent=True)
+        self.opacity.set_value(0.7)
+        self.canvas.set_opacity(0.7)
+        self.opacity.moved.connect(self.canvas.set_opacity)
+        self.marks = QCheckBox()
+        self.marks.setChecked(True)
+        self.marks.toggled.connect(self._draw)
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 0)
+        self.progress.setTextVisible(False)
+        self.state = QLabel()
+        self.state.setWordWrap(True)
+        self.names = {name: QLabel() for name in ("class", "layer", "target", "share")}
+        self.values = {name: QLabel() for name in self.names}
+        self.heading = caption(QLabel())
+
+    def _fill_panel(self) -> None:
+        for widget in (self.layer_label, self.layer, self.class_label, self.class_choice, self.button, self.release):
+            self.panel.addWidget(widget)
+        row = QHBoxLayout()
+        row.addWidget(self.progress)
+        self.panel.addLayout(row)
+        for other in (self.state, self.opacity, self.marks, self.heading):
+            self.panel.addWidget(other)
+        numbers = QFormLayout()
+        for name, label in self.names.items():
+            numbers.addRow(label, self.values[name])
+        self.panel.addLayout(numbers)
+        self.panel.addStretch(1)
+        policy = self.progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # nothing jumps when an explanation begins and ends
+        self.progress.setSizePolicy(policy)
+        self._busy(False)
+
+    # The inspection
+
+    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
+        self._newest = (inspection, recipe)
+        if self._held and not self._frozen and inspection is not None:
+            return
+        self._held = False
+        if inspection is not self.inspection:
+            self._drop()
+        super().set_inspection(inspection, recipe)
+
+    def set_frozen(self, frozen: bool) -> None:
+        self._frozen = frozen
+        if frozen:
+            self._held = False
+        elif not self._held:
+            self._timer.stop()
+
+    def close_workers(self) -> None:
+        self._timer.stop()
+        self.thread_.end()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
+        self.thread_.forget()
+        self._busy(False)
+
     def refresh(self) -> None:
-        """Show the frame."""
+        prediction = self.prediction()
+        if prediction is not None and prediction.bundle != self._bundle:
+            self._bundle = prediction.bundle
+            self._drop()
+            self._offer_layers(())
+            self._offer_classes(prediction)
+        self.button.setEnabled(prediction is not None)
+        self.release.setVisible(self._held)
+        self._draw()
+        if self._frozen and prediction is not None and self._answer is None and self._problem is None:
+            self._timer.start()
 
     def missing(self) -> str:
-        return self.tr("This recipe has no predictions.")
+        return self.tr("No bundle said anything of this part.")
+
+    # Asking and answering
+
+    def explain(self) -> None:
+        """Ask for the heat map of what is chosen."""
+        question = self._question()
+        if question is None or not self.isVisible():
+            return
+        self._timer.stop()
+        if not self._frozen:
+            self._held = True
+            self.release.setVisible(True)
+        self._problem = None
+        self._busy(True)
+        self.thread_.ask(question)
+
+    def _question(self) -> Question | None:
+        prediction, frame = self.prediction(), self.frame()
+        if prediction is None or frame is None:
+            return None
+        try:
+            folder = find_bundle(prediction.bundle, self.base)
+        except ConfigError as error:
+            self._problem = error
+            self._draw()
+            return None
+        kind = self.class_choice.currentData()
+        return Question(folder, frame, prediction.region, self.layer.currentData(), kind, self._box(prediction))
+
+    def _box(self, prediction: Prediction) -> Rect | None:
+        """The selected box, where boxes are explained and one is selected."""
+        index = self.link.selection(f"boxes:{prediction.bundle}:{prediction.camera}")
+        if prediction.boxes is None or index is None or index >= len(prediction.boxes):
+            return None
+        left, top, right, bottom = (float(value) for value in prediction.boxes.xyxy[index])
+        return (left, top, right, bottom)
+
+    def _on_selection(self) -> None:
+        """Another box was chosen: explain that one."""
+        prediction = self.prediction()
+        if self.isVisible() and prediction is not None and prediction.boxes is not None and (self._held or self._frozen):
+            self._timer.start()
+
+    def _on_answer(self, answer: Answer) -> None:
+        self._answer, self._problem = answer, None
+        self._offer_layers(answer.layers)
+        self._busy(False)
+        self._draw()
+
+    def _on_refusal(self, refusal: Refusal) -> None:
+        self._problem = refusal
+        self._busy(False)
+        self._draw()
+
+    def _on_release(self) -> None:
+        self._held = False
+        self.thread_.forget()
+        self._busy(False)
+        self.set_inspection(*self._newest)
+        self.release.setVisible(False)
+
+    def _drop(self) -> None:
+        """The answer is about something else now."""
+        self.thread_.forget()
+        self._answer = self._problem = None
+        self._busy(False)
+
+    # Showing
+
+    def _draw(self) -> None:
+        prediction, frame, answer = self.prediction(), self.frame(), self._answer
+        found = Overlays()
+        if prediction is not None:
+            marks = box_marks(prediction, self._threshold(prediction)) if self.marks.isChecked() else ()
+            found += Overlays(boxes=marks, regions=(region_mark(prediction),))
+        if answer is not None:
+            found += Overlays(layers=(HeatLayer.of(answer.heat.values, answer.heat.region),))
+        key = f"boxes:{prediction.bundle}:{prediction.camera}" if prediction is not None else ""
+        self.canvas.set_overlays(found, key=key)
+        self._show_numbers(prediction, frame)
+        self._show_state()
+
+    def _show_numbers(self, prediction: Prediction | None, frame: Frame | None) -> None:
+        texts = dict.fromkeys(self.values, "–")
+        answer = self._answer
+        if answer is not None and prediction is not None:
+            texts["class"] = class_name(answer.heat.class_name) or "–"
+            texts["layer"] = answer.heat.layer
+            texts["target"] = f"{answer.heat.target:.2f}"
+            share = heat_share(answer.heat.values, prediction, self._threshold(prediction))
+            if share is not None:
+                texts["share"] = f"{share * 100:.0f} %"
+        for name, text in texts.items():
+            self.values[name].setText(text)
+            self.values[name].setAccessibleName(f"{self.names[name].text()}: {text}")
+
+    def _show_state(self) -> None:
+        problem = self._problem
+        if problem is not None:
+            sentences: list[Message | None] = [problem.problem, problem.remedy]
+            self.state.setText(" ".join(translate(sentence) for sentence in sentences if sentence is not None))
+        elif self._answer is not None and not self._answer.heat.values.any():
+            self.state.setText(self.tr("Nothing in this region spoke for this class."))
+        elif self._answer is None and not self.progress.isVisible():
+            self.state.setText(self.tr("Press Explain to see where the network looked."))
+        else:
+            self.state.setText("")
+
+    def _busy(self, busy: bool) -> None:
+        self.progress.setVisible(busy)
+        if busy:
+            self.state.setText(self.tr("Explaining…"))
+
+    def _threshold(self, prediction: Prediction) -> float:
+        step = step_of(self.recipe, prediction)
+        return threshold_of(step) if step is not None else DEFAULT_THRESHOLD
+
+    def _offer_layers(self, layers: tuple[str, ...]) -> None:
+        chosen = self.layer.currentData() if layers else None
+        with QSignalBlocker(self.layer):
+            self.layer.clear()
+            self.layer.addItem(self.tr("Default layer"), None)
+            for name in layers:
+                self.layer.addItem(name, name)
+            self.layer.setCurrentIndex(max(0, self.layer.findData(chosen)) if chosen is not None else 0)
+
+    def _offer_classes(self, prediction: Prediction) -> None:
+        with QSignalBlocker(self.class_choice):
+            self.class_choice.clear()
+            self.class_choice.addItem(self.tr("What the network says"), None)
+            for index, name in enumerate(prediction.classes):
+                self.class_choice.addItem(class_name(name), index)
+        several = len(prediction.classes) > 1
+        self.class_choice.setVisible(several)
+        self.class_label.setVisible(several)
+
+    def retranslate(self) -> None:
+        super().retranslate()
+        texts = {self.layer: self.tr("Layer"), self.class_choice: self.tr("Class")}
+        self.layer_label.setText(texts[self.layer])
+        self.class_label.setText(texts[self.class_choice])
+        for widget, text in texts.items():
+            widget.setAccessibleName(text)
+        self._bundle = ""  # the choosers are filled again in the new language
+        self.button.setText(self.tr("Explain"))
+        self.button.setAccessibleName(self.tr("Explain"))
+        self.release.setText(self.tr("Back to the newest part"))
+        self.release.setAccessibleName(self.tr("Back to the newest part"))
+        self.opacity.set_texts(self.tr("Opacity"))
+        self.marks.setText(self.tr("Show boxes"))
+        self.marks.setAccessibleName(self.tr("Show boxes"))
+        self.progress.setAccessibleName(self.tr("Explaining…"))
+        self.heading.setText(self.tr("Explained"))
+        names = {
+            "class": self.tr("Class"),
+            "layer": self.tr("Layer"),
+            "target": self.tr("Score explained"),
+            "share": self.tr("Heat on what was found"),
+        }
+        for name, text in names.items():
+            self.names[name].setText(text)
+
+
+def heat_share(values: Floats, prediction: Prediction, threshold: float) -> float | None:
+    """The share (0..1) of the heat that lies on the boxes or the mask at `threshold`; None where neither was found.
+
+    `values` float32 [h, w] covers the prediction's region. A low share means that the network looked elsewhere.
+    """
+    total = float(values.sum())
+    height, width = values.shape
+    region = prediction.region
+    if total <= 0:
+        return None
+    if prediction.mask is not None:
+        found = class_map(prediction, threshold) > 0
+        rows = np.minimum(((np.arange(height) + 0.5) * region.height / height).astype(int), region.height - 1)
+        columns = np.minimum(((np.arange(width) + 0.5) * region.width / width).astype(int), region.width - 1)
+        inside = found[rows][:, columns]
+    elif prediction.boxes is not None:
+        inside = np.zeros(values.shape, bool)
+        x = region.x + (np.arange(width) + 0.5) * region.width / width
+        y = region.y + (np.arange(height) + 0.5) * region.height / height
+        for left, top, right, bottom in prediction.boxes.at_least(threshold).xyxy.tolist():
+            inside |= ((y >= top) & (y <= bottom))[:, None] & ((x >= left) & (x <= right))[None, :]
+    else:
+        return None
+    return float(values[inside].sum()) / total if inside.any() else None

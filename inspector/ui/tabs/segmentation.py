@@ -70,7 +70,7 @@ class SegmentationTab(ThresholdTab):
         self.labels.setText(self.tr("Outline and label areas"))
         self.labels.setAccessibleName(self.tr("Outline and label areas"))
         self.legend_title.setText(self.tr("Areas"))
-        self.legend.set_titles([self.tr("Class"), self.tr("Count"), self.tr("Area, px"), self.tr("Area, mm²")])
+        self.legend.set_titles([self.tr("Class"), self.tr("Count"), self.tr("px"), self.tr("mm²")])
         self.legend.setAccessibleName(self.tr("Areas"))
         self.copy.setText(self.tr("Copy table"))
         self.copy.setAccessibleName(self.tr("Copy table"))

@@ -38,7 +38,7 @@ class ThermalTab(AnalysisTab):
         self.color_bar = ColorBar()
         self.cursor_value = QLabel()
         self.cursor_value.setProperty("role", "title")
-        self.headings = {name: caption(QLabel()) for name in ("look", "range", "cursor", "numbers", "spots")}
+        self.headings = {name: caption(QLabel()) for name in ("look", "cursor", "numbers", "spots")}
         self.names = {name: QLabel() for name in ("maximum", "mean", "minimum", "source", "network")}
         self.values = {name: QLabel() for name in self.names}
         self.table = ValueTable()
@@ -49,7 +49,7 @@ class ThermalTab(AnalysisTab):
         self.retranslate()
 
     def _fill_panel(self) -> None:
-        self.beside.addWidget(self.color_bar)
+        self.beside.addWidget(self.color_bar, 1)
         limits = QHBoxLayout()
         limits.addWidget(self.low)
         limits.addWidget(self.high)
@@ -60,8 +60,12 @@ class ThermalTab(AnalysisTab):
         for widget in (self.headings["cursor"], self.cursor_value, self.headings["numbers"]):
             self.panel.addWidget(widget)
         self.panel.addLayout(numbers)
-        for control in (self.headings["look"], self.palette_choice, self.unit, self.headings["range"], self.automatic):
-            self.panel.addWidget(control)
+        look = QHBoxLayout()
+        look.addWidget(self.palette_choice, 1)
+        look.addWidget(self.unit)
+        self.panel.addWidget(self.headings["look"])
+        self.panel.addLayout(look)
+        self.panel.addWidget(self.automatic)
         self.panel.addLayout(limits)
         self.panel.addWidget(self.headings["spots"])
         self.panel.addWidget(self.table, 1)
@@ -100,7 +104,7 @@ class ThermalTab(AnalysisTab):
     def refresh(self) -> None:
         frame, chosen = self.frame(), self.prediction()
         radiometric = frame is not None and frame.unit == "kelvin"
-        for widget in (self.headings["look"], self.palette_choice, self.headings["range"], self.automatic):
+        for widget in (self.palette_choice, self.automatic):
             widget.setEnabled(radiometric)
         self.color_bar.setVisible(radiometric)
         self._show_numbers()
@@ -111,13 +115,13 @@ class ThermalTab(AnalysisTab):
         self.canvas.set_unit(unit)
         self.canvas.set_overlays(Overlays(spots=spot_marks(spots, unit), regions=regions), key=self._key())
         sign = "°C" if unit == "C" else "K"
-        self.table.set_titles([self.tr("Hot spot"), self.tr("Temperature, {unit}").format(unit=sign), self.tr("Area, px")])
+        self.table.set_titles([self.tr("Hot spot"), sign, self.tr("Area px")])
         self.table.set_rows(
             [
                 Row(
                     n,
                     (
-                        Cell(f"{n + 1}:  x {spot.x}, y {spot.y}", n),
+                        Cell(f"{n + 1}:  x {spot.x}, y {spot.y}"),
                         Cell(f"{temperature(spot.kelvin, unit):.1f}", spot.kelvin),
                         Cell(f"{spot.area_px:.0f}", spot.area_px),
                     ),
@@ -151,8 +155,7 @@ class ThermalTab(AnalysisTab):
         self.color_bar.setAccessibleName(self.tr("Colour bar"))
         self.copy.setText(self.tr("Copy table"))
         headings = {
-            "look": self.tr("Palette and unit"),
-            "range": self.tr("Range"),
+            "look": self.tr("Palette, unit and range"),
             "cursor": self.tr("Under the cursor"),
             "numbers": self.tr("Temperatures"),
             "spots": self.tr("Hot spots"),
@@ -242,5 +245,4 @@ def _spin() -> QDoubleSpinBox:
     spin.setDecimals(1)
     spin.setSingleStep(1.0)
     spin.setMinimumHeight(theme.TOUCH)
-    spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     return spin

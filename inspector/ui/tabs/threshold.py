@@ -25,6 +25,7 @@ class ThresholdTab(AnalysisTab):
         self.threshold.moved.connect(self._on_threshold)
         self.verdict_title = caption(QLabel())
         self.badge = Badge(Verdict.OK)
+        self.badge.setFixedSize(theme.ICON, theme.ICON)
         self.verdict_word = QLabel()
         self.verdict_word.setProperty("role", "title")
         self.reasons = Reasons(3)
