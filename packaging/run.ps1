@@ -14,6 +14,7 @@ while ($Rest.Count -ge 2 -and $Rest[0] -eq "--with") {
 if ($Rest.Count -gt 0 -and $Rest[0] -in @("train", "explain")) { $Sets += "train" }
 
 Initialize-Environment $Sets
+if ($Rest.Count -eq 0) { $Rest = @("gui", "--start") }
 $ErrorActionPreference = "Continue"
 & (Join-Path $Venv "Scripts\inspector.exe") @Rest
 exit $LASTEXITCODE

@@ -24,7 +24,7 @@ if [ $# -gt 0 ]; then
     exec "$VENV/bin/inspector" "$@"
 fi
 if has_display; then
-    exec "$VENV/bin/inspector"
+    exec "$VENV/bin/inspector" gui --start
 fi
 report="$ROOT/runs/demo-$(date +%Y%m%d-%H%M%S)"
 say "there is no display here: running 40 parts of the demo line without the window"
