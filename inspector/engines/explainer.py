@@ -69,8 +69,15 @@ class Explainer:
                 width=frame.width,
                 height=frame.height,
             )
-        link = self._open()
         spec = self._bundle.card.input
+        if spec.kind == "kelvin" and frame.unit != "kelvin":
+            raise ConfigError(
+                "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
+                remedy="Give a radiometric image.",
+                bundle=self._bundle.name,
+                camera=frame.source or frame.camera,
+            )
+        link = self._open()
         geometry = view(region, spec)
         prepare(frame.pixels, spec, region, out=link.input[0])
         in_input = None if box is None else geometry.to_input(np.asarray([box], np.float32))[0].tolist()

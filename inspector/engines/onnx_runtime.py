@@ -17,7 +17,7 @@ class OnnxRuntimeEngine(Engine):
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
         super().__init__(bundle, threads=threads)
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]  # it ships no types
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -21,10 +21,9 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
         super().__init__(bundle, threads=threads)
-        import openvino
-        from openvino import properties
-        from openvino.properties import hint
+        import openvino  # type: ignore[import-untyped]  # it ships no types
 
+        properties, hint = openvino.properties, openvino.properties.hint
         options: dict[str, object] = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
             hint.inference_precision(): openvino.Type.f32,

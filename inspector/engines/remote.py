@@ -112,7 +112,7 @@ class WorkerLink:
             error = outcome.error()
             if isinstance(error, ConfigError | EngineError):
                 return error
-            return EngineError(outcome.problem.template, **outcome.problem.values)
+            return EngineError(outcome.problem.template, remedy="", **outcome.problem.values)
         return EngineError(
             "The worker of {bundle} ended unexpectedly ({how}): {detail}.",
             remedy="Start again; use another engine if it happens again.",

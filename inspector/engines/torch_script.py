@@ -16,6 +16,6 @@ class TorchScriptEngine(TorchEagerEngine):
         graph = load_graph(bundle)
         with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
             warnings.simplefilter("ignore")  # tracing is deprecated, and warns of every shape that it turns into a constant
-            traced = torch.jit.trace(graph, (example_batch(bundle.card, 2),), check_trace=False)
+            traced = torch.jit.trace(graph, (example_batch(bundle.card, 2),), check_trace=False)  # type: ignore[no-untyped-call]
             frozen: torch.nn.Module = torch.jit.freeze(traced.eval())
         return frozen

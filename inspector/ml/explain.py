@@ -106,7 +106,7 @@ class _Watch:
         if not output.requires_grad:
             output = output.detach().requires_grad_()
         self._activation = output.detach().clone()
-        output.register_hook(self._backward)
+        output.register_hook(self._backward)  # type: ignore[no-untyped-call]  # torch leaves it without types
         return output.clone()  # what follows may write into its input; this one stays as it was
 
     def _backward(self, gradient: Tensor) -> None:

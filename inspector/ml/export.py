@@ -28,8 +28,8 @@ DIFFERENCE = "onnx_max_difference"
 def export_onnx(graph: Graph, card: Card, path: Path) -> float:
     """Write `graph` as ONNX with a free batch size, and compare it with torch on random frames.
 
-    The graph is left in evaluation mode. Returns the largest absolute difference seen. Raises EngineError if it cannot be exported or differs too much, and
-    StorageError if the file cannot be written.
+    The graph is left in evaluation mode. Returns the largest absolute difference seen. Raises EngineError if it cannot be
+    exported or differs too much, and StorageError if the file cannot be written.
     """
     graph.eval()
     example = example_batch(card, 2)
@@ -62,7 +62,7 @@ def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
 
     Raises EngineError if it exceeds the tolerance of the task.
     """
-    import onnxruntime as ort
+    import onnxruntime as ort  # type: ignore[import-untyped]  # it ships no types
 
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -94,7 +94,8 @@ def write_trained_bundle(
 ) -> Bundle:
     """Make the bundle of a trained network: weights, ONNX graph, `extra` files and card, all at once or not at all.
 
-    The network is left on the CPU in evaluation mode. The card's `training` gets `onnx_max_difference`. Raises EngineError or StorageError; an earlier bundle stays then.
+    The network is left on the CPU in evaluation mode. The card's `training` gets `onnx_max_difference`. Raises EngineError or
+    StorageError; an earlier bundle stays then.
     """
     folder = folder.resolve()
     try:

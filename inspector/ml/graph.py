@@ -20,6 +20,9 @@ class Graph(nn.Module):
     Input [N, height, width, channels] uint8, or float32 kelvin; output [N, ...] float32, what `Task.decode` reads.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, card: Card) -> None:
         super().__init__()
         mean, std = normalisation(card)
@@ -88,9 +91,8 @@ def load_network(bundle: Bundle) -> nn.Module:
     shapes = {name: tuple(array.shape) for name, array in weights.items()}
     # Shapes first, without memory: a card that promises a huge network must not be able to fill the machine.
     with torch.device("meta"):
-        expected = {
-            name: tuple(tensor.shape) for name, tensor in build_network(bundle.card, pretrained=False).state_dict().items()
-        }
+        state = build_network(bundle.card, pretrained=False).state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if shapes != expected:
         raise ConfigError(
             "The weights of the bundle {bundle} do not fit its network {network} ({detail}).",

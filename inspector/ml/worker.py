@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from inspector import __version__
 from inspector.core.bundle import Bundle
@@ -53,7 +53,7 @@ class Channel:
         self._requests: queue.SimpleQueue[Packet | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name="parent", daemon=True).start()
 
-    def send(self, kind: str, **fields: object) -> None:
+    def send(self, kind: str, /, **fields: object) -> None:
         """Send one message. Raises Cancelled if the parent is gone."""
         line = Packet(kind, {key: _plain(value) for key, value in fields.items()}).line()
         with self._lock:

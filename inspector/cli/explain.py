@@ -1,0 +1,205 @@
+"""`inspector explain`: where a bundle looks in an image, as a picture."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.cli.main import stop_with
+from inspector.core.bundle import Bundle, Card
+from inspector.core.config import write_atomically
+from inspector.core.errors import ConfigError
+from inspector.core.files import read_image
+from inspector.core.images import prepare, view
+from inspector.core.types import Boxes, Floats, Frame, Pixels, Prediction, Region
+from inspector.engines.base import open_engine
+from inspector.engines.explainer import Explainer, HeatMap
+from inspector.tasks.base import task_of
+from inspector.tasks.masks import MASK, class_map
+
+Shown = NDArray[np.uint8]
+PALETTES = {"turbo": cv2.COLORMAP_TURBO, "viridis": cv2.COLORMAP_VIRIDIS, "inferno": cv2.COLORMAP_INFERNO}
+
+
+class RegionType(click.ParamType[Region]):
+    """x,y,width,height in frame pixels."""
+
+    name = "x,y,w,h"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Region:
+        if isinstance(value, Region):
+            return value
+        try:
+            x, y, width, height = (int(number) for number in str(value).split(","))
+            return Region(x, y, width, height)
+        except ValueError:
+            self.fail(f"{value!r} is not x,y,width,height in whole pixels", param, ctx)
+
+
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="PNG file to write.")
+@click.option("--layer", help="Layer of the network; its default if left out.")
+@click.option("--class", "class_name", help="Class to explain; by default the one the network names.")
+@click.option("--region", type=RegionType(), help="Part of the image to look at; all of it if left out.")
+@click.option("--method", type=click.Choice(["gradcam", "layercam"]), help="By default layercam for detection, else gradcam.")
+@click.option("--palette", type=click.Choice(list(PALETTES)), default="turbo", show_default=True)
+@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the heat over the image.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def explain(
+    image: Path,
+    model: Path,
+    out: Path,
+    layer: str | None,
+    class_name: str | None,
+    region: Region | None,
+    method: str | None,
+    palette: str,
+    opacity: float,
+    as_json: bool,
+) -> None:
+    """Show where in IMAGE a bundle looks when it decides: a heat map laid over the image."""
+    if out.suffix.lower() != ".png":
+        stop_with(f"{out} is not the name of a PNG file. Give one that ends in .png.", 2)
+    bundle = Bundle.open(model)
+    index = _class_index(bundle.card, class_name)
+    read = read_image(image)
+    frame = Frame(read.pixels, "file", 0, time.monotonic(), datetime.now(UTC), read.unit, source=str(image))
+    explainer = Explainer(bundle)
+    try:
+        heat = explainer.explain(
+            frame,
+            region=region,
+            layer=layer,
+            class_index=index,
+            method="gradcam" if method == "gradcam" else "layercam" if method == "layercam" else None,
+        )
+    finally:
+        explainer.close()
+    prediction = _predict(bundle, frame, heat.region)
+    shown = overlay(frame.pixels, heat, PALETTES[palette], opacity)
+    _draw(shown, prediction, bundle.card, heat.class_name)
+    ok, data = cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+    if not ok:
+        stop_with(f"{out} cannot be encoded.")
+    write_atomically(out, data.tobytes())
+    _tell(heat, bundle.card, inside_share(heat, prediction, bundle.card), out, as_json)
+
+
+def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
+    """The frame as 8-bit RGB with the heat over its region. Strong heat covers more: `opacity` is that of the hottest pixel."""
+    shown = displayable(pixels)
+    region = heat.region
+    values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    colours = cv2.cvtColor(cv2.applyColorMap(np.rint(values * 255).astype(np.uint8), palette), cv2.COLOR_BGR2RGB)
+    patch = shown[region.y : region.bottom, region.x : region.right]
+    weight = (opacity * np.clip(0.4 + 0.6 * values, 0, 1) * (values > 0))[..., None]
+    patch[...] = np.rint(patch * (1 - weight) + colours * weight).astype(np.uint8)
+    return shown
+
+
+def displayable(pixels: Pixels) -> Shown:
+    """A writable RGB copy with 8 bits; kelvin and 16 bits are stretched from their lowest to their highest value."""
+    if pixels.dtype != np.uint8:
+        low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
+        scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
+        pixels = np.rint(scaled).astype(np.uint8)
+    return np.array(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2), np.uint8)
+
+
+def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | None:
+    """The share of the heat that lies in what was predicted: boxes or mask of the explained class, in 0..1.
+
+    None where nothing of the kind was predicted, or there is no heat.
+    """
+    region = heat.region
+    values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    total = float(values.sum(dtype=np.float64))
+    inside = np.zeros(values.shape, bool)
+    if prediction.boxes is not None:
+        for left, top, right, bottom in _shown_boxes(prediction.boxes, card, heat.class_name).xyxy:
+            rows = slice(max(0, round(float(top)) - region.y), round(float(bottom)) - region.y)
+            inside[rows, max(0, round(float(left)) - region.x) : round(float(right)) - region.x] = True
+    elif prediction.mask is not None:
+        inside = class_map(prediction, card.thresholds.get("mask", MASK)) == card.classes.index(heat.class_name) + 1
+    if total <= 0 or not inside.any():
+        return None
+    return float(values[inside].sum(dtype=np.float64)) / total
+
+
+def _predict(bundle: Bundle, frame: Frame, region: Region) -> Prediction:
+    spec = bundle.card.input
+    with open_engine("onnxruntime", bundle) as engine:
+        raw: Floats = engine.infer(prepare(frame.pixels, spec, region)[None])
+    return task_of(bundle.card.task).decode(raw, bundle.card, [view(region, spec, frame.camera)], [frame])[0]
+
+
+def _shown_boxes(boxes: Boxes, card: Card, class_name: str) -> Boxes:
+    kept = boxes.at_least(card.thresholds.get("score", 0.5))
+    mine = kept.classes == card.classes.index(class_name)
+    return Boxes(kept.xyxy[mine], kept.scores[mine], kept.classes[mine])
+
+
+def _draw(shown: Shown, prediction: Prediction, card: Card, class_name: str) -> None:
+    """Outlines of what was predicted: white with a black edge, to be seen on any colour."""
+    width = max(1, round(max(shown.shape[:2]) / 400))
+    contours: list[NDArray[np.int32]] = []
+    if prediction.boxes is not None:
+        for left, top, right, bottom in (
+            np.rint(_shown_boxes(prediction.boxes, card, class_name).xyxy).astype(np.int32).tolist()
+        ):
+            contours.append(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.int32))
+    elif prediction.mask is not None:
+        plane = class_map(prediction, card.thresholds.get("mask", MASK)) == card.classes.index(class_name) + 1
+        offset = (prediction.region.x, prediction.region.y)
+        found, _ = cv2.findContours(plane.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=offset)
+        contours = [np.asarray(contour, np.int32) for contour in found]
+    for colour, extra in (((0, 0, 0), 2), ((255, 255, 255), 0)):
+        cv2.polylines(shown, contours, True, colour, width + extra, cv2.LINE_AA)
+
+
+def _class_index(card: Card, name: str | None) -> int | None:
+    if name is None:
+        return None
+    if name not in card.classes:
+        raise ConfigError(
+            "The bundle {bundle} has no class called {name!r}.",
+            remedy="Choose one of: {names}.",
+            bundle=card.name,
+            name=name,
+            names=", ".join(card.classes) or "none",
+        )
+    return card.classes.index(name)
+
+
+def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bool) -> None:
+    what = {
+        "classification": f"class {heat.class_name} (score before the softmax {heat.target:.2f})",
+        "detection": f"boxes of class {heat.class_name} (scores add up to {heat.target:.2f})",
+        "segmentation": f"mask of class {heat.class_name}",
+        "thermal": f"highest temperature ({heat.target:.1f} K)",
+    }[card.task]
+    if as_json:
+        told = {
+            "bundle": card.name,
+            "task": card.task,
+            "class": heat.class_name or None,
+            "layer": heat.layer,
+            "target": heat.target,
+            "inside": share,
+            "empty": not bool(heat.values.any()),
+            "out": str(out),
+        }
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    click.echo(f"{card.name}: {what}, layer {heat.layer} -> {out}")
+    if not heat.values.any():
+        click.echo("Nothing in the image spoke for it: the heat map is empty.")
+    if share is not None:
+        click.echo(f"{share:.0%} of the heat lies in what was predicted.")
