@@ -71,7 +71,7 @@ def hot_spots(patch: Floats, limit_kelvin: float, region: Region) -> tuple[HotSp
 
     `region` is where the patch lies in its frame; positions are frame pixels.
     """
-    above = np.asarray(patch > limit_kelvin, np.uint8)
+    above = np.asarray((patch > limit_kelvin) & np.isfinite(patch), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     spots = []
     for index in range(1, count):

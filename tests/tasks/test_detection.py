@@ -1,0 +1,145 @@
+"""Detection: encode, decode against the definition in loops, suppression against torchvision."""
+
+import numpy as np
+import pytest
+from tests.tasks.making import blank, boxes, card, look, some_boxes
+
+from inspector.core.errors import ConfigError
+from inspector.core.images import InputSpec
+from inspector.core.types import Annotation, Boxes, Floats, Region
+from inspector.tasks.base import task_of
+from inspector.tasks.boxes import box_iou, suppress
+from inspector.tasks.detection import MAX_OBJECTS, REACH, Detection, boxes_per_cell, candidates
+
+SPEC = InputSpec(width=64, height=48)
+WHOLE = Region(0, 0, 64, 48)
+
+
+def _in_loops(raw: Floats, count: int, floor: float) -> list[tuple[int, int, float, list[float]]]:
+    """The decoder as one would write it down: image, class, score, box as fractions."""
+    found = []
+    images, rows, columns, depth = raw.shape
+    for n in range(images):
+        for i in range(rows):
+            for j in range(columns):
+                for b in range(count):
+                    x, y, w, h, confidence = (float(value) for value in raw[n, i, j, b * 5 : b * 5 + 5])
+                    cx, cy = (j + x * (1 + 2 * REACH) - REACH) / columns, (i + y * (1 + 2 * REACH) - REACH) / rows
+                    for k in range(depth - 5 * count):
+                        score = confidence * float(raw[n, i, j, 5 * count + k])
+                        if score >= floor:
+                            found.append((n, k, score, [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_candidates_are_what_the_loops_say(count: int) -> None:
+    raw = np.random.default_rng(count).random((3, 4, 6, count * 5 + 2)).astype(np.float32)
+    want = _in_loops(raw, count, 0.3)
+    n, xyxy, scores, classes = candidates(raw, count, 0.3)
+    assert len(want) > 30
+    np.testing.assert_array_equal(n, [row[0] for row in want])
+    np.testing.assert_array_equal(classes, [row[1] for row in want])
+    np.testing.assert_allclose(scores, [row[2] for row in want], rtol=1e-6)
+    np.testing.assert_allclose(xyxy, [row[3] for row in want], atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_suppression_agrees_with_torchvision(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    ops = pytest.importorskip("torchvision.ops")
+    rng = np.random.default_rng(seed)
+    found = some_boxes(rng, 150, 3)
+    found = Boxes(found.xyxy, rng.permutation(150).astype(np.float32) / 150, found.classes)  # no ties: their order is free
+    keep = ops.batched_nms(*(torch.from_numpy(part) for part in (found.xyxy, found.scores, found.classes)), 0.4).numpy()
+    got = suppress(found, 0.4)
+    np.testing.assert_array_equal(got.scores, found.scores[keep])
+    np.testing.assert_array_equal(got.xyxy, found.xyxy[keep])
+    np.testing.assert_array_equal(got.classes, found.classes[keep])
+    assert 10 < len(got) < 150
+
+
+def test_iou_agrees_with_torchvision() -> None:
+    torch = pytest.importorskip("torch")
+    ops = pytest.importorskip("torchvision.ops")
+    rng = np.random.default_rng(0)
+    first, second = some_boxes(rng, 20, 1).xyxy, some_boxes(rng, 30, 1).xyxy
+    np.testing.assert_allclose(box_iou(first, second), ops.box_iou(torch.from_numpy(first), torch.from_numpy(second)), atol=1e-6)
+    empty = np.array([[5, 5, 5, 5]], np.float32)
+    assert box_iou(empty, empty)[0, 0] == 0
+
+
+def test_what_is_encoded_can_be_decoded() -> None:
+    spec = InputSpec(width=96, height=96, fit="letterbox")
+    region = Region(20, 10, 120, 60)
+    own = card("detection", ("a", "b", "c"), spec=spec, network_options={"boxes": 2})
+    truth = boxes([[30, 20, 60, 40], [100, 30, 138, 66], [0, 0, 21, 11]], [2, 0, 1])
+    view = look(region, spec)
+    target = Detection().encode(Annotation(boxes=truth), own, view)
+    assert target["boxes"].shape == (MAX_OBJECTS, 4)
+    assert target["classes"].tolist()[:3] == [0, 2, -1]  # largest first; the third lies outside the region
+    raw = np.zeros((1, 6, 6, 13), np.float32)
+    for (cx, cy, w, h), index in zip(target["boxes"][:2].tolist(), target["classes"][:2].tolist(), strict=True):
+        column, row = int(cx * 6), int(cy * 6)
+        offset = [(cx * 6 - column + REACH) / (1 + 2 * REACH), (cy * 6 - row + REACH) / (1 + 2 * REACH)]
+        raw[0, row, column, 5:10] = [*offset, w, h, 0.9]
+        raw[0, row, column, 10 + index] = 1.0
+    (prediction,) = Detection().decode(raw, own, [view], [blank(160, 80)])
+    assert prediction.boxes is not None
+    order = np.argsort(prediction.boxes.classes)
+    np.testing.assert_allclose(prediction.boxes.xyxy[order], truth.xyxy[[1, 0]], atol=1e-3)
+    assert prediction.boxes.classes[order].tolist() == [0, 2]
+
+
+def test_each_frame_gets_its_own_boxes_in_its_own_region() -> None:
+    own = card("detection", ("a",), spec=SPEC, network_options={"boxes": 1})
+    raw = np.zeros((4, 3, 4, 6), np.float32)
+    for index in (1, 3):
+        raw[index, 1, 1] = [0.5, 0.5, 0.2, 0.2, 0.8, 1.0]
+    raw[3, 0, 3] = [0.5, 0.5, 0.1, 0.1, 0.04, 1.0]  # below the floor
+    views = [look(Region(64 * i, 0, 64, 48), SPEC) for i in range(4)]
+    found = Detection().decode(raw, own, views, [blank(256, 48)] * 4)
+    assert [len(p.boxes) if p.boxes is not None else -1 for p in found] == [0, 1, 0, 1]
+    assert found[3].boxes is not None
+    np.testing.assert_allclose(found[3].boxes.xyxy, [[192 + 24 - 6.4, 24 - 4.8, 192 + 24 + 6.4, 24 + 4.8]], atol=1e-3)
+    low = Detection().decode(raw, own.model_copy(update={"thresholds": {"floor": 0.03}}), views, [blank(256, 48)] * 4)
+    assert low[3].boxes is not None
+    assert len(low[3].boxes) == 2
+
+
+def test_boxes_of_other_classes_do_not_suppress() -> None:
+    own = card("detection", ("a", "b"), spec=SPEC, network_options={"boxes": 2})
+    raw = np.zeros((1, 3, 4, 12), np.float32)
+    raw[0, 1, 1] = [0.5, 0.5, 0.2, 0.2, 0.9, 0.5, 0.5, 0.2, 0.21, 0.8, 0.9, 0.7]
+    (prediction,) = Detection().decode(raw, own, [look(WHOLE, SPEC)], [blank()])
+    assert prediction.boxes is not None
+    np.testing.assert_allclose(prediction.boxes.scores, [0.81, 0.63], atol=1e-6)
+    assert prediction.boxes.classes.tolist() == [0, 1]
+
+
+def test_a_flood_of_boxes_is_bounded() -> None:
+    own = card("detection", ("a",), spec=SPEC, network_options={"boxes": 2})
+    rng = np.random.default_rng(0)
+    raw = rng.random((2, 40, 40, 11)).astype(np.float32)
+    raw[..., [2, 3, 7, 8]] *= 0.05
+    for prediction in Detection().decode(raw, own, [look(WHOLE, SPEC)] * 2, [blank()] * 2):
+        assert prediction.boxes is not None
+        assert 0 < len(prediction.boxes) <= 500
+        assert (np.diff(prediction.boxes.scores) <= 0).all()
+
+
+def test_more_objects_than_fit_keep_the_largest() -> None:
+    own = card("detection", ("a",), spec=SPEC)
+    many = boxes([[0, 0, 5 + i * 0.2, 5] for i in range(120)], [0] * 120)
+    target = Detection().encode(Annotation(boxes=many), own, look(WHOLE, SPEC))
+    assert (target["classes"] == 0).all()
+    assert target["boxes"][:, 2].min() * 64 == pytest.approx(5 + 20 * 0.2, abs=1e-3)
+
+
+def test_outputs_and_missing_truth() -> None:
+    own = card("detection", ("a", "b", "c"), network_options={"boxes": 3})
+    assert boxes_per_cell(own) == 3
+    assert task_of("detection").outputs(own) == 18
+    assert task_of("detection").outputs(card("detection", ("a",))) == 11
+    with pytest.raises(ConfigError, match="no list of boxes"):
+        Detection().encode(Annotation(label=1), own, look(WHOLE, SPEC))

@@ -1,0 +1,188 @@
+"""Metrics against scikit-learn, torchmetrics and pycocotools on random predictions."""
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.tasks.making import boxes, predicted, softmaxed, some_boxes
+
+from inspector.core.types import Annotation, Boxes, Region, Temperatures
+from inspector.tasks.metrics import (
+    ClassificationMetrics,
+    DetectionMetrics,
+    SegmentationMetrics,
+    TemperatureMetrics,
+)
+
+NAMES = ("a", "b", "c", "d")
+REGION = Region(0, 0, 200, 200)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classification_agrees_with_scikit_learn(seed: int) -> None:
+    sk = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(seed)
+    truth, scores = rng.integers(0, 3, 200), softmaxed(rng, (200, 4))
+    metrics = ClassificationMetrics(NAMES)
+    for label, row in zip(truth, scores, strict=True):
+        metrics.update(predicted("classification", REGION, NAMES, scores=row), Annotation(label=int(label)))
+    said, got = scores.argmax(axis=1), metrics.compute()
+    assert got["accuracy"] == pytest.approx(sk.accuracy_score(truth, said))
+    assert got["macro_f1"] == pytest.approx(sk.f1_score(truth, said, average="macro", zero_division=0))
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(truth, said, labels=range(4), zero_division=0)
+    for index, name in enumerate(NAMES):
+        assert got[f"precision/{name}"] == pytest.approx(precision[index])
+        assert got[f"recall/{name}"] == pytest.approx(recall[index])
+        assert got[f"f1/{name}"] == pytest.approx(f1[index])
+    np.testing.assert_array_equal(metrics.confusion, sk.confusion_matrix(truth, said, labels=range(4)))
+
+
+def _coco(truths: list[Boxes], founds: list[Boxes]) -> dict[str, float]:
+    """pycocotools' answer for the same boxes."""
+    coco = pytest.importorskip("pycocotools.coco")
+    evaluation = pytest.importorskip("pycocotools.cocoeval")
+    sides = [{"id": i, "width": 200, "height": 200} for i in range(len(truths))]
+    labels: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for image, (truth, found) in enumerate(zip(truths, founds, strict=True)):
+        for target, source in ((labels, truth), (results, found)):
+            for (x0, y0, x1, y1), score, index in zip(
+                source.xyxy.astype(float).tolist(), source.scores.tolist(), source.classes.tolist(), strict=True
+            ):
+                entry = {"image_id": image, "category_id": index, "bbox": [x0, y0, x1 - x0, y1 - y0], "score": score}
+                target.append(entry | {"id": len(target) + 1, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
+    with contextlib.redirect_stdout(io.StringIO()):
+        real = coco.COCO()
+        real.dataset = {"images": sides, "annotations": labels, "categories": [{"id": i, "name": n} for i, n in enumerate(NAMES)]}
+        real.createIndex()
+        run = evaluation.COCOeval(real, real.loadRes(results), "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    table = run.eval["precision"][:, :, :, 0, 2]  # [iou, recall, class]
+    answer = {"map50": float(run.stats[1]), "map50_95": float(run.stats[0])}
+    for index, name in enumerate(NAMES):
+        own = table[:, :, index]
+        answer[f"ap50/{name}"] = max(0.0, float(own[0].mean()))
+        answer[f"ap50_95/{name}"] = max(0.0, float(own.mean()))
+    return answer
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_detection_agrees_with_pycocotools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truths = [some_boxes(rng, int(rng.integers(0, 6)), 3) for _ in range(30)]
+    founds = []
+    for truth in truths:  # jittered copies of the truth, some with another class, and boxes from nowhere
+        noise = rng.normal(0, 6, truth.xyxy.shape).astype(np.float32)
+        other = np.where(rng.random(len(truth)) < 0.2, rng.integers(0, 3, len(truth)), truth.classes)
+        stray = some_boxes(rng, int(rng.integers(0, 8)), 3)
+        xyxy = np.concatenate((np.clip(truth.xyxy + noise, 0, 200), stray.xyxy))
+        xyxy[:, 2:] = np.maximum(xyxy[:, 2:], xyxy[:, :2] + 1)
+        scores = np.concatenate((np.round(rng.uniform(0.3, 1, len(truth)), 2).astype(np.float32), stray.scores))
+        founds.append(Boxes(xyxy, scores, np.concatenate((other, stray.classes))))
+    metrics = DetectionMetrics(NAMES, score=0.5)
+    for truth, found in zip(truths, founds, strict=True):
+        metrics.update(predicted("detection", REGION, NAMES, boxes=found), Annotation(boxes=truth))
+    got, want = metrics.compute(), _coco(truths, founds)
+    assert {key: got[key] for key in want} == pytest.approx(want, abs=1e-9)
+    assert 0.1 < got["map50"] < 0.95
+
+
+def test_detection_counts_at_the_decision_threshold() -> None:
+    metrics = DetectionMetrics(("a", "b"), score=0.5)
+    truth = boxes([[0, 0, 10, 10], [50, 50, 70, 70]], [0, 1])
+    found = boxes([[0, 0, 10, 9], [20, 20, 30, 30], [50, 50, 70, 70]], [0, 0, 1], [0.9, 0.6, 0.4])
+    metrics.update(predicted("detection", REGION, boxes=found), Annotation(boxes=truth))
+    got = metrics.compute()
+    assert (got["precision"], got["recall"], got["f1"]) == (0.5, 0.5, 0.5)
+    assert metrics.best_score() == pytest.approx(0.4)  # all three boxes: F1 = 2*2/(3+2) = 0.8
+    assert got["map50"] == pytest.approx(1.0)
+
+
+def test_detection_counts_only_what_the_region_shows() -> None:
+    metrics = DetectionMetrics(("a", "b"), score=0.5)
+    truth = boxes([[95, 0, 120, 20], [150, 150, 190, 190]], [0, 0])
+    found = boxes([[100, 0, 120, 20]], [0], [0.9])
+    metrics.update(predicted("detection", Region(100, 0, 50, 50), boxes=found), Annotation(boxes=truth))
+    assert metrics.compute()["recall"] == 1.0
+    assert metrics.compute()["map50_95"] == 1.0
+
+
+def test_segmentation_agrees_with_torchmetrics() -> None:
+    functional = pytest.importorskip("torchmetrics.functional")
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    names, region = ("a", "b", "c"), Region(10, 5, 40, 30)
+    metrics = SegmentationMetrics(names, threshold=0.5)
+    said, real = [], []
+    for _ in range(8):
+        planes = (rng.random((3, 30, 40)) ** 2 * 255).astype(np.uint8)
+        truth = rng.choice(4, size=(50, 60), p=[0.55, 0.25, 0.15, 0.05]).astype(np.uint8)
+        metrics.update(predicted("segmentation", region, names, mask=planes), Annotation(mask=truth))
+        said.append(np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0))
+        real.append(truth[5:35, 10:50])
+    got = metrics.compute()
+    first, second = (torch.from_numpy(np.stack(part).astype(np.int64)).ravel() for part in (said, real))
+    iou = functional.jaccard_index(first, second, task="multiclass", num_classes=4, average="none")
+    f1 = functional.classification.multiclass_f1_score(first, second, num_classes=4, average="none")
+    for index, name in enumerate(names):
+        assert got[f"iou/{name}"] == pytest.approx(float(iou[index + 1]), abs=1e-6)
+        assert got[f"dice/{name}"] == pytest.approx(float(f1[index + 1]), abs=1e-6)
+    pooled = functional.classification.multiclass_f1_score(first, second, num_classes=4, average="micro", ignore_index=None)
+    assert got["macro_dice"] == pytest.approx(float(f1[1:].mean()), abs=1e-6)
+    assert got["dice"] != pytest.approx(float(pooled))  # background is no class: pooling leaves it out
+    both = ((first == second) & (first > 0)).sum()
+    assert got["dice"] == pytest.approx(float(2 * both / ((first > 0).sum() + (second > 0).sum())))
+    assert got["iou"] == pytest.approx(got["dice"] / (2 - got["dice"]))
+
+
+def test_temperature_error_is_the_networks_own() -> None:
+    rng = np.random.default_rng(2)
+    metrics, said, real = TemperatureMetrics(), rng.normal(300, 5, (20, 3)), rng.normal(300, 5, (20, 3))
+    for index, (mine, truth) in enumerate(zip(said.tolist(), real.tolist(), strict=True)):
+        measured = index % 2 == 0
+        temperatures = (
+            Temperatures(*truth, source="measured", predicted=tuple(mine))
+            if measured
+            else Temperatures(*mine, source="predicted")
+        )
+        metrics.update(predicted("thermal", REGION, (), temperatures=temperatures), Annotation(temperatures=tuple(truth)))
+    got = metrics.compute()
+    assert got["mae_kelvin"] == pytest.approx(np.abs(said - real).mean())
+    assert got["mae_kelvin/minimum"] == pytest.approx(np.abs(said - real)[:, 2].mean())
+    assert got[TemperatureMetrics.primary] == -got["mae_kelvin"]
+
+
+def test_nothing_seen_and_nothing_there() -> None:
+    empty = [
+        ClassificationMetrics(NAMES),
+        DetectionMetrics(NAMES, score=0.5),
+        SegmentationMetrics(NAMES),
+        TemperatureMetrics(),
+    ]
+    for metrics in empty:
+        got = metrics.compute()
+        assert got[metrics.primary] == 0
+        assert all(np.isfinite(list(got.values())))
+    mask = np.zeros((2, 20, 20), np.uint8)
+    good = SegmentationMetrics(("a", "b"))
+    good.update(
+        predicted("segmentation", Region(0, 0, 20, 20), mask=mask), Annotation(mask=np.zeros((20, 20), np.uint8))
+    )
+    assert good.compute()["dice"] == 1.0
+    nothing = DetectionMetrics(("a", "b"), score=0.5)
+    nothing.update(predicted("detection", REGION, boxes=Boxes.empty()), Annotation(boxes=Boxes.empty()))
+    assert nothing.compute()["map50"] == 0.0
+    assert nothing.best_score() == 0.5
+
+
+def test_frames_without_truth_are_left_out() -> None:
+    metrics = DetectionMetrics(("a", "b"), score=0.5)
+    metrics.update(predicted("detection", REGION, boxes=boxes([[0, 0, 9, 9]], [0])), Annotation(label=1))
+    assert metrics.compute()["precision"] == 0.0
+    truth = boxes([[0, 0, 9, 9]], [0])
+    metrics.update(predicted("detection", REGION, boxes=boxes([[0, 0, 9, 9]], [0])), Annotation(boxes=truth))
+    assert metrics.compute()["precision"] == 1.0
