@@ -62,10 +62,10 @@ class Counters:
             for stage, spent in inspection.timings_ms.items():
                 self._stages.setdefault(stage, deque(maxlen=KEPT)).append(spent)
 
-    def end(self) -> None:
-        """Stop the clock."""
+    def end(self, seconds: float | None = None) -> None:
+        """Stop the clock, now or at so many seconds after the start."""
         with self._lock:
-            self._ended = time.monotonic()
+            self._ended = time.monotonic() if seconds is None else self._started + seconds
 
     def stats(self, edges: Mapping[str, StageStats]) -> Stats:
         """Everything so far; `edges`: depth and drops of the edges by name."""

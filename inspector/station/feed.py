@@ -32,10 +32,17 @@ class Feed:
         *,
         wanted: Callable[[str, threading.Event], bool],
         deliver: Callable[[Frame], None],
+        unreadable: Callable[[str, str, InspectorError], None],
         report: Callable[[CameraChanged], None],
     ) -> None:
-        """`wanted(name, stop)` blocks until the next frame is of use; `deliver` takes it; `report` is told of changes."""
+        """`wanted(name, stop)` blocks until the next frame is of use; `deliver` takes it; `report` is told of changes.
+
+        `unreadable(name, part, error)` takes a part that its source has no frame for.
+        """
         self.camera = camera
+        camera.on_problem = self._skipped
+        self._unreadable = unreadable
+        self._skips = 0
         self._wanted = wanted
         self._deliver = deliver
         self._report = report
@@ -89,15 +96,25 @@ class Feed:
         frames = self.camera.frames(self._stop)
         try:
             while self._wanted(self.name, self._stop):
+                self._skips = 0
                 frame = next(frames, None)
                 if frame is None or self._stop.is_set():
                     return
                 self._change(CameraState.STREAMING)
+                # A part that could not be read took the place that this frame was asked for.
+                if self._skips and not self._wanted(self.name, self._stop):
+                    return
                 self._deliver(frame)
         finally:
             close: Callable[[], None] | None = getattr(frames, "close", None)
             if close is not None:
                 close()
+
+    def _skipped(self, part: str, error: InspectorError) -> None:
+        self._change(CameraState.STREAMING)
+        if not self._skips or self._wanted(self.name, self._stop):
+            self._unreadable(self.name, part, error)
+        self._skips += 1
 
     def _recover(self, error: InspectorError) -> bool:
         """Pause after a failure; False if the camera is given up or the station stops."""

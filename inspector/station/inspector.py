@@ -72,4 +72,4 @@ def shoot(frame: Frame, camera: str, program: Program, *, problem: Message | Non
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))
-    return Shot(frame, problem, frame.source, live)
+    return Shot(frame, problem, frame.source, live, frame.part)

@@ -159,10 +159,10 @@ class Intake:
             grabbed = frame.monotonic if frame is not None and seen.live else now
             asked = (part for part in self._open.values() if camera not in part.shots and part.opened <= grabbed)
             return next(asked, None)
-        if frame is not None and frame.part:
-            key = f"part {frame.part}"
+        if shot.part:
+            key = f"part {shot.part}"
         elif not self._any_live:
-            key = f"position {frame.sequence if frame is not None else shot.position}"
+            key = f"position {frame.sequence if frame is not None else -1}"
         else:
             key = "newest"
         part = self._open.get(key)
@@ -174,7 +174,7 @@ class Intake:
             arrival.ready.append(self._close(part))
             part = None
         if part is None:
-            part = self._open[key] = self._new(frame.part if frame is not None else "", now)
+            part = self._open[key] = self._new(shot.part, now)
         return part
 
     def _new(self, name: str, now: float, *, triggered: bool = False) -> Part:

@@ -13,16 +13,13 @@ from inspector.recipes.verdict import judge
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What one camera gave for a part: a frame, what is wrong with it, or both.
-
-    `position`: where there is no frame, the sequence number it would have had.
-    """
+    """What one camera gave for a part: a frame, what is wrong with it, or both. `part`: its id where the source knows it."""
 
     frame: Frame | None
     problem: Message | None = None
     source: str = ""
     live: bool = False
-    position: int = -1
+    part: str = ""
 
 
 @dataclass(slots=True)
@@ -95,3 +92,8 @@ def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
         timings_ms=timings,
         source=part.source(),
     )
+
+
+def weight_of(inspection: Inspection) -> int:
+    """Bytes of an inspection's frames."""
+    return sum(frame.pixels.nbytes for frame in inspection.frames.values())

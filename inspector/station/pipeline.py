@@ -67,7 +67,13 @@ class Pipeline:
         self._jammed = False
 
     def _feed(self, camera: Camera) -> Feed:
-        return Feed(camera, wanted=self._intake.wanted, deliver=self._arrived, report=self._camera_changed)
+        return Feed(
+            camera,
+            wanted=self._intake.wanted,
+            deliver=self._arrived,
+            unreadable=self._unreadable,
+            report=self._camera_changed,
+        )
 
     def start(self, worker: "Worker") -> None:
         """Let `worker`, whose engines are open, inspect from now on; the first one starts the cameras."""
@@ -154,6 +160,11 @@ class Pipeline:
         live = self._intake.live(name)
         frozen = self._watches[name].observe(frame, program.recipe.cameras[name].gate) if live else None
         self._admit(name, shoot(frame, name, program, problem=frozen, live=live))
+
+    def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
+        """A part without a frame, on its camera's thread."""
+        source = str(error.problem.values.get("file", part))
+        self._admit(camera, Shot(None, error.problem, source, part=part))
 
     def _admit(self, camera: str, shot: Shot) -> None:
         arrival = self._intake.add(camera, shot)

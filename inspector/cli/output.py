@@ -1,0 +1,97 @@
+"""What `run` and `predict` print, and the folder they save to."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from inspector.core.errors import StorageError
+from inspector.core.types import Inspection, Verdict
+from inspector.recipes.recipe import Recipe
+from inspector.station.counters import Counters
+from inspector.station.events import Stats
+from inspector.station.records import record, summary
+from inspector.station.saving import Saver
+
+_COLOURS = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yellow", Verdict.NOT_INSPECTED: "bright_black"}
+
+
+class Output:
+    """Prints and saves inspections, and counts what it printed. Ends quietly when nobody reads any more."""
+
+    def __init__(self, *, as_json: bool, folder: Path | None) -> None:
+        """Raises StorageError if nothing can be saved in `folder`."""
+        self._as_json = as_json
+        self._saver = None if folder is None else Saver(folder)
+        self._counters = Counters()
+        self._refused: set[str] = set()
+        self.closed = False  # nobody reads stdout any more
+        self.failed = False  # something could not be saved
+
+    @property
+    def parts(self) -> int:
+        """How many inspections have been shown."""
+        return self._counters.stats({}).parts
+
+    def show(self, inspection: Inspection, recipe: Recipe) -> None:
+        """Print one part, then save it."""
+        self._counters.part(inspection)
+        if self._as_json:
+            self._echo(json.dumps(record(inspection, recipe), ensure_ascii=False, allow_nan=False))
+        else:
+            verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
+            why = "; ".join(reason.text for reason in inspection.reasons)
+            name = Path(inspection.source).name or inspection.source
+            label = inspection.part if inspection.part in name else f"{inspection.part} {name}"
+            self._echo(
+                f"{verdict} {name if label == inspection.part else label}  {inspection.latency_ms:.0f} ms  {why}".rstrip()
+            )
+        if self._saver is not None:
+            try:
+                self._saver.save(inspection, recipe)
+            except StorageError as error:
+                self._complain(error)
+
+    def finish(self, recipe: Recipe, *, dropped: int = 0, seconds: float | None = None) -> None:
+        """Print the summary of what was shown, and write the report."""
+        stats = self._stats(dropped, seconds)
+        if self._as_json:
+            self._echo(json.dumps(summary(stats)))
+        else:
+            self._echo(
+                f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, {stats.not_inspected} not inspected, "
+                f"{stats.dropped} dropped, in {stats.seconds:.1f} s"
+            )
+        if self._saver is not None:
+            try:
+                report = self._saver.finish(stats, recipe)
+            except StorageError as error:
+                self._complain(error)
+            else:
+                click.echo(f"Report: {report}", err=True)
+
+    def _stats(self, dropped: int, seconds: float | None) -> Stats:
+        self._counters.drop(dropped)
+        self._counters.end(seconds)
+        return self._counters.stats({})
+
+    def _complain(self, error: StorageError) -> None:
+        """Say once per cause what could not be saved; the verdicts go on."""
+        self.failed = True
+        detail = str(error.problem.values.get("detail", error.problem.text))
+        if detail not in self._refused:
+            self._refused.add(detail)
+            click.echo(f"inspector: {error}", err=True)
+
+    def _echo(self, line: str) -> None:
+        if self.closed:
+            return
+        try:
+            click.echo(line)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.closed = True
+            # Python flushes stdout once more at exit, which must not complain either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

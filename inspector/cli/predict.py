@@ -1,0 +1,126 @@
+"""`inspector predict`: the verdict of images, folders of images and videos."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cli.output import Output
+from inspector.core.errors import ConfigError
+from inspector.core.registry import ENGINES, find
+from inspector.core.types import Frame, Unit
+from inspector.recipes.automatic import only_camera
+from inspector.station.choice import camera_for, choose
+from inspector.station.inspector import PartInspector
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--model", "models", multiple=True, metavar="BUNDLE", help="Bundle to use; may be repeated.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="Recipe whose bundles, regions and rules are used.")
+@click.option("--camera", help="Which camera of the recipe the files come from; chosen by their kind if left out.")
+@click.option("--engine", help=f"One of {', '.join(ENGINES)}, instead of the recipe's.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
+def predict(
+    paths: tuple[Path, ...],
+    models: tuple[str, ...],
+    recipe: Path | None,
+    camera: str | None,
+    engine: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Inspect images, folders of images and videos.
+
+    A file that cannot be read is NOT_INSPECTED and the rest goes on; then the exit code is 1, or 2 if none could be read.
+    """
+    if recipe is not None and models:
+        raise click.UsageError("Give either --recipe or --model.")
+    if engine is not None:
+        find(ENGINES, engine, "engine")
+    started = time.monotonic()
+    inspectors = _Inspectors(recipe, models, camera, engine)
+    output: Output | None = None
+    read = unread = 0
+    with inspectors:
+        for path, item in _items(paths):
+            if isinstance(item, Frame):
+                inspector = inspectors.for_unit(item.unit)
+                inspection = inspector.inspect({next(iter(inspector.recipe.cameras)): item})
+                read += 1
+            else:
+                inspector = inspectors.any()
+                inspection = inspector.uninspected(item.problem, source=str(path), name=path.stem)
+                unread += 1
+                click.echo(f"inspector: {item}", err=True)
+            output = output or Output(as_json=as_json, folder=out)
+            output.show(inspection, inspector.recipe)
+            if output.closed:
+                break
+        if output is not None:
+            output.finish(inspectors.any().recipe, seconds=time.monotonic() - started)
+    if unread:
+        return 1 if read else 2
+    return 1 if output is not None and output.failed else 0
+
+
+def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
+    """Every frame of every path, or why it has none, with the path it comes from."""
+    for path in paths:
+        try:
+            sequence = open_sequence(path)
+        except ConfigError as error:
+            yield path, error
+            continue
+        try:
+            for index in range(len(sequence)):
+                yield _read(sequence, index, path)
+        finally:
+            sequence.close()
+
+
+def _read(sequence: FrameSequence, index: int, path: Path) -> tuple[Path, Frame | ConfigError]:
+    name = path / sequence.name(index) if path.is_dir() else path
+    try:
+        return name, sequence.frame(index)
+    except ConfigError as error:
+        return name, error
+
+
+class _Inspectors:
+    """An inspector for pictures and one for temperatures, each opened when the first such frame comes."""
+
+    def __init__(self, recipe: Path | None, models: Sequence[str], camera: str | None, engine: str | None) -> None:
+        self._recipe = recipe
+        self._models = models
+        self._camera = camera
+        self._engine = engine
+        self._opened: dict[Unit, PartInspector] = {}
+        self._stack = ExitStack()
+
+    def for_unit(self, unit: Unit) -> PartInspector:
+        """Raises ConfigError or EngineError."""
+        if unit not in self._opened:
+            choice = choose(self._recipe, self._models, "folder:.", kelvin=unit == "kelvin")
+            if choice.note is not None:
+                click.echo(f"inspector: {choice.note}", err=True)
+            chosen = choice.recipe
+            if self._recipe is not None:
+                chosen = only_camera(chosen, self._camera or camera_for(chosen, choice.base, unit))
+            inspector = PartInspector(chosen, choice.base, engine=self._engine)
+            self._opened[unit] = self._stack.enter_context(inspector)
+        return self._opened[unit]
+
+    def any(self) -> PartInspector:
+        """One that is open, or the one for pictures."""
+        return next(iter(self._opened.values()), None) or self.for_unit("intensity")
+
+    def __enter__(self) -> "_Inspectors":
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        self._stack.close()

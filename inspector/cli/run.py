@@ -1,0 +1,137 @@
+"""`inspector run`: the station without a window."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from inspector.cli.output import Output
+from inspector.core.registry import ENGINES, find
+from inspector.core.types import Inspection
+from inspector.station.choice import choose
+from inspector.station.edge import Edge
+from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected
+from inspector.station.parts import weight_of
+from inspector.station.pipeline import CAPACITY
+from inspector.station.station import Station
+
+_WAITING = 64  # inspections that may wait to be printed and saved
+_POLL = 0.1  # seconds
+
+
+@click.command()
+@click.option("--source", default="", help="simulated, folder:PATH, video:PATH, usb:N, rtsp://...; default: the recipe's.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="Recipe to run; default: the demo line's.")
+@click.option("--model", "models", multiple=True, metavar="BUNDLE", help="Bundle to use without a recipe; may be repeated.")
+@click.option("--engine", help=f"One of {', '.join(ENGINES)}, instead of the recipe's.")
+@click.option("--limit", type=click.IntRange(1), help="End after so many parts.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
+def run(
+    source: str,
+    recipe: Path | None,
+    models: tuple[str, ...],
+    engine: str | None,
+    limit: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Inspect until the source ends, --limit parts are through, or Ctrl-C.
+
+    Exit code 1: a camera or engine was at fault at the end, or something could not be saved.
+    """
+    if recipe is not None and models:
+        raise click.UsageError("Give either --recipe or --model.")
+    if engine is not None:
+        find(ENGINES, engine, "engine")
+    choice = choose(recipe, models, source)
+    if choice.note is not None:
+        click.echo(f"inspector: {choice.note}", err=True)
+    output = Output(as_json=as_json, folder=out)
+    troubles = _Troubles()
+    waiting: Edge[Inspection] = Edge(_WAITING, drop="never", capacity=CAPACITY, weigh=weight_of)
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Inspected):
+            waiting.put(event.inspection)
+        else:
+            troubles.hear(event)
+
+    station = Station(choice.recipe, base=choice.base, listeners=[hear], engine=engine)
+    with _stop_signals() as interrupted:
+        station.start()
+        try:
+            _drain(station, waiting, output, limit, interrupted)
+        finally:
+            waiting.close()
+            stats = station.stats()
+            station.stop()
+    if station.failure is not None:
+        raise station.failure
+    output.finish(station.recipe, dropped=stats.dropped, seconds=stats.seconds)
+    return 1 if output.failed or troubles.open else 0
+
+
+def _drain(
+    station: Station, waiting: Edge[Inspection], output: Output, limit: int | None, interrupted: threading.Event
+) -> None:
+    """Print and save on this thread until there is nothing more to come, or enough of it."""
+    while not interrupted.is_set() and not output.closed:
+        through = station.wait(0)
+        inspections = waiting.take(timeout=0 if through else _POLL)
+        for inspection in inspections:
+            output.show(inspection, station.recipe)
+            if limit is not None and output.parts >= limit:
+                return
+        if through and not inspections:
+            return
+
+
+class _Troubles:
+    """Says on stderr what is wrong as it happens, and knows what still is at the end."""
+
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case CameraChanged(camera=camera, state=CameraState.LOST | CameraState.FAULT):
+                if event.state is CameraState.FAULT:
+                    self.open.add(camera)
+                again = " It will be tried again." if event.state is CameraState.LOST else ""
+                remedy = f" {event.remedy}" if event.remedy is not None else ""
+                click.echo(f"inspector: {camera}: {event.problem}{remedy}{again}", err=True)
+            case CameraChanged(camera=camera):
+                self.open.discard(camera)
+            case Fault(where=where):
+                self.open.add(where)
+                if where != "recipe":
+                    remedy = f" {event.remedy}" if event.remedy is not None else ""
+                    click.echo(f"inspector: {where}: {event.problem}{remedy}", err=True)
+            case Cleared(where=where):
+                self.open.discard(where)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set instead of ending the program in the middle of a part."""
+    flag = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        flag.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    old: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
+        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield flag
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
