@@ -121,10 +121,11 @@ class DetectionLoss:
     """YOLO loss with IoU-aware confidence.
 
     Every object is learnt by the cell of its centre and the two cells nearest to that centre, in each by the free box with
-    the best IoU; several objects of a cell go to different boxes. Box: 1 - CIoU (Zheng et al., AAAI 2020). Confidence:
-    quality focal loss towards the IoU reached (Li et al., NeurIPS 2020), towards 0 elsewhere; a box that overlaps an object
-    well without being assigned to it is not punished (Redmon and Farhadi, 2018). Classes: binary cross entropy in the
-    cells with objects. Each term is divided by the number of assigned boxes or cells.
+    the best IoU; several objects of a cell go to different boxes, and a neighbour learns only objects of its own class.
+    Box: 1 - CIoU (Zheng et al., AAAI 2020). Confidence: quality focal loss towards the IoU reached (Li et al., NeurIPS
+    2020), towards 0 elsewhere; a box that overlaps an object well without being assigned to it is not punished (Redmon
+    and Farhadi, 2018). Classes: binary cross entropy in the cells with objects. Each term is divided by the number of
+    assigned boxes or cells.
     """
 
     box_weight = 2.0
@@ -169,9 +170,8 @@ class DetectionLoss:
     def activation(self, out: Tensor, card: Card) -> Tensor:
         """Logits -> offsets, sizes, confidences and class probabilities, all in 0..1."""
         probability = out.sigmoid()
-        is_size = torch.zeros(out.shape[-1], dtype=torch.bool, device=out.device)
-        for box in range(boxes_per_cell(card)):
-            is_size[box * 5 + 2 : box * 5 + 4] = True
+        numbers = boxes_per_cell(card) * 5
+        is_size = torch.tensor([i < numbers and i % 5 in (2, 3) for i in range(out.shape[-1])], device=out.device)
         return torch.where(is_size, _side(probability).clamp(max=1.0), probability)
 
 
@@ -182,14 +182,15 @@ def assign(mine: Tensor, real: Tensor, centres: Tensor, classes: Tensor) -> Assi
     """
     _, rows, columns, boxes, _ = mine.shape
     image, index = torch.nonzero(classes >= 0, as_tuple=True)
-    image, row, column, index = _cells(image, index, centres[image, index], rows, columns)
+    image, row, column, index, home = _cells(image, index, centres[image, index], rows, columns)
+    order = torch.sort((image * rows + row) * columns + column, stable=True).indices
+    # A cell has one set of class probabilities: objects that it only neighbours must be of the class it has already.
+    image, row, column, index, home = (part[order] for part in (image, row, column, index, home))
+    kind, first = classes[image, index], _first((image * rows + row) * columns + column)
+    fits = home | (kind == kind[first])
+    image, row, column, index = (part[fits] for part in (image, row, column, index))
     key = (image * rows + row) * columns + column
-    key, order = torch.sort(key, stable=True)  # within a cell, objects whose centre it holds come first
-    image, row, column, index = image[order], row[order], column[order], index[order]
-    position = torch.arange(len(key), device=key.device)
-    first = torch.ones_like(key, dtype=torch.bool)
-    first[1:] = key[1:] != key[:-1]
-    rank = position - torch.cummax(torch.where(first, position, 0), dim=0).values if len(key) else key
+    rank = torch.arange(len(key), device=key.device) - _first(key)
     iou = _pairwise_iou(mine[image, row, column], real[image, index][:, None])[..., 0]
     taken = torch.zeros(mine.shape[:4], dtype=torch.bool, device=mine.device)
     box = torch.full_like(key, -1)
@@ -202,8 +203,23 @@ def assign(mine: Tensor, real: Tensor, centres: Tensor, classes: Tensor) -> Assi
     return Assignment(image[keep], row[keep], column[keep], box[keep], index[keep])
 
 
-def _cells(image: Tensor, index: Tensor, centre: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The cells that learn each object: its own first, then of the neighbours those its centre is within REACH of."""
+def _first(key: Tensor) -> Tensor:
+    """For sorted keys [P]: the position of the first of each run of equal keys."""
+    position = torch.arange(len(key), device=key.device)
+    if not len(key):
+        return position
+    starts = torch.ones_like(key, dtype=torch.bool)
+    starts[1:] = key[1:] != key[:-1]
+    return torch.cummax(torch.where(starts, position, 0), dim=0).values
+
+
+def _cells(
+    image: Tensor, index: Tensor, centre: Tensor, rows: int, columns: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The cells that may learn each object: its own first, then of the neighbours those its centre is within REACH of.
+
+    Image, row, column, object, and whether the cell is the object's own.
+    """
     last = centre.new_tensor([columns - 1, rows - 1])
     home = centre.floor().clamp(min=0).minimum(last)
     inside = centre - home
@@ -216,7 +232,8 @@ def _cells(image: Tensor, index: Tensor, centre: Tensor, rows: int, columns: int
         cells.append(there[use])
         which.append(which[0][use])
     cell, who = torch.cat(cells).long(), torch.cat(which)
-    return image[who], cell[:, 1], cell[:, 0], index[who]
+    own = torch.arange(len(who), device=image.device) < len(image)
+    return image[who], cell[:, 1], cell[:, 0], index[who], own
 
 
 def _class_loss(logits: Tensor, classes: Tensor, chosen: Assignment) -> Tensor:

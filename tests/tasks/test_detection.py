@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.tasks.making import blank, boxes, card, look, some_boxes
 
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
@@ -10,6 +9,7 @@ from inspector.core.types import Annotation, Boxes, Floats, Region
 from inspector.tasks.base import task_of
 from inspector.tasks.boxes import box_iou, suppress
 from inspector.tasks.detection import MAX_OBJECTS, REACH, Detection, boxes_per_cell, candidates
+from tests.tasks.making import blank, boxes, card, look, some_boxes
 
 SPEC = InputSpec(width=64, height=48)
 WHOLE = Region(0, 0, 64, 48)
@@ -64,7 +64,9 @@ def test_iou_agrees_with_torchvision() -> None:
     ops = pytest.importorskip("torchvision.ops")
     rng = np.random.default_rng(0)
     first, second = some_boxes(rng, 20, 1).xyxy, some_boxes(rng, 30, 1).xyxy
-    np.testing.assert_allclose(box_iou(first, second), ops.box_iou(torch.from_numpy(first), torch.from_numpy(second)), atol=1e-6)
+    np.testing.assert_allclose(
+        box_iou(first, second), ops.box_iou(torch.from_numpy(first), torch.from_numpy(second)), atol=1e-6
+    )
     empty = np.array([[5, 5, 5, 5]], np.float32)
     assert box_iou(empty, empty)[0, 0] == 0
 

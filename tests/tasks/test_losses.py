@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.tasks.making import blank, boxes, card, look
 
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, Region
 from inspector.tasks.base import task_of
+from tests.tasks.making import blank, boxes, card, look
 
 torch = pytest.importorskip("torch")
 

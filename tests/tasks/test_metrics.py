@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.tasks.making import boxes, predicted, softmaxed, some_boxes
 
 from inspector.core.types import Annotation, Boxes, Region, Temperatures
 from inspector.tasks.metrics import (
@@ -15,6 +14,7 @@ from inspector.tasks.metrics import (
     SegmentationMetrics,
     TemperatureMetrics,
 )
+from tests.tasks.making import boxes, predicted, softmaxed, some_boxes
 
 NAMES = ("a", "b", "c", "d")
 REGION = Region(0, 0, 200, 200)
@@ -55,7 +55,11 @@ def _coco(truths: list[Boxes], founds: list[Boxes]) -> dict[str, float]:
                 target.append(entry | {"id": len(target) + 1, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
     with contextlib.redirect_stdout(io.StringIO()):
         real = coco.COCO()
-        real.dataset = {"images": sides, "annotations": labels, "categories": [{"id": i, "name": n} for i, n in enumerate(NAMES)]}
+        real.dataset = {
+            "images": sides,
+            "annotations": labels,
+            "categories": [{"id": i, "name": n} for i, n in enumerate(NAMES)],
+        }
         real.createIndex()
         run = evaluation.COCOeval(real, real.loadRes(results), "bbox")
         run.evaluate()
@@ -169,9 +173,7 @@ def test_nothing_seen_and_nothing_there() -> None:
         assert all(np.isfinite(list(got.values())))
     mask = np.zeros((2, 20, 20), np.uint8)
     good = SegmentationMetrics(("a", "b"))
-    good.update(
-        predicted("segmentation", Region(0, 0, 20, 20), mask=mask), Annotation(mask=np.zeros((20, 20), np.uint8))
-    )
+    good.update(predicted("segmentation", Region(0, 0, 20, 20), mask=mask), Annotation(mask=np.zeros((20, 20), np.uint8)))
     assert good.compute()["dice"] == 1.0
     nothing = DetectionMetrics(("a", "b"), score=0.5)
     nothing.update(predicted("detection", REGION, boxes=Boxes.empty()), Annotation(boxes=Boxes.empty()))

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-from tests.tasks.making import blank, card, frame, look, predicted
 
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
@@ -12,6 +11,7 @@ from inspector.tasks.classification import Classification
 from inspector.tasks.masks import areas, class_map
 from inspector.tasks.segmentation import Segmentation, to_bytes
 from inspector.tasks.thermal import Thermal, hot_spots
+from tests.tasks.making import blank, card, frame, look, predicted
 
 SPEC = InputSpec(width=64, height=48)
 WHOLE = Region(0, 0, 64, 48)
