@@ -54,7 +54,10 @@ class TrainSettings(BaseModel):
     augment: bool = True
     class_weights: bool = Field(True, description="classification: rare classes count more")
     ok_classes: tuple[str, ...] = ()
-    score: float = Field(0.5, gt=0, lt=1, description="default decision threshold of the bundle")
+    score: float = Field(
+        0, ge=0, lt=1, description="decision threshold of the bundle; 0: 0.5, or for detection the best on validation"
+    )
+    label_smoothing: float = Field(0, ge=0, lt=1, description="classification")
     precision: Literal["32", "bf16"] = "32"
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: one a core")
     time_limit: float = Field(0, ge=0, description="seconds after which no further epoch begins; 0: none")

@@ -1,17 +1,16 @@
 """Augmentation: the same geometry for pixels, boxes and mask. numpy and OpenCV, because a batch must cost less than a step."""
 
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.images import Prepared
-from inspector.core.types import Annotation, Boxes, Floats, TaskName
+from inspector.core.types import Floats, TaskName
+from inspector.tasks.base import Target
 
 Matrix = NDArray[np.float64]
-ImageT = TypeVar("ImageT", Prepared, NDArray[np.uint8])
 
 # A box of which less than this share is left in the input no longer shows what it is labelled as.
 _LEAST_VISIBLE = 0.25
@@ -37,28 +36,37 @@ def augmentation_for(task: TaskName) -> Augmentation:
     return Augmentation(degrees=0.0, brightness=0.0, contrast=0.0) if task == "thermal" else Augmentation()
 
 
-def augment(pixels: Prepared, truth: Annotation, how: Augmentation, rng: np.random.Generator) -> tuple[Prepared, Annotation]:
-    """One random variant of `pixels` [H, W, C] and its truth in input pixels. Neither argument is written to."""
+def augment(pixels: Prepared, target: Target, how: Augmentation, rng: np.random.Generator) -> tuple[Prepared, Target]:
+    """One random variant of `pixels` [H, W, C] and its encoded truth. Neither argument is written to."""
     height, width = pixels.shape[:2]
     mirrored = rng.random() < how.flip
     angle = float(rng.uniform(-how.degrees, how.degrees))
     if mirrored or angle:
         matrix = affine(width, height, angle, mirrored=mirrored)
-        # A mirrored border would show defects that have no box; a mask is mirrored with its pixels.
-        border = cv2.BORDER_CONSTANT if truth.boxes is not None else cv2.BORDER_REFLECT_101
-        pixels = _warp(pixels, matrix, cv2.INTER_LINEAR, border)
-        truth = replace(
-            truth,
-            boxes=None if truth.boxes is None else warp_boxes(truth.boxes, matrix, width, height),
-            mask=None if truth.mask is None else _warp(truth.mask, matrix, cv2.INTER_NEAREST, border),
-        )
+        # A border filled by mirroring would show objects that have no box; a mask is mirrored with its pixels.
+        border = cv2.BORDER_CONSTANT if "boxes" in target else cv2.BORDER_REFLECT_101
+        pixels = _warp(pixels, matrix, border)
+        target = warp_target(target, matrix, width, height)
     if pixels.dtype == np.uint8 and (how.brightness or how.contrast):
         pixels = _jitter(
             pixels,
             float(rng.uniform(1 - how.brightness, 1 + how.brightness)),
             float(rng.uniform(1 - how.contrast, 1 + how.contrast)),
         )
-    return pixels, truth
+    return pixels, target
+
+
+def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Target:
+    """An encoded truth (see `Task.encode`) under an affine map of the input: `mask` planes and `boxes` follow it."""
+    result = dict(target)
+    if "mask" in target:
+        result["mask"] = np.stack([_warp(plane, matrix, cv2.BORDER_REFLECT_101) for plane in target["mask"]])
+    if "boxes" in target:
+        boxes, visible = warp_boxes(target["boxes"], matrix, width, height)
+        classes = np.where(visible, target["classes"], -1)
+        used_first = np.argsort(classes < 0, kind="stable")
+        result["boxes"], result["classes"] = boxes[used_first], classes[used_first]
+    return result
 
 
 def affine(width: int, height: int, angle: float, *, mirrored: bool) -> Matrix:
@@ -72,32 +80,30 @@ def affine(width: int, height: int, angle: float, *, mirrored: bool) -> Matrix:
     return np.hstack([linear, (centre - linear @ centre)[:, None]])
 
 
-def warp_boxes(boxes: Boxes, matrix: Matrix, width: int, height: int) -> Boxes:
-    """Boxes under an affine map, clipped; those mostly outside are dropped.
+def warp_boxes(boxes: Floats, matrix: Matrix, width: int, height: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Boxes [N, 4] (centre x, y, width, height as fractions of the input) under an affine map, clipped to the input, and
+    which of them are still to be seen.
 
     A rotated box is bounded as the ellipse inscribed in it would be, which is closer to the object than bounding its
     corners (Kalra et al., "Towards Rotation Invariance in Object Detection", ICCV 2021).
     """
-    xyxy = boxes.xyxy.astype(np.float64)
-    centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
-    halves = np.sqrt(((xyxy[:, 2:] - xyxy[:, :2]) / 2) ** 2 @ (matrix[:, :2] ** 2).T)
-    moved = np.hstack([centres - halves, centres + halves])
-    clipped = np.clip(moved, 0, np.array([width, height] * 2))
-    sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
-    keep = (sides.min(axis=1, initial=np.inf) >= 1) & (sides.prod(axis=1) >= _LEAST_VISIBLE * (4 * halves.prod(axis=1)))
-    kept: Floats = clipped[keep].astype(np.float32)
-    return Boxes(kept, boxes.scores[keep], boxes.classes[keep])
+    size = np.array([width, height], np.float64)
+    centres = (boxes[:, :2] * size) @ matrix[:, :2].T + matrix[:, 2]
+    halves = np.sqrt((boxes[:, 2:] * size / 2) ** 2 @ (matrix[:, :2] ** 2).T)
+    low, high = np.clip(centres - halves, 0, size), np.clip(centres + halves, 0, size)
+    sides = high - low
+    visible = (sides.min(axis=1) >= 1) & (sides.prod(axis=1) >= _LEAST_VISIBLE * 4 * halves.prod(axis=1))
+    moved: Floats = np.hstack([(low + high) / 2 / size, sides / size]).astype(np.float32)
+    return moved, visible
 
 
-def _warp(image: ImageT, matrix: Matrix, method: int, border: int) -> ImageT:
+def _warp(image: Prepared, matrix: Matrix, border: int) -> Prepared:
     """Apply a matrix given in continuous coordinates; OpenCV counts from the centre of the first pixel."""
     centred = matrix.copy()
     centred[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     size = (image.shape[1], image.shape[0])
-    pad = (0.0,) * 4 if image.ndim == 2 else (float(_PAD),) * 4
-    warped = cv2.warpAffine(image, centred, size, flags=method, borderMode=border, borderValue=pad)
-    result: ImageT = np.asarray(warped, image.dtype).reshape(image.shape)
-    return result
+    warped = cv2.warpAffine(image, centred, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(_PAD,) * 4)
+    return np.asarray(warped, image.dtype).reshape(image.shape)
 
 
 def _jitter(pixels: Prepared, brightness: float, contrast: float) -> Prepared:

@@ -1,0 +1,63 @@
+"""Quality of a graph on labelled samples, the same way for the trainer and for every engine. Needs no torch."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+import numpy as np
+
+from inspector.core.bundle import Card
+from inspector.core.errors import ConfigError
+from inspector.core.files import read_image
+from inspector.core.images import Prepared, View, prepare, view, whole
+from inspector.core.message import Message
+from inspector.core.samples import Sample
+from inspector.core.types import Annotation, Floats, Frame
+from inspector.tasks.base import Metrics, task_of
+
+Infer = Callable[[Prepared], Floats]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One frame to be measured: what the network takes, where that lies in the frame, the frame, and its truth."""
+
+    pixels: Prepared
+    view: View
+    frame: Frame
+    truth: Annotation
+
+
+def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Metrics:
+    """Run `infer` over the items, decode as the station does, and compare with the truth."""
+    task = task_of(card.task)
+    metrics = task.metrics(card)
+    iterator = iter(items)
+    while piece := list(islice(iterator, min(batch, card.max_batch))):
+        raw = infer(np.stack([item.pixels for item in piece]))
+        predictions = task.decode(raw, card, [item.view for item in piece], [item.frame for item in piece])
+        for prediction, item in zip(predictions, piece, strict=True):
+            metrics.update(prediction, item.truth)
+    return metrics
+
+
+def sample_items(
+    samples: Iterable[Sample], card: Card, *, problems: list[Message], tick: Callable[[], None] = lambda: None
+) -> Iterator[Item]:
+    """The items of labelled files, whole frames. A file that cannot be read adds a sentence to `problems`."""
+    for sequence, sample in enumerate(samples):
+        tick()
+        try:
+            image = read_image(sample.path)
+            truth = sample.annotation(image.pixels.shape[0], image.pixels.shape[1])
+        except ConfigError as error:
+            problems.append(error.problem)
+            continue
+        frame = Frame(image.pixels, "data", sequence, 0.0, datetime.now(UTC), image.unit, source=str(sample.path))
+        yield Item(prepare(image.pixels, card.input), view(whole(image.pixels), card.input), frame, truth)
+
+
+def rounded(numbers: dict[str, float]) -> dict[str, float]:
+    """Numbers for a card or a person: six significant digits."""
+    return {name: float(f"{value:.6g}") for name, value in numbers.items()}
