@@ -27,16 +27,13 @@ class Output:
         self._saver = None if folder is None else Saver(folder)
         self._counters = Counters()
         self._refused: set[str] = set()
+        self.parts = 0  # inspections shown
         self.closed = False  # nobody reads stdout any more
         self.failed = False  # something could not be saved
 
-    @property
-    def parts(self) -> int:
-        """How many inspections have been shown."""
-        return self._counters.stats({}).parts
-
     def show(self, inspection: Inspection, recipe: Recipe) -> None:
         """Print one part, then save it."""
+        self.parts += 1
         self._counters.part(inspection)
         if self._as_json:
             self._echo(json.dumps(record(inspection, recipe), ensure_ascii=False, allow_nan=False))
@@ -44,10 +41,8 @@ class Output:
             verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
             why = "; ".join(reason.text for reason in inspection.reasons)
             name = Path(inspection.source).name or inspection.source
-            label = inspection.part if inspection.part in name else f"{inspection.part} {name}"
-            self._echo(
-                f"{verdict} {name if label == inspection.part else label}  {inspection.latency_ms:.0f} ms  {why}".rstrip()
-            )
+            label = name if inspection.part in name else f"{inspection.part} {name}"
+            self._echo(f"{verdict} {label}  {inspection.latency_ms:.0f} ms  {why}".rstrip())
         if self._saver is not None:
             try:
                 self._saver.save(inspection, recipe)
@@ -61,8 +56,8 @@ class Output:
             self._echo(json.dumps(summary(stats)))
         else:
             self._echo(
-                f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, {stats.not_inspected} not inspected, "
-                f"{stats.dropped} dropped, in {stats.seconds:.1f} s"
+                f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, "
+                f"{stats.not_inspected} not inspected, {stats.dropped} dropped, in {stats.seconds:.1f} s"
             )
         if self._saver is not None:
             try:

@@ -36,7 +36,7 @@ def predict(
 ) -> int:
     """Inspect images, folders of images and videos.
 
-    A file that cannot be read is NOT_INSPECTED and the rest goes on; then the exit code is 1, or 2 if none could be read.
+    A file that cannot be read is NOT_INSPECTED and the rest goes on; the exit code is then 2.
     """
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
@@ -45,17 +45,16 @@ def predict(
     started = time.monotonic()
     inspectors = _Inspectors(recipe, models, camera, engine)
     output: Output | None = None
-    read = unread = 0
+    unread = False
     with inspectors:
         for path, item in _items(paths):
             if isinstance(item, Frame):
                 inspector = inspectors.for_unit(item.unit)
                 inspection = inspector.inspect({next(iter(inspector.recipe.cameras)): item})
-                read += 1
             else:
                 inspector = inspectors.any()
                 inspection = inspector.uninspected(item.problem, source=str(path), name=path.stem)
-                unread += 1
+                unread = True
                 click.echo(f"inspector: {item}", err=True)
             output = output or Output(as_json=as_json, folder=out)
             output.show(inspection, inspector.recipe)
@@ -64,7 +63,7 @@ def predict(
         if output is not None:
             output.finish(inspectors.any().recipe, seconds=time.monotonic() - started)
     if unread:
-        return 1 if read else 2
+        return 2
     return 1 if output is not None and output.failed else 0
 
 

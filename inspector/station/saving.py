@@ -42,9 +42,8 @@ class Saver:
         for camera, picture in draw(inspection, recipe).items():
             path = self.folder / PICTURES / f"{inspection.sequence:06d}-{_safe(camera)}.png"
             try:
-                done, data = cv2.imencode(
-                    ".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, _FAST]
-                )
+                bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+                done, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _FAST])
                 if done:
                     path.write_bytes(data.tobytes())
                     names.append(f"{PICTURES}/{path.name}")

@@ -63,6 +63,7 @@ class Station:
         self._attempt = 0  # counts starts, stops and recipes, so that late answers are recognised
         self._latest: Inspection | None = None
         self._failure: InspectorError | None = None
+        self._complete: Recipe | None = None
         self._ended = threading.Event()
 
     @property
@@ -71,9 +72,8 @@ class Station:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that runs, with everything filled in that it left to the bundles; before the start, as it was given."""
-        pipeline = self._pipeline
-        return self._given if pipeline is None else pipeline.program.recipe
+        """The recipe that runs or ran last, with all that it left to the bundles; before a start, as it was given."""
+        return self._complete or self._given
 
     @property
     def failure(self) -> InspectorError | None:
@@ -103,7 +103,7 @@ class Station:
             if base is not None:
                 self._base = base
             if self._state in (StationState.STOPPED, StationState.STOPPING):
-                self._given = recipe
+                self._given, self._complete = recipe, None
                 return
             mode = self._mode if self._given.mode == recipe.mode else recipe.mode
         self._bring_up(recipe, mode)
@@ -195,7 +195,7 @@ class Station:
                     cameras = {name: self._open_camera(name, model.source, model.options) for name, model in models.items()}
                     pipeline = Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters)
                 elif pipeline.adopt(program):
-                    self._given = attempt.recipe
+                    self._given, self._complete = attempt.recipe, program.recipe
                     pipeline = None
                 if pipeline is not None:
                     self._hire(program, pipeline, attempt)
@@ -229,7 +229,7 @@ class Station:
             if attempt.number != self._attempt:
                 return
             self._pipeline = pipeline
-            self._given = attempt.recipe
+            self._given, self._complete = attempt.recipe, worker.program.recipe
             self._mode = attempt.mode
             self._state = StationState.RUNNING
             self._ended.clear()
