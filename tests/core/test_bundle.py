@@ -1,0 +1,210 @@
+"""Bundles are written whole or not at all, and nothing in one is trusted before it was verified."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, find_bundles, read_card, sha256, write_bundle
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.images import InputSpec
+
+
+def card(**changes: Any) -> Card:
+    return Card(
+        name="window",
+        task="classification",
+        network="simple_cnn",
+        classes=("normal", "severe"),
+        input=InputSpec(width=16, height=16),
+        mean=(0.0, 0.0, 0.0),
+        std=(255.0, 255.0, 255.0),
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        software="test",
+        **changes,
+    )
+
+
+def fill(folder: Path) -> None:
+    save_file({"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}, folder / WEIGHTS)
+    (folder / GRAPH).write_bytes(b"a graph")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "window", card(), fill).folder
+
+
+def change_card(folder: Path, **changes: object) -> None:
+    """Rewrite fields of the card, as somebody with a text editor could."""
+    data = json.loads((folder / CARD).read_text("utf-8"))
+    (folder / CARD).write_text(json.dumps({**data, **changes}), "utf-8")
+
+
+def one_sentence(error: pytest.ExceptionInfo[Any]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert "Traceback" not in text
+    return text
+
+
+def test_what_was_written_is_what_is_opened(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    assert bundle.card.files == {WEIGHTS: sha256(folder / WEIGHTS), GRAPH: sha256(folder / GRAPH)}
+    assert bundle.card.model_copy(update={"files": {}}) == card()
+    np.testing.assert_array_equal(bundle.weights()["layer.weight"], [[0, 1, 2], [3, 4, 5]])
+    assert find_bundles(folder.parent) == [folder]
+    assert [path.name for path in folder.parent.iterdir()] == ["window"]
+
+
+def test_the_hash_is_sha256(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_failed_write_leaves_the_earlier_bundle(folder: Path) -> None:
+    before = read_card(folder)
+
+    def full_disk(temporary: Path) -> None:
+        fill(temporary)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        write_bundle(folder, card(max_batch=3), full_disk)
+    assert str(folder) in one_sentence(caught)
+    assert Bundle.open(folder).card == before
+    assert [path.name for path in folder.parent.iterdir()] == ["window"]
+
+
+def test_a_second_write_replaces_the_first(folder: Path) -> None:
+    write_bundle(folder, card(max_batch=3), fill)
+    assert Bundle.open(folder).card.max_batch == 3
+    assert [path.name for path in folder.parent.iterdir()] == ["window"]
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
+    precious = tmp_path / "photos" / "one.png"
+    precious.parent.mkdir()
+    precious.write_bytes(b"precious")
+    with pytest.raises(StorageError, match="not a bundle"):
+        write_bundle(precious.parent, card(), fill)
+    assert precious.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, GRAPH])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ConfigError, match=name) as caught:
+        Bundle.open(folder)
+    assert "lacks" in one_sentence(caught)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, GRAPH])
+def test_a_changed_file_is_named(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[-1] ^= 1
+    (folder / name).write_bytes(bytes(data))
+    with pytest.raises(ConfigError, match="SHA-256 differs") as caught:
+        Bundle.open(folder)
+    assert name in one_sentence(caught)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, GRAPH])
+def test_a_file_that_the_card_does_not_list_is_not_used(folder: Path, name: str) -> None:
+    files = dict(read_card(folder).files)
+    del files[name]
+    change_card(folder, files=files)
+    with pytest.raises(ConfigError, match=f"does not list {name}") as caught:
+        Bundle.open(folder)
+    one_sentence(caught)
+
+
+@pytest.mark.parametrize(
+    "name", ["weights.pt", "weights.pkl", "model.pth", "run.py", "../secret.json", "library.so", "a/b.onnx"]
+)
+def test_kinds_of_files_that_could_run_or_lie_elsewhere_are_refused(folder: Path, name: str) -> None:
+    (folder / Path(name).name).write_bytes(b"x")
+    change_card(folder, files={**read_card(folder).files, name: sha256(folder / Path(name).name)})
+    with pytest.raises(ConfigError, match="bundles do not hold") as caught:
+        Bundle.open(folder)
+    assert name in one_sentence(caught)
+
+
+class _Harm:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self._target,))
+
+
+def test_a_pickle_in_place_of_weights_is_refused_and_not_run(folder: Path, tmp_path: Path) -> None:
+    harm = tmp_path / "harm"
+    (folder / WEIGHTS).write_bytes(pickle.dumps(_Harm(harm)))
+    assert not harm.exists()
+    change_card(folder, files={**read_card(folder).files, WEIGHTS: sha256(folder / WEIGHTS)})
+    bundle = Bundle.open(folder)
+    with pytest.raises(ConfigError, match="not a safetensors file") as caught:
+        bundle.weights()
+    assert WEIGHTS in one_sentence(caught)
+    assert not harm.exists()
+    pickle.loads((folder / WEIGHTS).read_bytes())  # the pickle would have worked
+    assert harm.exists()
+
+
+BAD_CARDS: Mapping[str, bytes] = {
+    "empty": b"",
+    "not JSON": b"{",
+    "not UTF-8": b"\xff\xfe\x00",
+    "a list": b"[]",
+    "no fields": b"{}",
+    "zeros": bytes(64),
+}
+
+
+@pytest.mark.parametrize("content", BAD_CARDS.values(), ids=BAD_CARDS)
+def test_a_bad_card_is_one_sentence_that_names_it(folder: Path, content: bytes) -> None:
+    (folder / CARD).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        Bundle.open(folder)
+    assert CARD in one_sentence(caught)
+
+
+BAD_FIELDS: Mapping[str, Mapping[str, object]] = {
+    "unknown task": {"task": "telepathy"},
+    "unknown key": {"colour": "red"},
+    "future format": {"format": 2},
+    "no name": {"name": ""},
+    "huge input": {"input": {"width": 100_000, "height": 16}},
+    "no size": {"input": {"width": 0, "height": 16}},
+    "no batch": {"max_batch": 0},
+}
+
+
+@pytest.mark.parametrize("changes", BAD_FIELDS.values(), ids=BAD_FIELDS)
+def test_a_wrong_field_is_named(folder: Path, changes: Mapping[str, object]) -> None:
+    change_card(folder, **changes)
+    with pytest.raises(ConfigError) as caught:
+        Bundle.open(folder)
+    assert next(iter(changes)) in one_sentence(caught)
+
+
+def test_a_folder_that_is_no_bundle_says_what_to_give(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ConfigError, match="There is no bundle") as caught:
+            Bundle.open(path)
+        assert "inspector train" in one_sentence(caught)
+
+
+def test_a_bundle_can_be_copied(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert Bundle.open(copy).card == read_card(folder)
