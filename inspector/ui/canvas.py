@@ -332,6 +332,7 @@ class Canvas(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         actions = {
             Qt.Key.Key_F: self.fit,
+            Qt.Key.Key_0: self.fit,
             Qt.Key.Key_1: self.one_to_one,
             Qt.Key.Key_Plus: self.zoom_in,
             Qt.Key.Key_Equal: self.zoom_in,
@@ -347,7 +348,7 @@ class Canvas(QWidget):
         key = Qt.Key(event.key())
         if key in actions and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             actions[key]()
-        elif key in moves and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+        elif key in moves and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             self._look(panned(self.placement(), *moves[key]))
         else:
             super().keyPressEvent(event)
@@ -375,7 +376,7 @@ class Canvas(QWidget):
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Picture"))
-        self.setAccessibleDescription(self.tr("Wheel or + and - zoom, F fits, 1 shows single pixels, Ctrl and arrows move."))
+        self.setAccessibleDescription(self.tr("Wheel or + and - zoom, F fits, 1 shows single pixels, Shift and arrows move."))
         self.update()
 
     # Parts of the above
