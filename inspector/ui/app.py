@@ -14,9 +14,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
+from inspector.recipes.locate import demo_recipe
+from inspector.station.choice import choose
 from inspector.ui import theme
 from inspector.ui.main_window import MainWindow
-from inspector.ui.orders import bundle_order
 from inspector.ui.settings import Settings
 from inspector.ui.theme import Choice
 from inspector.ui.worker import StationWorker
@@ -100,11 +101,11 @@ def prepare(window: MainWindow, options: Options) -> None:
     page = window.inspect
     try:
         if options.bundles:
-            window.open_order(bundle_order(options.bundles, options.source), None)
-        elif options.recipe is not None:
-            page.open_recipe(options.recipe)
+            window.open_choice(choose(None, [str(path) for path in options.bundles], options.source), None)
+        elif options.recipe is not None or not options.source:
+            window.open_first() if options.recipe is None else page.open_recipe(options.recipe)
         else:
-            window.open_first()
+            page.open_recipe(demo_recipe())
         if options.source and not options.bundles:
             page.use_source(options.source)
     except InspectorError as error:

@@ -21,6 +21,9 @@ from inspector.core.errors import InspectorError
 from inspector.core.message import Message
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection
+from inspector.recipes.locate import demo_recipe
+from inspector.recipes.recipe import Recipe
+from inspector.station.choice import Choice, choose, on_source
 from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, StateChanged, StationState
 from inspector.ui import theme
 from inspector.ui.analysis import AnalysisTabs
@@ -29,13 +32,12 @@ from inspector.ui.choosers import CameraChooser, RecipeChooser, SourceChooser
 from inspector.ui.feed import Feed, Veil
 from inspector.ui.filmstrip import Filmstrip
 from inspector.ui.hold import HoldStrip
-from inspector.ui.orders import changed_source, open_recipe
 from inspector.ui.readouts import Counters, StatusLine
 from inspector.ui.settings import Preferences
 from inspector.ui.situation import Situation, shown
 from inspector.ui.strings import is_language_change
 from inspector.ui.verdict_tile import Reasons, VerdictTile
-from inspector.ui.worker import Mode, Order, Snapshot, StationWorker
+from inspector.ui.worker import Mode, Snapshot, StationWorker
 
 LIVE: Final = "live"
 TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
@@ -59,8 +61,9 @@ class InspectPage(QWidget):
         self.setObjectName("page")
         self._worker = worker
         self._file: Path | None = None
-        self._written: Order | None = None  # the recipe as its file says
-        self._order: Order | None = None  # what will be or is inspected
+        self._written: Choice | None = None  # the recipe as its file says
+        self._choice: Choice | None = None  # what will be or is inspected
+        self._recipe: Recipe | None = None  # the same with everything that it left to its bundles
         self._state = StationState.STOPPED
         self._triggered = False  # whether this run takes single parts
         self._lost: dict[str, Message | None] = {}
@@ -83,6 +86,9 @@ class InspectPage(QWidget):
         self.fullscreen_button, self.help_button = QToolButton(), QToolButton()
         self.fullscreen_button.setObjectName("fullscreen")
         self.help_button.setObjectName("help")
+        for small in (self.fullscreen_button, self.help_button):
+            small.setFixedSize(theme.TOUCH, theme.TOUCH)
+            small.setIconSize(QSize(theme.ICON, theme.ICON))
         self.tab_bar = QTabBar()
         self.tab_bar.setObjectName("tabs")
         self.tab_bar.setDrawBase(False)
@@ -98,7 +104,7 @@ class InspectPage(QWidget):
         self.views.addWidget(self.analysis)
         self.veil = Veil(self.views)
         self.hold_strip = HoldStrip(self.views)
-        self.tile, self.reasons, self.counters = VerdictTile(), Reasons(4), Counters()
+        self.tile, self.reasons, self.counters = VerdictTile(), Reasons(), Counters()
         self.start_button, self.stop_button, self.trigger_button = QPushButton(), QPushButton(), QPushButton()
         self.start_button.setProperty("role", "primary")
         for button, name in ((self.start_button, "start"), (self.stop_button, "stop"), (self.trigger_button, "trigger")):
@@ -181,40 +187,49 @@ class InspectPage(QWidget):
 
     # ---- what the operator wants --------------------
 
-    def set_order(self, order: Order, path: Path | None) -> None:
+    def set_choice(self, choice: Choice, path: Path | None) -> None:
         """Make this recipe the one that Start runs; a line that runs goes on with it."""
-        self._file, self._written = path, order
-        self.recipe_chooser.show_recipe(path, order.recipe.name)
+        self._file, self._written = path, choice
+        self.recipe_chooser.show_recipe(path, choice.recipe.name)
         self.source_chooser.show_source("")
-        self._use(order)
+        self._use(choice)
 
     def open_recipe(self, path: Path) -> None:
         """Read a recipe and make it the one that Start runs. A problem becomes a banner."""
         try:
-            order = open_recipe(path)
+            choice = choose(path)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
             self.recipe_chooser.show_recipe(self._file, self._written.recipe.name if self._written else "")
             return
         self.banners.clear(_FILE)
-        self.set_order(order, path)
+        self.set_choice(choice, path)
 
     def use_source(self, source: str) -> None:
         """Inspect the frames of this source instead of the recipe's; empty: the recipe's again."""
         if self._written is None:
             return
         try:
-            order = changed_source(self._written, source)
+            choice = self._on_source(self._written, source)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
             return
         self.banners.clear(_FILE)
         self.source_chooser.show_source(source)
-        self._use(order)
+        self._use(choice)
 
-    def _use(self, order: Order) -> None:
-        self._order = order
-        cameras = tuple(order.recipe.cameras)
+    def _on_source(self, written: Choice, source: str) -> Choice:
+        """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
+        if source and self._file == demo_recipe():
+            return choose(source=source)
+        return Choice(on_source(written.recipe, source), written.base)
+
+    def _use(self, choice: Choice) -> None:
+        self._choice = choice
+        self._recipe = choice.recipe
+        if choice.note is not None:
+            self.banners.show_problem(_FILE, choice.note, retryable=False)
+        cameras = tuple(choice.recipe.cameras)
         self.feed.set_cameras(cameras)
         self.camera_chooser.set_cameras(cameras)
         self.banners.clear_all(_CAMERA)
@@ -229,14 +244,14 @@ class InspectPage(QWidget):
         self._start(None)
 
     def _start(self, mode: Mode | None) -> None:
-        if self._order is None:
+        if self._choice is None:
             return
         self._forget()
         self.banners.clear_all(_CAMERA)
         self.banners.clear_all(_FAULT)
         self._state = StationState.STARTING
-        self._triggered = (mode or self._order.recipe.mode) == "triggered"
-        self._worker.begin(self._order, mode)
+        self._triggered = (mode or self._choice.recipe.mode) == "triggered"
+        self._worker.begin(self._choice, mode)
         self._settle()
 
     def stop(self) -> None:
@@ -260,8 +275,8 @@ class InspectPage(QWidget):
         return self._state in (StationState.STARTING, StationState.RUNNING)
 
     @property
-    def order(self) -> Order | None:
-        return self._order
+    def choice(self) -> Choice | None:
+        return self._choice
 
     def hold(self, inspection: Inspection | None) -> None:
         """Keep this part on screen while the line goes on; None: back to live."""
@@ -311,6 +326,8 @@ class InspectPage(QWidget):
         snapshot: Snapshot = self._worker.take()
         for event in snapshot.events:
             self._on_event(event)
+        if snapshot.recipe is not None and self.running:
+            self._recipe = snapshot.recipe
         if snapshot.ng:
             self.filmstrip.add(snapshot.ng)
         if snapshot.inspection is not None and self.running:
@@ -378,11 +395,10 @@ class InspectPage(QWidget):
 
     def _show_views(self) -> None:
         shown = self._held or self._live
-        recipe = self._order.recipe if self._order else None
         if self.views.currentWidget() is self.feed:
-            self.feed.set_inspection(shown, recipe)
+            self.feed.set_inspection(shown, self._recipe)
         else:
-            self.analysis.set_inspection(shown, recipe, base=self._order.base if self._order else None)
+            self.analysis.set_inspection(shown, self._recipe, base=self._choice.base if self._choice else None)
 
     # ---- what is shown --------------------
 
@@ -391,7 +407,7 @@ class InspectPage(QWidget):
         quiet = time.monotonic() - self._last_news
         now = Situation(
             self._state,
-            ready=self._order is not None,
+            ready=self._choice is not None,
             triggered=self._triggered,
             finished=self._finished,
             lost=dict(self._lost),
@@ -407,9 +423,9 @@ class InspectPage(QWidget):
         self.reasons.set_reasons(tell.reasons)
         self.veil.set_words("" if self._held is not None else tell.veil)
         stopped = self._state is StationState.STOPPED
-        self.start_button.setEnabled(stopped and self._order is not None)
+        self.start_button.setEnabled(stopped and self._choice is not None)
         self.stop_button.setEnabled(self.running)
-        self.trigger_button.setEnabled(self._order is not None and (stopped or self._triggered))
+        self.trigger_button.setEnabled(self._choice is not None and (stopped or self._triggered))
 
     def retranslate(self) -> None:
         texts = (

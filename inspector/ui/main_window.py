@@ -21,16 +21,17 @@ from PySide6.QtWidgets import (
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
+from inspector.recipes.locate import demo_recipe
+from inspector.station.choice import Choice
 from inspector.ui import theme
 from inspector.ui.choosers import IMAGES, VIDEOS
 from inspector.ui.live import InspectPage
-from inspector.ui.orders import demo_recipe
 from inspector.ui.review import ReviewPage
 from inspector.ui.settings import Layout, Preferences, Settings
 from inspector.ui.settings_page import SettingsPage
 from inspector.ui.shortcuts import SHORTCUTS, HelpOverlay
 from inspector.ui.strings import is_language_change, set_language, system_language
-from inspector.ui.worker import Order, StationWorker
+from inspector.ui.worker import StationWorker
 
 log = logging.getLogger(__name__)
 
@@ -170,9 +171,9 @@ class MainWindow(QMainWindow):
         self.rail.buttons[name].setChecked(True)
         self.pages.setCurrentWidget(self._by_name[name])
 
-    def open_order(self, order: Order, path: Path | None) -> None:
+    def open_choice(self, choice: Choice, path: Path | None) -> None:
         """Inspect by this recipe from now on, on both pages."""
-        self.inspect.set_order(order, path)
+        self.inspect.set_choice(choice, path)
 
     def open_first(self) -> None:
         """The recipe the window opens with."""

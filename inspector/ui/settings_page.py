@@ -147,7 +147,7 @@ class SettingsPage(QWidget):
                 value = str(chooser.itemData(index))
                 chooser.setItemText(index, words.get(value) or _recipe(value))
             first = words[str(Preferences.model_fields[setting.field].default)]
-            default.setText(self.tr("At first: {value}").format(value=first))
+            default.setText(self.tr("Default: {value}").format(value=first))
             with QSignalBlocker(chooser):
                 chooser.setCurrentIndex(chooser.findData(getattr(self._settings.preferences, setting.field)))
 

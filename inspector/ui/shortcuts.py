@@ -94,7 +94,7 @@ class HelpOverlay(Cover):
         self.setAccessibleName(self.tr("Keys"))
         for label, shortcut in self._rows:
             label.setText(QCoreApplication.translate("Shortcuts", shortcut.words))
-        self._mouse.setText(self.tr("In a picture: wheel or + and − to zoom, drag to move, 0 for the whole frame."))
+        self._mouse.setText(self.tr("In a picture: wheel or + and − to zoom, drag to move, F for the whole frame."))
         self._close.setText(self.tr("Close"))
         self._close.setAccessibleName(self.tr("Close"))
 

@@ -72,7 +72,9 @@ def _value(value: object) -> object:
         return translate(value)
     if isinstance(value, Verdict):
         return verdict_word(value)
-    return class_name(value) if type(value) is str else value
+    if type(value) is str:  # it may be a class, or several
+        return ", ".join(class_name(part) for part in value.split(", "))
+    return value
 
 
 def verdict_word(verdict: Verdict) -> str:

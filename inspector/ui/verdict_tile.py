@@ -5,14 +5,18 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.core.types import Verdict
 from inspector.ui import theme
 from inspector.ui.strings import verdict_word
 
 LARGEST_WORD: Final = 160  # pixels; what a wall screen in full-screen view can use
+LARGEST_IDLE: Final = 56  # no verdict is no news: it does not shout
 SMALLEST_WORD: Final = 24
+SYMBOL: Final = 1.15  # side of the symbol, in heights of a capital letter
+GAP: Final = 0.4  # between symbol and word, in sides of the symbol
+LEADING: Final = 0.45  # between two lines of a word, in heights of a capital letter
 
 
 class VerdictTile(QWidget):
@@ -80,32 +84,38 @@ class VerdictTile(QWidget):
         self._paint_word(painter, inner, ink)
 
     def _paint_word(self, painter: QPainter, room: QRectF, ink: QColor) -> None:
-        word = self.text
-        symbol_share = 0.0 if self._verdict is None else 1.1
-        font = _largest_font(word, room, symbol_share)
+        symbol = self._verdict is not None
+        limit = LARGEST_WORD if symbol else LARGEST_IDLE
+        lines, font = _fitted(self.text, room, limit, symbol)
         metrics = QFontMetricsF(font)
-        side = metrics.capHeight() * symbol_share
-        gap = side * 0.4
-        width = metrics.horizontalAdvance(word)
+        cap = metrics.capHeight()
+        side = cap * SYMBOL if symbol else 0.0
+        gap = side * GAP
+        width = max(metrics.horizontalAdvance(line) for line in lines)
         left = room.center().x() - (side + gap + width) / 2
-        baseline = room.center().y() + metrics.capHeight() / 2
+        top = room.center().y() - (cap * len(lines) + cap * LEADING * (len(lines) - 1)) / 2
         if self._verdict is not None:
-            box = QRectF(left, baseline - metrics.capHeight() / 2 - side / 2, side, side)
-            _paint_symbol(painter, self._verdict, box, ink)
+            _paint_symbol(painter, self._verdict, QRectF(left, room.center().y() - side / 2, side, side), ink)
         painter.setPen(ink)
         painter.setFont(font)
-        painter.drawText(QPointF(left + (side + gap if side else 0.0), baseline), word)
+        for index, line in enumerate(lines):
+            painter.drawText(QPointF(left + side + gap, top + cap + index * cap * (1 + LEADING)), line)
 
 
-def _largest_font(word: str, room: QRectF, symbol_share: float) -> QFont:
+def _fitted(word: str, room: QRectF, limit: int, symbol: bool) -> tuple[list[str], QFont]:
+    """The lines and the font with which a word is largest in a room."""
     font = theme.font("title", bold=True)
-    for pixels in range(LARGEST_WORD, SMALLEST_WORD, -2):
+    splits = [[word], word.split(" ")] if " " in word else [[word]]
+    for pixels in range(limit, SMALLEST_WORD, -2):
         font.setPixelSize(pixels)
         metrics = QFontMetricsF(font)
-        width = metrics.horizontalAdvance(word) + metrics.capHeight() * symbol_share * 1.4
-        if width <= room.width() and metrics.capHeight() * 1.25 <= room.height():
-            break
-    return font
+        cap = metrics.capHeight()
+        for lines in splits:
+            width = max(metrics.horizontalAdvance(line) for line in lines) + (cap * SYMBOL * (1 + GAP) if symbol else 0.0)
+            height = cap * len(lines) + cap * LEADING * (len(lines) - 1)
+            if width <= room.width() and height <= room.height() * 0.8:
+                return lines, font
+    return [word], font
 
 
 def _paint_symbol(painter: QPainter, verdict: Verdict, box: QRectF, ink: QColor) -> None:
@@ -137,37 +147,41 @@ def paint_badge(painter: QPainter, verdict: Verdict, box: QRectF) -> None:
 
 
 class Reasons(QWidget):
-    """Up to `lines` reasons in a room that keeps its size, so that nothing jumps; more are counted and in the tool tip."""
+    """The reasons in a room that keeps its size, so that nothing jumps: large where they fit, else smaller and cut."""
 
     def __init__(self, lines: int = 3, parent: QWidget | None = None) -> None:
+        """`lines`: how many of title size there is room for."""
         super().__init__(parent)
         self.setObjectName("reasons")
-        self._lines = lines
-        self._label = QLabel()
-        self._label.setWordWrap(True)
-        self._label.setTextFormat(Qt.TextFormat.PlainText)
-        self._label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.addWidget(self._label)
         self._reasons: tuple[str, ...] = ()
-        self._fit()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(round(QFontMetricsF(theme.font("title")).lineSpacing() * lines))
 
     @property
     def text(self) -> str:
-        return self._label.text()
+        return "\n".join(self._reasons)
 
     def set_reasons(self, reasons: Sequence[str]) -> None:
         """Show these sentences, the first first."""
         if tuple(reasons) == self._reasons:
             return
         self._reasons = tuple(reasons)
-        whole = "\n".join(self._reasons)
-        self._label.setText(whole)
-        self.setAccessibleName(whole)
-        self.setToolTip(whole)
+        self.setAccessibleName(self.text)
+        self.setToolTip(self.text)
+        self.update()
 
-    def _fit(self) -> None:
-        self._label.setFont(theme.font("body"))
-        self.setFixedHeight(round(QFontMetricsF(theme.font("body")).lineSpacing() * self._lines))
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(theme.current().color("text"))
+        flags = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
+        room = QRectF(self.rect())
+        for size in ("title", "body", "small"):
+            painter.setFont(theme.font(size))
+            if painter.boundingRect(room, int(flags), self.text).height() <= room.height() or size == "small":
+                break
+        painter.drawText(room, int(flags), self.text)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if theme.is_theme_change(event):
+            self.update()

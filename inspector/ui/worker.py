@@ -20,6 +20,7 @@ from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Inspection, Verdict
 from inspector.recipes.recipe import Recipe
+from inspector.station.choice import Choice
 from inspector.station.events import (
     CameraChanged,
     CameraState,
@@ -49,6 +50,8 @@ class StationLike(Protocol):
     def stop(self) -> None: ...
     def trigger(self, part: str = "") -> str: ...
     def stats(self) -> Stats: ...
+    @property
+    def recipe(self) -> Recipe: ...
 
 
 class Factory(Protocol):
@@ -65,21 +68,17 @@ def make_station(recipe: Recipe, *, base: Path | None, listeners: Sequence[Liste
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What the station is to inspect."""
-
-    recipe: Recipe
-    base: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """News since the last one. `inspection`: the newest, or None if there was none. `ng`: NG parts since, oldest first."""
+    """News since the last one. `inspection`: the newest, or None if there was none. `ng`: NG parts since, oldest first.
+
+    `recipe`: the one that runs, with everything that it left to its bundles; None before the first start.
+    """
 
     inspection: Inspection | None
     ng: tuple[Inspection, ...]
     events: tuple[Event, ...]
     stats: Stats
+    recipe: Recipe | None = None
 
 
 class StationWorker(QThread):
@@ -97,26 +96,27 @@ class StationWorker(QThread):
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
         self._events: deque[Event] = deque()
         self._stats = Stats()
+        self._recipe: Recipe | None = None
         self._dirty = False
         self._told = False  # `news` was emitted and not yet taken
         self._quit = False
         self._station: StationLike | None = None
-        self._order: tuple[Order, Mode | None] | None = None
+        self._choice: tuple[Choice, Mode | None] | None = None
         self._ended: dict[str, bool] = {}
         self._serial = 0
 
     # ---- called by the window --------------------
 
-    def begin(self, order: Order, mode: Mode | None = None) -> None:
+    def begin(self, choice: Choice, mode: Mode | None = None) -> None:
         """Start inspecting; a station that runs is stopped first."""
-        self._command(lambda: self._begin(order, mode))
+        self._command(lambda: self._begin(choice, mode))
 
     def end(self) -> None:
         """Stop inspecting."""
         self._command(self._end)
 
     def again(self) -> None:
-        """Start the last order anew: the remedy of a camera or engine that was given up."""
+        """Start the last recipe anew: the remedy of a camera or engine that was given up."""
         self._command(self._again)
 
     def single(self, part: str = "") -> None:
@@ -126,7 +126,7 @@ class StationWorker(QThread):
     def take(self) -> Snapshot:
         """The news, and leave to be told again."""
         with self._wake:
-            snapshot = Snapshot(self._newest, tuple(self._ng), tuple(self._events), self._stats)
+            snapshot = Snapshot(self._newest, tuple(self._ng), tuple(self._events), self._stats, self._recipe)
             self._newest = None
             self._ng.clear()
             self._events.clear()
@@ -185,7 +185,9 @@ class StationWorker(QThread):
         if station is None:
             return
         stats = station.stats()
+        recipe = station.recipe
         with self._wake:
+            self._recipe = recipe
             if stats != self._stats:
                 self._stats, self._dirty = stats, True
             through = bool(self._ended) and all(self._ended.values())
@@ -197,24 +199,27 @@ class StationWorker(QThread):
         try:
             command()
         except InspectorError as error:
-            self._put(Fault(STATION, error.problem, error.remedy))
-            self._put(StateChanged(StationState.STOPPED))
+            self._failed(error.problem, error.remedy)
         except Exception as error:
             log.exception("the station failed")
-            self._put(Fault(STATION, _defect(error)))
+            self._failed(_defect(error))
+
+    def _failed(self, problem: Message, remedy: Message | None = None) -> None:
+        self._put(Fault(STATION, problem, remedy))
+        if self._station is None:
             self._put(StateChanged(StationState.STOPPED))
 
-    def _begin(self, order: Order, mode: Mode | None) -> None:
+    def _begin(self, choice: Choice, mode: Mode | None) -> None:
         self._end()
-        self._order = (order, mode)
+        self._choice = (choice, mode)
         self._serial += 1
         serial = self._serial
         with self._wake:
             self._newest = None
-            self._ended = dict.fromkeys(order.recipe.cameras, False)
+            self._ended = dict.fromkeys(choice.recipe.cameras, False)
             self._stats, self._dirty = Stats(), True
         self._put(StateChanged(StationState.STARTING))
-        station = self._factory(order.recipe, base=order.base, listeners=[lambda event: self._hear(serial, event)])
+        station = self._factory(choice.recipe, base=choice.base, listeners=[lambda event: self._hear(serial, event)])
         self._station = station
         station.start(mode)
 
@@ -233,8 +238,8 @@ class StationWorker(QThread):
             self._put(StateChanged(StationState.STOPPED))
 
     def _again(self) -> None:
-        if self._order is not None:
-            self._begin(*self._order)
+        if self._choice is not None:
+            self._begin(*self._choice)
 
     def _single(self, part: str) -> None:
         if self._station is not None:

@@ -1,0 +1,1921 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="ja" sourcelanguage="en">
+<context>
+    <name>AnalysisTab</name>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Nothing to show yet</source>
+        <translation>まだ表示するものがありません</translation>
+    </message>
+    <message>
+        <source>Start the line, or open an image, folder or video under Review.</source>
+        <translation>検査を開始するか、「レビュー」で画像・フォルダー・動画を開いてください。</translation>
+    </message>
+</context>
+<context>
+    <name>AnalysisTabs</name>
+    <message>
+        <source>Analysis</source>
+        <translation>解析</translation>
+    </message>
+</context>
+<context>
+    <name>Banner</name>
+    <message>
+        <source>Retry</source>
+        <translation>再試行</translation>
+    </message>
+    <message>
+        <source>Dismiss</source>
+        <translation>閉じる</translation>
+    </message>
+</context>
+<context>
+    <name>CameraChooser</name>
+    <message>
+        <source>All cameras</source>
+        <translation>すべてのカメラ</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Which camera is shown</source>
+        <translation>表示するカメラ</translation>
+    </message>
+</context>
+<context>
+    <name>Canvas</name>
+    <message>
+        <source>Picture</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>Wheel or + and - zoom, F fits, 1 shows single pixels, Shift and arrows move.</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>CanvasTools</name>
+    <message>
+        <source>Zoom in (+)</source>
+        <translation>拡大 (+)</translation>
+    </message>
+    <message>
+        <source>Zoom out (-)</source>
+        <translation>縮小 (-)</translation>
+    </message>
+    <message>
+        <source>Fit (F)</source>
+        <translation>全体表示 (F)</translation>
+    </message>
+</context>
+<context>
+    <name>Counters</name>
+    <message>
+        <source>Counters</source>
+        <translation>集計</translation>
+    </message>
+    <message>
+        <source>Total</source>
+        <translation>合計</translation>
+    </message>
+    <message>
+        <source>OK</source>
+        <translation>OK</translation>
+    </message>
+    <message>
+        <source>NG</source>
+        <translation>NG</translation>
+    </message>
+    <message>
+        <source>Review</source>
+        <translation>要確認</translation>
+    </message>
+    <message>
+        <source>Not inspected</source>
+        <translation>未検査</translation>
+    </message>
+    <message>
+        <source>Yield</source>
+        <translation>良品率</translation>
+    </message>
+    <message>
+        <source>OK parts of all inspected parts</source>
+        <translation>検査した部品のうち OK の割合</translation>
+    </message>
+</context>
+<context>
+    <name>DetectionTab</name>
+    <message>
+        <source>{count} boxes</source>
+        <translation>枠 {count} 個</translation>
+    </message>
+    <message>
+        <source>This recipe has no bundle that finds boxes.</source>
+        <translation>このレシピには、枠を検出するバンドルがありません。</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
+    </message>
+    <message>
+        <source>Size px</source>
+        <translation>大きさ px</translation>
+    </message>
+    <message>
+        <source>Size mm</source>
+        <translation>大きさ mm</translation>
+    </message>
+    <message>
+        <source>Boxes</source>
+        <translation>枠</translation>
+    </message>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
+    </message>
+</context>
+<context>
+    <name>Filmstrip</name>
+    <message>
+        <source>Last NG parts</source>
+        <translation>直近の NG 部品</translation>
+    </message>
+</context>
+<context>
+    <name>GradCamTab</name>
+    <message>
+        <source>No bundle said anything of this part.</source>
+        <translation>この部品について予測したバンドルはありません。</translation>
+    </message>
+    <message>
+        <source>Nothing in this region spoke for this class.</source>
+        <translation>この領域には、このクラスの根拠となる箇所がありません。</translation>
+    </message>
+    <message>
+        <source>Press Explain to see where the network looked.</source>
+        <translation>「根拠を表示」を押すと、ネットワークが注目した箇所を表示します。</translation>
+    </message>
+    <message>
+        <source>Explaining…</source>
+        <translation>根拠を計算しています…</translation>
+    </message>
+    <message>
+        <source>Default layer</source>
+        <translation>標準の層</translation>
+    </message>
+    <message>
+        <source>What the network says</source>
+        <translation>ネットワークの予測</translation>
+    </message>
+    <message>
+        <source>Layer</source>
+        <translation>層</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Explain</source>
+        <translation>根拠を表示</translation>
+    </message>
+    <message>
+        <source>Back to the newest part</source>
+        <translation>最新の部品に戻る</translation>
+    </message>
+    <message>
+        <source>Opacity</source>
+        <translation>不透明度</translation>
+    </message>
+    <message>
+        <source>Show boxes</source>
+        <translation>枠を表示</translation>
+    </message>
+    <message>
+        <source>Explained</source>
+        <translation>説明の対象</translation>
+    </message>
+    <message>
+        <source>Score explained</source>
+        <translation>対象のスコア</translation>
+    </message>
+    <message>
+        <source>Heat on what was found</source>
+        <translation>検出箇所に集まる注目の割合</translation>
+    </message>
+</context>
+<context>
+    <name>HelpOverlay</name>
+    <message>
+        <source>Keys</source>
+        <translation>キー操作</translation>
+    </message>
+    <message>
+        <source>In a picture: wheel or + and − to zoom, drag to move, F for the whole frame.</source>
+        <translation>画像の上では、ホイールまたは＋・－で拡大縮小、ドラッグで移動、F で全体表示です。</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+</context>
+<context>
+    <name>HoldStrip</name>
+    <message>
+        <source>Back to live</source>
+        <translation>ライブに戻る</translation>
+    </message>
+    <message>
+        <source>Held: {part}, {verdict}</source>
+        <translation>固定表示中：{part}（{verdict}）</translation>
+    </message>
+</context>
+<context>
+    <name>InspectPage</name>
+    <message>
+        <source>Start</source>
+        <translation>開始</translation>
+    </message>
+    <message>
+        <source>Start inspecting</source>
+        <translation>検査を開始</translation>
+    </message>
+    <message>
+        <source>Stop</source>
+        <translation>停止</translation>
+    </message>
+    <message>
+        <source>Stop inspecting</source>
+        <translation>検査を停止</translation>
+    </message>
+    <message>
+        <source>Trigger</source>
+        <translation>トリガー</translation>
+    </message>
+    <message>
+        <source>Inspect one part now</source>
+        <translation>今すぐ 1 個だけ検査</translation>
+    </message>
+    <message>
+        <source>Full screen</source>
+        <translation>全画面</translation>
+    </message>
+    <message>
+        <source>Operator view on the full screen (F11)</source>
+        <translation>作業者用の全画面表示 (F11)</translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation>キー操作</translation>
+    </message>
+    <message>
+        <source>What the keys do (F1)</source>
+        <translation>キー操作の一覧 (F1)</translation>
+    </message>
+    <message>
+        <source>Views</source>
+        <translation>表示の切り替え</translation>
+    </message>
+    <message>
+        <source>Live</source>
+        <translation>ライブ</translation>
+    </message>
+    <message>
+        <source>Ready</source>
+        <translation>準備完了</translation>
+    </message>
+    <message>
+        <source>Press Start (F5) to inspect the line.</source>
+        <translation>「開始」(F5) を押すと検査を始めます。</translation>
+    </message>
+</context>
+<context>
+    <name>MainWindow</name>
+    <message>
+        <source>Images ({patterns})</source>
+        <translation>画像 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Review an image</source>
+        <translation>画像をレビュー</translation>
+    </message>
+    <message>
+        <source>Review a folder of images</source>
+        <translation>画像フォルダーをレビュー</translation>
+    </message>
+    <message>
+        <source>Videos ({patterns})</source>
+        <translation>動画 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Review a video</source>
+        <translation>動画をレビュー</translation>
+    </message>
+    <message>
+        <source>Inspector</source>
+        <translation>Inspector</translation>
+    </message>
+</context>
+<context>
+    <name>PartsModel</name>
+    <message>
+        <source>Name</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Reason</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>Rail</name>
+    <message>
+        <source>Pages</source>
+        <translation>ページ</translation>
+    </message>
+    <message>
+        <source>Inspect</source>
+        <translation>検査</translation>
+    </message>
+    <message>
+        <source>Review</source>
+        <translation>レビュー</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
+    </message>
+</context>
+<context>
+    <name>RecipeChooser</name>
+    <message>
+        <source>Open a recipe</source>
+        <translation>レシピを開く</translation>
+    </message>
+    <message>
+        <source>Recipes (*.toml)</source>
+        <translation>レシピ (*.toml)</translation>
+    </message>
+    <message>
+        <source>Open a recipe…</source>
+        <translation>レシピを開く…</translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>What is inspected: cameras, bundles and rules of one product</source>
+        <translation>検査内容：製品ごとのカメラ・バンドル・判定ルール</translation>
+    </message>
+</context>
+<context>
+    <name>SegmentationTab</name>
+    <message>
+        <source>This recipe has no bundle that marks areas.</source>
+        <translation>このレシピには、領域を検出するバンドルがありません。</translation>
+    </message>
+    <message>
+        <source>Opacity</source>
+        <translation>不透明度</translation>
+    </message>
+    <message>
+        <source>Outline and label areas</source>
+        <translation>領域に輪郭とラベルを付ける</translation>
+    </message>
+    <message>
+        <source>Areas</source>
+        <translation>領域</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Count</source>
+        <translation>個数</translation>
+    </message>
+    <message>
+        <source>px</source>
+        <translation>px</translation>
+    </message>
+    <message>
+        <source>mm²</source>
+        <translation>mm²</translation>
+    </message>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
+    </message>
+</context>
+<context>
+    <name>SettingsPage</name>
+    <message>
+        <source>As this computer</source>
+        <translation>パソコンの設定に合わせる</translation>
+    </message>
+    <message>
+        <source>Colours</source>
+        <translation>配色</translation>
+    </message>
+    <message>
+        <source>Dark</source>
+        <translation>ダーク</translation>
+    </message>
+    <message>
+        <source>Degrees Celsius (°C)</source>
+        <translation>摂氏 (°C)</translation>
+    </message>
+    <message>
+        <source>Demo line</source>
+        <translation>デモライン</translation>
+    </message>
+    <message>
+        <source>How temperatures are shown. Recipes and records keep their own unit.</source>
+        <translation>温度の表示単位です。レシピや記録の単位は変わりません。</translation>
+    </message>
+    <message>
+        <source>Kelvin (K)</source>
+        <translation>ケルビン (K)</translation>
+    </message>
+    <message>
+        <source>Language</source>
+        <translation>言語</translation>
+    </message>
+    <message>
+        <source>Light</source>
+        <translation>ライト</translation>
+    </message>
+    <message>
+        <source>Light for a bright hall, dark for a dim booth. Verdict colours stay the same.</source>
+        <translation>明るい工場ではライト、暗い検査室ではダークが見やすくなります。判定の色は変わりません。</translation>
+    </message>
+    <message>
+        <source>Recipe at the start</source>
+        <translation>起動時のレシピ</translation>
+    </message>
+    <message>
+        <source>Temperature unit</source>
+        <translation>温度の単位</translation>
+    </message>
+    <message>
+        <source>The language of the window. It changes at once; the line goes on.</source>
+        <translation>画面の言語です。すぐに切り替わり、検査は続きます。</translation>
+    </message>
+    <message>
+        <source>The recipe the window opens with, so that Start is the only key to press.</source>
+        <translation>起動時に開くレシピです。「開始」を押すだけで検査できます。</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Default: {value}</source>
+        <translation>初期値：{value}</translation>
+    </message>
+</context>
+<context>
+    <name>Shortcuts</name>
+    <message>
+        <source>Back to live</source>
+        <translation>ライブに戻る</translation>
+    </message>
+    <message>
+        <source>Hold the next newer NG part</source>
+        <translation>一つ新しい NG 部品を固定表示</translation>
+    </message>
+    <message>
+        <source>Hold the next older NG part</source>
+        <translation>一つ古い NG 部品を固定表示</translation>
+    </message>
+    <message>
+        <source>Inspect one part now</source>
+        <translation>今すぐ 1 個だけ検査</translation>
+    </message>
+    <message>
+        <source>Inspect page</source>
+        <translation>検査ページ</translation>
+    </message>
+    <message>
+        <source>Leave the full screen, the held part or this help</source>
+        <translation>全画面・固定表示・この一覧を終了</translation>
+    </message>
+    <message>
+        <source>Next view</source>
+        <translation>次の表示</translation>
+    </message>
+    <message>
+        <source>Open a recipe</source>
+        <translation>レシピを開く</translation>
+    </message>
+    <message>
+        <source>Operator view on the full screen, and back</source>
+        <translation>作業者用の全画面表示に切り替え／戻る</translation>
+    </message>
+    <message>
+        <source>Previous view</source>
+        <translation>前の表示</translation>
+    </message>
+    <message>
+        <source>Quit</source>
+        <translation>終了</translation>
+    </message>
+    <message>
+        <source>Review a folder of images</source>
+        <translation>画像フォルダーをレビュー</translation>
+    </message>
+    <message>
+        <source>Review a video</source>
+        <translation>動画をレビュー</translation>
+    </message>
+    <message>
+        <source>Review an image</source>
+        <translation>画像をレビュー</translation>
+    </message>
+    <message>
+        <source>Review page</source>
+        <translation>レビューページ</translation>
+    </message>
+    <message>
+        <source>Settings page</source>
+        <translation>設定ページ</translation>
+    </message>
+    <message>
+        <source>Start inspecting</source>
+        <translation>検査を開始</translation>
+    </message>
+    <message>
+        <source>Stop inspecting</source>
+        <translation>検査を停止</translation>
+    </message>
+    <message>
+        <source>What the keys do</source>
+        <translation>キー操作の一覧</translation>
+    </message>
+</context>
+<context>
+    <name>Situation</name>
+    <message>
+        <source>Starting</source>
+        <translation>開始しています</translation>
+    </message>
+    <message>
+        <source>STARTING</source>
+        <translation>準備中</translation>
+    </message>
+    <message>
+        <source>The bundles are being prepared for this computer.</source>
+        <translation>このパソコン用にバンドルを準備しています。</translation>
+    </message>
+    <message>
+        <source>STOPPING</source>
+        <translation>停止中</translation>
+    </message>
+    <message>
+        <source>The line is not being inspected</source>
+        <translation>検査は停止しています</translation>
+    </message>
+    <message>
+        <source>NO RECIPE</source>
+        <translation>レシピなし</translation>
+    </message>
+    <message>
+        <source>Open a recipe to begin.</source>
+        <translation>レシピを開いてください。</translation>
+    </message>
+    <message>
+        <source>FINISHED</source>
+        <translation>完了</translation>
+    </message>
+    <message>
+        <source>Every frame of the source was inspected.</source>
+        <translation>入力元のすべてのフレームを検査しました。</translation>
+    </message>
+    <message>
+        <source>STOPPED</source>
+        <translation>停止</translation>
+    </message>
+    <message>
+        <source>Press Start to inspect.</source>
+        <translation>「開始」を押すと検査を始めます。</translation>
+    </message>
+    <message>
+        <source>No picture from {cameras}</source>
+        <translation>{cameras} の画像がありません</translation>
+    </message>
+    <message>
+        <source>WAITING</source>
+        <translation>待機中</translation>
+    </message>
+    <message>
+        <source>Press Trigger to inspect one part.</source>
+        <translation>「トリガー」を押すと 1 個検査します。</translation>
+    </message>
+    <message>
+        <source>Waiting for the next part.</source>
+        <translation>次の部品を待っています。</translation>
+    </message>
+    <message>
+        <source>Waiting</source>
+        <translation>待機中</translation>
+    </message>
+</context>
+<context>
+    <name>SourceChooser</name>
+    <message>
+        <source>Choose a folder of images</source>
+        <translation>画像フォルダーを選択</translation>
+    </message>
+    <message>
+        <source>Videos ({patterns})</source>
+        <translation>動画 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Choose a video</source>
+        <translation>動画を選択</translation>
+    </message>
+    <message>
+        <source>As the recipe says</source>
+        <translation>レシピのとおり</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>入力元</translation>
+    </message>
+    <message>
+        <source>Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter takes them.</source>
+        <translation>画像の入力元です。usb:0、rtsp://…、http://… は直接入力し、Enter で確定します。</translation>
+    </message>
+</context>
+<context>
+    <name>StatusLine</name>
+    <message>
+        <source>Cameras: {value} frames/s</source>
+        <translation>カメラ：{value} フレーム/秒</translation>
+    </message>
+    <message>
+        <source>Verdicts: {value}/s</source>
+        <translation>判定：{value} 個/秒</translation>
+    </message>
+    <message>
+        <source>Latency p50 / p99: {value}</source>
+        <translation>遅延 p50 / p99：{value}</translation>
+    </message>
+    <message>
+        <source>Waiting: {value}</source>
+        <translation>待ち：{value}</translation>
+    </message>
+    <message>
+        <source>Dropped: {value}</source>
+        <translation>欠落：{value}</translation>
+    </message>
+    <message>
+        <source>Figures of the line</source>
+        <translation>ラインの数値</translation>
+    </message>
+    <message>
+        <source>Frames a second that each camera delivers</source>
+        <translation>各カメラの 1 秒あたりのフレーム数</translation>
+    </message>
+    <message>
+        <source>Verdicts a second</source>
+        <translation>1 秒あたりの判定数</translation>
+    </message>
+    <message>
+        <source>From grabbing a frame to its verdict: half of the parts, 99 of 100 parts</source>
+        <translation>撮影から判定までの時間：部品の半数、および 100 個中 99 個がこの時間以内</translation>
+    </message>
+    <message>
+        <source>Frames that wait between the stages</source>
+        <translation>処理の各段で待っているフレーム数</translation>
+    </message>
+    <message>
+        <source>Frames left out because the line was faster than the inspection</source>
+        <translation>ラインが検査より速く、検査されなかったフレーム数</translation>
+    </message>
+</context>
+<context>
+    <name>ThermalTab</name>
+    <message>
+        <source>Hot spot</source>
+        <translation>ホットスポット</translation>
+    </message>
+    <message>
+        <source>Area px</source>
+        <translation>面積 px</translation>
+    </message>
+    <message>
+        <source>No bundle looks at this frame; its temperatures are measured on the whole frame.</source>
+        <translation>このフレームを見るバンドルはありません。温度はフレーム全体で測定しています。</translation>
+    </message>
+    <message>
+        <source>This recipe has no thermal camera and no bundle that predicts temperatures.</source>
+        <translation>このレシピには、サーマルカメラも温度を予測するバンドルもありません。</translation>
+    </message>
+    <message>
+        <source>Iron</source>
+        <translation>アイアン</translation>
+    </message>
+    <message>
+        <source>Rainbow</source>
+        <translation>レインボー</translation>
+    </message>
+    <message>
+        <source>Grey</source>
+        <translation>グレー</translation>
+    </message>
+    <message>
+        <source>Inferno</source>
+        <translation>インフェルノ</translation>
+    </message>
+    <message>
+        <source>Palette</source>
+        <translation>パレット</translation>
+    </message>
+    <message>
+        <source>Range follows the frame</source>
+        <translation>範囲をフレームに合わせる</translation>
+    </message>
+    <message>
+        <source>Lowest temperature shown</source>
+        <translation>表示する最低温度</translation>
+    </message>
+    <message>
+        <source>Highest temperature shown</source>
+        <translation>表示する最高温度</translation>
+    </message>
+    <message>
+        <source>Hot spots</source>
+        <translation>ホットスポット</translation>
+    </message>
+    <message>
+        <source>Colour bar</source>
+        <translation>カラーバー</translation>
+    </message>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
+    </message>
+    <message>
+        <source>Palette, unit and range</source>
+        <translation>パレット・単位・範囲</translation>
+    </message>
+    <message>
+        <source>Under the cursor</source>
+        <translation>カーソル位置</translation>
+    </message>
+    <message>
+        <source>Temperatures</source>
+        <translation>温度</translation>
+    </message>
+    <message>
+        <source>Highest</source>
+        <translation>最高</translation>
+    </message>
+    <message>
+        <source>Mean</source>
+        <translation>平均</translation>
+    </message>
+    <message>
+        <source>Lowest</source>
+        <translation>最低</translation>
+    </message>
+    <message>
+        <source>Origin</source>
+        <translation>取得方法</translation>
+    </message>
+    <message>
+        <source>Network says</source>
+        <translation>ネットワークの予測</translation>
+    </message>
+    <message>
+        <source>measured by the camera</source>
+        <translation>カメラで測定</translation>
+    </message>
+    <message>
+        <source>predicted by the network</source>
+        <translation>ネットワークで予測</translation>
+    </message>
+</context>
+<context>
+    <name>ThresholdTab</name>
+    <message>
+        <source>Verdict with this threshold</source>
+        <translation>このしきい値での判定</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Back to the recipe&apos;s threshold</source>
+        <translation>レシピのしきい値に戻す</translation>
+    </message>
+</context>
+<context>
+    <name>Thumb</name>
+    <message>
+        <source>Empty place for an NG part</source>
+        <translation>NG 部品の空き枠</translation>
+    </message>
+    <message>
+        <source>NG part {part}</source>
+        <translation>NG 部品 {part}</translation>
+    </message>
+</context>
+<context>
+    <name>cameras</name>
+    <message>
+        <source>Demo line</source>
+        <translation>デモライン</translation>
+    </message>
+    <message>
+        <source>Image folder</source>
+        <translation>画像フォルダー</translation>
+    </message>
+    <message>
+        <source>Network stream (RTSP/HTTP)</source>
+        <translation>ネットワークカメラ (RTSP/HTTP)</translation>
+    </message>
+    <message>
+        <source>USB camera</source>
+        <translation>USB カメラ</translation>
+    </message>
+    <message>
+        <source>Video file</source>
+        <translation>動画ファイル</translation>
+    </message>
+</context>
+<context>
+    <name>classes</name>
+    <message>
+        <source>dent</source>
+        <translation>へこみ</translation>
+    </message>
+    <message>
+        <source>discolouration</source>
+        <translation>変色</translation>
+    </message>
+    <message>
+        <source>mild</source>
+        <translation>軽度異常</translation>
+    </message>
+    <message>
+        <source>normal</source>
+        <translation>正常</translation>
+    </message>
+    <message>
+        <source>scratch</source>
+        <translation>きず</translation>
+    </message>
+    <message>
+        <source>severe</source>
+        <translation>重度異常</translation>
+    </message>
+    <message>
+        <source>stain</source>
+        <translation>汚れ</translation>
+    </message>
+</context>
+<context>
+    <name>messages</name>
+    <message>
+        <source>A folder source needs a path.</source>
+        <translation>フォルダー入力にはパスが必要です。</translation>
+    </message>
+    <message>
+        <source>A frame has no list of boxes.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A frame has no mask.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A frame has no temperatures.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A frame has the label {label}, but the classes are {classes}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A video source needs a path.</source>
+        <translation>動画入力にはパスが必要です。</translation>
+    </message>
+    <message>
+        <source>Add labelled images, or raise the shares of validation and test.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Check its power, cable and network.</source>
+        <translation>電源・ケーブル・ネットワークを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check that it is switched on and connected, its address, user and password, and that no other program uses it.</source>
+        <translation>電源・接続・アドレス・ユーザー名・パスワードと、他のプログラムが使用していないことを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check that this user may open it.</source>
+        <translation>このユーザーに開く権限があるか確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the card&apos;s network_options and input size.</source>
+        <translation>カードの network_options と入力サイズを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the disk and the path.</source>
+        <translation>ディスクとパスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the path, and that the disk or share is there.</source>
+        <translation>パスと、ディスクまたは共有フォルダーの接続を確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the path.</source>
+        <translation>パスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Choose a file in it.</source>
+        <translation>その中のファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose a folder with free space and write permission.</source>
+        <translation>空き容量があり書き込みできるフォルダーを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose an image file.</source>
+        <translation>画像ファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose another engine, or restart the program.</source>
+        <translation>別のエンジンを選ぶか、プログラムを再起動してください。</translation>
+    </message>
+    <message>
+        <source>Choose another folder, or set the option recursive to look into the folders in it.</source>
+        <translation>別のフォルダーを選ぶか、オプション recursive で下位フォルダーも対象にしてください。</translation>
+    </message>
+    <message>
+        <source>Choose another folder.</source>
+        <translation>別のフォルダーを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose one of them.</source>
+        <translation>その中から選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose one of: {names}.</source>
+        <translation>次から選んでください：{names}。</translation>
+    </message>
+    <message>
+        <source>Close other programs, or install the program again.</source>
+        <translation>他のプログラムを閉じるか、プログラムを再インストールしてください。</translation>
+    </message>
+    <message>
+        <source>Convert it to a TIFF of kelvin with DJI&apos;s thermal software.</source>
+        <translation>DJI のサーマルソフトでケルビンの TIFF に変換してください。</translation>
+    </message>
+    <message>
+        <source>Copy it again, or convert it to MP4 with H.264.</source>
+        <translation>もう一度コピーするか、H.264 の MP4 に変換してください。</translation>
+    </message>
+    <message>
+        <source>Copy it again; it is damaged or cut short.</source>
+        <translation>もう一度コピーしてください。破損しているか途中で切れています。</translation>
+    </message>
+    <message>
+        <source>Copy or save it again.</source>
+        <translation>もう一度コピーまたは保存してください。</translation>
+    </message>
+    <message>
+        <source>Copy the bundle again from where it was trained, or train it again.</source>
+        <translation>バンドルを学習元からもう一度コピーするか、再学習してください。</translation>
+    </message>
+    <message>
+        <source>Copy the bundle again from where it was trained.</source>
+        <translation>バンドルを学習元からもう一度コピーしてください。</translation>
+    </message>
+    <message>
+        <source>Copy the file from the camera again.</source>
+        <translation>カメラからファイルをもう一度コピーしてください。</translation>
+    </message>
+    <message>
+        <source>Copy the video again; it is damaged or cut short.</source>
+        <translation>動画をもう一度コピーしてください。破損しているか途中で切れています。</translation>
+    </message>
+    <message>
+        <source>Copy the whole folder again, or train it again.</source>
+        <translation>フォルダー全体をもう一度コピーするか、再学習してください。</translation>
+    </message>
+    <message>
+        <source>Correct it and load it again.</source>
+        <translation>修正してからもう一度読み込んでください。</translation>
+    </message>
+    <message>
+        <source>Cut it into pieces or save it smaller.</source>
+        <translation>分割するか、小さくして保存してください。</translation>
+    </message>
+    <message>
+        <source>Draw the mask at the size of the image.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Evaluate it on all of the data.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Export or train it again.</source>
+        <translation>もう一度エクスポートまたは学習してください。</translation>
+    </message>
+    <message>
+        <source>Frame {index} of {file} cannot be read.</source>
+        <translation>{file} のフレーム {index} を読み取れません。</translation>
+    </message>
+    <message>
+        <source>Free some memory or disk space.</source>
+        <translation>メモリーまたはディスクの空きを増やしてください。</translation>
+    </message>
+    <message>
+        <source>Free some space on that disk or choose another folder.</source>
+        <translation>そのディスクの空きを増やすか、別のフォルダーを選んでください。</translation>
+    </message>
+    <message>
+        <source>Free some space, or choose another folder; an earlier bundle there is unchanged.</source>
+        <translation>空きを増やすか、別のフォルダーを選んでください。以前のバンドルはそのまま残っています。</translation>
+    </message>
+    <message>
+        <source>Give a radiometric image.</source>
+        <translation>温度値を持つ画像を指定してください。</translation>
+    </message>
+    <message>
+        <source>Give a region inside the frame.</source>
+        <translation>フレーム内の領域を指定してください。</translation>
+    </message>
+    <message>
+        <source>Give every frame a mask, an empty one if nothing is there.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Give every frame an annotation file, an empty one if nothing is there.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Give its maximum, mean and minimum in temperatures.csv.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Give one number for each of the {count} classes, with commas between.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Give the folder of a bundle, or one of: {known}.</source>
+        <translation>バンドルのフォルダー、または次のいずれかを指定してください：{known}。</translation>
+    </message>
+    <message>
+        <source>Give the folder of a bundle.</source>
+        <translation>バンドルのフォルダーを指定してください。</translation>
+    </message>
+    <message>
+        <source>Give the folder that `inspector train --out` made.</source>
+        <translation>`inspector train --out` が作成したフォルダーを指定してください。</translation>
+    </message>
+    <message>
+        <source>Give this user permission to read it.</source>
+        <translation>このユーザーに読み取り権限を与えてください。</translation>
+    </message>
+    <message>
+        <source>Install it with: pip install &apos;inspector[{extra}]&apos;.</source>
+        <translation>次のコマンドでインストールしてください：pip install &apos;inspector[{extra}]&apos;</translation>
+    </message>
+    <message>
+        <source>Install the program again.</source>
+        <translation>プログラムを再インストールしてください。</translation>
+    </message>
+    <message>
+        <source>Install {package}.</source>
+        <translation>{package} をインストールしてください。</translation>
+    </message>
+    <message>
+        <source>Internal error at {where}: {detail}</source>
+        <translation>{where} で内部エラー：{detail}</translation>
+    </message>
+    <message>
+        <source>Internal error in the camera {camera}: {detail}</source>
+        <translation>カメラ {camera} で内部エラー：{detail}</translation>
+    </message>
+    <message>
+        <source>Internal error while inspecting: {detail}</source>
+        <translation>検査中の内部エラー：{detail}</translation>
+    </message>
+    <message>
+        <source>Internal error while loading the recipe: {detail}</source>
+        <translation>レシピ読み込み中の内部エラー：{detail}</translation>
+    </message>
+    <message>
+        <source>Internal error while opening the engines: {detail}</source>
+        <translation>エンジン起動中の内部エラー：{detail}</translation>
+    </message>
+    <message>
+        <source>It holds several frames; the first one is used.</source>
+        <translation>複数のフレームを含むため、最初の 1 枚を使用します。</translation>
+    </message>
+    <message>
+        <source>It was turned upright as the camera noted.</source>
+        <translation>カメラの記録に従って向きを直しました。</translation>
+    </message>
+    <message>
+        <source>Its transparent parts are shown on black.</source>
+        <translation>透明な部分は黒で表示します。</translation>
+    </message>
+    <message>
+        <source>Label the image again, or bring the one it was drawn on.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Name a .png or .jpg file in a folder that exists.</source>
+        <translation>存在するフォルダー内の .png または .jpg ファイルを指定してください。</translation>
+    </message>
+    <message>
+        <source>Name one with --model, or train one.</source>
+        <translation>--model で指定するか、学習してください。</translation>
+    </message>
+    <message>
+        <source>No bundle for this kind of picture comes with the program.</source>
+        <translation>この種類の画像に対応する付属バンドルはありません。</translation>
+    </message>
+    <message>
+        <source>No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>ONNX Runtime could not run {bundle} ({detail}).</source>
+        <translation>ONNX Runtime で {bundle} を実行できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>Only boxes of a detection bundle can be explained one by one.</source>
+        <translation>枠ごとに根拠を表示できるのは、検出バンドルの枠だけです。</translation>
+    </message>
+    <message>
+        <source>OpenVINO could not run {bundle} ({detail}).</source>
+        <translation>OpenVINO で {bundle} を実行できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>Options of this kind of camera: {names}.</source>
+        <translation>この種類のカメラのオプション：{names}。</translation>
+    </message>
+    <message>
+        <source>Please report it with the program&apos;s log.</source>
+        <translation>プログラムのログを添えて報告してください。</translation>
+    </message>
+    <message>
+        <source>Put every frame into the folder of its class.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>PyTorch could not run {bundle} ({detail}).</source>
+        <translation>PyTorch で {bundle} を実行できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>Restart the program.</source>
+        <translation>プログラムを再起動してください。</translation>
+    </message>
+    <message>
+        <source>Save a smaller image.</source>
+        <translation>小さい画像で保存してください。</translation>
+    </message>
+    <message>
+        <source>Save it again as an 8-bit PNG.</source>
+        <translation>8 ビットの PNG で保存し直してください。</translation>
+    </message>
+    <message>
+        <source>Save it as 8-bit or 16-bit PNG or TIFF.</source>
+        <translation>8 ビットまたは 16 ビットの PNG か TIFF で保存してください。</translation>
+    </message>
+    <message>
+        <source>Save temperatures in kelvin (Celsius + 273.15), or a picture as 16-bit integers.</source>
+        <translation>温度はケルビン（摂氏＋273.15）で、画像は 16 ビット整数で保存してください。</translation>
+    </message>
+    <message>
+        <source>Start again; use a smaller batch or another engine if it happens again.</source>
+        <translation>もう一度開始してください。再発する場合は、バッチを小さくするか別のエンジンを使ってください。</translation>
+    </message>
+    <message>
+        <source>Start again; use another engine if it happens again.</source>
+        <translation>もう一度開始してください。再発する場合は、別のエンジンを使ってください。</translation>
+    </message>
+    <message>
+        <source>Start it in triggered mode.</source>
+        <translation>トリガーモードで開始してください。</translation>
+    </message>
+    <message>
+        <source>Start it, and wait until it runs.</source>
+        <translation>開始して、運転中になるまで待ってください。</translation>
+    </message>
+    <message>
+        <source>The annotation {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} does not say which samples it was tested on.</source>
+        <translation>バンドル {bundle} に、評価に使ったサンプルの記録がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} gave no prediction.</source>
+        <translation>バンドル {bundle} の予測がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} gave values that are not numbers.</source>
+        <translation>バンドル {bundle} の出力が数値ではありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has no {file}.</source>
+        <translation>バンドル {bundle} に {file} がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} lacks its file {file}.</source>
+        <translation>バンドル {bundle} のファイル {file} がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} lists {file}, a kind of file that bundles do not hold.</source>
+        <translation>バンドル {bundle} に、許可されない種類のファイル {file} が記載されています。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} needs a picture, and {camera} gives temperatures.</source>
+        <translation>バンドル {bundle} には画像が必要ですが、{camera} は温度を出力しています。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} needs temperatures, and {camera} gives a picture without them.</source>
+        <translation>バンドル {bundle} には温度が必要ですが、{camera} の画像に温度がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} takes 1 to {most} frames {wanted}, not {got}.</source>
+        <translation>バンドル {bundle} の入力は 1～{most} 枚の {wanted} ですが、{got} が渡されました。</translation>
+    </message>
+    <message>
+        <source>The bundle {folder} cannot be written ({detail}).</source>
+        <translation>バンドル {folder} を書き込めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The camera {camera} cannot both watch and loop.</source>
+        <translation>カメラ {camera} では watch と loop を同時に使えません。</translation>
+    </message>
+    <message>
+        <source>The camera {camera} does not stop: it hangs in its driver.</source>
+        <translation>カメラ {camera} が停止しません。ドライバーが応答していません。</translation>
+    </message>
+    <message>
+        <source>The card of the bundle {bundle} does not list {file}.</source>
+        <translation>バンドル {bundle} のカードに {file} の記載がありません。</translation>
+    </message>
+    <message>
+        <source>The card of {bundle} needs {channels} values of mean and of std, and std above 0.</source>
+        <translation>{bundle} のカードには mean と std がそれぞれ {channels} 個必要で、std は 0 より大きくなければなりません。</translation>
+    </message>
+    <message>
+        <source>The card of {name} does not say how its temperatures are scaled (target_mean, target_std).</source>
+        <translation>{name} のカードに温度の換算値（target_mean、target_std）がありません。</translation>
+    </message>
+    <message>
+        <source>The connection to {source} was lost.</source>
+        <translation>{source} との接続が切れました。</translation>
+    </message>
+    <message>
+        <source>The data in {folder} has the class {name!r}, which is not one of {classes}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The demo line has no camera called {address!r}.</source>
+        <translation>デモラインに {address!r} というカメラはありません。</translation>
+    </message>
+    <message>
+        <source>The engine does not stop.</source>
+        <translation>エンジンが停止しません。</translation>
+    </message>
+    <message>
+        <source>The engine of {bundle} failed {count} times within {seconds:.0f} s and is given a rest.</source>
+        <translation>{bundle} のエンジンが {seconds:.0f} 秒間に {count} 回失敗したため、休止しています。</translation>
+    </message>
+    <message>
+        <source>The engine of {bundle} gave {got} results for {count} frames.</source>
+        <translation>{bundle} のエンジンが {count} フレームに対して {got} 件の結果を返しました。</translation>
+    </message>
+    <message>
+        <source>The engine of {bundle} is closed.</source>
+        <translation>{bundle} のエンジンは終了しています。</translation>
+    </message>
+    <message>
+        <source>The explanation failed ({detail}).</source>
+        <translation>根拠を計算できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The file {file} is not the one this bundle was made with (its SHA-256 differs).</source>
+        <translation>ファイル {file} はこのバンドルの作成時のものではありません（SHA-256 が一致しません）。</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be listed ({detail}).</source>
+        <translation>フォルダー {folder} の一覧を取得できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The folder {name} that belongs to this program is missing.</source>
+        <translation>このプログラムのフォルダー {name} がありません。</translation>
+    </message>
+    <message>
+        <source>The frame of {camera} is black (mean {mean:.1f} of 255).</source>
+        <translation>{camera} の画像が真っ暗です（平均 {mean:.1f}／255）。</translation>
+    </message>
+    <message>
+        <source>The frame of {camera} is blurred (sharpness {sharpness:.1f}, needs {limit:.1f}).</source>
+        <translation>{camera} の画像がぼけています（鮮明度 {sharpness:.1f}、必要値 {limit:.1f}）。</translation>
+    </message>
+    <message>
+        <source>The frame of {camera} is over-exposed ({percent:.0f} % of it is white).</source>
+        <translation>{camera} の画像が露出オーバーです（{percent:.0f} % が白飛び）。</translation>
+    </message>
+    <message>
+        <source>The frame of {camera} is stale ({age:.0f} ms old).</source>
+        <translation>{camera} の画像が古すぎます（{age:.0f} ms 前）。</translation>
+    </message>
+    <message>
+        <source>The frame of {camera} is {width} x {height} pixels, too small for the region {region} of {bundle}.</source>
+        <translation>{camera} の画像は {width} x {height} 画素で、{bundle} の領域 {region} に足りません。</translation>
+    </message>
+    <message>
+        <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
+        <translation>バンドル {bundle} のグラフは {task} 用ではありません（出力 {shape}）。</translation>
+    </message>
+    <message>
+        <source>The image {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The layer {layer} has no map that could be explained.</source>
+        <translation>層 {layer} には根拠として表示できるマップがありません。</translation>
+    </message>
+    <message>
+        <source>The line gave fewer than {parts} parts in {seconds:.0f} seconds.</source>
+        <translation>{seconds:.0f} 秒間に {parts} 個の部品が来ませんでした。</translation>
+    </message>
+    <message>
+        <source>The mask {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The network {network} cannot be built with these options: {options} ({detail}).</source>
+        <translation>ネットワーク {network} をこのオプションで構成できません：{options}（{detail}）。</translation>
+    </message>
+    <message>
+        <source>Choose one.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Not inspected yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The demo line needs a recipe.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The network {network} has no layer called {layer!r}.</source>
+        <translation>ネットワーク {network} に {layer!r} という層はありません。</translation>
+    </message>
+    <message>
+        <source>The options of the camera {camera} are not valid: {detail}.</source>
+        <translation>カメラ {camera} のオプションが正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The picture of {camera} is frozen ({count} identical frames).</source>
+        <translation>{camera} の画像が固まっています（同一フレーム {count} 枚）。</translation>
+    </message>
+    <message>
+        <source>The picture {file} shows the window as it was then.</source>
+        <translation>{file} はその時点の画面です。</translation>
+    </message>
+    <message>
+        <source>The recipe has no rule for the bundle {bundle}.</source>
+        <translation>レシピにバンドル {bundle} の判定ルールがありません。</translation>
+    </message>
+    <message>
+        <source>The recipe {file} cannot be read ({detail}).</source>
+        <translation>レシピ {file} を読み取れません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The recipe {file} is not TOML: {detail}.</source>
+        <translation>レシピ {file} が TOML 形式ではありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The recipe {file} is not valid: {detail}.</source>
+        <translation>レシピ {file} が正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} has a rule for the class {class_name}, which {bundle} does not know.</source>
+        <translation>レシピ {recipe} に、{bundle} にないクラス {class_name} の判定ルールがあります。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} has a rule on {quantity} for {bundle}, which is a {task} bundle.</source>
+        <translation>レシピ {recipe} に、{bundle}（{task}）では使えない {quantity} の判定ルールがあります。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} has no camera {camera}.</source>
+        <translation>レシピ {recipe} にカメラ {camera} はありません。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} inspects nothing on the camera {camera}.</source>
+        <translation>レシピ {recipe} はカメラ {camera} では何も検査しません。</translation>
+    </message>
+    <message>
+        <source>The region {x},{y},{w},{h} does not fit into a frame of {width} x {height} pixels.</source>
+        <translation>領域 {x},{y},{w},{h} は {width} x {height} 画素のフレームに収まりません。</translation>
+    </message>
+    <message>
+        <source>The review failed ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The rule on {quantity} does not fit the bundle {bundle} ({task}).</source>
+        <translation>{quantity} の判定ルールはバンドル {bundle}（{task}）に合いません。</translation>
+    </message>
+    <message>
+        <source>The station is behind: {count} parts wait already.</source>
+        <translation>検査が追いついていません。すでに {count} 個が待っています。</translation>
+    </message>
+    <message>
+        <source>The station is not in triggered mode.</source>
+        <translation>トリガーモードではありません。</translation>
+    </message>
+    <message>
+        <source>The station is not running yet.</source>
+        <translation>まだ運転していません。</translation>
+    </message>
+    <message>
+        <source>The station was stopped before this part was inspected.</source>
+        <translation>この部品を検査する前に停止しました。</translation>
+    </message>
+    <message>
+        <source>The thermal data in {file} cannot be read ({detail}).</source>
+        <translation>{file} の温度データを読み取れません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The thermal frame of {camera} has pixels without a temperature.</source>
+        <translation>{camera} の画像に温度のない画素があります。</translation>
+    </message>
+    <message>
+        <source>The training setting class_weights is {value!r}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The training setting {key} is {value!r}, not a number.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{name} score {value} &lt; {limit}</source>
+        <translation>{name}のスコア {value} ＜ {limit}</translation>
+    </message>
+    <message>
+        <source>{name} score {value} &gt; {limit}</source>
+        <translation>{name}のスコア {value} ＞ {limit}</translation>
+    </message>
+    <message>
+        <source>{name} {value} mm2 &lt; {limit} mm2</source>
+        <translation>{name} {value} mm² ＜ {limit} mm²</translation>
+    </message>
+    <message>
+        <source>{name} {value} mm2 &gt; {limit} mm2</source>
+        <translation>{name} {value} mm² ＞ {limit} mm²</translation>
+    </message>
+    <message>
+        <source>{name} {value} px &lt; {limit} px</source>
+        <translation>{name} {value} px ＜ {limit} px</translation>
+    </message>
+    <message>
+        <source>{name} {value} px &gt; {limit} px</source>
+        <translation>{name} {value} px ＞ {limit} px</translation>
+    </message>
+    <message>
+        <source>{name}: {value} found, fewer than {limit}</source>
+        <translation>{name} {value} 個（下限 {limit} 個）</translation>
+    </message>
+    <message>
+        <source>{name}: {value} found, more than {limit}</source>
+        <translation>{name} {value} 個（上限 {limit} 個）</translation>
+    </message>
+    <message>
+        <source>{value} hot spots, fewer than {limit}</source>
+        <translation>ホットスポット {value} 個（下限 {limit} 個）</translation>
+    </message>
+    <message>
+        <source>{value} hot spots, more than {limit}</source>
+        <translation>ホットスポット {value} 個（上限 {limit} 個）</translation>
+    </message>
+    <message>
+        <source>The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms.</source>
+        <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
+    </message>
+    <message>
+        <source>The video {file} ends after {shown} of {announced} frames.</source>
+        <translation>動画 {file} は {announced} フレーム中 {shown} フレームで終わっています。</translation>
+    </message>
+    <message>
+        <source>The weights of the bundle {bundle} do not fit its network {network} ({detail}).</source>
+        <translation>バンドル {bundle} の重みがネットワーク {network} に合いません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The work was cancelled.</source>
+        <translation>処理は中止されました。</translation>
+    </message>
+    <message>
+        <source>The worker of {bundle} cannot be used ({detail}).</source>
+        <translation>{bundle} の処理プロセスを使用できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The worker of {bundle} ended unexpectedly ({how}): {detail}.</source>
+        <translation>{bundle} の処理プロセスが異常終了しました（{how}）：{detail}。</translation>
+    </message>
+    <message>
+        <source>The worker of {bundle} has not answered for {seconds:.0f} s and was ended.</source>
+        <translation>{bundle} の処理プロセスが {seconds:.0f} 秒応答しないため終了しました。</translation>
+    </message>
+    <message>
+        <source>The worker of {bundle} is closed.</source>
+        <translation>{bundle} の処理プロセスは終了しています。</translation>
+    </message>
+    <message>
+        <source>The worker process cannot be started ({detail}).</source>
+        <translation>処理プロセスを起動できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The worker process ended unexpectedly ({how}): {detail}.</source>
+        <translation>処理プロセスが異常終了しました（{how}）：{detail}。</translation>
+    </message>
+    <message>
+        <source>The worker sent a line of more than {limit} bytes.</source>
+        <translation>処理プロセスから {limit} バイトを超える行が届きました。</translation>
+    </message>
+    <message>
+        <source>The worker sent a line that is not a message: {line}.</source>
+        <translation>処理プロセスから解釈できない行が届きました：{line}。</translation>
+    </message>
+    <message>
+        <source>The worker went on after its last message, with {type}.</source>
+        <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
+    </message>
+    <message>
+        <source>There is no bundle at {folder}: it has no card.json.</source>
+        <translation>{folder} にバンドルがありません（card.json がありません）。</translation>
+    </message>
+    <message>
+        <source>There is no bundle {bundle}.</source>
+        <translation>バンドル {bundle} がありません。</translation>
+    </message>
+    <message>
+        <source>There is no class number {index}; there are {count}.</source>
+        <translation>クラス番号 {index} はありません（クラスは {count} 個）。</translation>
+    </message>
+    <message>
+        <source>There is no file {file}.</source>
+        <translation>ファイル {file} がありません。</translation>
+    </message>
+    <message>
+        <source>There is no image in the folder {folder}.</source>
+        <translation>フォルダー {folder} に画像がありません。</translation>
+    </message>
+    <message>
+        <source>There is no loss called {name!r} for {task}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no recipe {file}.</source>
+        <translation>レシピ {file} がありません。</translation>
+    </message>
+    <message>
+        <source>There is no room to share frames with the worker of {bundle} ({detail}).</source>
+        <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>There is no video {file}.</source>
+        <translation>動画 {file} がありません。</translation>
+    </message>
+    <message>
+        <source>There is no {what} called {key!r}.</source>
+        <translation>{key!r} という名前はありません（{what}）。</translation>
+    </message>
+    <message>
+        <source>This program has a defect: {detail}.</source>
+        <translation>プログラムに不具合があります：{detail}。</translation>
+    </message>
+    <message>
+        <source>Train it again.</source>
+        <translation>もう一度学習してください。</translation>
+    </message>
+    <message>
+        <source>Train or export it again.</source>
+        <translation>もう一度学習またはエクスポートしてください。</translation>
+    </message>
+    <message>
+        <source>Trigger more slowly, or use a faster engine.</source>
+        <translation>トリガーの間隔を空けるか、より速いエンジンを使ってください。</translation>
+    </message>
+    <message>
+        <source>Try again; if it happens again, make a smaller batch or network, or report it.</source>
+        <translation>もう一度試してください。再発する場合は、バッチやネットワークを小さくするか、報告してください。</translation>
+    </message>
+    <message>
+        <source>Unplug the camera, then restart the program.</source>
+        <translation>カメラを抜いてから、プログラムを再起動してください。</translation>
+    </message>
+    <message>
+        <source>Use a PNG, JPEG, TIFF, BMP, WebP, GIF or PNM file.</source>
+        <translation>PNG、JPEG、TIFF、BMP、WebP、GIF、PNM のいずれかを使ってください。</translation>
+    </message>
+    <message>
+        <source>Use a bundle made by this program.</source>
+        <translation>このプログラムで作成したバンドルを使ってください。</translation>
+    </message>
+    <message>
+        <source>Use a bundle made by this program; other weight files are never loaded.</source>
+        <translation>このプログラムで作成したバンドルを使ってください。それ以外の重みファイルは読み込みません。</translation>
+    </message>
+    <message>
+        <source>Use data with the classes the bundle was trained on, or train a bundle on this data.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use one of: {names}.</source>
+        <translation>次のいずれかを使ってください：{names}。</translation>
+    </message>
+    <message>
+        <source>Use simulated, folder:PATH, video:PATH, usb:N, rtsp://... or http://...</source>
+        <translation>simulated、folder:パス、video:パス、usb:番号、rtsp://...、http://... のいずれかを使ってください。</translation>
+    </message>
+    <message>
+        <source>Use simulated:visible or simulated:thermal.</source>
+        <translation>simulated:visible または simulated:thermal を使ってください。</translation>
+    </message>
+    <message>
+        <source>Write folder:PATH.</source>
+        <translation>folder:パス と書いてください。</translation>
+    </message>
+    <message>
+        <source>Write rtsp://HOST/PATH or http://HOST/PATH.</source>
+        <translation>rtsp://ホスト/パス または http://ホスト/パス と書いてください。</translation>
+    </message>
+    <message>
+        <source>Write usb:0 for the first one.</source>
+        <translation>最初のカメラは usb:0 と書いてください。</translation>
+    </message>
+    <message>
+        <source>Write video:PATH.</source>
+        <translation>video:パス と書いてください。</translation>
+    </message>
+    <message>
+        <source>coldest {value} °C &lt; {limit} °C</source>
+        <translation>最低温度 {value} °C ＜ {limit} °C</translation>
+    </message>
+    <message>
+        <source>coldest {value} °C &gt; {limit} °C</source>
+        <translation>最低温度 {value} °C ＞ {limit} °C</translation>
+    </message>
+    <message>
+        <source>hottest {value} °C &lt; {limit} °C</source>
+        <translation>最高温度 {value} °C ＜ {limit} °C</translation>
+    </message>
+    <message>
+        <source>hottest {value} °C &gt; {limit} °C</source>
+        <translation>最高温度 {value} °C ＞ {limit} °C</translation>
+    </message>
+    <message>
+        <source>largest {name} {value} mm2 &lt; {limit} mm2</source>
+        <translation>最大の{name} {value} mm² ＜ {limit} mm²</translation>
+    </message>
+    <message>
+        <source>largest {name} {value} mm2 &gt; {limit} mm2</source>
+        <translation>最大の{name} {value} mm² ＞ {limit} mm²</translation>
+    </message>
+    <message>
+        <source>largest {name} {value} px &lt; {limit} px</source>
+        <translation>最大の{name} {value} px ＜ {limit} px</translation>
+    </message>
+    <message>
+        <source>largest {name} {value} px &gt; {limit} px</source>
+        <translation>最大の{name} {value} px ＞ {limit} px</translation>
+    </message>
+    <message>
+        <source>mean {value} °C &lt; {limit} °C</source>
+        <translation>平均温度 {value} °C ＜ {limit} °C</translation>
+    </message>
+    <message>
+        <source>mean {value} °C &gt; {limit} °C</source>
+        <translation>平均温度 {value} °C ＞ {limit} °C</translation>
+    </message>
+    <message>
+        <source>{address!r} is not a USB camera.</source>
+        <translation>{address!r} は USB カメラではありません。</translation>
+    </message>
+    <message>
+        <source>{address!r} is not the address of a stream.</source>
+        <translation>{address!r} はストリームのアドレスではありません。</translation>
+    </message>
+    <message>
+        <source>{camera} gave no frame for this part in time.</source>
+        <translation>{camera} の画像が時間内に届きませんでした。</translation>
+    </message>
+    <message>
+        <source>{camera} gave no frame for this part.</source>
+        <translation>{camera} の画像がこの部品に届きませんでした。</translation>
+    </message>
+    <message>
+        <source>{camera} gave no frame for this part: {problem}</source>
+        <translation>{camera} の画像がこの部品に届きませんでした：{problem}</translation>
+    </message>
+    <message>
+        <source>{camera} has no more frames for this part.</source>
+        <translation>{camera} にはこの部品の画像がもうありません。</translation>
+    </message>
+    <message>
+        <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{engine} cannot open {file} ({detail}).</source>
+        <translation>{engine} で {file} を開けません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read ({detail}).</source>
+        <translation>{file} を読み取れません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read as a video.</source>
+        <translation>{file} を動画として読み取れません。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be written ({detail}).</source>
+        <translation>{file} に書き込めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be written.</source>
+        <translation>{file} に書き込めません。</translation>
+    </message>
+    <message>
+        <source>{file} has {size} MB, more than the {limit} MB that are read.</source>
+        <translation>{file} は {size} MB で、読み込める {limit} MB を超えています。</translation>
+    </message>
+    <message>
+        <source>{file} holds a kind of pixels that is not read: {detail}.</source>
+        <translation>{file} の画素形式には対応していません：{detail}。</translation>
+    </message>
+    <message>
+        <source>{file} holds values from {low:g} to {high:g}; a floating-point TIFF is read as temperatures in kelvin.</source>
+        <translation>{file} の値は {low:g}～{high:g} です。浮動小数点の TIFF はケルビン温度として読み込みます。</translation>
+    </message>
+    <message>
+        <source>{file} is a DJI thermal picture; its temperatures are in DJI&apos;s own format, which cannot be read here.</source>
+        <translation>{file} は DJI のサーマル画像です。温度が DJI 独自形式のため読み取れません。</translation>
+    </message>
+    <message>
+        <source>{file} is a folder, not an image.</source>
+        <translation>{file} は画像ではなくフォルダーです。</translation>
+    </message>
+    <message>
+        <source>{file} is damaged or cut short ({detail}).</source>
+        <translation>{file} は破損しているか途中で切れています（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} is empty.</source>
+        <translation>{file} は空です。</translation>
+    </message>
+    <message>
+        <source>{file} is for an image of {said_width:.0f} x {said_height:.0f} px, but {image} has {width} x {height} px.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{file} is not JSON ({detail}).</source>
+        <translation>{file} は JSON ではありません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} is not a file.</source>
+        <translation>{file} はファイルではありません。</translation>
+    </message>
+    <message>
+        <source>{file} is not a safetensors file ({detail}).</source>
+        <translation>{file} は safetensors ファイルではありません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} is not a valid bundle card: {detail}.</source>
+        <translation>{file} はバンドルのカードとして正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>{file} is not an image that can be read.</source>
+        <translation>{file} は読み取れる画像ではありません。</translation>
+    </message>
+    <message>
+        <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
+        <translation>{file} は {width} x {height} 画素です。読み込めるのは一辺 {side} 画素、全体で {pixels} 百万画素までです。</translation>
+    </message>
+    <message>
+        <source>{file} may not be read.</source>
+        <translation>{file} を読み取る権限がありません。</translation>
+    </message>
+    <message>
+        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{file}: {key} is {text!r}, not a number.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{label} needs the Python package {package}, which is not installed.</source>
+        <translation>{label} に必要な Python パッケージ {package} がインストールされていません。</translation>
+    </message>
+    <message>
+        <source>{name} (score {score:.2f})</source>
+        <translation>{name}（スコア {score:.2f}）</translation>
+    </message>
+    <message>
+        <source>{name} (score {score:.2f}), not certain enough for {limit:.2f}</source>
+        <translation>{name}（スコア {score:.2f}）、確信度が {limit:.2f} に届きません</translation>
+    </message>
+    <message>
+        <source>{pattern!r} is not a regular expression ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{source!r} is not a source.</source>
+        <translation>{source!r} は入力元として使えません。</translation>
+    </message>
+    <message>
+        <source>{source} cannot be opened.</source>
+        <translation>{source} を開けません。</translation>
+    </message>
+    <message>
+        <source>{source} has given no frame for {timeout:g} s.</source>
+        <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
+    </message>
+</context>
+<context>
+    <name>tabs</name>
+    <message>
+        <source>Detection</source>
+        <translation>検出</translation>
+    </message>
+    <message>
+        <source>Grad-CAM</source>
+        <translation>Grad-CAM</translation>
+    </message>
+    <message>
+        <source>Segmentation</source>
+        <translation>領域分割</translation>
+    </message>
+    <message>
+        <source>Thermal</source>
+        <translation>サーマル</translation>
+    </message>
+</context>
+<context>
+    <name>verdicts</name>
+    <message>
+        <source>OK</source>
+        <translation>OK</translation>
+    </message>
+    <message>
+        <source>NG</source>
+        <translation>NG</translation>
+    </message>
+    <message>
+        <source>REVIEW</source>
+        <translation>要確認</translation>
+    </message>
+    <message>
+        <source>NOT INSPECTED</source>
+        <translation>未検査</translation>
+    </message>
+</context>
+</TS>
