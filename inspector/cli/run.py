@@ -1,15 +1,12 @@
 """`inspector run`: the station without a window."""
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from inspector.cli.output import Output
+from inspector.cli.signals import stop_signals
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import Inspection
 from inspector.station.choice import choose
@@ -62,7 +59,7 @@ def run(
             troubles.hear(event)
 
     station = Station(choice.recipe, base=choice.base, listeners=[hear], engine=engine)
-    with _stop_signals() as interrupted:
+    with stop_signals() as interrupted:
         station.start()
         try:
             _drain(station, waiting, output, limit, interrupted)
@@ -114,24 +111,3 @@ class _Troubles:
                     click.echo(f"inspector: {where}: {event.problem}{remedy}", err=True)
             case Cleared(where=where):
                 self.open.discard(where)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set instead of ending the program in the middle of a part."""
-    flag = threading.Event()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        flag.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    old: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
-        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield flag
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -1,0 +1,28 @@
+"""Ctrl-C and SIGTERM as an event, so that work ends in order."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set instead of ending the program in the middle of its work."""
+    flag = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        flag.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    old: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
+        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield flag
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
