@@ -88,7 +88,8 @@ def render(rng: np.random.Generator, belt: Bytes, defects: int, gain: float) -> 
     """A plate with about `defects` defects (fewer where there is no room) on the belt, uint8 [448, 448, 3]."""
     layer = _layers()[int(rng.integers(_LAYERS))]
     layer = layer[:, ::-1] if rng.random() < 0.5 else layer
-    pose = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.985, 1.0)))
+    turn, scale = float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.985, 1.0))
+    pose = np.asarray(cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), turn, scale), np.float64)
     pose[:, 2] += rng.uniform(-4.0, 4.0, 2)
     warped = np.asarray(cv2.warpAffine(np.ascontiguousarray(layer), pose, (SIZE, SIZE)), np.uint8)
     x, y, falloff = _grid()

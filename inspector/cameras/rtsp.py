@@ -15,13 +15,15 @@ from inspector.core.types import Frame
 
 class StreamOptions(CameraOptions):
     timeout: float = Field(3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost")
+    open_timeout: float = Field(8.0, ge=0.5, le=120, description="seconds a connection may take; a new key frame is waited for")
 
 
 class StreamCamera(Camera):
     """Yields the newest frame of a stream; frames that nobody took in time are dropped.
 
-    A camera that changes its picture size in the middle goes on with the new size (what a recipe's regions make of that
-    is the station's to say). A stream that stalls, dies or ends raises CameraError within the time-out.
+    If the camera changes its picture size while it streams, frames go on, scaled to the size they had when the connection
+    was made (so a recipe's regions still fit); the new size counts from the next connection. A stream that stalls, dies
+    or ends raises CameraError within the time-out.
     """
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
@@ -46,7 +48,7 @@ class StreamCamera(Camera):
         timeout = self._options.timeout
         reader = Reader(self.name, self._open)
         try:
-            newest = reader.frames(stop, open_timeout=timeout + 1.0, timeout=timeout, source=self.address)
+            newest = reader.frames(stop, open_timeout=self._options.open_timeout + 1.0, timeout=timeout, source=self.address)
             for pixels, grabbed in newest:
                 yield self.frame(pixels, grabbed=grabbed)
         finally:
@@ -54,9 +56,9 @@ class StreamCamera(Camera):
 
     def _open(self) -> cv2.VideoCapture:
         # OpenCV takes time-outs only when opening, and tries a read three times before it gives up.
-        milliseconds = round(self._options.timeout * 1000)
+        opening, reading = round(self._options.open_timeout * 1000), round(self._options.timeout * 1000 / 3)
         return cv2.VideoCapture(
             self._url,
             cv2.CAP_FFMPEG,
-            [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, max(100, milliseconds // 3)],
+            [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, opening, cv2.CAP_PROP_READ_TIMEOUT_MSEC, reading],
         )

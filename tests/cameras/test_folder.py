@@ -1,0 +1,206 @@
+"""The folder camera: order, broken files, loops, and files that arrive while it watches."""
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inspector.cameras.base import Camera, open_camera
+from inspector.core.errors import CameraError, ConfigError, InspectorError
+from inspector.core.types import Frame
+
+
+def _save(path: Path, value: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((10, 12), value, np.uint8)).save(path)
+
+
+def _frames(camera: Camera) -> list[Frame]:
+    return list(camera.frames(threading.Event()))
+
+
+def test_natural_order_part_ids_and_sources(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        _save(tmp_path / f"tile {number}.png", number)
+    (tmp_path / "notes.txt").write_text("not an image")
+    _save(tmp_path / ".hidden.png")
+    frames = _frames(open_camera("top", f"folder:{tmp_path}"))
+    assert [frame.part for frame in frames] == ["tile 1", "tile 2", "tile 10"]
+    assert [int(frame.pixels[0, 0]) for frame in frames] == [1, 2, 10]
+    assert [frame.sequence for frame in frames] == [0, 1, 2]
+    assert frames[0].source == str(tmp_path / "tile 1.png")
+    assert frames[0].camera == "top"
+
+
+def test_a_plain_path_is_a_folder_source(tmp_path: Path) -> None:
+    _save(tmp_path / "a.png")
+    assert len(_frames(open_camera("top", str(tmp_path)))) == 1
+
+
+def test_a_broken_file_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+    for name in ("a", "c", "e"):
+        _save(tmp_path / f"{name}.png")
+    (tmp_path / "b.png").write_bytes(b"")
+    (tmp_path / "d.jpg").write_bytes(b"\xff\xd8\xffnonsense")
+    camera = open_camera("top", f"folder:{tmp_path}")
+    problems: list[tuple[str, InspectorError]] = []
+    camera.on_problem = lambda part, error: problems.append((part, error))
+    assert [frame.part for frame in _frames(camera)] == ["a", "c", "e"]
+    assert [part for part, _ in problems] == ["b", "d"]
+    assert all(isinstance(error, ConfigError) for _, error in problems)
+    assert str(tmp_path / "b.png") in str(problems[0][1])
+
+
+def test_a_broken_file_is_not_passed_over_where_nobody_listens(tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"b\.png"):
+        _frames(open_camera("top", f"folder:{tmp_path}"))
+
+
+def test_same_name_with_another_suffix_stays_another_part(tmp_path: Path) -> None:
+    _save(tmp_path / "a.jpg")
+    _save(tmp_path / "a.png")
+    assert [frame.part for frame in _frames(open_camera("top", f"folder:{tmp_path}"))] == ["a.jpg", "a.png"]
+    photographs = _frames(open_camera("top", f"folder:{tmp_path}", {"pattern": "*.jpg"}))
+    assert [frame.part for frame in photographs] == ["a"]
+
+
+def test_folders_in_the_folder(tmp_path: Path) -> None:
+    _save(tmp_path / "x" / "1.png")
+    _save(tmp_path / "y" / "1.png")
+    with pytest.raises(CameraError, match="no image") as caught:
+        _frames(open_camera("top", f"folder:{tmp_path}"))
+    assert not caught.value.retryable
+    frames = _frames(open_camera("top", f"folder:{tmp_path}", {"recursive": True}))
+    assert [frame.part for frame in frames] == ["x/1", "y/1"]
+
+
+def test_a_loop_numbers_its_rounds(tmp_path: Path) -> None:
+    _save(tmp_path / "a.png")
+    _save(tmp_path / "b.png")
+    frames = open_camera("top", f"folder:{tmp_path}", {"loop": True}).frames(threading.Event())
+    assert [frame.part for frame in islice(frames, 5)] == ["a", "b", "a@2", "b@2", "a@3"]
+
+
+def test_rate_and_stop(tmp_path: Path) -> None:
+    for number in range(50):
+        _save(tmp_path / f"{number}.png")
+    stop = threading.Event()
+    camera = open_camera("top", f"folder:{tmp_path}", {"rate": 20})
+    times = [frame.monotonic for frame in islice(camera.frames(stop), 5)]
+    assert times[-1] - times[0] > 0.18
+    stop.set()
+    assert list(camera.frames(stop)) == []
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="missing") as caught:
+        _frames(open_camera("top", f"folder:{tmp_path / 'missing'}"))
+    assert not caught.value.retryable
+    with pytest.raises(ConfigError):
+        open_camera("top", "folder:")
+
+
+class _Watch:
+    """A watching camera on a thread, and what it said."""
+
+    def __init__(self, folder: Path, **options: float) -> None:
+        self.parts: list[str] = []
+        self.values: list[int] = []
+        self.problems: list[str] = []
+        self.stop = threading.Event()
+        self.camera = open_camera("top", f"folder:{folder}", {"watch": True, "settle": 0.2, "patience": 0.5, **options})
+        self.camera.on_problem = lambda part, error: self.problems.append(part)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        for frame in self.camera.frames(self.stop):
+            self.parts.append(frame.part)
+            self.values.append(int(frame.pixels.flat[0]))
+
+    def until(self, parts: int, problems: int = 0) -> bool:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            if len(self.parts) >= parts and len(self.problems) >= problems:
+                return True
+            time.sleep(0.02)
+        return False
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[_Watch]:
+    _save(tmp_path / "old.png", 1)
+    watching = _Watch(tmp_path)
+    yield watching
+    watching.stop.set()
+    watching.thread.join(2)
+    assert not watching.thread.is_alive()
+
+
+def test_new_files_are_inspected_once_as_they_arrive(tmp_path: Path, watch: _Watch) -> None:
+    assert watch.until(1)
+    _save(tmp_path / "new.png", 2)
+    assert watch.until(2)
+    time.sleep(0.5)
+    assert watch.parts == ["old", "new"]
+    assert watch.values == [1, 2]
+
+
+def test_a_file_is_read_only_when_completely_written(tmp_path: Path, watch: _Watch) -> None:
+    assert watch.until(1)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.bmp")
+    data = (tmp_path / "whole.bmp").read_bytes()
+    (tmp_path / "whole.bmp").unlink()
+    with (tmp_path / "slow.bmp").open("wb") as stream:
+        for at in range(0, len(data), len(data) // 8 + 1):
+            stream.write(data[at : at + len(data) // 8 + 1])
+            stream.flush()
+            time.sleep(0.1)
+        assert "slow" not in watch.parts
+    assert watch.until(2)
+    assert watch.parts[-1] == "slow"
+    assert watch.problems == []
+
+
+def test_a_file_written_again_is_inspected_again(tmp_path: Path, watch: _Watch) -> None:
+    assert watch.until(1)
+    _save(tmp_path / "old.png", 9)
+    assert watch.until(2)
+    assert watch.values == [1, 9]
+
+
+def test_a_file_that_stays_broken_is_reported_once_and_mended_later(tmp_path: Path, watch: _Watch) -> None:
+    assert watch.until(1)
+    (tmp_path / "bad.png").write_bytes(b"half of it")
+    assert watch.until(1, problems=1)
+    time.sleep(0.5)
+    assert watch.problems == ["bad"]
+    _save(tmp_path / "bad.png", 4)
+    assert watch.until(2)
+    assert watch.parts == ["old", "bad"]
+
+
+def test_files_that_were_there_may_be_left_alone(tmp_path: Path) -> None:
+    _save(tmp_path / "old.png")
+    watching = _Watch(tmp_path, existing=False)
+    try:
+        time.sleep(0.4)
+        _save(tmp_path / "new.png")
+        assert watching.until(1)
+        assert watching.parts == ["new"]
+    finally:
+        watching.stop.set()
+        watching.thread.join(2)
+
+
+def test_a_watched_share_that_goes_away_may_come_back(tmp_path: Path) -> None:
+    with pytest.raises(CameraError) as caught:
+        _frames(open_camera("top", f"folder:{tmp_path / 'share'}", {"watch": True}))
+    assert caught.value.retryable

@@ -1,0 +1,148 @@
+"""The one preprocessing: geometry there and back, depth, channels, letterbox, and the same bytes every time."""
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from inspector.core.images import InputSpec, prepare, view, whole
+from inspector.core.types import Region
+
+SPECS = [
+    InputSpec(width=64, height=64),
+    InputSpec(width=96, height=48, channels=1),
+    InputSpec(width=64, height=64, fit="letterbox"),
+    InputSpec(width=40, height=100, fit="letterbox"),
+]
+REGIONS = [Region(0, 0, 200, 120), Region(30, 20, 90, 90), Region(150, 3, 17, 101)]
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=str)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.width}x{spec.height}-{spec.fit}")
+def test_boxes_go_to_the_input_and_back(spec: InputSpec, region: Region) -> None:
+    rng = np.random.default_rng(0)
+    low = rng.uniform((region.x, region.y), (region.x + region.width / 2, region.y + region.height / 2), (20, 2))
+    high = rng.uniform(low, (region.right, region.bottom))
+    boxes = np.hstack([low, high]).astype(np.float32)
+    geometry = view(region, spec)
+    inside = geometry.to_input(boxes)
+    assert inside[:, 0::2].min() >= -1e-3
+    assert inside[:, 0::2].max() <= spec.width + 1e-3
+    assert inside[:, 1::2].min() >= -1e-3
+    assert inside[:, 1::2].max() <= spec.height + 1e-3
+    np.testing.assert_allclose(geometry.to_frame(inside), boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=str)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.width}x{spec.height}-{spec.fit}")
+def test_pixels_land_where_the_geometry_says(spec: InputSpec, region: Region) -> None:
+    """A bright rectangle's centre of mass in the input is where `to_input` puts its centre."""
+    pixels = np.zeros((120, 200), np.uint8)
+    left, top = region.x + region.width // 4, region.y + region.height // 3
+    right, bottom = left + max(4, region.width // 3), top + max(4, region.height // 3)
+    pixels[top:bottom, left:right] = 255
+    geometry = view(region, spec)
+    content = geometry.content(spec)
+    prepared = prepare(pixels, spec, region)
+    weight = np.zeros(prepared.shape[:2])
+    inner = (slice(content.y, content.bottom), slice(content.x, content.right))
+    weight[inner] = prepared[inner][..., 0]
+    y, x = np.mgrid[0 : spec.height, 0 : spec.width] + 0.5
+    centre = (weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()
+    box = geometry.to_input(np.array([[left, top, right, bottom]], np.float32))[0]
+    assert centre == pytest.approx(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), abs=0.3)
+
+
+def test_boxes_are_clipped_to_the_region() -> None:
+    region = Region(30, 20, 90, 90)
+    spec = InputSpec(width=64, height=64)
+    found = view(region, spec).to_frame(np.array([[-50, -50, 500, 500]], np.float32))
+    np.testing.assert_array_equal(found, [[30, 20, 120, 110]])
+
+
+def test_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
+    spec = InputSpec(width=64, height=64, fit="letterbox")
+    prepared = prepare(np.full((60, 120, 3), 200, np.uint8), spec)
+    assert (prepared[16:48] == 200).all()
+    assert (prepared[:16] == 114).all()
+    assert (prepared[48:] == 114).all()
+    kelvin = np.full((60, 120), 300, np.float32)
+    kelvin[0, 0] = 280
+    padded = prepare(kelvin, InputSpec(width=64, height=64, channels=1, kind="kelvin", fit="letterbox"))
+    assert padded.dtype == np.float32
+    assert (padded[:16] == 280).all()
+
+
+def test_no_resizing_is_no_change() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    np.testing.assert_array_equal(prepare(pixels, InputSpec(width=64, height=48)), pixels)
+    region = Region(10, 5, 32, 24)
+    cropped = prepare(pixels, InputSpec(width=32, height=24), region)
+    np.testing.assert_array_equal(cropped, pixels[5:29, 10:42])
+
+
+def test_shrinking_averages_so_that_thin_lines_stay() -> None:
+    pixels = np.zeros((256, 256), np.uint8)
+    pixels[:, 101] = 255  # falls between the samples of a plain eightfold reduction
+    small = prepare(pixels, InputSpec(width=32, height=32, channels=1))
+    assert small[:, 101 // 8, 0].min() >= 31
+    np.testing.assert_allclose(small.mean(), pixels.mean(), atol=1)
+
+
+def test_channels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    grey = prepare(pixels, InputSpec(width=8, height=8, channels=1))[..., 0]
+    luma = pixels @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+    np.testing.assert_allclose(grey, luma, atol=0.51)
+    spread = prepare(pixels[..., 0], InputSpec(width=8, height=8))
+    assert (spread == pixels[..., :1]).all()
+
+
+def test_levels() -> None:
+    deep = np.array([[0, 100, 1000, 65535]], np.uint16)
+    spec = InputSpec(width=4, height=1, channels=1)
+    np.testing.assert_array_equal(prepare(deep, spec)[0, :, 0], np.rint(deep[0] / 257.0))
+    narrow = InputSpec(width=4, height=1, channels=1, levels=(100, 1100))
+    np.testing.assert_array_equal(prepare(deep, narrow)[0, :, 0], [0, 0, np.rint(900 * 0.255), 255])
+    warm = InputSpec(width=2, height=1, channels=1, levels=(273.15, 373.15))
+    seen = prepare(np.array([[273.15, 323.15]], np.float32), warm)
+    assert seen.dtype == np.uint8
+    assert seen[0, :, 0].tolist() in ([0, 127], [0, 128])
+
+
+def test_kelvin_stays_kelvin() -> None:
+    kelvin = np.random.default_rng(0).uniform(290, 480, (30, 40)).astype(np.float32)
+    spec = InputSpec(width=40, height=30, channels=1, kind="kelvin")
+    np.testing.assert_array_equal(prepare(kelvin, spec)[..., 0], kelvin)
+    half = prepare(kelvin, InputSpec(width=20, height=15, channels=1, kind="kelvin"))
+    np.testing.assert_allclose(half.mean(), kelvin.mean(), rtol=1e-5)
+
+
+def test_same_input_same_bytes_with_and_without_a_row_to_write_in() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (123, 77, 3), np.uint8)
+    for spec in SPECS:
+        batch = np.full((2, *spec.shape), 7, spec.dtype)
+        returned = prepare(pixels, spec, out=batch[1])
+        assert returned.base is batch or returned is batch[1]
+        np.testing.assert_array_equal(batch[1], prepare(pixels, spec))
+        assert (batch[0] == 7).all()
+    before = pixels.copy()
+    view_of_it = pixels[::2, ::2]
+    np.testing.assert_array_equal(prepare(view_of_it, SPECS[0]), prepare(np.ascontiguousarray(view_of_it), SPECS[0]))
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_resizing_is_opencv_s() -> None:
+    """The oracle of the resize itself: nothing is done before or after it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 80, 3), np.uint8)
+    down = cv2.resize(pixels, (32, 48), interpolation=cv2.INTER_AREA)
+    up = cv2.resize(pixels, (160, 120), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(prepare(pixels, InputSpec(width=32, height=48)), down)
+    np.testing.assert_array_equal(prepare(pixels, InputSpec(width=160, height=120)), up)
+
+
+def test_whole_and_impossible_specs() -> None:
+    assert whole(np.zeros((3, 5), np.uint8)) == Region(0, 0, 5, 3)
+    for wrong in ({"width": 0}, {"width": 5000}, {"kind": "kelvin", "channels": 3}, {"levels": (5, 5)}, {"colour": "red"}):
+        with pytest.raises(ValidationError):
+            InputSpec.model_validate({"width": 64, "height": 64, **wrong})
