@@ -189,6 +189,8 @@ def _read_with_pillow(path: Path, data: bytes) -> Image:
     with picture:
         _check_size(path, *picture.size)
         try:
+            if picture.format == "PNG":
+                _check_png(data)
             picture.load()
             orientation = picture.getexif().get(_ORIENTATION, 1)
             deep = (picture.format == "PNG" and data[24] == 16) or (picture.format == "PPM" and picture.mode != "L")
@@ -221,6 +223,20 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
     8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
 }
+
+
+def _check_png(data: bytes) -> None:
+    """Check the sums of a PNG's chunks, which Pillow leaves out for pixels. Raises ValueError."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        body = data[at + 4 : at + 8 + length]
+        if zlib.crc32(body) != int.from_bytes(data[at + 8 + length : at + 12 + length], "big"):
+            raise ValueError("a checksum is wrong")
+        if body == b"IEND":
+            return
+        at += 12 + length
+    raise ValueError("the file ends before its end mark")
 
 
 def _flatten(picture: PIL.Image.Image) -> tuple[Pixels | None, bool]:

@@ -215,6 +215,18 @@ def test_cut_short_16_bit(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         assert "damaged" in _refused(path, capfd)
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_one_wrong_bit_in_a_png_is_found(
+    tmp_path: Path, colour: NDArray[np.uint8], capfd: pytest.CaptureFixture[str], depth: type
+) -> None:
+    path = tmp_path / "flipped.png"
+    path.write_bytes(cv2.imencode(".png", colour.astype(depth))[1].tobytes())
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 60] ^= 4
+    path.write_bytes(bytes(data))
+    assert "damaged" in _refused(path, capfd)
+
+
 def _write(content: bytes) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(content) and None
 
