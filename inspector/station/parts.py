@@ -1,7 +1,7 @@
 """A part on its way through the station."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -45,6 +45,12 @@ class Part:
         """Bytes of its frames."""
         return sum(frame.pixels.nbytes for frame in self.frames().values())
 
+    def in_order(self, cameras: Iterable[str]) -> "Part":
+        """The same part with its shots in this order of cameras, whichever came first."""
+        ordered = {camera: self.shots[camera] for camera in cameras if camera in self.shots}
+        self.shots = {**ordered, **self.shots}
+        return self
+
     def source(self) -> str:
         """File or stream it was seen in."""
         return next((shot.frame.source if shot.frame else shot.source for shot in self.shots.values()), "")
@@ -70,6 +76,7 @@ class Findings:
 def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
     """Judge a part: the one place where an Inspection is made."""
     started = time.monotonic()
+    part.in_order(recipe.cameras)
     latency = (started - part.grabbed()) * 1000
     failures = [*part.failures, *findings.failures]
     if recipe.deadline_ms is not None and latency > recipe.deadline_ms:
