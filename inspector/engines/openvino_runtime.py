@@ -22,6 +22,7 @@ class OpenVinoEngine(Engine):
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
         super().__init__(bundle, threads=threads)
         import openvino  # type: ignore[import-untyped]  # it ships no types
+        from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # likewise
 
         properties, hint = openvino.properties, openvino.properties.hint
         options: dict[str, object] = {
@@ -34,7 +35,9 @@ class OpenVinoEngine(Engine):
         path = bundle.path(GRAPH)
         try:
             core = openvino.Core()
-            model = core.read_model(path)
+            # Core.read_model would show a broken file to the readers of every other format too, which complain on stderr.
+            reader = FrontEndManager().load_by_framework("onnx")
+            model = reader.convert(reader.load(str(path)))
             self._request: openvino.InferRequest | None = core.compile_model(model, "CPU", options).create_infer_request()
         except (RuntimeError, TypeError, ValueError) as error:
             raise cannot_open(path, "OpenVINO", error) from error

@@ -132,6 +132,8 @@ class RemoteEngine(Engine):
 
     def infer(self, batch: Prepared) -> Floats:
         check_batch(self.bundle, batch)
+        if self._link.closed:
+            raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
         count = len(batch)
         self._link.input[:count] = batch
         self._link.call(count=count)

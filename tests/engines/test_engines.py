@@ -1,0 +1,154 @@
+"""Every engine gives the same outputs and the same decisions from the same bundle."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from inspector.core.bundle import Bundle, Card
+from inspector.core.errors import ConfigError, EngineError
+from inspector.core.images import Prepared, view
+from inspector.core.registry import ENGINES
+from inspector.core.types import Frame, Prediction, Region
+from inspector.engines.base import Engine, open_engine
+from inspector.tasks.base import task_of
+from inspector.tasks.masks import class_map
+
+TASKS = ["classification", "detection", "segmentation", "thermal"]
+Bundles = Callable[[str], Bundle]
+Batch = Callable[[Card, int], Prepared]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The torch engines set torch's threads, which are the whole process's."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def opened(name: str, bundle: Bundle) -> Engine:
+    """The engine itself, in this process, whatever the registry says of isolation."""
+    engine: Engine = ENGINES[name].load()(bundle, threads=1)
+    return engine
+
+
+def decode(bundle: Bundle, frames: Prepared, raw: np.ndarray) -> list[Prediction]:
+    card = bundle.card
+    region = Region(0, 0, card.input.width, card.input.height)
+    kelvin = card.input.kind == "kelvin"
+    made = [
+        Frame(pixels[..., 0] if kelvin else pixels, "c", i, 0.0, datetime.now(UTC), "kelvin" if kelvin else "intensity")
+        for i, pixels in enumerate(frames)
+    ]
+    return task_of(card.task).decode(raw, card, [view(region, card.input, "c")] * len(frames), made)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_all_engines_agree_with_torch(task: str, bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles(task)
+    frames = batch(bundle.card, 4)
+    outputs = {}
+    for name in ENGINES:
+        with opened(name, bundle) as engine:
+            outputs[name] = engine.infer(frames)
+            for index in range(4):  # whatever the batch, a frame's output is the same
+                alone = engine.infer(frames[index : index + 1])
+                np.testing.assert_allclose(alone[0], outputs[name][index], atol=1e-4)
+    expected = outputs["torch"]
+    tolerance = 5e-3 if task == "thermal" else 1e-5  # kelvin; probability
+    assert np.ptp(expected, axis=0).max() > 100 * tolerance, "the frames must differ, or agreement means nothing"
+    for name, output in outputs.items():
+        assert output.dtype == np.float32
+        np.testing.assert_allclose(output, expected, atol=tolerance, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_all_engines_lead_to_the_same_predictions(task: str, bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles(task)
+    frames = batch(bundle.card, 3)
+    predictions = {}
+    for name in ENGINES:
+        with opened(name, bundle) as engine:
+            predictions[name] = decode(bundle, frames, engine.infer(frames))
+    for name, found in predictions.items():
+        for one, wanted in zip(found, predictions["torch"], strict=True):
+            _same(one, wanted, name)
+
+
+def _same(one: Prediction, wanted: Prediction, name: str) -> None:
+    if wanted.scores is not None and one.scores is not None:
+        assert one.scores.argmax() == wanted.scores.argmax(), name
+    elif wanted.boxes is not None and one.boxes is not None:
+        assert len(one.boxes) == len(wanted.boxes) > 0, name
+        np.testing.assert_array_equal(one.boxes.classes, wanted.boxes.classes)
+        np.testing.assert_allclose(one.boxes.xyxy, wanted.boxes.xyxy, atol=0.01)
+    elif wanted.mask is not None and one.mask is not None:
+        assert np.abs(one.mask.astype(int) - wanted.mask.astype(int)).max() <= 1, name
+        assert np.count_nonzero(class_map(one) != class_map(wanted)) <= 2, name  # a probability of exactly one half
+    else:
+        assert wanted.temperatures is not None
+        assert one.temperatures is not None
+        assert one.temperatures.predicted == pytest.approx(wanted.temperatures.predicted, abs=0.01), name
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_batches_that_do_not_fit_are_refused(name: str, bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("classification")
+    frames = batch(bundle.card, 4)
+    with opened(name, bundle) as engine:
+        for wrong in (
+            np.concatenate([frames, frames]),
+            frames[:0],
+            frames.astype(np.float32),
+            frames[:, :-1],
+            frames[..., :1],
+            frames[0],
+        ):
+            with pytest.raises(EngineError, match="takes 1 to 4 frames"):
+                engine.infer(wrong)
+        assert engine.infer(frames).shape == (4, 3)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_frames_that_are_not_contiguous_or_read_only_are_taken(name: str, bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("classification")
+    frames = batch(bundle.card, 4)
+    with opened(name, bundle) as engine:
+        expected = engine.infer(frames)
+        np.testing.assert_allclose(engine.infer(frames[::-1]), expected[::-1], atol=1e-6)
+        fixed = frames.copy()
+        fixed.flags.writeable = False
+        np.testing.assert_array_equal(engine.infer(fixed), expected)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_outputs_stay_what_they_were_and_a_closed_engine_says_so(name: str, bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("classification")
+    engine = opened(name, bundle)
+    first = engine.infer(batch(bundle.card, 2))
+    kept = first.copy()
+    engine.infer(batch(bundle.card, 3))
+    np.testing.assert_array_equal(first, kept)
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.infer(batch(bundle.card, 1))
+
+
+def test_an_unknown_engine_lists_those_there_are(bundles: Bundles) -> None:
+    with pytest.raises(ConfigError, match="openvino"):
+        open_engine("abacus", bundles("classification"))
+
+
+def test_onnx_runtime_sleeps_when_it_has_nothing_to_do(bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("segmentation")
+    frames = batch(bundle.card, 4)
+    with ENGINES["onnxruntime"].load()(bundle, threads=2) as engine:
+        engine.infer(frames)
+        began = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.1

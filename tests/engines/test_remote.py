@@ -1,0 +1,155 @@
+"""Engines in a worker process: same outputs, and an end that is told at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from inspector.core import exchange
+from inspector.core.bundle import Bundle, Card
+from inspector.core.errors import ConfigError, EngineError
+from inspector.core.images import Prepared
+from inspector.engines import remote
+from inspector.engines.base import open_engine
+from inspector.engines.onnx_runtime import OnnxRuntimeEngine
+from inspector.engines.remote import RemoteEngine
+
+Bundles = Callable[[str], Bundle]
+Batch = Callable[[Card, int], Prepared]
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "worker" in " ".join(child.cmdline())]
+
+
+def exchanges() -> set[Path]:
+    memory = Path("/dev/shm")
+    return set(memory.glob("inspector-*")) if memory.is_dir() else set()
+
+
+def test_an_isolated_engine_gives_the_same_outputs_from_another_process(bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("detection")
+    before = exchanges()
+    with OnnxRuntimeEngine(bundle) as engine:
+        expected = engine.infer(batch(bundle.card, 4))
+    with open_engine("torch", bundle, threads=1) as isolated:
+        assert isinstance(isolated, RemoteEngine)
+        assert len(children()) == 1
+        np.testing.assert_allclose(isolated.infer(batch(bundle.card, 4)), expected, atol=1e-5)
+        first = isolated.infer(batch(bundle.card, 2))
+        kept = first.copy()
+        isolated.infer(batch(bundle.card, 3))
+        np.testing.assert_array_equal(first, kept)
+        with pytest.raises(EngineError, match="takes 1 to 4 frames"):
+            isolated.infer(batch(bundle.card, 5))
+    assert children() == []
+    assert exchanges() == before
+
+
+@pytest.fixture
+def isolated(bundles: Bundles) -> RemoteEngine:
+    """A quick engine, isolated as the torch engines are."""
+    return RemoteEngine(bundles("classification"), engine="onnxruntime", threads=1)
+
+
+@POSIX
+def test_a_crash_is_told_at_once(isolated: RemoteEngine, bundles: Bundles, batch: Batch) -> None:
+    frames = batch(bundles("classification").card, 1)
+    isolated.infer(frames)
+    os.kill(children()[0].pid, signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="SIGKILL"):
+        isolated.infer(frames)
+    assert time.monotonic() - began < 5
+    with pytest.raises(EngineError, match="closed"):
+        isolated.infer(frames)
+    isolated.close()
+    assert children() == []
+
+
+@POSIX
+def test_a_crash_in_the_middle_of_a_batch_is_told_at_once(isolated: RemoteEngine, bundles: Bundles, batch: Batch) -> None:
+    pid = children()[0].pid
+    os.kill(pid, signal.SIGSTOP)  # it never answers, and dies while it is waited for
+    timer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="SIGKILL"):
+        isolated.infer(batch(bundles("classification").card, 1))
+    assert time.monotonic() - began < 5
+    timer.join()
+
+
+@POSIX
+def test_a_worker_that_hangs_is_ended(
+    isolated: RemoteEngine, bundles: Bundles, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "REPLY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(remote, "_CLOSE_GRACE_S", 0.2)
+    os.kill(children()[0].pid, signal.SIGSTOP)
+    with pytest.raises(EngineError, match="has not answered"):
+        isolated.infer(batch(bundles("classification").card, 1))
+    assert children() == []
+
+
+def test_closing_twice_leaves_nothing(isolated: RemoteEngine) -> None:
+    isolated.close()
+    isolated.close()
+    assert children() == []
+
+
+def test_what_is_wrong_with_a_bundle_is_said_as_the_engine_says_it(bundles: Bundles) -> None:
+    before = exchanges()
+    with pytest.raises(ConfigError, match="no engine called 'abacus'"):
+        RemoteEngine(bundles("classification"), engine="abacus")
+    nowhere = Bundle(bundles("classification").folder / "nowhere", bundles("classification").card)
+    with pytest.raises(ConfigError, match="There is no bundle"):
+        RemoteEngine(nowhere, engine="onnxruntime")
+    assert children() == []
+    assert exchanges() == before
+
+
+def test_a_full_disk_is_one_sentence(bundles: Bundles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, shape: tuple[int, ...], dtype: exchange.Number) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exchange, "make_map", full)
+    before = exchanges()
+    with pytest.raises(EngineError, match="no room to share frames"):
+        RemoteEngine(bundles("classification"), engine="onnxruntime")
+    assert exchanges() == before
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from inspector.core.bundle import Bundle
+from inspector.engines.remote import RemoteEngine
+engine = RemoteEngine(Bundle.open(Path(sys.argv[1])), engine="onnxruntime", threads=1)
+print(engine._link._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_death_of_the_parent_ends_the_worker(bundles: Bundles) -> None:
+    before = exchanges()
+    folder = str(bundles("classification").folder)
+    with subprocess.Popen([sys.executable, "-c", PARENT, folder], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        assert worker.is_running()
+        parent.kill()
+    worker.wait(10)
+    left = exchanges() - before
+    assert all(not any(folder.iterdir()) for folder in left)  # at most an empty folder; the frames are gone
+    for folder_left in left:
+        folder_left.rmdir()
