@@ -51,6 +51,7 @@ class FolderCamera(Camera):
         super().__init__(name, address, options)
         self._options = parse_options(FolderOptions, name, options)
         self._folder = Path(address).expanduser()
+        self._done: dict[Path, tuple[int, int]] | None = None  # watch: outlives a share that went away and came back
         if not address:
             raise ConfigError("A folder source needs a path.", remedy="Write folder:PATH.")
         if self._options.watch and self._options.loop:
@@ -82,15 +83,19 @@ class FolderCamera(Camera):
 
     def _watched(self, stop: Event) -> Iterator[Frame]:
         pace, options = Pace(self._options.rate), self._options
-        done: dict[Path, tuple[int, int]] = {}
         waiting: dict[Path, _Seen] = {}
-        if not options.existing:
-            done = {path: state for path in self._files() if (state := _state(path)) is not None}
-        while not stop.wait(_POLL):
+        if self._done is None:
+            there = [] if options.existing else self._files()
+            self._done = {path: state for path in there if (state := _state(path)) is not None}
+        done, took = self._done, 0.0
+        while not stop.wait(max(_POLL, 4 * took)):  # a folder with very many files is looked at less often
+            begun = time.monotonic()
             files = self._files()
             names = self._part_ids(files)
-            for gone in [path for path in done if path not in names]:
-                del done[gone]  # a file of this name that comes later is a new one
+            took = time.monotonic() - begun
+            # A file that went away and comes again is a new one; but an empty folder may be a share that went away.
+            for gone in [path for path in done if path not in names and files]:
+                del done[gone]
             for path in files:
                 state, now = _state(path), time.monotonic()
                 if state is None or done.get(path) == state:

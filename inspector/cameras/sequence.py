@@ -45,7 +45,8 @@ class _Images(FrameSequence):
     def frame(self, index: int) -> Frame:
         path = self._files[index]
         image = read_image(path)
-        return stamp(image.pixels, self._camera, index % len(self), unit=image.unit, part=path.stem, source=str(path))
+        part = path.relative_to(self._folder).with_suffix("").as_posix()
+        return stamp(image.pixels, self._camera, index % len(self), unit=image.unit, part=part, source=str(path))
 
     def close(self) -> None:
         """No file is open between two frames."""

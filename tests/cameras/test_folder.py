@@ -200,7 +200,27 @@ def test_files_that_were_there_may_be_left_alone(tmp_path: Path) -> None:
         watching.thread.join(2)
 
 
-def test_a_watched_share_that_goes_away_may_come_back(tmp_path: Path) -> None:
+def test_a_watched_share_may_go_away_and_come_back(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    _save(share / "a.png")
+    camera = open_camera("top", f"folder:{share}", {"watch": True, "settle": 0.1})
+    frames = camera.frames(threading.Event())
+    assert next(frames).part == "a"
+    share.rename(tmp_path / "away")
     with pytest.raises(CameraError) as caught:
-        _frames(open_camera("top", f"folder:{tmp_path / 'share'}", {"watch": True}))
+        next(frames)
     assert caught.value.retryable
+    (tmp_path / "away").rename(share)
+    _save(share / "b.png")
+    assert next(camera.frames(threading.Event())).part == "b", "what was inspected is not inspected again"
+
+
+def test_a_file_that_was_taken_away_and_comes_again_is_new(tmp_path: Path, watch: _Watch) -> None:
+    _save(tmp_path / "other.png")
+    assert watch.until(2)
+    content = (tmp_path / "old.png").read_bytes()
+    (tmp_path / "old.png").unlink()
+    time.sleep(0.3)
+    (tmp_path / "old.png").write_bytes(content)
+    assert watch.until(3)
+    assert watch.parts == ["old", "other", "old"]
