@@ -1,0 +1,99 @@
+"""`inspector evaluate`: how good a bundle is on labelled files, with the engine that will run it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from inspector.core.annotations import read_dataset
+from inspector.core.bundle import Bundle
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message
+from inspector.core.registry import ENGINES
+from inspector.core.samples import Dataset, Sample
+from inspector.core.split import SPLIT, read_split
+from inspector.engines.base import open_engine
+from inspector.ml.evaluate import measure, rounded, sample_items
+from inspector.recipes.locate import find_bundle
+
+
+@click.command()
+@click.option("--model", required=True, metavar="BUNDLE", help="Folder of the bundle, or the name of a shipped one.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder with labelled images.")
+@click.option(
+    "--split",
+    type=click.Choice(["all", "test", "val"]),
+    default="all",
+    show_default=True,
+    help="test: of the data it was trained on, only the images it has never seen.",
+)
+@click.option("--engine", type=click.Choice(list(ENGINES)), default="openvino", show_default=True, help="What runs the bundle.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with the metrics, and nothing else on stdout.")
+def evaluate(model: str, data: Path, split: str, engine: str, as_json: bool) -> int:
+    """Compare a bundle's predictions with the labels.
+
+    Frames are looked at whole. Exit code 1: some of the files could not be read; the metrics are of the others.
+    """
+    bundle = Bundle.open(find_bundle(model))
+    card = bundle.card
+    dataset = read_dataset(data, card.task, classes=card.classes)
+    problems = list(dataset.problems)
+    chosen = _choose(bundle, dataset, split)
+    broken: list[Message] = []
+    with open_engine(engine, bundle) as opened, Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Evaluating", total=len(chosen))
+        items = sample_items(chosen, card, problems=broken, tick=lambda: bar.advance(task))
+        metrics = measure(opened.infer, card, items)
+    for problem in problems + broken:
+        click.echo(f"inspector: {problem}", err=True)
+    if len(broken) == len(chosen):
+        raise ConfigError("None of the {count} images in {folder} can be read.", count=len(chosen), folder=data)
+    _show(rounded(metrics.compute()), len(chosen) - len(broken), bundle.name, as_json=as_json)
+    return 1 if broken else 0
+
+
+def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
+    """The samples to look at; says on stderr what makes the numbers less than they seem. Raises ConfigError."""
+    known = bundle.card.dataset
+    same = known.get("fingerprint") == dataset.fingerprint()
+    if split == "all":
+        if same:
+            click.echo(
+                f"inspector: {bundle.name} was trained on these images; --split test uses only the unseen ones.", err=True
+            )
+        return dataset.samples
+    names = set(read_split(bundle.folder)[split])
+    found = [sample for sample in dataset.samples if sample.name in names]
+    if not found:
+        raise ConfigError(
+            "{folder} holds none of the {count} images that {bundle} was not trained on.",
+            remedy="Give the folder it was trained on, or use --split all.",
+            folder=dataset.folder,
+            count=len(names),
+            bundle=bundle.name,
+        )
+    if not same or len(found) < len(names):
+        click.echo(
+            f"inspector: the data has changed since {bundle.name} was trained; {len(found)} of {len(names)} images of "
+            f"{SPLIT} are there.",
+            err=True,
+        )
+    return found
+
+
+def _show(metrics: Mapping[str, float], count: int, name: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"metrics": metrics, "images": count}, ensure_ascii=False, allow_nan=False))
+        return
+    shown = {key: value for key, value in metrics.items() if not key.startswith("minus")}
+    classes = sorted({key.partition("/")[2] for key in shown if "/" in key})
+    kinds = list(dict.fromkeys(key.partition("/")[0] for key in shown))
+    table = Table("", "all", *classes, title=f"{name} on {count} images")
+    for kind in kinds:
+        cells = [shown.get(kind), *(shown.get(f"{kind}/{name}") for name in classes)]
+        table.add_row(kind, *("" if value is None else f"{value:.4g}" for value in cells))
+    Console().print(table)
