@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QKeyEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -53,6 +53,7 @@ class ReviewPage(QWidget):
         self._recipe: Recipe | None = None
         self._base: Path | None = None
         self._delivered = True
+        self._hopeless = False  # no verdict will come: only the frames can be looked at
         self._seeking: Literal[-1, 0, 1] = 0  # looking for the next (1) or previous (-1) NG part
         self.thread_ = ReviewThread(self)
         self._clock = QTimer(self)
@@ -83,7 +84,7 @@ class ReviewPage(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(theme.TOUCH)
         self.table.horizontalHeader().setMinimumHeight(theme.TOUCH)
         self.table.horizontalHeader().setStretchLastSection(True)
-        for column, width in ((Column.NUMBER, 7), (Column.NAME, 15), (Column.VERDICT, 11)):
+        for column, width in ((Column.NUMBER, 9), (Column.NAME, 16), (Column.VERDICT, 16)):
             self.table.setColumnWidth(column, theme.SPACING * width)
         self.filter = QComboBox()
         self.filter.setMinimumHeight(theme.TOUCH)
@@ -174,7 +175,7 @@ class ReviewPage(QWidget):
         except InspectorError as error:
             self.banners.show_problem("open", error.problem, error.remedy)
             return
-        self._seeking = 0
+        self._seeking, self._hopeless = 0, False
         self._job = self.thread_.open(Material(self._path, recipe, self._base))
         self.outcome.set_note(self.tr("Opening…"))
 
@@ -187,6 +188,7 @@ class ReviewPage(QWidget):
             self.player.time_line.set_count(self._count)
             self.player.time_line.setValue(0)
         self.stack.setCurrentIndex(1)
+        self.open_bar.set_opened(True)
         self._select_row()
         self._show_progress()
         self.analysis.current().canvas.setFocus()
@@ -195,6 +197,9 @@ class ReviewPage(QWidget):
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.job == self._job:
             self._pause()
+            self._hopeless = True
+            if self.outcome.inspection is not None:
+                self.outcome.show_outcome(self.outcome.inspection, final=True)
             self.banners.show_problem("open", trouble.problem, trouble.remedy)
             self.outcome.set_note("")
 
@@ -286,13 +291,13 @@ class ReviewPage(QWidget):
 
     def _on_shown(self, shown: Shown) -> None:
         if shown.job == self._job and shown.index == self._index:
-            self._delivered = shown.final or self._delivered
+            self._delivered = shown.final or self._hopeless or self._delivered
             self._recipe = shown.recipe
             self._show(shown)
 
     def _show(self, shown: Shown) -> None:
         self.player.set_position(shown.index, self._count)
-        self.outcome.show_outcome(shown.inspection, final=shown.final)
+        self.outcome.show_outcome(shown.inspection, final=shown.final or self._hopeless)
         self.analysis.set_inspection(shown.inspection, shown.recipe, base=self._base)
 
     def _judged_by(self) -> Recipe:
@@ -314,7 +319,7 @@ class ReviewPage(QWidget):
     def save_picture(self, path: Path) -> None:
         """Write the frame in sight with its marks at full size. Raises StorageError."""
         image = self.analysis.current().canvas.render_whole()
-        if image.isNull() or not image.save(str(path), b"PNG"):
+        if image.isNull() or not QImageWriter(str(path), b"png").write(image):
             raise StorageError(
                 "The picture {file} cannot be written.",
                 remedy="Choose a folder with free space and write permission.",

@@ -54,7 +54,13 @@ class OpenBar(_Bar):
             row.addWidget(button)
             if name == "demo":
                 row.addWidget(self.chooser, 1)
+        self.set_opened(False)
         self.retranslate()
+
+    def set_opened(self, opened: bool) -> None:
+        """Whether there is anything to save."""
+        for name in ("table", "picture"):
+            self.buttons[name].setEnabled(opened)
 
     def retranslate(self) -> None:
         texts = opener_texts(self) | {"table": self.tr("Save table"), "picture": self.tr("Save picture")}
@@ -162,6 +168,11 @@ class OutcomeBar(_Bar):
         row.addWidget(self.note)
         self.setMinimumHeight(theme.SPACING * 4)
         self.retranslate()
+
+    @property
+    def inspection(self) -> Inspection | None:
+        """What is shown."""
+        return self._shown[0] if self._shown is not None else None
 
     def show_outcome(self, inspection: Inspection, *, final: bool) -> None:
         """`final` False: the verdict is still to come."""

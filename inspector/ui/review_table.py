@@ -50,7 +50,7 @@ class PartsModel(QAbstractTableModel):
     def set_line(self, line: Line) -> None:
         """The outcome of a part."""
         self._lines[line.index] = line
-        self.dataChanged.emit(self.index(line.index, Column.VERDICT), self.index(line.index, Column.REASON))
+        self.dataChanged.emit(self.index(line.index, Column.NUMBER), self.index(line.index, Column.REASON))
 
     def line(self, index: int) -> Line | None:
         return self._lines.get(index)
@@ -68,8 +68,10 @@ class PartsModel(QAbstractTableModel):
         column, line = Column(index.column()), self._lines.get(index.row())
         if role == Qt.ItemDataRole.DisplayRole or (role == Qt.ItemDataRole.ToolTipRole and column != Column.NUMBER):
             return self._text(index.row(), column)
-        if role == Qt.ItemDataRole.DecorationRole and column == Column.VERDICT and line is not None:
+        if role == Qt.ItemDataRole.DecorationRole and column == Column.NUMBER and line is not None:
             return badge_icon(line.verdict)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return " ".join(self._text(index.row(), part) for part in Column)
         if role == Qt.ItemDataRole.UserRole:  # what it sorts by
             if column == Column.VERDICT:
                 return SEVERITY[line.verdict] if line is not None else -1

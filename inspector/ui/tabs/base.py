@@ -163,10 +163,16 @@ class AnalysisTab(QWidget):
         several = len(found) > 1
         self.chooser.setVisible(several)
         self.chooser_label.setVisible(several)
-        self.note.setText(self.missing() if self.inspection is not None and not found else "")
+        self.note.setText(self._note() if not found else "")
         self.note.setVisible(bool(self.note.text()))
         self.canvas.show_frame(self.frame())
         self.refresh()
+
+    def _note(self) -> str:
+        if self.inspection is None:
+            return ""
+        # Without any prediction the recipe is not to blame: the part was not inspected.
+        return self.missing() if self.inspection.predictions else self.tr("Nothing was predicted for this part.")
 
     def _on_chosen(self, index: int) -> None:
         self._chosen = str(self.chooser.itemData(index) or "")

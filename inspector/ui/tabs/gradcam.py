@@ -77,6 +77,7 @@ class GradCamTab(AnalysisTab):
         self.opacity.moved.connect(self.canvas.set_opacity)
         self.marks = QCheckBox()
         self.marks.setChecked(True)
+        self.marks.setMinimumHeight(theme.TOUCH)
         self.marks.toggled.connect(self._draw)
         self.progress = QProgressBar()
         self.progress.setRange(0, 0)

@@ -31,6 +31,7 @@ class SegmentationTab(ThresholdTab):
         self.opacity.moved.connect(self.canvas.set_opacity)
         self.labels = QCheckBox()
         self.labels.setChecked(True)
+        self.labels.setMinimumHeight(theme.TOUCH)
         self.labels.toggled.connect(self._on_threshold)
         self.legend_title = caption(QLabel())
         self.legend = ValueTable()

@@ -34,6 +34,7 @@ class ThermalTab(AnalysisTab):
             self.palette_choice.addItem(name, name)
         self.automatic = QCheckBox()
         self.automatic.setChecked(True)
+        self.automatic.setMinimumHeight(theme.TOUCH)
         self.low, self.high = _spin(), _spin()
         self.color_bar = ColorBar()
         self.cursor_value = QLabel()
@@ -154,6 +155,7 @@ class ThermalTab(AnalysisTab):
         self.table.setAccessibleName(self.tr("Hot spots"))
         self.color_bar.setAccessibleName(self.tr("Colour bar"))
         self.copy.setText(self.tr("Copy table"))
+        self.copy.setAccessibleName(self.tr("Copy table"))
         headings = {
             "look": self.tr("Palette, unit and range"),
             "cursor": self.tr("Under the cursor"),

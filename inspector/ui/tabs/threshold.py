@@ -2,6 +2,8 @@
 
 from abc import abstractmethod
 
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from inspector.core.types import Prediction, Verdict
@@ -13,7 +15,6 @@ from inspector.ui.readouts import Badge
 from inspector.ui.strings import translate, verdict_word
 from inspector.ui.tabs.base import AnalysisTab, caption, step_of
 from inspector.ui.tabs.controls import ShareSlider
-from inspector.ui.verdict_tile import Reasons
 
 
 class ThresholdTab(AnalysisTab):
@@ -28,7 +29,12 @@ class ThresholdTab(AnalysisTab):
         self.badge.setFixedSize(theme.ICON, theme.ICON)
         self.verdict_word = QLabel()
         self.verdict_word.setProperty("role", "title")
-        self.reasons = Reasons(3)
+        self.reasons = QLabel()
+        self.reasons.setWordWrap(True)
+        self.reasons.setTextFormat(Qt.TextFormat.PlainText)
+        self.reasons.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.reasons.setMinimumHeight(QFontMetrics(theme.font("body")).lineSpacing() * 3)  # the table below stays in place
         self._origin_of: tuple[str, float] | None = None
         row = QHBoxLayout()
         row.setSpacing(theme.SPACING)
@@ -90,7 +96,7 @@ class ThresholdTab(AnalysisTab):
         self.badge.set_verdict(verdict)
         self.verdict_word.setText(verdict_word(verdict))
         self.verdict_word.setAccessibleName(verdict_word(verdict))
-        self.reasons.set_reasons([translate(reason) for reason in reasons])
+        self.reasons.setText("\n".join(translate(reason) for reason in reasons))
 
     def retranslate(self) -> None:
         super().retranslate()

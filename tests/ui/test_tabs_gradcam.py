@@ -1,0 +1,254 @@
+"""Grad-CAM: the thread, and the tab with a real bundle and its worker process."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from inspector.core.bundle import Bundle, Card
+from inspector.core.errors import EngineError
+from inspector.core.images import InputSpec
+from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Verdict
+from inspector.engines.explainer import HeatMap
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe
+from inspector.ui.explain_thread import Answer, ExplainThread, Question, Refusal
+from inspector.ui.tabs.gradcam import GradCamTab, heat_share
+from tests.ui.making import INNER, WHOLE, make_boxes, make_frame, make_mask
+
+
+class Slow:
+    """An explainer that answers when the test lets it; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.classes: list[int | None] = []
+        self.go = threading.Semaphore(0)
+        self.closed = 0
+        self.error: Exception | None = None
+
+    def layers(self) -> list[str]:
+        return ["last", "first"]
+
+    def explain(
+        self,
+        frame: Frame,
+        *,
+        region: Region | None = None,
+        layer: str | None = None,
+        class_index: int | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> HeatMap:
+        self.classes.append(class_index)
+        assert self.go.acquire(timeout=10)
+        if self.error is not None:
+            raise self.error
+        return HeatMap(np.ones((4, 4), np.float32), region or WHOLE, layer or "last", "scratch", float(class_index or 0))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+def thread(qtbot: QtBot, slow: Slow) -> Iterator[ExplainThread]:
+    thread = ExplainThread(make=lambda folder: slow)
+    yield thread
+    slow.go.release(100)
+    thread.end()
+
+
+def question(kind: int | None, folder: str = "a") -> Question:
+    return Question(Path(folder), make_frame(), WHOLE, class_index=kind)
+
+
+def test_the_newest_question_wins(qtbot: QtBot, thread: ExplainThread, slow: Slow) -> None:
+    answers: list[Answer] = []
+    thread.answered.connect(answers.append)
+    thread.ask(question(0))
+    qtbot.waitUntil(lambda: slow.classes == [0])
+    for kind in (1, 2, 3):
+        thread.ask(question(kind))
+    with qtbot.waitSignal(thread.answered):
+        slow.go.release(2)
+    assert slow.classes == [0, 3]  # 1 and 2 were overtaken while waiting
+    assert [answer.question.class_index for answer in answers] == [3]  # the answer to 0 came too late
+    assert answers[0].layers == ("last", "first")
+
+
+def test_a_forgotten_question_gets_no_answer(qtbot: QtBot, thread: ExplainThread, slow: Slow) -> None:
+    answers: list[Answer] = []
+    thread.answered.connect(answers.append)
+    thread.ask(question(0))
+    qtbot.waitUntil(lambda: slow.classes == [0])
+    thread.forget()
+    slow.go.release()
+    thread.ask(question(1))
+    with qtbot.waitSignal(thread.answered):
+        slow.go.release()
+    assert [answer.question.class_index for answer in answers] == [1]
+
+
+def test_a_refusal_is_told_in_its_sentence_and_the_next_question_works(qtbot: QtBot, thread: ExplainThread, slow: Slow) -> None:
+    slow.error = EngineError("No {what}.", remedy="Install {what}.", what="torch")
+    slow.go.release()
+    with qtbot.waitSignal(thread.refused) as refused:
+        thread.ask(question(0))
+    refusal = refused.args[0]
+    assert isinstance(refusal, Refusal)
+    assert (refusal.problem.text, refusal.remedy.text if refusal.remedy else "") == ("No torch.", "Install torch.")
+    slow.error = None
+    slow.go.release()
+    with qtbot.waitSignal(thread.answered):
+        thread.ask(question(1))
+
+
+@pytest.mark.allow_logs("explaining failed")
+def test_a_defect_is_told_and_does_not_end_the_thread(qtbot: QtBot, thread: ExplainThread, slow: Slow) -> None:
+    slow.error = RuntimeError("boom")
+    slow.go.release()
+    with qtbot.waitSignal(thread.refused) as refused:
+        thread.ask(question(0))
+    assert "boom" in refused.args[0].problem.text
+    assert thread.isRunning()
+
+
+def test_another_bundle_closes_the_first(qtbot: QtBot, thread: ExplainThread, slow: Slow) -> None:
+    slow.go.release(2)
+    for folder in ("a", "b"):
+        with qtbot.waitSignal(thread.answered):
+            thread.ask(question(0, folder))
+    assert slow.closed == 1
+    thread.end()
+    assert slow.closed == 2
+
+
+def test_heat_on_boxes_and_mask() -> None:
+    values = np.zeros((60, 80), np.float32)
+    values[12, 15] = 3.0  # in the box (10, 10, 30, 20)
+    values[50, 75] = 1.0  # in no box
+    assert heat_share(values, make_boxes(), 0.5) == pytest.approx(0.75)
+    coarse = np.zeros((3, 4), np.float32)  # each cell covers 10 x 10 pixels of INNER
+    coarse[1, 2], coarse[0, 3] = 1.0, 3.0  # the first is in the stain, the second in nothing
+    assert heat_share(coarse, make_mask(), 0.5) == pytest.approx(0.25)
+    assert heat_share(np.zeros((3, 4), np.float32), make_mask(), 0.5) is None
+    assert heat_share(values, make_boxes(), 0.95) is None
+    scores = Prediction("c", "classification", "visible", ("a", "b"), INNER, scores=np.array([0.5, 0.5], np.float32))
+    assert heat_share(coarse, scores, 0.5) is None
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A small detector with random weights, written by the real exporter."""
+    torch = pytest.importorskip("torch")
+    from datetime import UTC, datetime
+
+    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.graph import build_network
+
+    card = Card(
+        name="small",
+        task="detection",
+        network="simple_yolo",
+        network_options={"filters": 4, "boxes": 2},
+        classes=("scratch", "stain"),
+        input=InputSpec(width=48, height=48),
+        mean=(120.0,) * 3,
+        std=(60.0,) * 3,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        software="test",
+        max_batch=4,
+    )
+    torch.manual_seed(3)
+    return write_trained_bundle(tmp_path_factory.mktemp("explain") / "small", card, build_network(card))
+
+
+def inspected(bundle: Bundle) -> tuple[Inspection, Recipe]:
+    name = str(bundle.folder)
+    recipe = Recipe(
+        name="r",
+        cameras={"visible": CameraModel(source="folder:x")},
+        inspect=(InspectModel(bundle=name, camera="visible", threshold=0.5),),
+    )
+    boxes = Boxes(np.array([[10, 10, 40, 40]], np.float32), np.array([0.9], np.float32), np.array([1], np.int64))
+    prediction = Prediction(name, "detection", "visible", ("scratch", "stain"), WHOLE, boxes=boxes)
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    frames = {"visible": make_frame(pixels)}
+    return Inspection("P1", 0, Verdict.NG, (), frames, (prediction,), "r", 1, 1.0), recipe
+
+
+@pytest.fixture
+def tab(qtbot: QtBot) -> GradCamTab:
+    tab = GradCamTab()
+    tab.resize(1000, 700)
+    qtbot.addWidget(tab, before_close_func=GradCamTab.close_workers)
+    tab.show()
+    return tab
+
+
+def shown(tab: GradCamTab) -> Callable[[], bool]:
+    return lambda: len(tab.canvas.overlays.layers) == 1
+
+
+def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:
+    inspection, recipe = inspected(bundle)
+    tab.set_inspection(inspection, recipe)
+    assert not shown(tab)()
+    qtbot.mouseClick(tab.button, Qt.MouseButton.LeftButton)
+    assert tab.progress.isVisible()
+    qtbot.waitUntil(shown(tab), timeout=60_000)
+    assert not tab.progress.isVisible()
+    layers = [tab.layer.itemData(index) for index in range(tab.layer.count())]
+    assert tab.values["layer"].text() == layers[1]  # the first is "default"
+    assert tab.values["class"].text() in ("scratch", "stain")
+    tab.class_choice.setCurrentIndex(2)
+    tab.class_choice.activated.emit(2)
+    qtbot.waitUntil(lambda: tab.values["class"].text() == "stain", timeout=60_000)
+    newer = replace(inspection, part="P2")
+    tab.set_inspection(newer, recipe)  # the line goes on; the explained part stays
+    assert tab.inspection is inspection
+    tab.release.click()
+    assert tab.inspection is newer
+    assert not shown(tab)()
+
+
+def test_a_held_part_is_explained_by_itself_but_not_behind_another_tab(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:
+    inspection, recipe = inspected(bundle)
+    tab.set_frozen(True)
+    tab.hide()
+    tab.set_inspection(inspection, recipe)
+    qtbot.wait(300)
+    assert not tab.thread_.isRunning()
+    tab.show()
+    qtbot.waitUntil(shown(tab), timeout=60_000)
+
+
+def test_a_missing_bundle_is_one_sentence(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:
+    inspection, recipe = inspected(bundle)
+    gone = replace(inspection.predictions[0], bundle="no-such-bundle")
+    tab.set_inspection(replace(inspection, predictions=(gone,)), recipe)
+    tab.button.click()
+    assert "no-such-bundle" in tab.state.text()
+    assert not tab.progress.isVisible()
+
+
+def test_the_window_stays_alive_while_explaining(qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle) -> None:
+    tab.thread_._make = lambda folder: slow
+    inspection, recipe = inspected(bundle)
+    tab.set_inspection(inspection, recipe)
+    tab.button.click()
+    qtbot.waitUntil(lambda: slow.classes == [None])
+    tab.opacity.set_value(0.3)  # the event loop runs while the explainer does not
+    assert tab.canvas.opacity == 0.3
+    tab.hide()
+    slow.go.release()
+    qtbot.wait(100)
+    assert not shown(tab)()
