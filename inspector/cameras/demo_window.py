@@ -1,9 +1,11 @@
 """The demo line's vessel: a round observation window in a bolted flange, with liquid and foam in three states."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.cameras.demo_noise import Bytes, blurred, cloud, disc
 from inspector.core.types import Floats
@@ -14,6 +16,7 @@ _RADIUS = 84.0
 _RIM = 114.0
 _CENTRE = (119.5, 119.5)
 _BOLTS = 10
+_GLASS = slice(34, 206)  # rows, and columns, that hold the glass
 
 
 @lru_cache(maxsize=1)
@@ -58,27 +61,44 @@ def _foam(rng: np.random.Generator) -> Floats:
     return blurred(field, 0.7)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Glass:
+    """What never changes of the glass, each float32 over its bounding square."""
+
+    x: Floats  # [1, W], pixels from the centre
+    y: Floats  # [H, 1]
+    wall: Floats  # the vessel's back wall, RGB [H, W, 3]
+    gleam: Floats  # reflections, 0..1, [H, W]
+    shade: Floats  # light that falls in past the rim, 0..1, [H, W, 1]
+    seen: NDArray[np.bool_]  # [H, W, 1]
+
+
 @lru_cache(maxsize=1)
-def _glass() -> tuple[Floats, Floats, Floats, Floats]:
-    """x, y in pixels from the centre, the vessel's back wall (0..1) and the reflections on the glass (0..1)."""
+def _glass() -> _Glass:
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     x, y = x - _CENTRE[0], y - _CENTRE[1]
     rng = np.random.default_rng(20_23)
     wall = 0.46 - 0.10 * np.abs(x) / _RADIUS - 0.06 * y / _RADIUS + 0.012 * cloud(rng, SIZE, SIZE, 24.0)
+    wall = (wall.astype(np.float32) * 255.0)[..., None] * np.array([0.96, 1.0, 1.02], np.float32)
     gleam = np.zeros((SIZE, SIZE), np.uint8)
     cv2.ellipse(gleam, (92, 82), (44, 10), -42, 0, 360, 255, -1, cv2.LINE_AA)
     cv2.ellipse(gleam, (152, 164), (26, 5), -42, 0, 360, 120, -1, cv2.LINE_AA)
-    return x, y, np.asarray(wall, np.float32), blurred(gleam, 5.0) / 255.0
+    shade = np.clip((_RADIUS + 6.0 - np.sqrt(x * x + y * y)) / 16.0, 0.35, 1.0)
+    seen = disc(SIZE, SIZE, _CENTRE, _RADIUS) > 127
+    square = (_GLASS, _GLASS)
+    soft = blurred(gleam, 5.0) / 255.0
+    return _Glass(x[:1, _GLASS], y[_GLASS, :1], wall[square], soft[square], shade[square][..., None], seen[square][..., None])
 
 
 def render(rng: np.random.Generator, wall: Bytes, state: int, gain: float) -> Bytes:
     """The window in a state (an index of CLASSES), set into this piece of the vessel's wall; both RGB uint8 [240, 240, 3]."""
-    inside = _inside(rng, state)
     flange, cover, shadow = _flange()
-    glass = disc(SIZE, SIZE, _CENTRE, _RADIUS)[..., None] > 127
-    mixed = np.where(glass, inside, wall * (1.0 - shadow))
+    mixed = wall * (1.0 - shadow)
+    square = (_GLASS, _GLASS)
+    mixed[square] = np.where(_glass().seen, _inside(rng, state), mixed[square])
     mixed += cover * (flange - mixed)
-    return np.asarray(np.clip(mixed * gain, 0, 255), np.uint8)
+    mixed *= np.float32(gain)
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
 def _conditions(rng: np.random.Generator, state: int) -> tuple[float, float, float, float, float]:
@@ -91,22 +111,23 @@ def _conditions(rng: np.random.Generator, state: int) -> tuple[float, float, flo
 
 
 def _inside(rng: np.random.Generator, state: int) -> Floats:
-    """What is seen through the glass, RGB [240, 240, 3]."""
-    x, y, wall, gleam = _glass()
+    """What is seen through the glass, RGB over its bounding square."""
+    glass = _glass()
+    x, y = glass.x, glass.y
     level, foam, haze, dark, sea = _conditions(rng, state)
     wave = sea * np.sin(x * rng.uniform(0.03, 0.07) + rng.uniform(0.0, 6.0)).astype(np.float32)
     hue = np.array([rng.uniform(168.0, 196.0), rng.uniform(132.0, 156.0), rng.uniform(62.0, 96.0)], np.float32)
     surface = level + wave
     liquid = np.clip(0.5 + (y - surface) / 3.0, 0.0, 1.0)[..., None]
     depth = np.clip((y - surface) / 120.0, 0.0, 1.0)[..., None]
-    inside = (wall * 255.0)[..., None] * np.array([0.96, 1.0, 1.02], np.float32) * (1.0 - liquid)
+    inside = glass.wall * (1.0 - liquid)
     inside = inside + liquid * hue * dark * (1.0 - 0.42 * depth)
     meniscus = np.exp(-(((y - surface) / 2.2) ** 2))[..., None]
     inside += meniscus * 38.0 * (1.0 if foam < 8.0 else 0.0)
     _bubbles(rng, inside, level, (6, 30, 70)[state])
     texture = _foams()[int(rng.integers(3))]
     top, left = rng.integers(0, 120, 2).tolist()
-    crop = texture[top : top + SIZE, left : left + SIZE]
+    crop = texture[top : top + SIZE, left : left + SIZE][_GLASS, _GLASS]
     ragged = foam * 0.16 * np.sin(x * rng.uniform(0.05, 0.12) + rng.uniform(0.0, 6.0)).astype(np.float32)
     rise = foam * (1.6 if state == 2 else 0.62)  # a boiling vessel throws its foam up the glass
     band = np.clip((y - (surface - rise + ragged)) / 4.0, 0.0, 1.0) * np.clip(((surface + 0.38 * foam) - y) / 5.0, 0.0, 1.0)
@@ -114,16 +135,15 @@ def _inside(rng: np.random.Generator, state: int) -> Floats:
     foam_hue = (np.array([214.0, 204.0, 178.0], np.float32) * (0.62 + 0.38 * dark)) * crop[..., None]
     inside += band * 0.94 * (foam_hue - inside)
     inside += haze * (np.float32(150.0 * (0.6 + 0.4 * dark)) - inside)
-    inside += (gleam * rng.uniform(30.0, 80.0))[..., None]
-    shade = np.clip((_RADIUS + 6.0 - np.sqrt(x * x + y * y)) / 16.0, 0.35, 1.0)[..., None]
-    return np.asarray(inside * shade, np.float32)
+    inside += (glass.gleam * rng.uniform(30.0, 80.0))[..., None]
+    return np.asarray(inside * glass.shade, np.float32)
 
 
 def _bubbles(rng: np.random.Generator, inside: Floats, level: float, count: int) -> None:
     """Bubbles rising in the liquid."""
     for _ in range(int(rng.integers(count // 2, count + 1))):
-        x = int(rng.uniform(45, 195))
-        y = int(rng.uniform(_CENTRE[1] + level + 6.0, 205.0))
+        x = int(rng.uniform(45, 195)) - _GLASS.start
+        y = int(rng.uniform(_CENTRE[1] + level + 6.0, 205.0)) - _GLASS.start
         radius = int(rng.integers(1, 5))
         bright = inside[y, x] * 1.28
         cv2.circle(inside, (x, y), radius, [float(value) for value in bright], 1, cv2.LINE_AA)
