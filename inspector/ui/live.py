@@ -41,6 +41,7 @@ from inspector.ui.worker import Mode, Snapshot, StationWorker
 
 LIVE: Final = "live"
 TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
+OPERATOR_TILE_SHARE: Final = 0.4
 _CAMERA: Final = "camera:"
 _FAULT: Final = "fault:"
 _FILE: Final = "file"
@@ -306,7 +307,9 @@ class InspectPage(QWidget):
         return str(self.tab_bar.tabData(self.tab_bar.currentIndex()))
 
     def set_operator_view(self, on: bool) -> None:
-        """Leave only what an operator looks at."""
+        """Leave only what an operator looks at, of the newest part."""
+        if on:
+            self.back_to_live()
         for widget in (self.tools, self.tab_bar, self.filmstrip, self.status, self.buttons):
             widget.setVisible(not on)
         self._size_tile()
@@ -469,7 +472,8 @@ class InspectPage(QWidget):
         self._place_banners()
 
     def _size_tile(self) -> None:
-        self.tile.setFixedHeight(round(self.window().height() * TILE_SHARE))
+        share = OPERATOR_TILE_SHARE if self.tools.isHidden() else TILE_SHARE
+        self.tile.setFixedHeight(round(self.window().height() * share))
 
     def _place_banners(self) -> None:
         """Over the top of the picture, which is not of now while there is a problem."""

@@ -246,8 +246,9 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if not isinstance(app, QApplication):
             raise RuntimeError("the window needs the application")
+        if not app.styleSheet() or theme.choose(preferences.theme) is not theme.current():
+            theme.apply(app, preferences.theme)
         set_language(preferences.language or system_language())
-        theme.apply(app, preferences.theme)
         self.inspect.use_preferences(preferences)
 
     def show_error(self, error: InspectorError) -> None:

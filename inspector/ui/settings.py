@@ -92,7 +92,7 @@ def _read(path: Path) -> _File:
     """The file, or the defaults where it is missing or was damaged: the window must open in any case."""
     try:
         return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return _File()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         log.warning("%s is not usable, so the window starts with its defaults (%s)", path, error)

@@ -31,6 +31,8 @@ def set_language(language: Language) -> None:
     app = QCoreApplication.instance()
     if app is None:
         raise RuntimeError("set_language needs the application")
+    if bool(_installed) == (language != "en"):
+        return
     for translator in _installed:
         app.removeTranslator(translator)
     _installed.clear()

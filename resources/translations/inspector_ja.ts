@@ -15,6 +15,10 @@
         <source>Start the line, or open an image, folder or video under Review.</source>
         <translation>検査を開始するか、「レビュー」で画像・フォルダー・動画を開いてください。</translation>
     </message>
+    <message>
+        <source>Nothing was predicted for this part.</source>
+        <translation>この部品の予測はありません。</translation>
+    </message>
 </context>
 <context>
     <name>AnalysisTabs</name>
@@ -57,7 +61,7 @@
     </message>
     <message>
         <source>Wheel or + and - zoom, F fits, 1 shows single pixels, Shift and arrows move.</source>
-        <translation type="unfinished"></translation>
+        <translation>ホイールまたは＋・－で拡大縮小、F で全体表示、1 で等倍表示、Shift＋矢印キーで移動します。</translation>
     </message>
 </context>
 <context>
@@ -143,6 +147,17 @@
     <message>
         <source>Copy table</source>
         <translation>表をコピー</translation>
+    </message>
+</context>
+<context>
+    <name>EmptyPage</name>
+    <message>
+        <source>Review parts at your own pace</source>
+        <translation>自分のペースで部品をレビュー</translation>
+    </message>
+    <message>
+        <source>Open an image, a folder of images or a video, or drop it here. Every part is inspected in the background while you step through.</source>
+        <translation>画像・画像フォルダー・動画を開くか、ここにドロップしてください。順に見ている間に、すべての部品を裏で検査します。</translation>
     </message>
 </context>
 <context>
@@ -328,10 +343,36 @@
     </message>
 </context>
 <context>
+    <name>OpenBar</name>
+    <message>
+        <source>Save table</source>
+        <translation>表を保存</translation>
+    </message>
+    <message>
+        <source>Save picture</source>
+        <translation>画像を保存</translation>
+    </message>
+    <message>
+        <source>Save the list as CSV</source>
+        <translation>一覧を CSV で保存</translation>
+    </message>
+    <message>
+        <source>Save the picture with its marks as PNG</source>
+        <translation>表示中の画像を印ごと PNG で保存</translation>
+    </message>
+</context>
+<context>
+    <name>OutcomeBar</name>
+    <message>
+        <source>Inspecting…</source>
+        <translation>検査しています…</translation>
+    </message>
+</context>
+<context>
     <name>PartsModel</name>
     <message>
         <source>Name</source>
-        <translation type="unfinished"></translation>
+        <translation>名前</translation>
     </message>
     <message>
         <source>Verdict</source>
@@ -339,7 +380,50 @@
     </message>
     <message>
         <source>Reason</source>
-        <translation type="unfinished"></translation>
+        <translation>理由</translation>
+    </message>
+</context>
+<context>
+    <name>Player</name>
+    <message>
+        <source>Pause (Space)</source>
+        <translation>一時停止 (Space)</translation>
+    </message>
+    <message>
+        <source>Play (Space)</source>
+        <translation>再生 (Space)</translation>
+    </message>
+    <message>
+        <source>Previous NG (Shift+N)</source>
+        <translation>前の NG (Shift+N)</translation>
+    </message>
+    <message>
+        <source>Previous (Left)</source>
+        <translation>前へ (←)</translation>
+    </message>
+    <message>
+        <source>Next (Right)</source>
+        <translation>次へ (→)</translation>
+    </message>
+    <message>
+        <source>Next NG (N)</source>
+        <translation>次の NG (N)</translation>
+    </message>
+    <message>
+        <source>{number}/s</source>
+        <translation>{number} 個/秒</translation>
+    </message>
+    <message>
+        <source>Speed</source>
+        <translation>速さ</translation>
+    </message>
+    <message>
+        <source>Parts a second</source>
+        <translation>1 秒あたりの部品数</translation>
+    </message>
+    <message>
+        <source>Time line</source>
+        <translation>タイムライン</translation>
     </message>
 </context>
 <context>
@@ -382,6 +466,81 @@
     <message>
         <source>What is inspected: cameras, bundles and rules of one product</source>
         <translation>検査内容：製品ごとのカメラ・バンドル・判定ルール</translation>
+    </message>
+</context>
+<context>
+    <name>ReviewPage</name>
+    <message>
+        <source>Opening…</source>
+        <translation>開いています…</translation>
+    </message>
+    <message>
+        <source>Looking for an NG part…</source>
+        <translation>NG 部品を探しています…</translation>
+    </message>
+    <message>
+        <source>No further NG part.</source>
+        <translation>この先に NG 部品はありません。</translation>
+    </message>
+    <message>
+        <source>No earlier NG part.</source>
+        <translation>これより前に NG 部品はありません。</translation>
+    </message>
+    <message>
+        <source>{done} of {count} inspected</source>
+        <translation>{count} 個中 {done} 個を検査済み</translation>
+    </message>
+    <message>
+        <source>Save table</source>
+        <translation>表を保存</translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation>表 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save picture</source>
+        <translation>画像を保存</translation>
+    </message>
+    <message>
+        <source>Pictures (*.png)</source>
+        <translation>画像 (*.png)</translation>
+    </message>
+    <message>
+        <source>Review a folder of images</source>
+        <translation>画像フォルダーをレビュー</translation>
+    </message>
+    <message>
+        <source>Images ({patterns})</source>
+        <translation>画像 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Videos ({patterns})</source>
+        <translation>動画 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Review an image</source>
+        <translation>画像をレビュー</translation>
+    </message>
+    <message>
+        <source>Review a video</source>
+        <translation>動画をレビュー</translation>
+    </message>
+    <message>
+        <source>Review</source>
+        <translation>レビュー</translation>
+    </message>
+    <message>
+        <source>Parts</source>
+        <translation>部品</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>All parts</source>
+        <translation>すべての部品</translation>
     </message>
 </context>
 <context>
@@ -844,6 +1003,41 @@
     </message>
 </context>
 <context>
+    <name>WithChooser</name>
+    <message>
+        <source>Open a recipe</source>
+        <translation>レシピを開く</translation>
+    </message>
+    <message>
+        <source>Recipes (*.toml)</source>
+        <translation>レシピ (*.toml)</translation>
+    </message>
+    <message>
+        <source>Open a bundle</source>
+        <translation>バンドルを開く</translation>
+    </message>
+    <message>
+        <source>Bundles that fit</source>
+        <translation>合うバンドルを自動で選ぶ</translation>
+    </message>
+    <message>
+        <source>Open a recipe…</source>
+        <translation>レシピを開く…</translation>
+    </message>
+    <message>
+        <source>Open a bundle…</source>
+        <translation>バンドルを開く…</translation>
+    </message>
+    <message>
+        <source>Inspect with</source>
+        <translation>検査に使うもの</translation>
+    </message>
+    <message>
+        <source>The recipe or bundle that judges what is reviewed</source>
+        <translation>レビューする部品を判定するレシピまたはバンドル</translation>
+    </message>
+</context>
+<context>
     <name>cameras</name>
     <message>
         <source>Demo line</source>
@@ -904,28 +1098,8 @@
         <translation>フォルダー入力にはパスが必要です。</translation>
     </message>
     <message>
-        <source>A frame has no list of boxes.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>A frame has no mask.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>A frame has no temperatures.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>A frame has the label {label}, but the classes are {classes}.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>A video source needs a path.</source>
         <translation>動画入力にはパスが必要です。</translation>
-    </message>
-    <message>
-        <source>Add labelled images, or raise the shares of validation and test.</source>
-        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Check its power, cable and network.</source>
@@ -1036,14 +1210,6 @@
         <translation>分割するか、小さくして保存してください。</translation>
     </message>
     <message>
-        <source>Draw the mask at the size of the image.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Evaluate it on all of the data.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Export or train it again.</source>
         <translation>もう一度エクスポートまたは学習してください。</translation>
     </message>
@@ -1070,22 +1236,6 @@
     <message>
         <source>Give a region inside the frame.</source>
         <translation>フレーム内の領域を指定してください。</translation>
-    </message>
-    <message>
-        <source>Give every frame a mask, an empty one if nothing is there.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Give every frame an annotation file, an empty one if nothing is there.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Give its maximum, mean and minimum in temperatures.csv.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Give one number for each of the {count} classes, with commas between.</source>
-        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Give the folder of a bundle, or one of: {known}.</source>
@@ -1148,10 +1298,6 @@
         <translation>透明な部分は黒で表示します。</translation>
     </message>
     <message>
-        <source>Label the image again, or bring the one it was drawn on.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>Name a .png or .jpg file in a folder that exists.</source>
         <translation>存在するフォルダー内の .png または .jpg ファイルを指定してください。</translation>
     </message>
@@ -1165,7 +1311,7 @@
     </message>
     <message>
         <source>No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.</source>
-        <translation type="unfinished"></translation>
+        <translation>レシピもバンドルも指定されていないため、デモラインのバンドル（{names}）でフレーム全体を検査します。</translation>
     </message>
     <message>
         <source>ONNX Runtime could not run {bundle} ({detail}).</source>
@@ -1188,10 +1334,6 @@
         <translation>プログラムのログを添えて報告してください。</translation>
     </message>
     <message>
-        <source>Put every frame into the folder of its class.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>PyTorch could not run {bundle} ({detail}).</source>
         <translation>PyTorch で {bundle} を実行できませんでした（{detail}）。</translation>
     </message>
@@ -1202,10 +1344,6 @@
     <message>
         <source>Save a smaller image.</source>
         <translation>小さい画像で保存してください。</translation>
-    </message>
-    <message>
-        <source>Save it again as an 8-bit PNG.</source>
-        <translation>8 ビットの PNG で保存し直してください。</translation>
     </message>
     <message>
         <source>Save it as 8-bit or 16-bit PNG or TIFF.</source>
@@ -1230,14 +1368,6 @@
     <message>
         <source>Start it, and wait until it runs.</source>
         <translation>開始して、運転中になるまで待ってください。</translation>
-    </message>
-    <message>
-        <source>The annotation {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>The bundle {bundle} does not say which samples it was tested on.</source>
-        <translation>バンドル {bundle} に、評価に使ったサンプルの記録がありません。</translation>
     </message>
     <message>
         <source>The bundle {bundle} gave no prediction.</source>
@@ -1292,16 +1422,8 @@
         <translation>{bundle} のカードには mean と std がそれぞれ {channels} 個必要で、std は 0 より大きくなければなりません。</translation>
     </message>
     <message>
-        <source>The card of {name} does not say how its temperatures are scaled (target_mean, target_std).</source>
-        <translation>{name} のカードに温度の換算値（target_mean、target_std）がありません。</translation>
-    </message>
-    <message>
         <source>The connection to {source} was lost.</source>
         <translation>{source} との接続が切れました。</translation>
-    </message>
-    <message>
-        <source>The data in {folder} has the class {name!r}, which is not one of {classes}.</source>
-        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The demo line has no camera called {address!r}.</source>
@@ -1364,10 +1486,6 @@
         <translation>バンドル {bundle} のグラフは {task} 用ではありません（出力 {shape}）。</translation>
     </message>
     <message>
-        <source>The image {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>The layer {layer} has no map that could be explained.</source>
         <translation>層 {layer} には根拠として表示できるマップがありません。</translation>
     </message>
@@ -1376,28 +1494,20 @@
         <translation>{seconds:.0f} 秒間に {parts} 個の部品が来ませんでした。</translation>
     </message>
     <message>
-        <source>The mask {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>The network {network} cannot be built with these options: {options} ({detail}).</source>
         <translation>ネットワーク {network} をこのオプションで構成できません：{options}（{detail}）。</translation>
     </message>
     <message>
         <source>Choose one.</source>
-        <translation type="unfinished"></translation>
+        <translation>選んでください。</translation>
     </message>
     <message>
         <source>Not inspected yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>まだ検査していません。</translation>
     </message>
     <message>
         <source>The demo line needs a recipe.</source>
-        <translation type="unfinished"></translation>
+        <translation>デモラインにはレシピが必要です。</translation>
     </message>
     <message>
         <source>The network {network} has no layer called {layer!r}.</source>
@@ -1410,6 +1520,10 @@
     <message>
         <source>The picture of {camera} is frozen ({count} identical frames).</source>
         <translation>{camera} の画像が固まっています（同一フレーム {count} 枚）。</translation>
+    </message>
+    <message>
+        <source>The picture {file} cannot be written.</source>
+        <translation>画像 {file} に書き込めません。</translation>
     </message>
     <message>
         <source>The picture {file} shows the window as it was then.</source>
@@ -1453,7 +1567,7 @@
     </message>
     <message>
         <source>The review failed ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>レビューできませんでした（{detail}）。</translation>
     </message>
     <message>
         <source>The rule on {quantity} does not fit the bundle {bundle} ({task}).</source>
@@ -1482,14 +1596,6 @@
     <message>
         <source>The thermal frame of {camera} has pixels without a temperature.</source>
         <translation>{camera} の画像に温度のない画素があります。</translation>
-    </message>
-    <message>
-        <source>The training setting class_weights is {value!r}.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>The training setting {key} is {value!r}, not a number.</source>
-        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{name} score {value} &lt; {limit}</source>
@@ -1604,10 +1710,6 @@
         <translation>フォルダー {folder} に画像がありません。</translation>
     </message>
     <message>
-        <source>There is no loss called {name!r} for {task}.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>There is no recipe {file}.</source>
         <translation>レシピ {file} がありません。</translation>
     </message>
@@ -1658,10 +1760,6 @@
     <message>
         <source>Use a bundle made by this program; other weight files are never loaded.</source>
         <translation>このプログラムで作成したバンドルを使ってください。それ以外の重みファイルは読み込みません。</translation>
-    </message>
-    <message>
-        <source>Use data with the classes the bundle was trained on, or train a bundle on this data.</source>
-        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Use one of: {names}.</source>
@@ -1756,10 +1854,6 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
-        <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>{engine} cannot open {file} ({detail}).</source>
         <translation>{engine} で {file} を開けません（{detail}）。</translation>
     </message>
@@ -1808,10 +1902,6 @@
         <translation>{file} は空です。</translation>
     </message>
     <message>
-        <source>{file} is for an image of {said_width:.0f} x {said_height:.0f} px, but {image} has {width} x {height} px.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>{file} is not JSON ({detail}).</source>
         <translation>{file} は JSON ではありません（{detail}）。</translation>
     </message>
@@ -1840,18 +1930,6 @@
         <translation>{file} を読み取る権限がありません。</translation>
     </message>
     <message>
-        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>{file}: {key} is {text!r}, not a number.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>{label} needs the Python package {package}, which is not installed.</source>
         <translation>{label} に必要な Python パッケージ {package} がインストールされていません。</translation>
     </message>
@@ -1864,10 +1942,6 @@
         <translation>{name}（スコア {score:.2f}）、確信度が {limit:.2f} に届きません</translation>
     </message>
     <message>
-        <source>{pattern!r} is not a regular expression ({detail}).</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
         <source>{source!r} is not a source.</source>
         <translation>{source!r} は入力元として使えません。</translation>
     </message>
@@ -1878,6 +1952,25 @@
     <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
+    </message>
+</context>
+<context>
+    <name>owner</name>
+    <message>
+        <source>Image</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>フォルダー</translation>
+    </message>
+    <message>
+        <source>Video</source>
+        <translation>動画</translation>
+    </message>
+    <message>
+        <source>Demo line</source>
+        <translation>デモライン</translation>
     </message>
 </context>
 <context>

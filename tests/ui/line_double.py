@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine
+from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
 from inspector.core.message import Message, message
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Temperatures, Verdict
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
@@ -41,9 +42,14 @@ _REASONS = {
 }
 
 
+@lru_cache(maxsize=64)
+def _part(index: int) -> DemoPart:
+    return _DEMO.part(index)
+
+
 def inspection(index: int, verdict: Verdict, *, reasons: Sequence[Message] | None = None) -> Inspection:
     """A part of the demo line whose predictions are its truth."""
-    part = _DEMO.part(index)
+    part = _part(index)
     now, utc = time.monotonic(), datetime.now(UTC)
     name = f"P{index:06d}"
     frames = {
@@ -64,7 +70,7 @@ def inspection(index: int, verdict: Verdict, *, reasons: Sequence[Message] | Non
 
 
 def _predictions(index: int) -> tuple[Prediction, ...]:
-    part = _DEMO.part(index)
+    part = _part(index)
     boxes = part.truth_visible.boxes or Boxes.empty()
     label = part.truth_visible.label or 0
     scores = np.full(len(WINDOW_CLASSES), 0.02, np.float32)

@@ -1,0 +1,60 @@
+"""The window on a line that the test conducts."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from line_double import RECIPE, Conductor
+
+from inspector.station.choice import Choice
+from inspector.ui import strings, theme
+from inspector.ui.app import application
+from inspector.ui.main_window import MainWindow
+from inspector.ui.settings import Preferences, Settings
+from inspector.ui.worker import StationWorker
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The offscreen platform says this of every window with a smallest size."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.qt_log_ignore("does not support propagateSizeHints", extend=True))
+
+
+@pytest.fixture(scope="session")
+def qapp() -> Iterator[object]:
+    """The program's own application: its fonts and style."""
+    app = application()
+    theme.apply(app, "light")
+    yield app
+    app.setStyleSheet("")
+
+
+@pytest.fixture
+def conductor() -> Conductor:
+    return Conductor()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light"))
+
+
+@pytest.fixture
+def window(qtbot: QtBot, conductor: Conductor, settings: Settings) -> Iterator[MainWindow]:
+    """The main window at 1366x768 with the demo line's cameras, ready to start."""
+    made = MainWindow(settings, StationWorker(factory=conductor))
+    made.worker.start()
+    made.resize(1366, 768)
+    made.open_choice(Choice(RECIPE), None)
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    made.close()
+    made.deleteLater()
+    strings.set_language("en")

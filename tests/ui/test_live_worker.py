@@ -1,0 +1,125 @@
+"""The thread between station and widgets, and what the verdict tile may say."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from line_double import RECIPE, Conductor, inspection
+from pytestqt.qtbot import QtBot
+
+from inspector.core.message import message
+from inspector.core.types import SEVERITY, Inspection, Verdict
+from inspector.station.choice import Choice
+from inspector.station.events import CameraState, StationState
+from inspector.ui.situation import QUIET_S, Situation, shown
+from inspector.ui.verdict_tile import VerdictTile
+from inspector.ui.worker import DISPLAY_HZ, StationWorker
+
+
+@pytest.fixture
+def worker(conductor: Conductor) -> Iterator[StationWorker]:
+    made = StationWorker(factory=conductor)
+    made.start()
+    yield made
+    made.close()
+
+
+def test_news_come_at_display_rate_and_wait_until_taken(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
+    told: list[float] = []
+    worker.news.connect(lambda: told.append(time.monotonic()))
+    worker.begin(Choice(RECIPE))
+    qtbot.waitUntil(lambda: bool(told))
+    for _ in range(50):
+        conductor.station.judge(0, Verdict.OK)
+        qtbot.wait(2)
+    assert len(told) == 1  # not taken: not told again
+    snapshot = worker.take()
+    assert snapshot.inspection is not None
+    worker.news.connect(lambda: worker.take())
+    worker.take()
+    told.clear()
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        conductor.station.judge(0, Verdict.OK)
+        qtbot.wait(2)
+    assert 2 <= len(told) <= DISPLAY_HZ + 2
+
+
+def test_every_ng_part_reaches_the_window_though_pictures_are_skipped(
+    worker: StationWorker, conductor: Conductor, qtbot: QtBot
+) -> None:
+    worker.begin(Choice(RECIPE))
+    qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
+    for index in range(9):
+        conductor.station.judge(index, Verdict.NG if index % 3 == 0 else Verdict.OK)
+    snapshot = worker.take()
+    assert [item.part for item in snapshot.ng] == ["P000000", "P000003", "P000006"]
+    assert snapshot.inspection is not None
+    assert snapshot.inspection.part == "P000008"
+
+
+def test_a_finite_source_ends_the_run(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
+    worker.begin(Choice(RECIPE, Path("recipes")))
+    qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
+    conductor.station.wait = lambda timeout: True  # type: ignore[attr-defined] - as the real one when all is judged
+    conductor.station.camera("visible", CameraState.ENDED)
+    qtbot.wait(400)
+    assert conductor.station.stopped == 0  # the other camera goes on
+    conductor.station.camera("thermal", CameraState.ENDED)
+    qtbot.waitUntil(lambda: conductor.station.stopped == 1)
+    assert conductor.station.base == Path("recipes")
+
+
+def test_beginning_again_stops_the_station_before(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
+    worker.begin(Choice(RECIPE))
+    worker.begin(Choice(RECIPE), "triggered")
+    qtbot.waitUntil(lambda: len(conductor.stations) == 2 and conductor.station.started == 1)
+    assert conductor.stations[0].stopped == 1
+    worker.take()
+    conductor.stations[0].judge(0, Verdict.OK)  # a late verdict of the old station is not of this run
+    assert worker.take().inspection is None
+
+
+@pytest.fixture
+def part() -> Inspection:
+    return inspection(0, Verdict.OK)
+
+
+@pytest.mark.parametrize("state", [state for state in StationState if state is not StationState.RUNNING])
+def test_no_verdict_unless_running(qtbot: QtBot, part: Inspection, state: StationState) -> None:
+    tell = shown(Situation(state, live=part, fresh=True))
+    assert tell.verdict is None
+    assert tell.veil
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_with_a_lost_camera_nothing_looks_better_than_not_inspected(qtbot: QtBot, verdict: Verdict) -> None:
+    now = Situation(StationState.RUNNING, lost={"visible": message("gone")}, live=inspection(0, verdict), fresh=True)
+    tell = shown(now)
+    assert tell.verdict is not None
+    assert SEVERITY[tell.verdict] >= SEVERITY[Verdict.NOT_INSPECTED]
+    assert "gone" in tell.reasons
+
+
+def test_an_old_verdict_of_a_free_line_is_not_shown_as_current(qtbot: QtBot, part: Inspection) -> None:
+    running = StationState.RUNNING
+    assert shown(Situation(running, live=part, fresh=True, quiet_s=QUIET_S - 1)).verdict is Verdict.OK
+    assert shown(Situation(running, live=part, fresh=True, quiet_s=QUIET_S + 1)).verdict is None
+    assert shown(Situation(running, live=part, fresh=True, quiet_s=QUIET_S + 1, triggered=True)).verdict is Verdict.OK
+
+
+def test_each_verdict_differs_in_word_colour_and_shape(qtbot: QtBot) -> None:
+    tile = VerdictTile()
+    qtbot.addWidget(tile)
+    tile.setFixedSize(400, 180)
+    words, corners, pictures = set(), set(), []
+    for verdict in Verdict:
+        tile.set_verdict(verdict, "P1")
+        image = tile.grab().toImage()
+        words.add(tile.text)
+        corners.add(image.pixelColor(200, 4).name())
+        grey = image.convertToFormat(image.Format.Format_Grayscale8)
+        pictures.append(grey)
+    assert len(words) == len(corners) == 4
+    assert all(a != b for i, a in enumerate(pictures) for b in pictures[i + 1 :])

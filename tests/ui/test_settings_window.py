@@ -1,0 +1,84 @@
+"""What the window remembers, and the settings page."""
+
+from pathlib import Path
+
+import pytest
+from line_double import Conductor
+from PySide6.QtWidgets import QComboBox
+from pytestqt.qtbot import QtBot
+
+from inspector.core.errors import StorageError
+from inspector.ui import theme
+from inspector.ui.main_window import MainWindow
+from inspector.ui.settings import Layout, Preferences, Settings
+from inspector.ui.settings_page import SETTINGS
+from inspector.ui.worker import StationWorker
+
+
+def test_choices_survive(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "window.toml"
+    Settings(path).choose(language="ja", temperature="K")
+    again = Settings(path)
+    assert again.preferences == Preferences(language="ja", temperature="K")
+
+
+def test_an_override_is_for_this_run_only(tmp_path: Path) -> None:
+    path = tmp_path / "window.toml"
+    settings = Settings(path)
+    settings.override(language="ja")
+    settings.choose(theme="dark")
+    assert settings.preferences == Preferences(language="ja", theme="dark")
+    assert Settings(path).preferences == Preferences(theme="dark")
+
+
+@pytest.mark.allow_logs("starts with its defaults")
+@pytest.mark.parametrize("text", ["", "nonsense =", '[preferences]\nlanguage = "xx"', "\x00"])
+def test_a_damaged_file_gives_the_defaults(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "window.toml"
+    path.write_text(text)
+    assert Settings(path).preferences == Preferences()
+
+
+def test_a_disk_that_refuses_is_told_and_the_choice_holds(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    settings = Settings(tmp_path / "file" / "window.toml")
+    with pytest.raises(StorageError):
+        settings.choose(theme="dark")
+    assert settings.preferences.theme == "dark"
+    settings.remember(Layout(page="review"))  # a layout is not worth an error
+
+
+def test_every_setting_says_what_why_and_the_default(window: MainWindow) -> None:
+    assert {setting.field for setting in SETTINGS} == set(Preferences.model_fields)
+    window.show_page("settings")
+    for setting in SETTINGS:
+        chooser = window.findChild(QComboBox, f"setting_{setting.field}")
+        assert isinstance(chooser, QComboBox)
+        assert chooser.isVisible()
+        assert all(chooser.itemText(index) for index in range(chooser.count()))
+
+
+def test_the_theme_changes_at_once(window: MainWindow) -> None:
+    chooser = window.settings_page.choosers["theme"]
+    before = window.grab().toImage().pixelColor(700, 700)
+    chooser.activated.emit(chooser.findData("dark"))
+    assert theme.current() is theme.DARK
+    assert window.grab().toImage().pixelColor(700, 700).lightness() < before.lightness()
+    chooser.activated.emit(chooser.findData("light"))
+    assert theme.current() is theme.LIGHT
+
+
+def test_the_layout_comes_back(qtbot: QtBot, settings: Settings, conductor: Conductor) -> None:
+    for step in range(2):
+        window = MainWindow(settings, StationWorker(factory=conductor))
+        window.show()
+        if step == 0:
+            window.resize(1300, 720)
+            window.show_page("settings")
+            window.inspect.choose_tab("thermal")
+        else:
+            assert window.height() == 720  # the width is that of the offscreen screen
+            assert window.page == "settings"
+            assert window.inspect.tab == "thermal"
+        window.close()
+        window.deleteLater()
