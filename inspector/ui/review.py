@@ -88,8 +88,7 @@ class ReviewPage(QWidget):
             self.table.setColumnWidth(column, theme.SPACING * width)
         self.filter = QComboBox()
         self.filter.setMinimumHeight(theme.TOUCH)
-        for verdict in FILTERS:
-            self.filter.addItem("", verdict)
+        self.filter.addItems([""] * len(FILTERS))
         self.banners = Banners(self)
 
     def _lay_out(self) -> None:
@@ -129,7 +128,7 @@ class ReviewPage(QWidget):
         self.player.time_line.valueChanged.connect(self.go_to)
         self.player.speed.currentIndexChanged.connect(self._set_pace)
         self._clock.timeout.connect(self._on_tick)
-        self.filter.currentIndexChanged.connect(lambda _: self.shown_parts.show_only(self.filter.currentData()))
+        self.filter.currentIndexChanged.connect(lambda index: self.shown_parts.show_only(FILTERS[index]))
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.banners.retry.connect(lambda _key: self._open_again())
         self.thread_.opened.connect(self._on_opened)
