@@ -22,7 +22,7 @@ class OpenVinoEngine(Engine):
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
         super().__init__(bundle, threads=threads)
         import openvino  # type: ignore[import-untyped]  # it ships no types
-        from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # likewise
+        from openvino import frontend
 
         properties, hint = openvino.properties, openvino.properties.hint
         options: dict[str, object] = {
@@ -33,13 +33,24 @@ class OpenVinoEngine(Engine):
         if threads > 0:
             options[properties.inference_num_threads()] = threads
         path = bundle.path(GRAPH)
+        # What its readers raise; these derive from Exception only.
+        names = (
+            "GeneralFailure",
+            "InitializationFailure",
+            "NotImplementedFailure",
+            "OpConversionFailure",
+            "OpValidationFailure",
+        )
+        unreadable: tuple[type[Exception], ...] = tuple(getattr(frontend, name) for name in names)
         try:
             core = openvino.Core()
             # Core.read_model would show a broken file to the readers of every other format too, which complain on stderr.
-            reader = FrontEndManager().load_by_framework("onnx")
+            reader = frontend.FrontEndManager().load_by_framework("onnx")
             model = reader.convert(reader.load(str(path)))
+            if not (model.inputs and model.outputs):
+                raise ValueError("it holds no graph")
             self._request: openvino.InferRequest | None = core.compile_model(model, "CPU", options).create_infer_request()
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError, *unreadable) as error:
             raise cannot_open(path, "OpenVINO", error) from error
         probe(self)
 
