@@ -33,15 +33,9 @@ class OpenVinoEngine(Engine):
         if threads > 0:
             options[properties.inference_num_threads()] = threads
         path = bundle.path(GRAPH)
-        # What its readers raise; these derive from Exception only.
-        names = (
-            "GeneralFailure",
-            "InitializationFailure",
-            "NotImplementedFailure",
-            "OpConversionFailure",
-            "OpValidationFailure",
-        )
-        unreadable: tuple[type[Exception], ...] = tuple(getattr(frontend, name) for name in names)
+        # The errors of its readers derive from Exception only.
+        readers = (getattr(frontend, name) for name in dir(frontend) if name.endswith("Failure"))
+        unreadable: tuple[type[Exception], ...] = (RuntimeError, TypeError, ValueError, *readers)
         try:
             core = openvino.Core()
             # Core.read_model would show a broken file to the readers of every other format too, which complain on stderr.
@@ -50,7 +44,7 @@ class OpenVinoEngine(Engine):
             if not (model.inputs and model.outputs):
                 raise ValueError("it holds no graph")
             self._request: openvino.InferRequest | None = core.compile_model(model, "CPU", options).create_infer_request()
-        except (RuntimeError, TypeError, ValueError, *unreadable) as error:
+        except unreadable as error:
             raise cannot_open(path, "OpenVINO", error) from error
         probe(self)
 
