@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.types import Inspection, Verdict
@@ -63,7 +63,7 @@ class OpenBar(_Bar):
             self.buttons[name].setEnabled(opened)
 
     def retranslate(self) -> None:
-        texts = opener_texts(self) | {"table": self.tr("Save table"), "picture": self.tr("Save picture")}
+        texts = opener_texts() | {"table": self.tr("Save table"), "picture": self.tr("Save picture")}
         tips = {"table": self.tr("Save the list as CSV"), "picture": self.tr("Save the picture with its marks as PNG")}
         for name, button in self.buttons.items():
             button.setText(texts[name])
@@ -72,13 +72,13 @@ class OpenBar(_Bar):
             button.setIcon(theme.icon(OPENERS.get(name, "save")))
 
 
-def opener_texts(owner: QWidget) -> dict[str, str]:
+def opener_texts() -> dict[str, str]:
     """The words on the buttons that open something."""
     return {
-        "image": owner.tr("Image"),
-        "folder": owner.tr("Folder"),
-        "video": owner.tr("Video"),
-        "demo": owner.tr("Demo line"),
+        "image": QCoreApplication.translate("Openers", "Image"),
+        "folder": QCoreApplication.translate("Openers", "Folder"),
+        "video": QCoreApplication.translate("Openers", "Video"),
+        "demo": QCoreApplication.translate("Openers", "Demo line"),
     }
 
 
@@ -237,7 +237,7 @@ class EmptyPage(_Bar):
                 "while you step through."
             )
         )
-        texts = opener_texts(self)
+        texts = opener_texts()
         for name, button in self.buttons.items():
             button.setText(texts[name])
             button.setAccessibleName(texts[name])
