@@ -1,22 +1,21 @@
-"""The strip over the feed while one part is held on screen and the line goes on."""
+"""The strip above the feed while one part is held on screen and the line goes on."""
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from inspector.core.types import Inspection, Verdict
 from inspector.ui import theme
-from inspector.ui.cover import Cover
 from inspector.ui.readouts import Badge
 from inspector.ui.strings import is_language_change, translate, verdict_word
 
 
-class HoldStrip(Cover):
-    """Says which part is held, its verdict and why. Lies over its parent's top edge. `released`: back to live."""
+class HoldStrip(QFrame):
+    """Says which part is held, its verdict and why. `released`: back to live."""
 
     released = Signal()
 
-    def __init__(self, over: QWidget) -> None:
-        super().__init__(over)
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self.setObjectName("hold")
         self.setProperty("role", "card")
         self._inspection: Inspection | None = None
@@ -36,6 +35,7 @@ class HoldStrip(Cover):
         row.addWidget(self._text, 1)
         row.addWidget(self.button)
         self.retranslate()
+        self.hide()
 
     @property
     def text(self) -> str:
@@ -47,7 +47,7 @@ class HoldStrip(Cover):
         if inspection is not None:
             self._badge.set_verdict(inspection.verdict)
             self.retranslate()
-        self.uncover(inspection is not None)
+        self.setVisible(inspection is not None)
 
     def retranslate(self) -> None:
         self.button.setText(self.tr("Back to live"))
@@ -61,10 +61,6 @@ class HoldStrip(Cover):
         self._text.setText(f"{held}  ·  {reasons}" if reasons else held)
         self._text.setToolTip(self._text.text())
         self.setAccessibleName(held)
-
-    def place(self) -> None:
-        height = self.sizeHint().height()
-        self.setGeometry(theme.SPACING, theme.SPACING, self.over.width() - theme.SPACING * 2, height)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

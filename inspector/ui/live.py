@@ -104,7 +104,7 @@ class InspectPage(QWidget):
         self.views.addWidget(self.feed)
         self.views.addWidget(self.analysis)
         self.veil = Veil(self.views)
-        self.hold_strip = HoldStrip(self.views)
+        self.hold_strip = HoldStrip()
         self.tile, self.reasons, self.counters = VerdictTile(), Reasons(), Counters()
         self.start_button, self.stop_button, self.trigger_button = QPushButton(), QPushButton(), QPushButton()
         self.start_button.setProperty("role", "primary")
@@ -132,6 +132,7 @@ class InspectPage(QWidget):
         views.setContentsMargins(0, 0, 0, 0)
         views.setSpacing(space)
         views.addWidget(self.tab_bar)
+        views.addWidget(self.hold_strip)
         views.addWidget(self.views, 1)
         right = QWidget()
         side = QVBoxLayout(right)
@@ -284,6 +285,7 @@ class InspectPage(QWidget):
         self._held = inspection
         self.analysis.set_frozen(inspection is not None)
         self.hold_strip.show_part(inspection)
+        QTimer.singleShot(0, self, self._place_banners)  # once the strip has its place
         self._show_views()
         self._settle()
 
@@ -392,6 +394,7 @@ class InspectPage(QWidget):
 
     def _on_tab(self, index: int) -> None:
         self.views.setCurrentWidget(self.feed if index == 0 else self.analysis)
+        self.veil.raise_()
         if index > 0:
             self.analysis.setCurrentIndex(index - 1)
         self._show_views()

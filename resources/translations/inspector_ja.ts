@@ -362,6 +362,25 @@
     </message>
 </context>
 <context>
+    <name>Openers</name>
+    <message>
+        <source>Image</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>フォルダー</translation>
+    </message>
+    <message>
+        <source>Video</source>
+        <translation>動画</translation>
+    </message>
+    <message>
+        <source>Demo line</source>
+        <translation>デモライン</translation>
+    </message>
+</context>
+<context>
     <name>OutcomeBar</name>
     <message>
         <source>Inspecting…</source>
@@ -1952,25 +1971,6 @@
     <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
-    </message>
-</context>
-<context>
-    <name>owner</name>
-    <message>
-        <source>Image</source>
-        <translation>画像</translation>
-    </message>
-    <message>
-        <source>Folder</source>
-        <translation>フォルダー</translation>
-    </message>
-    <message>
-        <source>Video</source>
-        <translation>動画</translation>
-    </message>
-    <message>
-        <source>Demo line</source>
-        <translation>デモライン</translation>
     </message>
 </context>
 <context>
