@@ -19,6 +19,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _LEAVE = 0.5  # seconds that closing waits for the reading thread; a read that hangs ends by its own time-out
 _BURST = 2.0  # seconds at most that frames from before the connection are dropped
+_LIVE_READS = 3  # reads in a row that had to wait for a frame
 
 
 def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -62,7 +63,8 @@ class Reader:
         opened = False
         while not stop.is_set():
             with self._changed:
-                self._changed.wait(0.05)
+                if self._newest.number == seen and not self._ended:
+                    self._changed.wait(0.05)
                 newest, now_opened, ended = self._newest, self._opened, self._ended
             now = time.monotonic()
             if newest.number != seen and newest.pixels is not None and now - newest.grabbed < timeout:
@@ -96,17 +98,20 @@ class Reader:
 
     def _read(self, capture: cv2.VideoCapture) -> None:
         rate = capture.get(cv2.CAP_PROP_FPS)
-        # A stream begins with what its server had buffered. Such a frame comes at once; a live one has to be waited for.
-        waited_for = 0.5 / rate if 1.0 <= rate <= 240.0 else 0.01
-        burst, burst_ends = True, time.monotonic() + _BURST
+        # A stream begins with what its server had buffered. Such frames come at once; live ones have to be waited for, each
+        # time: a single late one may be the computer's own doing.
+        late = 0.5 / rate if 1.0 <= rate <= 240.0 else 0.01
+        needed = 1 if 1.0 <= rate < 5.0 else _LIVE_READS
+        waited, burst_ends = 0, time.monotonic() + _BURST
         while not self._leave.is_set():
             asked = time.monotonic()
             if not capture.grab():
                 return
             grabbed = time.monotonic()
-            burst = burst and grabbed - asked < waited_for and grabbed < burst_ends
-            if burst:
-                continue
+            if waited < needed and grabbed < burst_ends:
+                waited = waited + 1 if grabbed - asked >= late else 0
+                if waited < needed:
+                    continue
             good, pixels = capture.retrieve()
             if not good:
                 return

@@ -102,10 +102,9 @@ def test_rtsp_plays(rtsp: _RtspServer, path: str) -> None:
         shown = list(islice(frames, 24))
     assert first.pixels.shape == (240, 320, 3)
     assert [frame.sequence for frame in shown] == list(range(1, 25))
-    times = np.diff([frame.monotonic for frame in shown])
-    assert (times > 0).all()
-    # 25 frames a second, and no burst of old ones at the beginning.
-    assert 0.02 < np.median(times) < 0.08
+    times = np.array([frame.monotonic for frame in shown])
+    assert (np.diff(times) > 0).all()
+    assert 0.6 < times[-1] - times[0] < 3  # 25 frames a second: 0.92 s; what the server had buffered comes within 0.3 s
     assert first.camera == "line"
 
 

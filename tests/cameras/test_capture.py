@@ -1,0 +1,151 @@
+"""The reading thread, with a capture whose frames the test hands out one by one."""
+
+import queue
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inspector.cameras.capture import Reader, to_frame
+from inspector.core.errors import CameraError
+
+HICCUP = -1  # the computer is busy for a moment
+
+
+class _Capture:
+    """Stands in for cv2.VideoCapture: `put(value)` lets one frame of that grey through, `put(None)` ends."""
+
+    def __init__(self, *, opened: bool = True, rate: float = 25.0) -> None:
+        self.waiting: queue.Queue[int | None] = queue.Queue()
+        self.opened, self.rate, self.value, self.released = opened, rate, 0, threading.Event()
+
+    def isOpened(self) -> bool:
+        return self.opened
+
+    def get(self, _: int) -> float:
+        return self.rate
+
+    def grab(self) -> bool:
+        value = self.waiting.get()
+        if value == HICCUP:
+            time.sleep(0.05)
+            value = 0
+        self.value = value or 0
+        return value is not None
+
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, np.full((4, 6, 3), self.value, np.uint8)
+
+    def release(self) -> None:
+        self.released.set()
+
+
+def _open(capture: _Capture) -> Reader:
+    opened: Any = capture
+    return Reader("test", lambda: opened)
+
+
+def _frames(reader: Reader, stop: threading.Event | None = None, timeout: float = 0.5) -> Any:
+    return reader.frames(stop or threading.Event(), open_timeout=1.0, timeout=timeout, source="the camera")
+
+
+def _live(capture: _Capture, value: int) -> None:
+    """Hand out frames that had to be waited for, as live ones."""
+    for _ in range(5):
+        time.sleep(0.06)
+        capture.waiting.put(value)
+
+
+def test_frames_buffered_before_the_connection_are_dropped() -> None:
+    capture = _Capture()
+    for value in range(1, 31):
+        capture.waiting.put(value)
+        if value == 10:
+            capture.waiting.put(HICCUP)
+    reader = _open(capture)
+    _live(capture, 99)
+    assert next(_frames(reader))[0][0, 0, 0] == 99
+    capture.waiting.put(None)
+    reader.close()
+    assert capture.released.is_set()
+
+
+def test_only_the_newest_frame_is_given_and_only_once() -> None:
+    capture = _Capture()
+    reader = _open(capture)
+    frames = _frames(reader)
+    _live(capture, 1)
+    assert next(frames)[0][0, 0, 0] == 1
+    for value in (2, 3, 4):
+        capture.waiting.put(value)
+    time.sleep(0.1)
+    begun = time.monotonic()
+    pixels, grabbed = next(frames)
+    assert pixels[0, 0, 0] == 4
+    assert time.monotonic() - begun < 0.04, "a frame that is there is not waited for"
+    assert 0.05 < time.monotonic() - grabbed < 0.5
+    with pytest.raises(CameraError, match="no frame"):
+        next(frames)
+    capture.waiting.put(None)
+    reader.close()
+
+
+def test_a_frame_that_grew_old_is_not_given() -> None:
+    capture = _Capture()
+    reader = _open(capture)
+    frames = _frames(reader, timeout=0.2)
+    _live(capture, 1)
+    time.sleep(0.4)
+    with pytest.raises(CameraError, match="no frame"):
+        next(frames)
+    capture.waiting.put(None)
+    reader.close()
+
+
+def test_an_end_and_a_camera_that_does_not_open() -> None:
+    capture = _Capture()
+    reader = _open(capture)
+    capture.waiting.put(None)
+    with pytest.raises(CameraError, match="lost") as caught:
+        next(_frames(reader))
+    assert caught.value.retryable
+    reader.close()
+    closed = _Capture(opened=False)
+    reader = _open(closed)
+    with pytest.raises(CameraError, match="cannot be opened"):
+        next(_frames(reader))
+    reader.close()
+    assert closed.released.is_set()
+
+
+def test_opening_that_hangs_and_a_stop_meanwhile() -> None:
+    release, capture = threading.Event(), _Capture()
+
+    def open_slowly() -> Any:
+        release.wait(10)
+        return capture
+
+    reader = Reader("test", open_slowly)
+    begun = time.monotonic()
+    with pytest.raises(CameraError, match="cannot be opened"):
+        next(_frames(reader))
+    assert 0.9 < time.monotonic() - begun < 1.6
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    begun = time.monotonic()
+    assert list(_frames(reader, stop)) == []
+    assert time.monotonic() - begun < 0.8
+    reader.close()  # does not wait for the opening
+    release.set()
+    assert capture.released.wait(2), "a camera that opens too late is closed again"
+
+
+def test_colour_and_grey() -> None:
+    bgr = np.zeros((2, 3, 3), np.uint8)
+    bgr[..., 2] = 200
+    np.testing.assert_array_equal(to_frame(bgr)[0, 0], [200, 0, 0])
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    np.testing.assert_array_equal(to_frame(grey), grey)
+    np.testing.assert_array_equal(to_frame(grey[..., None]), grey)
