@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import Normalize  # type: ignore[import-untyped]  # it ships no types
+from torchvision.transforms import Normalize
 
 from inspector import __version__
 from inspector.bench.frames import frames
@@ -41,7 +41,7 @@ class NaivePipeline:
         spec = bundle.card.input
         mean, std = normalisation(bundle.card)
         self._size = (spec.width, spec.height)
-        self._normalise = Normalize((mean / 255).tolist(), (std / 255).tolist())
+        self._normalise = Normalize((mean / 255).tolist(), (std / 255).tolist())  # type: ignore[no-untyped-call]
         with torch.no_grad():
             example = torch.randn(1, spec.channels, spec.height, spec.width)
             self._model = torch.jit.trace(load_network(bundle).eval(), example)  # type: ignore[no-untyped-call]

@@ -18,7 +18,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.base import Engine, open_engine
 from inspector.station.events import Cleared, Fault
-from inspector.station.parts import Findings, Part
+from inspector.station.parts import Findings, Part, Want
 from inspector.station.program import Program, Step
 from inspector.station.quality import check_age
 
@@ -67,6 +67,10 @@ class _Job:
     def region(self) -> Region:
         return self.step.region or whole(self.frame.pixels)
 
+    @property
+    def want(self) -> Want:
+        return (self.step.model.camera, self.step.card.input, self.region)
+
 
 class _Runner:
     """One bundle on one engine, shared by all steps that use it: its batch buffer, and opening it again after a crash."""
@@ -103,7 +107,11 @@ class _Runner:
         ready: list[_Job] = []
         for job in jobs:
             with self._guard([job]):
-                prepare(job.frame.pixels, job.step.card.input, job.region, out=self._buffer[len(ready)])
+                row, ahead = self._buffer[len(ready)], job.part.prepared.get(job.want)
+                if ahead is not None:
+                    row[...] = ahead
+                else:
+                    prepare(job.frame.pixels, job.step.card.input, job.region, out=row)
                 ready.append(job)
         prepared = time.monotonic()
         raw = self._infer(ready) if ready else None
@@ -271,6 +279,17 @@ class Analyser:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def prepare_ahead(part: Part, program: Program) -> None:
+    """Make the inputs of a part's steps on the thread of its camera. What cannot be made is left for `analyse` to tell."""
+    for step in program.steps:
+        shot = part.shots.get(step.model.camera)
+        if shot is None or shot.frame is None or shot.problem is not None or step.unfit(shot.frame) is not None:
+            continue
+        want = _Job(part, Findings(), shot.frame, step).want
+        if want not in part.prepared:
+            part.prepared[want] = prepare(shot.frame.pixels, step.card.input, want[2])
 
 
 def _key(step: Step) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Whether a frame can be judged at all. A frame that cannot gives no verdict, never OK."""
 
+import math
 import time
 
 import cv2
@@ -11,7 +12,7 @@ from inspector.core.types import Frame, Pixels
 from inspector.recipes.recipe import Gate
 
 _SAMPLE = 20_000  # pixels looked at: enough for a share and a mean, and cheap at any size
-_SATURATED = 250.0  # of 255
+_SATURATED = 250  # of 255
 
 
 def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | None = None) -> Message | None:
@@ -25,7 +26,7 @@ def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | Non
             return message("The thermal frame of {camera} has pixels without a temperature.", camera=frame.camera)
         return None
     grey = _grey(_sample(frame.pixels), levels)
-    mean = float(grey.mean())
+    mean = float(cv2.mean(grey)[0])
     if mean < gate.black_mean:
         return message("The frame of {camera} is black (mean {mean:.1f} of 255).", camera=frame.camera, mean=mean)
     if gate.white_share < 1:
@@ -80,17 +81,18 @@ class FrozenWatch:
 
 
 def _sample(pixels: Pixels) -> Pixels:
-    step = max(1, int((pixels.shape[0] * pixels.shape[1] / _SAMPLE) ** 0.5))
+    step = max(1, math.ceil((pixels.shape[0] * pixels.shape[1] / _SAMPLE) ** 0.5))
     return pixels[::step, ::step]
 
 
-def _grey(pixels: Pixels, levels: tuple[float, float] | None) -> NDArray[np.float32]:
-    """Luma 0..255 as float32 [H, W]; a colour pixel counts as white only where all its channels are."""
-    low, high = levels or (0.0, 65535.0 if pixels.dtype == np.uint16 else 255.0)
-    values = pixels.astype(np.float32)
-    grey = values if values.ndim == 2 else np.asarray(values.mean(axis=2, dtype=np.float32))
-    scaled: NDArray[np.float32] = np.clip((grey - low) * np.float32(255.0 / (high - low)), 0, 255)
-    return scaled
+def _grey(pixels: Pixels, levels: tuple[float, float] | None) -> NDArray[np.uint8]:
+    """Luma (ITU-R BT.601) as uint8 [H, W]; only a pixel whose channels are all high comes near 255."""
+    eight = np.ascontiguousarray(pixels)
+    if pixels.dtype != np.uint8 or levels is not None:
+        low, high = levels or (0.0, 65535.0 if pixels.dtype == np.uint16 else 255.0)
+        scaled = (pixels.astype(np.float32) - low) * np.float32(255.0 / (high - low))
+        eight = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return np.asarray(eight if eight.ndim == 2 else cv2.cvtColor(eight, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _sharpness(pixels: Pixels, levels: tuple[float, float] | None) -> float:
