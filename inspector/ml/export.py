@@ -1,5 +1,6 @@
 """From a trained network to the files of a bundle: weights and an ONNX graph that was compared with torch first."""
 
+import math
 import shutil
 import tempfile
 import warnings
@@ -75,10 +76,10 @@ def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
         with torch.inference_mode():
             expected: Floats = graph(frames).numpy()
         found = np.asarray(session.run(None, {INPUT: frames.numpy()})[0])
-        same = found.shape == expected.shape
-        worst = max(worst, float(np.abs(found - expected).max())) if same else float("inf")
+        usable = found.shape == expected.shape and bool(np.isfinite(expected).all() and np.isfinite(found).all())
+        worst = max(worst, float(np.abs(found - expected).max())) if usable else math.inf
     limit = TOLERANCE_KELVIN if card.task == "thermal" else TOLERANCE
-    if not worst <= limit:
+    if worst > limit:
         raise EngineError(
             "The ONNX graph of {bundle} differs from the trained network by {difference:.2g}, more than {limit:g}.",
             remedy="Train it again; a network that overflows or returns NaN cannot be exported.",

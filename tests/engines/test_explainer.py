@@ -1,0 +1,107 @@
+"""Heat maps from the worker, in frame coordinates, and the command that draws them."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from inspector.core.bundle import Bundle
+from inspector.core.errors import ConfigError, EngineError
+from inspector.core.types import Frame, Region
+from inspector.engines.explainer import Explainer
+
+Bundles = Callable[[str], Bundle]
+
+
+def frame(width: int = 96, height: int = 64) -> Frame:
+    pixels = np.random.default_rng(0).integers(0, 80, (height, width, 3), np.uint8)
+    pixels[20:40, 50:80] = 230
+    return Frame(pixels, "camera", 0, 0.0, datetime.now(UTC))
+
+
+def test_one_worker_answers_all_questions(bundles: Bundles) -> None:
+    made = Explainer(bundles("detection"))
+    try:
+        layers = made.layers()
+        assert layers[0] == "neck"
+        worker = psutil.Process().children()
+        whole = made.explain(frame())
+        assert whole.values.shape == (32, 48)
+        assert whole.values.dtype == np.float32
+        assert 0 <= whole.values.min() <= whole.values.max() <= 1
+        assert (whole.region, whole.layer) == (Region(0, 0, 96, 64), "neck")
+        assert whole.class_name in bundles("detection").card.classes
+        part = made.explain(frame(), region=Region(40, 10, 50, 40), layer=layers[1], class_index=2)
+        assert (part.region, part.layer, part.class_name) == (Region(40, 10, 50, 40), layers[1], "dent")
+        assert not np.array_equal(part.values, whole.values)
+        boxed = made.explain(frame(), box=(50.0, 20.0, 80.0, 40.0))
+        assert 0 < boxed.target < 1
+        with pytest.raises(ConfigError, match="no layer called 'attic'"):
+            made.explain(frame(), layer="attic")
+        with pytest.raises(ConfigError, match="does not fit"):
+            made.explain(frame(), region=Region(90, 0, 20, 20))
+        np.testing.assert_array_equal(made.explain(frame()).values, whole.values)  # a refusal does no harm
+        assert psutil.Process().children() == worker
+        worker[-1].kill()
+        with pytest.raises(EngineError, match="ended unexpectedly"):
+            made.explain(frame())
+        assert made.layers() == layers  # a new one was started
+    finally:
+        made.close()
+        made.close()
+
+
+def test_the_command_writes_a_picture_and_says_what_it_shows(
+    bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from inspector.cli.main import run
+
+    image, out = tmp_path / "part.png", tmp_path / "heat.png"
+    cv2.imwrite(str(image), frame().pixels)
+    arguments = ["explain", str(image), "--model", str(bundles("segmentation").folder), "--out", str(out)]
+    assert run([*arguments, "--class", "stain", "--region", "10,8,64,48", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["task"], told["class"], told["out"]) == ("segmentation", "stain", str(out))
+    shown = cv2.imread(str(out))
+    assert shown.shape == (64, 96, 3)
+    outside = np.ones((64, 96), bool)
+    outside[8:56, 10:74] = False
+    np.testing.assert_array_equal(shown[outside], frame().pixels[outside])  # as it was, around the region
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--class", "rust"], "no class called 'rust'"),
+        (["--region", "1,2,3"], "x,y,width,height"),
+        (["--region", "0,0,5000,10"], "does not fit"),
+        (["--out", "heat.txt"], "PNG"),
+        (["--model", "nowhere"], "There is no bundle"),
+    ],
+)
+def test_wrong_usage_ends_with_code_2_and_a_sentence(
+    arguments: list[str], words: str, bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from inspector.cli.main import run
+
+    image, out = tmp_path / "part.png", tmp_path / "heat.png"
+    cv2.imwrite(str(image), frame().pixels)
+    assert run(["explain", str(image), "--model", str(bundles("detection").folder), "--out", str(out), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.out == ""
+    assert not out.exists()
+
+
+def test_a_file_that_is_no_image_ends_with_code_2(bundles: Bundles, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from inspector.cli.main import run
+
+    image = tmp_path / "part.png"
+    image.write_bytes(b"not an image")
+    assert run(["explain", str(image), "--model", str(bundles("detection").folder), "--out", str(tmp_path / "x.png")]) == 2
+    assert "part.png" in capsys.readouterr().err

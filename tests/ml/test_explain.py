@@ -1,0 +1,257 @@
+"""Grad-CAM against its published formula, on networks whose answer can be worked out."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402 - after the check that torch is there
+from torch.nn import functional  # noqa: E402
+
+from inspector.core.bundle import Card  # noqa: E402
+from inspector.core.errors import ConfigError  # noqa: E402
+from inspector.core.images import InputSpec  # noqa: E402
+from inspector.core.registry import NETWORKS  # noqa: E402
+from inspector.ml.explain import Question, cam_layers, explain  # noqa: E402
+from inspector.ml.graph import Graph, build_network, example_batch  # noqa: E402
+
+SIZE = 32
+THERMAL = {"target_mean": (330.0, 300.0, 290.0), "target_std": (15.0, 8.0, 5.0)}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on images this small more threads only wait for each other
+    yield
+    torch.set_num_threads(threads)
+
+
+def card(task: str, network: str = "none", *, classes: tuple[str, ...] = ("left", "right"), **changes: Any) -> Card:
+    thermal = task == "thermal"
+    return Card(
+        name="test",
+        task=cast(Any, task),
+        network=network,
+        classes=() if thermal else classes,
+        input=InputSpec(width=SIZE, height=SIZE, channels=1 if thermal else 3, kind="kelvin" if thermal else "uint8"),
+        mean=(300.0,) if thermal else (0.0,) * 3,
+        std=(20.0,) if thermal else (255.0,) * 3,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        software="test",
+        **(THERMAL if thermal else {}),
+        **changes,
+    )
+
+
+class Sides(nn.Module):
+    """Class "left" sees red, class "right" sees green; an in-place ReLU follows the explained layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]).view(2, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = functional.avg_pool2d(self.relu(self.conv(x)), SIZE).flatten(1)
+        return out
+
+    def cam_layers(self) -> dict[str, nn.Module]:
+        return {"conv": self.conv, "relu": self.relu}
+
+
+def red_and_green() -> Tensor:
+    frames = torch.zeros((1, SIZE, SIZE, 3), dtype=torch.uint8)
+    frames[0, 4:12, 2:10, 0] = 255
+    frames[0, 20:30, 20:28, 1] = 200
+    return frames
+
+
+@pytest.mark.parametrize("layer", ["conv", "relu"])
+@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+def test_the_heat_lies_where_the_class_is(layer: str, method: Any) -> None:
+    graph = Graph(Sides(), card("classification"))
+    for index, (rows, columns) in enumerate([(slice(4, 12), slice(2, 10)), (slice(20, 30), slice(20, 28))]):
+        answer = explain(graph, red_and_green(), Question(layer=layer, class_index=index, method=method))
+        expected = np.zeros((SIZE, SIZE), np.float32)
+        expected[rows, columns] = 1
+        np.testing.assert_allclose(answer.heat, expected, atol=1e-6)
+        assert (answer.layer, answer.class_index) == (layer, index)
+
+
+def test_the_named_class_is_explained_by_default() -> None:
+    graph = Graph(Sides(), card("classification"))
+    answer = explain(graph, red_and_green(), Question())
+    with torch.no_grad():
+        logits = graph.raw(red_and_green())[0]
+    assert answer.class_index == int(logits.argmax())
+    assert answer.target == pytest.approx(float(logits.max()))
+
+
+def published(graph: Graph, frames: Tensor, layer: nn.Module, class_index: int) -> np.ndarray:
+    """Selvaraju et al. 2017, equations 1 and 2, with torch.autograd.grad and without hooks on gradients."""
+    kept: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    with torch.enable_grad():
+        score = graph.eval().raw(frames)[0, class_index]
+    handle.remove()
+    gradient = torch.autograd.grad(score, kept[0])[0][0]
+    alpha = gradient.mean((1, 2))
+    coarse = torch.relu((alpha[:, None, None] * kept[0][0]).sum(0)).detach().numpy()
+    heat = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    return heat / heat.max()
+
+
+def test_it_is_the_published_formula() -> None:
+    """On layers after which nothing is written in place, where the plain formula can be evaluated directly."""
+    own = card("classification", "simple_cnn", network_options={"filters": 4})
+    torch.manual_seed(1)
+    graph = Graph(build_network(own), own)
+    frames = example_batch(own, 1)
+    seen = 0
+    for name in ("block1", "block2", "block3"):
+        for index in (0, 1):
+            answer = explain(graph, frames, Question(layer=name, class_index=index))
+            if answer.heat.any():
+                np.testing.assert_allclose(answer.heat, published(graph, frames, cam_layers(graph)[name], index), atol=1e-5)
+                seen += 1
+    assert seen >= 3
+
+
+TASK_OF = {"simple_yolo": "detection", "unet": "segmentation", "thermal_cnn": "thermal"}
+SMALL = {"simple_cnn", "simple_yolo", "unet", "thermal_cnn"}  # those that have a width
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_layer_of_every_network_can_be_explained(network: str) -> None:
+    own = card(TASK_OF.get(network, "classification"), network, network_options={"filters": 4} if network in SMALL else {})
+    torch.manual_seed(0)
+    graph = Graph(build_network(own), own)
+    frames = example_batch(own, 1)
+    before = {name: value.clone() for name, value in graph.state_dict().items()}
+    with torch.no_grad():
+        output = graph.eval()(frames)
+    layers = cam_layers(graph)
+    assert layers
+    heats = [explain(graph, frames, Question(layer=name, method="gradcam")).heat for name in layers]
+    heats.append(explain(graph, frames, Question(method="layercam")).heat)
+    for heat in heats:
+        assert heat.shape == (SIZE, SIZE)
+        assert heat.dtype == np.float32
+        assert heat.min() >= 0
+        assert heat.max() in (0, 1)
+    assert any(heat.any() for heat in heats)
+    # Explaining changes nothing and leaves no hook behind.
+    with torch.no_grad():
+        assert torch.equal(graph(frames), output)
+    assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
+    assert all(parameter.grad is None for parameter in graph.parameters())
+    assert not any(layer._forward_hooks for layer in layers.values())
+
+
+class Cells(nn.Module):
+    """A detector on a grid of 2 x 2 with one box a cell: confidence from red, class from green or blue, box fills its cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(SIZE // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = self.pool(x).permute(0, 2, 3, 1)
+        box = torch.zeros_like(grid[..., :1])
+        colour = 10 * (grid - 0.5)
+        return torch.cat((box, box, box, box, colour), dim=3)
+
+    def cam_layers(self) -> dict[str, nn.Module]:
+        return {"pool": self.pool}
+
+
+def cells() -> Tensor:
+    frames = torch.zeros((1, SIZE, SIZE, 3), dtype=torch.uint8)
+    half = SIZE // 2
+    frames[0, :half, :half] = torch.tensor([255, 255, 0], dtype=torch.uint8)  # a "left" at the top left
+    frames[0, half:, half:] = torch.tensor([255, 0, 255], dtype=torch.uint8)  # a "right" at the bottom right
+    frames[0, half:, :half] = torch.tensor([200, 255, 0], dtype=torch.uint8)  # another "left", less sure
+    return frames
+
+
+def quadrants(heat: np.ndarray) -> list[float]:
+    half, quarter = SIZE // 2, SIZE // 4
+    return [float(heat[row + quarter, column + quarter]) for row in (0, half) for column in (0, half)]
+
+
+def test_a_detector_is_explained_by_class_and_by_box() -> None:
+    graph = Graph(Cells(), card("detection", network_options={"boxes": 1}))
+    everything = explain(graph, cells(), Question(class_index=0))
+    top_left, top_right, bottom_left, bottom_right = quadrants(everything.heat)
+    assert min(top_left, bottom_left) > 0.1  # both boxes of the class, and nothing else
+    assert max(top_right, bottom_right) < 0.05
+    one = explain(graph, cells(), Question(box=(0.0, 16.0, 16.0, 32.0)))
+    top_left, top_right, bottom_left, bottom_right = quadrants(one.heat)
+    assert bottom_left > 0.5
+    assert max(top_left, top_right, bottom_right) < 0.05
+    assert one.class_index == 0
+    with torch.no_grad():
+        out = graph(cells())[0, 1, 0]
+    assert one.target == pytest.approx(float(out[4] * out[5]))
+    other = explain(graph, cells(), Question(box=(16.0, 16.0, 32.0, 32.0)))
+    assert other.class_index == 1
+    assert quadrants(other.heat)[3] > 0.5
+
+
+class Pixels(nn.Module):
+    """A segmenter: "left" where it is red, "right" where it is green."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = 10 * (self.same(x)[:, :2] - 0.5)
+        return out
+
+    def cam_layers(self) -> dict[str, nn.Module]:
+        return {"same": self.same}
+
+
+def test_a_segmenter_is_explained_over_its_mask() -> None:
+    graph = Graph(Pixels(), card("segmentation"))
+    answer = explain(graph, red_and_green(), Question(class_index=1))
+    inside = np.zeros((SIZE, SIZE), bool)
+    inside[20:30, 20:28] = True
+    assert float(answer.heat[inside].min()) > 0.9
+    assert float(answer.heat[~inside].max()) == 0
+    assert explain(graph, red_and_green(), Question()).class_index == 1  # the larger area
+    nothing = explain(graph, torch.zeros((1, SIZE, SIZE, 3), dtype=torch.uint8), Question(class_index=0))
+    assert not nothing.heat.any()
+
+
+def test_the_highest_temperature_is_what_is_explained() -> None:
+    own = card("thermal", "thermal_cnn", network_options={"filters": 4})
+    graph = Graph(build_network(own), own)
+    frames = example_batch(own, 1)
+    answer = explain(graph, frames, Question())
+    with torch.no_grad():
+        assert answer.target == pytest.approx(float(graph(frames)[0, 0]))
+    assert answer.class_index is None
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (Question(layer="attic"), "Choose one of: conv, relu"),
+        (Question(class_index=2), "There is no class number 2"),
+        (Question(class_index=-1), "There is no class number -1"),
+        (Question(box=(0, 0, 5, 5)), "detection"),
+    ],
+)
+def test_wrong_questions_are_one_sentence(question: Question, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        explain(Graph(Sides(), card("classification")), red_and_green(), question)

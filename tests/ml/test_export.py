@@ -1,0 +1,172 @@
+"""Exported graphs are compared with torch before a bundle is accepted."""
+
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import onnxruntime as ort  # noqa: E402 - after the check that torch is there
+from torch import nn  # noqa: E402
+
+from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, read_card, sha256  # noqa: E402
+from inspector.core.errors import ConfigError, EngineError, StorageError  # noqa: E402
+from inspector.core.images import InputSpec  # noqa: E402
+from inspector.ml import export  # noqa: E402
+from inspector.ml.export import DIFFERENCE, export_bundle, export_onnx, verify_onnx, write_trained_bundle  # noqa: E402
+from inspector.ml.graph import Graph, build_network, example_batch, load_graph, load_network  # noqa: E402
+
+
+def card(**changes: Any) -> Card:
+    fields: dict[str, Any] = {
+        "name": "window",
+        "task": "classification",
+        "network": "simple_cnn",
+        "network_options": {"filters": 4},
+        "classes": ("normal", "mild", "severe"),
+        "input": InputSpec(width=24, height=16),
+        "mean": (120.0, 110.0, 100.0),
+        "std": (60.0, 58.0, 57.0),
+        "created": datetime(2026, 1, 1, tzinfo=UTC),
+        "software": "test",
+    }
+    return Card(**{**fields, **changes})
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(3)
+    return build_network(card())
+
+
+def test_the_graph_normalises_and_activates(network: nn.Module) -> None:
+    """Against the definition written out: (pixels - mean) / std, channels first, softmax."""
+    own = card()
+    frames = example_batch(own, 3)
+    graph = Graph(network, own).eval()
+    with torch.no_grad():
+        pixels = (frames.numpy().astype(np.float64) - np.array(own.mean)) / np.array(own.std)
+        logits = network(torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32))).numpy().astype(np.float64)
+        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        np.testing.assert_allclose(graph(frames).numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(graph.raw(frames).numpy(), logits, atol=1e-5)
+
+
+def test_temperatures_leave_the_graph_in_kelvin() -> None:
+    own = card(
+        task="thermal",
+        network="thermal_cnn",
+        classes=(),
+        input=InputSpec(width=24, height=16, channels=1, kind="kelvin"),
+        mean=(300.0,),
+        std=(20.0,),
+        target_mean=(340.0, 310.0, 290.0),
+        target_std=(20.0, 10.0, 5.0),
+    )
+    graph = Graph(build_network(own), own).eval()
+    frames = example_batch(own, 2)
+    assert frames.dtype == torch.float32
+    assert 250 < float(frames.mean()) < 350
+    with torch.no_grad():
+        expected = graph.raw(frames).numpy() * np.array([20.0, 10.0, 5.0]) + np.array([340.0, 310.0, 290.0])
+        np.testing.assert_allclose(graph(frames).numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "std"), [((1.0,), (1.0, 1.0, 1.0)), ((1.0,) * 3, (1.0, 0.0, 1.0)), ((1.0,) * 3, (1.0,) * 2)])
+def test_a_card_without_a_usable_normalisation_is_refused(network: nn.Module, mean: Any, std: Any) -> None:
+    with pytest.raises(ConfigError, match="mean and of std"):
+        Graph(network, card(mean=mean, std=std))
+
+
+def test_export_is_silent_and_takes_any_batch(network: nn.Module, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    own = card()
+    graph = Graph(network, own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        difference = export_onnx(graph, own, tmp_path / GRAPH)
+    assert capfd.readouterr() == ("", "")
+    assert 0 <= difference < 1e-5
+    session = ort.InferenceSession(str(tmp_path / GRAPH), providers=["CPUExecutionProvider"])
+    assert [item.name for item in session.get_inputs()] == [export.INPUT]
+    assert session.get_inputs()[0].type == "tensor(uint8)"
+    for size in (1, 2, 7):
+        frames = example_batch(own, size, seed=size)
+        with torch.no_grad():
+            np.testing.assert_allclose(session.run(None, {export.INPUT: frames.numpy()})[0], graph(frames).numpy(), atol=1e-5)
+
+
+def test_a_graph_that_differs_is_refused(network: nn.Module, tmp_path: Path) -> None:
+    own = card()
+    export_onnx(Graph(network, own), own, tmp_path / GRAPH)
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.5)
+    with pytest.raises(EngineError, match=r"differs from the trained network by \d"):
+        verify_onnx(Graph(network, own), own, tmp_path / GRAPH)
+
+
+def test_a_network_that_gives_nan_is_refused_and_leaves_no_bundle(network: nn.Module, tmp_path: Path) -> None:
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(EngineError, match="differs from the trained network by inf"):
+        write_trained_bundle(tmp_path / "out", card(), network)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_cannot_be_exported_is_one_sentence(tmp_path: Path) -> None:
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.qr(x.mean(1)).Q[:, 0, :3]
+
+    with pytest.raises(EngineError, match="cannot be exported to ONNX") as caught:
+        export_onnx(Graph(Odd(), card()), card(), tmp_path / GRAPH)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bundle_states_its_difference_and_reloads_exactly(network: nn.Module, tmp_path: Path) -> None:
+    own = card(training={"epochs": 3})
+    bundle = write_trained_bundle(tmp_path / "out", own, network)
+    assert sorted(path.name for path in bundle.folder.iterdir()) == sorted([CARD, WEIGHTS, GRAPH])
+    assert bundle.card.training["epochs"] == 3
+    assert 0 <= float(bundle.card.training[DIFFERENCE]) < 1e-5
+    reopened = Bundle.open(bundle.folder)
+    for name, value in load_network(reopened).state_dict().items():
+        assert torch.equal(value, network.state_dict()[name]), name
+    frames = example_batch(own, 2)
+    with torch.no_grad():
+        assert torch.equal(load_graph(reopened)(frames), Graph(network, own).eval()(frames))
+
+
+def test_a_failed_export_leaves_the_earlier_bundle(network: nn.Module, tmp_path: Path) -> None:
+    bundle = write_trained_bundle(tmp_path / "out", card(), network)
+    before = {path.name: sha256(path) for path in bundle.folder.iterdir()}
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(EngineError):
+        write_trained_bundle(tmp_path / "out", card(), network)
+    assert {path.name: sha256(path) for path in bundle.folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(network: nn.Module, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_trained_bundle(tmp_path / "file" / "out", card(), network)
+
+
+def test_a_bundle_is_exported_again_from_its_weights(network: nn.Module, tmp_path: Path) -> None:
+    first = write_trained_bundle(tmp_path / "first", card(), network)
+    second = export_bundle(first, tmp_path / "second")
+    assert sha256(second.path(WEIGHTS)) == sha256(first.path(WEIGHTS))
+    assert read_card(second.folder).classes == first.card.classes
+
+
+def test_weights_of_another_network_are_refused(network: nn.Module, tmp_path: Path) -> None:
+    bundle = write_trained_bundle(tmp_path / "out", card(), network)
+    for options in ({"filters": 8}, {"filters": 4, "head": "gap"}):
+        other = Bundle(bundle.folder, bundle.card.model_copy(update={"network_options": options}))
+        with pytest.raises(ConfigError, match="do not fit its network simple_cnn"):
+            load_network(other)
