@@ -111,6 +111,7 @@ def write_trained_bundle(
             def fill(target: Path) -> None:
                 for file in (WEIGHTS, GRAPH):
                     shutil.move(temporary / file, target / file)
+                    (target / file).chmod(0o644)  # safetensors writes for the owner only; a bundle is for every user
                 for file, data in extra.items():
                     (target / file).write_bytes(data)
 

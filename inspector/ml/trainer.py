@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split) -> Card
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "class_weights"}
     left_out |= {"width", "height", "channels", "fit", "levels"}  # all in the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
+    if settings.pretrained:
+        training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
     if settings.task == "classification" and settings.class_weights:
         training["class_weights"] = ",".join(f"{weight:g}" for weight in class_weights(split.train, len(dataset.classes)))
     return Card(

@@ -111,8 +111,8 @@ FOLDERS = {
 TINY: dict[str, dict[str, object]] = {
     "classification": {"network": "simple_cnn", "options": {"head": "gap", "filters": 4}, "epochs": 5, "lr": 1e-2},
     "detection": {"network": "simple_yolo", "options": {"filters": 4}, "width": 64, "height": 64, "epochs": 3, "lr": 1e-2},
-    "segmentation": {"network": "unet", "options": {"filters": 2}, "epochs": 4, "lr": 1e-2},
-    "thermal": {"network": "thermal_cnn", "options": {"head": "stats", "filters": 4}, "epochs": 5, "lr": 3e-3},
+    "segmentation": {"network": "unet", "options": {"filters": 4}, "epochs": 8, "lr": 1e-2},
+    "thermal": {"network": "thermal_cnn", "options": {"head": "stats", "filters": 4}, "epochs": 15, "lr": 1e-2},
 }
 
 
