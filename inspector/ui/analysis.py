@@ -10,6 +10,7 @@ from inspector.core.types import Inspection
 from inspector.recipes.recipe import Recipe
 from inspector.ui import strings
 from inspector.ui.canvas import ViewLink
+from inspector.ui.colormaps import TemperatureUnit
 from inspector.ui.tabs.base import AnalysisTab
 
 
@@ -36,6 +37,11 @@ class AnalysisTabs(QTabWidget):
         """Whether the inspection stays (review, or a part picked while the line runs): then Grad-CAM explains by itself."""
         for tab in self.tabs.values():
             tab.set_frozen(frozen)
+
+    def set_unit(self, unit: TemperatureUnit) -> None:
+        """In which unit every tab shows temperatures."""
+        for tab in self.tabs.values():
+            tab.set_unit(unit)
 
     def close_workers(self) -> None:
         """End background threads; waits for them."""

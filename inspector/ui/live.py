@@ -319,6 +319,7 @@ class InspectPage(QWidget):
     def use_preferences(self, preferences: Preferences) -> None:
         """Take over what was chosen on the settings page."""
         self.feed.set_unit(preferences.temperature)
+        self.analysis.set_unit(preferences.temperature)
 
     def close_workers(self) -> None:
         """End background threads of the tabs."""

@@ -250,6 +250,7 @@ class MainWindow(QMainWindow):
             theme.apply(app, preferences.theme)
         set_language(preferences.language or system_language())
         self.inspect.use_preferences(preferences)
+        self.review.analysis.set_unit(preferences.temperature)
 
     def show_error(self, error: InspectorError) -> None:
         """A problem that is nobody's page: told as a banner on the inspect page."""

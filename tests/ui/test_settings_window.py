@@ -68,6 +68,14 @@ def test_the_theme_changes_at_once(window: MainWindow) -> None:
     assert theme.current() is theme.LIGHT
 
 
+def test_the_temperature_unit_reaches_every_view(window: MainWindow) -> None:
+    chooser = window.settings_page.choosers["temperature"]
+    for unit in ("K", "C"):
+        chooser.activated.emit(chooser.findData(unit))
+        for tabs in (window.inspect.analysis, window.review.analysis):
+            assert tabs.tabs["thermal"].unit.current() == unit  # type: ignore[attr-defined] - of the thermal tab
+
+
 def test_the_layout_comes_back(qtbot: QtBot, settings: Settings, conductor: Conductor) -> None:
     for step in range(2):
         window = MainWindow(settings, StationWorker(factory=conductor))

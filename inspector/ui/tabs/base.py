@@ -12,6 +12,7 @@ from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui import strings, theme
 from inspector.ui.canvas import Canvas, ViewLink
+from inspector.ui.colormaps import TemperatureUnit
 from inspector.ui.tabs.controls import CanvasTools
 
 PANEL_WIDTH = theme.SPACING * 50
@@ -91,6 +92,10 @@ class AnalysisTab(QWidget):
 
     def set_frozen(self, frozen: bool) -> None:
         """Whether the inspection stays in sight; most tabs do not care."""
+
+    def set_unit(self, unit: TemperatureUnit) -> None:
+        """In which unit temperatures are shown."""
+        self.canvas.set_unit(unit)
 
     def close_workers(self) -> None:
         """End background threads; most tabs have none."""

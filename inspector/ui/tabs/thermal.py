@@ -222,6 +222,13 @@ class ThermalTab(AnalysisTab):
             with QSignalBlocker(spin):
                 spin.setValue(temperature(value, self._unit()))
 
+    def set_unit(self, unit: TemperatureUnit) -> None:
+        """In which unit temperatures are shown; the tab's own switch follows."""
+        super().set_unit(unit)
+        if unit != self._unit():
+            self.unit.set_current(unit)
+            self._on_unit(unit)
+
     def _on_unit(self, unit: str) -> None:
         old: TemperatureUnit = "K" if unit == "C" else "C"
         self._set_spins(kelvin(self.low.value(), old), kelvin(self.high.value(), old))
