@@ -128,7 +128,7 @@ class DetectionLoss:
     assigned boxes or cells.
     """
 
-    box_weight = 2.0
+    box_weight = 5.0
     confidence_weight = 1.0
     class_weight = 1.0
     ignore_iou = 0.5

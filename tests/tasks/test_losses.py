@@ -1,6 +1,7 @@
 """Losses against torch's and torchvision's own, and the detection loss by its parts and by what it learns."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,15 @@ torch = pytest.importorskip("torch")
 from inspector.tasks import losses  # noqa: E402 - needs torch
 
 SPEC = InputSpec(width=64, height=48)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """These tensors are small: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def _random(*shape: int, seed: int = 0) -> Any:
