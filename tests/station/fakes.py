@@ -20,7 +20,9 @@ from inspector.station.events import Event, Inspected
 CLASSES = ("good", "bad")
 
 
-def frame(value: int = 100, *, camera: str = "camera", part: str = "", age: float = 0.0, size: tuple[int, int] = (48, 64)) -> Frame:
+def frame(
+    value: int = 100, *, camera: str = "camera", part: str = "", age: float = 0.0, size: tuple[int, int] = (48, 64)
+) -> Frame:
     """A noisy grey frame whose mean is about `value`."""
     noise = np.random.default_rng(value).integers(-5, 6, (*size, 3))
     pixels = np.clip(value + noise, 0, 255).astype(np.uint8)

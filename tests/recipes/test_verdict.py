@@ -1,0 +1,201 @@
+"""Rules to verdicts, without a camera or an engine."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inspector.core.message import message
+from inspector.core.types import Boxes, HotSpot, Prediction, Region, Temperatures, Verdict
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
+from inspector.recipes.verdict import judge
+
+WHOLE = Region(0, 0, 100, 80)
+DEFECTS = ("scratch", "stain")
+
+
+def _recipe(*rules: dict[str, Any], step: dict[str, Any] | None = None, mm_per_px: float | None = 0.5) -> Recipe:
+    return Recipe(
+        name="test",
+        cameras={"top": CameraModel(source="simulated", mm_per_px=mm_per_px)},
+        inspect=(InspectModel(bundle="b", camera="top", **(step or {})),),
+        rules=tuple(Rule(bundle="b", **rule) for rule in rules),
+    )
+
+
+def _scores(*scores: float, classes: tuple[str, ...] = ("normal", "mild", "severe")) -> Prediction:
+    return Prediction("b", "classification", "top", classes, WHOLE, scores=np.array(scores, np.float32))
+
+
+def _boxes(*boxes: tuple[float, float, float, float, float, int]) -> Prediction:
+    rows = np.array([box[:4] for box in boxes], np.float32).reshape(-1, 4)
+    scores = np.array([box[4] for box in boxes], np.float32)
+    classes = np.array([box[5] for box in boxes], np.int64)
+    return Prediction("b", "detection", "top", DEFECTS, WHOLE, boxes=Boxes(rows, scores, classes))
+
+
+def _mask(*squares: tuple[int, int, int, int]) -> Prediction:
+    """Certain squares of (class, left, top, side) on the region's own grid."""
+    mask = np.zeros((2, 80, 100), np.uint8)
+    for index, left, top, side in squares:
+        mask[index, top : top + side, left : left + side] = 255
+    return Prediction("b", "segmentation", "top", DEFECTS, WHOLE, mask=mask)
+
+
+def _temperatures(celsius: float, spots: int = 0) -> Prediction:
+    hot = tuple(HotSpot(0, 0, 400.0, 9.0) for _ in range(spots))
+    found = Temperatures(celsius + 273.15, 300.0, 290.0, "measured", hot)
+    return Prediction("b", "thermal", "top", (), WHOLE, temperatures=found)
+
+
+def _texts(recipe: Recipe, *predictions: Prediction) -> tuple[Verdict, list[str]]:
+    verdict, reasons = judge(recipe, predictions, ())
+    return verdict, [reason.text for reason in reasons]
+
+
+CLASS = {"quantity": "class", "limit": 0.6, "review": 0.6}
+OK_NORMAL = {"ok_classes": ("normal",)}
+
+
+@pytest.mark.parametrize(
+    ("scores", "verdict", "reasons"),
+    [
+        ((0.9, 0.05, 0.05), Verdict.OK, []),
+        ((0.1, 0.7, 0.2), Verdict.NG, ["mild (score 0.70)"]),
+        ((0.3, 0.5, 0.2), Verdict.REVIEW, ["mild (score 0.50), not certain enough for 0.60"]),
+        ((0.5, 0.3, 0.2), Verdict.REVIEW, ["normal (score 0.50), not certain enough for 0.60"]),
+    ],
+)
+def test_the_class_rule(scores: tuple[float, ...], verdict: Verdict, reasons: list[str]) -> None:
+    assert _texts(_recipe(CLASS, step=OK_NORMAL), _scores(*scores)) == (verdict, reasons)
+
+
+def test_a_class_rule_for_one_class_leaves_the_others_alone() -> None:
+    recipe = _recipe({"quantity": "class", "class_name": "severe", "limit": 0.5}, step=OK_NORMAL)
+    assert _texts(recipe, _scores(0.1, 0.8, 0.1))[0] is Verdict.OK
+    assert _texts(recipe, _scores(0.1, 0.1, 0.8))[0] is Verdict.NG
+
+
+def test_where_no_class_is_good_every_class_is_wrong() -> None:
+    assert _texts(_recipe(CLASS), _scores(0.9, 0.05, 0.05))[0] is Verdict.NG
+
+
+def test_the_score_of_a_class() -> None:
+    recipe = _recipe({"quantity": "score", "class_name": "severe", "limit": 0.2}, step=OK_NORMAL)
+    assert _texts(recipe, _scores(0.5, 0.29, 0.21)) == (Verdict.NG, ["severe score 0.21 > 0.20"])
+    assert _texts(recipe, _scores(0.5, 0.31, 0.19))[0] is Verdict.OK
+
+
+def test_boxes_below_the_threshold_do_not_count() -> None:
+    recipe = _recipe({"quantity": "count", "limit": 0}, step={"threshold": 0.5})
+    assert _texts(recipe, _boxes((0, 0, 10, 10, 0.49, 0)))[0] is Verdict.OK
+    two = _boxes((0, 0, 10, 10, 0.5, 0), (20, 20, 30, 30, 0.9, 1))
+    assert _texts(recipe, two) == (Verdict.NG, ["scratch, stain: 2 found, more than 0"])
+    only = _recipe({"quantity": "count", "limit": 1, "class_name": "stain"}, step={"threshold": 0.5})
+    assert _texts(only, two)[0] is Verdict.OK
+
+
+def test_a_good_class_of_boxes_does_not_count_unless_named() -> None:
+    step = {"threshold": 0.5, "ok_classes": ("stain",)}
+    boxes = _boxes((0, 0, 10, 10, 0.9, 1))
+    assert _texts(_recipe({"quantity": "count", "limit": 0}, step=step), boxes)[0] is Verdict.OK
+    missing = {"quantity": "count", "class_name": "stain", "when": "below", "limit": 2}
+    assert _texts(_recipe(missing, step=step), boxes) == (Verdict.NG, ["stain: 1 found, fewer than 2"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"quantity": "area_mm2", "limit": 49.9}, "scratch 50.0 mm2 > 49.9 mm2"),
+        ({"quantity": "area_px", "limit": 199}, "scratch 200 px > 199 px"),
+        ({"quantity": "largest_mm2", "limit": 20}, "largest scratch 25 mm2 > 20 mm2"),
+        ({"quantity": "largest_px", "limit": 99.5}, "largest scratch 100.0 px > 99.5 px"),
+    ],
+)
+def test_areas_in_pixels_and_millimetres_of_boxes_and_masks(rule: dict[str, Any], reason: str) -> None:
+    # Two squares of 10 x 10 pixels of 0.5 mm: 100 px and 25 mm2 each.
+    boxes = _boxes((0, 0, 10, 10, 0.9, 0), (20, 20, 30, 30, 0.9, 0))
+    mask = _mask((0, 0, 0, 10), (0, 20, 20, 10))
+    for prediction in (boxes, mask):
+        assert _texts(_recipe(rule), prediction) == (Verdict.NG, [reason])
+        at_limit = {**rule, "limit": {"area_mm2": 50, "area_px": 200, "largest_mm2": 25, "largest_px": 100}[rule["quantity"]]}
+        assert _texts(_recipe(at_limit), prediction)[0] is Verdict.OK
+
+
+def test_the_reason_reads_as_people_write_it() -> None:
+    prediction = _boxes((0, 0, 3.2, 4, 0.9, 0))
+    assert _texts(_recipe({"quantity": "area_mm2", "limit": 2.0}), prediction) == (Verdict.NG, ["scratch 3.2 mm2 > 2.0 mm2"])
+
+
+def test_value_and_limit_never_read_the_same() -> None:
+    prediction = _boxes((0, 0, 4, 2.004, 0.9, 0))
+    assert _texts(_recipe({"quantity": "area_mm2", "limit": 2.0}), prediction)[1] == ["scratch 2.004 mm2 > 2.000 mm2"]
+
+
+def test_specks_of_a_mask_are_not_counted() -> None:
+    recipe = _recipe({"quantity": "count", "limit": 0})
+    assert _texts(recipe, _mask((0, 5, 5, 3)))[0] is Verdict.OK
+    assert _texts(recipe, _mask((0, 5, 5, 4))) == (Verdict.NG, ["scratch: 1 found, more than 0"])
+
+
+def test_temperatures_and_hot_spots() -> None:
+    hot = _recipe({"quantity": "temperature_max", "limit": 90, "review": 80})
+    assert _texts(hot, _temperatures(79.9))[0] is Verdict.OK
+    assert _texts(hot, _temperatures(85.25)) == (Verdict.REVIEW, ["hottest 85.2 °C > 80.0 °C"])
+    assert _texts(hot, _temperatures(95.5))[0] is Verdict.NG
+    cold = _recipe({"quantity": "temperature_min", "when": "below", "limit": 20})
+    assert _texts(cold, _temperatures(30)) == (Verdict.NG, ["coldest 16.9 °C < 20.0 °C"])
+    spots = _recipe({"quantity": "hot_spots", "limit": 1})
+    assert _texts(spots, _temperatures(30, 1))[0] is Verdict.OK
+    assert _texts(spots, _temperatures(30, 2)) == (Verdict.NG, ["2 hot spots, more than 1"])
+
+
+def test_a_temperature_that_is_not_a_number_is_no_verdict() -> None:
+    recipe = _recipe({"quantity": "temperature_max", "limit": 90})
+    assert _texts(recipe, _temperatures(float("nan")))[0] is Verdict.NOT_INSPECTED
+
+
+def test_a_defect_stands_whatever_else_failed_and_comes_first() -> None:
+    recipe = _recipe(CLASS, step=OK_NORMAL)
+    failure = message("the other camera is gone")
+    verdict, reasons = judge(recipe, [_scores(0.1, 0.8, 0.1)], [failure])
+    assert verdict is Verdict.NG
+    assert [reason.text for reason in reasons] == ["mild (score 0.80)", "the other camera is gone"]
+    assert judge(recipe, [_scores(0.9, 0.1, 0.0)], [failure]) == (Verdict.NOT_INSPECTED, (failure,))
+    assert judge(recipe, [_scores(0.5, 0.3, 0.2)], [failure])[0] is Verdict.NOT_INSPECTED
+
+
+def test_nothing_is_ok_without_a_prediction_or_without_a_rule() -> None:
+    assert _texts(_recipe(CLASS, step=OK_NORMAL))[0] is Verdict.NOT_INSPECTED
+    assert _texts(_recipe(step=OK_NORMAL), _scores(0.9, 0.1, 0.0)) == (
+        Verdict.NOT_INSPECTED,
+        ["The recipe has no rule for the bundle b."],
+    )
+
+
+def test_a_rule_that_does_not_fit_is_no_verdict() -> None:
+    assert _texts(_recipe({"quantity": "count", "limit": 0}), _scores(0.9, 0.1, 0.0))[0] is Verdict.NOT_INSPECTED
+    assert _texts(_recipe(CLASS), _boxes())[0] is Verdict.NOT_INSPECTED
+
+
+def test_one_bundle_on_two_regions_is_judged_for_each() -> None:
+    left, right = RegionModel(x=0, y=0, width=10, height=10), RegionModel(x=10, y=0, width=10, height=10)
+    recipe = Recipe(
+        name="two",
+        cameras={"top": CameraModel(source="simulated")},
+        inspect=tuple(InspectModel(bundle="b", camera="top", region=region, ok_classes=("good",)) for region in (left, right)),
+        rules=(Rule(bundle="b", quantity="class", limit=0.5),),
+    )
+
+    def looks(region: RegionModel, good: float) -> Prediction:
+        scores = np.array([good, 1 - good], np.float32)
+        return Prediction("b", "classification", "top", ("good", "bad"), region.region(), scores=scores)
+
+    assert judge(recipe, [looks(left, 0.9), looks(right, 0.8)], ())[0] is Verdict.OK
+    assert judge(recipe, [looks(left, 0.9), looks(right, 0.2)], ())[0] is Verdict.NG
+    assert judge(recipe, [looks(left, 0.9)], ())[0] is Verdict.NOT_INSPECTED
+
+
+def test_the_same_part_gets_the_same_verdict_again() -> None:
+    recipe, prediction = _recipe(CLASS, step=OK_NORMAL), _scores(0.1, 0.8, 0.1)
+    assert judge(recipe, [prediction], ()) == judge(recipe, [prediction], ())
