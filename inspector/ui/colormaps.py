@@ -63,15 +63,15 @@ def indices(values: NDArray[np.generic], low: float, high: float) -> Table:
     """Values of any dtype -> palette indices 0..255: `low` is 0, `high` is 255, beyond is clipped, NaN is 0."""
     span = high - low if high > low else 1.0
     scaled = (values.astype(np.float32, copy=False) - np.float32(low)) * np.float32(255.0 / span)
-    return np.rint(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0)).astype(np.uint8)
+    levels: Table = np.rint(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0)).astype(np.uint8)
+    return levels
 
 
 def packed(table: Table, alpha: NDArray[np.uint8] | None = None) -> NDArray[np.uint32]:
     """A palette as the 256 words of a 32-bit picture (0xAARRGGBB, colours multiplied by alpha); opaque without `alpha`."""
     cover = np.full(256, 255, np.uint32) if alpha is None else alpha.astype(np.uint32)
     red, green, blue = ((table[:, channel].astype(np.uint32) * cover + 127) // 255 for channel in range(3))
-    words: NDArray[np.uint32] = (cover << 24) | (red << 16) | (green << 8) | blue
-    return words
+    return np.asarray((cover << 24) | (red << 16) | (green << 8) | blue, np.uint32)
 
 
 def temperature(kelvin: float, unit: TemperatureUnit) -> float:

@@ -89,12 +89,15 @@ class TimeLine(QSlider):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for index, code in enumerate(self._codes.tolist()):
             if code:
-                rect = _bar(room, room.left() + index * cell, max(cell - 1, 1.0), _ORDER[code - 1])
-                painter.fillRect(rect, theme.current().verdict(_ORDER[code - 1]))
+                verdict, left, width = _ORDER[code - 1], room.left() + index * cell, max(cell - 1, 1.0)
                 side = min(cell - theme.SPACING / 4, theme.SPACING * 2.5)
-                if side >= theme.SPACING * 1.5:
-                    box = QRectF(rect.center().x() - side / 2, room.center().y() - side / 2, side, side)
-                    paint_badge(painter, _ORDER[code - 1], box)
+                if side < theme.SPACING * 1.5:  # too narrow for a symbol: the height tells
+                    painter.fillRect(_bar(room, left, width, verdict), theme.current().verdict(verdict))
+                    continue
+                rect = QRectF(left, room.top(), width, room.height())
+                painter.fillRect(rect, theme.current().verdict(verdict))
+                box = QRectF(rect.center().x() - side / 2, rect.center().y() - side / 2, side, side)
+                paint_badge(painter, verdict, box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_columns(self, painter: QPainter, room: QRectF) -> None:

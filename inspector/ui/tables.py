@@ -71,8 +71,9 @@ class ValueTable(QTableWidget):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(theme.TOUCH)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if titles:
-            self.horizontalHeaderItem(0).setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        first = self.horizontalHeaderItem(0)
+        if first is not None:
+            first.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Replace the rows; order and selected key are kept."""
@@ -91,8 +92,7 @@ class ValueTable(QTableWidget):
         """Number columns as wide as their widest text; the first column takes the rest."""
         metrics = QFontMetrics(theme.font("body", bold=True))
         for column in range(1, self.columnCount()):
-            texts = [self.horizontalHeaderItem(column).text()]
-            texts += [self.item(row, column).text() for row in range(self.rowCount())]
+            texts = [self._title(column), *(self._text(row, column) for row in range(self.rowCount()))]
             self.setColumnWidth(column, max(metrics.horizontalAdvance(text) for text in texts) + 3 * theme.SPACING)
 
     def selected_key(self) -> int | None:
@@ -107,7 +107,7 @@ class ValueTable(QTableWidget):
 
     def keys(self) -> list[int]:
         """The keys from top to bottom."""
-        return [int(self.item(row, 0).data(KEY_ROLE)) for row in range(self.rowCount())]
+        return [int(self.model().index(row, 0).data(KEY_ROLE)) for row in range(self.rowCount())]
 
     def as_text(self, *, separator: str = "\t", only_selected: bool = False) -> str:
         """The table as it is shown, with its headers, one line a row."""
@@ -116,8 +116,8 @@ class ValueTable(QTableWidget):
         rows = [row for row in range(self.rowCount()) if not chosen or row in chosen]
         out = io.StringIO()
         writer = csv.writer(out, delimiter=separator, lineterminator="\n")
-        writer.writerow([self.horizontalHeaderItem(column).text() for column in columns])
-        writer.writerows([[self.item(row, column).text() for column in columns] for row in rows])
+        writer.writerow([self._title(column) for column in columns])
+        writer.writerows([[self._text(row, column) for column in columns] for row in rows])
         return out.getvalue()
 
     def copy(self) -> None:
@@ -137,6 +137,14 @@ class ValueTable(QTableWidget):
         if theme.is_theme_change(event):
             self.verticalHeader().setDefaultSectionSize(theme.TOUCH)
 
+    def _title(self, column: int) -> str:
+        item = self.horizontalHeaderItem(column)
+        return item.text() if item is not None else ""
+
+    def _text(self, row: int, column: int) -> str:
+        item = self.item(row, column)
+        return item.text() if item is not None else ""
+
     def _pick(self, key: int | None) -> None:
         row = next((row for row, own in enumerate(self.keys()) if own == key), None) if key is not None else None
         if row is None:
@@ -144,7 +152,7 @@ class ValueTable(QTableWidget):
             return
         mode = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
         self.selectionModel().select(self.model().index(row, 0), mode)
-        self.scrollToItem(self.item(row, 0))
+        self.scrollTo(self.model().index(row, 0))
         self.viewport().update()
 
     def _on_selection(self) -> None:

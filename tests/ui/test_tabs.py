@@ -9,13 +9,13 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from inspector.core.registry import TABS
-from inspector.core.types import Inspection, Verdict
+from inspector.core.types import Inspection, Prediction, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.ui.analysis import AnalysisTabs
 from inspector.ui.tabs.detection import DetectionTab
 from inspector.ui.tabs.segmentation import SegmentationTab
 from inspector.ui.tabs.thermal import ThermalTab
-from tests.ui.making import make_boxes, make_frame, make_inspection, make_kelvin, make_recipe, picture_of
+from tests.ui.making import INNER, make_boxes, make_frame, make_inspection, make_kelvin, make_recipe, picture_of
 
 
 @pytest.fixture
@@ -294,3 +294,13 @@ def test_everything_pressed_is_large_enough_and_named(tabs: AnalysisTabs) -> Non
             assert control.accessibleName(), (name, control)
             if isinstance(control, QAbstractButton | QComboBox):
                 assert control.height() >= theme.TOUCH, (name, control.accessibleName(), control.height())
+
+
+def test_what_a_classifier_says_stands_at_its_region(qtbot: QtBot, recipe: Recipe) -> None:
+    tab = DetectionTab()
+    qtbot.addWidget(tab)
+    tab.show()
+    scores = Prediction("state", "classification", "visible", ("good", "bad"), INNER, scores=np.array([0.1, 0.9], np.float32))
+    frames = {"visible": make_frame(), "thermal": make_kelvin()}
+    tab.set_inspection(Inspection("P", 0, Verdict.NG, (), frames, (scores,), "r", 1, 1.0), recipe)
+    assert [(mark.region, mark.label) for mark in tab.canvas.overlays.regions] == [(INNER, "bad 0.90")]

@@ -220,7 +220,11 @@ def test_a_real_bundle_is_explained_on_the_button(qtbot: QtBot, tab: GradCamTab,
     assert not shown(tab)()
 
 
-def test_a_held_part_is_explained_by_itself_but_not_behind_another_tab(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:
+def test_a_held_part_is_explained_by_itself_but_not_behind_another_tab(
+    qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle
+) -> None:
+    tab.thread_._make = lambda folder: slow
+    slow.go.release(10)
     inspection, recipe = inspected(bundle)
     tab.set_frozen(True)
     tab.hide()
@@ -228,7 +232,8 @@ def test_a_held_part_is_explained_by_itself_but_not_behind_another_tab(qtbot: Qt
     qtbot.wait(300)
     assert not tab.thread_.isRunning()
     tab.show()
-    qtbot.waitUntil(shown(tab), timeout=60_000)
+    qtbot.waitUntil(shown(tab), timeout=5_000)
+    assert slow.classes == [None]
 
 
 def test_a_missing_bundle_is_one_sentence(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from inspector.core.types import Prediction, TaskName
 from inspector.ui import theme
 from inspector.ui.canvas import ViewLink
-from inspector.ui.overlays import Overlays, RegionMark, box_marks
+from inspector.ui.overlays import Overlays, RegionMark, box_marks, region_mark
 from inspector.ui.strings import class_name
 from inspector.ui.tables import Cell, Row, ValueTable
 from inspector.ui.tabs.base import caption, mm_per_px
@@ -35,8 +35,8 @@ class DetectionTab(ThresholdTab):
 
     def show_found(self, prediction: Prediction | None) -> None:
         marks = box_marks(prediction, self.threshold.value()) if prediction is not None else ()
-        regions = (RegionMark(prediction.region),) if prediction is not None else ()
-        self.canvas.set_overlays(Overlays(boxes=marks, regions=regions), key=self._key())
+        own = (RegionMark(prediction.region),) if prediction is not None else ()
+        self.canvas.set_overlays(Overlays(boxes=marks, regions=own + self._classified()), key=self._key())
         self.count.setText(self.tr("{count} boxes").format(count=len(marks)))
         self.table.set_rows([_row(prediction, mark.index, self._scale(prediction)) for mark in marks] if prediction else [])
         self.table.select_key(self.link.selection(self._key()))
@@ -56,6 +56,14 @@ class DetectionTab(ThresholdTab):
         scale = mm_per_px(self.recipe, prediction)
         self.table.setColumnHidden(3, scale is None)
         return scale
+
+    def _classified(self) -> tuple[RegionMark, ...]:
+        """What the classifiers said of the regions of this frame."""
+        frame, found = self.frame(), self.inspection.predictions if self.inspection is not None else ()
+        camera = frame.camera if frame is not None else ""
+        return tuple(
+            region_mark(prediction) for prediction in found if prediction.scores is not None and prediction.camera == camera
+        )
 
     def _key(self) -> str:
         prediction = self.prediction()
