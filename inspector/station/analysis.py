@@ -82,6 +82,7 @@ class _Runner:
         self._report = report
         self._engine: Engine | None = None
         self._problem: Message | None = None
+        self._logged = ""
         self._budget = Budget()
         self._buffer: Prepared = np.empty((self.batch, *bundle.card.input.shape), bundle.card.input.dtype)
 
@@ -89,8 +90,7 @@ class _Runner:
         """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError."""
         engine = open_engine(self._engine_name, self.bundle)
         try:
-            self._buffer[:1] = 0
-            engine.infer(self._buffer[:1])
+            engine.infer(np.zeros_like(self._buffer[:1]))  # not the buffer: it may hold a batch that waits for this engine
         except BaseException:
             engine.close()
             raise
@@ -160,7 +160,7 @@ class _Runner:
             self.open()
 
     def _fail(self, error: Exception, jobs: Sequence[_Job]) -> None:
-        problem = _describe(error, self.bundle.name)
+        problem = self._describe(error)
         for job in jobs:
             job.findings.fail(problem)
         if problem != self._problem:
@@ -193,17 +193,19 @@ class _Runner:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - stage boundary: one bad frame must not take the others with it
-            problem = _describe(error, self.bundle.name)
+            problem = self._describe(error)
             for job in jobs:
                 job.findings.fail(problem)
 
-
-def _describe(error: Exception, where: str) -> Message:
-    """The sentence for people; a defect of ours also goes to the log with its traceback."""
-    if isinstance(error, InspectorError):
-        return error.problem
-    log.error("Internal error at %s", where, exc_info=error)
-    return message("Internal error at {where}: {detail}", where=where, detail=f"{type(error).__name__}: {error}")
+    def _describe(self, error: Exception) -> Message:
+        """The sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
+        if isinstance(error, InspectorError):
+            return error.problem
+        where, detail = self.bundle.name, f"{type(error).__name__}: {error}"
+        if detail != self._logged:
+            self._logged = detail
+            log.error("Internal error at %s", where, exc_info=error)
+        return message("Internal error at {where}: {detail}", where=where, detail=detail)
 
 
 class Analyser:
