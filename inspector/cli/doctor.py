@@ -116,9 +116,9 @@ def recipes() -> Iterator[Finding]:
             for step in recipe.inspect:
                 find_bundle(step.bundle, path.parent)
         except InspectorError as error:
-            yield _error("recipe", error)
+            yield _error(f"recipe {path.stem}", error)
         else:
-            yield _ok("recipe", f"{path.stem}: {len(recipe.cameras)} cameras, {len(recipe.inspect)} inspections")
+            yield _ok(f"recipe {path.stem}", f"{len(recipe.cameras)} cameras, {len(recipe.inspect)} inspections")
 
 
 def _smallest_bundle() -> Bundle | None:

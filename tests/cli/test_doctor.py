@@ -109,7 +109,9 @@ def test_this_machine_is_looked_at(demo_bundles: dict[str, Path]) -> None:
     lines = [json.loads(line) for line in result.output.splitlines()]
     *found, summary = lines
     checks = {line["check"] for line in found}
-    assert {"program", "packages", "bundle", "recipe", "engine openvino", "camera simulated", "disk"} <= checks
+    assert {"program", "packages", "bundle", "recipe demo-line", "engine openvino", "camera simulated", "disk"} <= checks
+    assert [line for line in found if line["status"] == "problem"] == []
+    assert result.return_value == 0
     assert sum(summary["summary"].values()) == len(found)
     simulated = next(line for line in found if line["check"] == "camera simulated")
     assert simulated["status"] == "ok"
