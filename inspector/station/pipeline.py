@@ -109,7 +109,9 @@ class Pipeline:
         """Parts to inspect now; waits a moment for them. Called by the worker only."""
         ended = all(feed.done for feed in self._feeds)
         parts = self._intake.expired()
-        if not parts:
+        if parts:  # those that were complete before come first
+            parts = sorted(self._edge.take(self._edge.size, timeout=0) + parts, key=lambda part: part.sequence)
+        else:
             recipe = self.program.recipe
             parts = self._edge.take(recipe.max_batch, timeout=POLL, linger=recipe.max_wait_ms / 1000)
         if ended and not parts and not len(self._intake):
