@@ -33,15 +33,14 @@ def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
         raise ValueError("the prediction has no mask")
     size = (prediction.region.width, prediction.region.height)
     limit = max(1, round(threshold * 255))
-    best = _resize(prediction.mask[0], size)
-    if len(prediction.mask) == 1:
-        return np.asarray(best >= limit, np.uint8)
-    result = np.ones(best.shape, np.uint8)
-    for index in range(1, len(prediction.mask)):
-        plane = _resize(prediction.mask[index], size)
-        result[plane > best] = index + 1
-        best = np.maximum(best, plane)
-    result[best < limit] = 0
+    result = np.zeros((size[1], size[0]), np.uint8)
+    best = np.full_like(result, limit - 1)
+    for index, plane in enumerate(prediction.mask):
+        if plane.max() < limit:  # most parts are good, and interpolation exceeds no maximum
+            continue
+        large = _resize(plane, size)
+        np.copyto(result, index + 1, where=large > best)
+        np.maximum(best, large, out=best)
     return result
 
 
@@ -54,15 +53,17 @@ def areas(
 
 def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, *, min_area_px: float = 0.0) -> list[Area]:
     """The same for a class map already made."""
-    present = np.flatnonzero(np.bincount(classes.ravel(), minlength=1)[1:]) if class_index is None else [class_index]
+    wanted = range(int(classes.max(initial=0))) if class_index is None else [class_index]
     found: list[Area] = []
-    for index in present:
+    for index in wanted:
         plane = np.asarray(classes == index + 1, np.uint8)
+        if not plane.any():
+            continue
         count, _, stats, centroids = cv2.connectedComponentsWithStats(plane, connectivity=8)
         for (x, y, width, height, area), (cx, cy) in zip(stats[1:count].tolist(), centroids[1:count].tolist(), strict=True):
             if area >= min_area_px:
                 box = Region(region.x + x, region.y + y, width, height)
-                found.append(Area(int(index), float(area), box, (region.x + cx, region.y + cy)))
+                found.append(Area(index, float(area), box, (region.x + cx, region.y + cy)))
     return sorted(found, key=lambda area: -area.area_px)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-import torchvision  # type: ignore[import-untyped] # it ships no types
+import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -130,7 +130,7 @@ def _initialise(net: nn.Module, label: str, pretrained: str, imagenet: Callable[
     net.load_state_dict(state, strict=False)
 
 
-def _download(weights: torchvision.models.WeightsEnum) -> State:
+def _download(weights: torchvision.models.ResNet50_Weights | torchvision.models.EfficientNet_B0_Weights) -> State:
     """Published weights from torchvision's own cache or server, verified by the hash in their name."""
     try:
         state: State = weights.get_state_dict(progress=False, check_hash=True)
