@@ -16,6 +16,7 @@ from inspector.cameras.demo_data import write_demo_data
 from inspector.cli.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
 from inspector.cli.signals import stop_signals
 from inspector.cli.train_output import TrainOutput
+from inspector.core.annotations import read_dataset
 from inspector.core.bundle import CARD
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.registry import NETWORKS, TASKS, find
@@ -97,7 +98,9 @@ def train(*, out: Path, demo: bool, parts: int, only: tuple[str, ...], as_json: 
         raise click.UsageError("Give --task and --data (or --demo).")
     values.setdefault("network", default_network(values["task"]))
     _check_out([out])
-    return _run([train_settings({**values, "out": out.resolve()})], as_json=as_json, at_once=1)
+    settings = train_settings({**values, "out": out.resolve()})
+    read_dataset(settings.data, settings.task, group=settings.group)  # says what is wrong before torch takes its seconds
+    return _run([settings], as_json=as_json, at_once=1)
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,8 @@ LOSSES: Mapping[str, Entry] = MappingProxyType(
     }
 )
 
+TRAINER = Entry("inspector.ml.trainer:train", "Training", extra="train")
+
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
         "simple_cnn": Entry("inspector.ml.networks.simple_cnn:build", "SimpleCNN", extra="train"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 
 from inspector import __version__
 from inspector.core.bundle import Bundle
@@ -183,17 +183,18 @@ def _remedy(error: BaseException) -> str:
 
 
 def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    from inspector.core.training import TrainSettings
-    from inspector.ml.trainer import train
+    from inspector.core.registry import TRAINER
+    from inspector.core.training import train_settings
 
-    bundle = train(TrainSettings.model_validate(job["settings"]), Report(channel))
+    bundle: Bundle = TRAINER.load()(train_settings(job["settings"]), Report(channel))
     return {"bundle": bundle.folder}
 
 
 def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
+    source = Bundle.open(Path(job["bundle"]))  # a wrong folder is told before the seconds that torch takes
     from inspector.ml.export import DIFFERENCE, export_bundle
 
-    bundle = export_bundle(Bundle.open(Path(job["bundle"])), Path(job["out"]))
+    bundle = export_bundle(source, Path(job["out"]))
     channel.send("artifact", path=bundle.folder)
     return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
 
@@ -216,7 +217,10 @@ WORK: Mapping[str, Work] = MappingProxyType({"train": _train, "infer": _infer, "
 def _be_nice() -> None:
     """Let the line go first: training shares the processor with a running inspection."""
     try:
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10)
+        if sys.platform == "win32":
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            psutil.Process().nice(10)
     except (psutil.Error, OSError):
         log.debug("the priority stays as it is", exc_info=True)
 
