@@ -54,10 +54,10 @@ def serve_engine(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, obj
 
 def serve_explain(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
     """Explain predictions of a bundle. Requests: the fields of `explain.Question`; the frame is the first in the input."""
+    bundle = Bundle.open(Path(job["bundle"]))
     from inspector.ml.explain import Question, cam_layers, explain
     from inspector.ml.graph import as_tensor, load_graph
 
-    bundle = Bundle.open(Path(job["bundle"]))
     graph = load_graph(bundle)
     folder = Path(job["folder"])
     frames = _map_input(folder, bundle, 1)

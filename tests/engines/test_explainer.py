@@ -4,18 +4,35 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import psutil
 import pytest
 
-from inspector.core.bundle import Bundle
+from inspector.cli.explain import inside_share
+from inspector.core.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
-from inspector.core.types import Frame, Region
-from inspector.engines.explainer import Explainer
+from inspector.core.images import InputSpec
+from inspector.core.types import Boxes, Frame, Prediction, Region
+from inspector.engines.explainer import Explainer, HeatMap
 
 Bundles = Callable[[str], Bundle]
+
+
+def small_card(task: Any) -> Card:
+    return Card(
+        name="b",
+        task=task,
+        network="none",
+        classes=("scratch", "stain", "dent"),
+        input=InputSpec(width=20, height=10),
+        mean=(0.0,) * 3,
+        std=(1.0,) * 3,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        software="test",
+    )
 
 
 def frame(width: int = 96, height: int = 64) -> Frame:
@@ -105,3 +122,23 @@ def test_a_file_that_is_no_image_ends_with_code_2(bundles: Bundles, tmp_path: Pa
     image.write_bytes(b"not an image")
     assert run(["explain", str(image), "--model", str(bundles("detection").folder), "--out", str(tmp_path / "x.png")]) == 2
     assert "part.png" in capsys.readouterr().err
+
+
+def test_the_share_of_heat_inside_the_prediction_is_counted() -> None:
+    values = np.zeros((10, 20), np.float32)
+    values[2:4, 3:7] = 1.0  # 8 of heat, where a box of the class is
+    values[8, 18:20] = 1.0  # 2 of heat elsewhere
+    heat = HeatMap(values, Region(100, 50, 20, 10), "layer", "stain", 1.0)
+    card = small_card("detection")
+    xyxy = np.array([[103, 52, 107, 54], [118, 58, 120, 60], [100, 50, 120, 60]], np.float32)
+    boxes = Boxes(xyxy, np.array([0.9, 0.9, 0.1], np.float32), np.array([1, 0, 1]))  # another class; too unsure
+    found = Prediction("b", "detection", "c", card.classes, heat.region, boxes=boxes)
+    assert inside_share(heat, found, card) == pytest.approx(0.8)
+    mask = np.zeros((3, 10, 20), np.uint8)
+    mask[1, 2:4, 3:5] = 255
+    found = Prediction("b", "segmentation", "c", card.classes, heat.region, mask=mask)
+    assert inside_share(heat, found, small_card("segmentation")) == pytest.approx(0.4)
+    cold = HeatMap(np.zeros((10, 20), np.float32), heat.region, "layer", "stain", 1.0)
+    assert inside_share(cold, found, small_card("segmentation")) is None
+    scores = Prediction("b", "classification", "c", card.classes, heat.region, scores=np.full(3, 1 / 3, np.float32))
+    assert inside_share(heat, scores, small_card("classification")) is None
