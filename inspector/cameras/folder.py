@@ -27,6 +27,7 @@ class FolderOptions(CameraOptions):
     patience: float = Field(5.0, ge=0, le=600, description="watch: seconds a file that cannot be read yet is tried again")
     pattern: str = Field("*", min_length=1, description='only files of this name, for example "*.jpg"')
     recursive: bool = Field(False, description="look into the folders in it, too")
+    masks: bool = Field(False, description="inspect label masks, too: a .png beside a photograph of the same name")
 
 
 @dataclass(slots=True)
@@ -121,7 +122,10 @@ class FolderCamera(Camera):
 
     def _files(self) -> list[Path]:
         try:
-            return image_files(self._folder, pattern=self._options.pattern, recursive=self._options.recursive)
+            options = self._options
+            # A watched folder is a line at work: there every file is a part.
+            masks = options.masks or options.watch
+            return image_files(self._folder, pattern=options.pattern, recursive=options.recursive, masks=masks)
         except (OSError, ValueError, NotImplementedError) as error:
             # A share that went away may come back; while a watched folder lasts, that is worth waiting for.
             raise CameraError(

@@ -82,14 +82,14 @@ class _Video(FrameSequence):
 
 
 def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False) -> FrameSequence:
-    """Open one image, a folder of images (natural order) or a video. `camera` is the name the frames get.
+    """Open one image, a folder of images (natural order, without label masks) or a video. `camera`: the frames' name.
 
     Raises ConfigError: nothing there, no image in the folder, not a video. An image itself is read by `frame`.
     """
     path = path.expanduser()
     if path.is_dir():
         try:
-            files = image_files(path, recursive=recursive)
+            files = image_files(path, recursive=recursive, masks=False)
         except OSError as error:
             raise ConfigError(
                 "The folder {folder} cannot be listed ({detail}).",

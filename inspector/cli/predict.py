@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cli.notes import say_masks_left_out
 from inspector.cli.output import Output
 from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES, find
@@ -75,6 +76,8 @@ def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
         except ConfigError as error:
             yield path, error
             continue
+        if path.is_dir():
+            say_masks_left_out(path)
         try:
             for index in range(len(sequence)):
                 yield _read(sequence, index, path)
@@ -104,7 +107,8 @@ class _Inspectors:
     def for_unit(self, unit: Unit) -> PartInspector:
         """Raises ConfigError or EngineError."""
         if unit not in self._opened:
-            choice = choose(self._recipe, self._models, "folder:.", kelvin=unit == "kelvin")
+            files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
+            choice = choose(self._recipe, self._models, files, kelvin=unit == "kelvin")
             if choice.note is not None:
                 click.echo(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe

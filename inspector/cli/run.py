@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from inspector.cameras.base import kind_of
+from inspector.cli.notes import say_masks_left_out
 from inspector.cli.output import Output
 from inspector.cli.signals import stop_signals
 from inspector.core.registry import ENGINES, find
@@ -48,6 +50,10 @@ def run(
     choice = choose(recipe, models, source)
     if choice.note is not None:
         click.echo(f"inspector: {choice.note}", err=True)
+    for camera in choice.recipe.cameras.values():
+        kind, address = kind_of(camera.source)
+        if kind == "folder" and not (camera.options.get("watch") or camera.options.get("masks")):
+            say_masks_left_out(Path(address).expanduser(), recursive=bool(camera.options.get("recursive")))
     output = Output(as_json=as_json, folder=out)
     troubles = _Troubles()
     waiting: Edge[Inspection] = Edge(_WAITING, drop="never", capacity=CAPACITY, weigh=weight_of)

@@ -15,7 +15,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Floats, Pixels, Unit
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm"})
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff"})
 MAX_SIDE = 32_768
 MAX_PIXELS = 120_000_000
 MAX_BYTES = 1 << 30
@@ -92,10 +93,10 @@ def read_image(path: Path) -> Image:
     return _read_with_pillow(path, data)
 
 
-def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False) -> list[Path]:
+def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, masks: bool = True) -> list[Path]:
     """The image files of a folder whose name matches `pattern`, hidden ones left out, in natural order (2 before 10).
 
-    Raises OSError.
+    Without `masks`, those that `label_masks` finds among them are left out too. Raises OSError.
     """
     walked = folder.rglob(pattern) if recursive else folder.glob(pattern)
     if not folder.is_dir():
@@ -105,7 +106,16 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False) ->
         for path in walked
         if path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    return sorted((path for path in found if path.is_file()), key=lambda path: _natural(path.relative_to(folder).as_posix()))
+    left_out = set() if masks else set(label_masks(found))
+    files = (path for path in found if path not in left_out and path.is_file())
+    return sorted(files, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
+def label_masks(files: Iterable[Path]) -> list[Path]:
+    """The label masks among `files`: a .png beside a photograph of the same name, as labelled data sets keep them."""
+    files = list(files)
+    photographs = {path.with_suffix("") for path in files if path.suffix.lower() in PHOTOGRAPH_SUFFIXES}
+    return [path for path in files if path.suffix.lower() == ".png" and path.with_suffix("") in photographs]
 
 
 def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from inspector.cameras.base import Camera, open_camera
+from inspector.cameras.sequence import open_sequence
 from inspector.core.errors import CameraError, ConfigError, InspectorError
 from inspector.core.types import Frame
 
@@ -63,11 +64,21 @@ def test_a_broken_file_is_not_passed_over_where_nobody_listens(tmp_path: Path) -
 
 
 def test_same_name_with_another_suffix_stays_another_part(tmp_path: Path) -> None:
+    _save(tmp_path / "a.bmp")
     _save(tmp_path / "a.jpg")
-    _save(tmp_path / "a.png")
-    assert [frame.part for frame in _frames(open_camera("top", f"folder:{tmp_path}"))] == ["a.jpg", "a.png"]
+    assert [frame.part for frame in _frames(open_camera("top", f"folder:{tmp_path}"))] == ["a.bmp", "a.jpg"]
     photographs = _frames(open_camera("top", f"folder:{tmp_path}", {"pattern": "*.jpg"}))
     assert [frame.part for frame in photographs] == ["a"]
+
+
+def test_label_masks_beside_photographs_are_no_parts_unless_asked_for(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "b.png", "c.jpg"):
+        _save(tmp_path / name)
+    assert [frame.part for frame in _frames(open_camera("top", f"folder:{tmp_path}"))] == ["a", "b", "c"]
+    everything = _frames(open_camera("top", f"folder:{tmp_path}", {"masks": True}))
+    assert [frame.part for frame in everything] == ["a.jpg", "a.png", "b", "c"]
+    sequence = open_sequence(tmp_path)
+    assert [sequence.name(index) for index in range(len(sequence))] == ["a.jpg", "b.png", "c.jpg"]
 
 
 def test_folders_in_the_folder(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""What a person should know about the files before they are inspected."""
+
+from pathlib import Path
+
+import click
+
+from inspector.core.files import image_files, label_masks
+
+
+def say_masks_left_out(folder: Path, *, recursive: bool = False) -> None:
+    """Tell on stderr how many label masks of a folder are not inspected; a folder that cannot be listed is told later."""
+    try:
+        count = len(label_masks(image_files(folder, recursive=recursive)))
+    except OSError:
+        return
+    if count:
+        click.echo(f"inspector: {count} label masks in {folder} (a .png beside a photograph) are not inspected.", err=True)
