@@ -12,12 +12,10 @@ _VISIBLE = 0.3  # share of a labelled box that must lie in the region to count
 
 def box_iou(first: AnyFloats, second: AnyFloats) -> NDArray[np.float64]:
     """Intersection over union of boxes (left, top, right, bottom) [n, 4] and [m, 4] -> [n, m]; 0 for empty boxes."""
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    both = np.prod(np.maximum(high - low, 0), axis=2)
-    size = [np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1) for boxes in (first, second)]
-    union = size[0][:, None] + size[1][None, :] - both
+    a, b = (boxes.astype(np.float64).T for boxes in (first, second))
+    sides = (np.minimum.outer(a[i + 2], b[i + 2]) - np.maximum.outer(a[i], b[i]) for i in (0, 1))
+    both = np.prod([np.maximum(side, 0) for side in sides], axis=0)
+    union = np.add.outer(area(first), area(second)) - both
     iou: NDArray[np.float64] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
     return iou
 
@@ -47,8 +45,8 @@ def in_region(boxes: Boxes, region: Region) -> Boxes:
     return Boxes(cut[keep], boxes.scores[keep], boxes.classes[keep])
 
 
-def area(xyxy: Floats) -> Floats:
+def area(xyxy: AnyFloats) -> NDArray[np.float64]:
     """Areas [n] of boxes [n, 4]; 0 for boxes turned inside out."""
-    size: Floats = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
-    product: Floats = size[:, 0] * size[:, 1]
+    size: NDArray[np.float64] = np.maximum(xyxy[:, 2:].astype(np.float64) - xyxy[:, :2], 0)
+    product: NDArray[np.float64] = size[:, 0] * size[:, 1]
     return product
