@@ -71,6 +71,6 @@ def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
     """The camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, base))
-        if (card.input.kind == "kelvin") == (unit == "kelvin"):
+        if (card.task == "thermal") == (unit == "kelvin"):
             return step.camera
     return next(iter(recipe.cameras))

@@ -1,0 +1,129 @@
+"""`inspector predict`: images, folders, videos; and that a frame gets one verdict whichever way it comes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+from inspector.cameras.demo_line import DemoLine
+from inspector.cli.main import cli, run
+from inspector.recipes.automatic import recipe_for
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, save_recipe
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    line = DemoLine(4)
+    for number in range(4):
+        frame, _ = line.visible(number)
+        cv2.imwrite(str(folder / f"{number}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+def _predict(*arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    result = CliRunner().invoke(cli, ["predict", *map(str, arguments), "--json"], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result.return_value, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+
+
+def test_images_and_folders_in_the_order_they_are_named(states: Path, pictures: Path) -> None:
+    code, lines, _ = _predict(pictures / "2.png", pictures, "--model", states)
+    assert code == 0
+    assert [Path(line["source"]).name for line in lines[:-1]] == ["2.png", "0.png", "1.png", "2.png", "3.png"]
+    assert lines[0]["predictions"] == lines[3]["predictions"]
+    assert lines[-1]["summary"]["parts"] == 5
+
+
+def test_a_video_has_a_verdict_for_each_frame(states: Path, tmp_path: Path) -> None:
+    path = tmp_path / "line.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (96, 64))
+    for number in range(5):
+        writer.write(np.random.default_rng(number).integers(50, 200, (64, 96, 3)).astype(np.uint8))
+    writer.release()
+    code, lines, _ = _predict(path, "--model", states)
+    assert code == 0
+    assert [line["sequence"] for line in lines[:-1]] == list(range(5))
+
+
+def test_an_unreadable_file_is_named_and_the_rest_goes_on(states: Path, pictures: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not an image")
+    code, lines, said = _predict(pictures / "0.png", bad, tmp_path / "none.png", pictures / "1.png", "--model", states)
+    assert code == 2
+    verdicts = [line["verdict"] == "NOT_INSPECTED" for line in lines[:-1]]
+    assert verdicts == [False, True, True, False]
+    assert "bad.png" in lines[1]["reasons"][0]
+    assert "none.png" in said
+    assert lines[-1]["summary"]["not_inspected"] == 2
+
+
+def test_one_frame_one_verdict_from_run_and_predict_on_both_engines(states: Path, pictures: Path) -> None:
+    def seen(lines: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
+        return [(Path(line["source"]).name, line["verdict"], line["predictions"][0]["class"]) for line in lines[:-1]]
+
+    _, predicted, _ = _predict(pictures, "--model", states)
+    result = CliRunner().invoke(cli, ["run", "--source", f"folder:{pictures}", "--model", str(states), "--json"])
+    ran = [json.loads(line) for line in result.stdout.splitlines()]
+    _, other, _ = _predict(pictures, "--model", states, "--engine", "onnxruntime")
+    assert seen(ran) == seen(predicted) == seen(other)
+    for one, two in zip(predicted[:-1], ran[:-1], strict=True):
+        assert one["predictions"] == two["predictions"]
+        assert one["reasons"] == two["reasons"]
+
+
+def test_a_recipe_gives_region_and_rules(states: Path, pictures: Path, tmp_path: Path) -> None:
+    step = InspectModel(
+        bundle=str(states),
+        camera="top",
+        region=RegionModel(x=528, y=76, width=240, height=240),
+        ok_classes=("normal", "mild", "severe"),
+    )
+    recipe = Recipe(
+        name="two",
+        cameras={"heat": CameraModel(source="simulated:thermal"), "top": CameraModel(source="simulated:visible")},
+        inspect=(InspectModel(bundle=str(states), camera="heat"), step),
+    )
+    save_recipe(recipe, tmp_path / "two.toml")
+    code, lines, _ = _predict(pictures / "0.png", "--recipe", tmp_path / "two.toml", "--camera", "top")
+    assert code == 0
+    (prediction,) = lines[0]["predictions"]
+    assert prediction["region"] == [528, 76, 240, 240]
+    assert prediction["camera"] == "top"
+    assert lines[0]["verdict"] in ("OK", "REVIEW")
+
+
+def test_temperatures_for_a_bundle_of_pictures_are_refused_in_words(states: Path, tmp_path: Path) -> None:
+    path = tmp_path / "heat.tiff"
+    tifffile.imwrite(path, np.full((40, 50), 300, np.float32))
+    code, lines, _ = _predict(path, "--model", states)
+    assert code == 0
+    assert lines[0]["verdict"] == "NOT_INSPECTED"
+    assert "needs a picture" in lines[0]["reasons"][0]
+
+
+def test_pictures_are_saved(states: Path, pictures: Path, tmp_path: Path) -> None:
+    code, lines, _ = _predict(pictures, "--model", states, "--out", tmp_path / "out")
+    assert code == 0
+    assert len(list((tmp_path / "out" / "overlays").glob("*.png"))) == len(lines) - 1
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "PATH"), (["x.png", "--model", "none"], "none"), (["x.png", "--engine", "steam"], "steam")],
+)
+def test_wrong_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_automatic_recipe_looks_at_the_whole_frame(states: Path) -> None:
+    recipe = recipe_for([states], "folder:x")
+    assert recipe.inspect[0].region is None

@@ -1,0 +1,186 @@
+"""`inspector run` as a person and a script use it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from inspector.cli.main import cli, run
+from inspector.recipes.automatic import recipe_for
+from inspector.recipes.recipe import CameraModel, save_recipe
+
+KEYS = {"source", "sequence", "verdict", "reasons", "predictions", "latency_ms"}
+SUMMARY = {"parts", "ok", "ng", "review", "not_inspected", "dropped", "seconds"}
+
+
+def _demo(folder: Path, states: Path, **options: int) -> Path:
+    """A recipe of the demo line's visible camera, as fast as it renders."""
+    recipe = recipe_for([states], "simulated:visible", name="demo")
+    camera = CameraModel(source="simulated:visible", options=dict(options))
+    path = folder / "demo.toml"
+    save_recipe(recipe.model_copy(update={"cameras": {"camera": camera}}), path)
+    return path
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _command(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "inspector", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **options)
+
+
+def test_json_has_one_object_a_part_and_a_summary(states: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["run", "--recipe", str(_demo(tmp_path, states)), "--limit", "5", "--json"])
+    assert result.exit_code == 0, result.stderr
+    *parts, last = _lines(result.stdout)
+    assert len(parts) == 5
+    for number, part in enumerate(parts):
+        assert part.keys() >= KEYS
+        assert part["sequence"] == number
+        assert part["source"] == "simulated:visible"
+        assert part["verdict"] in ("OK", "NG", "REVIEW")
+        (prediction,) = part["predictions"]
+        assert prediction["bundle"] == "states"
+        assert prediction["task"] == "classification"
+        assert sum(prediction["scores"].values()) == pytest.approx(1, abs=1e-3)
+        assert prediction["score"] == max(prediction["scores"].values())
+        assert part["latency_ms"] > 0
+    assert last.keys() == {"summary"}
+    assert last["summary"].keys() == SUMMARY
+    summary = last["summary"]
+    assert summary["parts"] == 5 == sum(summary[key] for key in ("ok", "ng", "review", "not_inspected"))
+
+
+def test_a_finite_source_ends_by_itself_and_people_get_words(states: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["run", "--recipe", str(_demo(tmp_path, states, parts=3))])
+    assert result.exit_code == 0, result.stderr
+    *lines, last = result.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == ["P000000", "P000001", "P000002"]
+    assert last.startswith("3 parts: ")
+
+
+def test_out_gets_pictures_results_and_a_report(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "report"
+    arguments = ["run", "--recipe", str(_demo(tmp_path, states, parts=3)), "--out", str(out), "--json"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.stderr
+    *saved, last = _lines((out / "results.jsonl").read_text("utf-8"))
+    *printed, summary = _lines(result.stdout)
+    assert [{key: part[key] for key in KEYS} for part in saved] == [{key: part[key] for key in KEYS} for part in printed]
+    assert last == summary
+    report = (out / "report.html").read_text("utf-8")
+    for part in saved:
+        (name,) = part["overlays"]
+        assert name in report
+        picture = cv2.imread(str(out / name))
+        assert picture.shape == (600, 800, 3)
+    assert str(out / "report.html") in result.stderr
+
+
+def test_a_folder_with_a_bad_file_has_a_verdict_for_each(states: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(60, 200, (80, 100, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), noise)
+    (folder / "1.png").write_bytes(b"")
+    result = CliRunner().invoke(cli, ["run", "--source", f"folder:{folder}", "--model", str(states), "--json"])
+    *parts, last = _lines(result.stdout)
+    assert [Path(part["source"]).name for part in parts] == ["0.png", "1.png", "2.png"]
+    assert parts[1]["verdict"] == "NOT_INSPECTED"
+    assert "1.png is empty" in parts[1]["reasons"][0]
+    assert last["summary"]["not_inspected"] == 1
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--recipe", "none.toml"], 2, "none.toml"),
+        (["--model", "no-bundle"], 2, "no-bundle"),
+        (["--source", "pigeon:1"], 2, "pigeon"),
+        (["--engine", "steam", "--limit", "1"], 2, "steam"),
+        (["--limit", "0"], 2, "0"),
+        (["--recipe", "a.toml", "--model", "b"], 2, "either"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", *arguments]) == code
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+def test_a_source_that_is_not_there_fails(states: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", "--source", f"folder:{tmp_path / 'none'}", "--model", str(states)]) == 1
+    assert "none" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_the_summary(states: Path, tmp_path: Path, number: int) -> None:
+    process = _command("run", "--recipe", _demo(tmp_path, states, rate=20), "--json")
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())
+    assert first["sequence"] == 0
+    process.send_signal(number)
+    rest, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    *parts, last = _lines(rest)
+    assert last["summary"]["parts"] == len(parts) + 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_goes_away_ends_it_quietly(states: Path, tmp_path: Path) -> None:
+    process = _command("run", "--recipe", _demo(tmp_path, states), "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(30) == 0
+    assert said == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said_once_and_every_verdict_is_printed(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.jsonl").symlink_to("/dev/full")
+    arguments = ["run", "--recipe", str(_demo(tmp_path, states, parts=4)), "--out", str(out), "--json"]
+    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert result.return_value == 1
+    assert len(_lines(result.stdout)) == 5
+    (sentence,) = [line for line in result.stderr.splitlines() if "cannot be written" in line]
+    assert "results.jsonl" in sentence
+    assert "No space left" in sentence
+
+
+def test_torch_never_loads(states: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from inspector.cli.main import run;"
+        f"code = run(['run', '--recipe', {str(_demo(tmp_path, states, parts=1))!r}, '--json']);"
+        "assert code == 0; assert 'torch' not in sys.modules; assert 'PySide6' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_rate_of_the_line_is_kept(states: Path, tmp_path: Path) -> None:
+    started = time.monotonic()
+    result = CliRunner().invoke(cli, ["run", "--recipe", str(_demo(tmp_path, states, rate=10, parts=6)), "--json"])
+    assert result.exit_code == 0
+    assert time.monotonic() - started > 0.45
