@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Boxes, Floats, Region
+from inspector.core.types import Boxes, Region
 
 MAX_CANDIDATES = 500  # boxes of a frame that enter non-maximum suppression, best first
 AnyFloats = NDArray[np.float32 | np.float64]
