@@ -125,8 +125,15 @@ def overlap(a: Rect, b: Rect) -> float:
     return width * height if width > 0 and height > 0 else 0.0
 
 
-def place_labels(anchors: Sequence[Rect], sizes: Sequence[tuple[float, float]], view: tuple[float, float]) -> list[Rect]:
-    """A place for the label of each anchor (view coordinates), in the order given, so that labels cover each other least.
+def place_labels(
+    anchors: Sequence[Rect],
+    sizes: Sequence[tuple[float, float]],
+    view: tuple[float, float],
+    *,
+    avoid: Sequence[Rect] = (),
+) -> list[Rect]:
+    """A place for the label of each anchor (view coordinates), in the order given, so that labels cover each other, and
+    what is to `avoid`, least.
 
     Tried in turn: above the anchor, below it, inside its top, to its right, to its left, then above, one row higher.
     Labels stay inside the view as long as their anchor is in sight.
@@ -144,7 +151,7 @@ def place_labels(anchors: Sequence[Rect], sizes: Sequence[tuple[float, float]], 
             (left, bottom + height),
         )
         choices = [_inside((x, y, x + width, y + height), view) for x, y in corners]
-        placed.append(min(choices, key=lambda choice: sum(overlap(choice, other) for other in placed)))
+        placed.append(min(choices, key=lambda choice: sum(overlap(choice, other) for other in (*placed, *avoid))))
     return placed
 
 

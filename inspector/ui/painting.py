@@ -52,7 +52,8 @@ def draw_spots(painter: QPainter, placement: Placement, marks: Sequence[SpotMark
     metrics = QFontMetricsF(theme.font("small", bold=True))
     radius = theme.SPACING * 1.25
     centres = [placement.to_view(mark.spot.x + 0.5, mark.spot.y + 0.5) for mark in marks]
-    anchors: list[Rect] = [(x + radius, y - radius, x + radius, y + radius) for x, y in centres]
+    gap = radius + PAD  # beside the ring, not on it
+    anchors: list[Rect] = [(x - gap, y - gap, x + gap, y + gap) for x, y in centres]
     sizes = [(metrics.horizontalAdvance(mark.label) + 2 * PAD, metrics.height() + PAD) for mark in marks]
     for number, (x, y) in enumerate(centres):
         reach = radius * (1.6 if number == selected else 1.0)
@@ -62,7 +63,9 @@ def draw_spots(painter: QPainter, placement: Placement, marks: Sequence[SpotMark
             painter.drawEllipse(QPointF(x, y), reach, reach)
             painter.drawLine(QLineF(x - reach / 2, y, x + reach / 2, y))
             painter.drawLine(QLineF(x, y - reach / 2, x, y + reach / 2))
-    for mark, place in zip(marks, place_labels(anchors, sizes, (view.width(), view.height())), strict=True):
+    rings: list[Rect] = [(x - radius, y - radius, x + radius, y + radius) for x, y in centres]
+    places = place_labels(anchors, sizes, (view.width(), view.height()), avoid=rings)
+    for mark, place in zip(marks, places, strict=True):
         draw_label(painter, place, mark.label, color)
 
 

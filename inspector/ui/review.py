@@ -78,13 +78,14 @@ class ReviewPage(QWidget):
         self.table.setAlternatingRowColors(True)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
         self.table.setTabKeyNavigation(False)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.table.verticalHeader().setDefaultSectionSize(theme.TOUCH)
         self.table.horizontalHeader().setMinimumHeight(theme.TOUCH)
         self.table.horizontalHeader().setStretchLastSection(True)
-        for column, width in ((Column.NUMBER, 9), (Column.NAME, 16), (Column.VERDICT, 16)):
+        for column, width in ((Column.NUMBER, 8), (Column.NAME, 19), (Column.VERDICT, 16)):
             self.table.setColumnWidth(column, theme.SPACING * width)
         self.filter = QComboBox()
         self.filter.setMinimumHeight(theme.TOUCH)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from inspector.ui import theme
@@ -47,6 +47,7 @@ class ValueTable(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 0, parent)
+        self._minor: int | None = None
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -88,12 +89,25 @@ class ValueTable(QTableWidget):
             self._pick(selected)
         self._fit_columns()
 
+    def set_minor(self, column: int | None) -> None:
+        """The column that gives way where there is no room for all; it is copied nevertheless. None: none does."""
+        self._minor = column
+        self._fit_columns()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_columns()
+
     def _fit_columns(self) -> None:
         """Number columns as wide as their widest text; the first column takes the rest."""
         metrics = QFontMetrics(theme.font("body", bold=True))
         for column in range(1, self.columnCount()):
             texts = [self._title(column), *(self._text(row, column) for row in range(self.rowCount()))]
             self.setColumnWidth(column, max(metrics.horizontalAdvance(text) for text in texts) + 3 * theme.SPACING)
+        if self._minor is not None:
+            self.setColumnHidden(self._minor, False)
+            needed = sum(self.columnWidth(column) for column in range(1, self.columnCount()))
+            self.setColumnHidden(self._minor, needed + 3 * theme.TOUCH > self.viewport().width())
 
     def selected_key(self) -> int | None:
         rows = self.selectionModel().selectedRows()

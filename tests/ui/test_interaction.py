@@ -96,3 +96,11 @@ def test_labels_stay_in_sight() -> None:
         assert top >= 0
         assert right <= 400
         assert bottom <= 300
+
+
+def test_labels_keep_off_what_is_to_be_seen() -> None:
+    anchors = [(100.0, 100.0, 120.0, 120.0)]
+    (free,) = place_labels(anchors, [(60.0, 18.0)], (400.0, 300.0))
+    assert free[3] == 100.0  # above
+    (moved,) = place_labels(anchors, [(60.0, 18.0)], (400.0, 300.0), avoid=[(110.0, 80.0, 150.0, 100.0)])
+    assert overlap(moved, (110.0, 80.0, 150.0, 100.0)) == 0

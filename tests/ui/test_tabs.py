@@ -304,3 +304,22 @@ def test_what_a_classifier_says_stands_at_its_region(qtbot: QtBot, recipe: Recip
     frames = {"visible": make_frame(), "thermal": make_kelvin()}
     tab.set_inspection(Inspection("P", 0, Verdict.NG, (), frames, (scores,), "r", 1, 1.0), recipe)
     assert [(mark.region, mark.label) for mark in tab.canvas.overlays.regions] == [(INNER, "bad 0.90")]
+
+
+def test_on_a_small_screen_the_picture_comes_first_and_nothing_is_lost_in_a_copy(tabs: AnalysisTabs) -> None:
+    tab = detection(tabs)
+    assert not tab.table.isColumnHidden(2)
+    tabs.resize(820, 500)
+    assert tab.canvas.width() > 400
+    assert tab.table.isColumnHidden(2)
+    assert "10×15" not in tab.table.as_text()
+    tab.threshold.set_value(0.1)
+    assert "10×15" in tab.table.as_text()
+
+
+def test_the_panel_fits_its_narrowest_width(tabs: AnalysisTabs) -> None:
+    tabs.resize(820, 600)
+    for name in tabs.tabs:
+        show(tabs, name)
+        side = tabs.current().side
+        assert side.minimumSizeHint().width() <= side.parentWidget().width(), name

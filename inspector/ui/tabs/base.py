@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
@@ -16,6 +16,7 @@ from inspector.ui.colormaps import TemperatureUnit
 from inspector.ui.tabs.controls import CanvasTools
 
 PANEL_WIDTH = theme.SPACING * 50
+NARROW_PANEL = theme.SPACING * 37  # on small screens the picture comes first
 
 
 class AnalysisTab(QWidget):
@@ -35,8 +36,10 @@ class AnalysisTab(QWidget):
         self.base: Path | None = None  # the recipe's folder
         self._stale = False
         self._chosen = ""
+        self._dragged = False
         self.chooser = QComboBox()
         self.chooser.setMinimumHeight(theme.TOUCH)
+        self.chooser.setMinimumWidth(theme.SPACING * 12)
         self.chooser_label = QLabel()
         self.chooser_label.setBuddy(self.chooser)
         self.note = QLabel()
@@ -47,7 +50,7 @@ class AnalysisTab(QWidget):
         self.chooser.currentIndexChanged.connect(self._on_chosen)
 
     def _lay_out(self) -> None:
-        side = QWidget()
+        self.side = side = QWidget()
         side.setLayout(self.panel)
         self.panel.setContentsMargins(theme.SPACING * 2, theme.SPACING, theme.SPACING, theme.SPACING)
         self.panel.setSpacing(theme.SPACING)
@@ -59,14 +62,14 @@ class AnalysisTab(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setMinimumWidth(PANEL_WIDTH)
+        scroll.setMinimumWidth(NARROW_PANEL)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(self._picture_side())
         self.splitter.addWidget(scroll)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
         self.splitter.setChildrenCollapsible(False)
-        self.splitter.setSizes([PANEL_WIDTH * 3, PANEL_WIDTH])
+        self.splitter.splitterMoved.connect(self._on_dragged)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.splitter)
@@ -143,6 +146,16 @@ class AnalysisTab(QWidget):
         if theme.is_theme_change(event):
             self._later()
         super().changeEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The panel gets a third of the width, between its two limits, until a person drags it."""
+        super().resizeEvent(event)
+        if not self._dragged:
+            panel = min(max(self.width() // 3, NARROW_PANEL), PANEL_WIDTH)
+            self.splitter.setSizes([max(self.width() - panel, 1), panel])
+
+    def _on_dragged(self) -> None:
+        self._dragged = True
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -55,6 +55,7 @@ class DetectionTab(ThresholdTab):
     def _scale(self, prediction: Prediction) -> float | None:
         scale = mm_per_px(self.recipe, prediction)
         self.table.setColumnHidden(3, scale is None)
+        self.table.set_minor(None if scale is None else 2)
         return scale
 
     def _classified(self) -> tuple[RegionMark, ...]:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QL
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
-from inspector.core.types import Floats, Frame, Inspection, Prediction, TaskName
+from inspector.core.types import Floats, Inspection, Prediction, TaskName
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import DEFAULT_THRESHOLD, threshold_of
@@ -64,6 +64,7 @@ class GradCamTab(AnalysisTab):
         self.class_label.setBuddy(self.class_choice)
         for chooser in (self.layer, self.class_choice):
             chooser.setMinimumHeight(theme.TOUCH)
+            chooser.setMinimumWidth(theme.SPACING * 12)
             chooser.activated.connect(self.explain)
         self.button, self.release = QPushButton(), QPushButton()
         self.button.setProperty("role", "primary")
@@ -97,6 +98,7 @@ class GradCamTab(AnalysisTab):
         for other in (self.state, self.opacity, self.marks, self.heading):
             self.panel.addWidget(other)
         numbers = QFormLayout()
+        numbers.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name, label in self.names.items():
             numbers.addRow(label, self.values[name])
         self.panel.addLayout(numbers)
@@ -219,7 +221,7 @@ class GradCamTab(AnalysisTab):
     # Showing
 
     def _draw(self) -> None:
-        prediction, frame, answer = self.prediction(), self.frame(), self._answer
+        prediction, answer = self.prediction(), self._answer
         found = Overlays()
         if prediction is not None:
             marks = box_marks(prediction, self._threshold(prediction)) if self.marks.isChecked() else ()
@@ -228,10 +230,11 @@ class GradCamTab(AnalysisTab):
             found += Overlays(layers=(HeatLayer.of(answer.heat.values, answer.heat.region),))
         key = f"boxes:{prediction.bundle}:{prediction.camera}" if prediction is not None else ""
         self.canvas.set_overlays(found, key=key)
-        self._show_numbers(prediction, frame)
+        self.marks.setVisible(prediction is not None and prediction.boxes is not None)
+        self._show_numbers(prediction)
         self._show_state()
 
-    def _show_numbers(self, prediction: Prediction | None, frame: Frame | None) -> None:
+    def _show_numbers(self, prediction: Prediction | None) -> None:
         texts = dict.fromkeys(self.values, "–")
         answer = self._answer
         if answer is not None and prediction is not None:
@@ -241,6 +244,9 @@ class GradCamTab(AnalysisTab):
             share = heat_share(answer.heat.values, prediction, self._threshold(prediction))
             if share is not None:
                 texts["share"] = f"{share * 100:.0f} %"
+        located = prediction is not None and (prediction.boxes is not None or prediction.mask is not None)
+        self.names["share"].setVisible(located)
+        self.values["share"].setVisible(located)
         for name, text in texts.items():
             self.values[name].setText(text)
             self.values[name].setAccessibleName(f"{self.names[name].text()}: {text}")

@@ -59,6 +59,7 @@ class SegmentationTab(ThresholdTab):
         shown = marks if self.labels.isChecked() else ()
         self.canvas.set_overlays(Overlays(boxes=shown, regions=(outline,), layers=(layer,)), key=f"areas:{prediction.bundle}")
         self.legend.setColumnHidden(3, scale is None)
+        self.legend.set_minor(None if scale is None else 2)
         self.legend.set_rows([_row(prediction, index, found, scale) for index in range(len(prediction.classes))])
         self.copy.setEnabled(True)
 

@@ -30,6 +30,7 @@ class ThermalTab(AnalysisTab):
         self.unit = Choice(("C", "K"))
         self.palette_choice = QComboBox()
         self.palette_choice.setMinimumHeight(theme.TOUCH)
+        self.palette_choice.setMinimumWidth(theme.SPACING * 12)
         for name in PALETTES:
             self.palette_choice.addItem(name, name)
         self.automatic = QCheckBox()
@@ -56,7 +57,9 @@ class ThermalTab(AnalysisTab):
         limits.addWidget(self.high)
         numbers = QFormLayout()
         numbers.setVerticalSpacing(theme.SPACING // 2)
+        numbers.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name, label in self.names.items():
+            self.values[name].setWordWrap(True)
             numbers.addRow(label, self.values[name])
         for widget in (self.headings["cursor"], self.cursor_value, self.headings["numbers"]):
             self.panel.addWidget(widget)
@@ -254,4 +257,5 @@ def _spin() -> QDoubleSpinBox:
     spin.setDecimals(1)
     spin.setSingleStep(1.0)
     spin.setMinimumHeight(theme.TOUCH)
+    spin.setMinimumWidth(theme.SPACING * 12)
     return spin
