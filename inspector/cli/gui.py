@@ -1,11 +1,15 @@
 """`inspector gui`: opens the window."""
 
+import os
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import Literal
 
 import click
+
+from inspector.cli.main import stop_with
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -50,6 +54,10 @@ def gui(
     """Open the window."""
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
+    if _no_display():
+        if screenshot is None:
+            stop_with("There is no display here. Use `inspector run`, or start this in a desktop session.")
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"  # a picture of the window needs no screen
     from inspector.ui.app import Options, Shot, launch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends the program while Qt waits
@@ -65,3 +73,14 @@ def gui(
         shot=shot,
     )
     return launch(options)
+
+
+def _no_display() -> bool:
+    """Whether Qt would find no screen. Qt itself ends the process with SIGABRT where there is none."""
+    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
+        return False
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return False
+    display = os.environ.get("DISPLAY", "")
+    local = re.fullmatch(r":(\d+)(\.\d+)?", display)
+    return not display or (local is not None and not Path(f"/tmp/.X11-unix/X{local[1]}").exists())
