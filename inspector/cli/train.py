@@ -176,7 +176,7 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int) -> int:
     for outcome in ended:
         if outcome.end in (End.FAILED, End.CRASHED):
             raise outcome.error()
-    if interrupted.is_set():
+    if waiting or any(outcome.end is End.CANCELLED for outcome in ended):
         raise JobError("The training was cancelled.")
     return 0
 
