@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,8 @@ class NaivePipeline:
         mean, std = normalisation(bundle.card)
         self._size = (spec.width, spec.height)
         self._normalise = Normalize((mean / 255).tolist(), (std / 255).tolist())  # type: ignore[no-untyped-call]
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # tracing is deprecated; it is what is compared with
             example = torch.randn(1, spec.channels, spec.height, spec.width)
             self._model = torch.jit.trace(load_network(bundle).eval(), example)  # type: ignore[no-untyped-call]
         self._batch_size = batch_size
