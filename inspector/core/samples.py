@@ -119,7 +119,8 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
             if image.width * image.height > _LARGEST_MASK:
                 raise ValueError(f"{image.width} x {image.height} px")
             if image.mode in ("I;16", "I"):
-                return np.clip(np.asarray(image), 0, 255).astype(np.uint8)
+                narrow: NDArray[np.uint8] = np.clip(np.asarray(image), 0, 255).astype(np.uint8)
+                return narrow
             return np.asarray(image if image.mode in ("L", "P") else image.convert("L"), np.uint8)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ConfigError(
