@@ -30,5 +30,5 @@ report="$ROOT/runs/demo-$(date +%Y%m%d-%H%M%S)"
 say "there is no display here: running 40 parts of the demo line without the window"
 code=0
 "$VENV/bin/inspector" run --limit 40 --out "$report" || code=$?
-[ -d "$report" ] && say "the report and the pictures are in $report"
+[ ! -f "$report/report.html" ] || say "the report and the pictures are in $report"
 exit "$code"
