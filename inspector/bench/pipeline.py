@@ -107,7 +107,7 @@ class _Naive:
             _, said = self._process.communicate()
             raise JobError(
                 "The pipeline to compare with ended: {detail}",
-                remedy="It needs PyTorch; install inspector[train].",
+                remedy="It needs PyTorch: run packaging/run.sh --with train (Windows: run.ps1) in the program's folder.",
                 detail=(said.strip().splitlines() or ["without a word"])[-1],
             )
         answer: dict[str, Any] = json.loads(line)

@@ -38,7 +38,9 @@ class Entry:
                 raise
             raise ConfigError(
                 "{label} needs the Python package {package}, which is not installed.",
-                remedy="Install it with: pip install 'inspector[{extra}]'." if self.extra else "Install {package}.",
+                remedy="Install it from the program's folder: packaging/run.sh --with {extra} (Windows: run.ps1)."
+                if self.extra
+                else "Install {package}.",
                 label=self.label,
                 package=missing,
                 extra=self.extra,

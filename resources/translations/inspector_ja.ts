@@ -1273,8 +1273,8 @@
         <translation>このユーザーに読み取り権限を与えてください。</translation>
     </message>
     <message>
-        <source>Install it with: pip install &apos;inspector[{extra}]&apos;.</source>
-        <translation>次のコマンドでインストールしてください：pip install &apos;inspector[{extra}]&apos;</translation>
+        <source>Install it from the program&apos;s folder: packaging/run.sh --with {extra} (Windows: run.ps1).</source>
+        <translation>プログラムのフォルダーから次のコマンドでインストールしてください：packaging/run.sh --with {extra}（Windows：run.ps1）</translation>
     </message>
     <message>
         <source>Install the program again.</source>

