@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
-from inspector.core.types import Pixels, Region
+from inspector.core.message import Message, message
+from inspector.core.types import Frame, Pixels, Region
 
 Prepared = NDArray[np.uint8 | np.float32]
 
@@ -153,3 +154,21 @@ def _channels(source: Prepared, channels: int, target: Prepared) -> None:
         target[...] = source
     else:
         target[..., 0] = cv2.cvtColor(source, cv2.COLOR_RGB2GRAY)
+
+
+def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
+    """Why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round; None: it can.
+
+    `name`: what the frame is called in the sentence, by default its camera.
+    """
+    if spec.kind == "kelvin" and frame.unit != "kelvin":
+        return message(
+            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
+            bundle=bundle,
+            camera=name or frame.camera,
+        )
+    if spec.kind == "uint8" and frame.unit == "kelvin" and spec.levels is None:
+        return message(
+            "The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=name or frame.camera
+        )
+    return None

@@ -7,7 +7,8 @@ import numpy as np
 
 from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError
-from inspector.core.images import prepare, view, whole
+from inspector.core.images import prepare, view, whole, wrong_unit
+from inspector.core.process import WorkerProcess
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
 
@@ -36,6 +37,8 @@ class Explainer:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._link: WorkerLink | None = None
+        self._process: WorkerProcess | None = None
+        self._aborted = False
 
     def layers(self) -> list[str]:
         """The layers that can be explained; the first is the default. Raises EngineError or ConfigError."""
@@ -70,13 +73,9 @@ class Explainer:
                 height=frame.height,
             )
         spec = self._bundle.card.input
-        if spec.kind == "kelvin" and frame.unit != "kelvin":
-            raise ConfigError(
-                "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
-                remedy="Give a radiometric image.",
-                bundle=self._bundle.name,
-                camera=frame.source or frame.camera,
-            )
+        problem = wrong_unit(spec, frame, self._bundle.name, name=frame.source)
+        if problem is not None:
+            raise ConfigError(problem.template, remedy="Give a frame of the other kind.", **problem.values)
         link = self._open()
         geometry = view(region, spec)
         prepare(frame.pixels, spec, region, out=link.input[0])
@@ -99,7 +98,18 @@ class Explainer:
             self._link.close()
             self._link = None
 
+    def abort(self) -> None:
+        """End the worker now; the call that waits for it in another thread raises EngineError. For good."""
+        self._aborted = True
+        if self._process is not None:
+            self._process.cancel()
+
     def _open(self) -> WorkerLink:
         if self._link is None:
-            self._link = WorkerLink("explain", self._bundle, batch=1)
+            self._link = WorkerLink("explain", self._bundle, batch=1, started=self._started)
         return self._link
+
+    def _started(self, process: WorkerProcess) -> None:
+        self._process = process
+        if self._aborted:  # while the process was being started
+            process.cancel()

@@ -2,7 +2,7 @@
 
 import queue
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -29,8 +29,19 @@ class WorkerLink:
     `input` [batch, height, width, channels] is written before a `call`; `output` holds the answer after it.
     """
 
-    def __init__(self, kind: str, bundle: Bundle, *, batch: int, **job: object) -> None:
-        """Start `inspector worker kind` and wait until it has opened the bundle. Raises EngineError."""
+    def __init__(
+        self,
+        kind: str,
+        bundle: Bundle,
+        *,
+        batch: int,
+        started: Callable[[WorkerProcess], None] | None = None,
+        **job: object,
+    ) -> None:
+        """Start `inspector worker kind` and wait until it has opened the bundle. Raises EngineError.
+
+        `started` gets the process as soon as there is one: cancelling it, from any thread, ends this wait and every other.
+        """
         self._bundle = bundle
         self._replies: queue.SimpleQueue[Packet | Outcome] = queue.SimpleQueue()
         spec = bundle.card.input
@@ -47,6 +58,8 @@ class WorkerLink:
         fields = {"bundle": str(bundle.folder.resolve()), "folder": str(self._folder), "batch": batch, **job}
         try:
             self._process = WorkerProcess(kind, fields, on_packet=self._take, on_end=self._replies.put)
+            if started is not None:
+                started(self._process)
             self.ready: Mapping[str, Any] = self._reply(OPEN_TIMEOUT_S)
             self.output: Floats = open_map(self._folder / OUTPUT, tuple(self.ready["shape"]), np.float32)
         except BaseException as error:

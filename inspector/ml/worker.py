@@ -40,7 +40,9 @@ class Channel:
     this process holds them open.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, serving: bool = False) -> None:
+        """`serving`: nothing of the work outlives it, so the process ends at once when the parent cancels or is gone."""
+        self._serving = serving
         self._out = os.dup(1)
         self._in = os.dup(0)
         os.dup2(2, 1)
@@ -69,6 +71,8 @@ class Channel:
 
     def cancel(self) -> None:
         """Ask the work to stop; also what SIGTERM does."""
+        if self._serving:
+            os._exit(0)  # an orderly end would take the seconds in which torch is imported, or taken down
         self._cancel.set()
         self._requests.put(None)
 
@@ -129,7 +133,7 @@ Work = Callable[[Mapping[str, Any], Channel], Mapping[str, object]]
 
 def run(kind: str, job: Mapping[str, Any]) -> int:
     """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last."""
-    channel = Channel()
+    channel = Channel(serving=kind in SERVING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
     signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel())
     if job.get("low_priority"):
@@ -211,6 +215,7 @@ def _explain(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
     return serve_explain(job, channel)
 
 
+SERVING = ("infer", "explain")
 WORK: Mapping[str, Work] = MappingProxyType({"train": _train, "infer": _infer, "explain": _explain, "export": _export})
 
 

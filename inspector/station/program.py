@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.core.bundle import Bundle, Card
+from inspector.core.images import wrong_unit
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Region
 from inspector.recipes.automatic import complete, thresholds
@@ -39,19 +40,7 @@ class Step:
                 region=f"{region.x},{region.y} {region.width} x {region.height}",
                 bundle=self.model.bundle,
             )
-        if spec.kind == "kelvin" and frame.unit != "kelvin":
-            return message(
-                "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
-                bundle=self.model.bundle,
-                camera=frame.camera,
-            )
-        if spec.kind == "uint8" and frame.unit == "kelvin" and spec.levels is None:
-            return message(
-                "The bundle {bundle} needs a picture, and {camera} gives temperatures.",
-                bundle=self.model.bundle,
-                camera=frame.camera,
-            )
-        return None
+        return wrong_unit(spec, frame, self.model.bundle)
 
 
 @dataclass(frozen=True, slots=True)
