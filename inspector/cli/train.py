@@ -20,7 +20,7 @@ from inspector.core.annotations import read_dataset
 from inspector.core.bundle import CARD
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.registry import NETWORKS, TASKS, find
-from inspector.core.training import TrainSettings, default_network, parse_option, parse_size, train_settings
+from inspector.core.training import TASK_DEFAULTS, TrainSettings, parse_option, parse_size, train_settings
 from inspector.station.jobs import End, Job, Outcome
 
 _POLL = 0.2  # seconds
@@ -30,7 +30,14 @@ _SETTINGS = TrainSettings.model_fields
 
 
 def _default(name: str) -> str:
-    return f"  [default: {_SETTINGS[name].default}]"
+    field = _SETTINGS[name]
+    if not field.is_required():
+        return f"  [default: {field.default}]"
+    by_value: dict[object, list[str]] = {}
+    for task, values in TASK_DEFAULTS.items():
+        by_value.setdefault(values[name], []).append(task)
+    phrases = [f"{value} for {', '.join(tasks)}" for value, tasks in by_value.items()]
+    return f"  [default: {'; '.join(phrases)}]"
 
 
 def _setting(name: str, help_text: str, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: ANN401 - click's own
@@ -96,7 +103,6 @@ def train(*, out: Path, demo: bool, parts: int, only: tuple[str, ...], as_json: 
         raise click.UsageError("--only is for --demo.")
     if "task" not in values or "data" not in values:
         raise click.UsageError("Give --task and --data (or --demo).")
-    values.setdefault("network", default_network(values["task"]))
     _check_out([out])
     settings = train_settings({**values, "out": out.resolve()})
     read_dataset(settings.data, settings.task, group=settings.group)  # says what is wrong before torch takes its seconds

@@ -13,17 +13,33 @@ from inspector.core.types import TaskName
 
 Option = int | float | str | bool
 
-# (width, height) where a person gives none. Thermal cameras are small and their frames are 4:3.
-_SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"classification": (224, 224), "detection": (224, 224), "segmentation": (224, 224), "thermal": (160, 120)}
+# What suits a task where a person gives none. Thermal cameras are small and their frames are 4:3. Defects cover so little of
+# a mask that small batches, larger steps and a loss that looks at the difficult pixels find them sooner.
+TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "classification": {"network": "simple_cnn", "width": 224, "height": 224, "batch": 16, "lr": 1e-3},
+        "detection": {"network": "simple_yolo", "width": 224, "height": 224, "batch": 16, "lr": 2e-3},
+        "segmentation": {
+            "network": "unet",
+            "width": 224,
+            "height": 224,
+            "batch": 4,
+            "lr": 3e-3,
+            "loss": "focal_dice",
+        },
+        "thermal": {"network": "thermal_cnn", "width": 160, "height": 120, "batch": 16, "lr": 2e-3, "channels": 1},
+    }
 )
-_NETWORKS: Mapping[str, str] = MappingProxyType(
-    {"classification": "simple_cnn", "detection": "simple_yolo", "segmentation": "unet", "thermal": "thermal_cnn"}
-)
+
+
+_NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
 
 class TrainSettings(BaseModel):
-    """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree."""
+    """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
+
+    What is left out, or 0 or "" where that is no value, is filled in from TASK_DEFAULTS.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,17 +48,17 @@ class TrainSettings(BaseModel):
     data: Path
     out: Path = Field(description="folder of the bundle")
     name: str = Field("", max_length=80, description="name of the bundle; the folder's name if empty")
-    width: int = Field(0, ge=0, le=4096, description="of the input in pixels; 0: the task's default")
-    height: int = Field(0, ge=0, le=4096, description="of the input in pixels; 0: the task's default")
-    channels: Literal[0, 1, 3] = Field(0, description="of the input; 0: 1 for thermal, otherwise 3")
+    width: int = Field(ge=8, le=4096, description="of the input in pixels")
+    height: int = Field(ge=8, le=4096, description="of the input in pixels")
+    channels: Literal[1, 3] = Field(3, description="of the input")
     fit: Literal["stretch", "letterbox"] = "stretch"
     levels: tuple[float, float] | None = Field(None, description="frame values mapped to 0 and 255; thermal: kelvin")
     options: Mapping[str, Option] = Field({}, description="of the network, for example width=16")
     pretrained: str = Field("", description='weights to start from: "", "imagenet" or a file')
-    loss: str = Field("", description="of the task; its default if empty")
+    loss: str = Field("", description="of the task; its own if empty")
     epochs: int = Field(30, ge=1, le=10_000)
-    batch: int = Field(16, ge=1, le=1024)
-    lr: float = Field(1e-3, gt=0, le=10)
+    batch: int = Field(ge=1, le=1024)
+    lr: float = Field(gt=0, le=10)
     optimizer: Literal["adam", "adamw"] = "adamw"
     weight_decay: float = Field(1e-4, ge=0, le=1)
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="step: a tenth every 7 epochs")
@@ -63,29 +79,28 @@ class TrainSettings(BaseModel):
     time_limit: float = Field(0, ge=0, description="seconds after which no further epoch begins; 0: none")
     keep_best: bool = Field(False, description="a cancelled run still leaves a bundle of its best epoch")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        given = {key: value for key, value in values.items() if key not in _NEVER_EMPTY or value}
+        defaults = TASK_DEFAULTS.get(str(given.get("task")), {})
+        if ("width" in given) != ("height" in given):
+            raise ValueError("width and height are given together")
+        return {**defaults, **given}
+
     @model_validator(mode="after")
     def _shares(self) -> Self:
         if self.val + self.test >= 1:
             raise ValueError("val and test together must leave something to train on")
-        if (self.width == 0) != (self.height == 0):
-            raise ValueError("width and height are given together")
         if self.levels is not None and not self.levels[0] < self.levels[1]:
             raise ValueError("levels must be (low, high) with low < high")
         return self
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) of the network's input."""
-        return (self.width, self.height) if self.width else _SIZES[self.task]
-
-    @property
     def bundle_name(self) -> str:
         return self.name or self.out.resolve().name
-
-
-def default_network(task: TaskName) -> str:
-    """The network for a task where a person names none."""
-    return _NETWORKS[task]
 
 
 def train_settings(values: Mapping[str, object]) -> TrainSettings:

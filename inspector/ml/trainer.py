@@ -110,14 +110,12 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split) -> Card
 
 
 def _input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpec:
-    width, height = settings.size
     levels = settings.levels
     if settings.task == "thermal" and levels is None and read_image(samples[0].path).unit == "kelvin":
         known = [sample.truth.temperatures for sample in samples if sample.truth.temperatures is not None]
         low, high = min(low for _, _, low in known), max(high for high, _, _ in known)
         levels = (math.floor(low - _MARGIN_KELVIN), math.ceil(high + _MARGIN_KELVIN))
-    channels = settings.channels or (1 if settings.task == "thermal" else 3)
-    return InputSpec(width=width, height=height, channels=channels, fit=settings.fit, levels=levels)
+    return InputSpec(width=settings.width, height=settings.height, channels=settings.channels, fit=settings.fit, levels=levels)
 
 
 def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:

@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 from inspector.cli.demo_bundles import DEMO_BUNDLES
 from inspector.core.annotations import read_dataset
 from inspector.core.bundle import Bundle
+from inspector.core.errors import ConfigError
 from inspector.core.split import split_samples
 from inspector.core.training import TrainSettings, parse_option, parse_size, train_settings
 from tests.ml.making import FOLDERS
@@ -143,6 +144,20 @@ def test_parsing() -> None:
         ("c", True),
         ("d", "gap"),
     ]
+
+
+def test_settings_left_out_are_the_tasks(tmp_path: Path) -> None:
+    base = {"task": "segmentation", "data": tmp_path, "out": tmp_path}
+    settings = train_settings(base)
+    assert (settings.network, settings.width, settings.batch, settings.loss) == ("unet", 224, 4, "focal_dice")
+    assert train_settings({**base, "batch": 8, "loss": "dice", "lr": 0}).model_dump() == settings.model_dump() | {
+        "batch": 8,
+        "loss": "dice",
+    }
+    assert train_settings({**base, "task": "thermal"}).channels == 1
+    for wrong, sentence in (({"task": "guessing"}, "task: "), ({"width": 64}, "width and height are given together")):
+        with pytest.raises(ConfigError, match=sentence):
+            train_settings({**base, **wrong})
 
 
 def test_the_demo_table_is_valid(tmp_path: Path) -> None:
