@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QTabWidget, QWidget
+from PySide6.QtCore import QCoreApplication, QEvent, Signal
+from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection
@@ -12,19 +12,33 @@ from inspector.ui import strings
 from inspector.ui.canvas import ViewLink
 from inspector.ui.colormaps import TemperatureUnit
 from inspector.ui.tabs.base import AnalysisTab
+from inspector.ui.tabs.gradcam import GradCamTab
 
 
 class AnalysisTabs(QTabWidget):
-    """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works."""
+    """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works.
 
-    def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
+    `hold_wanted` carries an inspection that must stay in sight while the line goes on.
+    """
+
+    hold_wanted = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None, apart: bool = False) -> None:
+        """`apart`: the panels of the tabs are in `panels`, which may be shown anywhere, instead of beside the pictures."""
         super().__init__(parent)
+        self.panels = QStackedWidget(self)
+        self.panels.hide()
         self.link = link or ViewLink(self)
         self.tabs: dict[str, AnalysisTab] = {}
         for name, entry in TABS.items():
             tab: AnalysisTab = entry.load()(link=self.link)
             self.tabs[name] = tab
             self.addTab(tab, name)
+            if apart:
+                self.panels.addWidget(tab.panel_apart())
+            if isinstance(tab, GradCamTab):
+                tab.hold_wanted.connect(self.hold_wanted)
+        self.currentChanged.connect(self.panels.setCurrentIndex)
         self.retranslate()
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:

@@ -64,6 +64,7 @@ class Explains(Protocol):
         class_index: int | None = None,
         box: Rect | None = None,
     ) -> HeatMap: ...
+    def abort(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -103,11 +104,14 @@ class ExplainThread(QThread):
             self._next = self._newest = None
 
     def end(self) -> None:
-        """End the thread and its worker process; waits for an answer under way."""
+        """End the thread and its worker process; an answer under way is given up."""
         with self._wake:
             self._next = self._newest = None
             self._stop = True
             self._wake.notify()
+            explainer = self._explainer
+        if explainer is not None:
+            explainer.abort()
         self.wait()
 
     def run(self) -> None:
@@ -137,8 +141,11 @@ class ExplainThread(QThread):
         try:
             if self._explainer is None or self._folder != question.folder:
                 self._close()
-                self._explainer = self._make(question.folder)
-                self._folder = question.folder
+                made = self._make(question.folder)
+                with self._wake:
+                    self._explainer, self._folder = made, question.folder
+                    if self._stop:
+                        return
             layers = tuple(self._explainer.layers())
             heat = self._explainer.explain(
                 question.frame,

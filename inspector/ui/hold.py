@@ -1,6 +1,7 @@
 """The strip above the feed while one part is held on screen and the line goes on."""
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from inspector.core.types import Inspection, Verdict
@@ -19,6 +20,7 @@ class HoldStrip(QFrame):
         self.setObjectName("hold")
         self.setProperty("role", "card")
         self._inspection: Inspection | None = None
+        self._whole = ""
         self._badge = Badge(Verdict.NG)
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.PlainText)
@@ -39,7 +41,7 @@ class HoldStrip(QFrame):
 
     @property
     def text(self) -> str:
-        return self._text.text()
+        return self._whole
 
     def show_part(self, inspection: Inspection | None) -> None:
         """Show that this part is held; None: nothing is."""
@@ -58,9 +60,22 @@ class HoldStrip(QFrame):
             return
         held = self.tr("Held: {part}, {verdict}").format(part=item.part, verdict=verdict_word(item.verdict))
         reasons = "  ·  ".join(translate(reason) for reason in item.reasons)
-        self._text.setText(f"{held}  ·  {reasons}" if reasons else held)
-        self._text.setToolTip(self._text.text())
+        self._whole = f"{held}  ·  {reasons}" if reasons else held
+        self._text.setToolTip(self._whole)
+        self._elide()
         self.setAccessibleName(held)
+
+    def _elide(self) -> None:
+        room = self._text.contentsRect().width()
+        self._text.setText(self._text.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, room))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        QTimer.singleShot(0, self, self._elide)  # once the layout has given the label its width
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

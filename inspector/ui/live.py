@@ -9,7 +9,6 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
-    QSplitter,
     QStackedWidget,
     QTabBar,
     QToolButton,
@@ -28,6 +27,7 @@ from inspector.station.events import CameraChanged, CameraState, Cleared, Event,
 from inspector.ui import theme
 from inspector.ui.analysis import AnalysisTabs
 from inspector.ui.banner import Banners
+from inspector.ui.boxes import plain, two_thirds
 from inspector.ui.choosers import CameraChooser, RecipeChooser, SourceChooser
 from inspector.ui.feed import Feed, Veil
 from inspector.ui.filmstrip import Filmstrip
@@ -41,10 +41,9 @@ from inspector.ui.worker import Mode, Snapshot, StationWorker
 
 LIVE: Final = "live"
 TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
+ANALYSIS_TILE_SHARE: Final = 0.201
 OPERATOR_TILE_SHARE: Final = 0.4
-_CAMERA: Final = "camera:"
-_FAULT: Final = "fault:"
-_FILE: Final = "file"
+_CAMERA, _FAULT, _FILE = "camera:", "fault:", "file"  # where a banner comes from
 
 
 class InspectPage(QWidget):
@@ -74,6 +73,7 @@ class InspectPage(QWidget):
         self._live: Inspection | None = None
         self._held: Inspection | None = None
         self._last_news = time.monotonic()
+        self._tab_before, self._camera = LIVE, ""  # before the operator view; seen where the recipe has it
         self._make()
         self._lay_out()
         self._connect()
@@ -97,7 +97,7 @@ class InspectPage(QWidget):
         self.tab_bar.setUsesScrollButtons(False)
         for name in (LIVE, *TABS):
             self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
-        self.analysis = AnalysisTabs()
+        self.analysis = AnalysisTabs(apart=True)
         self.analysis.tabBar().hide()
         self.feed = Feed(self.analysis.link)
         self.views = QStackedWidget()
@@ -119,54 +119,45 @@ class InspectPage(QWidget):
     def _lay_out(self) -> None:
         space = theme.SPACING
         self.tools = QWidget()
-        tools = QHBoxLayout(self.tools)
-        tools.setContentsMargins(0, 0, 0, 0)
-        tools.setSpacing(space)
-        for chooser, stretch in ((self.recipe_chooser, 3), (self.source_chooser, 3), (self.camera_chooser, 2)):
-            tools.addWidget(chooser, stretch)
+        tools = plain(QHBoxLayout(self.tools), space)
+        tools.addWidget(self.recipe_chooser, 3)
+        tools.addWidget(self.source_chooser, 3)
+        tools.addWidget(self.camera_chooser, 2)
         tools.addStretch(1)
         tools.addWidget(self.fullscreen_button)
         tools.addWidget(self.help_button)
         left = QWidget()
-        views = QVBoxLayout(left)
-        views.setContentsMargins(0, 0, 0, 0)
-        views.setSpacing(space)
+        views = plain(QVBoxLayout(left), space)
         views.addWidget(self.tab_bar)
         views.addWidget(self.hold_strip)
         views.addWidget(self.views, 1)
+        summary = QWidget()
+        words = plain(QVBoxLayout(summary), space * 2)
+        words.addWidget(self.reasons)
+        words.addStretch(1)
+        words.addWidget(self.counters)
+        self.aside = QStackedWidget()
+        self.aside.addWidget(summary)
+        self.aside.addWidget(self.analysis.panels)
         right = QWidget()
         side = QVBoxLayout(right)
         side.setContentsMargins(space, 0, 0, 0)
         side.setSpacing(space * 2)
         side.addWidget(self.tile)
-        side.addWidget(self.reasons)
-        side.addStretch(1)
-        side.addWidget(self.counters)
+        side.addWidget(self.aside, 1)
         self.buttons = QWidget()
-        buttons = QHBoxLayout(self.buttons)
-        buttons.setContentsMargins(0, 0, 0, 0)
-        buttons.setSpacing(space)
+        buttons = plain(QHBoxLayout(self.buttons), space)
         for button in (self.start_button, self.stop_button, self.trigger_button):
             buttons.addWidget(button, 1)
         side.addWidget(self.buttons)
-        self.splitter = QSplitter(Qt.Orientation.Horizontal)
-        self.splitter.setObjectName("splitter")
-        self.splitter.setHandleWidth(space)
-        self.splitter.setChildrenCollapsible(False)
-        self.splitter.addWidget(left)
-        self.splitter.addWidget(right)
-        self.splitter.setStretchFactor(0, 2)
-        self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([space * 200, space * 100])
+        self.splitter = two_thirds(left, right)
         page = QVBoxLayout()
         page.setContentsMargins(space * 2, space * 2, space * 2, space)
         page.setSpacing(space)
         page.addWidget(self.tools)
         page.addWidget(self.splitter, 1)
         page.addWidget(self.filmstrip)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
+        whole = plain(QVBoxLayout(self), 0)
         whole.addLayout(page, 1)
         whole.addWidget(self.status)
 
@@ -174,7 +165,7 @@ class InspectPage(QWidget):
         self._worker.news.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
         self.recipe_chooser.chosen.connect(self.open_recipe)
         self.source_chooser.chosen.connect(self.use_source)
-        self.camera_chooser.chosen.connect(self.feed.choose_camera)
+        self.camera_chooser.chosen.connect(self.choose_camera)
         self.fullscreen_button.clicked.connect(self.fullscreen_wanted)
         self.help_button.clicked.connect(self.help_wanted)
         self.tab_bar.currentChanged.connect(self._on_tab)
@@ -182,6 +173,7 @@ class InspectPage(QWidget):
         self.stop_button.clicked.connect(self.stop)
         self.trigger_button.clicked.connect(self.trigger)
         self.filmstrip.chosen.connect(self.hold)
+        self.analysis.hold_wanted.connect(self.hold)
         self.hold_strip.released.connect(self.back_to_live)
         self.banners.retry.connect(self._on_retry)
         self.banners.resized.connect(self._place_banners)
@@ -234,6 +226,7 @@ class InspectPage(QWidget):
         cameras = tuple(choice.recipe.cameras)
         self.feed.set_cameras(cameras)
         self.camera_chooser.set_cameras(cameras)
+        self.choose_camera(self._camera)
         self.banners.clear_all(_CAMERA)
         self.banners.clear_all(_FAULT)
         self._forget()
@@ -308,10 +301,25 @@ class InspectPage(QWidget):
     def tab(self) -> str:
         return str(self.tab_bar.tabData(self.tab_bar.currentIndex()))
 
+    def choose_camera(self, camera: str) -> None:
+        """See this camera, now and with every recipe that has it; empty: all."""
+        self._camera = camera
+        self.camera_chooser.show_camera(camera)
+        self.feed.choose_camera(camera)
+
+    @property
+    def camera(self) -> str:
+        """The camera that a person chose to see; empty: all."""
+        return self._camera
+
     def set_operator_view(self, on: bool) -> None:
         """Leave only what an operator looks at, of the newest part."""
         if on:
             self.back_to_live()
+            self._tab_before = self.tab
+            self.choose_tab(LIVE)
+        else:
+            self.choose_tab(self._tab_before)
         for widget in (self.tools, self.tab_bar, self.filmstrip, self.status, self.buttons):
             widget.setVisible(not on)
         self._size_tile()
@@ -395,6 +403,8 @@ class InspectPage(QWidget):
 
     def _on_tab(self, index: int) -> None:
         self.views.setCurrentWidget(self.feed if index == 0 else self.analysis)
+        self.aside.setCurrentIndex(min(index, 1))
+        self._size_tile()
         self.veil.raise_()
         if index > 0:
             self.analysis.setCurrentIndex(index - 1)
@@ -476,7 +486,9 @@ class InspectPage(QWidget):
         self._place_banners()
 
     def _size_tile(self) -> None:
-        share = OPERATOR_TILE_SHARE if self.tools.isHidden() else TILE_SHARE
+        """Smaller beside the panels of the tabs, which need the room; never less than a fifth of the window."""
+        windowed = ANALYSIS_TILE_SHARE if self.tab_bar.currentIndex() else TILE_SHARE
+        share = OPERATOR_TILE_SHARE if self.tools.isHidden() else windowed
         self.tile.setFixedHeight(round(self.window().height() * share))
 
     def _place_banners(self) -> None:

@@ -270,6 +270,7 @@ class MainWindow(QMainWindow):
             self.inspect.splitter.restoreState(QByteArray.fromBase64(layout.feed.encode()))
         self.show_page(layout.page if layout.page in PAGES else "inspect")
         self.inspect.choose_tab(layout.tab)
+        self.inspect.choose_camera(layout.camera)
 
     def _layout(self) -> Layout:
         return Layout(
@@ -277,6 +278,7 @@ class MainWindow(QMainWindow):
             feed=bytes(self.inspect.splitter.saveState().toBase64().data()).decode(),
             page=self.page,
             tab=self.inspect.tab,
+            camera=self.inspect.camera,
         )
 
     def retranslate(self) -> None:

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QSplitter,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -29,7 +28,7 @@ from inspector.ui.choosers import IMAGES, VIDEOS
 from inspector.ui.review_bars import EmptyPage, OpenBar, OutcomeBar, Player
 from inspector.ui.review_chooser import With
 from inspector.ui.review_source import Material
-from inspector.ui.review_table import Column, PartsFilter, PartsModel
+from inspector.ui.review_table import Column, PartsFilter, PartsModel, PartsTable
 from inspector.ui.review_thread import Line, Opened, ReviewThread, Shown, Trouble
 from inspector.ui.strings import verdict_word
 
@@ -69,7 +68,7 @@ class ReviewPage(QWidget):
         self.model = PartsModel(self)
         self.shown_parts = PartsFilter(self)
         self.shown_parts.setSourceModel(self.model)
-        self.table = QTableView()
+        self.table = PartsTable()
         self.table.setModel(self.shown_parts)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
@@ -85,8 +84,8 @@ class ReviewPage(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(theme.TOUCH)
         self.table.horizontalHeader().setMinimumHeight(theme.TOUCH)
         self.table.horizontalHeader().setStretchLastSection(True)
-        for column, width in ((Column.NUMBER, 8), (Column.NAME, 19), (Column.VERDICT, 16)):
-            self.table.setColumnWidth(column, theme.SPACING * width)
+        self.table.setColumnWidth(Column.NUMBER, theme.SPACING * 8)
+        self.table.setColumnWidth(Column.VERDICT, theme.SPACING * 16)
         self.filter = QComboBox()
         self.filter.setMinimumHeight(theme.TOUCH)
         self.filter.addItems([""] * len(FILTERS))

@@ -14,7 +14,8 @@ from PySide6.QtCore import (
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QTableView
 
 from inspector.core.types import SEVERITY, Verdict
 from inspector.ui import theme
@@ -24,6 +25,7 @@ from inspector.ui.verdict_tile import paint_badge
 
 Index = QModelIndex | QPersistentModelIndex
 NOWHERE: Final = QModelIndex()
+NAME_WIDTH: Final = theme.SPACING * 19
 
 
 class Column(IntEnum):
@@ -143,3 +145,13 @@ def badge_icon(verdict: Verdict) -> QIcon:
     paint_badge(painter, verdict, QRectF(pixmap.rect()))
     painter.end()
     return QIcon(pixmap)
+
+
+class PartsTable(QTableView):
+    """The list beside the picture. Where it is narrow the name takes all of it, so that no column is seen by half."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.viewport().width() - self.columnWidth(Column.NUMBER)
+        both = NAME_WIDTH + self.columnWidth(Column.VERDICT)
+        self.setColumnWidth(Column.NAME, NAME_WIDTH if room >= both else room)

@@ -1,5 +1,6 @@
 """What the keys do: one table, from which the actions and the help page are made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,6 +45,21 @@ SHORTCUTS: Final = (
 )
 
 
+# Keys that a widget takes itself: they are named here for the help page only.
+REVIEW_KEYS: Final = (
+    Shortcut("", "Left / Right", later("Shortcuts", "Previous, next part")),
+    Shortcut("", "Home / End", later("Shortcuts", "First, last part")),
+    Shortcut("", "Space", later("Shortcuts", "Play and pause")),
+    Shortcut("", "N / Shift+N", later("Shortcuts", "Next, previous NG part")),
+)
+PICTURE_KEYS: Final = (
+    Shortcut("", "F / 0", later("Shortcuts", "The whole frame")),
+    Shortcut("", "1", later("Shortcuts", "One pixel of the frame on one of the screen")),
+    Shortcut("", "+ / −", later("Shortcuts", "Zoom in, zoom out")),
+    Shortcut("", "Shift+← ↑ → ↓", later("Shortcuts", "Move the view")),
+)
+
+
 class HelpOverlay(Cover):
     """The table of keys, over the whole window. A press outside of it closes it."""
 
@@ -55,18 +71,19 @@ class HelpOverlay(Cover):
         self._title = QLabel()
         self._title.setProperty("role", "title")
         self._rows: list[tuple[QLabel, Shortcut]] = []
+        self._groups: list[QLabel] = []
         grid = QGridLayout()
         grid.setHorizontalSpacing(theme.SPACING * 3)
         grid.setVerticalSpacing(theme.SPACING)
         half = (len(SHORTCUTS) + 1) // 2
-        for index, shortcut in enumerate(SHORTCUTS):
-            keys, words = QLabel(), QLabel()
-            keys.setText(QKeySequence(shortcut.keys).toString(QKeySequence.SequenceFormat.NativeText))
-            keys.setProperty("role", "strong")
-            column = index // half * 2
-            grid.addWidget(keys, index % half, column)
-            grid.addWidget(words, index % half, column + 1)
-            self._rows.append((words, shortcut))
+        self._add(grid, 0, 0, SHORTCUTS[:half])
+        self._add(grid, 0, 2, SHORTCUTS[half:])
+        for column, keys in ((0, REVIEW_KEYS), (2, PICTURE_KEYS)):
+            heading = QLabel()
+            heading.setProperty("role", "muted")
+            grid.addWidget(heading, half, column, 1, 2)
+            self._groups.append(heading)
+            self._add(grid, half + 1, column, keys)
         self._mouse = QLabel()
         self._mouse.setProperty("role", "muted")
         self._mouse.setWordWrap(True)
@@ -84,6 +101,16 @@ class HelpOverlay(Cover):
         whole.addWidget(self._card, 0, Qt.AlignmentFlag.AlignCenter)
         self.retranslate()
 
+    def _add(self, grid: QGridLayout, top: int, column: int, shortcuts: Sequence[Shortcut]) -> None:
+        for row, shortcut in enumerate(shortcuts, start=top):
+            keys, words = QLabel(), QLabel()
+            native = QKeySequence(shortcut.keys).toString(QKeySequence.SequenceFormat.NativeText)
+            keys.setText(native if shortcut.name else shortcut.keys)
+            keys.setProperty("role", "strong")
+            grid.addWidget(keys, row, column)
+            grid.addWidget(words, row, column + 1)
+            self._rows.append((words, shortcut))
+
     def open(self) -> None:
         """Show the table."""
         self.uncover(True)
@@ -94,7 +121,11 @@ class HelpOverlay(Cover):
         self.setAccessibleName(self.tr("Keys"))
         for label, shortcut in self._rows:
             label.setText(QCoreApplication.translate("Shortcuts", shortcut.words))
-        self._mouse.setText(self.tr("In a picture: wheel or + and − to zoom, drag to move, F for the whole frame."))
+        for heading, text in zip(self._groups, (self.tr("On the review page"), self.tr("In a picture")), strict=True):
+            heading.setText(text)
+        self._mouse.setText(
+            self.tr("In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.")
+        )
         self._close.setText(self.tr("Close"))
         self._close.setAccessibleName(self.tr("Close"))
 

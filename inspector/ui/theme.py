@@ -233,7 +233,6 @@ def style_sheet(theme: Theme) -> str:
         "icon": ICON,
         "rail_width": RAIL,
         "radius": RADIUS,
-        "chevron_up": (resources() / "icons" / f"chevron-up-{theme.name}.svg").as_posix(),
         "chevron": (resources() / "icons" / f"chevron-{theme.name}.svg").as_posix(),
         "check": (resources() / "icons" / f"check-{theme.name}.svg").as_posix(),
     }

@@ -3,16 +3,19 @@
 import time
 
 import pytest
-from line_double import Conductor
+from line_double import RECIPE, Conductor
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import Verdict
+from inspector.station.choice import Choice
 from inspector.station.events import CameraState, Cleared, Fault, StationState
 from inspector.ui import theme
 from inspector.ui.main_window import MainWindow
+from inspector.ui.settings import Settings
+from inspector.ui.worker import StationWorker
 
 LOST = message("{source} has given no frame for {timeout:g} s.", source="rtsp://cam", timeout=5.0)
 REMEDY = message("Check its power, cable and network.")
@@ -306,3 +309,63 @@ def test_the_state_is_starting_until_the_engines_are_ready(window: MainWindow, q
     conductor.station.run()
     qtbot.waitUntil(lambda: window.inspect.tile.text == "WAITING")
     assert window.inspect._state is StationState.RUNNING
+
+
+def test_on_the_tabs_the_picture_gets_the_room_and_the_verdict_stays(
+    window: MainWindow, qtbot: QtBot, conductor: Conductor
+) -> None:
+    page = window.inspect
+    start(window, qtbot, conductor)
+    conductor.station.judge(1, Verdict.NG)
+    qtbot.waitUntil(lambda: page.tile.verdict is Verdict.NG)
+    for name, tab in page.analysis.tabs.items():
+        page.choose_tab(name)
+        QApplication.processEvents()
+        assert tab.canvas.width() >= 560, name
+        assert tab.side_scroll.isVisible()
+        assert page.tile.isVisible()
+        assert page.tile.height() >= window.height() / 5
+        assert page.stop_button.isVisible()
+    page.choose_tab("live")
+    assert page.counters.isVisible()
+    page.choose_tab("thermal")
+    window.toggle_operator_view()
+    assert page.feed.isVisible()
+    assert page.counters.isVisible()
+    window.toggle_operator_view()
+    assert page.tab == "thermal"
+
+
+def test_a_part_that_is_explained_is_held_until_back_to_live(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    page = window.inspect
+    start(window, qtbot, conductor)
+    first = conductor.station.judge(1, Verdict.NG)
+    page.choose_tab("gradcam")
+    tab = page.analysis.tabs["gradcam"]
+    qtbot.waitUntil(lambda: tab.inspection is first)
+    page.analysis.hold_wanted.emit(first)  # as the button Explain does
+    assert page.held is first
+    assert page.hold_strip.isVisible()
+    second = conductor.station.judge(2, Verdict.OK)
+    qtbot.waitUntil(lambda: page.tile.verdict is Verdict.OK)
+    assert tab.inspection is first
+    press(window, qtbot, "Back to live")
+    assert tab.inspection is second
+    assert not page.hold_strip.isVisible()
+
+
+def test_the_chosen_camera_is_remembered(window: MainWindow, qtbot: QtBot, settings: Settings) -> None:
+    chooser = window.inspect.camera_chooser
+    chooser.setCurrentIndex(chooser.findData("thermal"))
+    chooser.activated.emit(chooser.currentIndex())
+    assert window.inspect.feed.canvases["visible"].isHidden()
+    window.close()
+    assert settings.layout.camera == "thermal"
+    again = MainWindow(settings, StationWorker(factory=Conductor()))
+    qtbot.addWidget(again)
+    again.worker.start()
+    again.open_choice(Choice(RECIPE), None)
+    again.show()
+    assert again.inspect.camera_chooser.currentData() == "thermal"
+    assert again.inspect.feed.canvases["visible"].isHidden()
+    assert again.inspect.feed.canvases["thermal"].isVisible()

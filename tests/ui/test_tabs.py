@@ -11,8 +11,10 @@ from pytestqt.qtbot import QtBot
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection, Prediction, Verdict
 from inspector.recipes.recipe import Recipe
+from inspector.ui import theme
 from inspector.ui.analysis import AnalysisTabs
 from inspector.ui.tabs.detection import DetectionTab
+from inspector.ui.tabs.histogram import Histogram
 from inspector.ui.tabs.segmentation import SegmentationTab
 from inspector.ui.tabs.thermal import ThermalTab
 from tests.ui.making import INNER, make_boxes, make_frame, make_inspection, make_kelvin, make_recipe, picture_of
@@ -187,17 +189,16 @@ def test_kelvin_and_celsius(tabs: AnalysisTabs) -> None:
     assert tab.low.value() == 300.0
     assert column(tab, 1) == ["353.5", "307.0"]
     assert [mark.label for mark in tab.canvas.overlays.spots] == ["1: 353.5 K", "2: 307.0 K"]
-    assert {text for _, text in tab.color_bar.labels()} == {"300", "310", "320", "330", "340", "350"}
     tab.unit.buttons["C"].click()
     assert column(tab, 1) == ["80.4", "33.9"]
 
 
-def test_palettes_colour_the_frame_and_the_bar(tabs: AnalysisTabs) -> None:
+def test_palettes_colour_the_frame_and_the_bar(tabs: AnalysisTabs, qtbot: QtBot) -> None:
     tab = thermal(tabs)
     seen = []
     for index in range(tab.palette_choice.count()):
         tab.palette_choice.setCurrentIndex(index)
-        seen.append((picture_of(tab.canvas), picture_of(tab.color_bar)))
+        seen.append((picture_of(tab.canvas), picture_of(histogram(tab, qtbot))))
         assert tab.canvas.display.palette == tab.palette_choice.currentData()
     assert len({picture.tobytes() for picture, _ in seen}) == 4
     assert len({bar.tobytes() for _, bar in seen}) == 4
@@ -215,6 +216,54 @@ def test_a_manual_range_is_kept_over_units_and_frames(tabs: AnalysisTabs, recipe
     tabs.set_inspection(make_inspection(recipe, frames=hotter), recipe)
     assert tab.canvas.display.low == pytest.approx(303.15, abs=0.06)
     assert tab.canvas.display.high == pytest.approx(323.15, abs=0.06)
+
+
+def histogram(tab: ThermalTab, qtbot: QtBot) -> Histogram:
+    """It comes once the tab has been painted."""
+    qtbot.waitUntil(lambda: tab.histogram is not None)
+    assert tab.histogram is not None
+    return tab.histogram
+
+
+def test_the_histogram_counts_every_pixel_and_its_band_is_the_range(tabs: AnalysisTabs, qtbot: QtBot) -> None:
+    tab = thermal(tabs)
+    shown = histogram(tab, qtbot)
+    pixels = make_kelvin().pixels
+    counts, edges = np.histogram(pixels, len(shown.counts))
+    assert (shown.counts == counts).all()
+    assert np.allclose(shown.edges, edges)
+    assert shown.band_range() == pytest.approx((float(pixels.min()), float(pixels.max())), abs=0.01)
+    tab.unit.buttons["K"].click()
+    assert shown.band.getRegion() == pytest.approx((float(pixels.min()), float(pixels.max())), abs=0.01)
+
+
+def test_dragging_the_band_sets_the_colours(tabs: AnalysisTabs, qtbot: QtBot, recipe: Recipe) -> None:
+    tab = thermal(tabs)
+    shown = histogram(tab, qtbot)
+    before = picture_of(tab.canvas)
+    shown.band.setRegion((40.0, 50.0))  # what a drag does
+    assert not tab.automatic.isChecked()
+    assert (tab.low.value(), tab.high.value()) == (40.0, 50.0)
+    assert (tab.canvas.display.low, tab.canvas.display.high) == (pytest.approx(313.15), pytest.approx(323.15))
+    assert (picture_of(tab.canvas) != before).any()
+    tabs.set_inspection(make_inspection(recipe), recipe)
+    assert shown.band_range() == pytest.approx((313.15, 323.15), abs=0.06)  # the next part keeps it
+    shown.band.setRegion((45.0, 45.0))
+    assert tab.high.value() > tab.low.value()
+    tab.automatic.setChecked(True)
+    assert shown.band_range() == pytest.approx((300.0, float(make_kelvin().pixels.max())), abs=0.06)
+
+
+def test_a_finger_can_step_the_range(tabs: AnalysisTabs, qtbot: QtBot) -> None:
+    tab = thermal(tabs)
+    tab.automatic.setChecked(False)
+    tab.low.setValue(30.0)
+    tab.low.more.click()
+    assert tab.low.value() == 31.0
+    assert tab.canvas.display.low == pytest.approx(304.15)
+    tab.low.less.click()
+    assert tab.low.value() == 30.0
+    assert min(tab.low.less.width(), tab.low.less.height()) >= theme.TOUCH
 
 
 def test_the_temperature_under_the_cursor_is_exact(tabs: AnalysisTabs, qtbot: QtBot) -> None:
@@ -323,3 +372,20 @@ def test_the_panel_fits_its_narrowest_width(tabs: AnalysisTabs) -> None:
         show(tabs, name)
         side = tabs.current().side
         assert side.minimumSizeHint().width() <= side.parentWidget().width(), name
+
+
+def test_panels_can_be_shown_apart_from_their_pictures(qtbot: QtBot, inspection: Inspection, recipe: Recipe) -> None:
+    tabs = AnalysisTabs(apart=True)
+    qtbot.addWidget(tabs, before_close_func=AnalysisTabs.close_workers)
+    qtbot.addWidget(tabs.panels)
+    tabs.resize(820, 500)
+    tabs.show()
+    tabs.panels.show()
+    tabs.set_inspection(inspection, recipe)
+    for name, tab in tabs.tabs.items():
+        show(tabs, name)
+        assert tabs.panels.currentWidget() is tab.side_scroll
+        assert tab.canvas.width() >= 560
+    tab = segmentation(tabs)
+    assert tab.legend.rowCount() == 2
+    assert tab.threshold.isVisible()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
@@ -16,6 +16,7 @@ from inspector.ui.colormaps import TemperatureUnit
 from inspector.ui.tabs.controls import CanvasTools
 
 PANEL_WIDTH = theme.SPACING * 50
+LABEL_WIDTH = theme.SPACING * 8
 NARROW_PANEL = theme.SPACING * 37  # on small screens the picture comes first
 
 
@@ -25,6 +26,7 @@ class AnalysisTab(QWidget):
     A subclass fills `self.panel` (a QVBoxLayout), sets its texts in `retranslate` and draws in `refresh`.
     """
 
+    tools_direction: ClassVar = QBoxLayout.Direction.TopToBottom
     task: ClassVar[TaskName | None] = None  # predictions of this task can be chosen; None: of any task
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
@@ -54,10 +56,9 @@ class AnalysisTab(QWidget):
         side.setLayout(self.panel)
         self.panel.setContentsMargins(theme.SPACING * 2, theme.SPACING, theme.SPACING, theme.SPACING)
         self.panel.setSpacing(theme.SPACING)
-        self.panel.addWidget(self.chooser_label)
-        self.panel.addWidget(self.chooser)
+        self.panel.addLayout(labelled(self.chooser_label, self.chooser))
         self.panel.addWidget(self.note)
-        scroll = QScrollArea()
+        self.side_scroll = scroll = QScrollArea()
         scroll.setWidget(side)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -74,6 +75,12 @@ class AnalysisTab(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.splitter)
 
+    def panel_apart(self) -> QWidget:
+        """Hand the panel over, to be shown elsewhere; the whole tab is then the picture's."""
+        self._dragged = True
+        self.panel.setContentsMargins(0, theme.SPACING, theme.SPACING, theme.SPACING)
+        return self.side_scroll
+
     def _picture_side(self) -> QWidget:
         """The canvas, and beside it its buttons and what else belongs to the picture: over it they would hide marks."""
         side = QWidget()
@@ -81,8 +88,9 @@ class AnalysisTab(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self.canvas, 1)
-        self.beside.setSpacing(0)
-        self.beside.addWidget(CanvasTools(self.canvas), 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
+        self.beside.setSpacing(theme.SPACING)
+        tools = CanvasTools(self.canvas, self.tools_direction)
+        self.beside.addWidget(tools, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignHCenter)
         row.addLayout(self.beside)
         return side
 
@@ -210,6 +218,25 @@ def mm_per_px(recipe: Recipe | None, prediction: Prediction) -> float | None:
     """The size of a pixel at the part, where the recipe knows it."""
     camera = recipe.cameras.get(prediction.camera) if recipe is not None else None
     return camera.mm_per_px if camera is not None else None
+
+
+def labelled(label: QLabel, chooser: QWidget) -> QHBoxLayout:
+    """A chooser behind its label; those below each other begin at the same place."""
+    row = QHBoxLayout()
+    row.setSpacing(theme.SPACING)
+    label.setMinimumWidth(LABEL_WIDTH)
+    row.addWidget(label)
+    row.addWidget(chooser, 1)
+    return row
+
+
+def headed(heading: QLabel, button: QWidget) -> QHBoxLayout:
+    """A heading with a button at its right."""
+    row = QHBoxLayout()
+    row.setSpacing(theme.SPACING)
+    row.addWidget(heading, 1)
+    row.addWidget(button)
+    return row
 
 
 def caption(text: QLabel) -> QLabel:

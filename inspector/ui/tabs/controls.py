@@ -1,11 +1,12 @@
-"""Small controls that several tabs use: a slider with its value, zoom buttons, a colour bar, a row of choices."""
+"""Small controls that several tabs use: a slider with its value, zoom buttons, a row of choices, a number."""
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QEvent, QRectF, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QLinearGradient, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QButtonGroup,
+    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -18,7 +19,6 @@ from PySide6.QtWidgets import (
 
 from inspector.ui import strings, theme
 from inspector.ui.canvas import Canvas
-from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, temperature, ticks
 
 
 class ShareSlider(QWidget):
@@ -101,7 +101,7 @@ class ShareSlider(QWidget):
 class CanvasTools(QWidget):
     """Buttons over a corner of a canvas: larger, smaller, fit."""
 
-    def __init__(self, canvas: Canvas) -> None:
+    def __init__(self, canvas: Canvas, direction: QBoxLayout.Direction = QBoxLayout.Direction.TopToBottom) -> None:
         super().__init__()
         self._actions: tuple[tuple[str, Callable[[], None]], ...] = (
             ("zoom-in", canvas.zoom_in),
@@ -109,8 +109,8 @@ class CanvasTools(QWidget):
             ("zoom-fit", canvas.fit),
         )
         self.buttons: dict[str, QToolButton] = {}
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.SPACING, theme.SPACING, theme.SPACING, theme.SPACING)
+        layout = QBoxLayout(direction, self)
+        layout.setContentsMargins(theme.SPACING, theme.SPACING, theme.SPACING, 0)
         layout.setSpacing(theme.SPACING)
         for name, act in self._actions:
             button = QToolButton()
@@ -171,52 +171,72 @@ class Choice(QWidget):
             self.buttons[name].setAccessibleName(text)
 
 
-class ColorBar(QWidget):
-    """The palette with its temperatures beside it."""
+class NumberField(QWidget):
+    """A number with a button on either side that a finger can press; keys and typing work as in any number field."""
+
+    valueChanged = Signal(float)
+
+    def __init__(self, lowest: float, highest: float, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.field = QDoubleSpinBox()
+        self.field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.field.setRange(lowest, highest)
+        self.field.setDecimals(1)
+        self.field.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.field.setMinimumSize(theme.SPACING * 9, theme.TOUCH)
+        self.less, self.more = QToolButton(), QToolButton()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACING // 2)
+        for widget in (self.less, self.field, self.more):
+            layout.addWidget(widget, int(widget is self.field))
+        for button, step in ((self.less, self.field.stepDown), (self.more, self.field.stepUp)):
+            button.setFixedSize(theme.TOUCH, theme.TOUCH)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.setAutoRepeat(True)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field has the arrow keys for it
+            button.clicked.connect(step)
+        self.setFocusProxy(self.field)
+        self.field.valueChanged.connect(self.valueChanged)
+        self._dress()
+
+    def value(self) -> float:
+        return self.field.value()
+
+    def setValue(self, value: float) -> None:
+        self.field.setValue(value)
+
+    def set_texts(self, name: str, less: str, more: str) -> None:
+        self.field.setAccessibleName(name)
+        self.field.setToolTip(name)
+        self.less.setAccessibleName(f"{name}: {less}")
+        self.more.setAccessibleName(f"{name}: {more}")
+
+    def changeEvent(self, event: QEvent) -> None:
+        if theme.is_theme_change(event):
+            self._dress()
+        super().changeEvent(event)
+
+    def _dress(self) -> None:
+        self.less.setIcon(theme.icon("minus"))
+        self.more.setIcon(theme.icon("plus"))
+
+
+class CopyButton(QToolButton):
+    """Copies a table; stands beside the table's heading."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._range = (0.0, 1.0)
-        self._palette: Palette = "iron"
-        self._unit: TemperatureUnit = "C"
-        self.setFixedWidth(theme.SPACING * 11)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(theme.TOUCH, theme.TOUCH)
+        self.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.retranslate()
 
-    def show_scale(self, low: float, high: float, palette: Palette, unit: TemperatureUnit) -> None:
-        """`low`, `high` in kelvin."""
-        self._range, self._palette, self._unit = (low, high), palette, unit
-        self.update()
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Copy table"))
+        self.setToolTip(self.tr("Copy table"))
+        self.setIcon(theme.icon("copy"))
 
-    def labels(self) -> list[tuple[float, str]]:
-        """(share of the height from the bottom, text) of each tick."""
-        low, high = (temperature(value, self._unit) for value in self._range)
-        decimals = 0 if high - low >= 10 else 1
-        return [((value - low) / (high - low), f"{value:.{decimals}f}") for value in ticks(low, high)]
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setFont(theme.font("small"))
-        metrics = painter.fontMetrics()
-        top, bottom = metrics.height() + 2.0 * theme.SPACING, self.height() - 2.0 * theme.SPACING
-        bar = QRectF(theme.SPACING, top, theme.SPACING * 3, bottom - top)
-        gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
-        table = PALETTES[self._palette]
-        for step in range(0, 256, 15):
-            color = theme.current().color("canvas")
-            color.setRgb(*(int(part) for part in table[step]))
-            gradient.setColorAt(step / 255, color)
-        painter.fillRect(bar, gradient)
-        painter.setPen(theme.current().color("border"))
-        painter.drawRect(bar)
-        painter.setPen(theme.current().color("text"))
-        painter.drawText(
-            QRectF(0, theme.SPACING / 2, self.width(), metrics.height() + theme.SPACING),
-            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
-            f"  {'°C' if self._unit == 'C' else 'K'}",
-        )
-        for share, text in self.labels():
-            y = bar.bottom() - share * bar.height()
-            painter.drawLine(int(bar.right()), int(y), int(bar.right() + theme.SPACING / 2), int(y))
-            rect = QRectF(bar.right() + theme.SPACING, y - metrics.height() / 2, self.width(), metrics.height())
-            painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
-        painter.end()
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()
+        super().changeEvent(event)

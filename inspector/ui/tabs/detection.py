@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QWidget
 
 from inspector.core.types import Prediction, TaskName
 from inspector.ui import theme
@@ -10,7 +10,8 @@ from inspector.ui.canvas import ViewLink
 from inspector.ui.overlays import Overlays, RegionMark, box_marks, region_mark
 from inspector.ui.strings import class_name
 from inspector.ui.tables import Cell, Row, ValueTable
-from inspector.ui.tabs.base import caption, mm_per_px
+from inspector.ui.tabs.base import caption, headed, mm_per_px
+from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.tabs.threshold import ThresholdTab
 
 
@@ -23,12 +24,11 @@ class DetectionTab(ThresholdTab):
         super().__init__(parent, link=link)
         self.count = caption(QLabel())
         self.table = ValueTable()
-        self.copy = QPushButton()
-        self.copy.setMinimumHeight(theme.TOUCH)
+        self.copy = CopyButton()
         self.copy.clicked.connect(self.table.copy)
-        self.panel.addWidget(self.count)
+        self.panel.addLayout(headed(self.count, self.copy))
         self.panel.addWidget(self.table, 1)
-        self.panel.addWidget(self.copy)
+        self.table.setMinimumHeight(theme.TOUCH * 3)
         self.table.picked.connect(self._on_picked)
         self.link.selection_changed.connect(self._on_selection)
         self.retranslate()
@@ -49,8 +49,6 @@ class DetectionTab(ThresholdTab):
         super().retranslate()
         self.table.set_titles([self.tr("Class"), self.tr("Score"), self.tr("Size px"), self.tr("Size mm")])
         self.table.setAccessibleName(self.tr("Boxes"))
-        self.copy.setText(self.tr("Copy table"))
-        self.copy.setAccessibleName(self.tr("Copy table"))
 
     def _scale(self, prediction: Prediction) -> float | None:
         scale = mm_per_px(self.recipe, prediction)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
@@ -20,7 +20,7 @@ from inspector.ui.explain_thread import Answer, ExplainThread, Question, Refusal
 from inspector.ui.interaction import Rect
 from inspector.ui.overlays import HeatLayer, Overlays, box_marks, region_mark
 from inspector.ui.strings import class_name, translate
-from inspector.ui.tabs.base import AnalysisTab, caption, step_of
+from inspector.ui.tabs.base import AnalysisTab, caption, labelled, step_of
 from inspector.ui.tabs.controls import ShareSlider
 
 SETTLE_MS = 150  # stepping through frames explains only the one where the person stays
@@ -29,9 +29,10 @@ SETTLE_MS = 150  # stepping through frames explains only the one where the perso
 class GradCamTab(AnalysisTab):
     """Explains on the button; by itself where the inspection stays in sight. Never while hidden, never in the event loop.
 
-    On a running line the explained part stays until the person lets the line's newest part in again.
+    On a running line the explained part must stay: `hold_wanted` carries it, and the page holds it until back to live.
     """
 
+    hold_wanted = Signal(object)
     task: ClassVar[TaskName | None] = None
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
@@ -40,8 +41,7 @@ class GradCamTab(AnalysisTab):
         self.thread_.answered.connect(self._on_answer)
         self.thread_.refused.connect(self._on_refusal)
         self._frozen = False
-        self._held = False
-        self._newest: tuple[Inspection | None, Recipe | None] = (None, None)
+        self._asking = False
         self._answer: Answer | None = None
         self._problem: Refusal | ConfigError | None = None
         self._bundle = ""
@@ -66,12 +66,10 @@ class GradCamTab(AnalysisTab):
             chooser.setMinimumHeight(theme.TOUCH)
             chooser.setMinimumWidth(theme.SPACING * 12)
             chooser.activated.connect(self.explain)
-        self.button, self.release = QPushButton(), QPushButton()
+        self.button = QPushButton()
         self.button.setProperty("role", "primary")
-        for button in (self.button, self.release):
-            button.setMinimumHeight(theme.TOUCH)
+        self.button.setMinimumHeight(theme.TOUCH)
         self.button.clicked.connect(self.explain)
-        self.release.clicked.connect(self._on_release)
         self.opacity = ShareSlider(percent=True)
         self.opacity.set_value(0.7)
         self.canvas.set_opacity(0.7)
@@ -90,8 +88,9 @@ class GradCamTab(AnalysisTab):
         self.heading = caption(QLabel())
 
     def _fill_panel(self) -> None:
-        for widget in (self.layer_label, self.layer, self.class_label, self.class_choice, self.button, self.release):
-            self.panel.addWidget(widget)
+        self.panel.addLayout(labelled(self.layer_label, self.layer))
+        self.panel.addLayout(labelled(self.class_label, self.class_choice))
+        self.panel.addWidget(self.button)
         row = QHBoxLayout()
         row.addWidget(self.progress)
         self.panel.addLayout(row)
@@ -111,19 +110,13 @@ class GradCamTab(AnalysisTab):
     # The inspection
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
-        self._newest = (inspection, recipe)
-        if self._held and not self._frozen and inspection is not None:
-            return
-        self._held = False
         if inspection is not self.inspection:
             self._drop()
         super().set_inspection(inspection, recipe)
 
     def set_frozen(self, frozen: bool) -> None:
         self._frozen = frozen
-        if frozen:
-            self._held = False
-        elif not self._held:
+        if not frozen:
             self._timer.stop()
 
     def close_workers(self) -> None:
@@ -144,9 +137,8 @@ class GradCamTab(AnalysisTab):
             self._offer_layers(())
             self._offer_classes(prediction)
         self.button.setEnabled(prediction is not None)
-        self.release.setVisible(self._held)
         self._draw()
-        if self._frozen and prediction is not None and self._answer is None and self._problem is None:
+        if self._frozen and prediction is not None and self._answer is None and self._problem is None and not self._asking:
             self._timer.start()
 
     def missing(self) -> str:
@@ -160,12 +152,11 @@ class GradCamTab(AnalysisTab):
         if question is None or not self.isVisible():
             return
         self._timer.stop()
-        if not self._frozen:
-            self._held = True
-            self.release.setVisible(True)
         self._problem = None
         self._busy(True)
         self.thread_.ask(question)
+        if not self._frozen:
+            self.hold_wanted.emit(self.inspection)
 
     def _question(self) -> Question | None:
         prediction, frame = self.prediction(), self.frame()
@@ -191,7 +182,7 @@ class GradCamTab(AnalysisTab):
     def _on_selection(self) -> None:
         """Another box was chosen: explain that one."""
         prediction = self.prediction()
-        if self.isVisible() and prediction is not None and prediction.boxes is not None and (self._held or self._frozen):
+        if self.isVisible() and prediction is not None and prediction.boxes is not None and self._frozen:
             self._timer.start()
 
     def _on_answer(self, answer: Answer) -> None:
@@ -204,13 +195,6 @@ class GradCamTab(AnalysisTab):
         self._problem = refusal
         self._busy(False)
         self._draw()
-
-    def _on_release(self) -> None:
-        self._held = False
-        self.thread_.forget()
-        self._busy(False)
-        self.set_inspection(*self._newest)
-        self.release.setVisible(False)
 
     def _drop(self) -> None:
         """The answer is about something else now."""
@@ -258,12 +242,13 @@ class GradCamTab(AnalysisTab):
             self.state.setText(" ".join(translate(sentence) for sentence in sentences if sentence is not None))
         elif self._answer is not None and not self._answer.heat.values.any():
             self.state.setText(self.tr("Nothing in this region spoke for this class."))
-        elif self._answer is None and not self.progress.isVisible():
+        elif self._answer is None and not self._asking:
             self.state.setText(self.tr("Press Explain to see where the network looked."))
         else:
             self.state.setText("")
 
     def _busy(self, busy: bool) -> None:
+        self._asking = busy
         self.progress.setVisible(busy)
         if busy:
             self.state.setText(self.tr("Explaining…"))
@@ -301,8 +286,6 @@ class GradCamTab(AnalysisTab):
         self._bundle = ""  # the choosers are filled again in the new language
         self.button.setText(self.tr("Explain"))
         self.button.setAccessibleName(self.tr("Explain"))
-        self.release.setText(self.tr("Back to the newest part"))
-        self.release.setAccessibleName(self.tr("Back to the newest part"))
         self.opacity.set_texts(self.tr("Opacity"))
         self.marks.setText(self.tr("Show boxes"))
         self.marks.setAccessibleName(self.tr("Show boxes"))

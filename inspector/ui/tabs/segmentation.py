@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from PySide6.QtWidgets import QCheckBox, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
 
 from inspector.core.types import Prediction, TaskName
 from inspector.tasks.masks import Area, areas_of, class_map
@@ -11,8 +11,8 @@ from inspector.ui.canvas import ViewLink
 from inspector.ui.overlays import BoxMark, ClassLayer, Overlays, RegionMark
 from inspector.ui.strings import class_name
 from inspector.ui.tables import Cell, Row, ValueTable
-from inspector.ui.tabs.base import caption, mm_per_px
-from inspector.ui.tabs.controls import ShareSlider
+from inspector.ui.tabs.base import caption, headed, mm_per_px
+from inspector.ui.tabs.controls import CopyButton, ShareSlider
 from inspector.ui.tabs.threshold import ThresholdTab
 
 LABELLED = 12  # of the connected areas, so many of the largest get a label
@@ -35,14 +35,13 @@ class SegmentationTab(ThresholdTab):
         self.labels.toggled.connect(self._on_threshold)
         self.legend_title = caption(QLabel())
         self.legend = ValueTable()
-        self.copy = QPushButton()
-        self.copy.setMinimumHeight(theme.TOUCH)
+        self.copy = CopyButton()
         self.copy.clicked.connect(self.legend.copy)
-        self.panel.insertWidget(self.panel.indexOf(self.threshold) + 1, self.opacity)
-        self.panel.insertWidget(self.panel.indexOf(self.opacity) + 1, self.labels)
-        self.panel.addWidget(self.legend_title)
+        self.panel.addLayout(headed(self.legend_title, self.copy))
         self.panel.addWidget(self.legend, 1)
-        self.panel.addWidget(self.copy)
+        self.legend.setMinimumHeight(theme.TOUCH * 3)
+        self.panel.addWidget(self.opacity)
+        self.panel.addWidget(self.labels)
         self.retranslate()
 
     def show_found(self, prediction: Prediction | None) -> None:
@@ -74,8 +73,6 @@ class SegmentationTab(ThresholdTab):
         self.legend_title.setText(self.tr("Areas"))
         self.legend.set_titles([self.tr("Class"), self.tr("Count"), self.tr("px"), self.tr("mm²")])
         self.legend.setAccessibleName(self.tr("Areas"))
-        self.copy.setText(self.tr("Copy table"))
-        self.copy.setAccessibleName(self.tr("Copy table"))
 
 
 def _mark(prediction: Prediction, area: Area, number: int, mm: float | None) -> BoxMark:

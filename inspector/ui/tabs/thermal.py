@@ -1,11 +1,12 @@
 """The thermal tab: temperatures as colours, measured where the camera is radiometric and predicted where it is not."""
 
 import math
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtCore import QSignalBlocker, QTimer
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.types import KELVIN_AT_0_C, Frame, TaskName, Temperatures
 from inspector.ui import theme
@@ -14,15 +15,20 @@ from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, t
 from inspector.ui.overlays import Overlays, RegionMark, spot_marks
 from inspector.ui.rendering import Display, full_range
 from inspector.ui.tables import Cell, Row, ValueTable
-from inspector.ui.tabs.base import AnalysisTab, caption
-from inspector.ui.tabs.controls import Choice, ColorBar
+from inspector.ui.tabs.base import AnalysisTab, caption, headed
+from inspector.ui.tabs.controls import Choice, CopyButton, NumberField
 
+if TYPE_CHECKING:
+    from inspector.ui.tabs.histogram import Histogram
+
+SCALE_WIDTH = theme.SPACING * 20
 HOTTEST = 5000.0  # in either unit; more than any camera or process here
 
 
 class ThermalTab(AnalysisTab):
     """Palette, range, unit; cursor temperature; highest, mean and lowest; hot spots on the canvas and in a table."""
 
+    tools_direction: ClassVar = QBoxLayout.Direction.LeftToRight
     task: ClassVar[TaskName | None] = "thermal"
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
@@ -36,44 +42,90 @@ class ThermalTab(AnalysisTab):
         self.automatic = QCheckBox()
         self.automatic.setChecked(True)
         self.automatic.setMinimumHeight(theme.TOUCH)
-        self.low, self.high = _spin(), _spin()
-        self.color_bar = ColorBar()
+        self.low, self.high = NumberField(-KELVIN_AT_0_C, HOTTEST), NumberField(-KELVIN_AT_0_C, HOTTEST)
+        self.limits = {"high": QLabel(), "low": QLabel()}
+        self.histogram: Histogram | None = None  # made when the tab is first shown
         self.cursor_value = QLabel()
         self.cursor_value.setProperty("role", "title")
-        self.headings = {name: caption(QLabel()) for name in ("look", "cursor", "numbers", "spots")}
+        self.headings = {name: caption(QLabel()) for name in ("look", "cursor", "spots")}
         self.names = {name: QLabel() for name in ("maximum", "mean", "minimum", "source", "network")}
         self.values = {name: QLabel() for name in self.names}
         self.table = ValueTable()
-        self.copy = QPushButton()
-        self.copy.setMinimumHeight(theme.TOUCH)
+        self.copy = CopyButton()
         self._fill_panel()
         self._connect()
         self.retranslate()
 
     def _fill_panel(self) -> None:
-        self.beside.addWidget(self.color_bar, 1)
-        limits = QHBoxLayout()
-        limits.addWidget(self.low)
-        limits.addWidget(self.high)
-        numbers = QFormLayout()
-        numbers.setVerticalSpacing(theme.SPACING // 2)
-        numbers.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        for name, label in self.names.items():
-            self.values[name].setWordWrap(True)
-            numbers.addRow(label, self.values[name])
-        for widget in (self.headings["cursor"], self.cursor_value, self.headings["numbers"]):
-            self.panel.addWidget(widget)
-        self.panel.addLayout(numbers)
+        self.scale_ = QWidget()
+        self.scale_.setFixedWidth(SCALE_WIDTH)
+        QVBoxLayout(self.scale_).setContentsMargins(theme.SPACING // 2, 0, theme.SPACING // 2, 0)
+        self.beside.addWidget(self.scale_, 1)
+        self.panel.addLayout(headed(self.headings["cursor"], self.cursor_value))
+        self.panel.addLayout(self._numbers())
+        self.panel.addLayout(headed(self.headings["spots"], self.copy))
+        self.panel.addWidget(self.table, 1)
+        self.table.setMinimumHeight(theme.TOUCH * 3)
+        self.panel.addWidget(self.headings["look"])
         look = QHBoxLayout()
+        look.setSpacing(theme.SPACING)
         look.addWidget(self.palette_choice, 1)
         look.addWidget(self.unit)
-        self.panel.addWidget(self.headings["look"])
         self.panel.addLayout(look)
         self.panel.addWidget(self.automatic)
-        self.panel.addLayout(limits)
-        self.panel.addWidget(self.headings["spots"])
-        self.panel.addWidget(self.table, 1)
-        self.panel.addWidget(self.copy)
+        for name, field in (("high", self.high), ("low", self.low)):
+            self.limits[name].setBuddy(field)
+            self.limits[name].setWordWrap(True)
+            self.panel.addLayout(headed(self.limits[name], field))
+
+    def _numbers(self) -> QGridLayout:
+        """Highest, mean and lowest side by side; under them where they come from."""
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACING * 2)
+        grid.setVerticalSpacing(0)
+        for column, name in enumerate(("maximum", "mean", "minimum")):
+            self.names[name].setProperty("role", "small")
+            self.values[name].setProperty("role", "strong")
+            grid.addWidget(self.names[name], 0, column)
+            grid.addWidget(self.values[name], 1, column)
+            grid.setColumnStretch(column, 1)
+        for row, name in enumerate(("source", "network"), start=2):
+            self.values[name].setWordWrap(True)
+            grid.addWidget(self.names[name], row, 0)
+            grid.addWidget(self.values[name], row, 1, 1, 2)
+        return grid
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self.histogram is None:
+            QTimer.singleShot(0, self, self._make_histogram)  # the picture is on screen before pyqtgraph is imported
+
+    def _make_histogram(self) -> None:
+        if self.histogram is not None:
+            return
+        from inspector.ui.tabs.histogram import Histogram
+
+        self.histogram = Histogram()
+        self.histogram.ranged.connect(self._on_ranged)
+        layout = self.scale_.layout()
+        if layout is not None:
+            layout.addWidget(self.histogram)
+        self._name_histogram()
+        self._recolor()
+
+    def _name_histogram(self) -> None:
+        if self.histogram is not None:
+            self.histogram.setAccessibleName(self.tr("Histogram of temperatures"))
+            self.histogram.setToolTip(
+                self.tr("How often each temperature occurs. Drag the band or its ends to set the colours.")
+            )
+
+    def _on_ranged(self, low: float, high: float) -> None:
+        """The band was dragged: from now on the range is the person's."""
+        self._set_spins(low, high)
+        with QSignalBlocker(self.automatic):
+            self.automatic.setChecked(False)
+        self._recolor()
 
     def _connect(self) -> None:
         self.palette_choice.currentIndexChanged.connect(self._recolor)
@@ -110,7 +162,8 @@ class ThermalTab(AnalysisTab):
         radiometric = frame is not None and frame.unit == "kelvin"
         for widget in (self.palette_choice, self.automatic):
             widget.setEnabled(radiometric)
-        self.color_bar.setVisible(radiometric)
+        if self.histogram is not None:
+            self.histogram.setVisible(radiometric)
         self._show_numbers()
         found = self.temperatures()
         spots = found.hot_spots if found is not None else ()
@@ -151,18 +204,16 @@ class ThermalTab(AnalysisTab):
         self.unit.set_texts({"C": "°C", "K": "K"})
         self.automatic.setText(self.tr("Range follows the frame"))
         self.automatic.setAccessibleName(self.tr("Range follows the frame"))
-        self.low.setAccessibleName(self.tr("Lowest temperature shown"))
-        self.high.setAccessibleName(self.tr("Highest temperature shown"))
-        self.low.setToolTip(self.tr("Lowest temperature shown"))
-        self.high.setToolTip(self.tr("Highest temperature shown"))
+        less, more = self.tr("less"), self.tr("more")
+        self.low.set_texts(self.tr("Lowest temperature shown"), less, more)
+        self.high.set_texts(self.tr("Highest temperature shown"), less, more)
+        self.limits["low"].setText(self.tr("Lowest shown"))
+        self.limits["high"].setText(self.tr("Highest shown"))
+        self._name_histogram()
         self.table.setAccessibleName(self.tr("Hot spots"))
-        self.color_bar.setAccessibleName(self.tr("Colour bar"))
-        self.copy.setText(self.tr("Copy table"))
-        self.copy.setAccessibleName(self.tr("Copy table"))
         headings = {
             "look": self.tr("Palette, unit and range"),
             "cursor": self.tr("Under the cursor"),
-            "numbers": self.tr("Temperatures"),
             "spots": self.tr("Hot spots"),
         }
         names = {
@@ -205,8 +256,8 @@ class ThermalTab(AnalysisTab):
         """Palette and range to canvas and colour bar."""
         frame = self.frame()
         manual = not self.automatic.isChecked()
-        self.low.setEnabled(manual)
-        self.high.setEnabled(manual)
+        for widget in (self.low, self.high, *self.limits.values()):
+            widget.setEnabled(manual)
         if frame is None or frame.unit != "kelvin":
             return
         unit = self._unit()
@@ -218,7 +269,8 @@ class ThermalTab(AnalysisTab):
             self._set_spins(low, high)
         palette = cast("Palette", self.palette_choice.currentData())
         self.canvas.set_display(Display(low, high, palette))
-        self.color_bar.show_scale(low, high, palette, unit)
+        if self.histogram is not None:
+            self.histogram.show_frame(frame, low, high, palette, unit)
 
     def _set_spins(self, low: float, high: float) -> None:
         for spin, value in ((self.low, low), (self.high, high)):
@@ -249,13 +301,3 @@ class ThermalTab(AnalysisTab):
 
     def _on_selection(self) -> None:
         self.table.select_key(self.link.selection(self._key()))
-
-
-def _spin() -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(-KELVIN_AT_0_C, HOTTEST)
-    spin.setDecimals(1)
-    spin.setSingleStep(1.0)
-    spin.setMinimumHeight(theme.TOUCH)
-    spin.setMinimumWidth(theme.SPACING * 12)
-    return spin

@@ -25,23 +25,24 @@ class ThresholdTab(AnalysisTab):
         self.threshold = ShareSlider(resettable=True)
         self.threshold.moved.connect(self._on_threshold)
         self.verdict_title = caption(QLabel())
+        self.verdict_title.setWordWrap(True)
         self.badge = Badge(Verdict.OK)
         self.badge.setFixedSize(theme.ICON, theme.ICON)
         self.verdict_word = QLabel()
-        self.verdict_word.setProperty("role", "title")
+        self.verdict_word.setProperty("role", "strong")
         self.reasons = QLabel()
         self.reasons.setWordWrap(True)
         self.reasons.setTextFormat(Qt.TextFormat.PlainText)
         self.reasons.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.reasons.setMinimumHeight(QFontMetrics(theme.font("body")).lineSpacing() * 3)  # the table below stays in place
+        self.reasons.setMinimumHeight(QFontMetrics(theme.font("body")).lineSpacing() * 2)  # the table below stays in place
         self._origin_of: tuple[str, float] | None = None
         row = QHBoxLayout()
         row.setSpacing(theme.SPACING)
+        row.addWidget(self.verdict_title, 1)
         row.addWidget(self.badge)
-        row.addWidget(self.verdict_word, 1)
+        row.addWidget(self.verdict_word)
         self.panel.addWidget(self.threshold)
-        self.panel.addWidget(self.verdict_title)
         self.panel.addLayout(row)
         self.panel.addWidget(self.reasons)
 

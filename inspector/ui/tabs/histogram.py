@@ -1,0 +1,135 @@
+"""How often each temperature occurs in a frame, upright beside the picture; a band on it is the range of the colours.
+
+Imported when the thermal tab is first shown: pyqtgraph takes longer to import than the rest of the window.
+"""
+
+from typing import Final
+
+import numpy as np
+import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QSignalBlocker, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from inspector.core.types import Frame
+from inspector.ui import theme
+from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
+
+BINS: Final = 96
+NARROWEST: Final = 0.5  # kelvin between the ends of the band
+_STRIP: Final = (-0.28, -0.06)  # where the palette stands, in lengths of the longest bar
+_MOST_SAMPLES: Final = 100_000  # a histogram of more would look the same
+
+
+class Histogram(QWidget):
+    """Bars of log(1 + count): a hot spot of few pixels can be seen beside a large background.
+
+    `ranged(low, high)`: the band was dragged to this range, in kelvin.
+    """
+
+    ranged = Signal(float, float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._unit: TemperatureUnit = "C"
+        self._palette: Palette = "iron"
+        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._edges: NDArray[np.float64] = np.zeros(0)
+        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
+        self.view = pg.GraphicsView(self)
+        self.layout_ = pg.GraphicsLayout()
+        self.layout_.setContentsMargins(0, theme.SPACING, 0, theme.SPACING)
+        self.layout_.setSpacing(0)
+        self.view.setCentralItem(self.layout_)
+        self.axis = pg.AxisItem("left")
+        self.axis.setWidth(theme.SPACING * 6)
+        self.axis.setStyle(tickFont=theme.font("small"), tickLength=-4, maxTickLevel=0)
+        self.box = pg.ViewBox(enableMenu=False, enableMouse=False)
+        self.layout_.addItem(self.axis, 0, 0)
+        self.layout_.addItem(self.box, 0, 1)
+        self.axis.linkToView(self.box)
+        self.bars = pg.BarGraphItem(x0=[], y0=[], width=[], height=[])
+        self.strip = pg.ImageItem(axisOrder="row-major")
+        self.band = pg.LinearRegionItem(values=(0.0, 1.0), orientation="horizontal", swapMode="push")
+        self.strip.setZValue(self.band.zValue() + 1)  # its colours stay what they are in the picture
+        for item in (self.bars, self.strip, self.band):
+            self.box.addItem(item)
+        self.box.setXRange(_STRIP[0], 1.05, padding=0)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.view)
+        self.band.sigRegionChanged.connect(self._on_band)
+        self._dress()
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many pixels of the frame are in each bin."""
+        return self._counts
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """The ends of the bins in kelvin, one more than there are bins."""
+        return self._edges
+
+    def band_range(self) -> tuple[float, float]:
+        """The band's ends in kelvin."""
+        low, high = self.band.getRegion()
+        return kelvin(float(low), self._unit), kelvin(float(high), self._unit)
+
+    def show_frame(self, frame: Frame, low: float, high: float, palette: Palette, unit: TemperatureUnit) -> None:
+        """Show the temperatures of a frame; the band stands from `low` to `high` kelvin."""
+        self._unit, self._palette = unit, palette
+        values = frame.pixels[np.isfinite(frame.pixels)]
+        if not values.size:
+            return
+        values = values[:: max(values.size // _MOST_SAMPLES, 1)]
+        self._counts, self._edges = np.histogram(values, BINS)
+        bottom, top = min(float(self._edges[0]), low), max(float(self._edges[-1]), high)
+        margin = max(top - bottom, NARROWEST) * 0.03
+        self.box.setYRange(temperature(bottom - margin, unit), temperature(top + margin, unit), padding=0)
+        with QSignalBlocker(self.band):
+            self.band.setRegion((temperature(low, unit), temperature(high, unit)))
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self._counts.size:
+            return
+        shift = temperature(0.0, self._unit)
+        lengths = np.log1p(self._counts)
+        lengths = lengths / max(float(lengths.max()), 1e-9)
+        heights = np.diff(self._edges)
+        self.bars.setOpts(x0=0.0, y0=self._edges[:-1] + shift, width=lengths, height=heights, pen=None)
+        low, high = self.band.getRegion()
+        self.strip.setImage(PALETTES[self._palette][:, None, :], levels=(0, 255))
+        self.strip.setRect(_STRIP[0], low, _STRIP[1] - _STRIP[0], max(high - low, 1e-6))
+        self.axis.setLabel(None)
+
+    def _on_band(self) -> None:
+        low, high = self.band_range()
+        if high - low < NARROWEST:
+            high = low + NARROWEST
+            with QSignalBlocker(self.band):
+                self.band.setRegion((temperature(low, self._unit), temperature(high, self._unit)))
+        self._draw()
+        self.ranged.emit(low, high)
+
+    def _dress(self) -> None:
+        dress = theme.current()
+        self.view.setBackground(dress.color("window"))
+        self.axis.setPen(dress.color("border"))
+        self.axis.setTextPen(dress.color("text"))
+        self.bars.setOpts(brush=dress.color("muted"))
+        accent, hover = dress.color("accent"), dress.color("accent_hover")
+        for color, alpha in ((accent, 48), (hover, 96)):
+            color.setAlpha(alpha)
+        self.band.setBrush(accent)
+        self.band.setHoverBrush(hover)
+        for line in self.band.lines:
+            line.setPen(pg.mkPen(dress.color("accent"), width=3))
+            line.setHoverPen(pg.mkPen(QColor(dress.color("accent_hover")), width=5))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if theme.is_theme_change(event):
+            self._dress()
