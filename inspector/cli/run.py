@@ -1,6 +1,7 @@
 """`inspector run`: the station without a window."""
 
-import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from inspector.cameras.base import kind_of
 from inspector.cli.notes import say_masks_left_out
 from inspector.cli.output import Output
 from inspector.cli.signals import stop_signals
+from inspector.core.message import Message
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import Inspection
 from inspector.station.choice import choose
@@ -27,6 +29,7 @@ _POLL = 0.1  # seconds
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe to run; default: the demo line's.")
 @click.option("--model", "models", multiple=True, metavar="BUNDLE", help="Bundle to use without a recipe; may be repeated.")
 @click.option("--engine", help=f"One of {', '.join(ENGINES)}, instead of the recipe's.")
+@click.option("--give-up", type=float, default=20.0, show_default=True, help="Seconds without any camera; 0: wait for ever.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many parts.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
@@ -35,12 +38,14 @@ def run(
     recipe: Path | None,
     models: tuple[str, ...],
     engine: str | None,
+    give_up: float,
     limit: int | None,
     out: Path | None,
     as_json: bool,
 ) -> int:
     """Inspect until the source ends, --limit parts are through, or Ctrl-C.
 
+    A camera that was there once and is lost is waited for without end; where none gives a frame at all, the run ends.
     Exit code 1: a camera or engine was at fault at the end, or something could not be saved.
     """
     if recipe is not None and models:
@@ -68,7 +73,7 @@ def run(
     with stop_signals() as interrupted:
         station.start()
         try:
-            _drain(station, waiting, output, limit, interrupted)
+            _drain(station, waiting, output, limit, lambda: interrupted.is_set() or troubles.hopeless(give_up))
         finally:
             waiting.close()
             stats = station.stats()
@@ -79,11 +84,9 @@ def run(
     return 1 if output.failed or troubles.open else 0
 
 
-def _drain(
-    station: Station, waiting: Edge[Inspection], output: Output, limit: int | None, interrupted: threading.Event
-) -> None:
+def _drain(station: Station, waiting: Edge[Inspection], output: Output, limit: int | None, enough: Callable[[], bool]) -> None:
     """Print and save on this thread until there is nothing more to come, or enough of it."""
-    while not interrupted.is_set() and not output.closed:
+    while not enough() and not output.closed:
         through = station.wait(0)
         inspections = waiting.take(timeout=0 if through else _POLL)
         for inspection in inspections:
@@ -99,17 +102,31 @@ class _Troubles:
 
     def __init__(self) -> None:
         self.open: set[str] = set()
+        self._said: dict[str, Message | None] = {}  # by camera; a problem that lasts is said once
+        self._since: float | None = None  # when a camera was first lost, while none has ever given a frame
+        self._seen = False
+
+    def hopeless(self, seconds: float) -> bool:
+        """Whether no camera has given a frame for so long that there may be none; 0: never."""
+        return bool(seconds) and self._since is not None and time.monotonic() - self._since > seconds
 
     def hear(self, event: Event) -> None:
         match event:
             case CameraChanged(camera=camera, state=CameraState.LOST | CameraState.FAULT):
-                if event.state is CameraState.FAULT:
-                    self.open.add(camera)
+                self.open.add(camera)
+                if not self._seen and self._since is None:
+                    self._since = time.monotonic()
+                if event.state is CameraState.LOST and self._said.get(camera) == event.problem:
+                    return
+                self._said[camera] = event.problem
                 again = " It will be tried again." if event.state is CameraState.LOST else ""
                 remedy = f" {event.remedy}" if event.remedy is not None else ""
                 click.echo(f"inspector: {camera}: {event.problem}{remedy}{again}", err=True)
             case CameraChanged(camera=camera):
                 self.open.discard(camera)
+                if event.state is not CameraState.CONNECTING:
+                    self._seen, self._since = True, None
+                    self._said.pop(camera, None)
             case Fault(where=where):
                 self.open.add(where)
                 if where != "recipe":

@@ -4,6 +4,7 @@
     ├── ConfigError           a setting, recipe, bundle, label or image file is wrong
     ├── CameraError           a camera or stream is missing, silent or wrong (`retryable`)
     ├── EngineError           a bundle cannot be run by the engine asked for
+    │   └── BundleError       because of what is in the bundle: a ConfigError, too
     ├── JobError              a worker process failed, crashed or was refused
     └── StorageError          the disk is full, read-only or gone
 
@@ -42,6 +43,10 @@ class CameraError(InspectorError):
 
 class EngineError(InspectorError):
     """A bundle cannot be opened or run by the engine asked for."""
+
+
+class BundleError(EngineError, ConfigError):
+    """A bundle whose graph cannot be read, or does something else than its card says."""
 
 
 class JobError(InspectorError):

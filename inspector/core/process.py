@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from inspector.core.errors import CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
+from inspector.core.errors import BundleError, CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
 from inspector.core.message import Message, message
 from inspector.core.protocol import LineDecoder, Packet
 
@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 40
 _KINDS: Mapping[str, type[InspectorError]] = {
-    kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, JobError, StorageError)
+    kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
 }
 
 

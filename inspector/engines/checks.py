@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from inspector.core.bundle import Bundle, Card
-from inspector.core.errors import EngineError
+from inspector.core.errors import BundleError, EngineError
 from inspector.core.images import Prepared
 from inspector.engines.base import Engine
 from inspector.tasks.base import task_of
@@ -26,10 +26,10 @@ def check_batch(bundle: Bundle, batch: Prepared) -> None:
 
 
 def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
-    """Raise EngineError unless the graph's output for `count` frames has the shape that the card's task reads."""
+    """Raise BundleError unless the graph's output for `count` frames has the shape that the card's task reads."""
     if len(shape) >= 2 and shape[0] == count and _fits(bundle.card, shape[1:]):
         return
-    raise EngineError(
+    raise BundleError(
         "The graph of the bundle {bundle} does not do {task}: its output is {shape}.",
         remedy="Copy the bundle again from where it was trained, or train it again.",
         bundle=bundle.folder,
@@ -38,9 +38,9 @@ def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
     )
 
 
-def cannot_open(path: Path, engine: str, error: Exception) -> EngineError:
+def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
     """What to say of a graph file that an engine refuses."""
-    return EngineError(
+    return BundleError(
         "{engine} cannot open {file} ({detail}).",
         remedy="Copy the bundle again from where it was trained, or train it again.",
         engine=engine,

@@ -27,6 +27,7 @@ from inspector.core.protocol import VERSION, LineDecoder, Packet
 log = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 10.0
+LOW_PRIORITY = 10  # niceness of training
 
 
 class Cancelled(Exception):
@@ -225,7 +226,8 @@ def _be_nice() -> None:
         if sys.platform == "win32":
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
-            psutil.Process().nice(10)
+            process = psutil.Process()
+            process.nice(max(process.nice(), LOW_PRIORITY))
     except (psutil.Error, OSError):
         log.debug("the priority stays as it is", exc_info=True)
 

@@ -184,3 +184,10 @@ def test_the_rate_of_the_line_is_kept(states: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["run", "--recipe", str(_demo(tmp_path, states, rate=10, parts=6)), "--json"])
     assert result.exit_code == 0
     assert time.monotonic() - started > 0.45
+
+
+def test_a_camera_that_never_comes_is_told_once_and_given_up(states: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", "--source", "usb:63", "--model", str(states), "--give-up", "3", "--json"]) == 1
+    said = capsys.readouterr()
+    assert _lines(said.out)[-1]["summary"]["parts"] == 0
+    assert said.err.count("usb:63 cannot be opened") == 1, said.err

@@ -310,7 +310,7 @@ def test_a_broken_pipe_stops_work_that_reports() -> None:
 @POSIX
 def test_low_priority_lowers_the_priority(child: Child) -> None:
     before = os.nice(0)
-    assert end(child.work("return {'nice': os.nice(0)}", job="{'low_priority': True}")).result["nice"] == min(19, before + 10)
+    assert end(child.work("return {'nice': os.nice(0)}", job="{'low_priority': True}")).result["nice"] == max(before, 10)
 
 
 def test_the_command_is_this_program_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

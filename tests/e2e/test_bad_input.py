@@ -185,9 +185,9 @@ def _spoil_the_graph(folder: Path) -> str:
         pytest.param(_lose_the_graph, "openvino", 2, id="missing file"),
         pytest.param(_flip_a_byte, "openvino", 2, id="wrong hash"),
         pytest.param(_spoil_the_card, "openvino", 2, id="broken card"),
-        pytest.param(_claim_another_task, "openvino", 1, id="wrong task"),
-        pytest.param(_spoil_the_graph, "openvino", 1, id="not a graph"),
-        pytest.param(_spoil_the_graph, "onnxruntime", 1, id="not a graph, ONNX Runtime"),
+        pytest.param(_claim_another_task, "openvino", 2, id="wrong task"),
+        pytest.param(_spoil_the_graph, "openvino", 2, id="not a graph"),
+        pytest.param(_spoil_the_graph, "onnxruntime", 2, id="not a graph, ONNX Runtime"),
     ],
 )
 def test_a_bad_bundle_is_named_before_anything_is_inspected(
