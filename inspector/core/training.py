@@ -14,7 +14,7 @@ from inspector.core.types import TaskName
 Option = int | float | str | bool
 
 # What suits a task where a person gives none. Thermal cameras are small and their frames are 4:3. Defects cover so little of
-# a mask that small batches, larger steps and a loss that looks at the difficult pixels find them sooner.
+# a mask that small batches and larger steps find them sooner.
 TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "classification": {"network": "simple_cnn", "width": 224, "height": 224, "batch": 16, "lr": 1e-3},
@@ -25,7 +25,7 @@ TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "height": 224,
             "batch": 4,
             "lr": 3e-3,
-            "loss": "focal_dice",
+            "loss": "bce_dice",
         },
         "thermal": {"network": "thermal_cnn", "width": 160, "height": 120, "batch": 16, "lr": 2e-3, "channels": 1},
     }

@@ -91,13 +91,23 @@ def focal_loss(out: Tensor, truth: Tensor, alpha: float = 0.25, gamma: float = 2
     return (balance * (1 - right) ** gamma * entropy).mean()
 
 
+def present_dice_loss(out: Tensor, truth: Tensor) -> Tensor:
+    """The Dice loss over the classes that occur in the batch; 0 if none does. For use beside a loss of every pixel.
+
+    With many rare classes most are absent from a small batch, and for those the smoothed Dice term only says "nowhere",
+    thousands of times more strongly than a pixel's mean: the network then learns to predict nothing at all.
+    """
+    present = truth.sum((0, 2, 3)) > 0
+    return dice_loss(out[:, present], truth[:, present]) if present.any() else out.sum() * 0.0
+
+
 def _bce(out: Tensor, truth: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(out, truth)
 
 
 SEGMENTATION_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {
-        "bce_dice": lambda out, truth: _bce(out, truth) + dice_loss(out, truth),
+        "bce_dice": lambda out, truth: _bce(out, truth) + present_dice_loss(out, truth),
         "dice": dice_loss,
         "bce": _bce,
         "focal": focal_loss,

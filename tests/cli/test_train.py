@@ -149,7 +149,7 @@ def test_parsing() -> None:
 def test_settings_left_out_are_the_tasks(tmp_path: Path) -> None:
     base = {"task": "segmentation", "data": tmp_path, "out": tmp_path}
     settings = train_settings(base)
-    assert (settings.network, settings.width, settings.batch, settings.loss) == ("unet", 224, 4, "focal_dice")
+    assert (settings.network, settings.width, settings.batch, settings.loss) == ("unet", 224, 4, "bce_dice")
     assert train_settings({**base, "batch": 8, "loss": "dice", "lr": 0}).model_dump() == settings.model_dump() | {
         "batch": 8,
         "loss": "dice",

@@ -85,6 +85,19 @@ def test_segmentation_losses_fall_with_the_error(name: str) -> None:
     assert loss.activation(_random(1, 2, 4, 4), own).amax() < 1
 
 
+def test_classes_absent_from_a_batch_leave_dice_to_the_other_term() -> None:
+    truth = torch.zeros(2, 3, 8, 8)
+    truth[0, 1, 2:5, 2:5] = 1
+    out = _random(2, 3, 8, 8).requires_grad_()
+    loss = losses.present_dice_loss(out, truth)
+    torch.testing.assert_close(loss, losses.dice_loss(out[:, 1:2], truth[:, 1:2]))
+    loss.backward()
+    assert out.grad is not None
+    assert out.grad[:, 1].abs().sum() > 0
+    assert out.grad[:, [0, 2]].abs().sum() == 0
+    assert losses.present_dice_loss(out, torch.zeros_like(truth)) == 0
+
+
 def test_unknown_losses_are_named() -> None:
     own = card("segmentation", training={"loss": "hinge"})
     with pytest.raises(ConfigError, match=r"'hinge' for segmentation.*bce_dice"):
