@@ -80,6 +80,13 @@
     </message>
 </context>
 <context>
+    <name>CopyButton</name>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
+    </message>
+</context>
+<context>
     <name>Counters</name>
     <message>
         <source>Counters</source>
@@ -144,10 +151,6 @@
         <source>Boxes</source>
         <translation>枠</translation>
     </message>
-    <message>
-        <source>Copy table</source>
-        <translation>表をコピー</translation>
-    </message>
 </context>
 <context>
     <name>EmptyPage</name>
@@ -206,10 +209,6 @@
         <translation>根拠を表示</translation>
     </message>
     <message>
-        <source>Back to the newest part</source>
-        <translation>最新の部品に戻る</translation>
-    </message>
-    <message>
         <source>Opacity</source>
         <translation>不透明度</translation>
     </message>
@@ -237,8 +236,16 @@
         <translation>キー操作</translation>
     </message>
     <message>
-        <source>In a picture: wheel or + and − to zoom, drag to move, F for the whole frame.</source>
-        <translation>画像の上では、ホイールまたは＋・－で拡大縮小、ドラッグで移動、F で全体表示です。</translation>
+        <source>On the review page</source>
+        <translation>レビュー画面</translation>
+    </message>
+    <message>
+        <source>In a picture</source>
+        <translation>画像上</translation>
+    </message>
+    <message>
+        <source>In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.</source>
+        <translation>画像上では、ホイールまたは 2 本指で拡大縮小、ドラッグで移動、ダブルクリックで全体を表示します。</translation>
     </message>
     <message>
         <source>Close</source>
@@ -596,10 +603,6 @@
         <source>mm²</source>
         <translation>mm²</translation>
     </message>
-    <message>
-        <source>Copy table</source>
-        <translation>表をコピー</translation>
-    </message>
 </context>
 <context>
     <name>SettingsPage</name>
@@ -675,6 +678,10 @@
         <translation>ライブに戻る</translation>
     </message>
     <message>
+        <source>First, last part</source>
+        <translation>最初 / 最後の部品</translation>
+    </message>
+    <message>
         <source>Hold the next newer NG part</source>
         <translation>一つ新しい NG 部品を固定表示</translation>
     </message>
@@ -695,8 +702,20 @@
         <translation>全画面・固定表示・この一覧を終了</translation>
     </message>
     <message>
+        <source>Move the view</source>
+        <translation>表示位置を移動</translation>
+    </message>
+    <message>
         <source>Next view</source>
         <translation>次の表示</translation>
+    </message>
+    <message>
+        <source>Next, previous NG part</source>
+        <translation>次 / 前の NG 部品</translation>
+    </message>
+    <message>
+        <source>One pixel of the frame on one of the screen</source>
+        <translation>等倍表示（フレーム 1 画素を画面 1 画素に）</translation>
     </message>
     <message>
         <source>Open a recipe</source>
@@ -707,8 +726,16 @@
         <translation>作業者用の全画面表示に切り替え／戻る</translation>
     </message>
     <message>
+        <source>Play and pause</source>
+        <translation>再生と一時停止</translation>
+    </message>
+    <message>
         <source>Previous view</source>
         <translation>前の表示</translation>
+    </message>
+    <message>
+        <source>Previous, next part</source>
+        <translation>前 / 次の部品</translation>
     </message>
     <message>
         <source>Quit</source>
@@ -743,8 +770,16 @@
         <translation>検査を停止</translation>
     </message>
     <message>
+        <source>The whole frame</source>
+        <translation>フレーム全体を表示</translation>
+    </message>
+    <message>
         <source>What the keys do</source>
         <translation>キー操作の一覧</translation>
+    </message>
+    <message>
+        <source>Zoom in, zoom out</source>
+        <translation>拡大 / 縮小</translation>
     </message>
 </context>
 <context>
@@ -891,6 +926,14 @@
 <context>
     <name>ThermalTab</name>
     <message>
+        <source>Histogram of temperatures</source>
+        <translation>温度ヒストグラム</translation>
+    </message>
+    <message>
+        <source>How often each temperature occurs. Drag the band or its ends to set the colours.</source>
+        <translation>各温度の出現頻度です。帯またはその両端をドラッグすると、色の範囲を変えられます。</translation>
+    </message>
+    <message>
         <source>Hot spot</source>
         <translation>ホットスポット</translation>
     </message>
@@ -931,6 +974,14 @@
         <translation>範囲をフレームに合わせる</translation>
     </message>
     <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
         <source>Lowest temperature shown</source>
         <translation>表示する最低温度</translation>
     </message>
@@ -939,16 +990,16 @@
         <translation>表示する最高温度</translation>
     </message>
     <message>
+        <source>Lowest shown</source>
+        <translation>表示下限</translation>
+    </message>
+    <message>
+        <source>Highest shown</source>
+        <translation>表示上限</translation>
+    </message>
+    <message>
         <source>Hot spots</source>
         <translation>ホットスポット</translation>
-    </message>
-    <message>
-        <source>Colour bar</source>
-        <translation>カラーバー</translation>
-    </message>
-    <message>
-        <source>Copy table</source>
-        <translation>表をコピー</translation>
     </message>
     <message>
         <source>Palette, unit and range</source>
@@ -957,10 +1008,6 @@
     <message>
         <source>Under the cursor</source>
         <translation>カーソル位置</translation>
-    </message>
-    <message>
-        <source>Temperatures</source>
-        <translation>温度</translation>
     </message>
     <message>
         <source>Highest</source>
@@ -1249,10 +1296,6 @@
         <translation>空きを増やすか、別のフォルダーを選んでください。以前のバンドルはそのまま残っています。</translation>
     </message>
     <message>
-        <source>Give a radiometric image.</source>
-        <translation>温度値を持つ画像を指定してください。</translation>
-    </message>
-    <message>
         <source>Give a region inside the frame.</source>
         <translation>フレーム内の領域を指定してください。</translation>
     </message>
@@ -1501,10 +1544,6 @@
         <translation>{camera} の画像は {width} x {height} 画素で、{bundle} の領域 {region} に足りません。</translation>
     </message>
     <message>
-        <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
-        <translation>バンドル {bundle} のグラフは {task} 用ではありません（出力 {shape}）。</translation>
-    </message>
-    <message>
         <source>The layer {layer} has no map that could be explained.</source>
         <translation>層 {layer} には根拠として表示できるマップがありません。</translation>
     </message>
@@ -1659,6 +1698,10 @@
     <message>
         <source>The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms.</source>
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
+    </message>
+    <message>
+        <source>Give a frame of the other kind.</source>
+        <translation>もう一方の種類のフレームを指定してください。</translation>
     </message>
     <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
@@ -1871,10 +1914,6 @@
     <message>
         <source>{camera} has no more frames for this part.</source>
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
-    </message>
-    <message>
-        <source>{engine} cannot open {file} ({detail}).</source>
-        <translation>{engine} で {file} を開けません（{detail}）。</translation>
     </message>
     <message>
         <source>{file} cannot be read ({detail}).</source>

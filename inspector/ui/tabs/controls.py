@@ -180,6 +180,7 @@ class NumberField(QWidget):
         super().__init__(parent)
         self.field = QDoubleSpinBox()
         self.field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.field.setFrame(False)  # its line edit has one
         self.field.setRange(lowest, highest)
         self.field.setDecimals(1)
         self.field.setAlignment(Qt.AlignmentFlag.AlignCenter)
