@@ -141,11 +141,26 @@ class Feed(QWidget):
             self._show()
 
 
-class Veil(Cover):
-    """Lies over everything that shows a frame and greys it, with words, when the frame is not of now."""
+class _Shade(Cover):
+    """Greys what lies below."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), theme.current().color("veil"))
+
+
+class Veil(Cover):
+    """Lies over everything that shows a frame and greys it, with words, when the frame is not of now.
+
+    `also`: a second widget that is greyed with it, for the numbers that belong to the frame.
+    """
+
+    def __init__(self, over: QWidget, *, also: QWidget | None = None) -> None:
+        super().__init__(over)
+        self.shade = _Shade(also) if also is not None else None
         self.setObjectName("veil")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._words = ""
@@ -161,7 +176,15 @@ class Veil(Cover):
         self._words = words
         self.setAccessibleName(words)
         self.uncover(bool(words))
+        if self.shade is not None:
+            self.shade.uncover(bool(words))
         self.update()
+
+    def rise(self) -> None:
+        """Above what has come to the front."""
+        self.raise_()
+        if self.shade is not None:
+            self.shade.raise_()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

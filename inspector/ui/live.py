@@ -103,7 +103,7 @@ class InspectPage(QWidget):
         self.views = QStackedWidget()
         self.views.addWidget(self.feed)
         self.views.addWidget(self.analysis)
-        self.veil = Veil(self.views)
+        self.veil = Veil(self.views, also=self.analysis.panels)
         self.hold_strip = HoldStrip()
         self.tile, self.reasons, self.counters = VerdictTile(), Reasons(), Counters()
         self.start_button, self.stop_button, self.trigger_button = QPushButton(), QPushButton(), QPushButton()
@@ -405,9 +405,9 @@ class InspectPage(QWidget):
         self.views.setCurrentWidget(self.feed if index == 0 else self.analysis)
         self.aside.setCurrentIndex(min(index, 1))
         self._size_tile()
-        self.veil.raise_()
         if index > 0:
             self.analysis.setCurrentIndex(index - 1)
+        self.veil.rise()
         self._show_views()
 
     def _show_views(self) -> None:

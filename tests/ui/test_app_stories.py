@@ -369,3 +369,20 @@ def test_the_chosen_camera_is_remembered(window: MainWindow, qtbot: QtBot, setti
     assert again.inspect.camera_chooser.currentData() == "thermal"
     assert again.inspect.feed.canvases["visible"].isHidden()
     assert again.inspect.feed.canvases["thermal"].isVisible()
+
+
+def test_numbers_beside_an_old_picture_are_greyed_with_it(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    page = window.inspect
+    start(window, qtbot, conductor)
+    conductor.station.judge(1, Verdict.OK)
+    page.choose_tab("thermal")
+    qtbot.waitUntil(lambda: page.tile.verdict is Verdict.OK)
+    assert page.veil.shade is not None
+    assert not page.veil.shade.isVisible()
+    before = page.analysis.panels.grab().toImage()
+    conductor.station.camera("visible", CameraState.LOST, LOST, REMEDY)
+    qtbot.waitUntil(lambda: page.veil.isVisible())
+    assert page.veil.shade.isVisible()
+    assert page.analysis.panels.grab().toImage() != before
+    page.choose_tab("detection")
+    assert page.analysis.panels.children()[-1] is page.veil.shade  # on top of the other tab's panel too
