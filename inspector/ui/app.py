@@ -29,13 +29,17 @@ SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture of the window to be made: where to, of what, after how many parts, and for how long to wait for them."""
+    """A picture of the window to be made: where to, of what, after how many parts, and for how long to wait for them.
+
+    `hold`: the id of an NG part that is picked from the filmstrip first.
+    """
 
     file: Path
     page: str = "inspect"
     tab: str = "live"
     size: tuple[int, int] = (1920, 1080)
     parts: int = 20
+    hold: str = ""
     timeout_s: float = 120.0
 
 
@@ -135,12 +139,21 @@ class Shooter(QObject):
         self._timer.start()
         window.inspect.parts_seen.connect(self._seen)
         if shot.parts == 0:
-            QTimer.singleShot(SETTLE_MS, self, self._take)
+            QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
 
     def _seen(self, parts: int) -> None:
         if parts >= self._shot.parts and self._shot.parts > 0 and not self._taken:
             self._taken = True
-            QTimer.singleShot(SETTLE_MS, self, self._take)
+            if self._shot.hold:
+                self._window.inspect.filmstrip.pick(self._shot.hold)
+            QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
+
+    def _take_when_calm(self) -> None:
+        """Take the picture, but not while a heat map is being computed."""
+        if self._window.inspect.analysis.current().busy and time.monotonic() < self._until:
+            QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
+        else:
+            self._take()
 
     def _check(self) -> None:
         if time.monotonic() > self._until and not self._taken:

@@ -144,6 +144,14 @@ class Filmstrip(QWidget):
         for thumb in self.thumbs:
             thumb.setChecked(False)
 
+    def pick(self, part: str) -> bool:
+        """Hold the part with this id; False if it is not (or no longer) here."""
+        for thumb in self.thumbs:
+            if thumb.inspection is not None and thumb.inspection.part == part:
+                thumb.click()
+                return True
+        return False
+
     def step(self, by: int) -> None:
         """Hold the next (older, +1) or previous (newer, -1) NG part."""
         filled = [thumb for thumb in self.thumbs if thumb.inspection is not None]

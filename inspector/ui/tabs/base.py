@@ -51,6 +51,11 @@ class AnalysisTab(QWidget):
         self._lay_out()
         self.chooser.currentIndexChanged.connect(self._on_chosen)
 
+    @property
+    def busy(self) -> bool:
+        """Whether what is shown will change by itself soon: an answer is being waited for."""
+        return False
+
     def _lay_out(self) -> None:
         self.side = side = QWidget()
         side.setLayout(self.panel)

@@ -144,6 +144,10 @@ class GradCamTab(AnalysisTab):
     def missing(self) -> str:
         return self.tr("No bundle said anything of this part.")
 
+    @property
+    def busy(self) -> bool:
+        return self._asking or self._timer.isActive()
+
     # Asking and answering
 
     def explain(self) -> None:
