@@ -124,7 +124,7 @@
 <context>
     <name>DetectionTab</name>
     <message>
-        <source>{count} boxes</source>
+        <source>Boxes: {count}</source>
         <translation>枠 {count} 個</translation>
     </message>
     <message>

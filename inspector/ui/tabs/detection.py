@@ -37,7 +37,7 @@ class DetectionTab(ThresholdTab):
         marks = box_marks(prediction, self.threshold.value()) if prediction is not None else ()
         own = (RegionMark(prediction.region),) if prediction is not None else ()
         self.canvas.set_overlays(Overlays(boxes=marks, regions=own + self._classified()), key=self._key())
-        self.count.setText(self.tr("{count} boxes").format(count=len(marks)))
+        self.count.setText(self.tr("Boxes: {count}").format(count=len(marks)))
         self.table.set_rows([_row(prediction, mark.index, self._scale(prediction)) for mark in marks] if prediction else [])
         self.table.select_key(self.link.selection(self._key()))
         self.copy.setEnabled(bool(marks))
