@@ -48,8 +48,8 @@ def bench_pipeline(
     engine: str = "openvino",
     size: int = 224,
     batch: int = 8,
-    rounds: int = 7,
-    count: int = 64,
+    rounds: int = 5,
+    count: int = 256,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Result:
     """Measure `rounds` rounds of `count` frames each through both pipelines and through the engine alone.

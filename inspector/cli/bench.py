@@ -23,8 +23,8 @@ def bench() -> None:
 @click.option("--engine", default="openvino", show_default=True, help=f"One of {', '.join(ENGINES)}.")
 @click.option("--size", type=click.IntRange(32, 1024), default=224, show_default=True, help="Input of the network in pixels.")
 @click.option("--batch", type=click.IntRange(1, 16), default=8, show_default=True, help="Largest batch of both pipelines.")
-@click.option("--rounds", type=click.IntRange(1), default=7, show_default=True, help="Each measures all three in turn.")
-@click.option("--frames", type=click.IntRange(8), default=64, show_default=True, help="Frames a round.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Each measures all three in turn.")
+@click.option("--frames", type=click.IntRange(8), default=256, show_default=True, help="Frames a round.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 def pipeline(network: str, precision: str, engine: str, size: int, batch: int, rounds: int, frames: int, as_json: bool) -> None:
     """Compare the station with a naive PyTorch pipeline and with its engine alone."""

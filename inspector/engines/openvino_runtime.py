@@ -1,5 +1,7 @@
 """OpenVINO: the default engine, in process."""
 
+import sys
+
 import numpy as np
 
 from inspector.core.bundle import GRAPH, Bundle
@@ -21,6 +23,9 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
         super().__init__(bundle, threads=threads)
+        # Importing openvino would start its usage statistics, a process that calls a server on the internet. A station beside
+        # a line does not do that; without this package openvino uses a stand-in of its own.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: Python's mark for "not to be had"
         import openvino  # type: ignore[import-untyped]  # it ships no types
         from openvino import frontend
 

@@ -1,9 +1,11 @@
 """Running the bundles over parts: prepare, infer, decode. The station, predict and the review page all use this."""
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -18,7 +20,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.base import Engine, open_engine
 from inspector.station.events import Cleared, Fault
-from inspector.station.parts import Findings, Part, Want
+from inspector.station.parts import Findings, Part
 from inspector.station.program import Program, Step
 from inspector.station.quality import check_age
 
@@ -67,16 +69,13 @@ class _Job:
     def region(self) -> Region:
         return self.step.region or whole(self.frame.pixels)
 
-    @property
-    def want(self) -> Want:
-        return (self.step.model.camera, self.step.card.input, self.region)
-
 
 class _Runner:
     """One bundle on one engine, shared by all steps that use it: its batch buffer, and opening it again after a crash."""
 
-    def __init__(self, bundle: Bundle, engine: str, limit: int, report: Report) -> None:
+    def __init__(self, bundle: Bundle, engine: str, limit: int, report: Report, hands: ThreadPoolExecutor) -> None:
         self.bundle = bundle
+        self._hands = hands
         self.batch = min(limit, bundle.card.max_batch)
         self._engine_name = engine
         self._report = report
@@ -104,15 +103,7 @@ class _Runner:
     def run(self, jobs: Sequence[_Job]) -> None:
         """Inspect at most `batch` frames: every job gets a prediction or a failure, whatever happens."""
         started = time.monotonic()
-        ready: list[_Job] = []
-        for job in jobs:
-            with self._guard([job]):
-                row, ahead = self._buffer[len(ready)], job.part.prepared.get(job.want)
-                if ahead is not None:
-                    row[...] = ahead
-                else:
-                    prepare(job.frame.pixels, job.step.card.input, job.region, out=row)
-                ready.append(job)
+        ready = self._prepare(jobs)
         prepared = time.monotonic()
         raw = self._infer(ready) if ready else None
         inferred = time.monotonic()
@@ -126,6 +117,29 @@ class _Runner:
             job.findings.spent("prepare", (prepared - started) / len(jobs))
             job.findings.spent("infer", (inferred - prepared) / len(jobs))
             job.findings.spent("decode", (decoded - inferred) / len(jobs))
+
+    def _prepare(self, jobs: Sequence[_Job]) -> list[_Job]:
+        """Fill the first rows of the buffer, one for each job that is returned; the others have their failure.
+
+        On every core, and before the engine starts: an engine that shares its cores waits for the slowest of them.
+        """
+        if len(jobs) == 1:
+            done = [self._prepare_row(0, jobs[0])]
+        else:
+            done = list(self._hands.map(self._prepare_row, range(len(jobs)), jobs))
+        ready: list[_Job] = []
+        for row, (job, good) in enumerate(zip(jobs, done, strict=True)):
+            if good:
+                if len(ready) < row:
+                    self._buffer[len(ready)] = self._buffer[row]
+                ready.append(job)
+        return ready
+
+    def _prepare_row(self, row: int, job: _Job) -> bool:
+        with self._guard([job]):
+            prepare(job.frame.pixels, job.step.card.input, job.region, out=self._buffer[row])
+            return True
+        return False
 
     def _infer(self, jobs: Sequence[_Job]) -> Floats | None:
         """The graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
@@ -215,10 +229,11 @@ class Analyser:
         """Opens nothing. `report` is told of engines that fail and work again."""
         self.program = program
         self._runners: dict[tuple[str, str], _Runner] = {}
+        self._hands = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="station-prepare")  # starts no thread yet
         for step in program.steps:
             key = _key(step)
             if key not in self._runners:
-                self._runners[key] = _Runner(step.bundle, step.engine, program.recipe.max_batch, report)
+                self._runners[key] = _Runner(step.bundle, step.engine, program.recipe.max_batch, report, self._hands)
 
     def open(self) -> None:
         """Open every engine. Raises ConfigError or EngineError; then none stays open."""
@@ -233,6 +248,7 @@ class Analyser:
         """Close every engine; may be called twice."""
         for runner in self._runners.values():
             runner.close()
+        self._hands.shutdown()
 
     def can_follow(self, program: Program) -> bool:
         """Whether the open engines can run another program: the same bundles on the same engines."""
@@ -281,17 +297,6 @@ class Analyser:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def prepare_ahead(part: Part, program: Program) -> None:
-    """Make the inputs of a part's steps on the thread of its camera. What cannot be made is left for `analyse` to tell."""
-    for step in program.steps:
-        shot = part.shots.get(step.model.camera)
-        if shot is None or shot.frame is None or shot.problem is not None or step.unfit(shot.frame) is not None:
-            continue
-        want = _Job(part, Findings(), shot.frame, step).want
-        if want not in part.prepared:
-            part.prepared[want] = prepare(shot.frame.pixels, step.card.input, want[2])
 
 
 def _key(step: Step) -> tuple[str, str]:

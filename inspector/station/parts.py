@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection, Prediction, Region
+from inspector.core.types import Frame, Inspection, Prediction
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import judge
 
@@ -23,16 +22,9 @@ class Shot:
     part: str = ""
 
 
-Want = tuple[str, InputSpec, Region]  # of which camera, for which input, which region
-
-
 @dataclass(slots=True)
 class Part:
-    """A part that has no verdict yet.
-
-    `opened`: monotonic seconds when the station first knew of it. `prepared`: inputs made ahead, so that they are made
-    while the engine works on the parts before.
-    """
+    """A part that has no verdict yet. `opened`: monotonic seconds when the station first knew of it."""
 
     name: str
     sequence: int
@@ -40,7 +32,6 @@ class Part:
     triggered: bool = False
     shots: dict[str, Shot] = field(default_factory=dict)
     failures: list[Message] = field(default_factory=list)
-    prepared: dict[Want, Prepared] = field(default_factory=dict)
 
     def frames(self) -> dict[str, Frame]:
         """The frames there are, by camera."""

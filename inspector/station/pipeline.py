@@ -14,7 +14,7 @@ from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.core.types import Frame, Inspection
-from inspector.station.analysis import Analyser, prepare_ahead
+from inspector.station.analysis import Analyser
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
 from inspector.station.events import CameraChanged, Cleared, Event, Fault, StageStats
@@ -172,9 +172,6 @@ class Pipeline:
         arrival = self._intake.add(camera, shot)
         self._counters.drop(arrival.replaced)
         for part in arrival.ready:
-            # Overloaded, a live camera's parts are mostly let go: no work is put into them.
-            if self._edge.drop == "never" or len(self._edge) < self._edge.size:
-                prepare_ahead(part, self.program)
             if self.mode == "triggered":
                 if self._edge.put(part, timeout=0) and not self._edge.closed:
                     self._jam(part)
