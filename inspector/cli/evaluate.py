@@ -40,7 +40,7 @@ def evaluate(model: str, data: Path, split: str, engine: str, as_json: bool) -> 
     """
     bundle = Bundle.open(find_bundle(model))
     card = bundle.card
-    dataset = read_dataset(data, card.task, classes=card.classes)
+    dataset = read_dataset(data, card.task, classes=card.classes, one_class=str(card.training.get("one_class", "")))
     problems = list(dataset.problems)
     chosen = _choose(bundle, dataset, split)
     broken: list[Message] = []

@@ -62,6 +62,7 @@ def _setting(name: str, help_text: str, **kwargs: Any) -> Callable[[Callable[...
     "--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the network, e.g. filters=16; may be repeated."
 )
 @click.option("--pretrained", default=None, metavar="imagenet|FILE", help="Weights to start from.")
+@click.option("--one-class", metavar="NAME", help="Detection, segmentation: every class of the data counts as this one.")
 @click.option("--ok", "ok_classes", multiple=True, metavar="CLASS", help="A class of good parts; may be repeated.")
 @click.option("--loss", default=None, help="Of the task, e.g. dice or focal; default: the task's own.")
 @_setting("epochs", "Passes over the training images.", type=int)
@@ -105,7 +106,8 @@ def train(*, out: Path, demo: bool, parts: int, only: tuple[str, ...], as_json: 
         raise click.UsageError("Give --task and --data (or --demo).")
     _check_out([out])
     settings = train_settings({**values, "out": out.resolve()})
-    read_dataset(settings.data, settings.task, group=settings.group)  # says what is wrong before torch takes its seconds
+    # Says what is wrong before torch takes its seconds.
+    read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
     return _run([settings], as_json=as_json, at_once=1)
 
 

@@ -36,15 +36,18 @@ _LAYOUTS = {
 }
 
 
-def read_dataset(folder: Path, task: TaskName, *, classes: Sequence[str] | None = None, group: str = "") -> Dataset:
+def read_dataset(
+    folder: Path, task: TaskName, *, classes: Sequence[str] | None = None, group: str = "", one_class: str = ""
+) -> Dataset:
     """Read the labels of a folder; images are not decoded.
 
     `classes`: those of a bundle, whose order is kept; by default they are found in the data. `group`: see `group_of`.
+    `one_class`: see `Dataset.as_one_class`; then `classes` plays no part.
     Raises ConfigError naming the folder or file if there is nothing to use.
     """
     if not folder.is_dir():
         raise ConfigError("There is no folder {folder}.", remedy="Check the path of the data.", folder=folder)
-    reader = _Reader(folder, task, classes, group)
+    reader = _Reader(folder, task, None if one_class else classes, group)
     if task == "thermal":
         found = reader.thermal() if (folder / _TEMPERATURES).is_file() else None
     elif (folder / "Annotations").is_dir() or any(folder.glob("*.xml")):
@@ -63,7 +66,7 @@ def read_dataset(folder: Path, task: TaskName, *, classes: Sequence[str] | None 
             why=why,
             layout=_LAYOUTS[task],
         )
-    return found
+    return found.as_one_class(one_class) if one_class else found
 
 
 class _Reader:

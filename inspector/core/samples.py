@@ -23,18 +23,18 @@ _LARGEST_MASK = 20_000 * 20_000
 @dataclass(frozen=True, slots=True)
 class MaskFile:
     """A mask on disk. `value` None: its pixels are 0 or k+1 for the class with index k. Otherwise it is drawn in black and
-    white, and the white half of it (>= 128) means `value`.
+    white, and the white half of it (>= 128) means `value`. `merged`: whatever is not background is the first class.
     """
 
     path: Path
     value: int | None = None
+    merged: bool = False
 
     def read(self) -> NDArray[np.uint8]:
         """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError."""
         pixels = read_mask(self.path)
-        if self.value is None:
-            return pixels
-        return np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
+        classes = pixels if self.value is None else np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
+        return np.minimum(classes, 1) if self.merged else classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +81,18 @@ class Dataset:
     samples: tuple[Sample, ...]
     problems: tuple[Message, ...] = ()
 
+    def as_one_class(self, name: str) -> "Dataset":
+        """The same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long before
+        which kind it is. Raises ConfigError for tasks whose classes are not places in the image.
+        """
+        if self.task not in ("detection", "segmentation"):
+            raise ConfigError(
+                "Classes can be merged for detection and segmentation, not for {task}.",
+                remedy="Leave out --one-class.",
+                task=self.task,
+            )
+        return replace(self, classes=(name,), samples=tuple(_merged(sample) for sample in self.samples))
+
     def fingerprint(self) -> str:
         """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again."""
         digest = hashlib.sha256("\0".join((self.task, *self.classes)).encode())
@@ -95,6 +107,12 @@ class Dataset:
     def counts(self) -> Mapping[str, int]:
         """Samples by stratum."""
         return dict(sorted(Counter(sample.stratum for sample in self.samples).items()))
+
+
+def _merged(sample: Sample) -> Sample:
+    boxes = sample.truth.boxes
+    truth = sample.truth if boxes is None else replace(sample.truth, boxes=replace(boxes, classes=np.zeros_like(boxes.classes)))
+    return replace(sample, truth=truth, mask=None if sample.mask is None else replace(sample.mask, merged=True))
 
 
 def group_of(name: str, pattern: str) -> str:

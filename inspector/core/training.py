@@ -67,6 +67,7 @@ class TrainSettings(BaseModel):
     val: float = Field(0.15, gt=0, lt=1, description="share of the groups that choose the best epoch")
     test: float = Field(0.15, gt=0, lt=1, description="share of the groups that are only measured at the end")
     group: str = Field("", description="regular expression; its match in a file's name is the part or lot it shows")
+    one_class: str = Field("", max_length=80, description="detection, segmentation: every class counts as this one")
     augment: bool = True
     class_weights: bool = Field(True, description="classification: rare classes count more")
     ok_classes: tuple[str, ...] = ()

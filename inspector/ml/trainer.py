@@ -52,7 +52,7 @@ def train(settings: TrainSettings, report: Report) -> Bundle:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    dataset = read_dataset(settings.data, settings.task, group=settings.group)
+    dataset = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
     card = _first_card(settings, dataset, split)

@@ -141,6 +141,30 @@ def test_a_palette_mask_is_read_by_its_indices(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), spot(2))
 
 
+def test_every_class_may_count_as_one(tmp_path: Path) -> None:
+    for kind, value in (("crack", 255), ("hole", 200)):
+        save(tmp_path / "folders" / kind / "1.jpg")
+        save(tmp_path / "folders" / kind / "1.png", spot(value))
+    save(tmp_path / "values" / "images" / "1.png")
+    save(tmp_path / "values" / "masks" / "1.png", spot(2))
+    (tmp_path / "values" / "classes.txt").write_text("crack\nhole\n")
+    for folder in ("folders", "values"):
+        apart = read_dataset(tmp_path / folder, "segmentation")
+        assert apart.classes == ("crack", "hole")
+        dataset = read_dataset(tmp_path / folder, "segmentation", one_class="defect")
+        assert dataset.classes == ("defect",)
+        for sample in dataset.samples:
+            np.testing.assert_array_equal(sample.annotation(6, 8).mask, spot(1))
+        assert dataset.fingerprint() != apart.fingerprint()
+    voc(tmp_path / "boxes" / "1.xml", box("crack", 1, 1, 3, 3) + box("hole", 4, 2, 6, 5))
+    save(tmp_path / "boxes" / "1.png")
+    (sample,) = read_dataset(tmp_path / "boxes", "detection", one_class="defect").samples
+    assert sample.truth.boxes is not None
+    assert sample.truth.boxes.classes.tolist() == [0, 0]
+    with pytest.raises(ConfigError, match="not for classification"):
+        read_dataset(tmp_path / "folders", "classification", one_class="defect")
+
+
 @pytest.mark.parametrize("flat", [False, True])
 def test_pascal_voc(tmp_path: Path, flat: bool) -> None:
     images, marks = (tmp_path, tmp_path) if flat else (tmp_path / "JPEGImages", tmp_path / "Annotations")
