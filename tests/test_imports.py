@@ -116,3 +116,18 @@ def test_the_station_and_prediction_need_neither_qt_nor_torch() -> None:
         "[ENGINES[name].load() for name in ('openvino', 'onnxruntime')]\n"
     )
     assert not loaded & {"torch", "torchvision", "PySide6", "pyqtgraph"}
+
+
+def test_a_verdict_calls_no_server(demo_bundles: dict[str, Path]) -> None:
+    """openvino's usage statistics start a process that sends to the internet as soon as openvino is imported."""
+    code = (
+        "import sys, psutil\n"
+        "from pathlib import Path\n"
+        "from inspector.core.bundle import Bundle\n"
+        "from inspector.engines.base import open_engine\n"
+        "with open_engine('openvino', Bundle.open(Path(sys.argv[1]))):\n"
+        "    found = [name for name in sys.modules if 'telemetry' in name and 'stub' not in name and sys.modules[name]]\n"
+        "    print('CALLS', [name for name in found if name.startswith('openvino_telemetry')], psutil.Process().children())"
+    )
+    done = _python(code, str(demo_bundles["window-state"]))
+    assert "CALLS [] []" in done.stdout, done.stdout + done.stderr
