@@ -149,9 +149,9 @@ def test_parsing() -> None:
 def test_settings_left_out_are_the_tasks(tmp_path: Path) -> None:
     base = {"task": "segmentation", "data": tmp_path, "out": tmp_path}
     settings = train_settings(base)
-    assert (settings.network, settings.width, settings.batch, settings.loss) == ("unet", 224, 4, "bce_dice")
-    assert train_settings({**base, "batch": 8, "loss": "dice", "lr": 0}).model_dump() == settings.model_dump() | {
-        "batch": 8,
+    assert (settings.network, settings.width, settings.batch, settings.loss) == ("unet", 224, 8, "bce_dice")
+    assert train_settings({**base, "batch": 16, "loss": "dice", "lr": 0}).model_dump() == settings.model_dump() | {
+        "batch": 16,
         "loss": "dice",
     }
     assert train_settings({**base, "task": "thermal"}).channels == 1
