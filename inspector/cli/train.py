@@ -68,18 +68,21 @@ def _setting(name: str, help_text: str, **kwargs: Any) -> Callable[[Callable[...
 @_setting("epochs", "Passes over the training images.", type=int)
 @_setting("batch", "Images a step.", type=int)
 @_setting("lr", "Learning rate.", type=float)
-@_setting("optimizer", "How steps are taken.", type=click.Choice(["adam", "adamw"]))
+@_setting("optimizer", "How steps are taken.", type=click.Choice(["adam", "adamw", "sgd"]))
 @_setting("weight_decay", "Pull of the weights towards 0.", type=float)
 @_setting("schedule", "Of the learning rate; step: a tenth every 7 epochs.", type=click.Choice(["cosine", "step", "constant"]))
 @_setting("seed", "Of split, start weights, order and augmentation.", type=int)
 @_setting("val", "Share that chooses the best epoch.", type=float)
 @_setting("test", "Share that is only measured at the end.", type=float)
 @click.option("--group", default=None, metavar="REGEX", help="Finds the part or lot in a file's name; it is never split.")
-@_setting("augment", "Mirror, rotate and vary the images.", type=bool, is_flag=True, flag_value=True)
-@click.option("--no-augment", "augment", flag_value=False, type=bool, default=None, help="Use the images as they are.")
+@_setting(
+    "augment",
+    "How training images are varied.",
+    type=click.Choice(["none", "standard", "surface", "part", "window", "strong"]),
+)
 @_setting("time_limit", "Seconds; then the epoch is finished and the best one kept.", type=float)
 @_setting("threads", "CPU threads; 0: one a core.", type=int)
-@_setting("precision", "Of the arithmetic.", type=click.Choice(["32", "bf16"]))
+@_setting("precision", "Of the arithmetic.", type=click.Choice(["32", "bf16", "16"]))
 @click.option("--keep-best", is_flag=True, default=None, help="Cancelled: still make a bundle of the best epoch so far.")
 @click.option("--demo", is_flag=True, help="Train the shipped bundles on the demo line.")
 @click.option("--parts", type=click.IntRange(20), default=PARTS, show_default=True, help="--demo: how many parts to render.")

@@ -1,9 +1,10 @@
 """What a training run is told: plain data, sent as JSON to the worker process that trains."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -35,10 +36,24 @@ TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
 
+Group = Literal["data", "network", "learning", "images", "quality", "machine"]
+Augmentations = Literal["none", "standard", "surface", "part", "window", "strong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a setting is shown to a person: a short label, the page section it stands in, its unit."""
+
+    label: str
+    group: Group
+    unit: str = ""
+
+
 class TrainSettings(BaseModel):
     """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
 
-    What is left out, or 0 or "" where that is no value, is filled in from TASK_DEFAULTS.
+    What is left out, or 0 or "" where that is no value, is filled in from TASK_DEFAULTS. Fields with a `Shown` are for a
+    person to set; the window and the command line make their forms from these declarations.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,37 +62,113 @@ class TrainSettings(BaseModel):
     network: str = Field(min_length=1)
     data: Path
     out: Path = Field(description="folder of the bundle")
+    run: Path | None = Field(None, description="folder of the run: config, split, curves, messages, report")
     name: str = Field("", max_length=80, description="name of the bundle; the folder's name if empty")
-    width: int = Field(ge=8, le=4096, description="of the input in pixels")
-    height: int = Field(ge=8, le=4096, description="of the input in pixels")
-    channels: Literal[1, 3] = Field(3, description="of the input")
-    fit: Literal["stretch", "letterbox"] = "stretch"
-    levels: tuple[float, float] | None = Field(None, description="frame values mapped to 0 and 255; thermal: kelvin")
-    options: Mapping[str, Option] = Field({}, description="of the network, for example width=16")
-    pretrained: str = Field("", description='weights to start from: "", "imagenet" or a file')
-    loss: str = Field("", description="of the task; its own if empty")
-    epochs: int = Field(30, ge=1, le=10_000)
-    batch: int = Field(ge=1, le=1024)
-    lr: float = Field(gt=0, le=10)
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    weight_decay: float = Field(1e-4, ge=0, le=1)
-    schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="step: a tenth every 7 epochs")
-    warmup: float = Field(1.0, ge=0, le=100, description="epochs until the full learning rate")
-    seed: int = Field(0, ge=0, le=2**31 - 1)
-    val: float = Field(0.15, gt=0, lt=1, description="share of the groups that choose the best epoch")
-    test: float = Field(0.15, gt=0, lt=1, description="share of the groups that are only measured at the end")
-    group: str = Field("", description="regular expression; its match in a file's name is the part or lot it shows")
-    one_class: str = Field("", max_length=80, description="detection, segmentation: every class counts as this one")
-    augment: bool = True
-    class_weights: bool = Field(True, description="classification: rare classes count more")
-    ok_classes: tuple[str, ...] = ()
-    score: float = Field(
-        0, ge=0, lt=1, description="decision threshold of the bundle; 0: 0.5, or for detection the best on validation"
+
+    # Data
+    group: Annotated[str, Shown("Part or lot", "data")] = Field(
+        "", description="regular expression; its match in a file's name is the part or lot it shows"
     )
-    label_smoothing: float = Field(0, ge=0, lt=1, description="classification")
-    precision: Literal["32", "bf16"] = "32"
-    threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: one a core")
-    time_limit: float = Field(0, ge=0, description="seconds after which no further epoch begins; 0: none")
+    one_class: Annotated[str, Shown("One class", "data")] = Field(
+        "", max_length=80, description="detection, segmentation: every class counts as this one"
+    )
+    ok_classes: Annotated[tuple[str, ...], Shown("Good classes", "data")] = Field((), description="classes of good parts")
+    val: Annotated[float, Shown("Validation share", "data")] = Field(
+        0.15, gt=0, lt=1, description="share of the groups that choose the best epoch"
+    )
+    test: Annotated[float, Shown("Test share", "data")] = Field(
+        0.15, gt=0, lt=1, description="share of the groups that are only measured at the end"
+    )
+    seed: Annotated[int, Shown("Seed", "data")] = Field(
+        0, ge=0, le=2**31 - 1, description="of split, start weights, order and augmentation"
+    )
+    folds: Annotated[int, Shown("Folds", "data")] = Field(
+        0, ge=0, le=20, description="k-fold cross-validation before the final training, for small sets; 0: none"
+    )
+
+    # Network
+    width: Annotated[int, Shown("Input width", "network", "px")] = Field(ge=8, le=4096, description="of the input")
+    height: Annotated[int, Shown("Input height", "network", "px")] = Field(ge=8, le=4096, description="of the input")
+    channels: Annotated[Literal[1, 3], Shown("Channels", "network")] = Field(3, description="1: grey input, 3: colour")
+    fit: Annotated[Literal["stretch", "letterbox"], Shown("Fit", "network")] = Field(
+        "stretch", description="how frames of another shape are fitted into the input"
+    )
+    levels: Annotated[tuple[float, float] | None, Shown("Levels", "network")] = Field(
+        None, description="frame values mapped to 0 and 255; thermal: kelvin"
+    )
+    options: Mapping[str, Option] = Field({}, description="of the network, for example filters=16")
+    pretrained: Annotated[str, Shown("Start weights", "network")] = Field(
+        "", description='weights to start from: "", "imagenet" or a file'
+    )
+
+    # Learning
+    epochs: Annotated[int, Shown("Epochs", "learning")] = Field(30, ge=1, le=10_000, description="passes over the images")
+    batch: Annotated[int, Shown("Batch", "learning", "images")] = Field(ge=1, le=1024, description="images a step")
+    accumulate: Annotated[int, Shown("Accumulate", "learning", "batches")] = Field(
+        1, ge=1, le=256, description="batches whose gradients make one step"
+    )
+    lr: Annotated[float, Shown("Learning rate", "learning")] = Field(gt=0, le=10)
+    optimizer: Annotated[Literal["adam", "adamw", "sgd"], Shown("Optimizer", "learning")] = "adamw"
+    weight_decay: Annotated[float, Shown("Weight decay", "learning")] = Field(
+        1e-4, ge=0, le=1, description="pull of the weights towards 0"
+    )
+    schedule: Annotated[Literal["cosine", "step", "constant"], Shown("Schedule", "learning")] = Field(
+        "cosine", description="of the learning rate; step: a tenth every 7 epochs"
+    )
+    warmup: Annotated[float, Shown("Warm-up", "learning", "epochs")] = Field(
+        1.0, ge=0, le=100, description="epochs until the full learning rate"
+    )
+    ema: Annotated[float, Shown("Weight averaging", "learning")] = Field(
+        0, ge=0, lt=1, description="decay of the moving average of the weights that is validated and kept; 0: none"
+    )
+    patience: Annotated[int, Shown("Patience", "learning", "epochs")] = Field(
+        0, ge=0, le=10_000, description="epochs without a better validation result after which training stops; 0: none"
+    )
+    freeze_epochs: Annotated[int, Shown("Frozen epochs", "learning", "epochs")] = Field(
+        0, ge=0, le=10_000, description="pretrained networks: only the new layers learn for so long"
+    )
+    backbone_rate: Annotated[float, Shown("Backbone rate", "learning")] = Field(
+        1.0, gt=0, le=1, description="pretrained networks: the backbone's learning rate over that of the new layers"
+    )
+    layer_decay: Annotated[float, Shown("Layer decay", "learning")] = Field(
+        1.0, gt=0, le=1, description="pretrained networks: factor of the learning rate from one stage to the one before it"
+    )
+    loss: Annotated[str, Shown("Loss", "learning")] = Field("", description="of the task; its own if empty")
+    label_smoothing: Annotated[float, Shown("Label smoothing", "learning")] = Field(0, ge=0, lt=1, description="classification")
+    balance: Annotated[Literal["none", "weights", "sampler"], Shown("Rare classes", "learning")] = Field(
+        "weights", description="classification: weights, rare classes count more; sampler, they are shown more often"
+    )
+
+    # Images
+    augment: Annotated[Augmentations, Shown("Augmentation", "images")] = Field(
+        "standard", description="how training images are varied; see the presets of inspector.ml.transforms"
+    )
+
+    # Quality
+    score: Annotated[float, Shown("Threshold", "quality")] = Field(
+        0, ge=0, lt=1, description="decision threshold of the bundle; 0: chosen on validation"
+    )
+    false_reject: Annotated[float, Shown("Allowed false rejects", "quality")] = Field(
+        0, ge=0, lt=1, description="share of good parts that may be rejected; the threshold is chosen for it; 0: not asked"
+    )
+    calibrate: Annotated[bool, Shown("Calibrate scores", "quality")] = Field(
+        True, description="classification: temperature scaling, so that a score is a probability"
+    )
+    learning_curve: Annotated[bool, Shown("Learning curve", "quality")] = Field(
+        False, description="also train on smaller parts of the data, to tell what more images would bring"
+    )
+
+    # Machine
+    precision: Annotated[Literal["32", "bf16", "16"], Shown("Precision", "machine")] = Field(
+        "32", description="of the arithmetic; bf16 and 16 are mixed precision"
+    )
+    threads: Annotated[int, Shown("Threads", "machine")] = Field(0, ge=0, le=256, description="CPU threads; 0: one a core")
+    devices: Annotated[int, Shown("Devices", "machine")] = Field(
+        1, ge=1, le=64, description="processes or GPUs that train together"
+    )
+    time_limit: Annotated[float, Shown("Time limit", "machine", "s")] = Field(
+        0, ge=0, description="after which no further epoch begins; 0: none"
+    )
     keep_best: bool = Field(False, description="a cancelled run still leaves a bundle of its best epoch")
 
     @model_validator(mode="before")

@@ -82,12 +82,12 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split) -> Card
             classes=", ".join(dataset.classes),
         )
     spec = _input(settings, split.train)
-    left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "class_weights"}
+    left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
     left_out |= {"width", "height", "channels", "fit", "levels"}  # all in the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
     if settings.pretrained:
         training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
-    if settings.task == "classification" and settings.class_weights:
+    if settings.task == "classification" and settings.balance == "weights":
         training["class_weights"] = ",".join(f"{weight:g}" for weight in class_weights(split.train, len(dataset.classes)))
     return Card(
         name=settings.bundle_name,
@@ -242,7 +242,7 @@ class _Fit:
     def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401 - Fabric's wrappers forward to ours
         """One pass over the training samples; the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
-        how = augmentation_for(settings.task) if settings.augment else None
+        how = augmentation_for(settings.task) if settings.augment != "none" else None
         total, count = 0.0, 0
         model.train()
         loader = batches(self.inputs["train"], size=settings.batch, seed=settings.seed, epoch=epoch, how=how)
@@ -321,6 +321,8 @@ def _optimizer(settings: TrainSettings, network: nn.Module) -> torch.optim.Optim
         {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=settings.lr)
 
