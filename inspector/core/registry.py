@@ -92,6 +92,7 @@ NETWORKS: Mapping[str, Entry] = MappingProxyType(
         ),
         "simple_yolo": Entry("inspector.ml.networks.simple_yolo:build", "SimpleYOLO", extra="train"),
         "unet": Entry("inspector.ml.networks.unet:build", "U-Net", extra="train"),
+        "unet_effnet": Entry("inspector.ml.networks.unet_effnet:build", "U-Net on EfficientNet-Lite0", extra="train"),
         "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train"),
     }
 )

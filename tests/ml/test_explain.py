@@ -125,8 +125,8 @@ def test_it_is_the_published_formula() -> None:
     assert seen >= 3
 
 
-TASK_OF = {"simple_yolo": "detection", "unet": "segmentation", "thermal_cnn": "thermal"}
-SMALL = {"simple_cnn", "simple_yolo", "unet", "thermal_cnn"}  # those that have a width
+TASK_OF = {"simple_yolo": "detection", "unet": "segmentation", "unet_effnet": "segmentation", "thermal_cnn": "thermal"}
+SMALL = {"simple_cnn", "simple_yolo", "unet", "unet_effnet", "thermal_cnn"}  # those that have a width
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 pytest.importorskip("timm")
 
-from inspector.ml.networks import transfer  # noqa: E402 - needs torch
+from inspector.ml.networks import weights  # noqa: E402 - needs torch
 from inspector.ml.networks.base import Network, normalisation_for  # noqa: E402
 
 
@@ -66,11 +66,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "simple_cnn": {"filters": 4},
     "simple_yolo": {"filters": 4, "context": 2},
     "unet": {"filters": 4},
+    "unet_effnet": {"filters": 4},
     "thermal_cnn": {"filters": 4},
     "resnet50": {},
     "efficientnet_b0": {},
     "efficientnet_lite0": {},
 }
+BACKBONES = ["resnet50", "efficientnet_b0", "efficientnet_lite0", "unet_effnet"]  # of these, all but the head can be frozen
+HEADS: dict[str, int] = {}  # outputs, where it is not 2
 CASES = [
     *SMALL.items(),
     ("simple_cnn", {"filters": 4, "head": "gap"}),
@@ -87,11 +90,12 @@ def test_every_network_of_the_registry_is_tried() -> None:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value))
 def test_forward_and_backward_at_any_size(name: str, options: dict[str, Any], height: int, width: int, channels: int) -> None:
     torch.manual_seed(0)
-    outputs = {"simple_yolo": options.get("boxes", 2) * 5 + 2, "unet": 2}.get(name, 3)
+    outputs = {"simple_yolo": options.get("boxes", 2) * 5 + 2, "unet": 2, "unet_effnet": 2}.get(name, 3)
     network = _build(name, outputs=outputs, channels=channels, height=height, width=width, **options)
     x = torch.randn(2, channels, height, width)
     out = network(x)
     shapes = {"simple_yolo": (2, round(height / 16), round(width / 16), outputs), "unet": (2, 2, height, width)}
+    shapes["unet_effnet"] = shapes["unet"]
     assert tuple(out.shape) == shapes.get(name, (2, outputs))
     out.square().mean().backward()
     silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.isfinite().all()]
@@ -188,7 +192,7 @@ def test_lite0_has_the_published_weights() -> None:
     torch.testing.assert_close(state["backbone.blocks.6.0.conv_pwl.weight"], original["_blocks.15._project_conv.weight"])
     timm = pytest.importorskip("timm")
     full = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    full.load_state_dict(transfer.timm_names(original, full), strict=True)
+    full.load_state_dict(weights.timm_names(original, full), strict=True)
 
 
 def test_weights_from_a_file(tmp_path: Path) -> None:
@@ -239,18 +243,50 @@ def test_no_network_is_explained(name: str, tmp_path: Path, monkeypatch: pytest.
         _build(name, outputs=2, pretrained="imagenet")
 
 
-def test_a_frozen_backbone_stays_as_it_is() -> None:
-    network = _build("efficientnet_b0", outputs=2, freeze=True)
-    trainable = [name for name, value in network.named_parameters() if value.requires_grad]
-    assert trainable == ["backbone.classifier.1.weight", "backbone.classifier.1.bias"]
+@pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value))
+def test_stages_hold_every_parameter_once(name: str, options: dict[str, Any]) -> None:
+    network = _build(name, outputs=12, **options)
+    stages = network.stages()
+    held = [id(parameter) for stage in stages for parameter in stage]
+    assert all(stages)
+    assert len(held) == len(set(held))
+    assert set(held) == {id(parameter) for parameter in network.parameters()}
+    assert (len(stages) > 5) == (name in BACKBONES)
+
+
+def test_stages_go_from_the_input_to_the_head() -> None:
+    network = _build("unet_effnet", outputs=2, filters=4)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    first, *_, before, head = [[names[id(parameter)] for parameter in stage] for stage in network.stages()]
+    assert first == ["encoder.net.conv_stem.weight", "encoder.net.bn1.weight", "encoder.net.bn1.bias"]
+    assert all(name.startswith("encoder.net.blocks.6.") for name in before)
+    assert {name.partition(".")[0] for name in head} == {"ups", "last", "head"}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
+    network = _build(name, outputs=HEADS.get(name, 2), **SMALL[name])
+    network.freeze_backbone(True)
+    *_, head = network.stages()
+    kept = {id(parameter) for parameter in head}
+    new = {key for key, parameter in network.named_parameters() if id(parameter) in kept}
+    assert {key for key, parameter in network.named_parameters() if parameter.requires_grad} == new
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    network.train()
-    optimizer = torch.optim.SGD([value for value in network.parameters() if value.requires_grad], lr=0.1)
-    network(torch.randn(4, 3, 64, 64)).square().mean().backward()
-    optimizer.step()
-    changed = [key for key, value in network.state_dict().items() if not torch.equal(value, before[key])]
+
+    def step() -> set[str]:
+        network.train()
+        optimizer = torch.optim.SGD([value for value in network.parameters() if value.requires_grad], lr=0.1)
+        network(torch.randn(4, 3, 64, 64)).square().mean().backward()
+        optimizer.step()
+        return {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+
+    stems = {key.rpartition(".")[0] for key in new}
+    changed = step()
     assert changed
-    assert all(key.startswith("backbone.classifier.") for key in changed)
+    assert {key.rpartition(".")[0] for key in changed} <= stems  # no statistics of the backbone either
+    network.freeze_backbone(False)
+    later = {key.rpartition(".")[0] for key in step()} - stems
+    assert len(later) > 20  # now the backbone learns too, and its statistics follow
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value))

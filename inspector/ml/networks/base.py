@@ -7,6 +7,8 @@ classification [N, C]; detection [N, gh, gw, B*5 + C]; segmentation [N, K, heigh
 """
 
 from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Self
 
 import torch
 from torch import nn
@@ -18,6 +20,7 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 # ImageNet statistics (as in torchvision's weights), on the 0..255 scale of the array that prepare() makes.
 _IMAGENET: Normalisation = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+HALF: Normalisation = ((127.5,) * 3, (127.5,) * 3)  # what the weights of EfficientNet-Lite expect
 _KELVIN: Normalisation = ((273.0,), (227.0,))
 
 
@@ -25,6 +28,33 @@ class Network(nn.Module):
     """A network of the registry. `normalisation` is the (mean, std) a channel of the 0..255 input it wants."""
 
     normalisation: Normalisation = _IMAGENET
+    _frozen = False
+
+    def stages(self) -> list[list[nn.Parameter]]:
+        """Every parameter once, in groups from the input to the output; the last group is what is new, the head.
+
+        One group: nothing of it was learnt elsewhere. Groups before the last are the backbone.
+        """
+        return [list(self.parameters())]
+
+    def freeze_backbone(self, frozen: bool) -> None:
+        """Keep the backbone as it is while training, its batch-normalisation statistics included; or let it learn again."""
+        self._frozen = frozen
+        for stage in self.stages()[:-1]:
+            for parameter in stage:
+                parameter.requires_grad_(not frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's, but a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if mode and self._frozen:
+            still = {id(parameter) for stage in self.stages()[:-1] for parameter in stage}
+            for module in self.modules():
+                own = list(module.parameters())
+                if own and all(id(parameter) in still for parameter in own):
+                    module.eval()
+        return self
 
     @abstractmethod
     def cam_layers(self) -> dict[str, nn.Module]:
@@ -47,6 +77,16 @@ def normalisation_for(network: Network, spec: InputSpec) -> Normalisation:
     if spec.channels == len(mean):
         return mean, std
     return (sum(mean) / len(mean),) * spec.channels, (sum(std) / len(std),) * spec.channels
+
+
+def parameters_of(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """The parameters of several modules in one list."""
+    return [parameter for module in modules for parameter in module.parameters()]
+
+
+def as_colour(x: torch.Tensor) -> torch.Tensor:
+    """[N, 1 or 3, H, W] -> [N, 3, H, W]: grey is repeated, as weights learnt on colour pictures expect."""
+    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
 
 
 def conv_block(inputs: int, outputs: int, kernel: int, activation: nn.Module, *, stride: int = 1) -> nn.Sequential:
