@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from inspector.core.types import Annotation, TaskName
 # Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
 HALF = 128
 _LARGEST_MASK = 20_000 * 20_000
+
+Part = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Sample:
     stratum: str
     truth: Annotation
     mask: MaskFile | None = None
+    part: Part | None = None
 
     def annotation(self, height: int, width: int) -> Annotation:
         """The whole truth, with the mask read. Raises ConfigError if it has another size than the image."""

@@ -5,13 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from inspector.core.errors import ConfigError
-from inspector.core.samples import Sample
+from inspector.core.samples import Part, Sample
 
 SPLIT = "split.json"
-Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,38 +30,49 @@ class Split:
 def split_samples(samples: Sequence[Sample], *, val: float, test: float, seed: int) -> Split:
     """Split by group, balanced by stratum, the same for the same samples and seed.
 
-    Groups are shuffled within their stratum (by a hash of seed and name, so that adding a file moves few others), and each
-    goes to the part that lacks most samples; the first of a stratum trains. Raises ConfigError if a part stays empty.
+    Where the data brings a split along (`Sample.part`), it is kept. Parts that it lacks are taken from its training part, and
+    samples without a part go to the training part, unless no sample has one. Raises ConfigError if a part stays empty.
+    """
+    given = {sample.part for sample in samples if sample.part is not None}
+    shares: dict[Part, float] = {"train": 1 - val - test, "val": val, "test": test}
+    free = [sample for sample in samples if sample.part in (None, "train")]
+    left: dict[Part, float] = {part: share for part, share in shares.items() if part == "train" or part not in given}
+    chosen = _assign(free, left, seed)
+    parts: dict[Part, list[Sample]] = {part: [] for part in PARTS}
+    for sample in samples:
+        parts[chosen[sample.group] if sample.part is None or sample.part == "train" else sample.part].append(sample)
+    if not all(parts.values()):
+        raise ConfigError(
+            "{count} samples in {groups} groups are too few for training, validation and test.",
+            remedy="Add labelled images, or raise the shares of validation and test.",
+            count=len(samples),
+            groups=len({sample.group for sample in samples}),
+        )
+    return Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]))
+
+
+def _assign(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) -> dict[str, Part]:
+    """Group -> part. Groups are shuffled within their stratum (by a hash of seed and name, so that adding a file moves few
+    others), and each goes to the part that lacks most samples; the first of a stratum trains.
     """
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.group, []).append(sample)
     order = sorted(groups, key=lambda group: (min(sample.stratum for sample in groups[group]), _shuffle_key(group, seed)))
-    shares: dict[Part, float] = {"train": 1 - val - test, "val": val, "test": test}
-    counts: dict[Part, int] = {"train": 0, "val": 0, "test": 0}
+    counts: dict[Part, int] = dict.fromkeys(shares, 0)
     chosen: dict[str, Part] = {}
-    seen, strata = 0, set()
+    seen, strata, whole = 0, set(), sum(shares.values())
     for group in order:
         size = len(groups[group])
         seen += size
         stratum = min(sample.stratum for sample in groups[group])
-        part: Part = max(shares, key=lambda name: shares[name] * seen - counts[name])
+        part: Part = max(shares, key=lambda name: shares[name] / whole * seen - counts[name])
         if stratum not in strata:
             part = "train"
             strata.add(stratum)
         counts[part] += size
         chosen[group] = part
-    if not all(counts.values()):
-        raise ConfigError(
-            "{count} samples in {groups} groups are too few for training, validation and test.",
-            remedy="Add labelled images, or raise the shares of validation and test.",
-            count=len(samples),
-            groups=len(groups),
-        )
-    parts: dict[Part, tuple[Sample, ...]] = {
-        part: tuple(sample for sample in samples if chosen[sample.group] == part) for part in shares
-    }
-    return Split(parts["train"], parts["val"], parts["test"])
+    return chosen
 
 
 def _shuffle_key(group: str, seed: int) -> str:

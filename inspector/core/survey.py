@@ -1,0 +1,252 @@
+"""A look at a folder before anything is trained on it: what it can teach, how much of it there is, and what is wrong in it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import PIL.Image
+
+from inspector.core.annotations import read_dataset
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message, message
+from inspector.core.samples import Dataset, Sample
+from inspector.core.types import TaskName
+
+_HEADERS = 2000  # images whose size and depth are looked at
+T = TypeVar("T")
+_THUMBNAILS = 24
+_FEW = 10  # fewer images of a class teach little about it
+_IMBALANCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSurvey:
+    """What the folder offers for one task.
+
+    `images`: usable images by stratum (their class, their most frequent object's class, or NO_DEFECT). `objects`: labelled
+    boxes by class. `parts`: images by the part that the data itself puts them in; empty if it brings no split along.
+    `object_share`: median area of an object over that of its image; None where that is not known. `problems`: a sentence for
+    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
+    """
+
+    task: TaskName
+    classes: tuple[str, ...]
+    images: Mapping[str, int]
+    objects: Mapping[str, int] = field(default_factory=dict)
+    groups: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+    object_share: float | None = None
+    problems: tuple[Message, ...] = ()
+    blocked: Message | None = None
+
+    @property
+    def total(self) -> int:
+        """Usable images."""
+        return sum(self.images.values())
+
+    @property
+    def imbalance(self) -> float:
+        """Images of the most frequent class over those of the rarest; 1 where there is but one."""
+        counts = [count for count in self.images.values() if count]
+        return max(counts) / min(counts) if counts else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """An image worth showing in a preview, and its class."""
+
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in a folder.
+
+    `layout`: how the labels are stored, in words. `tasks`: those it can serve, the most telling first. `images`: image files
+    that a label belongs to or could belong to. `sizes`: (width, height) -> images and `depths`: "8-bit grey", "16-bit colour",
+    ... -> images, both of the `looked_at` images whose headers were read. `duplicates`: groups of images that show the same,
+    exact or nearly. `complete`: False for the first, quick look, before images are decoded.
+    """
+
+    folder: Path
+    layout: Message
+    tasks: Mapping[TaskName, TaskSurvey]
+    images: int
+    sizes: Mapping[tuple[int, int], int]
+    depths: Mapping[str, int]
+    looked_at: int
+    problems: tuple[Message, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    thumbnails: tuple[Thumbnail, ...] = ()
+    complete: bool = True
+
+
+def never() -> bool:
+    """The `cancelled` of somebody who never cancels."""
+    return False
+
+
+def survey(
+    folder: Path,
+    *,
+    group: str = "",
+    cancelled: Callable[[], bool] = never,
+    progress: Callable[[int, int], None] | None = None,
+    preview: Callable[[Survey], None] | None = None,
+) -> Survey:
+    """Look at a folder. `preview` gets the first look, without decoded images, as soon as it is there.
+
+    `progress(done, total)` in images; both are called on the calling thread. When `cancelled()` turns true the survey so far
+    is returned, with `complete=False`. Raises ConfigError if the folder cannot be read or holds nothing labelled.
+    """
+    datasets, refusals = _datasets(folder, group)
+    if not datasets:
+        raise refusals[0]
+    tasks = {task: _task_survey(dataset) for task, dataset in datasets.items()}
+    paths = sorted({sample.path for dataset in datasets.values() for sample in dataset.samples})
+    sizes, depths, looked_at = _headers(paths, cancelled)
+    problems = tuple(_folder_problems(sizes))
+    first = next(iter(datasets.values()))
+    found = Survey(
+        folder,
+        message("Labelled images"),
+        tasks,
+        len(paths),
+        sizes,
+        depths,
+        looked_at,
+        problems,
+        thumbnails=_thumbnails(first),
+        complete=False,
+    )
+    if preview is not None:
+        preview(found)
+    if progress is not None:
+        progress(len(paths), len(paths))
+    return found if cancelled() else replace(found, complete=True)
+
+
+def _datasets(folder: Path, group: str) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
+    found: dict[TaskName, Dataset] = {}
+    refusals = []
+    order: tuple[TaskName, ...] = ("segmentation", "detection", "classification", "thermal")
+    for task in order:
+        try:
+            found[task] = read_dataset(folder, task, group=group)
+        except ConfigError as error:
+            refusals.append(error)
+    return found, refusals
+
+
+def _task_survey(dataset: Dataset) -> TaskSurvey:
+    counts = dataset.counts()
+    objects: Counter[str] = Counter()
+    for sample in dataset.samples:
+        if sample.truth.boxes is not None:
+            objects.update(dataset.classes[index] for index in sample.truth.boxes.classes.tolist())
+    parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
+    problems = [*dataset.problems, *_class_problems(dataset, counts)]
+    blocked = None
+    if dataset.task == "classification" and len(dataset.classes) < 2:
+        blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
+    elif len(dataset.samples) < 3:
+        blocked = message("{count} images are too few for training, validation and test.", count=len(dataset.samples))
+    return TaskSurvey(
+        dataset.task,
+        dataset.classes,
+        counts,
+        dict(objects),
+        len({sample.group for sample in dataset.samples}),
+        {str(part): count for part, count in parts.items()},
+        _object_share(dataset.samples),
+        tuple(problems),
+        blocked,
+    )
+
+
+def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
+    if dataset.task == "thermal":
+        return
+    rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
+    for name in rare:
+        yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
+    used = [count for count in counts.values() if count]
+    if len(used) > 1 and max(used) >= _IMBALANCE * min(used):
+        most, least = max(counts, key=lambda key: counts[key]), min(counts, key=lambda key: counts[key])
+        yield message(
+            "{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.",
+            most=most,
+            least=least,
+            times=max(used) / min(used),
+        )
+
+
+def _object_share(samples: Sequence[Sample]) -> float | None:
+    """Median area of a box over that of its image, over at most `_HEADERS` images."""
+    shares: list[float] = []
+    boxed = [sample for sample in samples if sample.truth.boxes is not None and len(sample.truth.boxes)]
+    for sample in _spread(boxed, _HEADERS):
+        size = _header(sample.path)
+        if size is not None and sample.truth.boxes is not None:
+            xyxy = sample.truth.boxes.xyxy
+            areas = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+            shares.extend((areas / (size[0] * size[1])).tolist())
+    return float(np.median(shares)) if shares else None
+
+
+def _header(path: Path) -> tuple[int, int, str] | None:
+    """(width, height, depth in words) without decoding; None if it cannot be told."""
+    try:
+        with PIL.Image.open(path) as picture:
+            mode, (width, height) = picture.mode, picture.size
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return None
+    bits = "float" if mode == "F" else "16-bit" if mode.startswith("I") else "8-bit"
+    return width, height, f"{bits} {'grey' if mode in ('1', 'L', 'LA', 'F') or mode.startswith('I') else 'colour'}"
+
+
+def _headers(paths: Sequence[Path], cancelled: Callable[[], bool]) -> tuple[dict[tuple[int, int], int], dict[str, int], int]:
+    sizes: Counter[tuple[int, int]] = Counter()
+    depths: Counter[str] = Counter()
+    for path in _spread(paths, _HEADERS):
+        if cancelled():
+            break
+        seen = _header(path)
+        if seen is not None:
+            sizes[seen[:2]] += 1
+            depths[seen[2]] += 1
+    return dict(sizes.most_common()), dict(depths.most_common()), sum(sizes.values())
+
+
+def _folder_problems(sizes: Mapping[tuple[int, int], int]) -> Iterable[Message]:
+    if len(sizes) > 1:
+        widths, heights = [size[0] for size in sizes], [size[1] for size in sizes]
+        yield message(
+            "The images have {count} sizes, from {width} x {height} to {widest} x {highest} px; all are fitted to the input.",
+            count=len(sizes),
+            width=min(widths),
+            height=min(heights),
+            widest=max(widths),
+            highest=max(heights),
+        )
+
+
+def _thumbnails(dataset: Dataset) -> tuple[Thumbnail, ...]:
+    """Some images of every class in turn."""
+    by_class: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        by_class.setdefault(sample.stratum, []).append(sample)
+    each = max(1, _THUMBNAILS // max(1, len(by_class)))
+    picked = [sample for samples in by_class.values() for sample in _spread(samples, each)]
+    return tuple(Thumbnail(sample.path, sample.stratum) for sample in picked[:_THUMBNAILS])
+
+
+def _spread(items: Sequence[T], count: int) -> Sequence[T]:
+    """At most `count` of the items, evenly spread."""
+    if len(items) <= count:
+        return items
+    return [items[index * len(items) // count] for index in range(count)]
