@@ -11,7 +11,8 @@ import tifffile
 
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine
 from inspector.cameras.demo_noise import Bytes
-from inspector.core.errors import ConfigError, StorageError
+from inspector.core.datasets.place import empty_folder, writing
+from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Region
 
 
@@ -28,17 +29,9 @@ def write_demo_data(
     """
     if parts < 1:
         raise ConfigError("At least one part is needed, not {parts}.", remedy="Ask for more parts.", parts=parts)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("{folder} is not an empty folder.", remedy="Choose a new folder.", folder=folder)
-    try:
+    empty_folder(folder)
+    with writing(folder):
         _write(folder, DemoLine(seed, good=good), parts, progress)
-    except OSError as error:
-        raise StorageError(
-            "The demo data cannot be written to {folder} ({detail}).",
-            remedy="Free some space on that disk or choose another folder.",
-            folder=folder,
-            detail=error.strerror or error,
-        ) from error
 
 
 def _write(folder: Path, line: DemoLine, parts: int, progress: Callable[[int, int], None] | None) -> None:

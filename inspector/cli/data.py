@@ -1,4 +1,4 @@
-"""`inspector data`: makes data sets."""
+"""`inspector data`: makes data sets, looks at them, and writes them in other layouts."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from inspector.cameras.demo_data import write_demo_data
+from inspector.core.datasets.elpv import write_elpv
 
 
 @click.group()
 def data() -> None:
-    """Make data sets."""
+    """Make data sets, look at them, and write them in other layouts."""
 
 
 @data.command()
@@ -27,3 +28,13 @@ def demo(out: Path, parts: int, seed: int, good: float) -> None:
             out, parts=parts, seed=seed, good=good, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
     click.echo(f"{parts} parts written to {out}")
+
+
+@data.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+def elpv(out: Path) -> None:
+    """Write the solar cells of the optional package elpv-dataset as class folders: defective/ and functional/."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Writing", total=None)
+        count = write_elpv(out, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    click.echo(f"{count} pictures written to {out}")
