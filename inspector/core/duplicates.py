@@ -312,11 +312,11 @@ def _agree(one: Sample, other: Sample) -> bool:
         return _boxes_agree(first.boxes.xyxy, first.boxes.classes, second.boxes.xyxy, second.boxes.classes)
     if one.mask is not None and other.mask is not None:
         try:
-            a, b = one.mask.read(), other.mask.read()
+            height, width = read_image(one.path).pixels.shape[:2]
+            a, b = one.mask.read(height, width), other.mask.read(height, width)
         except ConfigError:
             return False
-        both = np.maximum((a > 0).sum(), (b > 0).sum()) if a.shape == b.shape else 0
-        return a.shape == b.shape and bool(((a == b) & (a > 0)).sum() >= 0.7 * both)
+        return bool(((a == b) & (a > 0)).sum() >= 0.7 * max((a > 0).sum(), (b > 0).sum()))
     return True
 
 

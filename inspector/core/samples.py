@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
+from inspector.core.outlines import Outline
 from inspector.core.types import Annotation, TaskName
 
 # Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
@@ -33,11 +34,55 @@ class MaskFile:
     value: int | None = None
     merged: bool = False
 
-    def read(self) -> NDArray[np.uint8]:
-        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError."""
+    def read(self, height: int, width: int) -> NDArray[np.uint8]:
+        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError, also if it has another size than its image."""
         pixels = read_mask(self.path)
+        if pixels.shape != (height, width):
+            raise ConfigError(
+                "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
+                remedy="Draw the mask at the size of the image.",
+                file=self.path,
+                mask_width=pixels.shape[1],
+                mask_height=pixels.shape[0],
+                width=width,
+                height=height,
+            )
         classes = pixels if self.value is None else np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
         return np.minimum(classes, 1) if self.merged else classes
+
+    def fingerprint(self) -> bytes:
+        """What tells this mask from another."""
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMask:
+    """A mask that is drawn when it is read, from (outline, value) in this order; empty where there is nothing."""
+
+    file: Path
+    outlines: tuple[tuple[Outline, int], ...]
+    merged: bool = False
+
+    def read(self, height: int, width: int) -> NDArray[np.uint8]:
+        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError if an outline is for another size."""
+        mask = np.zeros((height, width), np.uint8)
+        for outline, value in self.outlines:
+            try:
+                outline.paint(mask, 1 if self.merged else value)
+            except ValueError as error:
+                raise ConfigError(
+                    "An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.",
+                    remedy="Export the labels again, at the size of the images.",
+                    file=self.file,
+                    detail=error,
+                    width=width,
+                    height=height,
+                ) from error
+        return mask
+
+    def fingerprint(self) -> bytes:
+        """What tells this mask from another."""
+        return repr(self.outlines).encode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,25 +99,14 @@ class Sample:
     group: str
     stratum: str
     truth: Annotation
-    mask: MaskFile | None = None
+    mask: MaskFile | DrawnMask | None = None
     part: Part | None = None
 
     def annotation(self, height: int, width: int) -> Annotation:
-        """The whole truth, with the mask read. Raises ConfigError if it has another size than the image."""
+        """The whole truth, with the mask read, for an image of this size. Raises ConfigError if the mask has another."""
         if self.mask is None:
             return self.truth
-        mask = self.mask.read()
-        if mask.shape != (height, width):
-            raise ConfigError(
-                "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
-                remedy="Draw the mask at the size of the image.",
-                file=self.mask.path,
-                mask_width=mask.shape[1],
-                mask_height=mask.shape[0],
-                width=width,
-                height=height,
-            )
-        return replace(self.truth, mask=mask)
+        return replace(self.truth, mask=self.mask.read(height, width))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +137,7 @@ class Dataset:
         for sample in self.samples:
             truth = sample.truth
             boxes = b"" if truth.boxes is None else truth.boxes.xyxy.tobytes() + truth.boxes.classes.tobytes()
-            mask = b"" if sample.mask is None else sample.mask.path.read_bytes()
+            mask = b"" if sample.mask is None else sample.mask.fingerprint()
             head = f"\0{sample.name}\0{sample.path.stat().st_size}\0{truth.label}\0{truth.temperatures}\0"
             digest.update(head.encode() + boxes + mask)
         return digest.hexdigest()

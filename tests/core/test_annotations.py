@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from inspector.core.annotations import NO_DEFECT, read_dataset
+from inspector.core.annotations import read_dataset
+from inspector.core.datasets.record import NO_DEFECT
 from inspector.core.errors import ConfigError
 from inspector.core.samples import Dataset, Sample, group_of, read_mask
 from inspector.core.split import SPLIT, read_split, split_samples

@@ -1,0 +1,47 @@
+"""FOLDER/<class>/*.jpg, or FOLDER/train/<class>/*.jpg and the like where the data brings a split along.
+
+A .png with the stem of another image beside it is that image's mask, white where the defect is.
+"""
+
+from collections import Counter
+
+from inspector.core.datasets.record import Listing, Record, Tick
+from inspector.core.datasets.scan import Folder, without_suffix
+from inspector.core.message import message
+from inspector.core.samples import Part
+
+TITLE = message("Class folders")
+MASKED = message("Class folders with masks")
+EXPECTED = message("one folder a class, with its images in it, or with a .png mask of the same name beside each image")
+_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def matches(folder: Folder) -> bool:
+    """Whether there are images in folders."""
+    return any("/" in name and not name.startswith("_") for name in folder.images)
+
+
+def read(folder: Folder, tick: Tick) -> Listing:
+    """The first folder of a path is the class."""
+    found = Listing(TITLE)
+    tops = {name.split("/", 1)[0] for name in folder.images if "/" in name}
+    split = len(tops) > 1 and tops <= set(_PARTS)
+    stems = Counter(without_suffix(name) for name in folder.images)
+    for name in folder.images:
+        tick()
+        top, _, inner = name.partition("/")
+        kind, _, rest = inner.partition("/") if split else (top, "", inner)
+        if not rest:
+            found.unlabelled(folder, [name])
+            continue
+        shared = stems[without_suffix(name)] > 1
+        if kind.startswith("_") or (shared and name.lower().endswith(".png")):
+            continue
+        mask = folder.sibling(name, ".png") if shared else None
+        if mask is not None:
+            found.layout = MASKED
+        path = folder.files[mask] if mask is not None else None
+        found.records.append(
+            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=_PARTS[top] if split else None)
+        )
+    return found

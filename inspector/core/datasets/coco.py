@@ -1,0 +1,200 @@
+"""COCO: one .json with images, annotations and categories, anywhere in the folder; a file for each part, or one for all.
+
+Boxes are (left, top, width, height); outlines are polygons or run lengths, compressed or not. The part is taken from the name
+of the file or of its folder ("train", "valid", "test", also "instances_val2017.json").
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
+from inspector.core.datasets.scan import Folder, image_size, peek, read_json, without_suffix
+from inspector.core.errors import ConfigError
+from inspector.core.message import message
+from inspector.core.outlines import Outline, decode_runs
+from inspector.core.samples import Part
+
+TITLE = message("COCO")
+EXPECTED = message("a COCO .json with images, annotations and categories, and the images")
+_LOOKED_AT = 200
+_PART = re.compile(r"(?:^|[/_.\-])(train|valid|val|test)(?:ing|idation)?(?:\d*)(?=$|[/_.\-])")
+_PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+
+
+def files(folder: Folder) -> list[str]:
+    """The .json files that look like COCO's from their beginning or end."""
+    found = []
+    alone = [
+        name for name in folder.with_suffix(".json") if name.count("/") <= 2 and len(folder.by_stem[without_suffix(name)]) == 1
+    ]
+    for name in alone[:_LOOKED_AT]:
+        ends = peek(folder.files[name])
+        if sum(key in ends for key in (b'"images"', b'"annotations"', b'"categories"')) >= 1 and b'"shapes"' not in ends:
+            found.append(name)
+    return found
+
+
+def matches(folder: Folder) -> bool:
+    """Whether there is such a file."""
+    return bool(files(folder))
+
+
+def part_of(name: str) -> Part | None:
+    """The part that a path names: "valid/_annotations.coco.json" -> "val"."""
+    found = _PART.findall(name.lower())
+    return _PARTS[found[-1]] if found else None
+
+
+@dataclass(slots=True)
+class _File:
+    name: str
+    path: Path
+    images: Mapping[object, tuple[str, tuple[float, float]]]
+    shapes: dict[object, list[Mapping[str, object]]]
+    categories: Mapping[object, str]
+
+
+def read(folder: Folder, tick: Tick) -> Listing:
+    """Every file's images; what cannot be understood is a problem of its own and does not stop the rest."""
+    found = Listing(TITLE)
+    classes: dict[str, None] = {}
+    labelled: set[str] = set()
+    names = files(folder)
+    parsed = []
+    for name in names:
+        try:
+            parsed.append(_parse(name, folder.files[name], found))
+        except ConfigError as error:
+            found.problems.append(error.problem)
+    for file in parsed:
+        used = {str(file.categories[item["category_id"]]) for items in file.shapes.values() for item in items}
+        # A first category that nothing is of is a heading above the others, as some tools write it.
+        classes.update(dict.fromkeys(name for name in file.categories.values() if name in used or not used))
+    for file in parsed:
+        part = part_of(file.name) if len(parsed) > 1 else None
+        for key, (said, size) in file.images.items():
+            tick()
+            name = folder.find(said, *_places(file.name))
+            if name is None:
+                found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file.path))
+            elif name in labelled:
+                found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file.path))
+            else:
+                labelled.add(name)
+                _record(folder, file, name, size, file.shapes.get(key, []), part, found)
+    found.unlabelled(folder, [name for name in folder.images if name not in labelled])
+    found.classes = tuple(classes)
+    return found
+
+
+def _places(name: str) -> list[str]:
+    """Where the images of a .json may lie."""
+    folder, _, last = name.rpartition("/")
+    above = folder.rpartition("/")[0]
+    stem = last.removesuffix(".json").removeprefix("instances_")
+    return [folder, f"{folder}/images".lstrip("/"), f"{above}/images".lstrip("/"), f"{above}/{stem}".lstrip("/"), above]
+
+
+def _parse(name: str, path: Path, found: Listing) -> _File:
+    data = read_json(path)
+    try:
+        if not isinstance(data, Mapping):
+            raise ValueError("not an object")
+        images = {}
+        for item in _objects(data, "images"):
+            size = (number(item.get("width") or 0), number(item.get("height") or 0))
+            images[_key(item["id"])] = (str(item["file_name"]), size)
+        categories = {_key(item["id"]): str(item["name"]).strip() for item in _objects(data, "categories")}
+        shapes: dict[object, list[Mapping[str, object]]] = {}
+        lost = 0
+        for item in _objects(data, "annotations"):
+            if _key(item.get("image_id")) not in images or _key(item.get("category_id")) not in categories:
+                lost += 1
+            else:
+                shapes.setdefault(_key(item["image_id"]), []).append(item)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
+    if lost:
+        found.problems.append(
+            message("{file}: {count} annotations are of images or categories that it does not list.", file=path, count=lost)
+        )
+    ordered = dict(sorted(categories.items(), key=lambda entry: (str(type(entry[0])), entry[0])))
+    return _File(name, path, images, shapes, ordered)
+
+
+def _key(value: object) -> int | str:
+    if isinstance(value, int | str):
+        return value
+    raise ValueError(f"{str(value)[:40]!r} is not an id")
+
+
+def _objects(data: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
+    items = data.get(key)
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise ValueError(f"{key} is not a list of objects")
+    return items
+
+
+def _record(
+    folder: Folder,
+    file: _File,
+    name: str,
+    said: tuple[float, float],
+    items: list[Mapping[str, object]],
+    part: Part | None,
+    found: Listing,
+) -> None:
+    path = folder.files[name]
+    try:
+        size = image_size(path)
+        check_size(said, size, file.path, path)
+        shapes = []
+        for item in items:
+            shape = _shape(item, file.categories[_key(item["category_id"])], size)
+            shapes.append(inside(shape, size, path, found.problems))
+    except ConfigError as error:
+        found.problems.append(error.problem)
+    except (ValueError, TypeError, KeyError) as error:
+        found.problems.append(
+            message("{file}: the labels of {image} are wrong ({detail}).", file=file.path, image=name, detail=error)
+        )
+    else:
+        found.records.append(Record(name, path, shapes=tuple(shape for shape in shapes if shape is not None), part=part))
+
+
+def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shape:
+    """Raises ValueError."""
+    outline = _outline(item.get("segmentation"))
+    said = item.get("bbox")
+    if isinstance(said, list) and len(said) == 4:
+        left, top, width, height = (number(value) for value in said)
+        return Shape(name, (left, top, left + width, top + height), outline)
+    if outline is not None and outline.polygons:
+        return Shape(name, bounds(outline.polygons), outline)
+    raise ValueError("an annotation without bbox")
+
+
+def bounds(polygons: tuple[tuple[float, ...], ...]) -> tuple[float, float, float, float]:
+    """The box around polygons."""
+    across = [value for polygon in polygons for value in polygon[::2]]
+    down = [value for polygon in polygons for value in polygon[1::2]]
+    return min(across), min(down), max(across), max(down)
+
+
+def _outline(said: object) -> Outline | None:
+    """Raises ValueError."""
+    if isinstance(said, list):
+        polygons = [tuple(number(value) for value in polygon) for polygon in said if isinstance(polygon, list)]
+        used = tuple(polygon for polygon in polygons if len(polygon) >= 6 and len(polygon) % 2 == 0)
+        return Outline(used) if used else None
+    if isinstance(said, Mapping):
+        counts, size = said.get("counts"), said.get("size")
+        if not isinstance(size, list) or len(size) != 2:
+            raise ValueError("run lengths without a size")
+        runs = decode_runs(counts) if isinstance(counts, str) else counts
+        if not isinstance(runs, list | tuple) or not runs:
+            raise ValueError("no run lengths")
+        return Outline((), tuple(int(number(run)) for run in runs), (int(number(size[0])), int(number(size[1]))))
+    return None

@@ -1,0 +1,53 @@
+"""MVTec AD: train/good/*, test/good/*, test/<defect>/* and ground_truth/<defect>/*_mask.png.
+
+Its training part shows good parts only, for methods that learn without defects. A network that learns from examples of both
+cannot be trained on that, so all images are put together and split anew.
+"""
+
+from inspector.core.datasets.record import Listing, Record, Tick
+from inspector.core.datasets.scan import Folder, without_suffix
+from inspector.core.message import message
+
+TITLE = message("MVTec AD")
+EXPECTED = message("train/good/, test/<defect>/ and ground_truth/<defect>/ with *_mask.png")
+GOOD = "good"
+
+
+def matches(folder: Folder) -> bool:
+    """Whether the good ones for training and the test folder are there."""
+    return {"train/good", "test"} <= folder.folders and any(name.startswith("test/") for name in folder.folders)
+
+
+def read(folder: Folder, tick: Tick) -> Listing:
+    """The class of an image is its folder."""
+    found = Listing(TITLE)
+    found.problems.append(
+        message("The data's own training part shows good parts only; all images are put together and split anew.")
+    )
+    used = set()
+    for name in [*folder.under("train"), *folder.under("test")]:
+        tick()
+        _, kind, *rest = name.split("/")
+        if not rest:
+            found.unlabelled(folder, [name])
+            continue
+        stem = f"ground_truth/{kind}/{without_suffix('/'.join(rest))}"
+        mask = next((each for each in (f"{stem}_mask.png", f"{stem}.png") if each in folder.files), None)
+        if mask is not None:
+            used.add(mask)
+        # Files are numbered anew in every folder, so the name alone is not a part.
+        found.records.append(
+            Record(
+                name,
+                folder.files[name],
+                label=kind,
+                shapes=() if kind == GOOD else None,
+                mask=folder.files[mask] if mask else None,
+                mask_class=kind if mask else None,
+                group=without_suffix(name),
+            )
+        )
+    for name in folder.under("ground_truth"):
+        if name not in used:
+            found.skip("{file} has no image.", folder.files[name])
+    return found

@@ -1,0 +1,124 @@
+"""Where an object is, as polygons or run lengths, and as pixels of a mask."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.uint8]
+
+_FINE = 8  # sub-pixels a side, for shapes small enough
+_FINE_AREA = 512 * 512
+_STEPS = 4  # fixed-point bits for the others
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Either `polygons`, each (x, y, x, y, ...) in pixels from the image's left and top edge, drawn together; or `runs`, as
+    COCO writes them: lengths of alternating background and object, down the columns of a mask of `size` (height, width).
+    """
+
+    polygons: tuple[tuple[float, ...], ...] = ()
+    runs: tuple[int, ...] = ()
+    size: tuple[int, int] = (0, 0)
+
+    def paint(self, mask: Mask, value: int) -> None:
+        """Set the pixels that are at least half inside. Raises ValueError if run lengths are for another size."""
+        if self.runs:
+            mask[self._from_runs(mask.shape)] = value
+        for polygon in self.polygons:
+            _paint_polygon(mask, np.asarray(polygon, np.float64).reshape(-1, 2), value)
+
+    def _from_runs(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        if self.size != shape or sum(self.runs) != shape[0] * shape[1] or min(self.runs) < 0:
+            raise ValueError(f"run lengths are for {self.size[1]} x {self.size[0]} px")
+        values = np.arange(len(self.runs)) % 2 == 1
+        return np.repeat(values, self.runs).reshape(shape[1], shape[0]).T
+
+
+def _paint_polygon(mask: Mask, points: NDArray[np.float64], value: int) -> None:
+    height, width = mask.shape
+    low = np.floor(points.min(axis=0)).clip(0, (width, height)).astype(int)
+    high = np.ceil(points.max(axis=0)).clip(0, (width, height)).astype(int)
+    (x, y), (w, h) = low, high - low
+    if w < 1 or h < 1:
+        return
+    # OpenCV also fills the pixels that the edge touches: on finer pixels that is a small part of one.
+    fine = _FINE if w * h <= _FINE_AREA else 1
+    drawn = np.zeros((h * fine, w * fine), np.uint8)
+    scaled = ((points - low) * fine - 0.5).clip(-1e5, 1e5)
+    cv2.fillPoly(drawn, [np.rint(scaled * 2**_STEPS).astype(np.int32)], 1, shift=_STEPS)
+    share = drawn.reshape(h, fine, w, fine).mean(axis=(1, 3), dtype=np.float32)
+    mask[y : y + h, x : x + w][share >= 0.5] = value
+
+
+def run_lengths(mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    """COCO's uncompressed run lengths of a mask [H, W]; the first is of background and may be 0."""
+    flat = mask.T.ravel()
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    lengths = np.diff(np.concatenate(([0], ends, [len(flat)])))
+    return tuple(([0] if flat[0] else []) + lengths.tolist())
+
+
+def decode_runs(text: str) -> tuple[int, ...]:
+    """COCO's compressed run lengths: 5 bits a character from "0", bit 6 says that more follow, and from the third on each
+    length is stored as the difference to the one two before (pycocotools, maskApi.c, rleFrString). Raises ValueError.
+    """
+    found: list[int] = []
+    value, shift = 0, 0
+    for character in text.encode("ascii"):
+        bits = character - 48
+        if not 0 <= bits < 64 or shift > 40:
+            raise ValueError("not run lengths")
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if not bits & 0x20:
+            if bits & 0x10:
+                value -= 1 << shift
+            found.append(value + (found[-2] if len(found) > 2 else 0))
+            value, shift = 0, 0
+    if shift:
+        raise ValueError("run lengths end too soon")
+    return tuple(found)
+
+
+def components(mask: Mask) -> list[tuple[int, tuple[float, float, float, float], NDArray[np.bool_]]]:
+    """The connected areas (8 neighbours) of each value above 0 in a mask: value, box (left, top, right, bottom) and the area's
+    pixels inside that box.
+    """
+    found = []
+    for value in np.unique(mask[mask > 0]).tolist():
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(np.asarray(mask == value, np.uint8), connectivity=8)
+        for index, (x, y, w, h, _) in enumerate(stats.tolist()[1:], start=1):
+            area = labels[y : y + h, x : x + w] == index
+            found.append((int(value), (float(x), float(y), float(x + w), float(y + h)), area))
+    return found
+
+
+def polygon_of(area: NDArray[np.bool_], left: float, top: float) -> tuple[float, ...]:
+    """One polygon (x, y, ...) along the pixel edges of a connected area [h, w] at (left, top); holes are joined to the outside
+    by a cut of no width, so that one polygon says it all.
+    """
+    fine = np.kron(area, np.ones((_FINE, _FINE), np.uint8)).astype(np.uint8)
+    contours, hierarchy = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    order = sorted(range(len(contours)), key=lambda index: -cv2.contourArea(contours[index]))
+    outer = next(index for index in order if hierarchy[0][index][3] < 0)
+    path = _edges(contours[outer])
+    for index in order:
+        if hierarchy[0][index][3] == outer:
+            path = _joined(path, _edges(contours[index]))
+    points = (path + 0.5) / _FINE + (left, top)
+    return tuple(points.ravel().tolist())
+
+
+def _edges(contour: NDArray[np.int32]) -> NDArray[np.float64]:
+    return np.asarray(contour.reshape(-1, 2), np.float64)
+
+
+def _joined(path: NDArray[np.float64], hole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The path with a detour around the hole, from its nearest point and back."""
+    distances = np.linalg.norm(path[:, None] - hole[None], axis=2)
+    at, start = np.unravel_index(int(distances.argmin()), distances.shape)
+    detour = np.vstack([np.roll(hole, -int(start), axis=0), hole[start]])
+    return np.vstack([path[: at + 1], detour, path[at:]])
