@@ -1,0 +1,1 @@
+"""Training in the window: what to train on, how, and how the runs go."""
