@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree as Xml
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ import tifffile
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine
 from inspector.cameras.demo_noise import Bytes
 from inspector.core.datasets.place import empty_folder, writing
+from inspector.core.datasets.write import voc_xml
 from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Region
 
@@ -80,18 +80,8 @@ def _write_kelvin(path: Path, kelvin: Floats) -> None:
 
 def _voc(name: str, boxes: Boxes) -> bytes:
     """The boxes, given in pixels of the whole frame, as a Pascal VOC file about the crop of the plate."""
-    root = Xml.Element("annotation")
-    Xml.SubElement(root, "filename").text = name
-    size = Xml.SubElement(root, "size")
-    for tag, value in (("width", PLATE.width), ("height", PLATE.height), ("depth", 3)):
-        Xml.SubElement(size, tag).text = str(value)
-    for (left, top, right, bottom), kind in zip(boxes.xyxy.tolist(), boxes.classes.tolist(), strict=True):
-        item = Xml.SubElement(root, "object")
-        Xml.SubElement(item, "name").text = PLATE_CLASSES[kind]
-        Xml.SubElement(item, "difficult").text = "0"
-        corners = Xml.SubElement(item, "bndbox")
-        values = (left - PLATE.x + 1, top - PLATE.y + 1, right - PLATE.x, bottom - PLATE.y)
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), values, strict=True):
-            Xml.SubElement(corners, tag).text = str(round(value))
-    Xml.indent(root)
-    return Xml.tostring(root, encoding="unicode").encode()
+    found = [
+        (PLATE_CLASSES[kind], (left - PLATE.x, top - PLATE.y, right - PLATE.x, bottom - PLATE.y))
+        for (left, top, right, bottom), kind in zip(boxes.xyxy.tolist(), boxes.classes.tolist(), strict=True)
+    ]
+    return voc_xml(name, (PLATE.width, PLATE.height), found)

@@ -22,6 +22,7 @@ HALF = 128
 _LARGEST_MASK = 20_000 * 20_000
 
 Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
-from inspector.core.samples import Part, Sample
+from inspector.core.samples import PARTS, Part, Sample
 
 SPLIT = "split.json"
-PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,15 +5,14 @@ A .png with the stem of another image beside it is that image's mask, white wher
 
 from collections import Counter
 
+from inspector.core.datasets.mask_folders import PARTS
 from inspector.core.datasets.record import Listing, Record, Tick
 from inspector.core.datasets.scan import Folder, without_suffix
 from inspector.core.message import message
-from inspector.core.samples import Part
 
 TITLE = message("Class folders")
 MASKED = message("Class folders with masks")
 EXPECTED = message("one folder a class, with its images in it, or with a .png mask of the same name beside each image")
-_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def matches(folder: Folder) -> bool:
@@ -25,7 +24,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     """The first folder of a path is the class."""
     found = Listing(TITLE)
     tops = {name.split("/", 1)[0] for name in folder.images if "/" in name}
-    split = len(tops) > 1 and tops <= set(_PARTS)
+    split = len(tops) > 1 and tops <= set(PARTS)
     stems = Counter(without_suffix(name) for name in folder.images)
     for name in folder.images:
         tick()
@@ -42,6 +41,6 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.layout = MASKED
         path = folder.files[mask] if mask is not None else None
         found.records.append(
-            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=_PARTS[top] if split else None)
+            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top] if split else None)
         )
     return found

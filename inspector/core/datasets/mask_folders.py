@@ -1,12 +1,19 @@
-"""images/ and masks/ with the same stems; classes.txt names the mask values 1, 2, ... Black-and-white masks have one class."""
+"""images/ and masks/ with the same stems; classes.txt names the mask values 1, 2, ... Black-and-white masks have one class.
+
+Folders train/, val/, test/ in both of them are a split that the data brings along.
+"""
 
 from inspector.core.datasets.record import Listing, Record, Tick
 from inspector.core.datasets.scan import Folder, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
+from inspector.core.samples import Part
 
 TITLE = message("Images and masks")
 EXPECTED = message("images/ and masks/ with a .png of the same name for each image")
+
+# How people name the folders of a split.
+PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def matches(folder: Folder) -> bool:
@@ -25,7 +32,8 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.unlabelled(folder, [name])
         else:
             used.add(mask)
-            found.records.append(Record(name, folder.files[name], mask=folder.files[mask]))
+            inner = name.split("/")[1]
+            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=PARTS.get(inner)))
     for name in folder.under("masks"):
         if name not in used:
             found.skip("{file} has no image.", folder.files[name])

@@ -14,8 +14,10 @@ GOOD = "good"
 
 
 def matches(folder: Folder) -> bool:
-    """Whether the good ones for training and the test folder are there."""
-    return {"train/good", "test"} <= folder.folders and any(name.startswith("test/") for name in folder.folders)
+    """Whether there are good ones only for training, and others for the test."""
+    trained = {name for name in folder.folders if name.startswith("train/")}
+    tested = {name for name in folder.folders if name.startswith("test/")}
+    return trained == {"train/good"} and bool(tested)
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

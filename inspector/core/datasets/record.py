@@ -34,7 +34,7 @@ class Record:
     """One image and all that is labelled about it.
 
     `name`: relative to the data folder. `label`: class of the image. `shapes`: its objects; None if nobody looked for any,
-    empty if there are none. `mask`: file with a mask; `mask_class`: what its white half means, None where pixel values are classes.
+    empty if there are none. `mask`: file with a mask; `mask_class`: what its white half means, None where values are classes.
     `kelvin`: (maximum, mean, minimum). `part`: where the data puts it. `group`: the part or lot, "" to take it from the name.
     """
 
