@@ -9,7 +9,11 @@ from typing import TypeVar
 import numpy as np
 import PIL.Image
 
-from inspector.core.annotations import read_dataset
+from inspector.core.annotations import dataset_of, layout_of
+from inspector.core.datasets import thermal
+from inspector.core.datasets.record import Listing
+from inspector.core.datasets.scan import Folder
+from inspector.core.duplicates import find_duplicates, look_at, never, without_duplicates
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.samples import Dataset, Sample
@@ -85,11 +89,6 @@ class Survey:
     complete: bool = True
 
 
-def never() -> bool:
-    """The `cancelled` of somebody who never cancels."""
-    return False
-
-
 def survey(
     folder: Path,
     *,
@@ -98,48 +97,92 @@ def survey(
     progress: Callable[[int, int], None] | None = None,
     preview: Callable[[Survey], None] | None = None,
 ) -> Survey:
-    """Look at a folder. `preview` gets the first look, without decoded images, as soon as it is there.
+    """Look at a folder. `preview` gets the first look, before any image is decoded, as soon as it is there; then every image is
+    decoded, to find those that are damaged or there twice.
 
-    `progress(done, total)` in images; both are called on the calling thread. When `cancelled()` turns true the survey so far
-    is returned, with `complete=False`. Raises ConfigError if the folder cannot be read or holds nothing labelled.
+    `progress(done, total)` in images of that second look; both are called on the calling thread. When `cancelled()` turns true
+    the survey so far is returned, with `complete=False`. Raises ConfigError if the folder cannot be read or holds nothing
+    labelled.
     """
-    datasets, refusals = _datasets(folder, group)
+    place = Folder(folder, cancelled=cancelled)
+    layout = layout_of(place)
+    listing = None if layout is None else layout.read(place, _nothing)
+    datasets, refusals = _datasets(place, listing, group)
     if not datasets:
         raise refusals[0]
-    tasks = {task: _task_survey(dataset) for task, dataset in datasets.items()}
-    paths = sorted({sample.path for dataset in datasets.values() for sample in dataset.samples})
-    sizes, depths, looked_at = _headers(paths, cancelled)
-    problems = tuple(_folder_problems(sizes))
-    first = next(iter(datasets.values()))
+    records = {sample.name: sample for dataset in reversed(datasets.values()) for sample in dataset.samples}
+    samples = [records[name] for name in sorted(records)]
+    sizes, depths, looked_at = _headers([sample.path for sample in samples], cancelled)
     found = Survey(
         folder,
-        message("Labelled images"),
-        tasks,
-        len(paths),
+        listing.layout if listing is not None and "thermal" not in datasets else thermal.TITLE,
+        {task: _task_survey(dataset) for task, dataset in datasets.items()},
+        len(samples),
         sizes,
         depths,
         looked_at,
-        problems,
-        thumbnails=_thumbnails(first),
+        tuple(_size_problems(sizes)),
+        thumbnails=_thumbnails(next(iter(datasets.values()))),
         complete=False,
     )
     if preview is not None:
         preview(found)
-    if progress is not None:
-        progress(len(paths), len(paths))
-    return found if cancelled() else replace(found, complete=True)
+    return _second_look(found, datasets, samples, cancelled, progress)
 
 
-def _datasets(folder: Path, group: str) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
+def _second_look(
+    first: Survey,
+    datasets: Mapping[TaskName, Dataset],
+    samples: Sequence[Sample],
+    cancelled: Callable[[], bool],
+    progress: Callable[[int, int], None] | None,
+) -> Survey:
+    """With every image decoded: what is damaged or there twice is counted out of the tasks."""
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, len(samples))
+
+    looks, errors = look_at([sample.path for sample in samples], tick=tick, cancelled=cancelled)
+    duplicates = find_duplicates(looks, cancelled=cancelled)
+    if cancelled():
+        return first
+    by_name = {sample.name: one for sample, one in zip(samples, looks, strict=True)}
+    tasks: dict[TaskName, TaskSurvey] = {}
+    for task, dataset in datasets.items():
+        own = [by_name[sample.name] for sample in dataset.samples]
+        try:
+            clean = without_duplicates(dataset, own, find_duplicates(own, cancelled=cancelled), errors)
+        except ConfigError as error:
+            tasks[task] = replace(first.tasks[task], blocked=error.problem)
+        else:
+            tasks[task] = _task_survey(clean)
+    groups = sorted({*duplicates.exact, *duplicates.near})
+    named = tuple(tuple(samples[index].name for index in group) for group in groups)
+    return replace(first, tasks=tasks, duplicates=named, complete=True)
+
+
+def _datasets(place: Folder, listing: Listing | None, group: str) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
+    """What each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
-    order: tuple[TaskName, ...] = ("segmentation", "detection", "classification", "thermal")
+    order: tuple[TaskName, ...] = ("thermal", "segmentation", "detection", "classification")
     for task in order:
         try:
-            found[task] = read_dataset(folder, task, group=group)
+            if task != "thermal":
+                found[task] = dataset_of(listing, place.root, task, group=group)
+            elif thermal.matches(place):
+                found[task] = dataset_of(thermal.read(place, _nothing), place.root, task, group=group)
         except ConfigError as error:
             refusals.append(error)
     return found, refusals
+
+
+def _nothing() -> None:
+    pass
 
 
 def _task_survey(dataset: Dataset) -> TaskSurvey:
@@ -222,7 +265,7 @@ def _headers(paths: Sequence[Path], cancelled: Callable[[], bool]) -> tuple[dict
     return dict(sizes.most_common()), dict(depths.most_common()), sum(sizes.values())
 
 
-def _folder_problems(sizes: Mapping[tuple[int, int], int]) -> Iterable[Message]:
+def _size_problems(sizes: Mapping[tuple[int, int], int]) -> Iterable[Message]:
     if len(sizes) > 1:
         widths, heights = [size[0] for size in sizes], [size[1] for size in sizes]
         yield message(
