@@ -34,10 +34,17 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
 ENTRIES = [pytest.param(table, key, id=f"{table}-{key}") for table, entries in TABLES.items() for key in entries]
 
 # A network not named here is a classifier with the options it has by itself.
-NETWORK_TASK = {"simple_yolo": "detection", "unet": "segmentation", "unet_effnet": "segmentation", "thermal_cnn": "thermal"}
+NETWORK_TASK = {
+    "simple_yolo": "detection",
+    "fpn_lite0": "detection",
+    "unet": "segmentation",
+    "unet_effnet": "segmentation",
+    "thermal_cnn": "thermal",
+}
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "simple_cnn": {"filters": 4},
     "simple_yolo": {"filters": 4},
+    "fpn_lite0": {"filters": 8},
     "unet": {"filters": 4},
     "unet_effnet": {"filters": 4},
     "thermal_cnn": {"filters": 4},

@@ -16,13 +16,15 @@ from inspector.core.errors import ConfigError
 class Entry:
     """`target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages it needs.
 
-    `isolate`: an engine that must run in a worker process, away from the window.
+    `isolate`: an engine that must run in a worker process, away from the window. `loss`: of a network, its key in LOSSES
+    where that is not the task.
     """
 
     target: str
     label: str
     extra: str = ""
     isolate: bool = False
+    loss: str = ""
 
     def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
         """Import and return the target.
@@ -70,13 +72,17 @@ TASKS: Mapping[str, Entry] = MappingProxyType(
     }
 )
 
-# Losses and output activations need torch, so the tasks reach them through here (see tasks/losses.py).
+# Losses and output activations need torch, so the tasks reach them through here. Networks of a task whose outputs mean
+# different things name theirs (`Entry.loss`); the others have the one called as the task.
 LOSSES: Mapping[str, Entry] = MappingProxyType(
     {
-        "classification": Entry("inspector.tasks.losses:classification", "Classification loss", extra="train"),
-        "detection": Entry("inspector.tasks.losses:detection", "Detection loss", extra="train"),
-        "segmentation": Entry("inspector.tasks.losses:segmentation", "Segmentation loss", extra="train"),
-        "thermal": Entry("inspector.tasks.losses:thermal", "Thermal loss", extra="train"),
+        "classification": Entry(
+            "inspector.tasks.losses.classification:ClassificationLoss", "Classification loss", extra="train"
+        ),
+        "detection": Entry("inspector.tasks.losses.grid:GridLoss", "Detection loss of a grid", extra="train"),
+        "detection_points": Entry("inspector.tasks.losses.points:PointsLoss", "Detection loss of points", extra="train"),
+        "segmentation": Entry("inspector.tasks.losses.segmentation:SegmentationLoss", "Segmentation loss", extra="train"),
+        "thermal": Entry("inspector.tasks.losses.thermal:ThermalLoss", "Thermal loss", extra="train"),
     }
 )
 
@@ -91,6 +97,9 @@ NETWORKS: Mapping[str, Entry] = MappingProxyType(
             "inspector.ml.networks.transfer:build_efficientnet_lite0", "EfficientNet-Lite0", extra="train"
         ),
         "simple_yolo": Entry("inspector.ml.networks.simple_yolo:build", "SimpleYOLO", extra="train"),
+        "fpn_lite0": Entry(
+            "inspector.ml.networks.fpn_lite0:build", "FPN on EfficientNet-Lite0", extra="train", loss="detection_points"
+        ),
         "unet": Entry("inspector.ml.networks.unet:build", "U-Net", extra="train"),
         "unet_effnet": Entry("inspector.ml.networks.unet_effnet:build", "U-Net on EfficientNet-Lite0", extra="train"),
         "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train"),

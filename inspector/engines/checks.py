@@ -67,9 +67,9 @@ def first_line(error: Exception) -> str:
 
 
 def _fits(card: Card, shape: tuple[int, ...]) -> bool:
+    if card.task == "detection":
+        return len(shape) == 2 and shape[1] == 4 + len(card.classes)
     outputs = task_of(card.task).outputs(card)
     if card.task == "segmentation":
         return shape == (outputs, card.input.height, card.input.width)
-    if card.task == "detection":
-        return len(shape) == 3 and shape[2] == outputs
     return shape == (outputs,)

@@ -1,8 +1,8 @@
 """Where a network looked: Grad-CAM (Selvaraju et al., ICCV 2017) and LayerCAM (Jiang et al., IEEE TIP 2021).
 
-What is explained depends on the task: the class score before the softmax; a box's confidence times its class probability,
-or the sum of that over all boxes of a class; the sum of a class's logits over the pixels where it was found (Seg-Grad-CAM,
-Vinogradova et al., AAAI 2020); the maximum temperature.
+What is explained depends on the task: the class score before the softmax; a box's score, or the sum of the scores
+of all boxes of a class; the sum of a class's logits over the pixels where it was found (Seg-Grad-CAM, Vinogradova et al., AAAI
+2020); the maximum temperature.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Floats
 from inspector.ml.graph import Graph
 from inspector.tasks.boxes import box_iou
-from inspector.tasks.detection import SCORE, boxes_per_cell, candidates
+from inspector.tasks.detection import SCORE
 from inspector.tasks.masks import MASK
 
 Method = Literal["gradcam", "layercam"]
@@ -175,20 +175,17 @@ def _mask_target(graph: Graph, raw: Tensor, class_index: int | None) -> tuple[Te
 
 
 def _box_target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int]:
-    """Of the graph's [1, gh, gw, B*5 + C]: the box asked for, or all of the class by their score."""
+    """Of the graph's [1, A, 4 + C]: the box asked for, or all of the class by their score."""
     out = graph.activate(raw)[0]
-    count, classes = boxes_per_cell(graph.card), len(graph.card.classes)
-    confidence = out[..., 4 : count * 5 : 5]
-    scores = (confidence[..., None] * out[..., None, count * 5 :]).reshape(-1, classes)  # [gh * gw * B, C]
+    scores = out[:, 4:]
     known = scores.detach()
     if question.box is None:
         index = int(known.amax(0).argmax()) if question.class_index is None else question.class_index
         decisive = min(graph.card.thresholds.get("score", SCORE), float(known[:, index].max()))
         return scores[known[:, index] >= decisive, index].sum(), index
-    # In the order of `scores`: with no floor, candidates() leaves none out.
-    _, xyxy, _, _ = candidates(out.detach()[None].numpy(), count, 0.0)
     size = np.array([graph.card.input.width, graph.card.input.height] * 2, np.float32)
-    overlap = box_iou(np.clip(xyxy[::classes], 0, 1) * size, np.asarray([question.box], np.float32))[:, 0]
+    xyxy = np.clip(out[:, :4].detach().numpy(), 0, 1) * size
+    overlap = box_iou(xyxy, np.asarray([question.box], np.float32))[:, 0]
     place = int(overlap.argmax())
     index = int(known[place].argmax()) if question.class_index is None else question.class_index
     return scores[place, index], index

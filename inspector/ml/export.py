@@ -126,8 +126,12 @@ def write_trained_bundle(
 
 
 def export_bundle(bundle: Bundle, folder: Path) -> Bundle:
-    """Make the ONNX graph of a bundle again, from its weights, as a bundle at `folder` (which may be the same)."""
-    return write_trained_bundle(folder, bundle.card, load_network(bundle))
+    """Make the ONNX graph of a bundle again, from its weights, as a bundle at `folder` (which may be the same).
+
+    Files beside the graph and the weights come along.
+    """
+    kept = {name: (bundle.folder / name).read_bytes() for name in bundle.card.files if name not in (GRAPH, WEIGHTS)}
+    return write_trained_bundle(folder, bundle.card, load_network(bundle), extra=kept)
 
 
 def _first_line(error: Exception) -> str:

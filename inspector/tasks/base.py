@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from inspector.core.bundle import Card
 from inspector.core.images import View
-from inspector.core.registry import LOSSES, TASKS, find
+from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ class Task(ABC):
 
     def loss(self, out: "torch.Tensor", target: "Mapping[str, torch.Tensor]", card: Card) -> "torch.Tensor":
         """Scalar loss of the network's own (not yet activated) output [N, ...] against collated targets."""
-        value: torch.Tensor = LOSSES[self.name].load()().loss(out, target, card)
+        value: torch.Tensor = loss_of(self.name, card).load()().loss(out, target, card)
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
         """What the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
-        value: torch.Tensor = LOSSES[self.name].load()().activation(out, card)
+        value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 
 
@@ -68,6 +68,12 @@ def task_of(name: str) -> Task:
     """The task called `name`. Raises ConfigError."""
     task: Task = find(TASKS, name, "task").load()()
     return task
+
+
+def loss_of(task: TaskName, card: Card) -> Entry:
+    """Loss and activation for the outputs of the card's network: its own, or else the task's."""
+    network = NETWORKS.get(card.network)
+    return LOSSES[(network.loss if network else "") or task]
 
 
 def softmax(logits: Floats, axis: int = -1) -> Floats:

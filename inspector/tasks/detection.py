@@ -1,9 +1,8 @@
-"""Detection: boxes around what is on a part. One grid, B boxes a cell (after Redmon et al., CVPR 2016).
+"""Detection: boxes around what is on a part.
 
-Graph output [N, gh, gw, B*5 + C], all in 0..1: B times (x, y, w, h, confidence), then one probability a class for the
-cell. A box's centre lies at cell + offset * (1 + 2 REACH) - REACH, in cells: its own cell and a margin of REACH around,
-so that the cells next to an object's centre can find it too. w and h are fractions of the input. The confidence is the
-expected IoU of the box with the object; a box's score for a class is confidence times the class's probability.
+Graph output float32 [N, A, 4 + C], the same for every detector: left, top, right and bottom of A boxes as fractions of the
+input, then a score 0..1 for each class. What a network's own numbers mean, and how they become this, its loss says
+(`tasks.losses`).
 """
 
 from collections.abc import Sequence
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 from inspector.core.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import View
+from inspector.core.registry import LOSSES
 from inspector.core.types import Annotation, Boxes, Floats, Frame, Prediction, TaskName
-from inspector.tasks.base import Target, Task
+from inspector.tasks.base import Target, Task, loss_of
 from inspector.tasks.boxes import area, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
 
-REACH = 0.5
 MAX_OBJECTS = 100  # labelled objects a frame that training looks at
 FLOOR = 0.05
 SCORE = 0.5
@@ -28,13 +27,14 @@ NMS_IOU = 0.5
 
 
 class Detection(Task):
-    """Boxes with class and score. See the module's text for the graph output."""
+    """Boxes with class and score."""
 
     name: ClassVar[TaskName] = "detection"
 
     def outputs(self, card: Card) -> int:
-        """Five numbers a box and one a class."""
-        return boxes_per_cell(card) * 5 + len(card.classes)
+        """Channels of the network's own output: one a class, and four numbers at points or five for each box of a grid."""
+        numbers = 4 if loss_of(self.name, card) is LOSSES["detection_points"] else boxes_per_cell(card) * 5
+        return numbers + len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
         """`boxes` float32 [MAX_OBJECTS, 4]: centre x, y, width, height as fractions of the input; `classes` int64, -1: none.
@@ -56,9 +56,9 @@ class Detection(Task):
         return {"boxes": boxes, "classes": classes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Graph output float32 [N, gh, gw, B*5 + C] -> `boxes` above the card's floor, best first, after suppression."""
+        """Graph output float32 [N, A, 4 + C] -> `boxes` above the card's floor, best first, after suppression."""
         floor, overlap = card.thresholds.get("floor", FLOOR), card.thresholds.get("nms_iou", NMS_IOU)
-        frame, xyxy, scores, classes = candidates(raw, boxes_per_cell(card), floor)
+        frame, xyxy, scores, classes = candidates(raw, floor)
         xyxy *= np.array([card.input.width, card.input.height] * 2, np.float32)
         ends = np.searchsorted(frame, np.arange(len(raw) + 1))
         result = []
@@ -74,25 +74,16 @@ class Detection(Task):
 
 
 def boxes_per_cell(card: Card) -> int:
-    """The option `boxes` of the card's network, 2 if left out."""
+    """Of a network with a grid: its option `boxes`, 2 if left out."""
     return int(card.network_options.get("boxes", 2))
 
 
-def candidates(raw: Floats, boxes: int, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
+def candidates(raw: Floats, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
     """Every (box, class) of a batch whose score reaches `floor`.
 
-    `raw` [N, gh, gw, B*5 + C] -> index of the frame int64 [n], ascending; box as fractions of the input (left, top, right,
-    bottom) [n, 4]; score [n]; class int64 [n].
+    `raw` [N, A, 4 + C] -> index of the frame int64 [n], ascending; box as fractions of the input (left, top, right, bottom)
+    [n, 4]; score [n]; class int64 [n].
     """
-    rows, columns = raw.shape[1:3]
-    confidence = raw[..., 4 : boxes * 5 : 5]
-    n, y, x, b = np.nonzero(confidence >= floor)
-    score = confidence[n, y, x, b][:, None] * raw[n, y, x, boxes * 5 :]
-    row, classes = np.nonzero(score >= floor)
-    n, y, x, b = n[row], y[row], x[row], b[row]
-    box = raw[n, y, x][np.arange(len(n))[:, None], (b * 5)[:, None] + np.arange(4)]
-    cell = np.stack((x, y), axis=1).astype(np.float32)
-    centre = (cell + box[:, :2] * (1 + 2 * REACH) - REACH) / np.array([columns, rows], np.float32)
-    half = box[:, 2:] / 2
-    xyxy = np.concatenate((centre - half, centre + half), axis=1).astype(np.float32)
-    return n, xyxy, score[row, classes].astype(np.float32), classes.astype(np.int64)
+    frame, box, classes = np.nonzero(raw[..., 4:] >= floor)
+    scores = raw[frame, box, 4 + classes].astype(np.float32)
+    return frame, raw[frame, box, :4].astype(np.float32), scores, classes.astype(np.int64)

@@ -125,8 +125,14 @@ def test_it_is_the_published_formula() -> None:
     assert seen >= 3
 
 
-TASK_OF = {"simple_yolo": "detection", "unet": "segmentation", "unet_effnet": "segmentation", "thermal_cnn": "thermal"}
-SMALL = {"simple_cnn", "simple_yolo", "unet", "unet_effnet", "thermal_cnn"}  # those that have a width
+TASK_OF = {
+    "simple_yolo": "detection",
+    "fpn_lite0": "detection",
+    "unet": "segmentation",
+    "unet_effnet": "segmentation",
+    "thermal_cnn": "thermal",
+}
+SMALL = {"simple_cnn", "simple_yolo", "fpn_lite0", "unet", "unet_effnet", "thermal_cnn"}  # those that have a width
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -199,8 +205,8 @@ def test_a_detector_is_explained_by_class_and_by_box() -> None:
     assert max(top_left, top_right, bottom_right) < 0.05
     assert one.class_index == 0
     with torch.no_grad():
-        out = graph(cells())[0, 1, 0]
-    assert one.target == pytest.approx(float(out[4] * out[5]))
+        out = graph(cells())[0, 2]  # row 1, column 0
+    assert one.target == pytest.approx(float(out[4]))
     other = explain(graph, cells(), Question(box=(16.0, 16.0, 32.0, 32.0)))
     assert other.class_index == 1
     assert quadrants(other.heat)[3] > 0.5

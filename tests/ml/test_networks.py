@@ -1,5 +1,6 @@
 """Networks: the published parameter counts, any size and width, gradients everywhere, start weights."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def test_small_heads() -> None:
 SMALL: dict[str, dict[str, Any]] = {
     "simple_cnn": {"filters": 4},
     "simple_yolo": {"filters": 4, "context": 2},
+    "fpn_lite0": {"filters": 8},
     "unet": {"filters": 4},
     "unet_effnet": {"filters": 4},
     "thermal_cnn": {"filters": 4},
@@ -72,8 +74,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "efficientnet_b0": {},
     "efficientnet_lite0": {},
 }
-BACKBONES = ["resnet50", "efficientnet_b0", "efficientnet_lite0", "unet_effnet"]  # of these, all but the head can be frozen
-HEADS: dict[str, int] = {}  # outputs, where it is not 2
+BACKBONES = [
+    "resnet50",
+    "efficientnet_b0",
+    "efficientnet_lite0",
+    "unet_effnet",
+    "fpn_lite0",
+]  # of these, all but the head can be frozen
+HEADS = {"fpn_lite0": 6}  # outputs, where it is not 2
 CASES = [
     *SMALL.items(),
     ("simple_cnn", {"filters": 4, "head": "gap"}),
@@ -90,12 +98,14 @@ def test_every_network_of_the_registry_is_tried() -> None:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value))
 def test_forward_and_backward_at_any_size(name: str, options: dict[str, Any], height: int, width: int, channels: int) -> None:
     torch.manual_seed(0)
-    outputs = {"simple_yolo": options.get("boxes", 2) * 5 + 2, "unet": 2, "unet_effnet": 2}.get(name, 3)
+    outputs = {"simple_yolo": options.get("boxes", 2) * 5 + 2, "unet": 2, "unet_effnet": 2, "fpn_lite0": 6}.get(name, 3)
     network = _build(name, outputs=outputs, channels=channels, height=height, width=width, **options)
     x = torch.randn(2, channels, height, width)
     out = network(x)
     shapes = {"simple_yolo": (2, round(height / 16), round(width / 16), outputs), "unet": (2, 2, height, width)}
     shapes["unet_effnet"] = shapes["unet"]
+    points = sum(math.ceil(height / stride) * math.ceil(width / stride) for stride in (8, 16, 32))
+    shapes["fpn_lite0"] = (2, points, 6)
     assert tuple(out.shape) == shapes.get(name, (2, outputs))
     out.square().mean().backward()
     silent = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.isfinite().all()]
@@ -107,7 +117,7 @@ def test_forward_and_backward_at_any_size(name: str, options: dict[str, Any], he
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value))
 def test_cam_layers_give_feature_maps(name: str, options: dict[str, Any]) -> None:
-    network = _build(name, outputs=13 if name == "simple_yolo" else 3, height=96, width=96, **options).eval()
+    network = _build(name, outputs=13 if name in ("simple_yolo", "fpn_lite0") else 3, height=96, width=96, **options).eval()
     seen: dict[str, tuple[int, ...]] = {}
     layers = network.cam_layers()
     modules = set(network.modules())

@@ -1,4 +1,4 @@
-"""Detection: encode, decode against the definition in loops, suppression against torchvision."""
+"""Detection: encode, decode against loops, suppression against torchvision."""
 
 import numpy as np
 import pytest
@@ -8,40 +8,40 @@ from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, Floats, Region
 from inspector.tasks.base import task_of
 from inspector.tasks.boxes import box_iou, suppress
-from inspector.tasks.detection import MAX_OBJECTS, REACH, Detection, boxes_per_cell, candidates
+from inspector.tasks.detection import MAX_OBJECTS, Detection, boxes_per_cell, candidates
 from tests.tasks.making import blank, boxes, card, look, some_boxes
 
 SPEC = InputSpec(width=64, height=48)
 WHOLE = Region(0, 0, 64, 48)
 
 
-def _in_loops(raw: Floats, count: int, floor: float) -> list[tuple[int, int, float, list[float]]]:
-    """The decoder as one would write it down: image, class, score, box as fractions."""
-    found = []
-    images, rows, columns, depth = raw.shape
-    for n in range(images):
-        for i in range(rows):
-            for j in range(columns):
-                for b in range(count):
-                    x, y, w, h, confidence = (float(value) for value in raw[n, i, j, b * 5 : b * 5 + 5])
-                    cx, cy = (j + x * (1 + 2 * REACH) - REACH) / columns, (i + y * (1 + 2 * REACH) - REACH) / rows
-                    for k in range(depth - 5 * count):
-                        score = confidence * float(raw[n, i, j, 5 * count + k])
-                        if score >= floor:
-                            found.append((n, k, score, [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]))
-    return found
+def _raw(*boxes_of_frames: list[tuple[list[float], list[float]]], size: tuple[float, float] = (64, 48)) -> Floats:
+    """Graph output with the given boxes (corners in input pixels, scores), filled up with boxes of score 0."""
+    classes = len(boxes_of_frames[0][0][1]) if boxes_of_frames[0] else 1
+    raw = np.zeros((len(boxes_of_frames), 7, 4 + classes), np.float32)
+    raw[..., 2:4] = 0.5
+    for frame, found in zip(raw, boxes_of_frames, strict=True):
+        for row, (xyxy, scores) in zip(frame, found, strict=False):
+            row[:] = [*np.divide(xyxy, size * 2), *scores]
+    return raw
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_candidates_are_what_the_loops_say(count: int) -> None:
-    raw = np.random.default_rng(count).random((3, 4, 6, count * 5 + 2)).astype(np.float32)
-    want = _in_loops(raw, count, 0.3)
-    n, xyxy, scores, classes = candidates(raw, count, 0.3)
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_candidates_are_what_the_loops_say(classes: int) -> None:
+    raw = np.random.default_rng(classes).random((3, 40, 4 + classes)).astype(np.float32)
+    want = [
+        (n, row[:4].tolist(), float(row[4 + k]), k)
+        for n, frame in enumerate(raw)
+        for row in frame
+        for k in range(classes)
+        if row[4 + k] >= 0.3
+    ]
+    n, xyxy, scores, kinds = candidates(raw, 0.3)
     assert len(want) > 30
     np.testing.assert_array_equal(n, [row[0] for row in want])
-    np.testing.assert_array_equal(classes, [row[1] for row in want])
-    np.testing.assert_allclose(scores, [row[2] for row in want], rtol=1e-6)
-    np.testing.assert_allclose(xyxy, [row[3] for row in want], atol=1e-5)
+    np.testing.assert_allclose(xyxy, [row[1] for row in want])
+    np.testing.assert_allclose(scores, [row[2] for row in want])
+    np.testing.assert_array_equal(kinds, [row[3] for row in want])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -80,12 +80,12 @@ def test_what_is_encoded_can_be_decoded() -> None:
     target = Detection().encode(Annotation(boxes=truth), own, view)
     assert target["boxes"].shape == (MAX_OBJECTS, 4)
     assert target["classes"].tolist()[:3] == [0, 2, -1]  # largest first; the third lies outside the region
-    raw = np.zeros((1, 6, 6, 13), np.float32)
-    for (cx, cy, w, h), index in zip(target["boxes"][:2].tolist(), target["classes"][:2].tolist(), strict=True):
-        column, row = int(cx * 6), int(cy * 6)
-        offset = [(cx * 6 - column + REACH) / (1 + 2 * REACH), (cy * 6 - row + REACH) / (1 + 2 * REACH)]
-        raw[0, row, column, 5:10] = [*offset, w, h, 0.9]
-        raw[0, row, column, 10 + index] = 1.0
+    raw = np.zeros((1, 9, 7), np.float32)
+    for row, ((cx, cy, w, h), index) in enumerate(
+        zip(target["boxes"][:2].tolist(), target["classes"][:2].tolist(), strict=True)
+    ):
+        raw[0, 3 + row, :4] = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+        raw[0, 3 + row, 4 + index] = 0.9
     (prediction,) = Detection().decode(raw, own, [view], [blank(160, 80)])
     assert prediction.boxes is not None
     order = np.argsort(prediction.boxes.classes)
@@ -94,11 +94,9 @@ def test_what_is_encoded_can_be_decoded() -> None:
 
 
 def test_each_frame_gets_its_own_boxes_in_its_own_region() -> None:
-    own = card("detection", ("a",), spec=SPEC, network_options={"boxes": 1})
-    raw = np.zeros((4, 3, 4, 6), np.float32)
-    for index in (1, 3):
-        raw[index, 1, 1] = [0.5, 0.5, 0.2, 0.2, 0.8, 1.0]
-    raw[3, 0, 3] = [0.5, 0.5, 0.1, 0.1, 0.04, 1.0]  # below the floor
+    own = card("detection", ("a",), spec=SPEC)
+    box = [17.6, 19.2, 30.4, 28.8]
+    raw = _raw([], [(box, [0.8])], [], [(box, [0.8]), ([50.0, 5, 56, 9], [0.04])])  # the last one is below the floor
     views = [look(Region(64 * i, 0, 64, 48), SPEC) for i in range(4)]
     found = Detection().decode(raw, own, views, [blank(256, 48)] * 4)
     assert [len(p.boxes) if p.boxes is not None else -1 for p in found] == [0, 1, 0, 1]
@@ -110,9 +108,8 @@ def test_each_frame_gets_its_own_boxes_in_its_own_region() -> None:
 
 
 def test_boxes_of_other_classes_do_not_suppress() -> None:
-    own = card("detection", ("a", "b"), spec=SPEC, network_options={"boxes": 2})
-    raw = np.zeros((1, 3, 4, 12), np.float32)
-    raw[0, 1, 1] = [0.5, 0.5, 0.2, 0.2, 0.9, 0.5, 0.5, 0.2, 0.21, 0.8, 0.9, 0.7]
+    own = card("detection", ("a", "b"), spec=SPEC)
+    raw = _raw([([20.0, 20, 32, 30], [0.81, 0.63]), ([20.0, 20, 32, 30.5], [0.72, 0.56])])
     (prediction,) = Detection().decode(raw, own, [look(WHOLE, SPEC)], [blank()])
     assert prediction.boxes is not None
     np.testing.assert_allclose(prediction.boxes.scores, [0.81, 0.63], atol=1e-6)
@@ -120,10 +117,10 @@ def test_boxes_of_other_classes_do_not_suppress() -> None:
 
 
 def test_a_flood_of_boxes_is_bounded() -> None:
-    own = card("detection", ("a",), spec=SPEC, network_options={"boxes": 2})
+    own = card("detection", ("a",), spec=SPEC)
     rng = np.random.default_rng(0)
-    raw = rng.random((2, 40, 40, 11)).astype(np.float32)
-    raw[..., [2, 3, 7, 8]] *= 0.05
+    raw = rng.random((2, 3200, 5)).astype(np.float32)
+    raw[..., 2:4] = raw[..., :2] + 0.05 * raw[..., 2:4]
     for prediction in Detection().decode(raw, own, [look(WHOLE, SPEC)] * 2, [blank()] * 2):
         assert prediction.boxes is not None
         assert 0 < len(prediction.boxes) <= 500
@@ -143,5 +140,6 @@ def test_outputs_and_missing_truth() -> None:
     assert boxes_per_cell(own) == 3
     assert task_of("detection").outputs(own) == 18
     assert task_of("detection").outputs(card("detection", ("a",))) == 11
+    assert task_of("detection").outputs(own.model_copy(update={"network": "fpn_lite0"})) == 7
     with pytest.raises(ConfigError, match="no list of boxes"):
         Detection().encode(Annotation(label=1), own, look(WHOLE, SPEC))

@@ -15,7 +15,11 @@ from tests.tasks.making import blank, boxes, card, look
 
 torch = pytest.importorskip("torch")
 
-from inspector.tasks import losses  # noqa: E402 - needs torch
+from inspector.tasks.detection import candidates  # noqa: E402
+from inspector.tasks.losses import grid, segmentation  # noqa: E402 - needs torch
+from inspector.tasks.losses.classification import ClassificationLoss  # noqa: E402
+from inspector.tasks.losses.overlap import complete_iou, corners  # noqa: E402
+from inspector.tasks.losses.thermal import ThermalLoss  # noqa: E402
 
 SPEC = InputSpec(width=64, height=48)
 
@@ -35,7 +39,7 @@ def _random(*shape: int, seed: int = 0) -> Any:
 
 def test_classification_is_cross_entropy() -> None:
     out, label = _random(8, 3), torch.tensor([0, 1, 2, 0, 1, 2, 0, 0])
-    loss = losses.ClassificationLoss()
+    loss = ClassificationLoss()
     plain = loss.loss(out, {"label": label}, card("classification", ("a", "b", "c")))
     assert plain.item() == pytest.approx((-out.log_softmax(1)[range(8), label]).mean().item(), rel=1e-5)
     own = card("classification", ("a", "b", "c"), training={"class_weights": "1,2,0.5", "label_smoothing": 0.1})
@@ -51,34 +55,34 @@ def test_classification_is_cross_entropy() -> None:
 def test_class_weights_must_fit(text: str) -> None:
     own = card("classification", ("a", "b", "c"), training={"class_weights": text})
     with pytest.raises(ConfigError, match="3 classes"):
-        losses.ClassificationLoss().loss(_random(2, 3), {"label": torch.tensor([0, 1])}, own)
+        ClassificationLoss().loss(_random(2, 3), {"label": torch.tensor([0, 1])}, own)
 
 
 def test_focal_agrees_with_torchvision() -> None:
     ops = pytest.importorskip("torchvision.ops")
     out, truth = _random(2, 3, 9, 8), (_random(2, 3, 9, 8, seed=1) > 0.8).float()
     want = ops.sigmoid_focal_loss(out, truth, alpha=0.25, gamma=2.0, reduction="mean")
-    torch.testing.assert_close(losses.focal_loss(out, truth), want)
+    torch.testing.assert_close(segmentation.focal_loss(out, truth), want)
 
 
 def test_dice_is_the_coefficient() -> None:
     truth = torch.zeros(2, 1, 10, 10)
     truth[0, 0, :5] = 1
-    assert losses.dice_loss((truth * 2 - 1) * 50, truth).item() == pytest.approx(0, abs=1e-6)
-    assert losses.dice_loss((1 - truth * 2) * 50, truth).item() == pytest.approx(1 - 1 / 201, abs=1e-6)
+    assert segmentation.dice_loss((truth * 2 - 1) * 50, truth).item() == pytest.approx(0, abs=1e-6)
+    assert segmentation.dice_loss((1 - truth * 2) * 50, truth).item() == pytest.approx(1 - 1 / 201, abs=1e-6)
     half = torch.full_like(truth, -50.0)
     half[0, 0, :5, :5] = 50
-    assert losses.dice_loss(half, truth).item() == pytest.approx(1 - (2 * 25 + 1) / (25 + 50 + 1), abs=1e-6)
-    assert losses.dice_loss(torch.full_like(truth, -50.0), torch.zeros_like(truth)).item() == pytest.approx(0, abs=1e-6)
+    assert segmentation.dice_loss(half, truth).item() == pytest.approx(1 - (2 * 25 + 1) / (25 + 50 + 1), abs=1e-6)
+    assert segmentation.dice_loss(torch.full_like(truth, -50.0), torch.zeros_like(truth)).item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["", *losses.SEGMENTATION_LOSSES])
+@pytest.mark.parametrize("name", ["", *segmentation.SEGMENTATION_LOSSES])
 def test_segmentation_losses_fall_with_the_error(name: str) -> None:
     own = card("segmentation", training={"loss": name})
     mask = torch.zeros(2, 2, 16, 16, dtype=torch.uint8)
     mask[:, 0, 3:9, 3:9] = 255
     truth = mask.float() / 255
-    loss = losses.SegmentationLoss()
+    loss = segmentation.SegmentationLoss()
     values = [loss.loss((truth * 2 - 1) * scale, {"mask": mask}, own).item() for scale in (-2.0, 0.0, 2.0, 12.0)]
     assert values == sorted(values, reverse=True)
     assert values[-1] < 0.1 * values[0]
@@ -89,25 +93,25 @@ def test_classes_absent_from_a_batch_leave_dice_to_the_other_term() -> None:
     truth = torch.zeros(2, 3, 8, 8)
     truth[0, 1, 2:5, 2:5] = 1
     out = _random(2, 3, 8, 8).requires_grad_()
-    loss = losses.present_dice_loss(out, truth)
-    torch.testing.assert_close(loss, losses.dice_loss(out[:, 1:2], truth[:, 1:2]))
+    loss = segmentation.present_dice_loss(out, truth)
+    torch.testing.assert_close(loss, segmentation.dice_loss(out[:, 1:2], truth[:, 1:2]))
     loss.backward()
     assert out.grad is not None
     assert out.grad[:, 1].abs().sum() > 0
     assert out.grad[:, [0, 2]].abs().sum() == 0
-    assert losses.present_dice_loss(out, torch.zeros_like(truth)) == 0
+    assert segmentation.present_dice_loss(out, torch.zeros_like(truth)) == 0
 
 
 def test_unknown_losses_are_named() -> None:
     own = card("segmentation", training={"loss": "hinge"})
     with pytest.raises(ConfigError, match=r"'hinge' for segmentation.*bce_dice"):
-        losses.SegmentationLoss().loss(_random(1, 2, 4, 4), {"mask": torch.zeros(1, 2, 4, 4)}, own)
+        segmentation.SegmentationLoss().loss(_random(1, 2, 4, 4), {"mask": torch.zeros(1, 2, 4, 4)}, own)
 
 
 def test_thermal_is_scaled() -> None:
     own = card("thermal", ())
     out, truth = torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[320.0, 300.0, 288.0]])
-    loss = losses.ThermalLoss()
+    loss = ThermalLoss()
     torch.testing.assert_close(loss.activation(out, own), truth)
     assert loss.loss(out, {"temperatures": truth}, own).item() == 0
     assert loss.loss(out, {"temperatures": truth + 5}, own).item() == pytest.approx((0.125 + 0.5 + 2.0) / 3)
@@ -122,7 +126,7 @@ def test_ciou_agrees_with_torchvision() -> None:
     low = torch.rand(50, 2, generator=torch.Generator().manual_seed(0)) * 50
     first = torch.cat((low, low + 1 + _random(50, 2).abs() * 20), dim=1)
     second = first + _random(50, 4, seed=3)
-    iou, complete = losses._ciou(first, second)
+    iou, complete = complete_iou(first, second)
     torch.testing.assert_close(1 - complete, ops.complete_box_iou_loss(first, second), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(iou, ops.box_iou(first, second).diagonal())
 
@@ -137,10 +141,10 @@ def _assigned(truths: list[Boxes], *, count: int = 2) -> set[tuple[int, int, int
     """(image, row, column, box, class) of every assignment on a 3 x 4 grid of 16 x 16 pixels."""
     own = card("detection", spec=SPEC, network_options={"boxes": count})
     target = _target(own, SPEC, truths)
-    real = losses._corners(target["boxes"] * torch.tensor([64.0, 48.0, 64.0, 48.0]))
-    mine = losses._boxes(_random(len(truths), 3, 4, count, 4)) * torch.tensor([64.0, 48.0, 64.0, 48.0])
+    real = corners(target["boxes"] * torch.tensor([64.0, 48.0, 64.0, 48.0]))
+    mine = grid._boxes(_random(len(truths), 3, 4, count, 4)) * torch.tensor([64.0, 48.0, 64.0, 48.0])
     centres = target["boxes"][..., :2] * torch.tensor([4.0, 3.0])
-    got = losses.assign(mine, real, centres, target["classes"])
+    got = grid.assign(mine, real, centres, target["classes"])
     kinds = target["classes"][got.image, got.object]
     return {tuple(row) for row in torch.stack((*got[:4], kinds), dim=1).tolist()}
 
@@ -168,22 +172,38 @@ def test_an_object_in_its_own_cell_comes_before_a_neighbours() -> None:
     assert {(place[2], place[4]) for place in got if place[1] == 1} >= {(1, 0), (2, 1)}
 
 
-def test_activation_is_what_decode_reads() -> None:
+def test_activation_is_what_the_definition_says() -> None:
+    """Against loops over the cells: offset, side, confidence times class, as the module's text has it."""
     own = card("detection", ("a", "b", "c"), spec=SPEC, network_options={"boxes": 2})
     out = _random(2, 3, 4, 13) * 3
-    got = losses.DetectionLoss().activation(out, own)
-    assert got.shape == out.shape
-    assert 0 <= got.min() <= got.max() <= 1
-    raw = out[..., :10].reshape(2, 3, 4, 2, 5)
-    corners = losses._boxes(raw[..., :4]).clamp(-9, 9)
-    from inspector.tasks.detection import candidates
+    got = grid.GridLoss().activation(out, own)
+    p = out.sigmoid().tolist()
+    want = []
+    for n in range(2):
+        for row in range(3):
+            for column in range(4):
+                cell = p[n][row][column]
+                for x, y, w, h, confidence in (cell[:5], cell[5:10]):
+                    cx, cy = (column + 2 * x - 0.5) / 4, (row + 2 * y - 0.5) / 3
+                    w, h = min((1.1 * w) ** 2, 1), min((1.1 * h) ** 2, 1)
+                    box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+                    want.append([*box, *(confidence * kind for kind in cell[10:])])
+    np.testing.assert_allclose(got.numpy().reshape(-1, 7), want, rtol=1e-5, atol=1e-6)
+    frame, xyxy, scores, classes = candidates(got.numpy(), 0.2)
+    assert len(frame) == sum(score >= 0.2 for row in want for score in row[4:])
+    first = next(row for row in want if max(row[4:]) >= 0.2)
+    np.testing.assert_allclose(xyxy[0], first[:4], atol=1e-6)
+    assert scores[0] == pytest.approx(first[4 + classes[0]], rel=1e-5)
 
-    n, xyxy, _, _ = candidates(got.numpy(), 2, 0.0)
-    assert len(n) == 2 * 3 * 4 * 2 * 3
-    unclamped = (raw[..., 2:4].sigmoid() * 1.1 < 1).all(dim=-1)
-    kept = unclamped[..., None].expand(-1, -1, -1, -1, 3).reshape(-1).numpy()
-    want = corners[..., None, :].expand(-1, -1, -1, -1, 3, 4).reshape(-1, 4).numpy()
-    np.testing.assert_allclose(xyxy[kept], want[kept], atol=1e-5)
+
+def test_calibration_divides_the_logits() -> None:
+    out, names = _random(4, 3) * 3, ("a", "b", "c")
+    loss, label = ClassificationLoss(), {"label": torch.tensor([0, 1, 2, 0])}
+    plain, warm = (card("classification", names, training=extra) for extra in ({}, {"temperature": 2.5}))
+    torch.testing.assert_close(loss.activation(out, warm), torch.softmax(out / 2.5, 1))
+    assert torch.equal(loss.loss(out, label, warm), loss.loss(out, label, plain))
+    with pytest.raises(ConfigError, match="above 0"):
+        loss.activation(out, card("classification", names, training={"temperature": 0.0}))
 
 
 def test_a_perfect_answer_costs_little_and_confidence_follows_the_overlap() -> None:
@@ -198,7 +218,7 @@ def test_a_perfect_answer_costs_little_and_confidence_follows_the_overlap() -> N
         values = torch.tensor([*offset, *side]).clamp(1e-4, 1 - 1e-4)
         good[0, row, column] = torch.cat((torch.logit(values), torch.tensor([12.0, 12.0])))
         bad[0, row, column] = torch.tensor([0.0, 0.0, 3.0, -3.0, 12.0, -12.0])
-    loss = losses.DetectionLoss()
+    loss = grid.GridLoss()
     assert loss.loss(good, target, own).item() < 0.01
     assert loss.loss(bad, target, own).item() > 5
     nothing = _target(own, spec, [Boxes.empty()])

@@ -3,7 +3,7 @@
 To add a network: one file with `build(*, outputs, channels, height, width, **options) -> Network`, one line in
 `core.registry.NETWORKS`. `height` and `width` are the input's; how wide a network is goes by `filters`, the channels of its
 first layer. Input is float32 [N, channels, height, width], normalised; output is raw (logits):
-classification [N, C]; detection [N, gh, gw, B*5 + C]; segmentation [N, K, height, width]; thermal [N, 3] scaled.
+classification [N, C]; detection as its loss says (`Entry.loss`); segmentation [N, K, height, width]; thermal [N, 3] scaled.
 """
 
 from abc import abstractmethod

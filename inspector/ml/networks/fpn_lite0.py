@@ -1,0 +1,104 @@
+"""A one-stage detector without anchor boxes: a feature pyramid (Lin et al., CVPR 2017) on EfficientNet-Lite0."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from inspector.ml.networks.base import HALF, Network, check_size, conv_block, parameters_of
+from inspector.ml.networks.lite0 import WIDTHS, Lite0Encoder
+from inspector.tasks.losses.points import STRIDES
+
+_SMALLEST = 32
+_SCORE_AT_START = 0.01
+_SIDE_AT_START = 3.0  # strides
+_DEPTH = 2  # separable convolutions in each branch of the head
+
+
+def _separable(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """A convolution of each channel by itself, then one across channels, normalised and activated."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False),
+        nn.BatchNorm2d(inputs),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Branch(nn.Module):
+    """One branch of the head. All scales share its convolutions; each has a normalisation of its own, because the
+    statistics of scales differ (EfficientDet: Tan et al., CVPR 2020).
+    """
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.depthwise = nn.ModuleList(nn.Conv2d(width, width, 5, padding=2, groups=width, bias=False) for _ in range(_DEPTH))
+        self.pointwise = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for _ in range(_DEPTH))
+        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(width) for _ in range(_DEPTH)) for _ in STRIDES)
+        self.last = nn.Conv2d(width, outputs, 1)
+        nn.init.normal_(self.last.weight, std=0.01)
+
+    def forward(self, x: torch.Tensor, scale: int) -> torch.Tensor:
+        norms = self.norms[scale]
+        assert isinstance(norms, nn.ModuleList)
+        for depthwise, pointwise, norm in zip(self.depthwise, self.pointwise, norms, strict=True):
+            x = functional.relu(norm(pointwise(depthwise(x))))
+        out: torch.Tensor = self.last(x)
+        return out
+
+
+class FpnLite0(Network):
+    """Strides 8, 16 and 32, `width` channels each, joined from coarse to fine; a light head for boxes and one for classes."""
+
+    normalisation = HALF
+
+    def __init__(self, *, outputs: int, width: int, pretrained: str) -> None:
+        super().__init__()
+        self.encoder = Lite0Encoder(pretrained)
+        self.laterals = nn.ModuleList(conv_block(inputs, width, 1, nn.ReLU(inplace=True)) for inputs in WIDTHS[2:])
+        self.smooth = nn.ModuleList(_separable(width, width, 5) for _ in STRIDES)
+        self.boxes = Branch(width, 4)
+        self.classes = Branch(width, outputs - 4)
+        self._start()
+
+    def _start(self) -> None:
+        """Boxes of moderate size, and doubt: nearly all points hold nothing (Lin et al., ICCV 2017)."""
+        box, score = self.boxes.last.bias, self.classes.last.bias
+        assert box is not None
+        assert score is not None
+        with torch.no_grad():
+            box.zero_()
+            box[2:] = math.log(_SIDE_AT_START)
+            score.fill_(math.log(_SCORE_AT_START / (1 - _SCORE_AT_START)))
+
+    def stages(self) -> list[list[nn.Parameter]]:
+        return [*self.encoder.stages(), parameters_of((self.laterals, self.smooth, self.boxes, self.classes))]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, 1 or 3, H, W] -> [N, A, 4 + C], see `tasks.losses.points`."""
+        features = [lateral(one) for lateral, one in zip(self.laterals, self.encoder(x)[2:], strict=True)]
+        for fine in (1, 0):
+            coarse = functional.interpolate(features[fine + 1], size=features[fine].shape[2:], mode="nearest")
+            features[fine] = features[fine] + coarse
+        found = []
+        for scale, (smooth, feature) in enumerate(zip(self.smooth, features, strict=True)):
+            own = smooth(feature)
+            both = torch.cat((self.boxes(own, scale), self.classes(own, scale)), dim=1)
+            found.append(both.flatten(2).transpose(1, 2))
+        return torch.cat(found, dim=1)
+
+    def cam_layers(self) -> dict[str, nn.Module]:
+        layers = {f"stride{stride}": layer for stride, layer in zip(STRIDES, self.smooth, strict=True)}
+        encoder = {name: self.encoder.get_submodule(f"net.blocks.{name[-1]}") for name in ("blocks4", "blocks6")}
+        return {**encoder, **layers}
+
+
+def build(*, outputs: int, channels: int, height: int, width: int, filters: int = 96, pretrained: str = "") -> FpnLite0:
+    """A detector for inputs of at least 32 pixels a side; `outputs` is 4 + classes, `filters` the pyramid's channels.
+
+    Raises ConfigError.
+    """
+    check_size("FPN on EfficientNet-Lite0", height, width, _SMALLEST)
+    return FpnLite0(outputs=outputs, width=filters, pretrained=pretrained)

@@ -1,0 +1,5 @@
+"""Losses and output activations in torch, a file each; reached through `core.registry.LOSSES` only.
+
+Each class has `loss(out, target, card)`: the network's own output and the collated targets of `Task.encode` -> a scalar; and
+`activation(out, card)`: what the exported graph ends with. Choices come from `card.training`.
+"""

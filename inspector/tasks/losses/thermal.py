@@ -1,0 +1,35 @@
+"""Temperatures, scaled by what the card says of the data."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from inspector.core.bundle import Card
+from inspector.core.errors import ConfigError
+from inspector.tasks.losses.settings import Targets, chosen
+
+
+class ThermalLoss:
+    """Smooth L1 (or, with `card.training["loss"] = "mse"`, squared error) on temperatures scaled by the card."""
+
+    def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
+        """Scaled outputs [N, 3] against `temperatures` [N, 3] in kelvin."""
+        mean, std = _scaling(out, card)
+        scaled = (target["temperatures"].float() - mean) / std
+        function = chosen(card, {"smooth_l1": functional.smooth_l1_loss, "mse": functional.mse_loss}, "smooth_l1")
+        return function(out.float(), scaled)
+
+    def activation(self, out: Tensor, card: Card) -> Tensor:
+        mean, std = _scaling(out, card)
+        return out * std + mean
+
+
+def _scaling(out: Tensor, card: Card) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the targets, float32 [3]. Raises ConfigError if the card lacks them."""
+    if len(card.target_mean) != out.shape[1] or len(card.target_std) != out.shape[1] or min(card.target_std) <= 0:
+        raise ConfigError(
+            "The card of {name} does not say how its temperatures are scaled (target_mean, target_std).",
+            remedy="Train it again.",
+            name=card.name,
+        )
+    return out.new_tensor(card.target_mean, dtype=torch.float32), out.new_tensor(card.target_std, dtype=torch.float32)
