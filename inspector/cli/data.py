@@ -1,13 +1,24 @@
 """`inspector data`: makes data sets, looks at them, and writes them in other layouts."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from inspector.cameras.demo_data import write_demo_data
+from inspector.core.annotations import read_dataset
 from inspector.core.datasets.elpv import write_elpv
+from inspector.core.datasets.write import HOLDS, Format, write_dataset
+from inspector.core.errors import ConfigError
+from inspector.core.registry import TASKS
+from inspector.core.samples import Dataset
+from inspector.core.survey import Survey, TaskSurvey, survey
+from inspector.core.types import TaskName
 
 
 @click.group()
@@ -38,3 +49,121 @@ def elpv(out: Path) -> None:
         task = bar.add_task("Writing", total=None)
         count = write_elpv(out, progress=lambda done, total: bar.update(task, completed=done, total=total))
     click.echo(f"{count} pictures written to {out}")
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(list(TASKS)), help="Only what this task can be taught.")
+@click.option("--group", default="", help="Regular expression; its match in a file's name is the part or lot it shows.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+def check(folder: Path, task: str | None, group: str, as_json: bool) -> int:
+    """Look at a folder before training: layout, counts, sizes, depths, imbalance, and everything that is wrong in it.
+
+    Exit code 1: nothing can be trained from it, for the task asked for or for any.
+    """
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        running = bar.add_task("Looking", total=None)
+        found = survey(folder, group=group, progress=lambda done, total: bar.update(running, completed=done, total=total))
+    tasks = {name: one for name, one in found.tasks.items() if task in (None, name)}
+    if not tasks:
+        raise ConfigError(
+            "{folder} holds nothing labelled for {task}; it could teach {others}.",
+            remedy="Choose another task, or label the images for this one.",
+            folder=folder,
+            task=task,
+            others=", ".join(found.tasks),
+        )
+    if as_json:
+        click.echo(json.dumps(_as_json(found, tasks), ensure_ascii=False))
+    else:
+        _print_survey(found, tasks)
+    return 0 if any(one.blocked is None for one in tasks.values()) else 1
+
+
+def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, object]:
+    return {
+        "layout": found.layout.text,
+        "images": found.images,
+        "sizes": [{"width": width, "height": height, "images": count} for (width, height), count in found.sizes.items()],
+        "depths": dict(found.depths),
+        "looked_at": found.looked_at,
+        "duplicates": [list(group) for group in found.duplicates],
+        "problems": [problem.text for problem in found.problems],
+        "tasks": {
+            name: {
+                "classes": list(one.classes),
+                "images": dict(one.images),
+                "objects": dict(one.objects),
+                "groups": one.groups,
+                "split": dict(one.parts),
+                "imbalance": round(one.imbalance, 2),
+                "object_share": one.object_share,
+                "problems": [problem.text for problem in one.problems],
+                "blocked": None if one.blocked is None else one.blocked.text,
+            }
+            for name, one in tasks.items()
+        },
+    }
+
+
+_SHOWN = 20
+
+
+def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
+    console = Console()
+    sizes = ", ".join(f"{width} x {height} ({count})" for (width, height), count in list(found.sizes.items())[:3])
+    more = f" and {len(found.sizes) - 3} more" if len(found.sizes) > 3 else ""
+    console.print(f"{found.layout.text}: {found.images} images", highlight=False)
+    console.print(f"Sizes: {sizes}{more}. Depth: {', '.join(f'{name} ({count})' for name, count in found.depths.items())}.")
+    said: set[str] = set()
+    for name, one in tasks.items():
+        table = Table(title=TASKS[name].label, title_justify="left")
+        table.add_column("class")
+        table.add_column("images", justify="right")
+        table.add_column("objects", justify="right")
+        for kind, count in one.images.items():
+            table.add_row(kind, str(count), str(one.objects.get(kind, "")))
+        console.print(table)
+        split = f"; its own split: {', '.join(f'{part} {count}' for part, count in one.parts.items())}" if one.parts else ""
+        share = "" if one.object_share is None else f"; an object covers {one.object_share:.2%} of its image (median)"
+        console.print(f"{one.total} images in {one.groups} groups{split}{share}", highlight=False)
+        if one.blocked is not None:
+            console.print(f"[red]{one.blocked.text}[/red]")
+        said.update(problem.text for problem in one.problems)
+    problems = [problem.text for problem in found.problems] + sorted(said)
+    for text in problems[:_SHOWN]:
+        console.print(f"- {text}", highlight=False, markup=False)
+    if len(problems) > _SHOWN:
+        console.print(f"... and {len(problems) - _SHOWN} more; --json lists all of them.")
+
+
+@data.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Choice(list(HOLDS)), required=True, help="Layout to write.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
+@click.option("--task", type=click.Choice(list(TASKS)), help="Which labels to write; by default the fullest the layout holds.")
+def convert(source: Path, to: str, out: Path, task: str | None) -> int:
+    """Write labelled data in another layout. Images are copied as they are.
+
+    Exit code 1: some images were left out; each is named on stderr.
+    """
+    form = cast("Format", to)
+    dataset = _fullest(source, form, cast("TaskName | None", task))
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        running = bar.add_task("Writing", total=len(dataset.samples))
+        count, problems = write_dataset(dataset, out, form, progress=lambda done, _: bar.update(running, completed=done))
+    for problem in (*dataset.problems, *problems):
+        click.echo(f"inspector: {problem.text}", err=True)
+    click.echo(f"{count} images with labels for {dataset.task} written to {out}")
+    return 1 if dataset.problems or problems else 0
+
+
+def _fullest(source: Path, to: Format, task: TaskName | None) -> Dataset:
+    """The data set for the first task that the layout holds and the data has labels for. Raises ConfigError."""
+    first: ConfigError | None = None
+    for one in (task,) if task else HOLDS[to]:
+        try:
+            return read_dataset(source, one)
+        except ConfigError as error:
+            first = first or error
+    raise first or AssertionError("every layout holds some task")
