@@ -176,13 +176,16 @@ class NumberField(QWidget):
 
     valueChanged = Signal(float)
 
-    def __init__(self, lowest: float, highest: float, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, lowest: float, highest: float, parent: QWidget | None = None, *, field: QDoubleSpinBox | None = None
+    ) -> None:
+        """`field`: one that writes its numbers in another way than with one decimal."""
         super().__init__(parent)
-        self.field = QDoubleSpinBox()
+        self.field = field or QDoubleSpinBox()
         self.field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.field.setFrame(False)  # its line edit has one
+        self.field.setDecimals(1 if field is None else field.decimals())
         self.field.setRange(lowest, highest)
-        self.field.setDecimals(1)
         self.field.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.field.setMinimumSize(theme.SPACING * 9, theme.TOUCH)
         self.less, self.more = QToolButton(), QToolButton()

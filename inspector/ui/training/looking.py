@@ -1,0 +1,385 @@
+"""The threads that look at a data folder, so that the window stays awake: one surveys it, one fetches samples to be shown."""
+
+import logging
+import re
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QThread, Signal
+
+from inspector.cameras.demo_data import write_demo_data
+from inspector.core.annotations import read_dataset
+from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.files import read_image
+from inspector.core.message import Message, message
+from inspector.core.samples import PARTS, Dataset, Sample, group_of
+from inspector.core.split import split_samples
+from inspector.core.survey import Survey, survey
+from inspector.core.types import Annotation, Boxes, Frame, TaskName
+
+log = logging.getLogger(__name__)
+
+_SAY_EVERY: Final = 0.1  # seconds between two reports of progress
+DEMO_PARTS: Final = 120
+DEMO_SEED: Final = 7
+
+
+class _GivenUp(Exception):
+    """Nobody wants this any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why something cannot be shown."""
+
+    problem: Message
+    remedy: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How samples are to be split."""
+
+    val: float
+    test: float
+    seed: int
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """What a split comes to: of each part the groups, the images and the images by class; or why it cannot be made."""
+
+    shares: Shares
+    groups: Mapping[str, int]
+    images: Mapping[str, int]
+    classes: Mapping[str, Mapping[str, int]]
+    examples: tuple[tuple[str, str], ...] = ()
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A sample to be shown: its frame (made smaller, if `small`) with the labels in pixels of that frame."""
+
+    index: int
+    name: str
+    path: Path
+    frame: Frame | None
+    truth: Annotation
+    trouble: Trouble | None = None
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """The sentence for whatever ended a thread's work."""
+    if isinstance(error, InspectorError):
+        return Trouble(error.problem, error.remedy)
+    if isinstance(error, OSError):
+        return Trouble(message("The folder cannot be read ({detail}).", detail=error.strerror or error))
+    return Trouble(message("The folder could not be looked at ({detail}).", detail=f"{type(error).__name__}: {error}"))
+
+
+class SurveyThread(QThread):
+    """Surveys the newest folder asked for; an older survey is given up. Every method but `end` returns at once.
+
+    The first argument of each signal is the number that `look` returned.
+    """
+
+    progressed = Signal(int, int, int)
+    previewed = Signal(int, object)
+    surveyed = Signal(int, object)
+    troubled = Signal(int, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._wake = threading.Condition()
+        self._folder: Path | None = None
+        self._demo = False
+        self._job = 0
+        self._stop = False
+        self._said = 0.0
+
+    def look(self, folder: Path, *, demo: bool = False) -> int:
+        """Survey this folder next. `demo`: write the demo data into its parent first, unless they are there."""
+        with self._wake:
+            self._folder, self._demo, self._stop = folder, demo, False
+            self._job += 1
+            job = self._job
+            self._wake.notify()
+        if not self.isRunning():
+            self.start()
+        return job
+
+    def give_up(self) -> None:
+        """The folder is of no interest any more."""
+        with self._wake:
+            self._folder = None
+            self._job += 1
+
+    def end(self) -> None:
+        """End the thread; waits until it has noticed."""
+        with self._wake:
+            self._stop = True
+            self._wake.notify()
+        self.wait()
+
+    def run(self) -> None:
+        while True:
+            with self._wake:
+                while self._folder is None and not self._stop:
+                    self._wake.wait()
+                if self._stop or self._folder is None:
+                    return
+                folder, demo, job, self._folder = self._folder, self._demo, self._job, None
+            try:
+                if demo:
+                    self._write_demo(folder.parent, job)
+                found = self._survey(folder, job)
+                if not self._over(job):
+                    self.surveyed.emit(job, found)
+            except _GivenUp:
+                continue
+            except Exception as error:
+                if not isinstance(error, InspectorError | OSError):
+                    log.exception("survey failed")
+                if not self._over(job):
+                    self.troubled.emit(job, trouble_of(error))
+
+    def _survey(self, folder: Path, job: int) -> Survey:
+        return survey(
+            folder,
+            cancelled=lambda: self._over(job),
+            progress=lambda done, total: self._say(job, done, total),
+            preview=lambda found: self.previewed.emit(job, found),
+        )
+
+    def _write_demo(self, folder: Path, job: int) -> None:
+        if folder.is_dir():
+            return
+        unfinished = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            write_demo_data(
+                unfinished, parts=DEMO_PARTS, seed=DEMO_SEED, progress=lambda done, total: self._say(job, done, total)
+            )
+            unfinished.replace(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _say(self, job: int, done: int, total: int) -> None:
+        if self._over(job):
+            raise _GivenUp
+        now = time.monotonic()
+        if now - self._said >= _SAY_EVERY or done >= total:
+            self._said = now
+            self.progressed.emit(job, done, total)
+
+    def _over(self, job: int) -> bool:
+        return self._stop or job != self._job
+
+
+class SampleThread(QThread):
+    """Reads the labels of the chosen data once and then answers: pictures with their labels, and what a split comes to.
+
+    Of each kind of question only the newest is answered. `opened` carries the Dataset, `pictured` and `shown` a Picture,
+    `divided` a Division, `troubled` a Trouble.
+    """
+
+    opened = Signal(object)
+    pictured = Signal(object)
+    shown = Signal(object)
+    divided = Signal(object)
+    troubled = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._wake = threading.Condition()
+        self._source: tuple[Path, TaskName] | None = None
+        self._fresh = False  # the source was not read yet
+        self._page: tuple[int, int, int] | None = None
+        self._whole: int | Path | None = None
+        self._shares: Shares | None = None
+        self._stop = False
+        self._dataset: Dataset | None = None
+
+    def open(self, folder: Path | None, task: TaskName | None) -> None:
+        """Look at this data from now on; None: at none."""
+        with self._wake:
+            self._source = (folder, task) if folder is not None and task is not None else None
+            self._fresh, self._stop = self._source is not None, False
+            self._page = self._whole = None
+            self._dataset = None
+            self._wake.notify()
+        if not self.isRunning() and self._source is not None:
+            self.start()
+
+    def want_page(self, first: int, count: int, side: int) -> None:
+        """Fetch these samples, at most `side` pixels wide and high."""
+        self._want(lambda: setattr(self, "_page", (first, count, side)))
+
+    def want_whole(self, which: int | Path) -> None:
+        """Fetch one sample, or one image file of the data, in full."""
+        self._want(lambda: setattr(self, "_whole", which))
+
+    def want_split(self, shares: Shares) -> None:
+        """Tell what this split comes to."""
+        self._want(lambda: setattr(self, "_shares", shares))
+
+    def _want(self, note: Callable[[], None]) -> None:
+        with self._wake:
+            note()
+            self._wake.notify()
+
+    def end(self) -> None:
+        """End the thread; waits for the image under way."""
+        with self._wake:
+            self._stop, self._source = True, None
+            self._wake.notify()
+        self.wait()
+
+    # On the thread itself
+
+    def run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._stop and not self._work_waits():
+                    self._wake.wait()
+                if self._stop:
+                    return
+                source, fresh = self._source, self._fresh
+                self._fresh = False
+            if source is None:
+                continue
+            try:
+                self._open(source) if fresh else self._answer(source)
+            except _GivenUp:
+                continue
+            except Exception as error:
+                if not isinstance(error, InspectorError | OSError):
+                    log.exception("samples cannot be shown")
+                self.troubled.emit(trouble_of(error))
+
+    def _work_waits(self) -> bool:
+        asked = self._page is not None or self._whole is not None or self._shares is not None
+        return self._fresh or (self._dataset is not None and asked)
+
+    def _open(self, source: tuple[Path, TaskName]) -> None:
+        def tick() -> None:
+            if self._stop or self._source != source:
+                raise _GivenUp
+
+        dataset = read_dataset(*source, tick=tick)
+        with self._wake:
+            if self._source != source:
+                return
+            self._dataset = dataset
+        self.opened.emit(dataset)
+
+    def _answer(self, source: tuple[Path, TaskName]) -> None:
+        with self._wake:
+            dataset, whole, shares, page = self._dataset, self._whole, self._shares, self._page
+            if dataset is None:
+                return
+            if whole is not None:
+                self._whole = None
+            elif shares is not None:
+                self._shares = None
+            else:
+                self._page = None
+        if whole is not None:
+            self.shown.emit(_whole(dataset, whole))
+        elif shares is not None:
+            self.divided.emit(divide(dataset, shares))
+        elif page is not None:
+            self._send_page(source, dataset, page)
+
+    def _send_page(self, source: tuple[Path, TaskName], dataset: Dataset, page: tuple[int, int, int]) -> None:
+        first, count, side = page
+        for index in range(first, min(first + count, len(dataset.samples))):
+            if self._stop or self._source != source or self._page is not None:
+                return
+            self.pictured.emit(picture(dataset.samples[index], index, side=side))
+
+
+def _whole(dataset: Dataset, which: int | Path) -> Picture:
+    if isinstance(which, int):
+        return picture(dataset.samples[which], which)
+    for index, sample in enumerate(dataset.samples):
+        if sample.path == which:
+            return picture(sample, index)
+    name = which.relative_to(dataset.folder).as_posix() if which.is_relative_to(dataset.folder) else which.name
+    return picture(Sample(name, which, "", "", Annotation()), -1)
+
+
+def picture(sample: Sample, index: int, *, side: int = 0) -> Picture:
+    """Read a sample to show it. `side`: the most pixels it may be wide and high; 0: as it is."""
+    try:
+        image = read_image(sample.path)
+        height, width = image.pixels.shape[:2]
+        truth = sample.annotation(height, width)
+    except ConfigError as error:
+        return Picture(index, sample.name, sample.path, None, Annotation(), Trouble(error.problem, error.remedy))
+    pixels = image.pixels
+    scale = min(1.0, side / max(width, height)) if side else 1.0
+    if scale < 1.0:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), pixels.dtype)
+        truth = _scaled(truth, size[0] / width, size[1] / height, size)
+    frame = Frame(pixels, "training", index, time.monotonic(), datetime.now(UTC), unit=image.unit)
+    return Picture(index, sample.name, sample.path, frame, truth)
+
+
+def _scaled(truth: Annotation, scale_x: float, scale_y: float, size: tuple[int, int]) -> Annotation:
+    boxes, mask = truth.boxes, truth.mask
+    if boxes is not None:
+        factors = np.array([scale_x, scale_y] * 2, np.float32)
+        boxes = Boxes((boxes.xyxy * factors).astype(np.float32), boxes.scores, boxes.classes)
+    return replace(truth, boxes=boxes, mask=None if mask is None else _shrunk(mask, size))
+
+
+def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A smaller mask in which thin marks are still seen."""
+    small = np.zeros((size[1], size[0]), np.uint8)
+    for value in np.unique(mask[mask > 0]):
+        share = cv2.resize(np.where(mask == value, np.uint8(255), np.uint8(0)), size, interpolation=cv2.INTER_AREA)
+        small[share > 0] = value
+    return small
+
+
+def divide(dataset: Dataset, shares: Shares) -> Division:
+    """What the split comes to for this data."""
+    samples = dataset.samples
+    try:
+        if shares.group:
+            samples = tuple(replace(sample, group=group_of(sample.name, shares.group)) for sample in samples)
+        split = split_samples(samples, val=shares.val, test=shares.test, seed=shares.seed)
+    except ConfigError as error:
+        return Division(shares, {}, {}, {}, _examples(samples, shares.group), Trouble(error.problem, error.remedy))
+    parts = dict(zip(PARTS, (split.train, split.val, split.test), strict=True))
+    return Division(
+        shares,
+        {part: len({sample.group for sample in inside}) for part, inside in parts.items()},
+        {part: len(inside) for part, inside in parts.items()},
+        {part: dict(Counter(sample.stratum for sample in inside)) for part, inside in parts.items()},
+        _examples(samples, shares.group),
+    )
+
+
+def _examples(samples: tuple[Sample, ...], pattern: str) -> tuple[tuple[str, str], ...]:
+    """A few names and the group each is taken to be of."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return ()
+    step = max(1, len(samples) // 3)
+    return tuple((sample.name, group_of(sample.name, pattern)) for sample in samples[::step][:3])

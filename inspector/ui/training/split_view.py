@@ -1,0 +1,118 @@
+"""How the images are divided into training, validation and test, with what that comes to while it is being changed."""
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from inspector.core.samples import PARTS
+from inspector.ui import theme
+from inspector.ui.boxes import plain
+from inspector.ui.strings import class_name, is_language_change, translate
+from inspector.ui.tables import Cell, Row, ValueTable
+from inspector.ui.training.draft import Draft
+from inspector.ui.training.fields import SettingRow
+from inspector.ui.training.looking import Division, Shares
+
+FIELDS: Final = ("val", "test", "group", "seed")
+_PAUSE_MS: Final = 200  # after the last key
+
+
+class SplitView(QWidget):
+    """`wanted` carries the Shares whose outcome is to be told by `show_division`."""
+
+    wanted = Signal(object)
+
+    def __init__(self, draft: Draft, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._draft = draft
+        self._division: Division | None = None
+        self._why, self._examples, self._trouble = QLabel(), QLabel(), QLabel()
+        for label in (self._why, self._examples, self._trouble):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        self._examples.setProperty("role", "small")
+        self._trouble.setProperty("role", "error")
+        self._trouble.setObjectName("split_trouble")
+        self.table = ValueTable()
+        self.table.setObjectName("split")
+        self.table.setMinimumHeight(theme.TOUCH * 5)
+        self.rows = {name: SettingRow(name, draft) for name in FIELDS}
+        inside = QWidget()
+        box = QVBoxLayout(inside)
+        box.setContentsMargins(0, 0, theme.SPACING, 0)
+        box.setSpacing(theme.SPACING)
+        box.addWidget(self._why)
+        box.addWidget(self.table)
+        box.addWidget(self._trouble)
+        for row in self.rows.values():
+            box.addWidget(row)
+        box.addWidget(self._examples)
+        box.addStretch(1)
+        area = QScrollArea()
+        area.setWidget(inside)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        plain(QVBoxLayout(self)).addWidget(area)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE_MS)
+        self._timer.timeout.connect(self.ask)
+        draft.changed.connect(self._on_changed)
+        self.retranslate()
+
+    def ask(self) -> None:
+        """Ask what the split comes to."""
+        errors = self._draft.errors()
+        for name, row in self.rows.items():
+            row.show_error(errors.get(name, ""))
+        if errors.get(""):
+            self._say(errors[""])
+            return
+        if not any(name in errors for name in FIELDS):
+            values = {name: self._draft.value(name) for name in FIELDS}
+            self.wanted.emit(Shares(**values))
+
+    def show_division(self, division: Division) -> None:
+        self._division = division
+        self._say(translate(division.trouble.problem) if division.trouble is not None else "")
+        self._fill()
+
+    def _say(self, trouble: str) -> None:
+        self._trouble.setText(trouble)
+        self._trouble.setVisible(bool(trouble))
+
+    def _on_changed(self, names: frozenset[str]) -> None:
+        if names & {*FIELDS}:
+            self._timer.start()
+
+    def _fill(self) -> None:
+        division = self._division
+        if division is None:
+            return
+        parts = {"train": self.tr("Training"), "val": self.tr("Validation"), "test": self.tr("Test")}
+        kinds = sorted({name for counts in division.classes.values() for name in counts})
+        self.table.set_titles(
+            [self.tr("Part"), self.tr("Groups"), self.tr("Images"), *(class_name(kind) for kind in kinds)],
+        )
+        rows = []
+        for key, part in enumerate(PARTS):
+            numbers = [division.groups.get(part, 0), division.images.get(part, 0)]
+            numbers += [division.classes.get(part, {}).get(kind, 0) for kind in kinds]
+            rows.append(Row(key, (Cell(parts[part], key), *(Cell(f"{number:,}", number) for number in numbers))))
+        self.table.set_rows(rows)
+        examples = [self.tr("{name} is of {group}").format(name=name, group=group) for name, group in division.examples]
+        self._examples.setText("  ·  ".join(examples))
+
+    def retranslate(self) -> None:
+        self._why.setText(
+            self.tr("Images of one part or lot stay together, so that the test shows only what training has never seen.")
+        )
+        self.table.setAccessibleName(self.tr("Split"))
+        self._say(self._trouble.text())
+        self._fill()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
