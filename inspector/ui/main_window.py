@@ -279,6 +279,7 @@ class MainWindow(QMainWindow):
             page=self.page,
             tab=self.inspect.tab,
             camera=self.inspect.camera,
+            folders=self._settings.layout.folders,
         )
 
     def retranslate(self) -> None:
