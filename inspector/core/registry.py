@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from inspector.core.errors import ConfigError
+from inspector.core.types import TaskName
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Entry:
     """`target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages it needs.
 
     `isolate`: an engine that must run in a worker process, away from the window. `loss`: of a network, its key in LOSSES
-    where that is not the task.
+    where that is not the task. `tasks`: of a network, those it can learn. `pretrained`: of a network, whether it can start from
+    a backbone that knows pictures already.
     """
 
     target: str
@@ -25,6 +27,8 @@ class Entry:
     extra: str = ""
     isolate: bool = False
     loss: str = ""
+    tasks: tuple[TaskName, ...] = ()
+    pretrained: bool = False
 
     def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
         """Import and return the target.
@@ -90,19 +94,46 @@ TRAINER = Entry("inspector.ml.trainer:train", "Training", extra="train")
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
-        "simple_cnn": Entry("inspector.ml.networks.simple_cnn:build", "SimpleCNN", extra="train"),
-        "resnet50": Entry("inspector.ml.networks.transfer:build_resnet50", "ResNet-50", extra="train"),
-        "efficientnet_b0": Entry("inspector.ml.networks.transfer:build_efficientnet_b0", "EfficientNet-B0", extra="train"),
+        "simple_cnn": Entry("inspector.ml.networks.simple_cnn:build", "SimpleCNN", extra="train", tasks=("classification",)),
+        "resnet50": Entry(
+            "inspector.ml.networks.transfer:build_resnet50",
+            "ResNet-50",
+            extra="train",
+            tasks=("classification",),
+            pretrained=True,
+        ),
+        "efficientnet_b0": Entry(
+            "inspector.ml.networks.transfer:build_efficientnet_b0",
+            "EfficientNet-B0",
+            extra="train",
+            tasks=("classification",),
+            pretrained=True,
+        ),
         "efficientnet_lite0": Entry(
-            "inspector.ml.networks.transfer:build_efficientnet_lite0", "EfficientNet-Lite0", extra="train"
+            "inspector.ml.networks.transfer:build_efficientnet_lite0",
+            "EfficientNet-Lite0",
+            extra="train",
+            tasks=("classification",),
+            pretrained=True,
         ),
-        "simple_yolo": Entry("inspector.ml.networks.simple_yolo:build", "SimpleYOLO", extra="train"),
+        "simple_yolo": Entry("inspector.ml.networks.simple_yolo:build", "SimpleYOLO", extra="train", tasks=("detection",)),
         "fpn_lite0": Entry(
-            "inspector.ml.networks.fpn_lite0:build", "FPN on EfficientNet-Lite0", extra="train", loss="detection_points"
+            "inspector.ml.networks.fpn_lite0:build",
+            "FPN on EfficientNet-Lite0",
+            extra="train",
+            loss="detection_points",
+            tasks=("detection",),
+            pretrained=True,
         ),
-        "unet": Entry("inspector.ml.networks.unet:build", "U-Net", extra="train"),
-        "unet_effnet": Entry("inspector.ml.networks.unet_effnet:build", "U-Net on EfficientNet-Lite0", extra="train"),
-        "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train"),
+        "unet": Entry("inspector.ml.networks.unet:build", "U-Net", extra="train", tasks=("segmentation",)),
+        "unet_effnet": Entry(
+            "inspector.ml.networks.unet_effnet:build",
+            "U-Net on EfficientNet-Lite0",
+            extra="train",
+            tasks=("segmentation",),
+            pretrained=True,
+        ),
+        "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train", tasks=("thermal",)),
     }
 )
 

@@ -3,11 +3,11 @@
 from typing import TypeVar
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QBoxLayout, QSplitter, QWidget
+from PySide6.QtWidgets import QLayout, QSplitter, QWidget
 
 from inspector.ui import theme
 
-Box = TypeVar("Box", bound=QBoxLayout)
+Box = TypeVar("Box", bound=QLayout)
 
 
 def plain(box: Box, spacing: int = theme.SPACING) -> Box:
