@@ -10,6 +10,7 @@ Mask = NDArray[np.uint8]
 
 _FINE = 8  # sub-pixels a side, for shapes small enough
 _FINE_AREA = 512 * 512
+_TRACE = 4  # sub-pixels a side when an edge is traced
 _STEPS = 4  # fixed-point bits for the others
 
 
@@ -100,20 +101,18 @@ def polygon_of(area: NDArray[np.bool_], left: float, top: float) -> tuple[float,
     """One polygon (x, y, ...) along the pixel edges of a connected area [h, w] at (left, top); holes are joined to the outside
     by a cut of no width, so that one polygon says it all.
     """
-    fine = np.kron(area, np.ones((_FINE, _FINE), np.uint8)).astype(np.uint8)
+    fine = np.kron(area, np.ones((_TRACE, _TRACE), np.uint8)).astype(np.uint8)
     contours, hierarchy = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     order = sorted(range(len(contours)), key=lambda index: -cv2.contourArea(contours[index]))
     outer = next(index for index in order if hierarchy[0][index][3] < 0)
-    path = _edges(contours[outer])
+    path = np.asarray(contours[outer], np.float64).reshape(-1, 2)
     for index in order:
         if hierarchy[0][index][3] == outer:
-            path = _joined(path, _edges(contours[index]))
-    points = (path + 0.5) / _FINE + (left, top)
-    return tuple(points.ravel().tolist())
-
-
-def _edges(contour: NDArray[np.int32]) -> NDArray[np.float64]:
-    return np.asarray(contour.reshape(-1, 2), np.float64)
+            path = _joined(path, np.asarray(contours[index], np.float64).reshape(-1, 2))
+    # OpenCV goes through the centres of fine pixels, which are less than half a pixel from the edge they are at.
+    points = np.rint((path + 0.5) / _TRACE) + np.array([left, top])
+    moved = np.any(points != np.roll(points, 1, axis=0), axis=1)
+    return tuple(points[moved].ravel().tolist())
 
 
 def _joined(path: NDArray[np.float64], hole: NDArray[np.float64]) -> NDArray[np.float64]:
