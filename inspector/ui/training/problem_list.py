@@ -77,7 +77,7 @@ class ProblemList(QWidget):
 
     def show_problems(self, problems: Iterable[Message], folder: Path) -> None:
         """List these problems of the data in `folder`."""
-        found = tuple(dict.fromkeys(problems))
+        found = tuple({problem.text: problem for problem in problems}.values())
         if (found, folder) != (self._problems, self._folder):
             self._problems, self._folder = found, folder
             self._fill()

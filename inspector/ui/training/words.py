@@ -25,3 +25,12 @@ def task_sentence(task: TaskName) -> str:
         "thermal": QCoreApplication.translate("training", "The hottest, mean and coldest temperature"),
     }
     return words[task]
+
+
+def minutes_text(minutes: float) -> str:
+    """ "about 12 min", "about 2.5 h": no more precise than an estimate is."""
+    if minutes < 1:
+        return QCoreApplication.translate("training", "less than a minute")
+    if minutes < 90:
+        return QCoreApplication.translate("training", "about {minutes} min").format(minutes=round(minutes))
+    return QCoreApplication.translate("training", "about {hours} h").format(hours=f"{minutes / 60:.1f}")

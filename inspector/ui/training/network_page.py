@@ -1,0 +1,279 @@
+"""The second step: which network, at what size, from which weights; with what is recommended and why."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.core.message import Message, message
+from inspector.core.registry import NETWORKS
+from inspector.core.survey import Survey
+from inspector.core.types import TaskName
+from inspector.ui import theme
+from inspector.ui.boxes import plain
+from inspector.ui.strings import is_language_change, translate
+from inspector.ui.tabs.controls import NumberField
+from inspector.ui.training.draft import Draft
+from inspector.ui.training.fields import SettingRow
+from inspector.ui.training.words import minutes_text
+
+_NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript", "lightning_fabric", "torchmetrics")
+_FIELDS: Final = ("width", "height", "epochs", "batch")
+_FILE: Final = "file"
+_LONGEST_TAKT: Final = 600.0
+
+
+class Advice(Protocol):
+    """What is recommended: values of `TrainSettings`, why, and how many minutes it takes (None: not known)."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def reason(self) -> Message: ...
+    @property
+    def minutes(self) -> float | None: ...
+
+
+# From the survey, the task and the takt in seconds (None: not known).
+Advisor = Callable[[Survey, TaskName, float | None], Advice]
+# Minutes from the settings and the number of images.
+Estimator = Callable[[Mapping[str, Any], int], float | None]
+
+
+def missing_for_training() -> Message | None:
+    """Why this computer cannot train: a package is not installed. None: it can."""
+    for package in _NEEDED:
+        if importlib.util.find_spec(package) is None:
+            return message(
+                "Training needs the Python package {package}, which is not installed. Install it from the program's folder: "
+                "packaging/run.sh --with train (Windows: run.ps1). Everything can be prepared here nevertheless.",
+                package=package.replace("_", "-"),
+            )
+    return None
+
+
+class NetworkPage(QWidget):
+    """Shows the recommendation, and lets a person choose otherwise."""
+
+    def __init__(
+        self, draft: Draft, *, advisor: Advisor | None, estimator: Estimator | None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._draft, self._advisor, self._estimator = draft, advisor, estimator
+        self._survey: Survey | None = None
+        self._advice: Advice | None = None
+        self._titles = [QLabel() for _ in range(3)]
+        for title in self._titles:
+            title.setProperty("role", "strong")
+        self._reason, self._time, self._takt_text, self._takt_why = (QLabel() for _ in range(4))
+        for label in (self._reason, self._time, self._takt_why):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        self._reason.setObjectName("reason")
+        self._time.setObjectName("estimated_time")
+        self._takt_why.setProperty("role", "small")
+        self.missing = QLabel()
+        self.missing.setObjectName("missing")
+        self.missing.setProperty("role", "error")
+        self.missing.setWordWrap(True)
+        self._missing = missing_for_training()
+        self.takt = NumberField(0.0, _LONGEST_TAKT)
+        self.takt.field.setObjectName("takt")
+        self.takt.field.setSuffix(" s")
+        self.takt.field.setKeyboardTracking(False)
+        self.follow = QPushButton()
+        self.follow.setObjectName("use_recommendation")
+        self.networks = self._make_networks()
+        self.weights = QComboBox()
+        self.weights.setObjectName("start_weights")
+        self.weights.setMinimumHeight(theme.TOUCH)
+        self.rows = {name: SettingRow(name, draft, narrow=True) for name in _FIELDS}
+        self._arrange()
+        self.takt.valueChanged.connect(lambda _: self._advise())
+        self.follow.clicked.connect(lambda: draft.reset(list(self._advice.settings) if self._advice else ["network"]))
+        self.weights.activated.connect(self._choose_weights)
+        draft.changed.connect(self._on_changed)
+        self.retranslate()
+
+    def _make_networks(self) -> dict[str, QRadioButton]:
+        group = QButtonGroup(self)
+        made = {}
+        for key in NETWORKS:
+            button = QRadioButton()
+            button.setObjectName(f"network_{key}")
+            button.clicked.connect(lambda _=False, key=key: self._choose(key))
+            group.addButton(button)
+            made[key] = button
+        return made
+
+    def _arrange(self) -> None:
+        left, left_box = _card()
+        left.setFixedWidth(theme.SPACING * 47)
+        takt = plain(QHBoxLayout())
+        takt.addWidget(self._takt_text, 1)
+        takt.addWidget(self.takt)
+        for widget in (self._titles[0], self._reason, self._time, self.follow):
+            left_box.addWidget(widget)
+        left_box.addSpacing(theme.SPACING * 2)
+        left_box.addLayout(takt)
+        left_box.addWidget(self._takt_why)
+        left_box.addStretch(1)
+        right, right_box = _card()
+        right_box.addWidget(self._titles[1])
+        for button in self.networks.values():
+            right_box.addWidget(button)
+        right_box.addSpacing(theme.SPACING)
+        right_box.addWidget(self._titles[2])
+        right_box.addWidget(self.weights)
+        for row in self.rows.values():
+            right_box.addWidget(row)
+        right_box.addStretch(1)
+        area = QScrollArea()
+        area.setWidget(right)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        row_of_cards = plain(QHBoxLayout(), theme.SPACING * 2)
+        row_of_cards.addWidget(left)
+        row_of_cards.addWidget(area, 1)
+        box = plain(QVBoxLayout(self), theme.SPACING * 2)
+        box.addWidget(self.missing)
+        box.addLayout(row_of_cards, 1)
+
+    @property
+    def can_train(self) -> bool:
+        """Whether what training needs is installed."""
+        return self._missing is None
+
+    def show_survey(self, found: Survey | None) -> None:
+        """Recommend for this data."""
+        self._survey = found
+        self._advise()
+
+    def _advise(self) -> None:
+        task = self._draft.task
+        self._advice = None
+        if self._survey is not None and task is not None and task in self._survey.tasks and self._advisor is not None:
+            self._advice = self._advisor(self._survey, task, self.takt.value() or None)
+            self._draft.advise(self._advice.settings)
+        self._refresh()
+
+    def _choose(self, key: str) -> None:
+        values: dict[str, Any] = {"network": key}
+        if not NETWORKS[key].pretrained:
+            values["pretrained"] = ""
+        self._draft.set(**values)
+
+    def _choose_weights(self, index: int) -> None:
+        value = self.weights.itemData(index)
+        if value == _FILE:
+            name, _ = QFileDialog.getOpenFileName(
+                self.window(), self.tr("Choose start weights"), "", self.tr("Weights (*.safetensors *.pth *.pt)")
+            )
+            value = name or self._draft.value("pretrained")
+        self._draft.set(pretrained=value)
+        self._refresh()
+
+    def _on_changed(self, names: frozenset[str]) -> None:
+        del names  # each of them may change the time
+        self._refresh()
+
+    def _refresh(self) -> None:
+        draft, task = self._draft, self._draft.task
+        network = str(draft.value("network"))
+        for key, button in self.networks.items():
+            button.setVisible(task in NETWORKS[key].tasks)
+            words = self._network_words(key)
+            button.setText(words)
+            button.setAccessibleName(words)
+            with QSignalBlocker(button):
+                button.setChecked(key == network)
+        self._fill_weights(network)
+        errors = draft.errors()
+        for name, row in self.rows.items():
+            row.show_error(errors.get(name, ""))
+        self._say()
+
+    def _network_words(self, key: str) -> str:
+        entry = NETWORKS[key]
+        words = [QCoreApplication.translate("networks", entry.label)]
+        if self._advice is not None and self._advice.settings.get("network") == key:
+            words.append(self.tr("recommended"))
+        if entry.pretrained:
+            words.append(self.tr("can start from a network that knows pictures already"))
+        return "  ·  ".join(words)
+
+    def _fill_weights(self, network: str) -> None:
+        value = str(self._draft.value("pretrained"))
+        allowed = network in NETWORKS and NETWORKS[network].pretrained
+        with QSignalBlocker(self.weights):
+            self.weights.clear()
+            self.weights.addItem(self.tr("From nothing"), "")
+            if allowed or value:
+                self.weights.addItem(self.tr("ImageNet photographs"), "imagenet")
+            if value not in ("", "imagenet"):
+                self.weights.addItem(Path(value).name, value)
+            if allowed:
+                self.weights.addItem(self.tr("A file…"), _FILE)
+            self.weights.setCurrentIndex(self.weights.findData(value))
+        self.weights.setEnabled(allowed or bool(value))
+
+    def _say(self) -> None:
+        advice = self._advice
+        self._reason.setText(translate(advice.reason) if advice is not None else self.tr("The usual network of this task."))
+        own = self._draft.own
+        self.follow.setEnabled(any(name in own for name in (advice.settings if advice is not None else ("network",))))
+        minutes = self.minutes()
+        self._time.setText(self.tr("Estimated time: {time}").format(time=minutes_text(minutes)) if minutes is not None else "")
+        self._time.setVisible(minutes is not None)
+
+    def minutes(self) -> float | None:
+        """How long it takes as it stands; None where that is not known."""
+        offered = self._survey.tasks.get(self._draft.task) if self._survey and self._draft.task else None
+        if offered is None or self._estimator is None or self._draft.errors():
+            return None
+        return self._estimator(self._draft.values(), offered.total)
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Network"))
+        titles = (self.tr("Recommended"), self.tr("Network"), self.tr("Start weights"))
+        for label, text in zip(self._titles, titles, strict=True):
+            label.setText(text)
+        self.weights.setAccessibleName(self.tr("Start weights"))
+        self.follow.setText(self.tr("Use what is recommended"))
+        self.follow.setAccessibleName(self.tr("Use what is recommended"))
+        self._takt_text.setText(self.tr("Takt"))
+        self._takt_why.setText(self.tr("The time the line gives each part. 0: not known, so any network may be recommended."))
+        self.takt.set_texts(self.tr("Takt in seconds"), self.tr("less"), self.tr("more"))
+        self.missing.setText(translate(self._missing) if self._missing is not None else "")
+        self.missing.setVisible(self._missing is not None)
+        self._refresh()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+
+
+def _card() -> tuple[QFrame, QVBoxLayout]:
+    card = QFrame()
+    card.setProperty("role", "card")
+    box = QVBoxLayout(card)
+    box.setContentsMargins(*(theme.SPACING * 2,) * 4)
+    box.setSpacing(theme.SPACING)
+    return card, box
