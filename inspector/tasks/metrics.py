@@ -149,7 +149,8 @@ class SegmentationMetrics(Metrics):
         self._frames += 1
 
     def compute(self) -> dict[str, float]:
-        """`dice`, `iou` (pixels of all classes pooled), `macro_dice` (mean over classes that occur), and a class: dice, iou.
+        """`dice`, `iou` (pixels of all classes pooled), `macro_dice`, `mean_iou` (means over the classes that occur in truth or
+        predictions), and a class: dice, iou.
 
         With nothing to find and nothing found they are 1.
         """
@@ -161,6 +162,7 @@ class SegmentationMetrics(Metrics):
             "dice": float(_ratio(2 * self._both.sum(), sums.sum(), nothing)),
             "iou": float(_ratio(self._both.sum(), unions.sum(), nothing)),
             "macro_dice": float(dice[occurs].mean()) if occurs.any() else nothing,
+            "mean_iou": float(iou[occurs].mean()) if occurs.any() else nothing,
         }
         for index, name in enumerate(self.classes):
             numbers[f"dice/{name}"] = float(dice[index])

@@ -137,6 +137,7 @@ def test_segmentation_agrees_with_torchmetrics() -> None:
         assert got[f"dice/{name}"] == pytest.approx(float(f1[index + 1]), abs=1e-6)
     pooled = functional.classification.multiclass_f1_score(first, second, num_classes=4, average="micro", ignore_index=None)
     assert got["macro_dice"] == pytest.approx(float(f1[1:].mean()), abs=1e-6)
+    assert got["mean_iou"] == pytest.approx(float(iou[1:].mean()), abs=1e-6)
     assert got["dice"] != pytest.approx(float(pooled))  # background is no class: pooling leaves it out
     both = ((first == second) & (first > 0)).sum()
     assert got["dice"] == pytest.approx(float(2 * both / ((first > 0).sum() + (second > 0).sum())))
