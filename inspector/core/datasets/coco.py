@@ -51,9 +51,9 @@ def part_of(name: str) -> Part | None:
 class _File:
     name: str
     path: Path
-    images: Mapping[object, tuple[str, tuple[float, float]]]
+    images: Mapping[int | str, tuple[str, tuple[float, float]]]
     shapes: dict[object, list[Mapping[str, object]]]
-    categories: Mapping[object, str]
+    categories: Mapping[int | str, str]
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
@@ -69,21 +69,21 @@ def read(folder: Folder, tick: Tick) -> Listing:
         except ConfigError as error:
             found.problems.append(error.problem)
     for file in parsed:
-        used = {str(file.categories[item["category_id"]]) for items in file.shapes.values() for item in items}
+        used = {str(file.categories[_key(item["category_id"])]) for items in file.shapes.values() for item in items}
         # A first category that nothing is of is a heading above the others, as some tools write it.
         classes.update(dict.fromkeys(name for name in file.categories.values() if name in used or not used))
     for file in parsed:
         part = part_of(file.name) if len(parsed) > 1 else None
         for key, (said, size) in file.images.items():
             tick()
-            name = folder.find(said, *_places(file.name))
-            if name is None:
+            place = folder.find(said, *_places(file.name))
+            if place is None:
                 found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file.path))
-            elif name in labelled:
+            elif place in labelled:
                 found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file.path))
             else:
-                labelled.add(name)
-                _record(folder, file, name, size, file.shapes.get(key, []), part, found)
+                labelled.add(place)
+                _record(folder, file, place, size, file.shapes.get(key, []), part, found)
     found.unlabelled(folder, [name for name in folder.images if name not in labelled])
     found.classes = tuple(classes)
     return found

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from inspector.core.datasets.scan import Folder
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.core.samples import Outline, Part, group_of
+from inspector.core.outlines import Outline
+from inspector.core.samples import Part, group_of
 from inspector.core.types import Boxes
 
 Box = tuple[float, float, float, float]
