@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLayout, QSplitter, QWidget
+from PySide6.QtWidgets import QFrame, QLayout, QScrollArea, QSplitter, QWidget
 
 from inspector.ui import theme
 
@@ -15,6 +15,19 @@ def plain(box: Box, spacing: int = theme.SPACING) -> Box:
     box.setContentsMargins(0, 0, 0, 0)
     box.setSpacing(spacing)
     return box
+
+
+def scrolled(inside: QWidget) -> QScrollArea:
+    """The widget in an area that scrolls up and down where there is no room; what lies behind both shows through."""
+    area = QScrollArea()
+    area.setWidget(inside)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows the focus of what is in it
+    for layer in (inside, area.viewport()):
+        layer.setAutoFillBackground(False)
+    return area
 
 
 def two_thirds(left: QWidget, right: QWidget) -> QSplitter:

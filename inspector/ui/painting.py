@@ -37,7 +37,7 @@ def draw_boxes(painter: QPainter, placement: Placement, marks: Sequence[BoxMark]
     seen = [
         (mark, rect)
         for mark, rect in zip(marks, rects, strict=True)
-        if rect[2] > 0 and rect[3] > 0 and rect[0] < view.width() and rect[1] < view.height()
+        if mark.label and rect[2] > 0 and rect[3] > 0 and rect[0] < view.width() and rect[1] < view.height()
     ]
     sizes = [(metrics.horizontalAdvance(mark.label) + 2 * PAD, metrics.height() + PAD) for mark, _ in seen]
     places = place_labels([rect for _, rect in seen], sizes, (view.width(), view.height()))

@@ -45,7 +45,7 @@ def _source() -> Path:
     if found is None or found.origin is None:
         raise ConfigError(
             "The pictures of solar cells are in the package elpv-dataset, which is not installed.",
-            remedy="Install it: pip install 'inspector[elpv]'",
+            remedy="Install it from the program's folder: packaging/run.sh --with elpv (Windows: run.ps1).",
         )
     return Path(found.origin).parent / "data"
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -10,14 +10,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from inspector.core.training import Group
 from inspector.ui import theme
-from inspector.ui.boxes import plain
+from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change
 from inspector.ui.training.draft import Draft, shown_settings
 from inspector.ui.training.fields import SettingRow
@@ -75,11 +74,7 @@ class AdvancedPage(QWidget):
             self._sections[group] = (frame, title)
         sections.addWidget(self._nothing)
         sections.addStretch(1)
-        self.area = QScrollArea()
-        self.area.setWidget(inside)
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area = scrolled(inside)
         top = plain(QHBoxLayout(), theme.SPACING * 2)
         top.addWidget(self.search, 1)
         top.addWidget(self.only_changed)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QFrame, QGridLayout, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from inspector.ui import theme
-from inspector.ui.boxes import plain
+from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import class_name, is_language_change
 
 
@@ -27,11 +27,7 @@ class ClassList(QWidget):
         self._grid.setHorizontalSpacing(theme.SPACING)
         self._grid.setVerticalSpacing(0)
         self._grid.setColumnStretch(1, 1)
-        self._scroll = QScrollArea()
-        self._scroll.setWidget(self._inside)
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll = scrolled(self._inside)
         box = plain(QVBoxLayout(self), theme.SPACING // 2)
         box.addWidget(self._title)
         box.addWidget(self._hint)

@@ -3,13 +3,13 @@
 from typing import Final
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.annotations import LAYOUTS
 from inspector.core.datasets import thermal
 from inspector.ui import theme
 from inspector.ui.banner import Banner
-from inspector.ui.boxes import plain
+from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.training.looking import Trouble
 
@@ -32,7 +32,6 @@ class EmptyView(QWidget):
         self._banner: Banner | None = None
         card = QFrame()
         card.setProperty("role", "card")
-        card.setMaximumWidth(theme.SPACING * 130)
         self._box = QVBoxLayout(card)
         self._box.setContentsMargins(*(theme.SPACING * 3,) * 4)
         self._box.setSpacing(theme.SPACING * 2)
@@ -46,10 +45,7 @@ class EmptyView(QWidget):
         self._outer = plain(QVBoxLayout(inside), theme.SPACING * 2)
         self._outer.addWidget(card)
         self._outer.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(inside)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
+        area = scrolled(inside)
         plain(QVBoxLayout(self)).addWidget(area)
         self.retranslate()
 
@@ -104,8 +100,7 @@ class EmptyView(QWidget):
         self._try.setText(self.tr("No images yet? Try it with pictures of the demo line:"))
         for title, expected, layout in self._layouts:
             title.setText(translate(layout.TITLE))
-            text = translate(layout.EXPECTED)
-            expected.setText(text[:1].upper() + text[1:])
+            expected.setText(translate(layout.EXPECTED))
         words = {
             "window": self.tr("Classes"),
             "plate-boxes": self.tr("Boxes"),

@@ -182,8 +182,7 @@ class SettingRow(QWidget):
 
     edited = Signal(str)
 
-    def __init__(self, name: str, draft: Draft, parent: QWidget | None = None, *, narrow: bool = False) -> None:
-        """`narrow`: description below the field rather than beside it."""
+    def __init__(self, name: str, draft: Draft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name = name
         self._draft = draft
@@ -194,13 +193,13 @@ class SettingRow(QWidget):
         self.editor.focus.setObjectName(f"setting_{name}")
         self.reset = QToolButton()
         self.reset.setObjectName(f"reset_{name}")
-        self._arrange(narrow=narrow)
+        self._arrange()
         self.reset.clicked.connect(self._reset)
         draft.changed.connect(self._on_changed)
         self.refresh()
         self.retranslate()
 
-    def _arrange(self, *, narrow: bool) -> None:
+    def _arrange(self) -> None:
         for label in (self._why, self.error):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
@@ -229,12 +228,8 @@ class SettingRow(QWidget):
         grid.addWidget(self._label, 0, 0, top)
         grid.addWidget(self.editor.widget, 0, 1, top)
         grid.addWidget(self.reset, 0, 2, top)
-        if narrow:
-            grid.addLayout(words, 1, 0, 1, 4)
-            grid.setColumnStretch(3, 1)
-        else:
-            grid.addLayout(words, 0, 3)
-            grid.setColumnStretch(3, 1)
+        grid.addLayout(words, 0, 3)
+        grid.setColumnStretch(3, 1)
 
     @property
     def text(self) -> str:

@@ -61,7 +61,7 @@ class FoundView(QWidget):
         self.classes.good_changed.connect(lambda names: draft.set(ok_classes=names))
         self.samples, self.problems, self.split = SampleView(), ProblemList(), SplitView(draft)
         self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         for page in (self.samples, self.problems, self.split):
             self.tabs.addTab(_padded(page), "")
         row = plain(QHBoxLayout(self), theme.SPACING * 2)
@@ -169,7 +169,7 @@ class FoundView(QWidget):
         if depths:
             lines.append(", ".join(depths))
         if found.duplicates:
-            lines.append(self.tr("{count} groups of duplicates").format(count=len(found.duplicates)))
+            lines.append(self.tr("Groups of duplicates: {count}").format(count=len(found.duplicates)))
         return "\n".join(lines)
 
     def _show_busy(self) -> None:

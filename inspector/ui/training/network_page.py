@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QRadioButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -25,7 +24,7 @@ from inspector.core.registry import NETWORKS
 from inspector.core.survey import Survey
 from inspector.core.types import TaskName
 from inspector.ui import theme
-from inspector.ui.boxes import plain
+from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.draft import Draft
@@ -102,7 +101,7 @@ class NetworkPage(QWidget):
         self.weights = QComboBox()
         self.weights.setObjectName("start_weights")
         self.weights.setMinimumHeight(theme.TOUCH)
-        self.rows = {name: SettingRow(name, draft, narrow=True) for name in _FIELDS}
+        self.rows = {name: SettingRow(name, draft) for name in _FIELDS}
         self._arrange()
         self.takt.valueChanged.connect(lambda _: self._advise())
         self.follow.clicked.connect(lambda: draft.reset(list(self._advice.settings) if self._advice else ["network"]))
@@ -143,11 +142,7 @@ class NetworkPage(QWidget):
         for row in self.rows.values():
             right_box.addWidget(row)
         right_box.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(right)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area = scrolled(right)
         row_of_cards = plain(QHBoxLayout(), theme.SPACING * 2)
         row_of_cards.addWidget(left)
         row_of_cards.addWidget(area, 1)

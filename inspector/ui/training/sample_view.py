@@ -28,7 +28,7 @@ from inspector.ui.strings import class_name, is_language_change, translate
 from inspector.ui.training.looking import Picture
 
 PAGE: Final = 24  # pictures on a page
-SIDE: Final = theme.SPACING * 20
+SIDE: Final = theme.SPACING * 18
 _INDEX: Final = Qt.ItemDataRole.UserRole
 
 

@@ -1,13 +1,14 @@
 """How the images are divided into training, validation and test, with what that comes to while it is being changed."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from inspector.core.samples import PARTS
 from inspector.ui import theme
-from inspector.ui.boxes import plain
+from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import class_name, is_language_change, translate
 from inspector.ui.tables import Cell, Row, ValueTable
 from inspector.ui.training.draft import Draft
@@ -37,6 +38,7 @@ class SplitView(QWidget):
         self.table = ValueTable()
         self.table.setObjectName("split")
         self.table.setMinimumHeight(theme.TOUCH * 5)
+        self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # as listed until a header is pressed
         self.rows = {name: SettingRow(name, draft) for name in FIELDS}
         inside = QWidget()
         box = QVBoxLayout(inside)
@@ -49,10 +51,7 @@ class SplitView(QWidget):
             box.addWidget(row)
         box.addWidget(self._examples)
         box.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(inside)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
+        area = scrolled(inside)
         plain(QVBoxLayout(self)).addWidget(area)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -90,16 +89,19 @@ class SplitView(QWidget):
         division = self._division
         if division is None:
             return
-        parts = {"train": self.tr("Training"), "val": self.tr("Validation"), "test": self.tr("Test")}
+        self.table.set_titles(["", self.tr("Training"), self.tr("Validation"), self.tr("Test")])
         kinds = sorted({name for counts in division.classes.values() for name in counts})
-        self.table.set_titles(
-            [self.tr("Part"), self.tr("Groups"), self.tr("Images"), *(class_name(kind) for kind in kinds)],
-        )
+        lines: list[tuple[str, Mapping[str, int]]] = [
+            (self.tr("Images"), division.images),
+            (self.tr("Groups"), division.groups),
+        ]
+        lines += [
+            (class_name(kind), {part: counts.get(kind, 0) for part, counts in division.classes.items()}) for kind in kinds
+        ]
         rows = []
-        for key, part in enumerate(PARTS):
-            numbers = [division.groups.get(part, 0), division.images.get(part, 0)]
-            numbers += [division.classes.get(part, {}).get(kind, 0) for kind in kinds]
-            rows.append(Row(key, (Cell(parts[part], key), *(Cell(f"{number:,}", number) for number in numbers))))
+        for key, (name, numbers) in enumerate(lines):
+            counts = [numbers.get(part, 0) for part in PARTS]
+            rows.append(Row(key, (Cell(name), *(Cell(f"{count:,}", count) for count in counts))))
         self.table.set_rows(rows)
         examples = [self.tr("{name} is of {group}").format(name=name, group=group) for name, group in division.examples]
         self._examples.setText("  ·  ".join(examples))

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -19,7 +18,7 @@ from inspector.core.message import Message
 from inspector.core.registry import NETWORKS
 from inspector.core.training import TrainSettings
 from inspector.ui import theme
-from inspector.ui.boxes import plain
+from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.training.draft import Draft, shown_settings
 from inspector.ui.training.fields import in_words, number_text
@@ -77,10 +76,7 @@ class StartPage(QWidget):
         outer = plain(QVBoxLayout(inside))
         outer.addWidget(card)
         outer.addStretch(1)
-        area = QScrollArea()
-        area.setWidget(inside)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
+        area = scrolled(inside)
         plain(QVBoxLayout(self)).addWidget(area)
 
     def show_name(self, name: str, error: str) -> None:
