@@ -13,13 +13,12 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from inspector.core.errors import BundleError, CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
-from inspector.core.message import Message, message
+from inspector.core.errors import JobError
+from inspector.core.message import message
+from inspector.core.outcome import REMEDIES, Cause, End, Outcome, cause_of_text, oom_kills, read_outcome
 from inspector.core.protocol import LineDecoder, Packet
 
 log = logging.getLogger(__name__)
@@ -27,43 +26,7 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 40
-_KINDS: Mapping[str, type[InspectorError]] = {
-    kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
-}
-
-
-class End(StrEnum):
-    """How a worker process ended."""
-
-    SUCCEEDED = "succeeded"
-    CANCELLED = "cancelled"
-    FAILED = "failed"  # it said what was wrong
-    CRASHED = "crashed"  # it died, was killed, or broke the protocol
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a worker process ended and what it said last.
-
-    `result`: the fields of its `done`. `problem` and `remedy`: the sentence, if it failed or crashed. `details`: the
-    traceback it sent or its last lines on stderr, for a report. `signal`: "SIGKILL", ... if a signal ended it. `kind`: the
-    error's class in the worker.
-    """
-
-    end: End
-    result: Mapping[str, Any] = field(default_factory=dict)
-    problem: Message | None = None
-    remedy: Message | None = None
-    details: str = ""
-    signal: str = ""
-    exit_code: int = 0
-    kind: type[InspectorError] = JobError
-
-    def error(self) -> InspectorError:
-        """The outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
-        problem = self.problem or message("The work was cancelled.")
-        remedy = self.remedy.template if self.remedy else ""
-        return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
+__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "worker_command"]
 
 
 def worker_command(kind: str, job: Path) -> list[str]:
@@ -104,6 +67,9 @@ class WorkerProcess:
         self._send_lock = threading.Lock()
         self._ended = threading.Event()
         self._cancelled = False
+        self._detached = False
+        self._killing = False
+        self._oom_kills = oom_kills()
         self._last: Packet | None = None
         self._broken = ""
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -171,8 +137,17 @@ class WorkerProcess:
         self._cancelled = True
         self.send(Packet("cancel"))
 
+    def detach(self, *, timeout: float = 10.0) -> bool:
+        """Let it go on without this process; it must be work that keeps a record of itself (training with a run folder).
+
+        Returns whether it has let go within `timeout` seconds; then there is no `on_end` and no outcome.
+        """
+        self._detached = True
+        self.send(Packet("detach"))
+        return self._ended.wait(timeout) and self._outcome is None
+
     def wait(self, timeout: float | None = None) -> Outcome | None:
-        """Wait for the end; None if it still runs after `timeout` seconds."""
+        """Wait for the end; None if it still runs after `timeout` seconds, or was detached."""
         self._ended.wait(timeout)
         return self._outcome
 
@@ -185,6 +160,7 @@ class WorkerProcess:
         if self.wait(grace) is None:
             self._process.terminate()
             if self.wait(grace) is None:
+                self._killing = True
                 self._process.kill()
         self._ended.wait()
         self._thread.join()
@@ -219,8 +195,12 @@ class WorkerProcess:
         except Exception as error:
             log.debug("worker %s is ended", self._kind, exc_info=True)
             self._broken = str(error)
+            self._killing = True
             self._process.kill()
-        self._finish()
+        if self._detached and self._last is None and self._process.poll() is None:
+            self._let_go()
+        else:
+            self._finish()
 
     def _take(self, packet: Packet) -> None:
         if self._last is not None:
@@ -230,6 +210,19 @@ class WorkerProcess:
         else:
             self._on_packet(packet)
 
+    def _let_go(self) -> None:
+        """It has closed its ends of the pipes, as it does once detached, and lives on."""
+        self._stderr_thread.join(5)
+        self._close_pipes()
+        self._process.returncode = 0  # nobody here waits for it any more; else its end would be warned of
+        self._ended.set()
+
+    def _close_pipes(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with self._send_lock:
+                _close(stream)
+        self._folder.cleanup()
+
     def _finish(self) -> None:
         # It has closed its messages, so it is ending; one that hangs in its own clean-up is ended after a while.
         try:
@@ -238,10 +231,7 @@ class WorkerProcess:
             self._process.kill()
             code = self._process.wait()
         self._stderr_thread.join(5)  # a grandchild may still hold the pipe
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with self._send_lock:
-                _close(stream)
-        self._folder.cleanup()
+        self._close_pipes()
         self._outcome = self._judge(code)
         try:
             if self._on_end is not None:
@@ -252,42 +242,41 @@ class WorkerProcess:
             self._ended.set()
 
     def _judge(self, code: int) -> Outcome:
-        last = self._last
-        if last is not None and not self._broken:
-            if last.type == "failed":
-                return _failed(last, code)
-            fields = {key: value for key, value in last.fields.items() if key != "status"}
-            cancelled = last.fields.get("status") == "cancelled"
-            return Outcome(End.CANCELLED if cancelled else End.SUCCEEDED, fields, exit_code=code)
+        if self._last is not None and not self._broken:
+            return read_outcome(self._last, exit_code=code)
         name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else ""
+        details = "\n".join(self._lines)
         if self._cancelled and not self._broken:
-            return Outcome(End.CANCELLED, details="\n".join(self._lines), signal=name, exit_code=code)
-        return Outcome(
-            End.CRASHED,
-            problem=message(
+            return Outcome(End.CANCELLED, details=details, signal=name, exit_code=code)
+        cause = self._cause(name, details)
+        if cause is Cause.KILLED:
+            problem = message("The worker process was killed ({how}), perhaps because memory ran out.", how=name)
+        elif cause is Cause.MEMORY:
+            problem = message("The memory was not enough: the system ended the worker process ({how}).", how=name or code)
+        else:
+            problem = message(
                 "The worker process ended unexpectedly ({how}): {detail}.",
                 how=name or f"exit code {code}",
                 detail=(self._broken or self.last_line or "it said nothing").rstrip("."),
-            ),
-            remedy=message("Try again; if it happens again, make a smaller batch or network, or report it."),
-            details="\n".join(self._lines),
+            )
+        return Outcome(
+            End.CRASHED,
+            problem=problem,
+            remedy=message(REMEDIES.get(cause, REMEDIES[Cause.INTERNAL])),
+            details=details,
             signal=name,
             exit_code=code,
+            cause=cause,
         )
 
-
-def _failed(packet: Packet, code: int) -> Outcome:
-    """The sentence a worker sent: templates and values, so that it can still be translated here."""
-    values = {str(key): value for key, value in dict(packet.fields.get("values") or {}).items()}
-    remedy = str(packet.fields.get("remedy") or "")
-    return Outcome(
-        End.FAILED,
-        problem=Message(str(packet.fields.get("problem", "The worker failed.")), values),
-        remedy=Message(remedy, values) if remedy else None,
-        details=str(packet.fields.get("traceback", "")),
-        exit_code=code,
-        kind=_KINDS.get(str(packet.fields.get("kind")), JobError),
-    )
+    def _cause(self, signal_name: str, details: str) -> Cause:
+        if self._broken:
+            return Cause.INTERNAL
+        if signal_name == "SIGKILL" and not self._killing:
+            return Cause.MEMORY if oom_kills() > self._oom_kills else Cause.KILLED
+        if signal_name in ("SIGTERM", "SIGHUP", "SIGINT"):
+            return Cause.KILLED
+        return cause_of_text(details) or Cause.INTERNAL
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:

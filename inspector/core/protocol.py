@@ -1,7 +1,8 @@
 """JSON-lines messages between the station and a worker process, the same at both ends.
 
-The child speaks `hello`, then `progress`, `metric`, `log`, `artifact` and `reply`, and exactly one `done` or `failed` at the
-end. The parent speaks `cancel` or, to a serving worker, `request`; the end of its stream means that it died.
+The child speaks `hello`, then `progress`, `metric`, `log`, `artifact`, `paused`, `resumed` and `reply`, and exactly one `done`
+or `failed` at the end. The parent speaks `cancel`, `pause`, `resume`, `stop` (end now and keep the best), `detach` or, to a
+serving worker, `request`; the end of its stream means that it died, unless it sent `detach` before.
 """
 
 import json

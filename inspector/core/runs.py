@@ -2,7 +2,9 @@
 
 run.json         what was asked and who does it (`RunRecord`)
 messages.jsonl   every message of the worker, as it was sent (`protocol.Packet`), `done` or `failed` last
-control.jsonl    commands for a run whose parent has gone (`cancel`, `pause`, `resume`, `stop`), appended by a window
+control.jsonl    commands of a window or command line other than the parent (`cancel`, `pause`, `resume`, `stop`), appended
+run.lock         held by the worker as long as it lives
+worker.log       what the worker wrote on stderr after its parent had gone
 split.json       the sample names of each part
 curves.csv       one row an epoch; events.out.tfevents.* the same for TensorBoard
 last.ckpt        the state after the last whole epoch, to go on from
@@ -12,19 +14,29 @@ bundle/          the bundle, unless the settings put it elsewhere
 """
 
 import json
-from datetime import datetime
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inspector import __version__
 from inspector.core.config import describe_validation
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, JobError, StorageError
+from inspector.core.paths import user_data
+from inspector.core.protocol import LineDecoder, Packet
+from inspector.core.training import TrainSettings, train_settings
 
 RUN = "run.json"
 MESSAGES = "messages.jsonl"
 CONTROL = "control.jsonl"
+LOCK = "run.lock"
+WORKER_LOG = "worker.log"
 CURVES = "curves.csv"
 CHECKPOINT = "last.ckpt"
 SAMPLES = "samples"
@@ -34,8 +46,14 @@ REPORT_IMAGES = "report"
 BUNDLE = "bundle"
 
 
+COMMANDS = ("cancel", "pause", "resume", "stop")
+
+
 class RunRecord(BaseModel):
-    """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and its time of start (POSIX seconds)."""
+    """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and its time of start (POSIX seconds).
+
+    `queued`: since when it waits for its turn, or None. `resume`: it goes on from `last.ckpt`.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -46,13 +64,22 @@ class RunRecord(BaseModel):
     software: str
     pid: int = 0
     pid_started: float = 0.0
+    queued: datetime | None = None
+    resume: bool = False
 
     def alive(self) -> bool:
         """Whether that process still runs; another one that got its number does not count."""
+        if self.pid <= 0:
+            return False
         try:
-            return self.pid > 0 and abs(psutil.Process(self.pid).create_time() - self.pid_started) < 2.0
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.pid_started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+    def train_settings(self) -> TrainSettings:
+        """What was asked. Raises ConfigError if this version does not know a setting."""
+        return train_settings(self.settings)
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -75,3 +102,129 @@ def write_run(folder: Path, record: RunRecord) -> None:
     temporary = folder / f".{RUN}.part"
     temporary.write_text(json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1), "utf-8")
     temporary.replace(folder / RUN)
+
+
+def runs_folder() -> Path:
+    """Where the window keeps its runs; may not exist yet."""
+    return user_data() / "runs"
+
+
+def run_path(settings: TrainSettings) -> Path:
+    """The run folder of these settings: their own, else the bundle's with ".run" after its name."""
+    return settings.run or settings.out.with_name(settings.out.name + ".run")
+
+
+def new_run_path(folder: Path, name: str) -> Path:
+    """A folder in `folder` that does not exist yet, named after the bundle."""
+    base = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run"
+    path, number = folder / base, 1
+    while path.exists() or path.is_symlink():
+        number += 1
+        path = folder / f"{base}-{number}"
+    return path
+
+
+def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = False) -> Path:
+    """Make or take over the run folder of these settings and return it.
+
+    A folder that holds an earlier run starts anew, or goes on with `resume`. Raises ConfigError where other files are, JobError
+    where that run still goes on, StorageError where nothing can be written.
+    """
+    folder = run_path(settings).absolute()
+    settings = settings.model_copy(update={"run": folder})
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            earlier = read_run(folder)
+            if earlier.alive():
+                raise JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder)
+            if not resume:
+                _clear(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC)
+        record = RunRecord(
+            name=settings.bundle_name,
+            settings=settings.model_dump(mode="json"),
+            created=now,
+            software=__version__,
+            queued=now if queued else None,
+            resume=resume,
+        )
+        write_run(folder, record)
+    except OSError as error:
+        raise StorageError(
+            "The folder of the run {folder} cannot be written ({detail}).",
+            remedy="Choose a folder with free space and write permission.",
+            folder=folder,
+            detail=error.strerror or error,
+        ) from error
+    return folder
+
+
+def remove_run(folder: Path) -> None:
+    """Delete a run with all its files. Links are never followed; what is no run, or still goes on, is left alone.
+
+    Raises ConfigError, JobError or StorageError.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        raise ConfigError("{folder} is not a training run.", remedy="Choose a folder with a run.json.", folder=folder)
+    if read_run(folder).alive():
+        raise JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder)
+    try:
+        _clear(folder)
+        folder.rmdir()
+    except OSError as error:
+        raise StorageError("{folder} cannot be deleted ({detail}).", folder=folder, detail=error.strerror or error) from error
+
+
+def _clear(folder: Path) -> None:
+    """Empty a run folder, its record last: a removal that was broken off can be repeated."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The run folders directly in `folder`, by name."""
+    try:
+        return sorted(path for path in folder.iterdir() if (path / RUN).is_file() and not path.is_symlink())
+    except OSError:
+        return []
+
+
+def append_packet(file: Path, packet: Packet) -> None:
+    """Append one line in one write, so that two writers do not mix. Raises OSError."""
+    with file.open("ab", buffering=0) as stream:
+        stream.write(packet.line())
+        os.fsync(stream.fileno())
+
+
+class Tail:
+    """Reads the lines that are appended to a file of packets, from `offset` on."""
+
+    def __init__(self, file: Path, *, offset: int = 0) -> None:
+        self._file, self._offset = file, offset
+        self._decoder = LineDecoder()
+
+    def read(self) -> Iterator[Packet]:
+        """What has come since the last call. A line cut off by a crash or full disk is skipped; a file that shrank is read anew."""
+        try:
+            with self._file.open("rb") as stream:
+                if stream.seek(0, os.SEEK_END) < self._offset:
+                    self._offset, self._decoder = 0, LineDecoder()
+                stream.seek(self._offset)
+                data = stream.read()
+        except OSError:
+            return
+        self._offset += len(data)
+        for line in data.splitlines(keepends=True):
+            try:
+                yield from self._decoder.feed(line)
+            except JobError:
+                continue
+
+
+def read_messages(folder: Path) -> list[Packet]:
+    """Every message of a run so far."""
+    return list(Tail(folder / MESSAGES).read())

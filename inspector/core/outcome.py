@@ -1,0 +1,200 @@
+"""How the work of a worker process ended, and why: one kind of cause, one sentence, one remedy."""
+
+import errno
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from inspector.core.errors import BundleError, CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
+from inspector.core.message import Message, message
+from inspector.core.protocol import Packet
+
+_KINDS: Mapping[str, type[InspectorError]] = {
+    kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
+}
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+
+
+class End(StrEnum):
+    """How a worker process ended."""
+
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # it said what was wrong
+    CRASHED = "crashed"  # it died, was killed, or broke the protocol
+
+
+class Cause(StrEnum):
+    """Why work did not come to its end."""
+
+    NONE = "none"  # it did, or was cancelled
+    DATA = "data"  # images, labels, bundle or settings that a person can correct
+    MEMORY = "memory"  # of the computer or of the GPU
+    DISK = "disk"  # full, write-protected or gone
+    DEVICE = "device"  # the GPU or its driver
+    KILLED = "killed"  # by a person or the system
+    PARENT = "parent"  # the program that started it is gone
+    INTERNAL = "internal"  # a defect of this program
+
+
+REMEDIES: Mapping[Cause, str] = MappingProxyType(
+    {
+        Cause.MEMORY: "Use smaller batches, a smaller input or a smaller network, or close other programs.",
+        Cause.DISK: "Free some space, or choose a folder on another disk that you may write to.",
+        Cause.DEVICE: "Restart the computer or update the driver of the graphics card; training also works without it.",
+        Cause.KILLED: "Go on from the last epoch; if it happens again, use smaller batches or a smaller network.",
+        Cause.PARENT: "Go on from the last epoch.",
+        Cause.INTERNAL: "Please report it with the details.",
+    }
+)
+
+# What libraries write when they fail; lower case.
+_WORDS: Mapping[Cause, tuple[str, ...]] = MappingProxyType(
+    {
+        Cause.MEMORY: (
+            "out of memory",
+            "can't allocate memory",
+            "cannot allocate memory",
+            "not enough memory",
+            "insufficient memory",
+            "failed to allocate",
+            "unable to allocate",
+            "bad_alloc",
+            "memoryerror",
+            "alloc_failed",
+        ),
+        Cause.DISK: (
+            "no space left on device",
+            "storagefull",
+            "disk quota exceeded",
+            "file too large",
+            "read-only file system",
+            "pytorchstreamwriter failed",
+            "permission denied",
+        ),
+        Cause.DEVICE: ("cuda error", "cudnn", "cublas", "cuda driver", "nvml", "no kernel image", "hip error"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a worker process ended and what it said last.
+
+    `result`: the fields of its `done`. `problem` and `remedy`: the sentence, if it failed or crashed. `details`: the
+    traceback it sent or its last lines on stderr, for a report. `signal`: "SIGKILL", ... if a signal ended it. `kind`: the
+    error's class in the worker. `cause`: what kind of trouble it was.
+    """
+
+    end: End
+    result: Mapping[str, Any] = field(default_factory=dict)
+    problem: Message | None = None
+    remedy: Message | None = None
+    details: str = ""
+    signal: str = ""
+    exit_code: int = 0
+    kind: type[InspectorError] = JobError
+    cause: Cause = Cause.NONE
+
+    def error(self) -> InspectorError:
+        """The outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
+        problem = self.problem or message("The work was cancelled.")
+        remedy = self.remedy.template if self.remedy else ""
+        return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
+
+    def packet(self) -> Packet:
+        """The outcome as the last message of a run, for a worker that could not send it itself."""
+        if self.end in (End.SUCCEEDED, End.CANCELLED):
+            return Packet("done", {"status": "ok" if self.end is End.SUCCEEDED else "cancelled", **self.result})
+        values = {**(self.remedy.values if self.remedy else {}), **(self.problem.values if self.problem else {})}
+        return Packet(
+            "failed",
+            {
+                "kind": self.kind.__name__,
+                "cause": self.cause.value,
+                "problem": self.problem.template if self.problem else "",
+                "remedy": self.remedy.template if self.remedy else "",
+                "values": {key: value if isinstance(value, str | int | float) else str(value) for key, value in values.items()},
+                "traceback": self.details,
+                "crashed": self.end is End.CRASHED,
+                "signal": self.signal,
+                "exit_code": self.exit_code,
+            },
+        )
+
+
+def read_outcome(packet: Packet, *, exit_code: int = 0) -> Outcome:
+    """The outcome that a `done` or `failed` tells: templates and values, so that it can still be translated here."""
+    fields = packet.fields
+    if packet.type == "done":
+        result = {key: value for key, value in fields.items() if key != "status"}
+        end = End.CANCELLED if fields.get("status") == "cancelled" else End.SUCCEEDED
+        return Outcome(end, result, exit_code=exit_code)
+    values = {str(key): value for key, value in dict(fields.get("values") or {}).items()}
+    remedy = str(fields.get("remedy") or "")
+    cause = str(fields.get("cause", ""))
+    return Outcome(
+        End.CRASHED if fields.get("crashed") else End.FAILED,
+        problem=Message(str(fields.get("problem", "The worker failed.")), values),
+        remedy=Message(remedy, values) if remedy else None,
+        details=str(fields.get("traceback", "")),
+        signal=str(fields.get("signal", "")),
+        exit_code=int(fields.get("exit_code", exit_code)),
+        kind=_KINDS.get(str(fields.get("kind")), JobError),
+        cause=Cause(cause) if cause in set(Cause) else Cause.INTERNAL,
+    )
+
+
+def cause_of(error: BaseException) -> Cause:
+    """What kind of trouble an error is, looking through what it was raised from."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        found = _cause_of_one(link)
+        if found is not None:
+            return found
+        link = link.__cause__ or link.__context__
+    return Cause.DATA if isinstance(error, InspectorError) else Cause.INTERNAL
+
+
+def _cause_of_one(error: BaseException) -> Cause | None:
+    if isinstance(error, MemoryError):
+        return Cause.MEMORY
+    if isinstance(error, StorageError):
+        return Cause.DISK
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOMEM:
+            return Cause.MEMORY
+        return Cause.DISK if error.errno in _DISK_ERRORS else None
+    if isinstance(error, InspectorError):
+        return None  # it may quote anything
+    return cause_of_text(f"{type(error).__name__}: {error}")
+
+
+def cause_of_text(text: str) -> Cause | None:
+    """What kind of trouble a library's words tell of; None if they tell nothing."""
+    lower = text.lower()
+    return next((cause for cause, words in _WORDS.items() if any(word in lower for word in words)), None)
+
+
+def oom_kills() -> int:
+    """How many processes the system has ended for want of memory since it started; 0 where it does not say.
+
+    Linux: `oom_kill` in /proc/vmstat and in the events of our control group.
+    """
+    places = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+    total = 0
+    for place in places:
+        try:
+            lines = Path(place).read_text("ascii").splitlines()
+        except (OSError, ValueError):
+            continue
+        for line in lines:
+            name, _, value = line.partition(" ")
+            if name == "oom_kill" and value.strip().isdigit():
+                total += int(value)
+    return total
