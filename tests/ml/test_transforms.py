@@ -1,5 +1,8 @@
 """Augmentation, compared with torchvision's transforms and with drawn shapes."""
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +14,8 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from inspector.ml.transforms import Augmentation, affine, augment, augmentation_for, warp_boxes, warp_target
+from inspector.core.training import Augmentations
+from inspector.ml.transforms import PRESETS, Augmentation, affine, augment, augmentation_for, warp_boxes, warp_target
 
 WIDTH, HEIGHT = 96, 64
 MIRROR = Augmentation(flip=1.0, degrees=0.0, brightness=0.0, contrast=0.0)
@@ -113,7 +117,7 @@ def test_jitter_agrees_with_torchvision(brightness: float, contrast: float) -> N
 
     class Chosen:
         def __init__(self) -> None:
-            self.values = iter([0.0, brightness, contrast])
+            self.values = iter([brightness, contrast])
 
         def random(self) -> float:
             return 1.0
@@ -133,6 +137,7 @@ def test_jitter_agrees_with_torchvision(brightness: float, contrast: float) -> N
 def test_values_of_a_thermal_frame_are_only_mirrored() -> None:
     kelvin = np.random.default_rng(0).uniform(280, 400, (HEIGHT, WIDTH, 1)).astype(np.float32)
     how = augmentation_for("thermal")
+    assert how is not None
     seen = set()
     for seed in range(20):
         changed, _ = augment(kelvin, {}, how, np.random.default_rng(seed))
@@ -147,12 +152,88 @@ def test_augmentation_is_repeatable_and_leaves_its_arguments() -> None:
     mask = np.zeros((1, HEIGHT, WIDTH), np.uint8)
     mask[0, 10:30, 10:50] = 255
     target = {"mask": mask}
+    how = augmentation_for("segmentation", "strong")
+    assert how is not None
     before, mask_before = pixels.copy(), mask.copy()
-    first = augment(pixels, target, augmentation_for("segmentation"), np.random.default_rng(5))
-    again = augment(pixels, target, augmentation_for("segmentation"), np.random.default_rng(5))
-    other = augment(pixels, target, augmentation_for("segmentation"), np.random.default_rng(6))
+    first = augment(pixels, target, how, np.random.default_rng(5))
+    again = augment(pixels, target, how, np.random.default_rng(5))
+    other = augment(pixels, target, how, np.random.default_rng(6))
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1]["mask"], again[1]["mask"])
     assert not np.array_equal(first[0], other[0])
     np.testing.assert_array_equal(pixels, before)
     np.testing.assert_array_equal(mask, mask_before)
+
+
+@pytest.mark.parametrize("preset", [name for name, how in PRESETS.items() if how is not None])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_boxes_and_masks_follow_the_picture_in_every_preset(preset: Augmentations, dtype: str) -> None:
+    """A white disc on black, its mask or its box: wherever the disc goes, they go."""
+    how = augmentation_for("segmentation", preset)
+    assert how is not None
+    # The geometry is drawn first, so that it is the same without the change of light.
+    still = replace(how, brightness=0.0, contrast=0.0, gamma=0.0, blur=0.0, noise=0.0)
+    side = 96
+    disc = np.zeros((side, side), np.uint8)
+    cv2.circle(disc, (40, 56), 14, 255, -1)
+    pixels = np.repeat(disc[..., None], 3, axis=2).astype(dtype)
+    masked = {"mask": disc[None]}
+    boxed = {"boxes": np.array([[40.5, 56.5, 29, 29]], np.float32) / side, "classes": np.array([0])}
+    for seed in range(25):
+        changed, followed = augment(pixels, masked, how, np.random.default_rng(seed))
+        assert (changed.dtype.name, changed.shape) == (dtype, pixels.shape)
+        assert 0 <= changed.min() <= changed.max() <= 255
+        mask = followed["mask"][0] > 127
+        seen = augment(pixels, masked, still, np.random.default_rng(seed))[0][..., 0] > 127
+        assert (seen != mask).sum() <= 0.02 * mask.sum()
+        moved, followed = augment(pixels, boxed, still, np.random.default_rng(seed))
+        ys, xs = np.nonzero(moved[..., 0] > 127)
+        drawn = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        centre, half = followed["boxes"][0, :2] * side, followed["boxes"][0, 2:] * side / 2
+        assert followed["classes"][0] == 0
+        np.testing.assert_allclose(np.hstack([centre - half, centre + half]), drawn, atol=1.6)
+
+
+def test_a_part_that_lies_one_way_is_never_mirrored_and_a_fixed_one_never_moved() -> None:
+    wedge = np.zeros((64, 64, 3), np.uint8)
+    cv2.fillPoly(wedge, [np.array([[8, 8], [8, 56], [40, 56]])], (255, 255, 255))
+    part, window, surface = (augmentation_for("classification", name) for name in ("part", "window", "surface"))
+    assert part is not None
+    assert window is not None
+    assert surface is not None
+    views = set()
+    for seed in range(40):
+        turned = augment(wedge, {}, part, np.random.default_rng(seed))[0]
+        assert turned[:, :32].mean() > 2 * turned[:, 32:].mean()
+        assert turned[32:].mean() > turned[:32].mean()
+        fixed = augment(wedge, {}, window, np.random.default_rng(seed))[0]
+        assert ((fixed[..., 0] > int(fixed.min()) / 2 + int(fixed.max()) / 2) != (wedge[..., 0] > 127)).mean() < 0.03
+        seen = augment(wedge, {}, surface, np.random.default_rng(seed))[0]
+        quarters = [seen[:32, :32].mean(), seen[:32, 32:].mean(), seen[32:, :32].mean(), seen[32:, 32:].mean()]
+        views.add(tuple(np.argsort(quarters)[[0, 3]]))
+    assert len(views) >= 4
+
+
+def test_frames_that_are_not_square_keep_their_sides() -> None:
+    how = Augmentation(quarter_turns=True)
+    pixels, seen = picture(), set()
+    for seed in range(12):
+        turned = augment(pixels, {}, how, np.random.default_rng(seed))[0]
+        same, half = np.array_equal(turned, pixels), np.array_equal(turned, pixels[::-1, ::-1])
+        assert same or half
+        seen.add(same)
+    assert seen == {True, False}
+
+
+def test_every_preset_of_the_settings_is_there() -> None:
+    assert tuple(PRESETS) == get_args(Augmentations)
+
+
+def test_holes_are_for_classes_only() -> None:
+    assert PRESETS["strong"] == augmentation_for("classification", "strong")
+    for task in ("detection", "segmentation"):
+        how = augmentation_for(task, "strong")
+        assert how is not None
+        assert how.cutout == 0
+    assert augmentation_for("classification", "none") is None
+    assert augmentation_for("thermal", "window") is None
