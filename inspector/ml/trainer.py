@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +26,12 @@ from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
 from inspector.core.training import TrainSettings
 from inspector.core.types import Floats, Frame
-from inspector.ml.data import Inputs, batch_count, batches, free_memory, input_view, truth_of
+from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, free_memory, input_view, truth_of
 from inspector.ml.evaluate import Infer, Item, measure, rounded, sample_items
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
 from inspector.ml.networks.base import Network, normalisation_for
+from inspector.ml.spill import spill_folder
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
@@ -56,7 +57,7 @@ def train(settings: TrainSettings, report: Report) -> Bundle:
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
     card = _first_card(settings, dataset, split)
-    inputs = _load(card, split, report)
+    inputs = _load(card, split, report, threads=settings.threads)
     network, card = _network(card, settings, inputs["train"])
     fit = _Fit(settings, card, network, inputs, report)
     try:
@@ -125,7 +126,7 @@ def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:
     return [min(most / max(counts[index], 1), _HEAVIEST_CLASS) for index in range(classes)]
 
 
-def _load(card: Card, split: Split, report: Report) -> dict[str, Inputs]:
+def _load(card: Card, split: Split, report: Report, *, threads: int) -> dict[str, Inputs]:
     """Read and prepare the training and validation samples. Raises ConfigError if a part has none that can be read."""
     task = task_of(card.task)
     total, done = len(split.train) + len(split.val), 0
@@ -143,10 +144,10 @@ def _load(card: Card, split: Split, report: Report) -> dict[str, Inputs]:
     parts: dict[str, Inputs] = {}
     memory = free_memory()
     for name, samples in (("train", split.train), ("val", split.val)):
-        inputs = Inputs(samples, task, card, memory=memory)
+        inputs = Inputs(samples, task, card, memory=memory, disk=spill_folder(), threads=threads)
         inputs.load(tick)
         memory = inputs.memory_left
-        _tell(report, inputs.problems)
+        _tell(report, inputs.take_problems())
         if not len(inputs):
             raise ConfigError("None of the {count} samples for {part} can be read.", count=len(samples), part=name)
         parts[name] = inputs
@@ -201,6 +202,8 @@ class _Fit:
         self._started = time.monotonic()
         self._told = 0.0
         self._steps = batch_count(len(inputs["train"]), settings.batch)
+        sampler = settings.task == "classification" and settings.balance == "sampler"
+        self._weights = balanced_weights(inputs["train"].samples) if sampler else None
 
     @property
     def seconds(self) -> float:
@@ -245,13 +248,21 @@ class _Fit:
         how = augmentation_for(settings.task) if settings.augment != "none" else None
         total, count = 0.0, 0
         model.train()
-        loader = batches(self.inputs["train"], size=settings.batch, seed=settings.seed, epoch=epoch, how=how)
+        loader = batches(
+            self.inputs["train"],
+            size=settings.batch,
+            seed=settings.seed,
+            epoch=epoch,
+            how=how,
+            weights=self._weights,
+            pin=self.fabric.device.type == "cuda",
+        )
         for step, (frames, target) in enumerate(loader):
             if self.report.cancelled():
                 raise Cancelled
             self._set_rate(epoch + step / self._steps)
-            frames = frames.to(self.fabric.device)
-            target = {name: tensor.to(self.fabric.device) for name, tensor in target.items()}
+            frames = frames.to(self.fabric.device, non_blocking=True)
+            target = {name: tensor.to(self.fabric.device, non_blocking=True) for name, tensor in target.items()}
             optimizer.zero_grad()
             loss = task.loss(model.raw(frames), target, self.card)
             value = float(loss.detach())
@@ -262,6 +273,7 @@ class _Fit:
             optimizer.step()
             total, count = total + value * len(frames), count + len(frames)
             self._tell(epoch, step + 1, total / count)
+        _tell(self.report, self.inputs["train"].take_problems())
         return total / max(count, 1)
 
     def _set_rate(self, epochs: float) -> None:
@@ -300,18 +312,18 @@ class _Fit:
                 out: Floats = model(torch.from_numpy(frames).to(device)).float().cpu().numpy()
             return out
 
-        return measure(infer, self.card, _input_items(self.inputs["val"], self.card), batch=self.settings.batch)
+        metrics = measure(infer, self.card, _input_items(self.inputs["val"], self.card), batch=self.settings.batch)
+        _tell(self.report, self.inputs["val"].take_problems())
+        return metrics
 
 
-def _input_items(inputs: Inputs, card: Card) -> "list[Item]":
+def _input_items(inputs: Inputs, card: Card) -> Iterator[Item]:
     geometry, now = input_view(card.input), datetime.now(UTC)
-    items = []
     for index in range(len(inputs)):
-        sample = inputs[index]
+        sample = inputs.readable(index)
         pixels = sample.pixels[..., 0] if card.input.channels == 1 else sample.pixels
         frame = Frame(pixels, "data", index, 0.0, now, "kelvin" if card.input.kind == "kelvin" else "intensity")
-        items.append(Item(sample.pixels, geometry, frame, truth_of(sample.target, card.input)))
-    return items
+        yield Item(sample.pixels, geometry, frame, truth_of(sample.target, card.input))
 
 
 def _optimizer(settings: TrainSettings, network: nn.Module) -> torch.optim.Optimizer:

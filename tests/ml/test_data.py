@@ -1,6 +1,9 @@
 """From labelled files to batches."""
 
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +14,11 @@ import torch
 
 from inspector.core.annotations import read_dataset
 from inspector.core.bundle import Card
+from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.images import InputSpec, prepare
 from inspector.core.types import TaskName
-from inspector.ml.data import Inputs, batch_count, batches, input_view, load_sample, truth_of
+from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, input_view, load_sample, truth_of
 from inspector.ml.transforms import augmentation_for
 from inspector.tasks.base import task_of
 from tests.ml.making import FOLDERS
@@ -108,3 +112,112 @@ def test_files_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> Non
     assert len(inputs) == 5
     assert [str(broken) in problem.text for problem in inputs.problems] == [True]
     assert broken not in {sample.path for sample in inputs.samples}
+
+
+def epoch_of(inputs: Inputs, **changes: object) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+    arguments: dict[str, Any] = {"size": 4, "seed": 3, "epoch": 1, "how": augmentation_for("classification"), **changes}
+    return list(batches(inputs, **arguments))
+
+
+def same(
+    one: list[tuple[torch.Tensor, dict[str, torch.Tensor]]], two: list[tuple[torch.Tensor, dict[str, torch.Tensor]]]
+) -> bool:
+    return len(one) == len(two) and all(
+        torch.equal(a, b) and all(torch.equal(s[name], t[name]) for name in s) for (a, s), (b, t) in zip(one, two, strict=True)
+    )
+
+
+@pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
+def test_an_epoch_is_the_same_with_any_number_of_threads(tmp_path: Path, task: TaskName) -> None:
+    dataset = read_dataset(FOLDERS[task](tmp_path / "data", 18), task)
+    epochs = []
+    for threads, memory in ((1, 10**9), (5, 10**9), (3, 0)):
+        inputs = Inputs(dataset.samples, task_of(task), card_for(task, dataset.classes), memory=memory, threads=threads)
+        inputs.load(lambda: None)
+        assert [sample.name for sample in inputs.samples] == [sample.name for sample in dataset.samples]
+        assert inputs.kept == (18 if memory else 0)
+        epochs.append(epoch_of(inputs, how=augmentation_for(task)))
+    assert same(epochs[0], epochs[1])
+    assert same(epochs[0], epochs[2])
+
+
+def test_what_memory_has_no_room_for_is_kept_on_disk(tmp_path: Path) -> None:
+    dataset = read_dataset(FOLDERS["segmentation"](tmp_path / "data", 9), "segmentation")
+    card = card_for("segmentation", dataset.classes)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    inputs = Inputs(dataset.samples, task_of("segmentation"), card, memory=25_000, disk=disk)
+    inputs.load(lambda: None)
+    assert inputs.kept == 9
+    kept = load(tmp_path / "b", "segmentation")
+    for sample in inputs.samples:
+        sample.path.unlink()
+    assert same(epoch_of(inputs, how=None), epoch_of(kept, how=None))
+    assert not list(disk.iterdir()) or os.name == "nt"  # a killed process leaves nothing either
+
+
+def test_a_disk_without_room_only_makes_it_slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = read_dataset(FOLDERS["classification"](tmp_path / "data", 9), "classification")
+    card = card_for("classification", dataset.classes)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("inspector.ml.spill.shutil.disk_usage", lambda folder: usage._replace(free=60_000))
+    inputs = Inputs(dataset.samples, task_of("classification"), card, memory=0, disk=tmp_path)
+    inputs.load(lambda: None)
+    assert 0 < inputs.kept < 9
+    assert same(epoch_of(inputs), epoch_of(load(tmp_path / "b", "classification")))
+
+
+def test_a_folder_that_cannot_be_written_to_only_makes_it_slower(tmp_path: Path) -> None:
+    dataset = read_dataset(FOLDERS["classification"](tmp_path / "data", 4), "classification")
+    card = card_for("classification", dataset.classes)
+    inputs = Inputs(dataset.samples, task_of("classification"), card, memory=0, disk=tmp_path / "nowhere")
+    inputs.load(lambda: None)
+    assert (len(inputs), inputs.kept) == (4, 0)
+
+
+def test_a_file_that_vanishes_during_training_is_named_once_and_training_goes_on(tmp_path: Path) -> None:
+    inputs = load(tmp_path, "classification", memory=0, count=8)
+    gone = inputs.samples[3].path
+    gone.unlink()
+    shown = [len(frames) for epoch in range(2) for frames, _ in epoch_of(inputs, epoch=epoch)]
+    assert shown == [4, 4, 4, 4]
+    assert [str(gone) in problem.text for problem in inputs.take_problems()] == [True]
+    assert inputs.take_problems() == []
+    for sample in inputs.samples:
+        sample.path.unlink(missing_ok=True)
+    with pytest.raises(ConfigError, match="None of the 8 images can be read any more"):
+        epoch_of(inputs)
+
+
+@pytest.mark.parametrize("count", [16, 17, 18, 19, 3])
+def test_processes_share_an_epoch_evenly(tmp_path: Path, count: int) -> None:
+    inputs = load(tmp_path, "classification", count=count)
+    shards = [epoch_of(inputs, how=None, shard=(rank, 2)) for rank in range(2)]
+    assert [len(frames) for frames, _ in shards[0]] == [len(frames) for frames, _ in shards[1]]
+    assert len(shards[0]) == batch_count(count, 4, 2)
+    shown = {frame.numpy().tobytes() for shard in shards for frames, _ in shard for frame in frames}
+    # A last batch of one is left out in each process; with an odd count one of the two is a repetition.
+    dropped = 2 - count % 2 if (count + 1) // 2 % 4 == 1 else 0
+    assert len(shown) == count - dropped
+    assert shown <= {inputs[index].pixels.tobytes() for index in range(count)}
+
+
+def test_weights_show_rare_classes_as_often_as_frequent_ones_and_vary_what_is_repeated(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    FOLDERS["classification"](folder, 60)
+    for path in sorted((folder / "bright").iterdir())[3:]:
+        path.unlink()
+    dataset = read_dataset(folder, "classification")
+    inputs = Inputs(dataset.samples, task_of("classification"), card_for("classification", dataset.classes), memory=10**9)
+    inputs.load(lambda: None)
+    weights = balanced_weights(inputs.samples)
+    assert weights.sum() == pytest.approx(2)
+    rare = dataset.classes.index("bright")
+    labels, frames = [], set()
+    for epoch in range(20):
+        for pixels, target in epoch_of(inputs, epoch=epoch, weights=weights):
+            labels += target["label"].tolist()
+            frames |= {pixels[at].numpy().tobytes() for at in range(len(pixels)) if int(target["label"][at]) == rare}
+    # 660 draws of probability 0.5: six standard deviations of their share are 0.117.
+    assert labels.count(rare) / len(labels) == pytest.approx(0.5, abs=0.117)
+    assert len(frames) > 0.9 * labels.count(rare)
