@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inspector.core.config import describe_validation
 from inspector.core.errors import ConfigError
+from inspector.core.message import Message
 from inspector.core.types import TaskName
 
 
@@ -29,12 +30,27 @@ class Sentence(_Part):
     template: str
     values: dict[str, Any] = {}
 
+    @property
+    def text(self) -> str:
+        """The English sentence."""
+        return Message(self.template, self.values).text
+
+
+def sentence(message: Message) -> Sentence:
+    """A message as data; values that are neither numbers nor truths become text."""
+    plain = {key: value if isinstance(value, int | float) else str(value) for key, value in message.values.items()}
+    return Sentence(template=message.template, values=plain)
+
 
 class Confusion(_Part):
-    """counts[i][j]: samples of class labels[i] that were said to be labels[j]. Detection adds a last label "(none)"."""
+    """counts[i][j]: samples of class labels[i] that were said to be labels[j].
+
+    `unit` is what is counted: frames, objects (with a last label "(none)": not found, or nothing there) or pixels (likewise).
+    """
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+    unit: Literal["images", "objects", "pixels"] = "images"
 
 
 class Curve(_Part):
@@ -69,23 +85,36 @@ class Worst(_Part):
 class Calibration(_Part):
     """Temperature scaling (Guo et al., ICML 2017): expected calibration error before and after, on the test part.
 
-    `bins`: (mean score, share right, samples) of each used bin, after scaling.
+    `bins`: (mean score, share right, samples) of each used bin, after scaling; `bins_before` the same without.
+    `refused`: why the scores were left as they are (the temperature is 1 then).
     """
 
     temperature: float
     before: float
     after: float
     bins: tuple[tuple[float, float, int], ...] = ()
+    bins_before: tuple[tuple[float, float, int], ...] = ()
+    refused: Sentence | None = None
 
 
 class Threshold(_Part):
-    """The decision threshold and what it costs on the test part. `refused`: why the data cannot support the wish."""
+    """The decision threshold and what it costs on the test part. `refused`: why the data cannot support the wish.
+
+    `false_reject`: share of the good images that would be NG. `miss`: share of the others that would be OK. `review`: share of
+    all that would be REVIEW. None where there is no such image. `good`, `bad`: how many there are. `how`: who chose it.
+    `needed`: good validation images it takes for the wish, at the least.
+    """
 
     score: float
     allowed: float = 0.0
     false_reject: Interval | None = None
     miss: Interval | None = None
+    review: Interval | None = None
     refused: Sentence | None = None
+    good: int = 0
+    bad: int = 0
+    needed: int = 0
+    how: Literal["default", "given", "best_f1", "false_reject"] = "default"
 
 
 class LearningPoint(_Part):
@@ -96,15 +125,33 @@ class LearningPoint(_Part):
 
 
 class Learning(_Part):
-    """What more images would bring: measured points, and the forecast for `more` further samples, if one can be made."""
+    """What more images would bring: measured points, and the forecast for `more` further samples, if one can be made.
+
+    `forecast`: the primary metric then; `gain`: how much more that is than now. `curve`: (samples, value) of the fitted law.
+    `refused`: why there is no forecast.
+    """
 
     points: tuple[LearningPoint, ...]
     more: int = 0
     forecast: Interval | None = None
+    gain: Interval | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+    refused: Sentence | None = None
+
+
+class Folds(_Part):
+    """k-fold cross-validation: the primary metric on each fold, and on all folds' answers together."""
+
+    values: tuple[float, ...]
+    pooled: Interval
 
 
 class TrainReport(_Part):
-    """Everything that came of a run, measured on the test part unless said otherwise."""
+    """Everything that came of a run, measured on the test part unless said otherwise.
+
+    `primary` names the number of `metrics` that counts. `part` was measured: `images` of `groups` parts or lots. `data` is the
+    name of the data folder, `fingerprint` what tells its contents from others'. `summary`: the result in plain words.
+    """
 
     v: int = 1
     task: TaskName
@@ -124,8 +171,18 @@ class TrainReport(_Part):
     calibration: Calibration | None = None
     threshold: Threshold | None = None
     folds: tuple[float, ...] = ()
+    cross_validation: Folds | None = None
     learning: Learning | None = None
     problems: tuple[Sentence, ...] = ()
+    summary: tuple[Sentence, ...] = ()
+    part: str = "test"
+    images: int = 0
+    groups: int = 0
+    data: str = ""
+    fingerprint: str = ""
+    engine: str = ""
+    software: str = ""
+    settings: dict[str, Any] = {}
 
 
 def read_report(path: Path) -> TrainReport:

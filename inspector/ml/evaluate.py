@@ -27,6 +27,7 @@ class Item:
     view: View
     frame: Frame
     truth: Annotation
+    group: str = ""
 
 
 def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Metrics:
@@ -38,7 +39,7 @@ def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16)
         raw = infer(np.stack([item.pixels for item in piece]))
         predictions = task.decode(raw, card, [item.view for item in piece], [item.frame for item in piece])
         for prediction, item in zip(predictions, piece, strict=True):
-            metrics.update(prediction, item.truth)
+            metrics.update(prediction, item.truth, group=item.group)
     return metrics
 
 
@@ -55,7 +56,8 @@ def sample_items(
             problems.append(error.problem)
             continue
         frame = Frame(image.pixels, "data", sequence, 0.0, datetime.now(UTC), image.unit, source=str(sample.path))
-        yield Item(prepare(image.pixels, card.input), view(whole(image.pixels), card.input), frame, truth)
+        geometry = view(whole(image.pixels), card.input)
+        yield Item(prepare(image.pixels, card.input), geometry, frame, truth, sample.group)
 
 
 def rounded(numbers: dict[str, float]) -> dict[str, float]:

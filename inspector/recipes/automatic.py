@@ -7,7 +7,8 @@ from inspector.core.bundle import Card, find_bundles, read_card
 from inspector.core.errors import ConfigError
 from inspector.core.paths import models
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
-from inspector.recipes.verdict import DEFAULT_THRESHOLD, SPECK_PX
+from inspector.recipes.verdict import DEFAULT_THRESHOLD
+from inspector.tasks.masks import SPECK_PX
 
 CAMERA = "camera"  # the only camera of an automatic recipe
 

@@ -7,10 +7,9 @@ from types import MappingProxyType
 from inspector.core.message import Message, message
 from inspector.core.types import KELVIN_AT_0_C, SEVERITY, Boxes, Prediction, Verdict
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
-from inspector.tasks.masks import areas
+from inspector.tasks.masks import SPECK_PX, areas
 
 DEFAULT_THRESHOLD = 0.5
-SPECK_PX = 16.0  # a connected area of a mask smaller than this is noise: it is not counted as a defect
 
 _Judged = tuple[Verdict, Message]
 

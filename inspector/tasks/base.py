@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from inspector.core.bundle import Card
 from inspector.core.images import View
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
+from inspector.core.report import Confusion, Curve, Interval
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
 
 if TYPE_CHECKING:
@@ -24,12 +25,32 @@ class Metrics(ABC):
     primary: ClassVar[str]
 
     @abstractmethod
-    def update(self, prediction: Prediction, truth: Annotation) -> None:
-        """Take in one frame."""
+    def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
+        """Take in one frame. Frames of one `group` show the same part or lot; without one a frame stands alone."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Take in what `other`, of the same classes, has seen."""
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
         """All numbers so far; `primary` is among them."""
+
+    @abstractmethod
+    def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
+        """The same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
+
+    @abstractmethod
+    def support(self) -> dict[str, int]:
+        """How many samples or objects of each class there were."""
+
+    def confusion_table(self) -> Confusion | None:
+        """What was taken for what; None where there are no classes."""
+        return None
+
+    def curves(self) -> tuple[Curve, ...]:
+        """Precision over recall of each class."""
+        return ()
 
 
 class Task(ABC):

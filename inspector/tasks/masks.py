@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from inspector.core.types import Prediction, Region
 
 MASK = 0.5
+SPECK_PX = 16.0  # a connected area of a mask smaller than this is noise: it is not counted as a defect
 
 ClassMap = NDArray[np.uint8]
 

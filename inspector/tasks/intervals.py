@@ -1,0 +1,152 @@
+"""95 % confidence intervals of what was measured on a sample of parts. numpy only.
+
+Frames of one group (a part, a lot) resemble each other, so groups are what is drawn at random, not frames:
+proportions use the effective sample size, everything else is bootstrapped over groups.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.report import Interval
+
+Z95 = 1.959963984540054
+_DRAWS = 1000
+_MOST_WEIGHTS = 4_000_000  # numbers in the table of bootstrap weights
+
+Numbers = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+def wilson(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
+    """Score interval of a proportion (Wilson, JASA 22, 1927): `hits` of `count`; (0, 1) where nothing was counted.
+
+    `count` may be an effective, fractional sample size.
+    """
+    if count <= 0:
+        return 0.0, 1.0
+    share = hits / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (0.0 if hits <= 0 else max(0.0, centre - half)), (1.0 if hits >= count else min(1.0, centre + half))
+
+
+def proportion(hits: Numbers | Indices, counts: Numbers | Indices) -> Interval:
+    """A proportion counted in groups: `hits` [G] of `counts` [G].
+
+    Wilson's interval with the effective sample size (Korn and Graubard, Survey Methodology 24, 1998): the variance of the ratio
+    over groups tells how many independent frames these are worth; never fewer than there are groups, nor more than frames.
+    Groups of one frame each give Wilson's interval of the frames.
+    """
+    used = counts > 0
+    right, seen = hits[used].astype(np.float64), counts[used].astype(np.float64)
+    total, groups = float(seen.sum()), len(seen)
+    if not groups:
+        return Interval(value=0.0, low=0.0, high=1.0)
+    share = float(right.sum()) / total
+    effective = float(groups)
+    if 0 < share < 1 and groups > 1:
+        variance = groups / (groups - 1) * float(((right - share * seen) ** 2).sum()) / total**2
+        if variance > 0:
+            effective = min(max(share * (1 - share) / variance, float(groups)), total)
+    if total == groups:
+        effective = total
+    low, high = wilson(share * effective, effective)
+    return Interval(value=share, low=min(low, share), high=max(high, share))
+
+
+def f1_interval(true: Numbers | Indices, wrong: Numbers | Indices) -> Interval:
+    """F1 of one class, counted in groups: `true` positives [G], `wrong` = false positives + false negatives [G].
+
+    F1 = 2 s / (1 + s) with s = true / (true + wrong), a proportion (Hand, Christen and Kirielle, Machine Learning 110, 2021),
+    so that its interval is that of s, transformed.
+    """
+    share = proportion(true, true + wrong)
+    if not (true + wrong).any():
+        return Interval(value=0.0, low=0.0, high=1.0)
+    value, low, high = (2 * number / (1 + number) for number in (share.value, share.low, share.high))
+    return Interval(value=value, low=low, high=high)
+
+
+def group_numbers(names: list[str]) -> Indices:
+    """Names -> 0, 1, ... in order of appearance; "" is a group of its own each time."""
+    known: dict[str, int] = {}
+    numbers = [known.setdefault(name or f"\0{index}", len(known)) for index, name in enumerate(names)]
+    return np.array(numbers, np.int64)
+
+
+def draw_weights(groups: int, *, seed: int = 0, draws: int = _DRAWS) -> Numbers:
+    """Bootstrap (Efron, Annals of Statistics 7, 1979): how often each group is in each draw, [draws, groups].
+
+    Fewer draws where the table would be huge, at least 200.
+    """
+    count = max(200, min(draws, _MOST_WEIGHTS // max(groups, 1)))
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=count).astype(np.float64)
+
+
+def percentiles(value: float, drawn: Numbers) -> Interval:
+    """The percentile interval of bootstrap values [draws] around the measured `value`; those that are no number are left out."""
+    finite = drawn[np.isfinite(drawn)]
+    if not len(finite):
+        return Interval(value=value, low=value, high=value)
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
+def share_interval(value: float, drawn: Numbers, groups: int) -> Interval:
+    """`percentiles` for numbers between 0 and 1.
+
+    A bootstrap of faultless answers is faultless every time, which proves nothing: there the interval is that of a proportion
+    of `groups` cases without a single exception (Wilson).
+    """
+    found = percentiles(value, drawn)
+    if found.low == found.high and value in (0.0, 1.0) and groups:
+        low, high = wilson(value * groups, groups)
+        return Interval(value=value, low=low, high=high)
+    return found
+
+
+def bootstrap(values: Numbers, groups: Indices, statistic: Callable[[Numbers], Numbers], *, seed: int = 0) -> Numbers:
+    """`statistic` over bootstrap draws: sums [draws, ...] over each draw's frames of `values` [frames, ...] -> [draws, ...]."""
+    count = int(groups.max(initial=-1)) + 1
+    flat = values.reshape(len(values), -1).astype(np.float64)
+    sums = np.zeros((count, flat.shape[1]))
+    np.add.at(sums, groups, flat)
+    drawn = draw_weights(count, seed=seed) @ sums
+    return statistic(drawn.reshape(-1, *values.shape[1:]))
+
+
+def binomial_cdf(hits: int, count: int, share: float) -> float:
+    """P(X <= hits) of `count` trials of probability `share`, 0 < share < 1; summed in logarithms."""
+    if hits >= count:
+        return 1.0
+    k = np.arange(hits + 1)
+    logs = (
+        math.lgamma(count + 1)
+        - np.array([math.lgamma(i + 1) + math.lgamma(count - i + 1) for i in k.tolist()])
+        + k * math.log(share)
+        + (count - k) * math.log1p(-share)
+    )
+    return float(min(1.0, np.exp(logs).sum()))
+
+
+def allowed_hits(count: int, share: float, risk: float = 0.05) -> int:
+    """The most hits in `count` trials that still show, at 1 - `risk` confidence, a probability of at most `share`; -1: none.
+
+    Clopper and Pearson (Biometrika 26, 1934): the one-sided upper bound of hits / count is at most `share`.
+    """
+    hits, low = -1, 0.0
+    while hits + 1 < count:
+        low = binomial_cdf(hits + 1, count, share)
+        if low > risk:
+            break
+        hits += 1
+    return hits
+
+
+def needed(share: float, risk: float = 0.05) -> int:
+    """How many trials without a hit it takes to show, at 1 - `risk` confidence, a probability of at most `share`."""
+    return math.ceil(math.log(risk) / math.log1p(-share))

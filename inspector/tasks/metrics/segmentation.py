@@ -1,0 +1,154 @@
+"""Quality of segmentation: overlap of pixels, and whether a frame's defects were seen at all."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.report import Confusion, Curve, Interval
+from inspector.core.types import Annotation, Prediction
+from inspector.tasks.base import Metrics
+from inspector.tasks.intervals import bootstrap, group_numbers, proportion, share_interval
+from inspector.tasks.masks import MASK, SPECK_PX, areas_of, class_map
+from inspector.tasks.metrics.common import mean_where, precision_recall, ratio
+from inspector.tasks.metrics.detection import NOTHING
+
+Table = NDArray[np.float64]
+
+
+class SegmentationMetrics(Metrics):
+    """Dice and IoU over the pixels of all frames together, at the frame's resolution."""
+
+    primary: ClassVar[str] = "dice"
+
+    def __init__(self, classes: Sequence[str], *, threshold: float = MASK) -> None:
+        self.classes = tuple(classes)
+        self.threshold = threshold
+        self._tables: list[NDArray[np.int64]] = []  # a frame: pixels [truth, said], background first
+        self._found: list[bool] = []
+        self._groups: list[str] = []
+        self._levels = np.zeros((len(classes), 2, 256), np.int64)  # mask values outside and inside the labelled area
+
+    def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
+        """A frame without a mask is left out."""
+        if prediction.mask is None or truth.mask is None:
+            return
+        region, count = prediction.region, len(self.classes) + 1
+        real = truth.mask[region.y : region.bottom, region.x : region.right]
+        said = class_map(prediction, self.threshold)
+        pairs = np.minimum(real, count - 1).astype(np.int64) * count + said
+        self._tables.append(np.bincount(pairs.ravel(), minlength=count * count).reshape(count, count))
+        self._found.append(any(area.area_px > SPECK_PX for area in areas_of(said, region)))
+        self._groups.append(group)
+        small = cv2.resize(real, prediction.mask.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
+        for index, plane in enumerate(prediction.mask):
+            inside = np.asarray(small == index + 1)
+            self._levels[index, 0] += np.bincount(plane[~inside], minlength=256)
+            self._levels[index, 1] += np.bincount(plane[inside], minlength=256)
+
+    def merge(self, other: Self) -> None:
+        self._tables += other._tables
+        self._found += other._found
+        self._groups += other._groups
+        self._levels = self._levels + other._levels
+
+    def compute(self) -> dict[str, float]:
+        """`dice`, `iou` (pixels of all classes pooled), `macro_dice`, `mean_iou` (means over the classes that occur in truth or
+        predictions), `defect_iou` (any class against background), `image_recall` (share of the frames with a labelled defect
+        in which an area larger than a speck was found, of whatever class), `image_false_reject` (the same of the frames
+        without), and a class: dice, iou, precision, recall.
+
+        With nothing to find and nothing found the overlaps are 1.
+        """
+        nothing = 1.0 if self._tables else 0.0
+        table = self._pixels().astype(np.float64)
+        numbers = {name: float(values[0]) for name, values in _overlaps(table[None], nothing).items()}
+        defect, found = self._defects(), np.array(self._found, bool)
+        numbers["image_recall"] = float(ratio((defect & found).sum(), defect.sum()))
+        numbers["image_false_reject"] = float(ratio((~defect & found).sum(), (~defect).sum()))
+        each = {name: values[0] for name, values in _by_class(table[None], nothing).items()}
+        for index, name in enumerate(self.classes):
+            numbers |= {f"{kind}/{name}": float(values[index]) for kind, values in each.items()}
+        return numbers
+
+    def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
+        numbers = self.compute()
+        if not self._tables:
+            return {name: Interval(value=value, low=0.0, high=1.0) for name, value in numbers.items()}
+        groups = group_numbers(self._groups)
+        count = int(groups.max()) + 1
+
+        def statistic(sums: Table) -> Table:
+            overall, each = _overlaps(sums, 1.0), _by_class(sums, 1.0)
+            return np.concatenate([np.stack(list(overall.values()), axis=1), *each.values()], axis=1)
+
+        kinds = _by_class(np.zeros((1, len(self.classes) + 1, len(self.classes) + 1)), 1.0)
+        names = list(_overlaps(np.zeros((1, 1, 1)), 1.0)) + [f"{kind}/{name}" for kind in kinds for name in self.classes]
+        drawn = bootstrap(np.stack(self._tables), groups, statistic, seed=seed)
+        result = {name: share_interval(numbers[name], drawn[:, place], count) for place, name in enumerate(names)}
+        defect, found = self._defects(), np.array(self._found, bool)
+        for name, which in (("image_recall", defect), ("image_false_reject", ~defect)):
+            hits, seen = (np.bincount(groups[part], minlength=count) for part in (which & found, which))
+            result[name] = proportion(hits, seen)
+        return {name: result[name] for name in numbers}
+
+    def confusion_table(self) -> Confusion:
+        """Pixels; what is not labelled comes last, as in detection."""
+        order = [*range(1, len(self.classes) + 1), 0]
+        counts = tuple(tuple(row) for row in self._pixels()[np.ix_(order, order)].tolist())
+        return Confusion(labels=(*self.classes, NOTHING), counts=counts, unit="pixels")
+
+    def curves(self) -> tuple[Curve, ...]:
+        """Pixels at the network's resolution, each class against everything else."""
+        result = []
+        for name, (outside, inside) in zip(self.classes, self._levels, strict=True):
+            scores = (np.arange(256) / 255).astype(np.float32)
+            used = inside + outside > 0
+            both = (inside + outside)[used].astype(np.float64)
+            result.append(precision_recall(name, scores[used], inside[used], int(inside.sum()), weights=both))
+        return tuple(result)
+
+    def support(self) -> dict[str, int]:
+        """Frames in which each class is labelled."""
+        there = np.array([table[1:].sum(axis=1) > 0 for table in self._tables]).reshape(-1, len(self.classes))
+        return dict(zip(self.classes, there.sum(axis=0).tolist(), strict=True))
+
+    def _pixels(self) -> NDArray[np.int64]:
+        """Pixels of all frames [truth, said], background first."""
+        count = len(self.classes) + 1
+        return np.array(self._tables, np.int64).reshape(-1, count, count).sum(axis=0)
+
+    def _defects(self) -> NDArray[np.bool_]:
+        """Which frames have a labelled defect."""
+        return np.array([table[1:].sum() > 0 for table in self._tables], bool)
+
+
+def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
+    """The numbers over all classes from pixel tables [n, 1 + K, 1 + K] -> [n] each."""
+    both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
+    real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
+    sums, unions = mine + real, mine + real - both
+    background = tables[:, 0, 0]
+    everything = tables.sum(axis=(1, 2))
+    defect = tables[:, 1:, 1:].sum(axis=(1, 2))
+    return {
+        "dice": ratio(2 * both.sum(axis=1), sums.sum(axis=1), nothing),
+        "iou": ratio(both.sum(axis=1), unions.sum(axis=1), nothing),
+        "macro_dice": mean_where(ratio(2 * both, sums), sums > 0, nothing),
+        "mean_iou": mean_where(ratio(both, unions), sums > 0, nothing),
+        "defect_iou": ratio(defect, everything - background, nothing),
+    }
+
+
+def _by_class(tables: Table, nothing: float) -> dict[str, Table]:
+    """The numbers of each class -> [n, K] each."""
+    both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
+    real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
+    return {
+        "dice": ratio(2 * both, mine + real, nothing),
+        "iou": ratio(both, mine + real - both, nothing),
+        "precision": ratio(both, mine, nothing),
+        "recall": ratio(both, real, nothing),
+    }

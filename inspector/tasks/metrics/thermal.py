@@ -1,0 +1,58 @@
+"""Quality of predicted temperatures: mean absolute error."""
+
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.core.report import Interval
+from inspector.core.types import Annotation, Prediction
+from inspector.tasks.base import Metrics
+from inspector.tasks.intervals import bootstrap, group_numbers, percentiles
+from inspector.tasks.metrics.common import ratio
+
+
+class TemperatureMetrics(Metrics):
+    """Mean absolute error, in kelvin, of what the network predicts, also where the frame was measured."""
+
+    primary: ClassVar[str] = "minus_mae_kelvin"
+    names: ClassVar[tuple[str, str, str]] = ("maximum", "mean", "minimum")
+
+    def __init__(self) -> None:
+        self._errors: list[NDArray[np.float64]] = []
+        self._groups: list[str] = []
+
+    def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
+        """A frame without temperatures is left out."""
+        temperatures = prediction.temperatures
+        if temperatures is None or truth.temperatures is None:
+            return
+        said = temperatures.predicted or (temperatures.maximum, temperatures.mean, temperatures.minimum)
+        self._errors.append(np.abs(np.subtract(said, truth.temperatures)))
+        self._groups.append(group)
+
+    def merge(self, other: Self) -> None:
+        self._errors += other._errors
+        self._groups += other._groups
+
+    def compute(self) -> dict[str, float]:
+        """`mae_kelvin` over the three temperatures, each of them, and `minus_mae_kelvin` (larger is better)."""
+        each = np.mean(self._errors, axis=0) if self._errors else np.zeros(3)
+        numbers = {"mae_kelvin": float(each.mean()), "minus_mae_kelvin": -float(each.mean())}
+        return numbers | {f"mae_kelvin/{name}": float(value) for name, value in zip(self.names, each, strict=True)}
+
+    def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
+        numbers = self.compute()
+        if not self._errors:
+            return {name: Interval(value=value, low=value, high=value) for name, value in numbers.items()}
+        table = np.column_stack((np.stack(self._errors), np.ones(len(self._errors))))
+        drawn = bootstrap(table, group_numbers(self._groups), lambda sums: ratio(sums[:, :3], sums[:, 3:]), seed=seed)
+        result = {"mae_kelvin": percentiles(numbers["mae_kelvin"], drawn.mean(axis=1))}
+        result["minus_mae_kelvin"] = percentiles(numbers["minus_mae_kelvin"], -drawn.mean(axis=1))
+        for index, name in enumerate(self.names):
+            result[f"mae_kelvin/{name}"] = percentiles(numbers[f"mae_kelvin/{name}"], drawn[:, index])
+        return result
+
+    def support(self) -> dict[str, int]:
+        """Frames."""
+        return dict.fromkeys(self.names, len(self._errors))
