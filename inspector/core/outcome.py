@@ -12,7 +12,7 @@ from inspector.core.errors import BundleError, CameraError, ConfigError, EngineE
 from inspector.core.message import Message, message
 from inspector.core.protocol import Packet
 
-_KINDS: Mapping[str, type[InspectorError]] = {
+KINDS: Mapping[str, type[InspectorError]] = {
     kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
 }
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
@@ -143,7 +143,7 @@ def read_outcome(packet: Packet, *, exit_code: int = 0) -> Outcome:
         details=str(fields.get("traceback", "")),
         signal=str(fields.get("signal", "")),
         exit_code=int(fields.get("exit_code", exit_code)),
-        kind=_KINDS.get(str(fields.get("kind")), JobError),
+        kind=KINDS.get(str(fields.get("kind")), JobError),
         cause=Cause(cause) if cause in set(Cause) else Cause.INTERNAL,
     )
 

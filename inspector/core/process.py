@@ -137,7 +137,7 @@ class WorkerProcess:
         self._cancelled = True
         self.send(Packet("cancel"))
 
-    def detach(self, *, timeout: float = 10.0) -> bool:
+    def detach(self, *, timeout: float = 15.0) -> bool:
         """Let it go on without this process; it must be work that keeps a record of itself (training with a run folder).
 
         Returns whether it has let go within `timeout` seconds; then there is no `on_end` and no outcome.

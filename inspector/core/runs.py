@@ -151,13 +151,18 @@ def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = 
         )
         write_run(folder, record)
     except OSError as error:
-        raise StorageError(
-            "The folder of the run {folder} cannot be written ({detail}).",
-            remedy="Choose a folder with free space and write permission.",
-            folder=folder,
-            detail=error.strerror or error,
-        ) from error
+        raise unwritable(folder, error) from error
     return folder
+
+
+def unwritable(folder: Path, error: OSError) -> StorageError:
+    """What to say when a file of a run cannot be written."""
+    return StorageError(
+        "The run in {folder} cannot be written ({detail}).",
+        remedy="Free some space, or choose a folder on another disk that you may write to.",
+        folder=folder,
+        detail=error.strerror or error,
+    )
 
 
 def remove_run(folder: Path) -> None:
@@ -208,7 +213,7 @@ class Tail:
         self._decoder = LineDecoder()
 
     def read(self) -> Iterator[Packet]:
-        """What has come since the last call. A line cut off by a crash or full disk is skipped; a file that shrank is read anew."""
+        """What has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read anew."""
         try:
             with self._file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from inspector.core.errors import StorageError
-from inspector.core.runs import CHECKPOINT, CURVES, SAMPLES
+from inspector.core.runs import CHECKPOINT, CURVES, SAMPLES, unwritable
 from inspector.core.split import SPLIT, Split
 
 SAMPLES_KEPT = 20
@@ -31,7 +30,7 @@ class RunFolder:
                 for file in (path / CURVES, path / CHECKPOINT, *path.glob("events.out.tfevents.*")):
                     file.unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
     @property
     def checkpoint(self) -> Path:
@@ -60,14 +59,14 @@ class RunFolder:
                 self._events = _Events(self.path)
             self._events.write(row)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def save_split(self, split: Split) -> None:
         """split.json: the sample names of each part."""
         try:
             (self.path / SPLIT).write_text(json.dumps(split.names(), ensure_ascii=False, indent=0), "utf-8")
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def save_sample(self, epoch: int, jpeg: bytes) -> Path:
         """samples/epoch-0007.jpg; the newest 20 are kept."""
@@ -78,7 +77,7 @@ class RunFolder:
             for old in sorted(self.samples.glob("epoch-*.jpg"))[:-SAMPLES_KEPT]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return file
 
     def close(self) -> None:
@@ -97,7 +96,7 @@ class _Events:
     """The event file that TensorBoard reads."""
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX import SummaryWriter
+        from tensorboardX import SummaryWriter  # type: ignore[import-untyped]  # it ships no types
 
         self._writer = SummaryWriter(str(folder), write_to_disk=True)
 
@@ -168,12 +167,3 @@ def _text(value: float | None) -> str:
 def _flush(stream: IO[str]) -> None:
     stream.flush()
     os.fsync(stream.fileno())
-
-
-def _unwritable(folder: Path, error: OSError) -> StorageError:
-    return StorageError(
-        "The run in {folder} cannot be written ({detail}).",
-        remedy="Free some space, or choose a folder on another disk that you may write to.",
-        folder=folder,
-        detail=error.strerror or error,
-    )

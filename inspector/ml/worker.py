@@ -4,129 +4,32 @@ Importing this costs nothing: torch is imported by the work itself, after `hello
 """
 
 import logging
-import math
 import os
-import queue
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import psutil
+from filelock import FileLock, Timeout
 
 from inspector import __version__
 from inspector.core.bundle import Bundle
-from inspector.core.errors import InspectorError
-from inspector.core.protocol import VERSION, LineDecoder, Packet
+from inspector.core.errors import InspectorError, JobError, StorageError
+from inspector.core.message import message
+from inspector.core.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
+from inspector.core.protocol import VERSION
+from inspector.core.runs import LOCK, RUN, RunRecord, create_run, read_run, run_path, unwritable, write_run
+from inspector.ml.channel import Cancelled, Channel, Journal, Report
 
 log = logging.getLogger(__name__)
 
-ORPHAN_GRACE_S = 10.0
+__all__ = ["Cancelled", "Channel", "Report", "run"]
 LOW_PRIORITY = 10  # niceness of training
-
-
-class Cancelled(Exception):
-    """The parent asked to stop, or is gone."""
-
-
-class Channel:
-    """Messages to and from the parent, on private copies of stdin and stdout.
-
-    File descriptor 1 is pointed at stderr and 0 at nothing, so no library's print gets between the messages and no child of
-    this process holds them open.
-    """
-
-    def __init__(self, *, serving: bool = False) -> None:
-        """`serving`: nothing of the work outlives it, so the process ends at once when the parent cancels or is gone."""
-        self._serving = serving
-        self._out = os.dup(1)
-        self._in = os.dup(0)
-        os.dup2(2, 1)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        self._lock = threading.Lock()
-        self._finished = False
-        self._cancel = threading.Event()
-        self._requests: queue.SimpleQueue[Packet | None] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, name="parent", daemon=True).start()
-
-    def send(self, kind: str, /, **fields: object) -> None:
-        """Send one message. Raises Cancelled if the parent is gone."""
-        line = Packet(kind, {key: _plain(value) for key, value in fields.items()}).line()
-        with self._lock:
-            if self._finished:
-                raise RuntimeError(f"{kind} after the last message")
-            self._finished = kind in ("done", "failed")
-            try:
-                while line:
-                    line = line[os.write(self._out, line) :]
-            except OSError as error:
-                self.cancel()
-                raise Cancelled from error
-
-    def cancel(self) -> None:
-        """Ask the work to stop; also what SIGTERM does."""
-        if self._serving:
-            os._exit(0)  # an orderly end would take the seconds in which torch is imported, or taken down
-        self._cancel.set()
-        self._requests.put(None)
-
-    def cancelled(self) -> bool:
-        return self._cancel.is_set()
-
-    def requests(self) -> Iterator[Packet]:
-        """What the parent asks of a serving worker, until it cancels or is gone."""
-        while (packet := self._requests.get()) is not None and not self.cancelled():
-            yield packet
-
-    def _listen(self) -> None:
-        decoder = LineDecoder()
-        try:
-            while piece := os.read(self._in, 65536):
-                for packet in decoder.feed(piece):
-                    if packet.type == "cancel":
-                        self.cancel()
-                    else:
-                        self._requests.put(packet)
-        except (OSError, InspectorError):
-            log.debug("the parent's messages ended", exc_info=True)
-        self.cancel()
-        # The parent is gone. Work that does not notice by itself must not go on for hours with nobody to take the result.
-        time.sleep(ORPHAN_GRACE_S)
-        os._exit(1)
-
-
-class Report:
-    """How work tells its progress and learns that it should stop."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    def progress(self, **fields: object) -> None:
-        """How far it is: epoch, epochs, step, steps, seconds_left, ... Numbers that are not finite arrive as null."""
-        self._channel.send("progress", **fields)
-
-    def metric(self, **fields: object) -> None:
-        """Measured numbers of one epoch: loss, accuracy, ..."""
-        self._channel.send("metric", **fields)
-
-    def log(self, text: str) -> None:
-        """A line for a person."""
-        self._channel.send("log", text=text)
-
-    def artifact(self, path: Path) -> None:
-        """A file or folder was written."""
-        self._channel.send("artifact", path=path)
-
-    def cancelled(self) -> bool:
-        """Whether to stop; then raise Cancelled, or return."""
-        return self._channel.cancelled()
 
 
 Work = Callable[[Mapping[str, Any], Channel], Mapping[str, object]]
@@ -136,7 +39,7 @@ def run(kind: str, job: Mapping[str, Any]) -> int:
     """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last."""
     channel = Channel(serving=kind in SERVING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
-    signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel())
+    signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel(Cause.KILLED))
     if job.get("low_priority"):
         _be_nice()
     try:
@@ -151,48 +54,76 @@ def _run(work: Work, job: Mapping[str, Any], channel: Channel) -> int:
     try:
         result = work(job, channel)
     except Cancelled:
-        channel.send("done", status="cancelled")
-        return 0
-    except InspectorError as error:
-        remedy = error.remedy
-        channel.send(
-            "failed",
-            kind=type(error).__name__,
-            problem=error.problem.template,
-            remedy=remedy.template if remedy else "",
-            values=dict(error.problem.values),
-            traceback="",
-        )
-        return 1
+        outcome = channel.end()
     except BaseException as error:  # noqa: BLE001 - process boundary: whatever went wrong is told to the parent
-        text = traceback.format_exc()
-        log.debug("%s", text)
-        detail = (str(error).strip().splitlines() or [""])[0][:300]
-        channel.send(
-            "failed",
-            kind="JobError",
-            problem="The work stopped with an internal error ({name}: {detail}).",
-            remedy=_remedy(error),
-            values={"name": type(error).__name__, "detail": detail},
-            traceback=text,
-        )
-        return 1
-    channel.send("done", status="ok", **result)
-    return 0
+        outcome = diagnose(error)
+    else:
+        outcome = Outcome(End.SUCCEEDED, result)
+    packet = outcome.packet()
+    channel.send(packet.type, **packet.fields)
+    return 1 if packet.type == "failed" else 0
 
 
-def _remedy(error: BaseException) -> str:
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "Use smaller batches, a smaller input or a smaller network."
-    return "Please report it with the details."
+def diagnose(error: BaseException) -> Outcome:
+    """Any error as an outcome: the sentence it brings, or one for its kind of trouble."""
+    cause = cause_of(error)
+    if isinstance(error, InspectorError):
+        # What was meant for a person stays; a remedy is added where the trouble beneath has a better one or it brings none.
+        remedy = error.remedy or (message(REMEDIES[cause]) if cause in REMEDIES else None)
+        kind = next((KINDS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in KINDS), JobError)
+        return Outcome(End.FAILED, problem=error.problem, remedy=remedy, kind=kind, cause=cause)
+    text = "".join(traceback.format_exception(error))
+    log.debug("%s", text)
+    detail = (str(error).strip().splitlines() or [""])[0][:300] or type(error).__name__
+    problems = {
+        Cause.MEMORY: message("The memory was not enough ({detail}).", detail=detail),
+        Cause.DISK: message("A file cannot be written or read ({detail}).", detail=detail),
+        Cause.DEVICE: message("The graphics card or its driver failed ({detail}).", detail=detail),
+    }
+    internal = message("The work stopped with an internal error ({name}: {detail}).", name=type(error).__name__, detail=detail)
+    return Outcome(
+        End.FAILED,
+        problem=problems.get(cause, internal),
+        remedy=message(REMEDIES[cause if cause in REMEDIES else Cause.INTERNAL]),
+        details=text,
+        kind=StorageError if cause is Cause.DISK else JobError,
+        cause=cause,
+    )
 
 
 def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
     from inspector.core.registry import TRAINER
     from inspector.core.training import train_settings
 
-    bundle: Bundle = TRAINER.load()(train_settings(job["settings"]), Report(channel))
-    return {"bundle": bundle.folder}
+    settings = train_settings(job["settings"])
+    folder = run_path(settings)
+    if not (folder / RUN).is_file():
+        folder = create_run(settings)
+    with take_run(folder) as record:
+        channel.keep(Journal(folder))
+        channel.send("hello", v=VERSION, software=__version__, pid=os.getpid())
+        more = {"resume": True} if record.resume else {}
+        bundle: Bundle = TRAINER.load()(settings.model_copy(update={"run": folder}), Report(channel), **more)
+        return {"bundle": bundle.folder}
+
+
+@contextmanager
+def take_run(folder: Path) -> Iterator[RunRecord]:
+    """Hold the run as this process's own until it ends. Raises JobError if another process holds it, StorageError."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+        me = psutil.Process()
+        record = read_run(folder).model_copy(update={"pid": me.pid, "pid_started": me.create_time(), "queued": None})
+        write_run(folder, record)
+    except Timeout:
+        raise JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder) from None
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        yield record
+    finally:
+        lock.release()
 
 
 def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
@@ -230,16 +161,3 @@ def _be_nice() -> None:
             process.nice(max(process.nice(), LOW_PRIORITY))
     except (psutil.Error, OSError):
         log.debug("the priority stays as it is", exc_info=True)
-
-
-def _plain(value: object) -> object:
-    """JSON values: paths as text, numpy scalars as numbers, numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int | bool) else str(value)

@@ -4,17 +4,17 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from inspector.core.process import End, Outcome, WorkerProcess
+from inspector.core.process import Cause, End, Outcome, WorkerProcess
 from inspector.core.protocol import Packet
 
-__all__ = ["End", "Job", "Outcome"]
+__all__ = ["Cause", "End", "Job", "Outcome"]
 
 
 class Job:
     """A worker process that runs to its end. Made is started.
 
-    `listener` gets `hello`, `progress`, `metric`, `log` and `artifact` as they come; `ended` the outcome, once, last. Both are
-    called on the job's own thread and must be quick.
+    `listener` gets `hello`, `progress`, `metric`, `log`, `artifact`, `paused` and `resumed` as they come; `ended` the outcome,
+    once, last. Both are called on the job's own thread and must be quick.
     """
 
     def __init__(
@@ -55,6 +55,25 @@ class Job:
                     target=self._process.stop, kwargs={"grace": self._grace}, name="job-cancel", daemon=True
                 )
                 self._canceller.start()
+
+    def pause(self) -> None:
+        """Ask it to rest until `resume`; it uses no processor then, but keeps its memory. Returns at once."""
+        self._process.send(Packet("pause"))
+
+    def resume(self) -> None:
+        """Go on after `pause`. Returns at once."""
+        self._process.send(Packet("resume"))
+
+    def stop(self) -> None:
+        """Ask it to end now and keep the best so far: it is measured and a bundle is written. Returns at once."""
+        self._process.send(Packet("stop"))
+
+    def detach(self) -> bool:
+        """Let training go on without this process; from now on its run folder tells of it and takes its commands.
+
+        Returns whether it has let go; then there is nothing to close, `ended` is not called and there is no outcome.
+        """
+        return self._process.detach()
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """Wait for the end; None if it still runs after `timeout` seconds."""

@@ -27,7 +27,7 @@ IGNORE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 WORK = """
 import os, sys, time, signal
 from inspector.core.errors import ConfigError
-from inspector.ml import worker
+from inspector.ml import channel as channel_module, worker
 from inspector.ml.worker import Cancelled, Report
 def work(job, channel):
 {body}
@@ -289,7 +289,7 @@ def test_the_death_of_the_parent_cancels_the_work() -> None:
 
 
 def test_work_that_does_not_notice_the_death_of_the_parent_is_ended() -> None:
-    running, leave = _orphan("time.sleep(300); return {}", setup="worker.ORPHAN_GRACE_S = 0.3")
+    running, leave = _orphan("time.sleep(300); return {}", setup="channel_module.ORPHAN_GRACE_S = 0.3")
     leave()
     assert running.wait(LIMIT_S) == 1
 
@@ -301,7 +301,7 @@ def test_a_broken_pipe_stops_work_that_reports() -> None:
             Report(channel).progress(step=1)
             time.sleep(0.01)
         """,
-        setup="worker.ORPHAN_GRACE_S = 60",
+        setup="channel_module.ORPHAN_GRACE_S = 60",
     )
     leave()
     assert running.wait(LIMIT_S) == 1

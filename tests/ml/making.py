@@ -8,6 +8,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from inspector.core.training import TrainSettings, train_settings
+from inspector.ml.channel import Cancelled
 
 SIDE = 32
 
@@ -31,8 +32,16 @@ class Told:
     def log(self, text: str) -> None:
         self.logs.append(text)
 
-    def artifact(self, path: Path) -> None:
+    def artifact(self, path: Path, *, what: str = "bundle") -> None:
         self.artifacts.append(path)
+
+    def stopping(self) -> bool:
+        return False
+
+    def pause_point(self) -> float:
+        if self.cancelled():
+            raise Cancelled
+        return 0.0
 
     def cancelled(self) -> bool:
         return self._cancel_after is not None and len(self.metrics) >= self._cancel_after

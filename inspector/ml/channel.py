@@ -1,0 +1,279 @@
+"""The child's channel to its parent, and to its run folder.
+
+Importing this costs nothing: torch is imported by the work itself, after `hello`.
+"""
+
+import logging
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from inspector.core.errors import InspectorError, StorageError
+from inspector.core.message import message
+from inspector.core.outcome import REMEDIES, Cause, End, Outcome
+from inspector.core.protocol import LineDecoder, Packet
+from inspector.core.runs import COMMANDS, CONTROL, MESSAGES, WORKER_LOG, Tail, unwritable
+
+log = logging.getLogger(__name__)
+
+ORPHAN_GRACE_S = 10.0
+CONTROL_S = 0.5  # how often control.jsonl is looked at
+_KEEP_S = 10.0  # training opens its run folder within so long after its start
+_RESERVE = ".reserve"
+_RESERVED = 64 * 1024  # kept for the last message of a run whose disk is full
+
+
+class Cancelled(Exception):
+    """The parent asked to stop, or is gone."""
+
+
+class Journal:
+    """The messages of a run in its folder. Raises StorageError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._torn = False
+        self._reserve = folder / _RESERVE
+        try:
+            self._reserve.write_bytes(b"\0" * _RESERVED)
+            self._file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            control = folder / CONTROL
+            self.control = Tail(control, offset=control.stat().st_size if control.exists() else 0)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+
+    def write(self, line: bytes, *, last: bool = False) -> None:
+        """Append one line. For the last one the reserved space is given up."""
+        if last:
+            self._reserve.unlink(missing_ok=True)
+        try:
+            rest = b"\n" + line if self._torn else line
+            while rest:
+                written = os.write(self._file, rest)
+                rest = rest[written:]
+                self._torn = bool(rest)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+
+    def take_stderr(self) -> None:
+        """From now on what this process prints goes into worker.log."""
+        try:
+            target = os.open(self.folder / WORKER_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError:
+            target = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        os.close(target)
+
+
+class Channel:
+    """Messages to and from the parent, on private copies of stdin and stdout.
+
+    File descriptor 1 is pointed at stderr and 0 at nothing, so no library's print gets between the messages and no child of
+    this process holds them open. With a journal every message also goes there, commands also come from the run folder, and
+    the parent may detach: then the work goes on without it.
+    """
+
+    def __init__(self, *, serving: bool = False) -> None:
+        """`serving`: nothing of the work outlives it, so the process ends at once when the parent cancels or is gone."""
+        self._serving = serving
+        self._out = os.dup(1)
+        self._in = os.dup(0)
+        os.dup2(2, 1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        self._lock = threading.Lock()
+        self._finished = False
+        self._detached = False
+        self._journal: Journal | None = None
+        self._kept = threading.Event()
+        self._cancel = threading.Event()
+        self._stop = threading.Event()
+        self._running = threading.Event()
+        self._running.set()
+        self._why = Cause.NONE
+        self._requests: queue.SimpleQueue[Packet | None] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="parent", daemon=True).start()
+
+    def keep(self, journal: Journal) -> None:
+        """From now on the run folder gets every message too, and is looked at for commands."""
+        with self._lock:
+            self._journal = journal
+        self._kept.set()
+        threading.Thread(target=self._watch, args=(journal,), name="control", daemon=True).start()
+
+    def send(self, kind: str, /, **fields: object) -> None:
+        """Send one message. Raises Cancelled if the parent is gone, StorageError if the run folder cannot be written."""
+        line = Packet(kind, {key: _plain(value) for key, value in fields.items()}).line()
+        with self._lock:
+            if self._finished:
+                raise RuntimeError(f"{kind} after the last message")
+            last = self._finished = kind in ("done", "failed")
+            try:
+                if self._journal is not None:
+                    self._journal.write(line, last=last)
+            except StorageError:
+                if not last:
+                    raise
+                log.debug("the last message is not in the run folder", exc_info=True)
+            if self._detached:
+                return
+            try:
+                while line:
+                    line = line[os.write(self._out, line) :]
+            except OSError as error:
+                self._lose_parent()
+                raise Cancelled from error
+
+    def cancel(self, why: Cause = Cause.NONE) -> None:
+        """Ask the work to stop. `why`: PARENT if it is gone, KILLED on SIGTERM, NONE if a person asked."""
+        if self._serving:
+            os._exit(0)  # an orderly end would take the seconds in which torch is imported, or taken down
+        if not self._cancel.is_set():
+            self._why = why
+        self._cancel.set()
+        self._running.set()
+        self._requests.put(None)
+
+    def cancelled(self) -> bool:
+        return self._cancel.is_set()
+
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def end(self) -> Outcome:
+        """What a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
+        if self._why is Cause.PARENT:
+            problem = message("The program that had started the work was closed or ended.")
+        elif self._why is Cause.KILLED and self._detached:
+            problem = message("The system ended the work.")
+        else:
+            return Outcome(End.CANCELLED)
+        return Outcome(End.FAILED, problem=problem, remedy=message(REMEDIES[self._why]), cause=self._why)
+
+    def wait_while_paused(self) -> float:
+        """Block as long as the work is paused; the seconds it took."""
+        if self._running.is_set():
+            return 0.0
+        began = time.monotonic()
+        self.send("paused")
+        self._running.wait()
+        if not self.cancelled():
+            self.send("resumed")
+        return time.monotonic() - began
+
+    def requests(self) -> Iterator[Packet]:
+        """What the parent asks of a serving worker, until it cancels or is gone."""
+        while (packet := self._requests.get()) is not None and not self.cancelled():
+            yield packet
+
+    def _listen(self) -> None:
+        decoder = LineDecoder()
+        try:
+            while piece := os.read(self._in, 65536):
+                for packet in decoder.feed(piece):
+                    if packet.type in COMMANDS:
+                        self._command(packet.type)
+                    elif packet.type != "detach":
+                        self._requests.put(packet)
+                    elif self._detach():
+                        return
+        except (OSError, InspectorError):
+            log.debug("the parent's messages ended", exc_info=True)
+        self._lose_parent()
+        # The parent is gone. Work that does not notice by itself must not go on for hours with nobody to take the result.
+        time.sleep(ORPHAN_GRACE_S)
+        with self._lock:
+            if self._journal is not None and not self._finished:
+                self._journal.write(self.end().packet().line(), last=True)
+            os._exit(1)
+
+    def _watch(self, journal: Journal) -> None:
+        while not self._finished:
+            for packet in journal.control.read():
+                if packet.type in COMMANDS:
+                    self._command(packet.type)
+            time.sleep(CONTROL_S)
+
+    def _command(self, command: str) -> None:
+        if command == "cancel":
+            self.cancel()
+        elif command == "pause":
+            self._running.clear()
+            if self.cancelled() or self.stopping():
+                self._running.set()
+        else:
+            if command == "stop":
+                self._stop.set()
+            self._running.set()
+
+    def _detach(self) -> bool:
+        """Close the pipes and go on; refused without a run folder, where nobody could ever find the work again."""
+        self._kept.wait(_KEEP_S)
+        with self._lock:
+            if self._journal is None:
+                return False
+            self._detached = True
+            self._journal.take_stderr()
+            os.close(self._out)
+            os.close(self._in)
+        return True
+
+    def _lose_parent(self) -> None:
+        self.cancel(Cause.PARENT)
+
+
+class Report:
+    """How work tells its progress and learns that it should stop."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def progress(self, **fields: object) -> None:
+        """How far it is: epoch, epochs, step, steps, seconds_left, ... Numbers that are not finite arrive as null."""
+        self._channel.send("progress", **fields)
+
+    def metric(self, **fields: object) -> None:
+        """Measured numbers of one epoch: loss, accuracy, ..."""
+        self._channel.send("metric", **fields)
+
+    def log(self, text: str) -> None:
+        """A line for a person."""
+        self._channel.send("log", text=text)
+
+    def artifact(self, path: Path, *, what: str = "bundle") -> None:
+        """A file or folder was written: a "bundle", a "report", or "samples", a picture of predictions."""
+        self._channel.send("artifact", path=path, what=what)
+
+    def cancelled(self) -> bool:
+        """Whether to stop; then raise Cancelled, or return."""
+        return self._channel.cancelled()
+
+    def stopping(self) -> bool:
+        """Whether to end now as if the last epoch had come: the best one is measured and kept."""
+        return self._channel.stopping()
+
+    def pause_point(self) -> float:
+        """Blocks while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""
+        lasted = self._channel.wait_while_paused()
+        if self._channel.cancelled():
+            raise Cancelled
+        return lasted
+
+
+def _plain(value: object) -> object:
+    """JSON values: paths as text, numpy scalars as numbers, numbers that are not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
