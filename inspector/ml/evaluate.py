@@ -13,7 +13,7 @@ from inspector.core.files import read_image
 from inspector.core.images import Prepared, View, prepare, view, whole
 from inspector.core.message import Message
 from inspector.core.samples import Sample
-from inspector.core.types import Annotation, Floats, Frame
+from inspector.core.types import Annotation, Floats, Frame, Prediction
 from inspector.tasks.base import Metrics, task_of
 
 Infer = Callable[[Prepared], Floats]
@@ -28,19 +28,25 @@ class Item:
     frame: Frame
     truth: Annotation
     group: str = ""
+    name: str = ""
 
 
 def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Metrics:
     """Run `infer` over the items, decode as the station does, and compare with the truth."""
+    metrics = task_of(card.task).metrics(card)
+    for item, prediction in predict_items(infer, card, items, batch=batch):
+        metrics.update(prediction, item.truth, group=item.group)
+    return metrics
+
+
+def predict_items(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Iterator[tuple[Item, Prediction]]:
+    """Every item with its prediction, decoded as the station does."""
     task = task_of(card.task)
-    metrics = task.metrics(card)
     iterator = iter(items)
     while piece := list(islice(iterator, min(batch, card.max_batch))):
         raw = infer(np.stack([item.pixels for item in piece]))
         predictions = task.decode(raw, card, [item.view for item in piece], [item.frame for item in piece])
-        for prediction, item in zip(predictions, piece, strict=True):
-            metrics.update(prediction, item.truth, group=item.group)
-    return metrics
+        yield from zip(piece, predictions, strict=True)
 
 
 def sample_items(
@@ -57,7 +63,7 @@ def sample_items(
             continue
         frame = Frame(image.pixels, "data", sequence, 0.0, datetime.now(UTC), image.unit, source=str(sample.path))
         geometry = view(whole(image.pixels), card.input)
-        yield Item(prepare(image.pixels, card.input), geometry, frame, truth, sample.group)
+        yield Item(prepare(image.pixels, card.input), geometry, frame, truth, sample.group, sample.name)
 
 
 def rounded(numbers: dict[str, float]) -> dict[str, float]:

@@ -88,7 +88,7 @@ def draw_weights(groups: int, *, seed: int = 0, draws: int = _DRAWS) -> Numbers:
 
 
 def percentiles(value: float, drawn: Numbers) -> Interval:
-    """The percentile interval of bootstrap values [draws] around the measured `value`; those that are no number are left out."""
+    """The percentile interval of bootstrap values [draws] around the measured `value`, without those that are no number."""
     finite = drawn[np.isfinite(drawn)]
     if not len(finite):
         return Interval(value=value, low=value, high=value)

@@ -118,7 +118,8 @@ class SegmentationMetrics(Metrics):
     def _pixels(self) -> NDArray[np.int64]:
         """Pixels of all frames [truth, said], background first."""
         count = len(self.classes) + 1
-        return np.array(self._tables, np.int64).reshape(-1, count, count).sum(axis=0)
+        total: NDArray[np.int64] = np.array(self._tables, np.int64).reshape(-1, count, count).sum(axis=0)
+        return total
 
     def _defects(self) -> NDArray[np.bool_]:
         """Which frames have a labelled defect."""
