@@ -1,6 +1,7 @@
 """k-fold cross-validation and learning curves. Needs no torch: training is a function that is given.
 
-`Fit` trains on `split.train`, chooses the epoch on `split.val`, and measures on `split.test`, which it does not learn from.
+`Fit` is given a split and a seed: it trains on `split.train`, chooses the epoch on `split.val`, and measures on `split.test`,
+which it does not learn from.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from inspector.core.split import Split
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import percentiles
 
-Fit = Callable[[Split], Metrics]
+Fit = Callable[[Split, int], Metrics]
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 500
@@ -68,7 +69,7 @@ def cross_validate(fit: Fit, splits: Sequence[Split], *, seed: int = 0, tick: Ca
     values: list[float] = []
     pooled: Metrics | None = None
     for number, split in enumerate(splits, start=1):
-        metrics = fit(split)
+        metrics = fit(split, seed)
         values.append(metrics.compute()[metrics.primary])
         if pooled is None:
             pooled = metrics
@@ -109,18 +110,14 @@ def learning_runs(
     seed: int = 0,
     tick: Callable[[int, int, Measured], None],
 ) -> list[Measured]:
-    """Train on nested parts of `split.train`, `repeats` times each with other parts (the whole: once less, at least once).
+    """Train on nested parts of `split.train`, `repeats` times, each time with other parts and another seed.
 
     Validation and test stay the same. `tick` is told the number of this training, from 1, of how many, and its result.
     """
-    plans: list[tuple[Sample, ...]] = []
-    for repeat in range(repeats):
-        plans += nested(
-            split.train, [share for share in shares if share < 1 or repeat == 0 or repeat < repeats - 1], seed + repeat
-        )
+    plans = [(part, seed + repeat) for repeat in range(repeats) for part in nested(split.train, shares, seed + repeat)]
     runs: list[Measured] = []
-    for number, train in enumerate(plans, start=1):
-        metrics = fit(Split(train, split.val, split.test))
+    for number, (train, own) in enumerate(plans, start=1):
+        metrics = fit(Split(train, split.val, split.test), own)
         runs.append(Measured(len(train), metrics.compute()[metrics.primary]))
         tick(number, len(plans), runs[-1])
     return runs
@@ -146,7 +143,7 @@ def learning_curve(runs: Sequence[Measured], *, more: int, best: float = 1.0, se
     now, then = sizes[-1], sizes[-1] + more
 
     def value(law: tuple[float, float, float], at: float) -> float:
-        return best - (law[0] * at ** -law[1] + law[2])
+        return float(best - (law[0] * at ** -law[1] + law[2]))
 
     laws = [fit_power_law(n, _redrawn(n, error, (a, b, c), rng)) for _ in range(_DRAWS)]
     gains = np.array([value(law, then) - value(law, now) for law in laws])

@@ -20,7 +20,7 @@ Bins = tuple[tuple[float, float, int], ...]
 
 def scaled(probabilities: Floats, temperature: float) -> Floats:
     """Probabilities [n, C] as if their logits had been divided by `temperature`; the most likely class stays the same."""
-    logits: Floats = np.log(np.maximum(probabilities, np.float32(_TINY))) / np.float32(temperature)
+    logits: Floats = (np.log(np.maximum(probabilities, _TINY)) / temperature).astype(np.float32)
     return softmax(logits)
 
 
