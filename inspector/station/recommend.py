@@ -1,0 +1,346 @@
+"""Which network, input and settings suit a folder of images, and why: rules in the open, each with its sentence.
+
+1. Network: the one that starts from a network which knows pictures already, where its weights are installed. Temperatures
+   have a network of their own.
+2. Input: so large that the median object spans enough pixels of it (`_OBJECT_PX`), but no larger than the images.
+3. Takt: the network may need half of it. Otherwise a smaller input or a faster network; if none is fast enough, that is said.
+4. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
+   cross-validation in five folds.
+5. Rare classes: from three times as many images of the most frequent class as of the rarest, rare ones count more.
+6. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from statistics import median
+from types import MappingProxyType
+from typing import Any
+
+from inspector.core.message import Message, message
+from inspector.core.registry import NETWORKS
+from inspector.core.survey import Survey, TaskSurvey
+from inspector.core.training import TASK_DEFAULTS
+from inspector.core.types import TaskName
+from inspector.station.costs import COSTS, UNKNOWN, Hardware
+
+# Each task's networks, the recommended one first.
+_NETWORKS: Mapping[TaskName, tuple[str, ...]] = MappingProxyType(
+    {
+        "classification": ("efficientnet_lite0", "simple_cnn", "resnet50"),
+        "detection": ("fpn_lite0", "simple_yolo"),
+        "segmentation": ("unet_effnet", "unet"),
+        "thermal": ("thermal_cnn",),
+    }
+)
+_SIDES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
+_GRID = 32  # the networks halve the input five times
+_SMALLEST = 96
+_USUAL: Mapping[TaskName, int] = MappingProxyType(
+    {"classification": 224, "detection": 224, "segmentation": 256, "thermal": 160}
+)
+_LARGEST, _LARGEST_GPU = 640, 1024
+# Pixels a side that the median object should span in the input: two cells of the detector's finest grid, which is 8 px; an
+# edge or a class can be told from fewer.
+_OBJECT_PX: Mapping[TaskName, int] = MappingProxyType({"classification": 12, "detection": 16, "segmentation": 10, "thermal": 8})
+# Images that are shown in all epochs together, and the fewest and most epochs.
+_SEEN: Mapping[TaskName, int] = MappingProxyType(
+    {"classification": 12_000, "detection": 25_000, "segmentation": 12_000, "thermal": 10_000}
+)
+_EPOCHS: Mapping[TaskName, tuple[int, int]] = MappingProxyType(
+    {"classification": (12, 60), "detection": (20, 100), "segmentation": (20, 100), "thermal": (20, 100)}
+)
+_FEW, _FEW_OF_A_CLASS, _FOLDS = 150, 20, 5
+_IMBALANCED, _VERY_IMBALANCED = 3, 10
+_LONGEST_MIN = 60.0
+_SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
+_SAME_SHAPE = 1.03
+_ALMOST_SQUARE = 1.25
+_START_S = 30.0  # torch is loaded, the network is exported and measured
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another network for the same data: what to set instead, and its price. `ms`: computing time a part."""
+
+    settings: Mapping[str, Any]
+    minutes: float
+    ms: float
+    trade: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`settings`: values of `TrainSettings`. `reasons`: why, a sentence each. `problems`: what stands in the way, with its
+    remedy. `minutes` of training and `ms` of computing time a part, both estimated for this machine.
+    """
+
+    settings: Mapping[str, Any]
+    reasons: tuple[Message, ...]
+    problems: tuple[Message, ...]
+    minutes: float
+    ms: float
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def reason(self) -> Message:
+        """All reasons and problems as one message."""
+        return reduce(lambda first, then: message("{first} {then}", first=first, then=then), (*self.reasons, *self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    width: int
+    height: int
+    fit: str = "stretch"
+
+    @property
+    def side(self) -> int:
+        return max(self.width, self.height)
+
+    def shrunk(self, side: int) -> "_Input":
+        """The same shape with this longer side."""
+        width, height = (max(_GRID, round(size * side / self.side / _GRID) * _GRID) for size in (self.width, self.height))
+        return _Input(width, height, self.fit)
+
+
+def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware) -> Advice:
+    """What to train on this folder. `task` is one of `survey.tasks`; `takt_s`: seconds the line gives each part, or None."""
+    offered = survey.tasks[task]
+    reasons: list[Message] = []
+    problems = _missing(task, hardware)
+    network, chosen = _NETWORKS[task][0], _input(survey, offered, hardware, reasons)
+    if takt_s:
+        network, chosen = _within_takt(task, chosen, takt_s, hardware, reasons, problems)
+    pretrained = hardware.weights and NETWORKS[network].pretrained
+    reasons.insert(0, _network_sentence(network, offered, pretrained=pretrained))
+    settings: dict[str, Any] = {
+        "network": network,
+        "width": chosen.width,
+        "height": chosen.height,
+        "fit": chosen.fit,
+        "pretrained": "imagenet" if pretrained else "",
+        "lr": 5e-4 if pretrained else TASK_DEFAULTS[task]["lr"],
+        "batch": 8 if task == "segmentation" or offered.total < _FEW else 16,
+        **_for_the_data(offered, reasons, pretrained=pretrained),
+    }
+    settings["epochs"] = _epochs(settings, task, offered.total, hardware, reasons)
+    if hardware.gpu:
+        reasons.append(message("It is trained on the graphics card {name}.", name=hardware.gpu))
+    return Advice(
+        MappingProxyType(settings),
+        tuple(reasons),
+        tuple(problems),
+        estimate_minutes(settings, offered.total, hardware),
+        part_ms(network, chosen.width, chosen.height, hardware),
+        tuple(_alternative(other, settings, offered.total, hardware) for other in _NETWORKS[task] if other != network),
+    )
+
+
+def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
+    """Minutes of a training with `images` images in all, by the table of `costs`. `settings` as for `TrainSettings`; what is
+    left out has the task's or the usual default.
+    """
+    values: dict[str, Any] = {**TASK_DEFAULTS.get(str(settings.get("task")), {}), "epochs": 30, "val": 0.15, "test": 0.15}
+    values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
+    cost = COSTS.get(str(values["network"]), UNKNOWN)
+    pixels = int(values["width"]) * int(values["height"])
+    val, test = float(values["val"]), float(values["test"])
+    epoch_s = images * ((1 - val - test) * cost.step_ms(pixels) + val * cost.infer_ms(pixels)) / 1000 / hardware.training_speed
+    learning = min(epoch_s * int(values["epochs"]), float(values.get("time_limit", 0)) or float("inf"))
+    return (_START_S + learning * (1 + int(values.get("folds", 0)))) / 60
+
+
+def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
+    """Milliseconds that a network takes for one part on this machine's processor, by the table of `costs`."""
+    return COSTS.get(network, UNKNOWN).infer_ms(width * height) / hardware.speed
+
+
+def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
+    found = []
+    if not hardware.torch:
+        found.append(
+            message(
+                "Training needs packages that are not installed. Install them from the program's folder: "
+                "packaging/run.sh --with train (Windows: run.ps1)."
+            )
+        )
+    if not hardware.weights and NETWORKS[_NETWORKS[task][0]].pretrained:
+        found.append(
+            message(
+                "Start weights that need no download are not installed, so it would learn from nothing. Install them from the "
+                "program's folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights."
+            )
+        )
+    return found
+
+
+def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) -> Message:
+    label, count = NETWORKS[network].label, offered.total
+    if pretrained:
+        return message(
+            "{network}: it starts from a network that knows pictures already, and learns from fewer images; here are {count}.",
+            network=label,
+            count=count,
+        )
+    if offered.task == "thermal":
+        return message("{network}: made for the small pictures of thermal cameras.", network=label)
+    return message("{network}: it learns from these {count} images alone.", network=label, count=count)
+
+
+def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: list[Message]) -> _Input:
+    """The input by the size of images and objects (rule 2)."""
+    task = offered.task
+    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [_USUAL[task]]
+    widest = round(median(longest))
+    most = max(_SMALLEST, min(_ladder(widest), _LARGEST_GPU if hardware.gpu else _LARGEST))
+    side = min(_USUAL[task], most)
+    shares = [one.object_share for one in (offered, *survey.tasks.values()) if one.object_share]
+    if shares:
+        part, needed = shares[0] ** 0.5, _OBJECT_PX[task]  # side of the median object over that of its image
+        side = min(max(side, _ladder(needed / part)), most)
+        spans = round(part * side)
+        values = {"share": 100 * shares[0], "side": side, "spans": spans}
+        reasons.append(
+            message(
+                "Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.", **values
+            )
+            if spans >= needed
+            else message(
+                "Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} "
+                "px, and {needed} would be good: cut the images into pieces, or let the camera look closer.",
+                needed=needed,
+                **values,
+            )
+        )
+    else:
+        reasons.append(message("An input of {side} px suits images of {widest} px.", side=side, widest=widest))
+    return _shape(list(survey.sizes), side)
+
+
+def _shape(sizes: Sequence[tuple[int, int]], side: int) -> _Input:
+    """The input's two sides: of the images' own shape where they have one, else square."""
+    aspects = [width / height for width, height in sizes] or [1.0]
+    if max(aspects) / min(aspects) <= _SAME_SHAPE:
+        width, height = sizes[0] if sizes else (1, 1)
+        return _Input(width, height).shrunk(side)
+    wide = max(max(aspects), 1 / min(aspects)) > _ALMOST_SQUARE
+    return _Input(side, side, "letterbox" if wide else "stretch")
+
+
+def _ladder(pixels: float) -> int:
+    """The smallest usual side that reaches `pixels`."""
+    return next((side for side in _SIDES if side >= pixels), _SIDES[-1])
+
+
+def _within_takt(
+    task: TaskName,
+    wanted: _Input,
+    takt_s: float,
+    hardware: Hardware,
+    reasons: list[Message],
+    problems: list[Message],
+) -> tuple[str, _Input]:
+    """Network and input that need no more than half of the takt (rule 3): the largest input up to the wanted one, and for
+    each the first network that is fast enough.
+    """
+    first, budget = _NETWORKS[task][0], 1000 * takt_s * _SHARE_OF_TAKT
+    candidates = [wanted, *(wanted.shrunk(side) for side in reversed(_SIDES) if _SMALLEST <= side < wanted.side)]
+    for size in candidates:
+        for network in _NETWORKS[task]:
+            ms = part_ms(network, size.width, size.height, hardware)
+            if ms <= budget:
+                values = {"ms": ms, "takt": 1000 * takt_s}
+                reasons.append(
+                    message("It computes about {ms:.0f} ms a part here, and the takt is {takt:.0f} ms.", **values)
+                    if (network, size) == (first, wanted)
+                    else message(
+                        "The takt of {takt:.0f} ms allows {width} x {height} px with this network, which computes about "
+                        "{ms:.0f} ms a part here; small defects are told worse.",
+                        width=size.width,
+                        height=size.height,
+                        **values,
+                    )
+                )
+                return network, size
+    fastest = min(_NETWORKS[task], key=lambda name: part_ms(name, candidates[-1].width, candidates[-1].height, hardware))
+    problems.append(
+        message(
+            "No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of "
+            "the takt is needed for the rest. Use a faster computer or a longer takt.",
+            takt=1000 * takt_s,
+            ms=part_ms(fastest, candidates[-1].width, candidates[-1].height, hardware),
+        )
+    )
+    return fastest, candidates[-1]
+
+
+def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool) -> dict[str, Any]:
+    """Augmentation, folds, rates and weights by how many images there are of what (rules 4 and 5)."""
+    counts = [count for count in offered.images.values() if count]
+    rarest = min(counts, default=0)
+    settings: dict[str, Any] = {}
+    if offered.task != "thermal" and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):
+        settings["augment"] = "strong"
+        if rarest >= _FOLDS:
+            settings["folds"] = _FOLDS
+        if pretrained:
+            settings |= {"freeze_epochs": 3, "backbone_rate": 0.3}
+        reasons.append(
+            message(
+                "Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.",
+                count=offered.total,
+                rarest=rarest,
+                folds=_FOLDS,
+            )
+            if rarest >= _FOLDS
+            else message(
+                "Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only "
+                "roughly.",
+                count=offered.total,
+                rarest=rarest,
+            )
+        )
+    if offered.task == "classification" and offered.imbalance >= _IMBALANCED:
+        # Weights stop at ten times the most frequent class's; beyond that a batch hardly ever has one of the rare class.
+        settings["balance"] = "sampler" if offered.imbalance > _VERY_IMBALANCED else "weights"
+        reasons.append(
+            message(
+                "The most frequent class has {times:.0f} times as many images as the rarest: rare ones count more.",
+                times=offered.imbalance,
+            )
+        )
+    return settings
+
+
+def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
+    """How many epochs (rule 6)."""
+    fewest, most = _EPOCHS[task]
+    wanted = min(max(round(_SEEN[task] / max(1, 0.7 * images)), fewest), most)
+    minutes = estimate_minutes({**settings, "epochs": wanted}, images, hardware)
+    if minutes <= _LONGEST_MIN:
+        return wanted
+    epochs = max(fewest, int(wanted * _LONGEST_MIN / minutes))
+    reasons.append(
+        message("{epochs} epochs, so that it takes about an hour; {wanted} would be better.", epochs=epochs, wanted=wanted)
+        if estimate_minutes({**settings, "epochs": epochs}, images, hardware) <= 1.1 * _LONGEST_MIN
+        else message("{epochs} epochs are the fewest that make sense; they take more than an hour here.", epochs=epochs)
+    )
+    return epochs
+
+
+def _alternative(network: str, settings: Mapping[str, Any], images: int, hardware: Hardware) -> Alternative:
+    """The same input with another network."""
+    entry, label = NETWORKS[network], NETWORKS[network].label
+    pretrained = entry.pretrained and hardware.weights and network.endswith("lite0")
+    changed = {"network": network, "pretrained": "imagenet" if pretrained else ""}
+    mine = part_ms(str(settings["network"]), settings["width"], settings["height"], hardware)
+    ms = part_ms(network, settings["width"], settings["height"], hardware)
+    trade = (
+        message("{network} computes {times:.1f} times as long a part.", network=label, times=ms / mine)
+        if ms > mine
+        else message("{network} needs {share:.0f} % of the computing time a part.", network=label, share=100 * ms / mine)
+    )
+    if not pretrained:
+        trade = message("{trade} It learns from nothing, which needs many more images.", trade=trade)
+    return Alternative(MappingProxyType(changed), estimate_minutes({**settings, **changed}, images, hardware), ms, trade)
