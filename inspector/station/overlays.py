@@ -12,20 +12,15 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
-from numpy.typing import NDArray
 
 from inspector.core.paths import resources
+from inspector.core.pictures import CLASS_COLOURS, Colour, Picture, visible
 from inspector.core.types import KELVIN_AT_0_C, Frame, Inspection, Prediction, Region, Verdict
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.recipes.verdict import threshold_of
 from inspector.tasks.masks import class_map
 
-Picture = NDArray[np.uint8]
-_Colour = tuple[int, int, int]
-
-# Okabe and Ito's palette, which colour-blind people can tell apart; a class keeps its colour.
-_CLASSES: tuple[_Colour, ...] = ((230, 159, 0), (86, 180, 233), (240, 228, 66), (204, 121, 167), (0, 158, 115), (213, 94, 0))
-_VERDICTS: Mapping[Verdict, _Colour] = MappingProxyType(
+_VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
     {
         Verdict.OK: (0, 158, 115),
         Verdict.NG: (213, 94, 0),
@@ -33,7 +28,7 @@ _VERDICTS: Mapping[Verdict, _Colour] = MappingProxyType(
         Verdict.NOT_INSPECTED: (120, 120, 120),
     }
 )
-_WHITE: _Colour = (255, 255, 255)
+_WHITE: Colour = (255, 255, 255)
 _TINT = 0.45  # opacity of an area
 _SMALLEST = 480  # a picture narrower than this is enlarged, so that its labels can be read
 
@@ -41,20 +36,6 @@ _SMALLEST = 480  # a picture narrower than this is enlarged, so that its labels 
 def draw(inspection: Inspection, recipe: Recipe) -> dict[str, Picture]:
     """RGB uint8 [H, W, 3] by camera name; small frames are enlarged by a whole factor."""
     return {camera: _draw_frame(inspection, frame, recipe, camera) for camera, frame in inspection.frames.items()}
-
-
-def visible(frame: Frame) -> Picture:
-    """A frame as RGB uint8 [H, W, 3]: 16 bits scaled to what is there, temperatures in the inferno colours."""
-    pixels = frame.pixels
-    if frame.unit == "kelvin" or pixels.dtype != np.uint8:
-        values = np.nan_to_num(pixels.astype(np.float32), nan=float(np.nanmin(pixels)) if np.isfinite(pixels).any() else 0.0)
-        low, high = float(values.min()), float(values.max())
-        grey = np.clip((values - low) * (255.0 / max(high - low, 1e-6)), 0, 255).astype(np.uint8)
-        if frame.unit == "kelvin":
-            return np.asarray(cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), np.uint8)
-    else:
-        grey = np.asarray(pixels, np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2) if grey.ndim == 2 else grey.copy()
 
 
 def _draw_frame(inspection: Inspection, frame: Frame, recipe: Recipe, camera: str) -> Picture:
@@ -122,12 +103,12 @@ class _Pen:
         self._scale = scale
         self._size = max(13, image.height // 40)
 
-    def rectangle(self, region: Region, colour: _Colour, *, width: int) -> None:
+    def rectangle(self, region: Region, colour: Colour, *, width: int) -> None:
         x, y = region.x * self._scale, region.y * self._scale
         right, bottom = region.right * self._scale - 1, region.bottom * self._scale - 1
         self._draw.rectangle((x, y, right, bottom), outline=colour, width=width)
 
-    def label(self, x: int, y: int, text: str, colour: _Colour) -> None:
+    def label(self, x: int, y: int, text: str, colour: Colour) -> None:
         """Dark text on the colour, standing on the point, inside the picture."""
         font = _font(self._size)
         left, top, right, bottom = self._draw.textbbox((0, 0), text, font=font)
@@ -152,8 +133,8 @@ class _Pen:
         self._draw.text((6, 2), "  ".join(words), font=font, fill=_WHITE)
 
 
-def _colour(index: int) -> _Colour:
-    return _CLASSES[index % len(_CLASSES)]
+def _colour(index: int) -> Colour:
+    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
 
 
 @lru_cache(maxsize=8)

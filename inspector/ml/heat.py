@@ -1,0 +1,23 @@
+"""Heat maps of whole frames from a trained graph, for a report."""
+
+import torch
+
+from inspector.core.images import prepare, view, whole
+from inspector.core.types import Floats, Frame
+from inspector.ml.explain import Question, explain
+from inspector.ml.graph import Graph
+from inspector.ml.report_pictures import Heat
+
+
+def graph_heat(graph: Graph) -> Heat:
+    """Grad-CAM of a graph on the CPU. A frame's heat is cut to the part of the input that shows it."""
+    spec = graph.card.input
+
+    def heat(frame: Frame, class_index: int | None) -> Floats | None:
+        pixels = torch.from_numpy(prepare(frame.pixels, spec))[None]
+        found = explain(graph, pixels, Question(class_index=class_index)).heat
+        content = view(whole(frame.pixels), spec).content(spec)
+        part = found[content.y : content.bottom, content.x : content.right]
+        return part if part.max() > 0 else None
+
+    return heat
