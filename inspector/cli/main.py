@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "run": "inspector.cli.run:run",
         "predict": "inspector.cli.predict:predict",
         "train": "inspector.cli.train:train",
+        "runs": "inspector.cli.runs:runs",
         "evaluate": "inspector.cli.evaluate:evaluate",
         "explain": "inspector.cli.explain:explain",
         "data": "inspector.cli.data:data",

@@ -13,7 +13,14 @@ from inspector.core.process import End, Outcome
 from inspector.core.protocol import Packet
 from inspector.core.training import TrainSettings
 
-_PHASES: Mapping[str, str] = {"prepare": "reading images", "test": "measuring", "export": "writing the bundle"}
+_PHASES: Mapping[str, str] = {
+    "prepare": "reading images",
+    "folds": "cross-validating",
+    "curve": "learning from fewer images",
+    "test": "measuring",
+    "export": "writing the bundle",
+    "report": "writing the report",
+}
 
 
 class TrainOutput:
@@ -39,6 +46,9 @@ class TrainOutput:
             self._progress(fields)
         elif packet.type == "metric":
             self._metric(fields)
+        elif packet.type in ("paused", "resumed"):
+            self._bar.update(self._task, text=packet.type)
+            self._say(packet.type)
         if self._as_json and packet.type in ("progress", "metric", "log"):
             self._print({"name": self._name, packet.type: fields})
 

@@ -206,6 +206,13 @@ def end_run(folder: Path, outcome: Outcome) -> None:
     write_run(folder, read_run(folder).model_copy(update={"queued": None, "pid": 0}))
 
 
+def settle_run(folder: Path, outcome: Outcome) -> None:
+    """Write how a run's process ended, if it did not do it itself. Raises StorageError or ConfigError."""
+    with writing(folder):
+        if run_info(folder).state in (RunState.INTERRUPTED, RunState.WAITING):
+            end_run(folder, outcome)
+
+
 def queue_again(info: RunInfo) -> None:
     """Put a run that is over back into the queue, to go on from its last whole epoch, if it has one.
 
@@ -232,9 +239,7 @@ def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
             process.wait(grace)
     except psutil.Error:
         pass  # it is gone
-    with writing(info.folder):
-        if run_info(info.folder).state is RunState.INTERRUPTED:
-            end_run(info.folder, Outcome(End.CANCELLED))
+    settle_run(info.folder, Outcome(End.CANCELLED))
 
 
 @contextmanager

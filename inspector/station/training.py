@@ -24,6 +24,7 @@ from inspector.station.runs import (
     end_run,
     kill_run,
     queue_again,
+    settle_run,
     still_going,
     writing,
 )
@@ -212,10 +213,7 @@ class TrainingQueue:
                     continue
                 run.job.close()
                 run.job = None
-                info = run.look()
-                if info.state in (RunState.INTERRUPTED, RunState.WAITING):
-                    with writing(folder):
-                        end_run(folder, outcome)
+                settle_run(folder, outcome)
                 self._infos[folder] = run.look()
 
     def _end_cancelled(self) -> None:

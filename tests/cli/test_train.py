@@ -96,7 +96,8 @@ def test_interrupting_leaves_no_bundle(tmp_path: Path) -> None:
     assert process.returncode == 1, errors
     assert "The training was cancelled." in errors
     assert "Traceback" not in errors
-    assert not out.parent.exists() or list(out.parent.iterdir()) == []
+    assert [path.name for path in out.parent.iterdir()] == ["bundle.run"]
+    assert lines(inspector("runs", "show", out.with_name("bundle.run"), "--json").stdout)[0]["state"] == "cancelled"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,138 @@
+"""`inspector runs`: what trains, has trained or waits, also on a PC without a screen."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inspector.cli.train_output import summary
+from inspector.core.errors import ConfigError, InspectorError, JobError
+from inspector.core.runs import find_runs, remove_run, runs_folder
+from inspector.station.runs import LIVE, RunInfo, RunState, command_run, run_info
+
+_FOLDER = click.option(
+    "--folder", type=click.Path(path_type=Path), default=None, help="Folder of the runs; by default the window's."
+)
+_RUN = click.argument("run", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else.")
+
+
+@click.group()
+def runs() -> None:
+    """Trainings: list them, look at one, pause, resume, stop, cancel or remove it.
+
+    RUN is a run folder, or the name of one in the window's folder of runs.
+    """
+
+
+@runs.command("list")
+@_FOLDER
+@_JSON
+def list_runs(*, folder: Path | None, as_json: bool) -> int:
+    """All runs, one a line: state, name, how far."""
+    for path in find_runs(folder or runs_folder()):
+        try:
+            info = run_info(path)
+        except InspectorError as error:
+            click.echo(f"inspector: {error}", err=True)
+            continue
+        if as_json:
+            click.echo(json.dumps(_facts(info), ensure_ascii=False, allow_nan=False))
+        else:
+            click.echo(f"{info.state.value:<12} {path.name:<24} {_how_far(info)}".rstrip())
+    return 0
+
+
+@runs.command()
+@_RUN
+@_FOLDER
+@_JSON
+def show(*, run: Path, folder: Path | None, as_json: bool) -> int:
+    """One run: what was asked, how far it is, how it ended."""
+    info = _find(run, folder)
+    if as_json:
+        click.echo(json.dumps({**_facts(info), "settings": info.record.settings}, ensure_ascii=False, allow_nan=False))
+        return 0
+    click.echo(f"{info.folder}: {info.state.value}")
+    settings = info.record.settings
+    click.echo(f"{settings.get('task')}, {settings.get('network')}, data {settings.get('data')}")
+    if info.record.alive():
+        click.echo(f"process {info.record.pid}")
+    for text in (_how_far(info), *(str(sentence) for sentence in (info.sentence, info.remedy) if sentence)):
+        if text:
+            click.echo(text)
+    if info.bundle:
+        click.echo(f"bundle {info.bundle}")
+    if info.resumable:
+        click.echo(f"Go on from the last epoch: inspector train --resume {info.folder}")
+    return 0
+
+
+def _command(name: str, what: str) -> None:
+    @runs.command(name, help=what)
+    @_RUN
+    @_FOLDER
+    def command(*, run: Path, folder: Path | None) -> int:
+        info = _find(run, folder)
+        waits = info.state is RunState.WAITING and name == "cancel"
+        if info.state not in LIVE and not waits:
+            raise JobError("The training in {folder} does not run: it is {state}.", folder=info.folder, state=info.state.value)
+        command_run(info, name)
+        return 0
+
+
+_command("pause", "Let a run rest: it uses no processor, but keeps its memory.")
+_command("resume", "Go on after a pause.")
+_command("stop", "End a run now and keep its best epoch as a bundle.")
+_command("cancel", "End a run, or take it out of the queue; it leaves no bundle.")
+
+
+@runs.command()
+@_RUN
+@_FOLDER
+def remove(*, run: Path, folder: Path | None) -> int:
+    """Delete a run that is over, with everything in its folder."""
+    remove_run(_find(run, folder).folder)
+    return 0
+
+
+def _find(run: Path, folder: Path | None) -> RunInfo:
+    """The run at this path, or of this name in the folder of runs. Raises ConfigError."""
+    named = (folder or runs_folder()) / run
+    try:
+        return run_info(run.absolute())
+    except ConfigError:
+        if not named.is_dir():
+            raise
+        return run_info(named.absolute())
+
+
+def _how_far(info: RunInfo) -> str:
+    phrases = []
+    if info.metric:
+        phrases.append(f"epoch {info.metric.get('epoch')}/{info.metric.get('epochs')}")
+    if info.best:
+        phrases.append(f"best {summary({str(info.best.get('name')): info.best.get('value') or 0.0})}")
+    if info.state in LIVE and info.progress.get("eta_s"):
+        phrases.append(f"{float(info.progress['eta_s']) / 60:.0f} min left")
+    return ", ".join(phrases)
+
+
+def _facts(info: RunInfo) -> Mapping[str, Any]:
+    outcome = info.outcome
+    return {
+        "folder": str(info.folder),
+        "name": info.name,
+        "state": info.state.value,
+        "created": info.record.created.isoformat(),
+        "progress": dict(info.progress),
+        "metric": dict(info.metric),
+        "best": dict(info.best),
+        "bundle": str(info.bundle) if info.bundle else None,
+        "resumable": info.resumable,
+        "cause": outcome.cause.value if outcome else None,
+        "problem": str(info.sentence) if info.sentence else None,
+        "remedy": str(info.remedy) if info.remedy else None,
+    }
