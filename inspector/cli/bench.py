@@ -1,13 +1,17 @@
 """`inspector bench`: measurements on this machine."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
-from inspector.core.registry import ENGINES, find
+from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
+from inspector.core.training import parse_size
 
 _NETWORKS = ("simple_cnn", "resnet50", "efficientnet_b0", "efficientnet_lite0")
 
@@ -43,8 +47,83 @@ def pipeline(network: str, precision: str, engine: str, size: int, batch: int, r
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if as_json:
-        click.echo(json.dumps({key: round(value, 3) for key, value in asdict(result).items()}))
+        click.echo(json.dumps(_rounded(asdict(result))))
         return
     click.echo(f"naive pipeline  {result.baseline_fps:7.1f} frames/s")
     click.echo(f"this station    {result.ours_fps:7.1f} frames/s, {result.ratio:.2f} times as many")
     click.echo(f"engine alone    {result.engine_only_fps:7.1f} frames/s; the rest takes {100 * result.overhead:.0f} %")
+
+
+@bench.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled images; by default pictures of the demo line.")
+@click.option("--task", type=click.Choice(list(TASKS)), help="Only this task; needed with --data.")
+@click.option("--network", type=click.Choice(list(NETWORKS)), help="Only this network.")
+@click.option("--size", default=None, metavar="N|WxH", help="Input size in pixels; by default the task's.")
+@click.option("--images", type=click.IntRange(8), default=128, show_default=True, help="At most so many.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Loader and training step in turn.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+def loading(
+    data: Path | None, task: str | None, network: str | None, size: str | None, images: int, rounds: int, as_json: bool
+) -> None:
+    """Images a second of the loader over images a second of the training step, from files and from memory.
+
+    2 or more: training does not wait for its images.
+    """
+    from inspector.bench.loading import CASES, bench_loading, demo_folders
+
+    if data is not None and task is None:
+        raise click.UsageError("--data needs --task.")
+    cases = [case for case in CASES if task in (None, case[0]) and network in (None, case[1])]
+    if network is not None and not cases and task in (None, *NETWORKS[network].tasks):
+        cases = [(NETWORKS[network].tasks[0], network)]
+    if not cases:
+        raise click.UsageError(f"{network} is not a network for {task}.")
+    measured = []
+    with Progress(console=Console(stderr=True), transient=True) as bar, ExitStack() as stack:
+        shown = bar.add_task("demo line", total=images)
+        demo = demo_folders(images, lambda done, total: bar.update(shown, completed=done))
+        folder = stack.enter_context(demo) if data is None else None
+        for number, case in enumerate(cases):
+            bar.update(shown, description=case[1], total=len(cases), completed=number)
+            source = folder(case[0]) if folder is not None else data
+            assert source is not None
+            given = None if size is None else parse_size(size)
+            measured.append(bench_loading(*case, source, rounds=rounds, size=given, limit=images))
+    if as_json:
+        click.echo(json.dumps({"loading": [_rounded(asdict(result)) for result in measured]}))
+        return
+    for result in measured:
+        click.echo(
+            f"{result.network:20} {result.width} x {result.height}: step {result.step_ips:7.1f} images/s; "
+            f"loader {result.files_ratio:.1f} times as many from files, {result.memory_ratio:.1f} from memory"
+        )
+
+
+@bench.command()
+@click.option("--network", "networks", type=click.Choice(list(NETWORKS)), multiple=True, help="Default: all; may be repeated.")
+@click.option("--size", "sides", type=click.IntRange(32, 1024), multiple=True, default=(128, 224), show_default=True)
+@click.option("--batch", type=click.IntRange(2, 64), default=8, show_default=True, help="Images a training step.")
+@click.option("--engine", default="openvino", show_default=True, help=f"One of {', '.join(ENGINES)}.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine: str, as_json: bool) -> None:
+    """Milliseconds an image of training and inspecting: the table that estimates are made from."""
+    from inspector.bench.steps import bench_network
+
+    find(ENGINES, engine, "engine")
+    cases = [(network, side) for network in networks or NETWORKS for side in sides]
+    measured = []
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task("", total=len(cases))
+        for network, side in cases:
+            bar.update(shown, description=f"{network} {side}")
+            measured.append(bench_network(network, side=side, batch=batch, engine=engine))
+            bar.advance(shown)
+    if as_json:
+        click.echo(json.dumps({"costs": [_rounded(asdict(row)) for row in measured]}))
+        return
+    for row in measured:
+        click.echo(f"{row.network:20} {row.side:4} px  train {row.step_ms:7.1f} ms  inspect {row.infer_ms:7.1f} ms an image")
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}

@@ -36,6 +36,20 @@ TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
 
+# Declared, and refused until the trainer does them: a setting must never be taken and not followed.
+NOT_YET = (
+    "accumulate",
+    "ema",
+    "patience",
+    "freeze_epochs",
+    "backbone_rate",
+    "layer_decay",
+    "folds",
+    "false_reject",
+    "learning_curve",
+    "devices",
+)
+
 Group = Literal["data", "network", "learning", "images", "quality", "machine"]
 Augmentations = Literal["none", "standard", "surface", "part", "window", "strong"]
 

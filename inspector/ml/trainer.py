@@ -4,11 +4,11 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
-from inspector.core.training import TrainSettings
+from inspector.core.training import NOT_YET, TrainSettings
 from inspector.core.types import Floats, Frame
 from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, free_memory, input_view, truth_of
 from inspector.ml.evaluate import Infer, Item, measure, rounded, sample_items
@@ -42,6 +42,11 @@ _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _HEAVIEST_CLASS = 10.0
 _MARGIN_KELVIN = 10.0
 _TELL_S = 0.5
+_PRECISIONS: Mapping[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "32": "32-true",
+    "bf16": "bf16-mixed",
+    "16": "16-mixed",
+}
 
 
 def train(settings: TrainSettings, report: Report) -> Bundle:
@@ -50,6 +55,7 @@ def train(settings: TrainSettings, report: Report) -> Bundle:
     Raises ConfigError (data, network, options), JobError (the loss is not a number), StorageError (no bundle was written), or
     Cancelled when `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
+    _refuse(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
@@ -66,6 +72,13 @@ def train(settings: TrainSettings, report: Report) -> Bundle:
         if not (settings.keep_best and fit.best):
             raise
     return _finish(fit, split, report)
+
+
+def _refuse(settings: TrainSettings) -> None:
+    """Raise ConfigError for a setting that would not be followed."""
+    for name in NOT_YET:
+        if getattr(settings, name) != TrainSettings.model_fields[name].default:
+            raise ConfigError("The setting {name} is not available yet.", remedy="Leave it at its default.", name=name)
 
 
 def _first_card(settings: TrainSettings, dataset: Dataset, split: Split) -> Card:
@@ -192,9 +205,7 @@ class _Fit:
         self, settings: TrainSettings, card: Card, network: nn.Module, inputs: dict[str, Inputs], report: Report
     ) -> None:
         self.settings, self.card, self.inputs, self.report = settings, card, inputs, report
-        self.fabric = Fabric(
-            accelerator="auto", devices=1, precision="bf16-mixed" if settings.precision == "bf16" else "32-true"
-        )
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=_PRECISIONS[settings.precision])
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = _optimizer(settings, network)
         self.best: _Best | None = None
@@ -245,7 +256,7 @@ class _Fit:
     def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401 - Fabric's wrappers forward to ours
         """One pass over the training samples; the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
-        how = augmentation_for(settings.task) if settings.augment != "none" else None
+        how = augmentation_for(settings.task, settings.augment)
         total, count = 0.0, 0
         model.train()
         loader = batches(

@@ -1168,6 +1168,10 @@
         <translation>動画入力にはパスが必要です。</translation>
     </message>
     <message>
+        <source>An input of {side} px suits images of {widest} px.</source>
+        <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
+    </message>
+    <message>
         <source>Check its power, cable and network.</source>
         <translation>電源・ケーブル・ネットワークを確認してください。</translation>
     </message>
@@ -1198,6 +1202,10 @@
     <message>
         <source>Choose a file in it.</source>
         <translation>その中のファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose a folder with a run.json.</source>
+        <translation>run.json のあるフォルダーを選んでください。</translation>
     </message>
     <message>
         <source>Choose a folder with free space and write permission.</source>
@@ -1280,6 +1288,14 @@
         <translation>もう一度エクスポートまたは学習してください。</translation>
     </message>
     <message>
+        <source>Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.</source>
+        <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、強く変化させて学習し、{folds} 分割で評価します。</translation>
+    </message>
+    <message>
+        <source>Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only roughly.</source>
+        <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、強く変化させて学習します。性能はおおまかにしか分かりません。</translation>
+    </message>
+    <message>
         <source>Frame {index} of {file} cannot be read.</source>
         <translation>{file} のフレーム {index} を読み取れません。</translation>
     </message>
@@ -1316,6 +1332,14 @@
         <translation>このユーザーに読み取り権限を与えてください。</translation>
     </message>
     <message>
+        <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
+        <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力では {spans} px になります。</translation>
+    </message>
+    <message>
+        <source>Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} px, and {needed} would be good: cut the images into pieces, or let the camera look closer.</source>
+        <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力でも {spans} px しかなく、{needed} px は必要です。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with {extra} (Windows: run.ps1).</source>
         <translation>プログラムのフォルダーから次のコマンドでインストールしてください：packaging/run.sh --with {extra}（Windows：run.ps1）</translation>
     </message>
@@ -1348,8 +1372,16 @@
         <translation>エンジン起動中の内部エラー：{detail}</translation>
     </message>
     <message>
+        <source>It computes about {ms:.0f} ms a part here, and the takt is {takt:.0f} ms.</source>
+        <translation>このコンピューターでは 1 個あたり約 {ms:.0f} ms かかり、タクトは {takt:.0f} ms です。</translation>
+    </message>
+    <message>
         <source>It holds several frames; the first one is used.</source>
         <translation>複数のフレームを含むため、最初の 1 枚を使用します。</translation>
+    </message>
+    <message>
+        <source>It is trained on the graphics card {name}.</source>
+        <translation>グラフィックスカード {name} で学習します。</translation>
     </message>
     <message>
         <source>It was turned upright as the camera noted.</source>
@@ -1372,8 +1404,16 @@
         <translation>この種類の画像に対応する付属バンドルはありません。</translation>
     </message>
     <message>
+        <source>No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of the takt is needed for the rest. Use a faster computer or a longer takt.</source>
+        <translation>タクト {takt:.0f} ms に間に合うネットワークがありません。最小の入力でも {ms:.0f} ms かかり、タクトの半分は他の処理に必要です。より速いコンピューターか、長いタクトにしてください。</translation>
+    </message>
+    <message>
         <source>No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.</source>
         <translation>レシピもバンドルも指定されていないため、デモラインのバンドル（{names}）でフレーム全体を検査します。</translation>
+    </message>
+    <message>
+        <source>Nothing can be written to {folder} ({detail}).</source>
+        <translation>{folder} に書き込めません({detail})。</translation>
     </message>
     <message>
         <source>ONNX Runtime could not run {bundle} ({detail}).</source>
@@ -1430,6 +1470,10 @@
     <message>
         <source>Start it, and wait until it runs.</source>
         <translation>開始して、運転中になるまで待ってください。</translation>
+    </message>
+    <message>
+        <source>Start weights that need no download are not installed, so it would learn from nothing. Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights.</source>
+        <translation>ダウンロード不要の初期重みがインストールされていないため、ゼロからの学習になります。プログラムのフォルダーで packaging/run.sh --with pretrained(Windows: run.ps1)を実行するか、重みファイルを選んでください。</translation>
     </message>
     <message>
         <source>The bundle {bundle} gave no prediction.</source>
@@ -1544,6 +1588,10 @@
         <translation>{camera} の画像は {width} x {height} 画素で、{bundle} の領域 {region} に足りません。</translation>
     </message>
     <message>
+        <source>The graphics card or its driver failed ({detail}).</source>
+        <translation>グラフィックスカードまたはドライバーに障害が起きました({detail})。</translation>
+    </message>
+    <message>
         <source>The layer {layer} has no map that could be explained.</source>
         <translation>層 {layer} には根拠として表示できるマップがありません。</translation>
     </message>
@@ -1552,12 +1600,28 @@
         <translation>{seconds:.0f} 秒間に {parts} 個の部品が来ませんでした。</translation>
     </message>
     <message>
+        <source>The memory was not enough ({detail}).</source>
+        <translation>メモリーが足りませんでした({detail})。</translation>
+    </message>
+    <message>
+        <source>The memory was not enough: the system ended the worker process ({how}).</source>
+        <translation>メモリーが足りず、システムがワーカープロセスを終了しました({how})。</translation>
+    </message>
+    <message>
+        <source>The most frequent class has {times:.0f} times as many images as the rarest: rare ones count more.</source>
+        <translation>最も多いクラスの画像は最も少ないクラスの {times:.0f} 倍です。少ないクラスを重く扱います。</translation>
+    </message>
+    <message>
         <source>The network {network} cannot be built with these options: {options} ({detail}).</source>
         <translation>ネットワーク {network} をこのオプションで構成できません：{options}（{detail}）。</translation>
     </message>
     <message>
         <source>Choose one.</source>
         <translation>選んでください。</translation>
+    </message>
+    <message>
+        <source>A file cannot be written or read ({detail}).</source>
+        <translation>ファイルの読み書きができません({detail})。</translation>
     </message>
     <message>
         <source>Not inspected yet.</source>
@@ -1648,12 +1712,48 @@
         <translation>この部品を検査する前に停止しました。</translation>
     </message>
     <message>
+        <source>The takt of {takt:.0f} ms allows {width} x {height} px with this network, which computes about {ms:.0f} ms a part here; small defects are told worse.</source>
+        <translation>タクト {takt:.0f} ms では、このネットワークで {width} x {height} px までです(1 個あたり約 {ms:.0f} ms)。小さな欠陥は見分けにくくなります。</translation>
+    </message>
+    <message>
         <source>The thermal data in {file} cannot be read ({detail}).</source>
         <translation>{file} の温度データを読み取れません（{detail}）。</translation>
     </message>
     <message>
         <source>The thermal frame of {camera} has pixels without a temperature.</source>
         <translation>{camera} の画像に温度のない画素があります。</translation>
+    </message>
+    <message>
+        <source>The training in {folder} is still going on.</source>
+        <translation>{folder} の学習はまだ続いています。</translation>
+    </message>
+    <message>
+        <source>The training was interrupted: its process was gone without a word.</source>
+        <translation>学習が中断されました。プロセスが何も伝えずになくなりました。</translation>
+    </message>
+    <message>
+        <source>The work stopped with an internal error ({name}: {detail}).</source>
+        <translation>内部エラーで処理が停止しました({name}: {detail})。</translation>
+    </message>
+    <message>
+        <source>The worker process was killed ({how}), perhaps because memory ran out.</source>
+        <translation>ワーカープロセスが強制終了されました({how})。メモリー不足の可能性があります。</translation>
+    </message>
+    <message>
+        <source>There is no file {file} with weights to start from.</source>
+        <translation>初期重みのファイル {file} がありません。</translation>
+    </message>
+    <message>
+        <source>There is no folder {folder}.</source>
+        <translation>フォルダー {folder} がありません。</translation>
+    </message>
+    <message>
+        <source>There is too little free space in {folder}: the training needs about {needed:.0f} MB, and {free:.0f} MB are free.</source>
+        <translation>{folder} の空き容量が足りません。学習には約 {needed:.0f} MB 必要ですが、空きは {free:.0f} MB です。</translation>
+    </message>
+    <message>
+        <source>Training needs packages that are not installed. Install them from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
+        <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
         <source>{name} score {value} &lt; {limit}</source>
@@ -1686,6 +1786,10 @@
     <message>
         <source>{name}: {value} found, more than {limit}</source>
         <translation>{name} {value} 個（上限 {limit} 個）</translation>
+    </message>
+    <message>
+        <source>{trade} It learns from nothing, which needs many more images.</source>
+        <translation>{trade} ゼロから学習するため、はるかに多くの画像が必要です。</translation>
     </message>
     <message>
         <source>{value} hot spots, fewer than {limit}</source>
@@ -1804,10 +1908,6 @@
         <translation>トリガーの間隔を空けるか、より速いエンジンを使ってください。</translation>
     </message>
     <message>
-        <source>Try again; if it happens again, make a smaller batch or network, or report it.</source>
-        <translation>もう一度試してください。再発する場合は、バッチやネットワークを小さくするか、報告してください。</translation>
-    </message>
-    <message>
         <source>Unplug the camera, then restart the program.</source>
         <translation>カメラを抜いてから、プログラムを再起動してください。</translation>
     </message>
@@ -1834,6 +1934,10 @@
     <message>
         <source>Use simulated:visible or simulated:thermal.</source>
         <translation>simulated:visible または simulated:thermal を使ってください。</translation>
+    </message>
+    <message>
+        <source>Wait, or stop it first.</source>
+        <translation>終わるのを待つか、先に停止してください。</translation>
     </message>
     <message>
         <source>Write folder:PATH.</source>
@@ -1916,6 +2020,14 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
+        <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
+        <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
+    </message>
+    <message>
+        <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
+        <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
+    </message>
+    <message>
         <source>{file} cannot be read ({detail}).</source>
         <translation>{file} を読み取れません（{detail}）。</translation>
     </message>
@@ -1988,6 +2100,22 @@
         <translation>{file} を読み取る権限がありません。</translation>
     </message>
     <message>
+        <source>{first} {then}</source>
+        <translation>{first} {then}</translation>
+    </message>
+    <message>
+        <source>{folder} exists and is not a bundle.</source>
+        <translation>{folder} は既にありますが、バンドルではありません。</translation>
+    </message>
+    <message>
+        <source>{folder} exists and is not a training run.</source>
+        <translation>{folder} は既にありますが、学習の記録ではありません。</translation>
+    </message>
+    <message>
+        <source>{folder} is not a training run.</source>
+        <translation>{folder} は学習の記録ではありません。</translation>
+    </message>
+    <message>
         <source>{label} needs the Python package {package}, which is not installed.</source>
         <translation>{label} に必要な Python パッケージ {package} がインストールされていません。</translation>
     </message>
@@ -1998,6 +2126,26 @@
     <message>
         <source>{name} (score {score:.2f}), not certain enough for {limit:.2f}</source>
         <translation>{name}（スコア {score:.2f}）、確信度が {limit:.2f} に届きません</translation>
+    </message>
+    <message>
+        <source>{network} computes {times:.1f} times as long a part.</source>
+        <translation>{network} は 1 個あたり {times:.1f} 倍の時間がかかります。</translation>
+    </message>
+    <message>
+        <source>{network} needs {share:.0f} % of the computing time a part.</source>
+        <translation>{network} の 1 個あたりの計算時間は {share:.0f} % です。</translation>
+    </message>
+    <message>
+        <source>{network}: it learns from these {count} images alone.</source>
+        <translation>{network}: この {count} 枚の画像だけから学習します。</translation>
+    </message>
+    <message>
+        <source>{network}: it starts from a network that knows pictures already, and learns from fewer images; here are {count}.</source>
+        <translation>{network}: 画像を学習済みのネットワークから始めるので、少ない画像で学習できます(ここでは {count} 枚)。</translation>
+    </message>
+    <message>
+        <source>{network}: made for the small pictures of thermal cameras.</source>
+        <translation>{network}: 熱画像カメラの小さな画像向けです。</translation>
     </message>
     <message>
         <source>{source!r} is not a source.</source>

@@ -1,0 +1,114 @@
+"""How long a step of training takes, and one frame through an engine: what `station.costs` is a table of."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from inspector import __version__
+from inspector.core.bundle import Card
+from inspector.core.images import InputSpec
+from inspector.core.registry import NETWORKS
+from inspector.core.types import Annotation, Boxes, TaskName
+from inspector.engines.base import open_engine
+from inspector.ml.data import Batch, InputSample, collate, input_view
+from inspector.ml.export import write_trained_bundle
+from inspector.ml.graph import Graph, build_network
+from inspector.station.costs import processor_speed
+from inspector.tasks.base import task_of
+
+_CLASSES = ("a", "b", "c", "d", "e", "f")
+_LEAST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """Milliseconds an image on this machine, and `speed`: the machine's over that of the table in `station.costs`."""
+
+    network: str
+    side: int
+    batch: int
+    step_ms: float
+    infer_ms: float
+    speed: float
+
+
+def card_of(task: TaskName, network: str, width: int, height: int, classes: tuple[str, ...] = _CLASSES) -> Card:
+    """A card for an untrained network: what it costs does not depend on its weights."""
+    channels = 1 if task == "thermal" else 3
+    found = task in ("detection", "segmentation")
+    return Card(
+        name=network,
+        task=task,
+        network=network,
+        classes=() if task == "thermal" else classes,
+        input=InputSpec(width=width, height=height, channels=channels, levels=(280, 400) if task == "thermal" else None),
+        mean=(127.5,) * channels,
+        std=(127.5,) * channels,
+        target_mean=(310.0, 300.0, 290.0) if task == "thermal" else (),
+        target_std=(10.0, 5.0, 2.0) if task == "thermal" else (),
+        thresholds={"score": 0.5, "floor": 0.05, "nms_iou": 0.5, "mask": 0.5} if found else {},
+        created=datetime.now(UTC),
+        software=__version__,
+    )
+
+
+def some_batch(card: Card, size: int) -> Batch:
+    """`size` made-up samples of the card's task."""
+    rng, spec = np.random.default_rng(0), card.input
+    mask = np.zeros((spec.height, spec.width), np.uint8)
+    mask[: spec.height // 2, : spec.width // 4] = 1
+    box = np.array([[1, 1, spec.width / 2, spec.height / 3]], np.float32)
+    truth = Annotation(0, Boxes(box, np.ones(1, np.float32), np.zeros(1, np.int64)), mask, (320.0, 300.0, 290.0))
+    target = task_of(card.task).encode(truth, card, input_view(spec))
+    return collate([InputSample(rng.integers(0, 256, spec.shape, np.uint8), target) for _ in range(size)])
+
+
+def stepper(card: Card, batch: Batch) -> Callable[[], None]:
+    """A step of training on this batch: forward, backward, update."""
+    import torch
+
+    torch.manual_seed(0)
+    network = build_network(card, pretrained=False)
+    graph = Graph(network.to(memory_format=torch.channels_last), card).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-6)
+    task, (frames, target) = task_of(card.task), batch
+
+    def step() -> None:
+        optimizer.zero_grad()
+        torch.autograd.backward(task.loss(graph.raw(frames), target, card))
+        optimizer.step()
+
+    return step
+
+
+def seconds(work: Callable[[], None], *, least: float) -> float:
+    """Median time of `work` over at least `least` seconds, after it was done once."""
+    work()
+    times, end = list[float](), time.monotonic() + least
+    while len(times) < _LEAST or time.monotonic() < end:
+        began = time.monotonic()
+        work()
+        times.append(time.monotonic() - began)
+    return median(times)
+
+
+def bench_network(network: str, *, side: int, batch: int, engine: str = "openvino", least: float = 1.0) -> StepCost:
+    """One row of the table."""
+    card = card_of(NETWORKS[network].tasks[0], network, side, side)
+    step = seconds(stepper(card, some_batch(card, batch)), least=least)
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
+        bundle = write_trained_bundle(Path(name) / "bundle", card, build_network(card, pretrained=False).eval())
+        frame = np.zeros((1, *card.input.shape), np.uint8)
+        with open_engine(engine, bundle) as opened:
+            infer = seconds(lambda: _discard(opened.infer(frame)), least=least)
+    return StepCost(network, side, batch, 1000 * step / batch, 1000 * infer, processor_speed())
+
+
+def _discard(value: object) -> None:
+    del value
