@@ -13,7 +13,6 @@ Command = Callable[..., Any]
 
 # These are written by hand: another name, or one option for several settings.
 _BY_HAND = ("width", "height", "ok_classes")
-_NOT_OFFERED = (*NOT_YET, "calibrate")
 _METAVARS: Mapping[str, str] = {
     "group": "REGEX",
     "one_class": "NAME",
@@ -36,7 +35,7 @@ def shown_settings() -> dict[str, tuple[FieldInfo, Shown]]:
 def setting_options(command: Command) -> Command:
     """Add an option for each of them. One that is not given is not passed on; the default is the setting's own."""
     for name, (field, shown) in reversed(shown_settings().items()):
-        if name not in (*_BY_HAND, *_NOT_OFFERED):
+        if name not in (*_BY_HAND, *NOT_YET):
             command = _option(name, field, shown)(command)
     return command
 

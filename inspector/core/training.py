@@ -38,14 +38,7 @@ _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "bat
 
 # Declared, and refused until the trainer does them: a setting must never be taken and not followed.
 NOT_YET = (
-    "accumulate",
-    "ema",
-    "patience",
-    "freeze_epochs",
-    "backbone_rate",
-    "layer_decay",
     "folds",
-    "false_reject",
     "learning_curve",
     "devices",
 )

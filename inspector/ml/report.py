@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from inspector import __version__
@@ -30,13 +29,13 @@ class Facts:
     `history`: one row an epoch, as in curves.csv.
     """
 
-    counts: Mapping[str, int] = MappingProxyType({})
+    counts: Mapping[str, int] = field(default_factory=dict)
     part: str = "test"
     seconds: float = 0.0
     epochs: int = 0
     best_epoch: int = 0
     engine: str = ""
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
     problems: Sequence[Message] = ()
     folds: Folds | None = None

@@ -20,8 +20,9 @@ from inspector.core.split import SPLIT, read_split
 from inspector.core.training import NOT_YET, TrainSettings, train_settings
 from inspector.core.types import Annotation, TaskName
 from inspector.engines.base import open_engine
-from inspector.ml import trainer
+from inspector.ml import fit, trainer
 from inspector.ml.evaluate import measure, rounded, sample_items
+from inspector.ml.optimisation import learning_rate
 from inspector.ml.worker import Cancelled
 from tests.ml.making import FOLDERS, Told, tiny
 
@@ -83,7 +84,7 @@ def test_a_seed_fixes_the_weights(tmp_path: Path) -> None:
 
 def test_the_best_epoch_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # From the third epoch on the steps are so large that what was learnt is lost.
-    monkeypatch.setattr(trainer, "learning_rate", lambda settings, epochs, seconds: 1.0 if epochs < 2 else 300.0)
+    monkeypatch.setattr(fit, "learning_rate", lambda settings, epochs, seconds: 1.0 if epochs < 2 else 300.0)
     report = Told()
     data = FOLDERS["classification"](tmp_path / "data", 40)
     bundle = run(tiny("classification", data, tmp_path / "bundle", epochs=4, lr=0.02), report)
@@ -99,7 +100,7 @@ def test_the_best_epoch_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.allow_logs("nan|NaN|non-finite")
 def test_a_diverging_training_fails_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "learning_rate", lambda settings, epochs, seconds: 1e30)
+    monkeypatch.setattr(fit, "learning_rate", lambda settings, epochs, seconds: 1e30)
     with pytest.raises(JobError, match=r"went astray in epoch \d+: the loss is no longer a number.*smaller learning rate"):
         run(tiny("thermal", FOLDERS["thermal"](tmp_path / "data", 12), tmp_path / "bundle"))
     assert not (tmp_path / "bundle").exists()
@@ -188,18 +189,18 @@ def test_schedules(tmp_path: Path) -> None:
         schedule = wanted(optimizer)
         chosen = settings.model_copy(update={"schedule": name})
         for epoch in range(20):
-            assert trainer.learning_rate(chosen, epoch) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6), (name, epoch)
+            assert learning_rate(chosen, epoch) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6), (name, epoch)
             optimizer.step()
             schedule.step()
 
 
 def test_warm_up_and_time_limit_of_the_schedule(tmp_path: Path) -> None:
     settings = tiny("classification", tmp_path, tmp_path, epochs=100, warmup=2, schedule="cosine", time_limit=60)
-    rates = [trainer.learning_rate(settings, epoch / 10) for epoch in range(20)]
+    rates = [learning_rate(settings, epoch / 10) for epoch in range(20)]
     assert rates == sorted(rates)
     assert 0 < rates[0] < 0.05
-    assert trainer.learning_rate(settings, 10, 60) == pytest.approx(0.01)
-    assert trainer.learning_rate(settings, 50, 1) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
+    assert learning_rate(settings, 10, 60) == pytest.approx(0.01)
+    assert learning_rate(settings, 50, 1) == pytest.approx(0.01 + 0.99 * (1 + math.cos(math.pi / 2)) / 2)
 
 
 def test_class_weights_are_balanced() -> None:
@@ -220,7 +221,7 @@ def test_the_split_is_stored_as_readable_json(tmp_path: Path) -> None:
 
 def test_no_setting_is_taken_that_is_not_followed(tmp_path: Path) -> None:
     assert set(NOT_YET) < set(TrainSettings.model_fields)
-    for name, value in {"ema": 0.9, "folds": 3, "devices": 2, "backbone_rate": 0.5}.items():
+    for name, value in {"learning_curve": True, "folds": 3, "devices": 2}.items():
         settings = train_settings({"task": "classification", "data": tmp_path, "out": tmp_path / "b", name: value})
         with pytest.raises(ConfigError, match=name):
             trainer._refuse(settings)
