@@ -21,31 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "resources" / "translations"
 LANGUAGES = ("ja",)
-# No page of the window opens this dialog yet; with the page that does, this line and the parts of _PRINTED it shows go.
-_UNREACHED = "inspector/ui/training/"
 # Sentences of these never reach the window: commands print them.
 _PRINTED = (
     "inspector/cli/",
     "inspector/bench/",
     "inspector/ml/",
     "inspector/tasks/",
-    "inspector/core/datasets/",
-    *(
-        f"inspector/core/{name}.py"
-        for name in (
-            "annotations",
-            "duplicates",
-            "outlines",
-            "report",
-            "runs",
-            "samples",
-            "split",
-            "survey",
-            "training",
-        )
-    ),
+    *(f"inspector/core/{name}.py" for name in ("annotations", "samples", "split", "training")),
     "inspector/cameras/demo_data.py",
-    _UNREACHED,
 )
 _SHOWN = ("inspector/ml/worker.py", "inspector/ml/explain.py", "inspector/ml/graph.py")  # Grad-CAM's, in a worker process
 _ERRORS = ("InspectorError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
@@ -128,7 +111,7 @@ def update(target: Path, language: str) -> None:
         generated = Path(folder) / "collected.py"
         lines = [f"QCoreApplication.translate({context!r}, {_literal(text)})" for context, text in texts()]
         generated.write_text("from PySide6.QtCore import QCoreApplication\n" + "\n".join(lines) + "\n", encoding="utf-8")
-        sources = [str(path) for path in sorted((ROOT / "inspector" / "ui").rglob("*.py")) if _shown_widget(path)]
+        sources = [str(path) for path in sorted((ROOT / "inspector" / "ui").rglob("*.py"))]
         options = ["-no-obsolete", "-locations", "none", "-source-language", "en", "-target-language", language, "-silent"]
         _tool("lupdate", *options, str(generated), *sources, "-ts", str(target))
 
@@ -142,10 +125,6 @@ def _tool(name: str, *arguments: str) -> None:
     done = subprocess.run([sys.executable, "-c", call, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{name} failed: {done.stderr or done.stdout}")
-
-
-def _shown_widget(path: Path) -> bool:
-    return not path.relative_to(ROOT).as_posix().startswith(_UNREACHED)
 
 
 def entries(path: Path) -> dict[tuple[str, str], str]:

@@ -226,7 +226,10 @@ def queue_again(info: RunInfo) -> None:
 
 
 def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
-    """Terminate the process of a run that does not listen, kill it after `grace` seconds, and write that it was cancelled."""
+    """Terminate the process of a run that does not listen, kill it after `grace` seconds, and write that it was cancelled.
+
+    Raises JobError if it cannot be ended: then it still trains, and nothing is written.
+    """
     if not info.record.alive():
         return
     try:
@@ -237,8 +240,15 @@ def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
         except psutil.TimeoutExpired:
             process.kill()
             process.wait(grace)
-    except psutil.Error:
-        pass  # it is gone
+    except psutil.Error as error:
+        if info.record.alive():
+            raise JobError(
+                "The training in {folder} cannot be ended ({detail}).",
+                remedy="End the process {pid} by hand.",
+                folder=info.folder,
+                detail=error,
+                pid=info.record.pid,
+            ) from error
     settle_run(info.folder, Outcome(End.CANCELLED))
 
 

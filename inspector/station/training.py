@@ -224,7 +224,12 @@ class TrainingQueue:
             if info is not None and info.state in LIVE:
                 if time.monotonic() - since < _grace(info) or self._runs[info.folder].job is not None:
                     continue
-                kill_run(info)
+                try:
+                    kill_run(info)
+                except JobError as error:
+                    log.error("%s", error)
+                    with self._lock:
+                        self._cancelled.pop(info.folder, None)  # it is told once
                 self._look_at(info.folder)
         with self._lock:
             for folder in list(self._cancelled):

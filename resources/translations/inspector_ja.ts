@@ -2,6 +2,49 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="ja" sourcelanguage="en">
 <context>
+    <name>AdvancedPage</name>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Learning</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Images</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>Quality</source>
+        <translation>品質</translation>
+    </message>
+    <message>
+        <source>Computer</source>
+        <translation>コンピューター</translation>
+    </message>
+    <message>
+        <source>Search the settings</source>
+        <translation>設定を検索</translation>
+    </message>
+    <message>
+        <source>Only changed ones</source>
+        <translation>変更したものだけ</translation>
+    </message>
+    <message>
+        <source>Reset all</source>
+        <translation>すべて元に戻す</translation>
+    </message>
+    <message>
+        <source>No setting is called so.</source>
+        <translation>その名前の設定はありません。</translation>
+    </message>
+</context>
+<context>
     <name>AnalysisTab</name>
     <message>
         <source>Bundle</source>
@@ -80,6 +123,25 @@
     </message>
 </context>
 <context>
+    <name>ClassList</name>
+    <message>
+        <source>Classes</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Tick the classes of good parts: the test report then counts false rejects.</source>
+        <translation>良品のクラスにチェックを入れてください。テストレポートで過検出を数えます。</translation>
+    </message>
+    <message>
+        <source>{name}: good part</source>
+        <translation>{name}: 良品</translation>
+    </message>
+    <message>
+        <source>{name}: {count} images</source>
+        <translation>{name}: {count} 枚</translation>
+    </message>
+</context>
+<context>
     <name>CopyButton</name>
     <message>
         <source>Copy table</source>
@@ -119,6 +181,17 @@
     <message>
         <source>OK parts of all inspected parts</source>
         <translation>検査した部品のうち OK の割合</translation>
+    </message>
+</context>
+<context>
+    <name>DataPage</name>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>Looking at {folder}</source>
+        <translation>{folder} を調べています</translation>
     </message>
 </context>
 <context>
@@ -164,10 +237,126 @@
     </message>
 </context>
 <context>
+    <name>EmptyView</name>
+    <message>
+        <source>Choose a folder of labelled images</source>
+        <translation>ラベル付き画像のフォルダーを選ぶ</translation>
+    </message>
+    <message>
+        <source>Press the button above, or drop a folder here. The program looks at the folder, shows what it has understood and what is wrong, and changes nothing in it.</source>
+        <translation>上のボタンを押すか、フォルダーをここにドロップしてください。フォルダーを調べ、読み取れた内容と問題点を表示します。中身は変更しません。</translation>
+    </message>
+    <message>
+        <source>Folders that are understood</source>
+        <translation>対応しているフォルダー</translation>
+    </message>
+    <message>
+        <source>No images yet? Try it with pictures of the demo line:</source>
+        <translation>画像がまだない場合は、デモラインの画像で試せます:</translation>
+    </message>
+    <message>
+        <source>Classes</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Boxes</source>
+        <translation>枠</translation>
+    </message>
+    <message>
+        <source>Masks</source>
+        <translation>マスク</translation>
+    </message>
+    <message>
+        <source>Temperatures</source>
+        <translation>温度</translation>
+    </message>
+    <message>
+        <source>Demo data: {name}</source>
+        <translation>デモデータ: {name}</translation>
+    </message>
+</context>
+<context>
+    <name>Field</name>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+</context>
+<context>
     <name>Filmstrip</name>
     <message>
         <source>Last NG parts</source>
         <translation>直近の NG 部品</translation>
+    </message>
+</context>
+<context>
+    <name>FolderBar</name>
+    <message>
+        <source>Choose a folder of labelled images</source>
+        <translation>ラベル付き画像のフォルダーを選ぶ</translation>
+    </message>
+    <message>
+        <source>No folder is chosen yet</source>
+        <translation>フォルダーが選ばれていません</translation>
+    </message>
+    <message>
+        <source>Data folder</source>
+        <translation>データフォルダー</translation>
+    </message>
+    <message>
+        <source>Choose a folder…</source>
+        <translation>フォルダーを選ぶ…</translation>
+    </message>
+</context>
+<context>
+    <name>FoundView</name>
+    <message>
+        <source>{count} images</source>
+        <translation>{count} 枚</translation>
+    </message>
+    <message>
+        <source>{count} sizes, most often {width} × {height} px ({share:.0f} %)</source>
+        <translation>サイズ {count} 種類、最多は {width} × {height} px({share:.0f} %)</translation>
+    </message>
+    <message>
+        <source>Groups of duplicates: {count}</source>
+        <translation>重複のグループ: {count}</translation>
+    </message>
+    <message>
+        <source>Looking for damaged images and duplicates: {done} of {total}</source>
+        <translation>破損画像と重複を調べています: {done} / {total}</translation>
+    </message>
+    <message>
+        <source>Looking at the images</source>
+        <translation>画像を調べています</translation>
+    </message>
+    <message>
+        <source>Images</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>Problems ({count})</source>
+        <translation>問題({count})</translation>
+    </message>
+    <message>
+        <source>Split</source>
+        <translation>分割</translation>
+    </message>
+    <message>
+        <source>What is to be learnt</source>
+        <translation>学習する内容</translation>
+    </message>
+    <message>
+        <source>Images looked at</source>
+        <translation>調べた画像</translation>
+    </message>
+    <message>
+        <source>Images, problems and split</source>
+        <translation>画像・問題・分割</translation>
     </message>
 </context>
 <context>
@@ -350,6 +539,81 @@
     </message>
 </context>
 <context>
+    <name>NetworkPage</name>
+    <message>
+        <source>Choose start weights</source>
+        <translation>初期重みを選ぶ</translation>
+    </message>
+    <message>
+        <source>Weights (*.safetensors *.pth *.pt)</source>
+        <translation>重み (*.safetensors *.pth *.pt)</translation>
+    </message>
+    <message>
+        <source>recommended</source>
+        <translation>推奨</translation>
+    </message>
+    <message>
+        <source>can start from a network that knows pictures already</source>
+        <translation>画像を学習済みのネットワークから始められます</translation>
+    </message>
+    <message>
+        <source>From nothing</source>
+        <translation>ゼロから</translation>
+    </message>
+    <message>
+        <source>ImageNet photographs</source>
+        <translation>ImageNet の写真</translation>
+    </message>
+    <message>
+        <source>A file…</source>
+        <translation>ファイル…</translation>
+    </message>
+    <message>
+        <source>The usual network of this task.</source>
+        <translation>このタスクの標準のネットワークです。</translation>
+    </message>
+    <message>
+        <source>Estimated time: {time}</source>
+        <translation>予想時間: {time}</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Recommended</source>
+        <translation>推奨</translation>
+    </message>
+    <message>
+        <source>Start weights</source>
+        <translation>初期重み</translation>
+    </message>
+    <message>
+        <source>Use what is recommended</source>
+        <translation>推奨を使う</translation>
+    </message>
+    <message>
+        <source>Takt</source>
+        <translation>タクト</translation>
+    </message>
+    <message>
+        <source>The time the line gives each part. 0: not known, so any network may be recommended.</source>
+        <translation>ラインが 1 個に与える時間。0 は不明で、どのネットワークも推奨の対象になります。</translation>
+    </message>
+    <message>
+        <source>Takt in seconds</source>
+        <translation>タクト(秒)</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+</context>
+<context>
     <name>OpenBar</name>
     <message>
         <source>Save table</source>
@@ -450,6 +714,25 @@
     <message>
         <source>Time line</source>
         <translation>タイムライン</translation>
+    </message>
+</context>
+<context>
+    <name>ProblemList</name>
+    <message>
+        <source>… and {count} more; copy the list to see them all.</source>
+        <translation>… 他 {count} 件。すべて見るには一覧をコピーしてください。</translation>
+    </message>
+    <message>
+        <source>Found {count}. Press one to see its image.</source>
+        <translation>{count} 件見つかりました。押すと画像を表示します。</translation>
+    </message>
+    <message>
+        <source>No problem was found.</source>
+        <translation>問題は見つかりませんでした。</translation>
+    </message>
+    <message>
+        <source>Problems found</source>
+        <translation>見つかった問題</translation>
     </message>
 </context>
 <context>
@@ -570,6 +853,45 @@
     </message>
 </context>
 <context>
+    <name>SampleView</name>
+    <message>
+        <source>no object</source>
+        <translation>物体なし</translation>
+    </message>
+    <message>
+        <source>no defect</source>
+        <translation>欠陥なし</translation>
+    </message>
+    <message>
+        <source>hottest {value}</source>
+        <translation>最高 {value}</translation>
+    </message>
+    <message>
+        <source>Images with their labels</source>
+        <translation>ラベル付きの画像</translation>
+    </message>
+    <message>
+        <source>{first} to {last} of {total}</source>
+        <translation>{total} 枚中 {first}〜{last}</translation>
+    </message>
+    <message>
+        <source>Previous images</source>
+        <translation>前の画像</translation>
+    </message>
+    <message>
+        <source>Next images</source>
+        <translation>次の画像</translation>
+    </message>
+    <message>
+        <source>All images</source>
+        <translation>すべての画像</translation>
+    </message>
+    <message>
+        <source>Image with its labels</source>
+        <translation>ラベル付きの画像</translation>
+    </message>
+</context>
+<context>
     <name>SegmentationTab</name>
     <message>
         <source>This recipe has no bundle that marks areas.</source>
@@ -602,6 +924,45 @@
     <message>
         <source>mm²</source>
         <translation>mm²</translation>
+    </message>
+</context>
+<context>
+    <name>SettingRow</name>
+    <message>
+        <source>{name}, changed</source>
+        <translation>{name}(変更済み)</translation>
+    </message>
+    <message>
+        <source>Recommended: {value}</source>
+        <translation>推奨: {value}</translation>
+    </message>
+    <message>
+        <source>Default: {value}</source>
+        <translation>既定: {value}</translation>
+    </message>
+    <message>
+        <source>empty</source>
+        <translation>空</translation>
+    </message>
+    <message>
+        <source>on</source>
+        <translation>オン</translation>
+    </message>
+    <message>
+        <source>off</source>
+        <translation>オフ</translation>
+    </message>
+    <message>
+        <source>(from {low})</source>
+        <translation>({low} 以上)</translation>
+    </message>
+    <message>
+        <source>({low} to {high})</source>
+        <translation>({low}〜{high})</translation>
+    </message>
+    <message>
+        <source>Back to the default: {name}</source>
+        <translation>既定に戻す: {name}</translation>
     </message>
 </context>
 <context>
@@ -877,6 +1238,88 @@
     </message>
 </context>
 <context>
+    <name>SplitView</name>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>Test</source>
+        <translation>テスト</translation>
+    </message>
+    <message>
+        <source>Images</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>Groups</source>
+        <translation>グループ</translation>
+    </message>
+    <message>
+        <source>{name} is of {group}</source>
+        <translation>{name} は {group} に属します</translation>
+    </message>
+    <message>
+        <source>Images of one part or lot stay together, so that the test shows only what training has never seen.</source>
+        <translation>同じ部品やロットの画像は分けません。テストには学習で見ていない画像だけが入ります。</translation>
+    </message>
+    <message>
+        <source>Split</source>
+        <translation>分割</translation>
+    </message>
+</context>
+<context>
+    <name>StartPage</name>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>{count} images</source>
+        <translation>{count} 枚</translation>
+    </message>
+    <message>
+        <source>What is learnt</source>
+        <translation>学習する内容</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Epochs</source>
+        <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>Changed</source>
+        <translation>変更点</translation>
+    </message>
+    <message>
+        <source>Estimated time</source>
+        <translation>予想時間</translation>
+    </message>
+    <message>
+        <source>Start</source>
+        <translation>開始</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>名前</translation>
+    </message>
+    <message>
+        <source>Name of the bundle</source>
+        <translation>バンドルの名前</translation>
+    </message>
+    <message>
+        <source>Before it can start</source>
+        <translation>開始する前に</translation>
+    </message>
+</context>
+<context>
     <name>StatusLine</name>
     <message>
         <source>Cameras: {value} frames/s</source>
@@ -1069,6 +1512,61 @@
     </message>
 </context>
 <context>
+    <name>TrainingDialog</name>
+    <message>
+        <source>The name needs a letter or a digit.</source>
+        <translation>名前には文字か数字が必要です。</translation>
+    </message>
+    <message>
+        <source>There is a run of this name already.</source>
+        <translation>同じ名前の学習が既にあります。</translation>
+    </message>
+    <message>
+        <source>{count} settings are wrong; they are marked.</source>
+        <translation>{count} 件の設定に誤りがあります。印を付けました。</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
+    </message>
+    <message>
+        <source>1  Data</source>
+        <translation>1  データ</translation>
+    </message>
+    <message>
+        <source>2  Network</source>
+        <translation>2  ネットワーク</translation>
+    </message>
+    <message>
+        <source>3  Advanced</source>
+        <translation>3  詳細</translation>
+    </message>
+    <message>
+        <source>4  Start</source>
+        <translation>4  開始</translation>
+    </message>
+    <message>
+        <source>Add to queue</source>
+        <translation>待ち行列に追加</translation>
+    </message>
+    <message>
+        <source>Start training</source>
+        <translation>学習を開始</translation>
+    </message>
+    <message>
+        <source>Next</source>
+        <translation>次へ</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>キャンセル</translation>
+    </message>
+    <message>
+        <source>Back</source>
+        <translation>戻る</translation>
+    </message>
+</context>
+<context>
     <name>WithChooser</name>
     <message>
         <source>Open a recipe</source>
@@ -1172,6 +1670,10 @@
         <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
     </message>
     <message>
+        <source>COCO</source>
+        <translation>COCO</translation>
+    </message>
+    <message>
         <source>Check its power, cable and network.</source>
         <translation>電源・ケーブル・ネットワークを確認してください。</translation>
     </message>
@@ -1190,6 +1692,10 @@
     <message>
         <source>Check the disk and the path.</source>
         <translation>ディスクとパスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the path of the data.</source>
+        <translation>データのパスを確認してください。</translation>
     </message>
     <message>
         <source>Check the path, and that the disk or share is there.</source>
@@ -1212,6 +1718,10 @@
         <translation>空き容量があり書き込みできるフォルダーを選んでください。</translation>
     </message>
     <message>
+        <source>Choose a new folder.</source>
+        <translation>新しいフォルダーを選んでください。</translation>
+    </message>
+    <message>
         <source>Choose an image file.</source>
         <translation>画像ファイルを選んでください。</translation>
     </message>
@@ -1228,12 +1738,24 @@
         <translation>別のフォルダーを選んでください。</translation>
     </message>
     <message>
+        <source>Choose another one.</source>
+        <translation>別のものを選んでください。</translation>
+    </message>
+    <message>
         <source>Choose one of them.</source>
         <translation>その中から選んでください。</translation>
     </message>
     <message>
         <source>Choose one of: {names}.</source>
         <translation>次から選んでください：{names}。</translation>
+    </message>
+    <message>
+        <source>Class folders</source>
+        <translation>クラス別フォルダー</translation>
+    </message>
+    <message>
+        <source>Class folders with masks</source>
+        <translation>マスク付きクラス別フォルダー</translation>
     </message>
     <message>
         <source>Close other programs, or install the program again.</source>
@@ -1284,8 +1806,16 @@
         <translation>分割するか、小さくして保存してください。</translation>
     </message>
     <message>
+        <source>End the process {pid} by hand.</source>
+        <translation>プロセス {pid} を手動で終了してください。</translation>
+    </message>
+    <message>
         <source>Export or train it again.</source>
         <translation>もう一度エクスポートまたは学習してください。</translation>
+    </message>
+    <message>
+        <source>Export the labels again.</source>
+        <translation>ラベルをもう一度書き出してください。</translation>
     </message>
     <message>
         <source>Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.</source>
@@ -1294,6 +1824,10 @@
     <message>
         <source>Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only roughly.</source>
         <translation>画像が少ないため({count} 枚、最も少ないクラスは {rarest} 枚)、強く変化させて学習します。性能はおおまかにしか分かりません。</translation>
+    </message>
+    <message>
+        <source>Finish the training first.</source>
+        <translation>先に学習を終えてください。</translation>
     </message>
     <message>
         <source>Frame {index} of {file} cannot be read.</source>
@@ -1306,6 +1840,10 @@
     <message>
         <source>Free some space on that disk or choose another folder.</source>
         <translation>そのディスクの空きを増やすか、別のフォルダーを選んでください。</translation>
+    </message>
+    <message>
+        <source>Free some space, or choose a folder on another disk that you may write to.</source>
+        <translation>空き容量を増やすか、書き込みできる別のディスクのフォルダーを選んでください。</translation>
     </message>
     <message>
         <source>Free some space, or choose another folder; an earlier bundle there is unchanged.</source>
@@ -1338,6 +1876,18 @@
     <message>
         <source>Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} px, and {needed} would be good: cut the images into pieces, or let the camera look closer.</source>
         <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力でも {spans} px しかなく、{needed} px は必要です。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
+        <source>Images and masks</source>
+        <translation>画像とマスク</translation>
+    </message>
+    <message>
+        <source>Install elpv-dataset again.</source>
+        <translation>elpv-dataset をもう一度インストールしてください。</translation>
+    </message>
+    <message>
+        <source>Install it from the program&apos;s folder: packaging/run.sh --with elpv (Windows: run.ps1).</source>
+        <translation>プログラムのフォルダーで packaging/run.sh --with elpv(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with {extra} (Windows: run.ps1).</source>
@@ -1388,8 +1938,28 @@
         <translation>カメラの記録に従って向きを直しました。</translation>
     </message>
     <message>
+        <source>Its first line is: {columns}.</source>
+        <translation>最初の行は {columns} です。</translation>
+    </message>
+    <message>
         <source>Its transparent parts are shown on black.</source>
         <translation>透明な部分は黒で表示します。</translation>
+    </message>
+    <message>
+        <source>JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image</source>
+        <translation>JPEGImages/ に画像、Annotations/ に画像ごとの Pascal VOC .xml</translation>
+    </message>
+    <message>
+        <source>Label the image again, or bring the one it was drawn on.</source>
+        <translation>ラベルを付け直すか、元の画像を用意してください。</translation>
+    </message>
+    <message>
+        <source>Look at the list of problems and correct the data.</source>
+        <translation>問題の一覧を見てデータを直してください。</translation>
+    </message>
+    <message>
+        <source>MVTec AD</source>
+        <translation>MVTec AD</translation>
     </message>
     <message>
         <source>Name a .png or .jpg file in a folder that exists.</source>
@@ -1412,6 +1982,10 @@
         <translation>レシピもバンドルも指定されていないため、デモラインのバンドル（{names}）でフレーム全体を検査します。</translation>
     </message>
     <message>
+        <source>None of the images in {folder} can be used: {why}</source>
+        <translation>{folder} の画像はどれも使えません: {why}</translation>
+    </message>
+    <message>
         <source>Nothing can be written to {folder} ({detail}).</source>
         <translation>{folder} に書き込めません({detail})。</translation>
     </message>
@@ -1432,12 +2006,20 @@
         <translation>この種類のカメラのオプション：{names}。</translation>
     </message>
     <message>
+        <source>Pascal VOC</source>
+        <translation>Pascal VOC</translation>
+    </message>
+    <message>
         <source>Please report it with the program&apos;s log.</source>
         <translation>プログラムのログを添えて報告してください。</translation>
     </message>
     <message>
         <source>PyTorch could not run {bundle} ({detail}).</source>
         <translation>PyTorch で {bundle} を実行できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>Radiometric files</source>
+        <translation>放射温度ファイル</translation>
     </message>
     <message>
         <source>Restart the program.</source>
@@ -1474,6 +2056,14 @@
     <message>
         <source>Start weights that need no download are not installed, so it would learn from nothing. Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights.</source>
         <translation>ダウンロード不要の初期重みがインストールされていないため、ゼロからの学習になります。プログラムのフォルダーで packaging/run.sh --with pretrained(Windows: run.ps1)を実行するか、重みファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Table of labels</source>
+        <translation>ラベルの表</translation>
+    </message>
+    <message>
+        <source>The annotation {file} cannot be read ({detail}).</source>
+        <translation>アノテーション {file} を読めません({detail})。</translation>
     </message>
     <message>
         <source>The bundle {bundle} gave no prediction.</source>
@@ -1528,8 +2118,20 @@
         <translation>{bundle} のカードには mean と std がそれぞれ {channels} 個必要で、std は 0 より大きくなければなりません。</translation>
     </message>
     <message>
+        <source>The classes of {folder} are in another order than the bundle&apos;s.</source>
+        <translation>{folder} のクラスの順序がバンドルと異なります。</translation>
+    </message>
+    <message>
         <source>The connection to {source} was lost.</source>
         <translation>{source} との接続が切れました。</translation>
+    </message>
+    <message>
+        <source>The data cannot be written to {folder} ({detail}).</source>
+        <translation>データを {folder} に書き込めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The data&apos;s own training part shows good parts only; all images are put together and split anew.</source>
+        <translation>データ自身の学習用部分は良品だけです。すべての画像をまとめて分割し直します。</translation>
     </message>
     <message>
         <source>The demo line has no camera called {address!r}.</source>
@@ -1560,8 +2162,20 @@
         <translation>ファイル {file} はこのバンドルの作成時のものではありません（SHA-256 が一致しません）。</translation>
     </message>
     <message>
+        <source>The folder cannot be read ({detail}).</source>
+        <translation>フォルダーを読めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The folder could not be looked at ({detail}).</source>
+        <translation>フォルダーを調べられませんでした({detail})。</translation>
+    </message>
+    <message>
         <source>The folder {folder} cannot be listed ({detail}).</source>
         <translation>フォルダー {folder} の一覧を取得できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The folder {folder} cannot be read ({detail}).</source>
+        <translation>フォルダー {folder} を読めません({detail})。</translation>
     </message>
     <message>
         <source>The folder {name} that belongs to this program is missing.</source>
@@ -1592,8 +2206,20 @@
         <translation>グラフィックスカードまたはドライバーに障害が起きました({detail})。</translation>
     </message>
     <message>
+        <source>The images have {count} sizes, from {width} x {height} to {widest} x {highest} px; all are fitted to the input.</source>
+        <translation>画像のサイズは {count} 種類あります({width} x {height}〜{widest} x {highest} px)。すべて入力サイズに合わせます。</translation>
+    </message>
+    <message>
+        <source>The images look so alike that near duplicates cannot be told; only exact copies were looked for.</source>
+        <translation>画像が互いに似すぎているため類似画像を判別できません。完全な複製だけを調べました。</translation>
+    </message>
+    <message>
         <source>The layer {layer} has no map that could be explained.</source>
         <translation>層 {layer} には根拠として表示できるマップがありません。</translation>
+    </message>
+    <message>
+        <source>The layout {to} does not hold labels for {task}.</source>
+        <translation>形式 {to} には {task} のラベルを入れられません。</translation>
     </message>
     <message>
         <source>The line gave fewer than {parts} parts in {seconds:.0f} seconds.</source>
@@ -1808,6 +2434,18 @@
         <translation>もう一方の種類のフレームを指定してください。</translation>
     </message>
     <message>
+        <source>The pictures of solar cells are in the package elpv-dataset, which is not installed.</source>
+        <translation>太陽電池の画像はパッケージ elpv-dataset にありますが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>The run in {folder} cannot be written ({detail}).</source>
+        <translation>{folder} の学習の記録を書き込めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The training in {folder} cannot be ended ({detail}).</source>
+        <translation>{folder} の学習を終了できません({detail})。</translation>
+    </message>
+    <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
         <translation>動画 {file} は {announced} フレーム中 {shown} フレームで終わっています。</translation>
     </message>
@@ -1880,8 +2518,16 @@
         <translation>レシピ {file} がありません。</translation>
     </message>
     <message>
+        <source>There is no report {file}.</source>
+        <translation>レポート {file} がありません。</translation>
+    </message>
+    <message>
         <source>There is no room to share frames with the worker of {bundle} ({detail}).</source>
         <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>There is no table of labels in {folder}.</source>
+        <translation>{folder} にラベルの表がありません。</translation>
     </message>
     <message>
         <source>There is no video {file}.</source>
@@ -1890,6 +2536,14 @@
     <message>
         <source>There is no {what} called {key!r}.</source>
         <translation>{key!r} という名前はありません（{what}）。</translation>
+    </message>
+    <message>
+        <source>There is only the class {name}: nothing can be told apart.</source>
+        <translation>クラスが {name} だけなので、見分けるものがありません。</translation>
+    </message>
+    <message>
+        <source>Thermal images with temperatures</source>
+        <translation>温度付きの熱画像</translation>
     </message>
     <message>
         <source>This program has a defect: {detail}.</source>
@@ -1902,6 +2556,10 @@
     <message>
         <source>Train or export it again.</source>
         <translation>もう一度学習またはエクスポートしてください。</translation>
+    </message>
+    <message>
+        <source>Training needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1). Everything can be prepared here nevertheless.</source>
+        <translation>学習に必要な Python パッケージ {package} がインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。準備はここで進められます。</translation>
     </message>
     <message>
         <source>Trigger more slowly, or use a faster engine.</source>
@@ -1940,6 +2598,14 @@
         <translation>終わるのを待つか、先に停止してください。</translation>
     </message>
     <message>
+        <source>Write classes.txt in the order {classes} and renumber the masks.</source>
+        <translation>classes.txt を {classes} の順に書き、マスクの番号を付け直してください。</translation>
+    </message>
+    <message>
+        <source>Write every class once.</source>
+        <translation>各クラスを 1 回だけ書いてください。</translation>
+    </message>
+    <message>
         <source>Write folder:PATH.</source>
         <translation>folder:パス と書いてください。</translation>
     </message>
@@ -1956,6 +2622,22 @@
         <translation>video:パス と書いてください。</translation>
     </message>
     <message>
+        <source>YOLO</source>
+        <translation>YOLO</translation>
+    </message>
+    <message>
+        <source>a .csv with the columns path and label, and perhaps group and split</source>
+        <translation>path と label の列(必要なら group と split も)がある .csv</translation>
+    </message>
+    <message>
+        <source>a COCO .json with images, annotations and categories, and the images</source>
+        <translation>images・annotations・categories のある COCO の .json と画像</translation>
+    </message>
+    <message>
+        <source>a labelme .json of the same name beside each image</source>
+        <translation>各画像と同じ名前の labelme の .json</translation>
+    </message>
+    <message>
         <source>coldest {value} °C &lt; {limit} °C</source>
         <translation>最低温度 {value} °C ＜ {limit} °C</translation>
     </message>
@@ -1970,6 +2652,18 @@
     <message>
         <source>hottest {value} °C &gt; {limit} °C</source>
         <translation>最高温度 {value} °C ＞ {limit} °C</translation>
+    </message>
+    <message>
+        <source>images/ and labels/ with a YOLO .txt of the same name for each image</source>
+        <translation>images/ と、各画像と同じ名前の YOLO の .txt がある labels/</translation>
+    </message>
+    <message>
+        <source>images/ and masks/ with a .png of the same name for each image</source>
+        <translation>images/ と、各画像と同じ名前の .png がある masks/</translation>
+    </message>
+    <message>
+        <source>labelme</source>
+        <translation>labelme</translation>
     </message>
     <message>
         <source>largest {name} {value} mm2 &lt; {limit} mm2</source>
@@ -1996,6 +2690,18 @@
         <translation>平均温度 {value} °C ＞ {limit} °C</translation>
     </message>
     <message>
+        <source>one folder a class, with its images in it, or with a .png mask of the same name beside each image</source>
+        <translation>クラスごとのフォルダーに画像。または各画像の横に同じ名前の .png マスク</translation>
+    </message>
+    <message>
+        <source>radiometric files, or images and a temperatures.csv with the columns file, maximum, mean, minimum in kelvin</source>
+        <translation>放射温度ファイル、または画像と temperatures.csv(列は file, maximum, mean, minimum、単位はケルビン)</translation>
+    </message>
+    <message>
+        <source>train/good/, test/&lt;defect&gt;/ and ground_truth/&lt;defect&gt;/ with *_mask.png</source>
+        <translation>train/good/、test/&lt;欠陥&gt;/、および *_mask.png のある ground_truth/&lt;欠陥&gt;/</translation>
+    </message>
+    <message>
         <source>{address!r} is not a USB camera.</source>
         <translation>{address!r} は USB カメラではありません。</translation>
     </message>
@@ -2020,6 +2726,14 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
+        <source>{count} images are too few for training, validation and test.</source>
+        <translation>{count} 枚では学習・検証・テストに足りません。</translation>
+    </message>
+    <message>
+        <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
+        <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
+    </message>
+    <message>
         <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
         <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
     </message>
@@ -2042,6 +2756,10 @@
     <message>
         <source>{file} cannot be written.</source>
         <translation>{file} に書き込めません。</translation>
+    </message>
+    <message>
+        <source>{file} has the class number {number}, which has no name.</source>
+        <translation>{file} のクラス番号 {number} には名前がありません。</translation>
     </message>
     <message>
         <source>{file} has {size} MB, more than the {limit} MB that are read.</source>
@@ -2072,12 +2790,40 @@
         <translation>{file} は空です。</translation>
     </message>
     <message>
+        <source>{file} is for an image of {said_width:.0f} x {said_height:.0f} px, but {image} has {width} x {height} px.</source>
+        <translation>{file} は {said_width:.0f} x {said_height:.0f} px の画像用ですが、{image} は {width} x {height} px です。</translation>
+    </message>
+    <message>
         <source>{file} is not JSON ({detail}).</source>
         <translation>{file} は JSON ではありません（{detail}）。</translation>
     </message>
     <message>
+        <source>{file} is not JSON that can be read ({detail}).</source>
+        <translation>{file} は読み取れる JSON ではありません({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} is not a COCO file ({detail}).</source>
+        <translation>{file} は COCO のファイルではありません({detail})。</translation>
+    </message>
+    <message>
         <source>{file} is not a file.</source>
         <translation>{file} はファイルではありません。</translation>
+    </message>
+    <message>
+        <source>{file} is not a labelme file ({detail}).</source>
+        <translation>{file} は labelme のファイルではありません({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} is not a labelme file.</source>
+        <translation>{file} は labelme のファイルではありません。</translation>
+    </message>
+    <message>
+        <source>{file} is not a list of settings.</source>
+        <translation>{file} は設定の一覧ではありません。</translation>
+    </message>
+    <message>
+        <source>{file} is not a report ({detail}).</source>
+        <translation>{file} はレポートではありません({detail})。</translation>
     </message>
     <message>
         <source>{file} is not a safetensors file ({detail}).</source>
@@ -2092,16 +2838,72 @@
         <translation>{file} は読み取れる画像ではありません。</translation>
     </message>
     <message>
+        <source>{file} is not the record of a training run ({detail}).</source>
+        <translation>{file} は学習の記録ではありません({detail})。</translation>
+    </message>
+    <message>
         <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
         <translation>{file} は {width} x {height} 画素です。読み込めるのは一辺 {side} 画素、全体で {pixels} 百万画素までです。</translation>
+    </message>
+    <message>
+        <source>{file} lacks columns.</source>
+        <translation>{file} に列が足りません。</translation>
+    </message>
+    <message>
+        <source>{file} line {line} is not a label ({detail}).</source>
+        <translation>{file} の {line} 行目はラベルではありません({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} line {line}: not three temperatures in kelvin.</source>
+        <translation>{file} の {line} 行目: ケルビンの温度 3 つではありません。</translation>
+    </message>
+    <message>
+        <source>{file} line {line}: {split!r} is not train, val or test.</source>
+        <translation>{file} の {line} 行目: {split!r} は train・val・test のいずれでもありません。</translation>
     </message>
     <message>
         <source>{file} may not be read.</source>
         <translation>{file} を読み取る権限がありません。</translation>
     </message>
     <message>
+        <source>{file} names a class twice.</source>
+        <translation>{file} に同じクラスが 2 回あります。</translation>
+    </message>
+    <message>
+        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
+        <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
+    </message>
+    <message>
+        <source>{file}: a shape without area is left out.</source>
+        <translation>{file}: 面積のない図形は使いません。</translation>
+    </message>
+    <message>
+        <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
+        <translation>{file}: {name!r} の枠は空か画像の外にあります。使いません。</translation>
+    </message>
+    <message>
+        <source>{file}: the labels of {image} are wrong ({detail}).</source>
+        <translation>{file}: {image} のラベルに誤りがあります({detail})。</translation>
+    </message>
+    <message>
+        <source>{file}: {count} annotations are of images or categories that it does not list.</source>
+        <translation>{file}: {count} 個のアノテーションが、一覧にない画像か分類を指しています。</translation>
+    </message>
+    <message>
+        <source>{file}: {key} is {text!r}, not a number.</source>
+        <translation>{file}: {key} は {text!r} で、数値ではありません。</translation>
+    </message>
+    <message>
         <source>{first} {then}</source>
         <translation>{first} {then}</translation>
+    </message>
+    <message>
+        <source>{folder} cannot be deleted ({detail}).</source>
+        <translation>{folder} を削除できません({detail})。</translation>
+    </message>
+    <message>
+        <source>{folder} cannot be read ({detail}).</source>
+        <translation>{folder} を読めません({detail})。</translation>
     </message>
     <message>
         <source>{folder} exists and is not a bundle.</source>
@@ -2116,8 +2918,48 @@
         <translation>{folder} は学習の記録ではありません。</translation>
     </message>
     <message>
+        <source>{folder} is not an empty folder.</source>
+        <translation>{folder} は空のフォルダーではありません。</translation>
+    </message>
+    <message>
+        <source>{image} is listed in {file} but is not there.</source>
+        <translation>{image} は {file} にありますが、見つかりません。</translation>
+    </message>
+    <message>
+        <source>{image} is listed twice; the first is used.</source>
+        <translation>{image} が 2 回あります。最初のものを使います。</translation>
+    </message>
+    <message>
+        <source>{image} is listed with different labels in {file}; it is not used.</source>
+        <translation>{image} は {file} に異なるラベルで載っています。使いません。</translation>
+    </message>
+    <message>
         <source>{label} needs the Python package {package}, which is not installed.</source>
         <translation>{label} に必要な Python パッケージ {package} がインストールされていません。</translation>
+    </message>
+    <message>
+        <source>{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.</source>
+        <translation>{most} の画像は {least} の {times:.0f} 倍です。少ないクラスを重く扱います。</translation>
+    </message>
+    <message>
+        <source>{names} are the same image with different labels; none of them is used.</source>
+        <translation>{names} は同じ画像でラベルが異なります。どれも使いません。</translation>
+    </message>
+    <message>
+        <source>{names} are the same image; only {name} is used.</source>
+        <translation>{names} は同じ画像です。{name} だけを使います。</translation>
+    </message>
+    <message>
+        <source>{names} look the same but are in different parts of the split; {left} not used.</source>
+        <translation>{names} は同じように見えますが、分割の異なる部分にあります。{left} は使いません。</translation>
+    </message>
+    <message>
+        <source>{names} look the same but have different labels; please check them.</source>
+        <translation>{names} は同じように見えますがラベルが異なります。確認してください。</translation>
+    </message>
+    <message>
+        <source>{names} look the same; they are kept in the same part of the split.</source>
+        <translation>{names} は同じように見えます。分割の同じ部分に置きます。</translation>
     </message>
     <message>
         <source>{name} (score {score:.2f})</source>
@@ -2126,6 +2968,10 @@
     <message>
         <source>{name} (score {score:.2f}), not certain enough for {limit:.2f}</source>
         <translation>{name}（スコア {score:.2f}）、確信度が {limit:.2f} に届きません</translation>
+    </message>
+    <message>
+        <source>{name} has {count} images: too few to learn it well.</source>
+        <translation>{name} は {count} 枚で、十分に学習するには少なすぎます。</translation>
     </message>
     <message>
         <source>{network} computes {times:.1f} times as long a part.</source>
@@ -2177,6 +3023,53 @@
     <message>
         <source>Thermal</source>
         <translation>サーマル</translation>
+    </message>
+</context>
+<context>
+    <name>training</name>
+    <message>
+        <source>Classification</source>
+        <translation>分類</translation>
+    </message>
+    <message>
+        <source>Detection</source>
+        <translation>検出</translation>
+    </message>
+    <message>
+        <source>Segmentation</source>
+        <translation>領域分割</translation>
+    </message>
+    <message>
+        <source>Temperatures</source>
+        <translation>温度</translation>
+    </message>
+    <message>
+        <source>Which class a whole image is of</source>
+        <translation>画像全体がどのクラスか</translation>
+    </message>
+    <message>
+        <source>Where objects are, as boxes, and of which class</source>
+        <translation>物体の位置(枠)とクラス</translation>
+    </message>
+    <message>
+        <source>Which pixels are a defect, and of which class</source>
+        <translation>どの画素が欠陥か、とそのクラス</translation>
+    </message>
+    <message>
+        <source>The hottest, mean and coldest temperature</source>
+        <translation>最高・平均・最低温度</translation>
+    </message>
+    <message>
+        <source>less than a minute</source>
+        <translation>1 分未満</translation>
+    </message>
+    <message>
+        <source>about {minutes} min</source>
+        <translation>約 {minutes} 分</translation>
+    </message>
+    <message>
+        <source>about {hours} h</source>
+        <translation>約 {hours} 時間</translation>
     </message>
 </context>
 <context>
