@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from inspector.core.training import NOT_YET, TASK_DEFAULTS, Shown, TrainSettings
+from inspector.core.training import TASK_DEFAULTS, Shown, TrainSettings, shown_settings
 
 Command = Callable[..., Any]
 
@@ -22,21 +22,11 @@ _METAVARS: Mapping[str, str] = {
 _TASKS_OWN = ("loss", "network")  # left out, they are the task's own
 
 
-def shown_settings() -> dict[str, tuple[FieldInfo, Shown]]:
-    """The settings that a person sets, in the order of their declaration."""
-    found = {}
-    for name, field in TrainSettings.model_fields.items():
-        shown = next((item for item in field.metadata if isinstance(item, Shown)), None)
-        if shown is not None:
-            found[name] = (field, shown)
-    return found
-
-
 def setting_options(command: Command) -> Command:
     """Add an option for each of them. One that is not given is not passed on; the default is the setting's own."""
-    for name, (field, shown) in reversed(shown_settings().items()):
-        if name not in (*_BY_HAND, *NOT_YET):
-            command = _option(name, field, shown)(command)
+    for name, shown in reversed(list(shown_settings().items())):
+        if name not in _BY_HAND:
+            command = _option(name, TrainSettings.model_fields[name], shown)(command)
     return command
 
 

@@ -202,6 +202,15 @@ class TrainSettings(BaseModel):
         return self.name or self.out.resolve().name
 
 
+def shown_settings() -> Mapping[str, Shown]:
+    """The settings that a person sets, in the order of their declaration. What the trainer does not follow is not offered."""
+    found = {
+        name: next((item for item in field.metadata if isinstance(item, Shown)), None)
+        for name, field in TrainSettings.model_fields.items()
+    }
+    return {name: shown for name, shown in found.items() if shown is not None and name not in NOT_YET}
+
+
 def train_settings(values: Mapping[str, object]) -> TrainSettings:
     """Settings from a mapping. Raises ConfigError naming the setting."""
     try:

@@ -14,11 +14,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.training import Group
+from inspector.core.training import Group, shown_settings
 from inspector.ui import theme
 from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change
-from inspector.ui.training.draft import Draft, shown_settings
+from inspector.ui.training.draft import Draft
 from inspector.ui.training.fields import SettingRow
 
 _GROUPS: Final[tuple[Group, ...]] = ("data", "network", "learning", "images", "quality", "machine")

@@ -8,20 +8,10 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 from PySide6.QtCore import QObject, Signal
 
-from inspector.core.training import TASK_DEFAULTS, Shown, TrainSettings
+from inspector.core.training import TASK_DEFAULTS, TrainSettings, shown_settings
 from inspector.core.types import TaskName
 
 _PLACE: Final = Path("bundle")  # stands for `out` until a name is given; only to check the other settings
-
-
-def shown_settings() -> Mapping[str, Shown]:
-    """The settings a person may set, in the order of their declaration."""
-    found = {}
-    for name, field in TrainSettings.model_fields.items():
-        shown = next((item for item in field.metadata if isinstance(item, Shown)), None)
-        if shown is not None:
-            found[name] = shown
-    return found
 
 
 class Draft(QObject):

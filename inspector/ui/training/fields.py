@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.training import Shown, TrainSettings
+from inspector.core.training import Shown, TrainSettings, shown_settings
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.strings import is_language_change
 from inspector.ui.tabs.controls import NumberField
-from inspector.ui.training.draft import Draft, shown_settings
+from inspector.ui.training.draft import Draft
 
 CONTEXT: Final = "train_settings"  # of the labels, descriptions, units and choices of `TrainSettings`
 _DECIMALS: Final = 6

@@ -16,11 +16,11 @@ from PySide6.QtWidgets import (
 
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS
-from inspector.core.training import TrainSettings
+from inspector.core.training import TrainSettings, shown_settings
 from inspector.ui import theme
 from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change, translate
-from inspector.ui.training.draft import Draft, shown_settings
+from inspector.ui.training.draft import Draft
 from inspector.ui.training.fields import in_words, number_text
 from inspector.ui.training.words import minutes_text, task_word
 
