@@ -155,7 +155,9 @@ class TrainingQueue:
             job = run.job
             if job is None or job.outcome is not None:
                 continue
-            if not (detach and job.detach()):
+            if detach and job.detach():
+                run.job = None  # no longer this window's
+            else:
                 job.close()
         with suppress(InspectorError):
             self._collect()
