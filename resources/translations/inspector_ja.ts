@@ -2013,6 +2013,10 @@
         <translation>修正して、もう一度始めてください。</translation>
     </message>
     <message>
+        <source>Cross-validation in {folds} folds: {name} {value} (95 % confidence: {low} to {high}).</source>
+        <translation>{folds} 分割の交差検証: {name} {value}(95 % 信頼区間: {low}～{high})。</translation>
+    </message>
+    <message>
         <source>Cut it into pieces or save it smaller.</source>
         <translation>分割するか、小さくして保存してください。</translation>
     </message>
@@ -2059,6 +2063,10 @@
     <message>
         <source>Finish the training first.</source>
         <translation>先に学習を終えてください。</translation>
+    </message>
+    <message>
+        <source>Fold {fold} of {folds}: {value}.</source>
+        <translation>分割 {fold}/{folds}: {value}。</translation>
     </message>
     <message>
         <source>Frame {index} of {file} cannot be read.</source>
@@ -2253,6 +2261,10 @@
         <translation>ラベルを付け直すか、元の画像を用意してください。</translation>
     </message>
     <message>
+        <source>Learning curve, training {run} of {runs}: {value} after {images} images.</source>
+        <translation>学習曲線、学習 {run}/{runs}: 画像 {images} 枚で {value}。</translation>
+    </message>
+    <message>
         <source>Leave it at its default.</source>
         <translation>既定値のままにしてください。</translation>
     </message>
@@ -2303,6 +2315,10 @@
     <message>
         <source>None of the {count} images can be read any more.</source>
         <translation>{count} 枚の画像がどれも読めなくなりました。</translation>
+    </message>
+    <message>
+        <source>None of the {count} images can be read.</source>
+        <translation>{count} 枚の画像はどれも読み取れません。</translation>
     </message>
     <message>
         <source>None of the {count} samples for {part} can be read.</source>
@@ -2893,6 +2909,10 @@
         <translation>システムが処理を終了させました。</translation>
     </message>
     <message>
+        <source>The time limit leaves no time for more trials; now the final training.</source>
+        <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
+    </message>
+    <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
         <translation>{folder} の学習を終了できません({detail})。</translation>
     </message>
@@ -2919,6 +2939,10 @@
     <message>
         <source>The training went astray in epoch {epoch}: the loss is no longer a number.</source>
         <translation>エポック {epoch} で学習が発散しました：損失が数値でなくなりました。</translation>
+    </message>
+    <message>
+        <source>The trials were ended; now the final training.</source>
+        <translation>試行は打ち切られました。最終の学習に進みます。</translation>
     </message>
     <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
@@ -3131,6 +3155,14 @@
     <message>
         <source>Width and height are given together.</source>
         <translation>幅と高さは両方指定してください。</translation>
+    </message>
+    <message>
+        <source>With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error.</source>
+        <translation>学習画像をあと {more} 枚増やすと、誤差は {value} K(95 % 信頼区間: {low}～{high})減る見込みです。</translation>
+    </message>
+    <message>
+        <source>With {more} more training images expect {value} points of {name} (95 % confidence: {low} to {high}).</source>
+        <translation>学習画像をあと {more} 枚増やすと、{name} は {value} ポイント(95 % 信頼区間: {low}～{high})変わる見込みです。</translation>
     </message>
     <message>
         <source>Write classes.txt in the order {classes} and renumber the masks.</source>
