@@ -24,7 +24,12 @@ def read(folder: Folder, tick: Tick) -> Listing:
     """The first folder of a path is the class."""
     found = Listing(TITLE)
     tops = {name.split("/", 1)[0] for name in folder.images if "/" in name}
-    split = len(tops) > 1 and tops <= set(PARTS)
+    deep = all(name.count("/") > 1 for name in folder.images)
+    split = {top.lower() for top in tops} <= set(PARTS) and (len(tops) > 1 or deep)
+    for top in sorted(top for top in tops if top.startswith("_")):
+        found.skip(
+            "{file} is no class, because its name begins with an underscore; its images are not used.", folder.root / top
+        )
     stems = Counter(without_suffix(name) for name in folder.images)
     for name in folder.images:
         tick()
@@ -41,6 +46,6 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.layout = MASKED
         path = folder.files[mask] if mask is not None else None
         found.records.append(
-            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top] if split else None)
+            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top.lower()] if split else None)
         )
     return found
