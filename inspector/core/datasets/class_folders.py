@@ -4,6 +4,7 @@ A .png with the stem of another image beside it is that image's mask, white wher
 """
 
 from collections import Counter
+from dataclasses import replace
 
 from inspector.core.datasets.mask_folders import PARTS
 from inspector.core.datasets.record import Listing, Record, Tick
@@ -48,4 +49,12 @@ def read(folder: Folder, tick: Tick) -> Listing:
         found.records.append(
             Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top.lower()] if split else None)
         )
+    kinds: dict[str, set[str | None]] = {}
+    for record in found.records:
+        kinds.setdefault(record.path.stem, set()).add(record.label)
+    # Where files are numbered anew in every folder, a number is no part that was seen more than once.
+    found.records = [
+        replace(record, group=f"{record.label}/{record.path.stem}") if len(kinds[record.path.stem]) > 1 else record
+        for record in found.records
+    ]
     return found

@@ -179,15 +179,14 @@ def image_size(path: Path) -> tuple[int, int]:
 def image_header(path: Path) -> tuple[tuple[int, int], bool]:
     """(width, height) as `read_image` gives it, and whether that turns the stored picture upright. Raises ConfigError."""
     try:
-        with path.open("rb") as stream:
-            radiometric = b"FLIR\0" in stream.read(_PEEK)  # its temperatures have a size of their own
-            if not radiometric:
-                with PIL.Image.open(stream) as picture:
-                    width, height = picture.size
-                    side = picture.getexif().get(_ORIENTATION, 1)
-                    # Pillow itself turns a TIFF.
-                    sideways = side in (5, 6, 7, 8) and picture.format != "TIFF"
-                    return ((height, width) if sideways else (width, height)), side in range(2, 9)
+        with PIL.Image.open(path) as picture:
+            parts: list[tuple[str, bytes]] = getattr(picture, "applist", [])  # of a JPEG
+            # A radiometric file's temperatures have a size of their own.
+            if not any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
+                width, height = picture.size
+                side = picture.getexif().get(_ORIENTATION, 1)
+                sideways = side in (5, 6, 7, 8) and picture.format != "TIFF"  # Pillow itself turns those
+                return ((height, width) if sideways else (width, height)), side in range(2, 9)
     except DAMAGE:
         pass  # kinds of TIFF that Pillow does not know; or the sentence saying what is wrong
     shape = read_image(path).pixels.shape
