@@ -86,6 +86,7 @@ class ExplainThread(QThread):
         self._next: Question | None = None
         self._newest: Question | None = None
         self._stop = False
+        self._rest = False
         self._explainer: Explains | None = None
         self._folder: Path | None = None
 
@@ -102,6 +103,16 @@ class ExplainThread(QThread):
         """Want no answer any more."""
         with self._wake:
             self._next = self._newest = None
+
+    def rest(self) -> None:
+        """Give up the answer under way and end the worker process now; the next question starts another. Returns at once."""
+        with self._wake:
+            self._next = self._newest = None
+            self._rest = True
+            self._wake.notify()
+            explainer = self._explainer
+        if explainer is not None:
+            explainer.abort()
 
     def end(self) -> None:
         """End the thread and its worker process; an answer under way is given up."""
@@ -128,11 +139,12 @@ class ExplainThread(QThread):
         """The next question, or None to end. Without questions for a while, the worker process ends first."""
         while True:
             with self._wake:
-                if self._next is None and not self._stop:
+                if self._next is None and not self._stop and not self._rest:
                     self._wake.wait(IDLE_S)
                 if self._stop:
                     return None
-                question, self._next = self._next, None
+                question, self._next = (None, self._next) if self._rest else (self._next, None)
+                self._rest = False
             if question is not None:
                 return question
             self._close()
@@ -144,7 +156,7 @@ class ExplainThread(QThread):
                 made = self._make(question.folder)
                 with self._wake:
                     self._explainer, self._folder = made, question.folder
-                    if self._stop:
+                    if self._stop or self._rest:
                         return
             layers = tuple(self._explainer.layers())
             heat = self._explainer.explain(
