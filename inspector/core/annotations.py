@@ -15,6 +15,7 @@ A file that is broken or not labelled is named in the data set's problems and no
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from inspector.core.datasets.build import build
 from inspector.core.datasets.record import Listing, Tick
 from inspector.core.datasets.scan import Folder
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.samples import Dataset
 from inspector.core.types import TaskName
 
@@ -89,14 +90,19 @@ def dataset_of(
     """The data set of one task from what was read, as `read_dataset`. Raises ConfigError."""
     found = None if listing is None else build(listing, folder, task, classes=None if one_class else classes, group=group)
     if found is None or not found.samples:
-        why = f" ({found.problems[0]})" if found is not None and found.problems else ""
+        why = found.problems[0] if found is not None and found.problems else None
         raise ConfigError(
-            "{folder} holds nothing labelled for {task}{why}.",
+            "{folder} holds nothing labelled for {task}."
+            if why is None
+            else "{folder} holds nothing labelled for {task}: {why}",
             remedy="Expected: {layout}.",
             folder=folder,
             task=task,
             why=why,
-            layout="; or ".join(layout.EXPECTED.text for layout in _EXPECTED[task]),
+            layout=reduce(
+                lambda one, other: message("{one}; or {other}", one=one, other=other),
+                (layout.EXPECTED for layout in _EXPECTED[task]),
+            ),
         )
     return found.as_one_class(one_class) if one_class else found
 

@@ -126,7 +126,7 @@ class GradCamTab(AnalysisTab):
         self._resting = resting
         if resting:
             self._timer.stop()
-            self.thread_.rest()
+            self.thread_.give_up()
             self._busy(False)
         self._later()
 
