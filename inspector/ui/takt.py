@@ -1,6 +1,7 @@
 """The takt meter: how much of the time that the line gives each part is needed, and by which stage."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,14 +109,23 @@ class TaktPanel(Cover):
             head.addWidget(label)
         head.addStretch(1)
         head.addWidget(self.copy_button)
-        box = QVBoxLayout(self)
+        self._box = box = QVBoxLayout(self)
         box.setContentsMargins(theme.SPACING, theme.SPACING // 2, theme.SPACING // 2, theme.SPACING // 2)
         box.setSpacing(0)
         box.addLayout(head)
         box.addWidget(self.waterfall)
         self.retranslate()
 
+    def show_rows(self, rows: Mapping[str, StageStats], takt_ms: float | None) -> None:
+        """Show these stages, in a room that is as high as they need."""
+        before = len(self.waterfall.rows)
+        self.waterfall.show_rows(rows, takt_ms)
+        if len(rows) != before:
+            self._box.activate()
+            self.place()
+
     def show_words(self, words: _Words) -> None:
+        """Show the takt and what is left of it."""
         for label, text in ((self.takt_label, words.takt), (self.room_label, words.room), (self.late_label, words.late)):
             label.setText(text)
 
@@ -147,7 +157,7 @@ class TaktMeter(QWidget):
         self.setObjectName("takt")
         self.clock = DisplayClock(self)
         self._stats = Stats()
-        self._short = ""
+        self._short: tuple[str, ...] = ()
         self.panel = TaktPanel(over)
         self.panel.copy_button.clicked.connect(self.copy)
         self.gauge, self.label, self.button = Gauge(), QLabel(), QToolButton()
@@ -204,24 +214,23 @@ class TaktMeter(QWidget):
         self.setAccessibleDescription(". ".join(text for text in (words.takt, words.room, words.late) if text))
         self.setToolTip(self.accessibleDescription())
         self._short = self._in_short()
-        self._elide()
+        self._fit()
         if self.open:
             self.panel.show_words(words)
-            rows = len(self.panel.waterfall.rows)
-            self.panel.waterfall.show_rows(self.rows(), takt)
-            if rows != len(self.panel.waterfall.rows):
-                self.panel.layout().activate()
-                self.panel.place()
+            self.panel.show_rows(self.rows(), takt)
 
-    def _in_short(self) -> str:
-        """A few words beside the bar."""
+    def _in_short(self) -> tuple[str, ...]:
+        """A few words beside the bar, and fewer for where there is less room."""
         takt, room = self._stats.takt, headroom_ms(self._stats)
-        if takt.takt_ms is None or room is None:
-            return self.tr("No takt")
+        if takt.takt_ms is None:
+            return (self.tr("No takt") if takt.waits else self.tr("Takt not known"),)
         late = self.tr("Late {count}").format(count=f"{takt.late:,}") if takt.late else ""
-        said = self.tr("Takt {share} % free") if room >= 0 else self.tr("Takt {share} % over")
-        said = said.format(share=f"{abs(room) / takt.takt_ms * 100:.0f}")
-        return f"{late}  {said}" if late else said
+        if room is None:
+            said = self.tr("Takt {takt} ms").format(takt=milliseconds(takt.takt_ms))
+        else:
+            said = self.tr("Takt {share} % free") if room >= 0 else self.tr("Takt {share} % over")
+            said = said.format(share=f"{abs(room) / takt.takt_ms * 100:.0f}")
+        return (f"{late}  {said}", late, said) if late else (said,)
 
     def _words(self) -> _Words:
         takt, room = self._stats.takt, headroom_ms(self._stats)
@@ -241,13 +250,13 @@ class TaktMeter(QWidget):
         late = self.tr("Late parts: {count}").format(count=f"{takt.late:,}")
         return _Words(template.format(takt=milliseconds(takt.takt_ms)), said, late)
 
-    def _elide(self) -> None:
-        room = self.label.contentsRect().width()
-        self.label.setText(self.label.fontMetrics().elidedText(self._short, Qt.TextElideMode.ElideRight, room))
+    def _fit(self) -> None:
+        room, metrics = self.label.contentsRect().width(), self.label.fontMetrics()
+        self.label.setText(next((text for text in self._short if metrics.horizontalAdvance(text) <= room), ""))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._elide()
+        self._fit()
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Takt"))

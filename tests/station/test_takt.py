@@ -125,9 +125,7 @@ def test_planted_times_are_found_in_their_stages(behaviour: Behaviour, bundle: s
     assert said["takt"]["headroom_ms"] == pytest.approx(room, abs=1e-3)
 
 
-def test_the_takt_of_a_live_camera_is_measured_and_slow_parts_are_late(
-    behaviour: Behaviour, bundle: str
-) -> None:
+def test_the_takt_of_a_live_camera_is_measured_and_slow_parts_are_late(behaviour: Behaviour, bundle: str) -> None:
     def slow_in_between(_batch: Prepared) -> None:
         if len(behaviour.batches) in (30, 35, 40):
             time.sleep(0.25)

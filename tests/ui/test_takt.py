@@ -188,9 +188,7 @@ def _note_levels(page: InspectPage, seen: list[tuple[float, Shed]]) -> None:
     page.parts_seen.connect(note)
 
 
-def test_an_overloaded_line_leaves_out_display_never_verdicts(
-    qtbot: QtBot, settings: Settings, line: _Line
-) -> None:
+def test_an_overloaded_line_leaves_out_display_never_verdicts(qtbot: QtBot, settings: Settings, line: _Line) -> None:
     window = MainWindow(settings, StationWorker(factory=line, limits=Limits(enter_s=1.0, leave_s=0.8)))
     window.worker.start()
     window.show()
@@ -258,14 +256,14 @@ def test_a_held_part_keeps_its_marks_while_the_line_sheds(window: MainWindow, qt
     assert page.analysis.current().canvas.plain
 
 
-def test_the_notice_and_the_meter_speak_japanese(window: MainWindow) -> None:
+def test_the_notice_and_the_meter_speak_japanese(window: MainWindow, qtbot: QtBot) -> None:
     page = window.inspect
     page.takt.set_open(True)
     page.takt.set_stats(STATS)
     page.notice.show_level(Shed.RATE)
     english = page.notice.text, page.takt.panel.takt_label.text(), page.takt.label.text()
     strings.set_language("ja")
-    page.takt.set_stats(STATS)
+    qtbot.waitUntil(lambda: page.notice.text not in english)
     japanese = page.notice.text, page.takt.panel.takt_label.text(), page.takt.label.text()
     assert not set(english) & set(japanese)
     assert page.notice.geometry().bottom() <= page.takt.panel.geometry().top()
