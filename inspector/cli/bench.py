@@ -125,5 +125,40 @@ def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine:
         click.echo(f"{row.network:20} {row.side:4} px  train {row.step_ms:7.1f} ms  inspect {row.infer_ms:7.1f} ms an image")
 
 
+@bench.command("beside-training")
+@click.option(
+    "--network", type=click.Choice(_NETWORKS), default="simple_cnn", show_default=True, help="Inspects, at full size."
+)
+@click.option("--training", type=click.Choice(_NETWORKS), default="efficientnet_lite0", show_default=True, help="Is trained.")
+@click.option("--engine", default="openvino", show_default=True, help=f"One of {', '.join(ENGINES)}.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Each with the training at rest and at work."
+)
+@click.option("--seconds", type=click.FloatRange(1), default=8.0, show_default=True, help="Of each measurement.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+def beside_training(network: str, training: str, engine: str, rounds: int, seconds: float, as_json: bool) -> None:
+    """Parts a second with a training beside the line over those without it, and how many parts it loses."""
+    from inspector.bench.beside import bench_beside
+
+    find(ENGINES, engine, "engine")
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{network} beside {training}", total=rounds + 2)
+        result = bench_beside(
+            network,
+            training=training,
+            engine=engine,
+            rounds=rounds,
+            seconds=seconds,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        click.echo(json.dumps(_rounded(asdict(result))))
+        return
+    click.echo(f"training at rest   {result.before_fps:7.1f} parts/s")
+    click.echo(f"training at work   {result.during_fps:7.1f} parts/s, {100 * result.ratio:.0f} %; {result.lost} parts lost")
+    click.echo(f"a live camera at   {result.live_fps:7.1f} parts/s; {result.live_lost} parts lost")
+    click.echo(f"the training keeps {100 * result.train_share:.0f} % of its speed beside the line")
+
+
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
     return {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}

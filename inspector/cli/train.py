@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,14 @@ from inspector.cli.signals import stop_signals
 from inspector.cli.train_options import chosen, setting_options
 from inspector.cli.train_output import TrainOutput
 from inspector.core.annotations import read_dataset
-from inspector.core.errors import ConfigError, JobError
+from inspector.core.errors import ConfigError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
-from inspector.core.runs import create_run, read_run, resumable
+from inspector.core.runs import create_run, read_run, resumable, run_path
 from inspector.core.training import TrainSettings, parse_option, parse_size, train_settings
 from inspector.station.jobs import End, Job, Outcome
 from inspector.station.preflight import preflight, preflight_places
-from inspector.station.runs import settle_run
+from inspector.station.runs import settle_run, still_going
 
 _POLL = 0.2  # seconds
 _GRACE = 15.0  # seconds that a cancelled training may take to end by itself
@@ -87,6 +88,7 @@ def train(
         raise click.UsageError("Give --task and --data (or --demo).")
     settings = train_settings({**values, "out": out.resolve()})
     find(NETWORKS, settings.network, "network")
+    _refuse_running(run_path(settings))
     _check(preflight(settings))
     # Says what is wrong before torch takes its seconds.
     read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
@@ -96,6 +98,7 @@ def train(
 def _resume(folder: Path, *, as_json: bool) -> int:
     """Go on with a run from its last whole epoch, with the settings it was started with."""
     record = read_run(folder)
+    _refuse_running(folder)
     if not resumable(folder):
         raise ConfigError(
             "The run {folder} has no saved state to go on from.", remedy="Start the training again.", folder=folder
@@ -103,6 +106,13 @@ def _resume(folder: Path, *, as_json: bool) -> int:
     settings = record.train_settings().model_copy(update={"run": folder})
     _check(preflight(settings))
     return _run([settings], as_json=as_json, at_once=1, resume=True)
+
+
+def _refuse_running(folder: Path) -> None:
+    """Raise JobError if that run still goes on."""
+    with suppress(ConfigError):  # there is none, or its record is damaged
+        if read_run(folder).alive():
+            raise still_going(folder)
 
 
 def _check(problems: Sequence[Message]) -> None:
@@ -176,7 +186,9 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
         if outcome.end in (End.FAILED, End.CRASHED):
             raise outcome.error()
     if waiting or any(outcome.end is End.CANCELLED for outcome in ended):
-        raise JobError("The training was cancelled.")
+        cut = [one for one in runs if resumable(run_path(one))]
+        remedy = "Go on from the last epoch: inspector train --resume {folder}" if len(runs) == len(cut) == 1 else ""
+        raise JobError("The training was cancelled.", remedy=remedy, folder=run_path(runs[0]))
     return 0
 
 
@@ -192,6 +204,7 @@ def _end(active: _Active) -> Outcome:
     outcome = active.job.wait()
     assert outcome is not None
     active.job.close()
-    settle_run(active.folder, outcome)
+    with suppress(StorageError):  # then the disk is full, and how the training ended is told here
+        settle_run(active.folder, outcome)
     active.output.end(outcome)
     return outcome

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,13 +47,14 @@ REPORT = "report.json"
 REPORT_HTML = "report.html"
 REPORT_IMAGES = "report"
 BUNDLE = "bundle"
+RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
 
 
 COMMANDS = ("cancel", "pause", "resume", "stop")
 
 
 class RunRecord(BaseModel):
-    """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and its time of start (POSIX seconds).
+    """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and what `started` says of it.
 
     `queued`: since when it waits for its turn, or None. `resume`: it goes on from what is saved (`resumable`).
     """
@@ -65,7 +67,7 @@ class RunRecord(BaseModel):
     created: datetime
     software: str
     pid: int = 0
-    pid_started: float = 0.0
+    pid_started: str | float = ""  # a number in records of earlier versions
     queued: datetime | None = None
     resume: bool = False
 
@@ -74,14 +76,26 @@ class RunRecord(BaseModel):
         if self.pid <= 0:
             return False
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.pid_started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
+            return started(self.pid) == self.pid_started and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, OSError):
             return False
 
     def train_settings(self) -> TrainSettings:
         """What was asked. Raises ConfigError if this version does not know a setting."""
         return train_settings(self.settings)
+
+
+def started(pid: int) -> str:
+    """What tells a process from a later one with the same number, also after the clock was set. Raises psutil.Error or OSError.
+
+    Linux: the boot, and clock ticks from it to the start of the process (proc(5), field 22 of stat). psutil reckons the time of
+    day from those, which changes whenever the clock is set.
+    """
+    if sys.platform != "linux":
+        return f"{psutil.Process(pid).create_time():.3f}"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return f"{boot} {after_name[19]}"
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -102,8 +116,14 @@ def read_run(folder: Path) -> RunRecord:
 def write_run(folder: Path, record: RunRecord) -> None:
     """Write the record whole. Raises OSError."""
     temporary = folder / f".{RUN}.part"
-    temporary.write_text(json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1), "utf-8")
-    temporary.replace(folder / RUN)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(record.model_dump(mode="json"), stream, ensure_ascii=False, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())  # else a power cut may leave the new name with nothing in it
+        temporary.replace(folder / RUN)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def runs_folder() -> Path:
@@ -164,6 +184,12 @@ def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = 
 
 def unwritable(folder: Path, error: OSError) -> StorageError:
     """What to say when a file of a run cannot be written."""
+    if isinstance(error, FileNotFoundError):
+        return StorageError(
+            "The folder of the run, {folder}, is gone or was moved.",
+            remedy="Start the training again, and leave its folder where it is.",
+            folder=folder,
+        )
     return StorageError(
         "The run in {folder} cannot be written ({detail}).",
         remedy="Free some space, or choose a folder on another disk that you may write to.",
@@ -195,6 +221,12 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process had begun to write. Raises OSError."""
+    for path in (folder / RESERVE, *folder.glob(".*.part")):
+        path.unlink(missing_ok=True)
 
 
 def find_runs(folder: Path) -> list[Path]:

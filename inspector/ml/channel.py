@@ -16,15 +16,14 @@ from inspector.core.errors import InspectorError, StorageError
 from inspector.core.message import message
 from inspector.core.outcome import REMEDIES, Cause, End, Outcome
 from inspector.core.protocol import LineDecoder, Packet
-from inspector.core.runs import COMMANDS, CONTROL, MESSAGES, WORKER_LOG, Tail, unwritable
+from inspector.core.runs import COMMANDS, CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
 
 log = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 10.0
 CONTROL_S = 0.5  # how often control.jsonl is looked at
 _KEEP_S = 10.0  # training opens its run folder within so long after its start
-_RESERVE = ".reserve"
-_RESERVED = 64 * 1024  # kept for the last message of a run whose disk is full
+_RESERVED = 64 * 1024
 
 
 class Cancelled(Exception):
@@ -37,7 +36,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._torn = False
-        self._reserve = folder / _RESERVE
+        self._reserve = folder / RESERVE
         try:
             self._reserve.write_bytes(b"\0" * _RESERVED)
             self._file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -191,10 +190,12 @@ class Channel:
         self._lose_parent()
         # The parent is gone. Work that does not notice by itself must not go on for hours with nobody to take the result.
         time.sleep(ORPHAN_GRACE_S)
-        with self._lock:
-            if self._journal is not None and not self._finished:
-                self._journal.write(self.end().packet().line(), last=True)
-            os._exit(1)
+        try:
+            with self._lock:
+                if self._journal is not None and not self._finished:
+                    self._journal.write(self.end().packet().line(), last=True)
+        finally:
+            os._exit(1)  # also if the run folder is gone, or its disk full
 
     def _watch(self, journal: Journal) -> None:
         while not self._finished:

@@ -4,7 +4,10 @@ What an epoch does depends on this state, the settings, the data and the epoch's
 are drawn anew from the seed and the epoch's number, so no generator's state is kept.
 """
 
+import errno
+import os
 import pickle
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from torch import Tensor
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.training import TrainSettings
 
+_LITTLE = 1 << 20  # bytes of free space that tell that the disk is full
 _FORMAT = 1
 # What may differ between the run that wrote a checkpoint and the one that goes on from it.
 _FREE = frozenset({"out", "run", "name", "threads", "devices", "time_limit", "keep_best", "calibrate", "score", "false_reject"})
@@ -77,13 +81,15 @@ def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"format": _FORMAT, "who": dict(who), **content}, temporary)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError that tells of streams and positions.
+        full = path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LITTLE
         temporary.unlink(missing_ok=True)
         raise StorageError(
             "The state of the training cannot be written to {file} ({detail}).",
             remedy="Free some space, or choose a folder on another disk.",
             file=path,
-            detail=(str(error).strip().splitlines() or [type(error).__name__])[0],
+            detail=os.strerror(errno.ENOSPC) if full else (str(error).strip().splitlines() or [type(error).__name__])[0],
         ) from error
 
 

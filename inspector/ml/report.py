@@ -262,5 +262,8 @@ def _percent(share: float) -> str:
 def _write(path: Path, text: str) -> None:
     """Whole or not at all. Raises OSError."""
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.core.message import message
 from inspector.core.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
 from inspector.core.protocol import VERSION
-from inspector.core.runs import LOCK, RUN, RunRecord, create_run, read_run, run_path, unwritable, write_run
+from inspector.core.runs import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
 from inspector.ml.channel import Cancelled, Channel, Journal, Report
 
 log = logging.getLogger(__name__)
@@ -114,8 +114,8 @@ def take_run(folder: Path) -> Iterator[RunRecord]:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
-        me = psutil.Process()
-        record = read_run(folder).model_copy(update={"pid": me.pid, "pid_started": me.create_time(), "queued": None})
+        tidy(folder)
+        record = read_run(folder).model_copy(update={"pid": os.getpid(), "pid_started": started(os.getpid()), "queued": None})
         write_run(folder, record)
     except Timeout:
         raise JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder) from None

@@ -1,5 +1,6 @@
 """How a training run stands: read from its folder, whoever does it."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from inspector.core.errors import JobError
+from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import Message, message
 from inspector.core.outcome import REMEDIES, Cause, End, Outcome, read_outcome
 from inspector.core.protocol import Packet
@@ -24,10 +25,13 @@ from inspector.core.runs import (
     append_packet,
     read_run,
     resumable,
+    tidy,
     unwritable,
     write_run,
 )
 from inspector.station.jobs import Job
+
+log = logging.getLogger(__name__)
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -94,6 +98,7 @@ class Follower:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.job: Job | None = None
+        self.ended: Outcome | None = None  # as its process ended; told where the folder cannot tell it, on a full disk
         self._tail = Tail(folder / MESSAGES)
         self._progress = self._metric = self._best = _NOTHING
         self._samples: Path | None = None
@@ -115,6 +120,8 @@ class Follower:
             stamp = (self.folder / RUN).stat().st_mtime_ns
         except OSError:
             stamp = -1
+        if self.job is not None:
+            self.ended = self.job.outcome
         if self._record is None or stamp != self._stamp:
             self._record, self._stamp = read_run(self.folder), stamp
         self._first = False
@@ -147,7 +154,8 @@ class Follower:
             outcome = read_outcome(last)
             state = _STATES[outcome.end]
         else:
-            outcome, state = _INTERRUPTED, RunState.INTERRUPTED
+            outcome = self.ended or _INTERRUPTED
+            state = RunState.INTERRUPTED if self.ended is None else _STATES[self.ended.end]
         over = outcome is not None and state is not RunState.DONE
         return RunInfo(
             self.folder,
@@ -207,10 +215,14 @@ def end_run(folder: Path, outcome: Outcome) -> None:
 
 
 def settle_run(folder: Path, outcome: Outcome) -> None:
-    """Write how a run's process ended, if it did not do it itself. Raises StorageError or ConfigError."""
-    with writing(folder):
-        if run_info(folder).state in (RunState.INTERRUPTED, RunState.WAITING):
-            end_run(folder, outcome)
+    """Write how a run's process ended, if it did not do it itself and its folder is still there. Raises StorageError."""
+    try:
+        with writing(folder):
+            if run_info(folder).state in (RunState.INTERRUPTED, RunState.WAITING):
+                tidy(folder)
+                end_run(folder, outcome)
+    except ConfigError:
+        log.debug("%s is no run any more", folder, exc_info=True)
 
 
 def queue_again(info: RunInfo) -> None:

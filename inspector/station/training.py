@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from inspector.core.errors import ConfigError, InspectorError, JobError
+from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.outcome import Cause, End, Outcome
 from inspector.core.protocol import Packet
 from inspector.core.runs import RUN, create_run, find_runs, new_run_path, read_messages, remove_run, unwritable
@@ -214,9 +214,12 @@ class TrainingQueue:
                 if run.job is None or outcome is None:
                     continue
                 run.job.close()
-                run.job = None
-                settle_run(folder, outcome)
-                self._infos[folder] = run.look()
+                run.ended, run.job = outcome, None
+                try:
+                    settle_run(folder, outcome)
+                except StorageError as error:
+                    log.warning("%s", error)
+                self._look_at(folder)
 
     def _end_cancelled(self) -> None:
         """End runs of an earlier window that were cancelled and do not listen."""

@@ -1,0 +1,277 @@
+"""What a training beside it costs the line: parts a second before and during, in turn, and whether any part is lost."""
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from inspector.bench.frames import frames
+from inspector.cameras.base import Camera, Pace
+from inspector.cameras.demo_data import write_demo_data
+from inspector.core.errors import JobError
+from inspector.core.protocol import Packet
+from inspector.core.training import train_settings
+from inspector.core.types import Frame
+from inspector.recipes.automatic import CAMERA, recipe_for
+from inspector.station.events import Event, Inspected
+from inspector.station.jobs import Job
+from inspector.station.station import Station
+
+_PATIENCE = 600.0  # seconds until engines are open, torch is loaded, or a starved training has made a step
+_TRAINED_AT = {"width": 96, "height": 96, "batch": 8}  # steps so short that a few seconds hold many of them
+_LIVE_SHARE = 0.5  # of what the station can do: the rate of a line with head-room
+_PARTS = 160
+_EPOCHS = 10_000  # more than anybody waits for
+_WRITE = """
+import sys
+from pathlib import Path
+from inspector.bench.naive import write_untrained
+write_untrained(Path(sys.argv[1]), sys.argv[2], size=int(sys.argv[3]), classes=3)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Medians over the rounds. `before_fps`, `during_fps`: parts a second that the station takes as fast as they come, with the
+    training at rest and at work; `ratio`: of the same round. `lost`: parts without a verdict. `live_fps`, `live_lost`: the same
+    beside the training for a camera that does not wait, at half of `before_fps`. `train_share`: steps a second of the training
+    beside the running line over those with the line at rest. `niceness` and `threads` of the training's process;
+    `group_niceness` of its group of processes, None where the system has no such groups.
+    """
+
+    before_fps: float
+    during_fps: float
+    ratio: float
+    lost: int
+    live_fps: float
+    live_lost: int
+    train_share: float
+    niceness: int
+    group_niceness: int | None
+    threads: int
+
+
+def bench_beside(
+    network: str = "simple_cnn",
+    *,
+    training: str = "efficientnet_lite0",
+    engine: str = "openvino",
+    size: int = 224,
+    rounds: int = 3,
+    seconds: float = 8.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Beside:
+    """Inspect with an untrained `network` at its full size while `training` is trained on pictures of the demo line.
+
+    The training is paused and resumed, so that what is compared was measured seconds apart. Raises JobError if the training or
+    the station does not start.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True)))
+        _write_bundle(folder / network, network, size)
+        write_demo_data(folder / "data", parts=_PARTS, seed=0)
+        trainer = stack.enter_context(_Training(folder, training))
+        rows, lost = [], 0
+        with _Line(folder / network, engine, _Source(CAMERA)) as line:
+            for done in range(rounds + 1):
+                progress(done, rounds + 2)
+                trainer.pause()
+                before = line.rate(seconds)
+                trainer.resume()
+                alone = trainer.rate(seconds, lambda: time.sleep(seconds))
+                rates: list[float] = []
+                beside = trainer.rate(seconds, lambda found=rates: found.append(line.rate(seconds)))  # type: ignore[misc]
+                rows.append((before, rates[0], beside / alone))
+            lost = line.lost()
+        del rows[0]  # caches and clocks warm up
+        progress(rounds + 1, rounds + 2)
+        before = median(row[0] for row in rows)
+        with _Line(folder / network, engine, _Live(CAMERA, before * _LIVE_SHARE)) as line:
+            live, live_lost = line.rate(seconds), line.lost()
+        niceness, group, threads = trainer.facts()
+    return Beside(
+        before_fps=before,
+        during_fps=median(row[1] for row in rows),
+        ratio=median(row[1] / row[0] for row in rows),
+        lost=lost,
+        live_fps=live,
+        live_lost=live_lost,
+        train_share=median(row[2] for row in rows),
+        niceness=niceness,
+        group_niceness=group,
+        threads=threads,
+    )
+
+
+def _write_bundle(folder: Path, network: str, size: int) -> None:
+    """In a process of its own, so that torch never loads beside the measured station. Raises JobError."""
+    command = [sys.executable, "-P", "-c", _WRITE, str(folder), network, str(size)]
+    ended = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    if ended.returncode:
+        raise JobError(
+            "The bundle to inspect with cannot be made: {detail}",
+            remedy="It needs PyTorch: run packaging/run.sh --with train (Windows: run.ps1) in the program's folder.",
+            detail=(ended.stderr.strip().splitlines() or ["without a word"])[-1],
+        )
+
+
+class _Source(Camera):
+    """Frames as fast as they are taken while it is open; it waits for the station."""
+
+    live = False
+
+    def __init__(self, name: str, rate: float = 0.0) -> None:
+        super().__init__(name, "bench", {})
+        self._pictures = frames(32)
+        self._rate = rate
+        self.open = threading.Event()
+        self.given = 0
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        pace = Pace(self._rate)
+        while not stop.is_set():
+            if self.open.wait(0.1) and pace.wait(stop) and self.open.is_set():
+                self.given += 1
+                yield self.frame(self._pictures[self.given % len(self._pictures)])
+
+
+class _Live(_Source):
+    """So many frames a second, whether or not the station is ready for them."""
+
+    live = True
+
+
+class _Line:
+    """The station, headless."""
+
+    def __init__(self, bundle: Path, engine: str, source: _Source) -> None:
+        self._source = source
+        self._seen = 0
+        self._changed = threading.Condition()
+        recipe = recipe_for([bundle], "bench", engine=engine)
+        self._station = Station(recipe, listeners=[self._hear], cameras=lambda name, source, options: self._source)
+        self._station.start()
+
+    def rate(self, seconds: float) -> float:
+        """Parts a second, over so many seconds after the first verdict. Raises JobError if there is none."""
+        self._source.open.set()
+        first = self._seen + 1
+        self._wait_for(first)
+        began, from_ = time.monotonic(), self._seen
+        time.sleep(seconds)
+        found = (self._seen - from_) / (time.monotonic() - began)
+        self._source.open.clear()
+        self._wait_for(self._source.given, patience=10.0)
+        return found
+
+    def lost(self) -> int:
+        """Parts that were given and have no verdict."""
+        return self._source.given - self._seen
+
+    def _wait_for(self, parts: int, *, patience: float = _PATIENCE) -> None:
+        with self._changed:
+            came = self._changed.wait_for(lambda: self._seen >= parts, patience)
+        if not came and not self._seen:
+            raise self._station.failure or JobError("The station gave no verdicts.")
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Inspected):
+            with self._changed:
+                self._seen += 1
+                self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._station.stop()
+
+
+class _Training:
+    """A training as the window starts it, that can rest."""
+
+    def __init__(self, folder: Path, network: str) -> None:
+        self._pid = 0
+        self._steps: list[tuple[float, int]] = []
+        self._resting = False
+        self._changed = threading.Condition()
+        settings = train_settings(
+            {
+                "task": "classification",
+                "network": network,
+                "data": folder / "data" / "window",
+                "out": folder / "bundle",
+                "run": folder / "run",
+                "epochs": _EPOCHS,
+                **_TRAINED_AT,
+            }
+        )
+        self._job = Job("train", {"settings": settings.model_dump(mode="json")}, listener=self._hear, grace=2.0)
+        try:
+            self._until(lambda: bool(self._steps))
+        except BaseException:
+            self._job.close()
+            raise
+
+    def pause(self) -> None:
+        """Let it rest; returns when it does."""
+        self._job.pause()
+        self._until(lambda: self._resting)
+
+    def resume(self) -> None:
+        """Go on; returns after the next steps."""
+        self._job.resume()
+        done = len(self._steps)
+        self._until(lambda: not self._resting and len(self._steps) > done)
+
+    def rate(self, seconds: float, meanwhile: Callable[[], object]) -> float:
+        """Steps a second while `meanwhile` runs."""
+        began, done = time.monotonic(), self._steps[-1][1]
+        meanwhile()
+        self._until(lambda: self._steps[-1][1] > done)
+        return (self._steps[-1][1] - done) / max(self._steps[-1][0] - began, seconds)
+
+    def facts(self) -> tuple[int, int | None, int]:
+        """Niceness of its process and of that one's group, and its number of threads."""
+        process, group = psutil.Process(self._pid), Path(f"/proc/{self._pid}/autogroup")
+        said = group.read_text("ascii").split() if group.exists() else []
+        return process.nice(), int(said[-1]) if said else None, process.num_threads()
+
+    def _until(self, found: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._job_ended(), _PATIENCE)
+            if not found():
+                raise JobError("The training to measure beside does not go on.")
+
+    def _job_ended(self) -> bool:
+        outcome = self._job.outcome
+        if outcome is not None:
+            raise outcome.error()
+        return False
+
+    def _hear(self, packet: Packet) -> None:
+        with self._changed:
+            if packet.type == "hello":
+                self._pid = int(packet.fields["pid"])
+            elif packet.type in ("paused", "resumed"):
+                self._resting = packet.type == "paused"
+            elif packet.type == "progress" and packet.fields.get("phase") == "train":
+                fields = packet.fields
+                self._steps.append((time.monotonic(), (fields["epoch"] - 1) * fields["steps"] + fields["step"]))
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._job.close()
