@@ -70,6 +70,8 @@ def read_dataset(
     place = Folder(folder)
     layout = thermal if task == "thermal" and thermal.matches(place) else layout_of(place)
     listing = None if layout is None else layout.read(place, tick or _nothing)
+    if listing is not None:
+        listing.problems += place.problems
     return dataset_of(listing, folder, task, classes=classes, group=group, one_class=one_class)
 
 

@@ -37,17 +37,7 @@ class MaskFile:
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError, also if it has another size than its image."""
-        pixels = read_mask(self.path)
-        if pixels.shape != (height, width):
-            raise ConfigError(
-                "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
-                remedy="Draw the mask at the size of the image.",
-                file=self.path,
-                mask_width=pixels.shape[1],
-                mask_height=pixels.shape[0],
-                width=width,
-                height=height,
-            )
+        pixels = read_mask(self.path, size=(width, height))
         classes = pixels if self.value is None else np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
         return np.minimum(classes, 1) if self.merged else classes
 
@@ -169,10 +159,23 @@ def group_of(name: str, pattern: str) -> str:
     return Path(name).stem
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
-    """The values of a mask, uint8 [H, W]: palette images give their indices, colour images their luma. Raises ConfigError."""
+def read_mask(path: Path, *, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The values of a mask, uint8 [H, W]: palette images give their indices, colour images their luma.
+
+    Raises ConfigError, also if it is not of the `size` (width, height) of its image.
+    """
     try:
         with Image.open(path) as image:
+            if image.size != size:
+                raise ConfigError(
+                    "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
+                    remedy="Draw the mask at the size of the image.",
+                    file=path,
+                    mask_width=image.width,
+                    mask_height=image.height,
+                    width=size[0],
+                    height=size[1],
+                )
             if image.width * image.height > _LARGEST_MASK:
                 raise ValueError(f"{image.width} x {image.height} px")
             if image.mode in ("I;16", "I"):

@@ -92,9 +92,16 @@ def test_class_folders_with_masks(tmp_path: Path) -> None:
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "crack" / "a.jpg")
     save(tmp_path / "crack" / "a.png", spot(255, 7, 8))
-    sample = read_dataset(tmp_path, "segmentation").samples[0]
     with pytest.raises(ConfigError, match=r"a\.png is 8 x 7 px, its image 8 x 6 px"):
-        sample.annotation(6, 8)
+        read_dataset(tmp_path, "segmentation")
+    for name in "bc":
+        save(tmp_path / "crack" / f"{name}.jpg")
+        save(tmp_path / "crack" / f"{name}.png", spot(255))
+    dataset = read_dataset(tmp_path, "segmentation")
+    assert [sample.name for sample in dataset.samples] == ["crack/b.jpg", "crack/c.jpg"]
+    assert any("a.png is 8 x 7 px, its image 8 x 6 px" in text for text in said(dataset))
+    with pytest.raises(ConfigError, match=r"b\.png is 8 x 6 px, its image 8 x 7 px"):  # the image was changed since
+        dataset.samples[0].annotation(7, 8)
 
 
 def test_images_and_masks_with_class_values(tmp_path: Path) -> None:
@@ -139,7 +146,7 @@ def test_a_palette_mask_is_read_by_its_indices(tmp_path: Path) -> None:
     image.putdata(spot(2).ravel().tolist())
     image.putpalette([0, 0, 0, 200, 10, 10, 10, 10, 200])
     image.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), spot(2))
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", size=spot(2).shape[::-1]), spot(2))
 
 
 def test_every_class_may_count_as_one(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inspector.core.datasets.record import NO_DEFECT, Listing, Record, Shape, boxes_of
+from inspector.core.datasets.scan import image_size
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.core.outlines import Outline, components
@@ -156,7 +156,7 @@ class _Builder:
 
     def _boxes_of_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
         names, masked = self.segmentation()
-        results = _parallel(_components, [sample.mask for sample in masked])
+        results = _parallel(_components, masked)
         samples = []
         for sample, result in zip(masked, results, strict=True):
             if isinstance(result, ConfigError):
@@ -180,7 +180,7 @@ class _Builder:
         """How often each value is in each mask; masks that cannot be read are problems."""
         listed = list(records)
         found = []
-        for record, result in zip(listed, _parallel(_histogram, [record.mask for record in listed]), strict=True):
+        for record, result in zip(listed, _parallel(_histogram, listed), strict=True):
             if isinstance(result, ConfigError):
                 self.problems.append(result.problem)
             else:
@@ -217,18 +217,20 @@ def _present(counts: list[int]) -> list[int]:
     return [value for value, count in enumerate(counts) if count]
 
 
-def _histogram(mask: Path | None) -> list[int]:
-    if mask is None:
+def _histogram(record: Record) -> list[int]:
+    """How often each value is in the mask of a record. Raises ConfigError, also for a mask of another size than its image."""
+    if record.mask is None:
         return [0] * 256
-    counts: list[int] = np.bincount(read_mask(mask).ravel(), minlength=256).tolist()
+    pixels = read_mask(record.mask, size=image_size(record.path))
+    counts: list[int] = np.bincount(pixels.ravel(), minlength=256).tolist()
     return counts
 
 
-def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[float, float, float, float]]]:
-    if not isinstance(mask, MaskFile):
+def _components(sample: Sample) -> list[tuple[int, tuple[float, float, float, float]]]:
+    if not isinstance(sample.mask, MaskFile):
         return []
-    pixels: NDArray[np.uint8] = read_mask(mask.path)
-    areas = components(mask.read(pixels.shape[0], pixels.shape[1]))
+    width, height = image_size(sample.path)
+    areas = components(sample.mask.read(height, width))
     return [(value, box) for value, box, area in areas if min(area.shape) >= _SMALLEST]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number, usable
 from inspector.core.datasets.scan import Folder, image_size, peek, read_json, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -108,20 +108,26 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
             images[_key(item["id"])] = (str(item["file_name"]), size)
         categories = {_key(item["id"]): str(item["name"]).strip() for item in _objects(data, "categories")}
         shapes: dict[object, list[Mapping[str, object]]] = {}
-        lost = 0
+        lost, doubtful = 0, set()
         for item in _objects(data, "annotations"):
             if _key(item.get("image_id")) not in images or _key(item.get("category_id")) not in categories:
                 lost += 1
+                doubtful.add(_key(item.get("image_id")))  # without this object it would pass for an image with fewer
             else:
                 shapes.setdefault(_key(item["image_id"]), []).append(item)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
     if lost:
         found.problems.append(
-            message("{file}: {count} annotations are of images or categories that it does not list.", file=path, count=lost)
+            message(
+                "{file}: {count} annotations are of images or categories that it does not list; such images are not used.",
+                file=path,
+                count=lost,
+            )
         )
     ordered = dict(sorted(categories.items(), key=lambda entry: (str(type(entry[0])), entry[0])))
-    return _File(name, path, images, shapes, ordered)
+    known = {key: image for key, image in images.items() if key not in doubtful}
+    return _File(name, path, known, shapes, ordered)
 
 
 def _key(value: object) -> int | str:
@@ -154,6 +160,7 @@ def _record(
         for item in items:
             shape = _shape(item, file.categories[_key(item["category_id"])], size)
             shapes.append(inside(shape, size, path, found.problems))
+        kept = usable(shapes, path)
     except ConfigError as error:
         found.problems.append(error.problem)
     except (ValueError, TypeError, KeyError) as error:
@@ -161,7 +168,7 @@ def _record(
             message("{file}: the labels of {image} are wrong ({detail}).", file=file.path, image=name, detail=error)
         )
     else:
-        found.records.append(Record(name, path, shapes=tuple(shape for shape in shapes if shape is not None), part=part))
+        found.records.append(Record(name, path, shapes=kept, part=part))
 
 
 def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shape:

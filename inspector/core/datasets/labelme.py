@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from inspector.core.datasets.coco import bounds
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number, usable
 from inspector.core.datasets.scan import Folder, image_size, peek, read_json, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -53,18 +53,19 @@ def _shapes(path: Path, image: Path, found: Listing) -> tuple[Shape, ...]:
     if not isinstance(data, Mapping) or not isinstance(items, list):
         raise ConfigError("{file} is not a labelme file.", file=path)
     size = image_size(image)
-    shapes = []
+    shapes: list[Shape | None] = []
     try:
         check_size((number(data.get("imageWidth") or 0), number(data.get("imageHeight") or 0)), size, path, image)
         for item in items:
             shape = _shape(item)
             if shape is None:
                 found.problems.append(message("{file}: a shape without area is left out.", file=path))
+                shapes.append(None)
             else:
                 shapes.append(inside(shape, size, path, found.problems))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError("{file} is not a labelme file ({detail}).", file=path, detail=error) from error
-    return tuple(shape for shape in shapes if shape is not None)
+    return usable(shapes, path)
 
 
 def _shape(item: Mapping[str, object]) -> Shape | None:

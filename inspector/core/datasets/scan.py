@@ -10,6 +10,7 @@ import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.files import IMAGE_SUFFIXES, read_image
+from inspector.core.message import Message, message
 
 _DEEPEST = 32
 _LARGEST_TEXT = 512 << 20
@@ -31,6 +32,7 @@ class Folder:
             raise ConfigError("There is no folder {folder}.", remedy="Check the path of the data.", folder=root)
         self.root = root
         self.files: dict[str, Path] = {}
+        self.problems: list[Message] = []  # folders in it that cannot be read
         self.folders: set[str] = set()
         waiting, seen = [(str(root), "", 0)], set()
         while waiting and not (cancelled is not None and cancelled()):
@@ -53,7 +55,14 @@ class Folder:
                             self.files[name] = root / name
             except OSError as error:
                 if prefix:
-                    continue  # a folder inside that may not be read; what is in it counts as not there
+                    self.problems.append(
+                        message(
+                            "The folder {folder} cannot be read ({detail}); nothing in it is used.",
+                            folder=place,
+                            detail=error.strerror or error,
+                        )
+                    )
+                    continue
                 raise ConfigError(
                     "The folder {folder} cannot be read ({detail}).",
                     remedy="Give this user permission to read it.",
@@ -64,7 +73,7 @@ class Folder:
     @cached_property
     def images(self) -> list[str]:
         """The image files, by name."""
-        return sorted(name for name in self.files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+        return sorted(name for name in self.files if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES)
 
     @cached_property
     def by_stem(self) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number, usable
 from inspector.core.datasets.scan import Folder, image_size, read_text, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
@@ -64,7 +64,7 @@ def _parts(folder: Folder) -> dict[str, Part]:
 def read_voc(path: Path, image: Path, problems: list[Message]) -> tuple[Shape, ...]:
     """Read one annotation file; a sentence for every box that was cut or left out goes to `problems`.
 
-    Raises ConfigError if it or the image's header cannot be read, or their sizes differ.
+    Raises ConfigError if it or the image's header cannot be read, their sizes differ, or no box of several can be used.
     """
     try:
         root = ElementTree.fromstring(read_text(path))
@@ -77,7 +77,7 @@ def read_voc(path: Path, image: Path, problems: list[Message]) -> tuple[Shape, .
         corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
         box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
         shapes.append(inside(Shape((entry.findtext("name") or "").strip(), box), size, path, problems))
-    return tuple(shape for shape in shapes if shape is not None)
+    return usable(shapes, path)
 
 
 def _number(element: ElementTree.Element, key: str, path: Path) -> float:

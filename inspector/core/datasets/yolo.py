@@ -12,7 +12,7 @@ import yaml
 
 from inspector.core.datasets.coco import bounds, part_of
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, inside, number
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, inside, number, usable
 from inspector.core.datasets.scan import Folder, image_size, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -99,7 +99,7 @@ def _shapes(folder: Folder, name: str, label: str, found: Listing) -> list[tuple
     path = folder.files[label]
     text = read_text(path)
     size = image_size(folder.files[name])
-    shapes: list[tuple[int, Shape]] = []
+    shapes: list[Shape | None] = []
     for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
         if not words:
             continue
@@ -114,10 +114,8 @@ def _shapes(folder: Folder, name: str, label: str, found: Listing) -> list[tuple
                 detail=error,
             ) from None
         # Half a pixel: fractions are rounded to a few digits.
-        kept = inside(Shape(str(index), shape.box, shape.outline), size, path, found.problems, slack=1.0)
-        if kept is not None:
-            shapes.append((index, kept))
-    return shapes
+        shapes.append(inside(Shape(str(index), shape.box, shape.outline), size, path, found.problems, slack=1.0))
+    return [(int(shape.name), shape) for shape in usable(shapes, path)]
 
 
 def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
