@@ -5,8 +5,9 @@
     python packaging/translate.py --check    fail if that would change a .ts file, or if a text is not translated
 
 Texts of widgets are found by Qt's own pyside6-lupdate (`self.tr`, `QCoreApplication.translate`). Sentences of the core
-(`message(...)`, `Message(...)`, errors with their remedies), texts of tables (`later(...)`), labels of the registry, the
-settings of a training and the classes of the demo line are found here and handed to lupdate as one generated file.
+(`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), labels of the
+registry, the settings of a training and the classes of the demo line are found here and handed to lupdate as one generated
+file.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def _of_file(tree: ast.Module) -> Iterator[tuple[str, str]]:
             for argument in node.args:
                 for text in _strings(argument, tree):
                     yield "messages", text
-        elif name in ("message", "Message") or name in _ERRORS:
+        elif name in ("message", "Message", "skip", "_skip") or name in _ERRORS:
             parts = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg in ("remedy", "problem"))]
             for part in parts:
                 for text in _strings(part, tree):

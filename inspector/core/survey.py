@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import PIL.Image
 
-from inspector.core.annotations import dataset_of, layout_of
+from inspector.core.annotations import dataset_of, layout_of, read_listing
 from inspector.core.collector import no_collection
 from inspector.core.datasets import thermal
 from inspector.core.datasets.record import NO_DEFECT, Listing
@@ -18,12 +18,13 @@ from inspector.core.duplicates import Look, find_duplicates, look_at, never, wit
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.samples import Dataset, Sample
+from inspector.core.split import split_samples
+from inspector.core.training import TrainSettings
 from inspector.core.types import TaskName
 
 _HEADERS = 2000  # images whose size and depth are looked at
 T = TypeVar("T")
 _THUMBNAILS = 24
-_LEAST = 3  # one each for training, validation and test
 _FEW = 10  # fewer images of a class teach little about it
 _IMBALANCE = 10
 
@@ -91,6 +92,10 @@ class Survey:
     complete: bool = True
 
 
+class _GivenUp(Exception):
+    """Nobody wants the survey any more."""
+
+
 def survey(
     folder: Path,
     *,
@@ -103,11 +108,14 @@ def survey(
     decoded, to find those that are damaged or there twice.
 
     `progress(done, total)` in images of that second look; both are called on the calling thread. When `cancelled()` turns true
-    the survey so far is returned, with `complete=False`. Raises ConfigError if the folder cannot be read or holds nothing
-    labelled.
+    the survey so far is returned, with `complete=False`: empty, if not even the labels were read. Raises ConfigError if the
+    folder cannot be read or holds nothing labelled.
     """
     with no_collection():
-        found, datasets, samples = _first_look(folder, group, cancelled)
+        first = _first_look(folder, group, cancelled)
+    if first is None:
+        return Survey(folder, message("Not looked at"), {}, 0, {}, {}, 0, complete=False)
+    found, datasets, samples = first
     if preview is not None:
         preview(found)
     return _second_look(found, datasets, samples, cancelled, progress)
@@ -115,12 +123,20 @@ def survey(
 
 def _first_look(
     folder: Path, group: str, cancelled: Callable[[], bool]
-) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]]:
-    """What is told by names, labels and headers; the data sets, and the samples of all of them by name."""
+) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]] | None:
+    """What names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given up."""
     place = Folder(folder, cancelled=cancelled)
-    layout = layout_of(place)
-    listing = None if layout is None else layout.read(place, _nothing)
-    datasets, refusals = _datasets(place, listing, group)
+
+    def tick() -> None:
+        if cancelled():
+            raise _GivenUp
+
+    try:
+        tick()
+        listing = read_listing(place, layout_of(place), tick)
+        datasets, refusals = _datasets(place, listing, group, tick)
+    except _GivenUp:
+        return None
     if not datasets:
         raise _nothing_labelled(place, listing, refusals)
     records = {sample.name: sample for dataset in reversed(datasets.values()) for sample in dataset.samples}
@@ -134,7 +150,7 @@ def _first_look(
         sizes,
         depths,
         looked_at,
-        (*place.problems, *_size_problems(sizes)),
+        tuple(_size_problems(sizes)),
         thumbnails=_thumbnails(next(iter(datasets.values()))),
         complete=False,
     )
@@ -191,7 +207,9 @@ def _without_what_is_wrong(
     return replace(first, tasks=tasks, duplicates=named, complete=True)
 
 
-def _datasets(place: Folder, listing: Listing | None, group: str) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
+def _datasets(
+    place: Folder, listing: Listing | None, group: str, tick: Callable[[], None]
+) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
     """What each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
@@ -199,9 +217,10 @@ def _datasets(place: Folder, listing: Listing | None, group: str) -> tuple[dict[
     for task in order:
         try:
             if task != "thermal":
-                found[task] = dataset_of(listing, place.root, task, group=group)
+                found[task] = dataset_of(listing, place.root, task, group=group, tick=tick)
             elif thermal.matches(place):
-                found[task] = dataset_of(thermal.read(place, _nothing), place.root, task, group=group)
+                measured = read_listing(place, thermal, tick)
+                found[task] = dataset_of(measured, place.root, task, group=group, tick=tick)
         except ConfigError as error:
             refusals.append(error)
     return found, refusals
@@ -215,22 +234,8 @@ def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence
             remedy="Choose the folder that holds the images and their labels.",
             folder=place.root,
         )
-    if listing is None:
-        tables = [name for name in place.files if "/" not in name and name.lower().endswith(".csv")]
-        if tables:
-            return ConfigError(
-                "{file} is not understood as a table of labels.",
-                remedy="Its first line must name the columns path and label; save it as UTF-8.",
-                file=place.files[min(tables)],
-            )
-        return ConfigError(
-            "{folder} has {count} images, but nothing says what they show.",
-            remedy="Put the images of each class into a folder of their own, or add labels in a layout that is understood.",
-            folder=place.root,
-            count=len(place.images),
-        )
     why = next((values["why"] for values in (error.problem.values for error in refusals) if values.get("why")), None)
-    if why is not None:
+    if listing is not None and why is not None:
         return ConfigError(
             "Nothing in {folder} can be used ({layout}): {why}",
             remedy="Correct the labels, and look at the folder again.",
@@ -238,11 +243,19 @@ def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence
             layout=listing.layout,
             why=why,
         )
-    return refusals[0]
-
-
-def _nothing() -> None:
-    pass
+    tables = [name for name in place.files if "/" not in name and name.lower().endswith(".csv")]
+    if tables:
+        return ConfigError(
+            "{file} is not understood as a table of labels.",
+            remedy="Its first line must name the columns path and label; save it as UTF-8.",
+            file=place.files[min(tables)],
+        )
+    return ConfigError(
+        "{folder} has {count} images, but nothing says what they show.",
+        remedy="Put the images of each class into a folder of their own, or add labels in a layout that is understood.",
+        folder=place.root,
+        count=len(place.images),
+    )
 
 
 def _task_survey(dataset: Dataset) -> TaskSurvey:
@@ -258,8 +271,13 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         blocked = message("No image has anything labelled in it: there is nothing to learn to find.")
     elif dataset.task == "classification" and len(dataset.classes) < 2:
         blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
-    elif len(dataset.samples) < 3:
-        blocked = message("{count} images are too few for training, validation and test.", count=len(dataset.samples))
+    else:
+        try:
+            shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}
+            split = split_samples(dataset.samples, seed=0, **shares)
+            problems += _never_trained(dataset, [sample.stratum for sample in split.train])
+        except ConfigError as error:
+            blocked = error.problem
     return TaskSurvey(
         dataset.task,
         dataset.classes,
@@ -276,16 +294,9 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
 def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
     if dataset.task == "thermal":
         return
-    for name in dataset.classes:
-        count = counts.get(name, 0)
-        if count < _LEAST:
-            yield message(
-                "{name} has so few images ({count}) that not every part of the split has one; the report says little of it.",
-                name=name,
-                count=count,
-            )
-        elif count < _FEW:
-            yield message("{name} has {count} images: too few to learn it well.", name=name, count=count)
+    rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
+    for name in rare:
+        yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
     used = [count for count in counts.values() if count]
     if len(used) > 1 and max(used) >= _IMBALANCE * min(used):
         most, least = max(counts, key=lambda key: counts[key]), min(counts, key=lambda key: counts[key])
@@ -295,6 +306,12 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
             least=least,
             times=max(used) / min(used),
         )
+
+
+def _never_trained(dataset: Dataset, trained: Sequence[str]) -> Iterable[Message]:
+    """Classes that the data's own split keeps out of training."""
+    for name in sorted({sample.stratum for sample in dataset.samples} - set(trained)):
+        yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
 
 
 def _object_share(samples: Sequence[Sample]) -> float | None:

@@ -37,11 +37,11 @@ _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "bat
 
 
 # Declared, and refused until the trainer does them: a setting must never be taken and not followed.
-NOT_YET = (
-    "folds",
-    "learning_curve",
-    "devices",
-)
+NOT_YET = ("devices",)
+
+# What is trained for a learning curve: on these shares of the training images, so many times each.
+CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
+CURVE_REPEATS = 2
 
 Group = Literal["data", "network", "learning", "images", "quality", "machine"]
 Augmentations = Literal["none", "standard", "surface", "part", "window", "strong"]

@@ -370,6 +370,10 @@
         <translation>この領域には、このクラスの根拠となる箇所がありません。</translation>
     </message>
     <message>
+        <source>No heat maps now: the line needs the processor.</source>
+        <translation>ラインがプロセッサを必要としているため、ヒートマップは表示しません。</translation>
+    </message>
+    <message>
         <source>Press Explain to see where the network looked.</source>
         <translation>「根拠を表示」を押すと、ネットワークが注目した箇所を表示します。</translation>
     </message>
@@ -453,7 +457,7 @@
     </message>
 </context>
 <context>
-    <name>InspectPage</name>
+    <name>InspectLayout</name>
     <message>
         <source>Start</source>
         <translation>開始</translation>
@@ -1037,6 +1041,25 @@
     </message>
 </context>
 <context>
+    <name>ShedNotice</name>
+    <message>
+        <source>no heat maps</source>
+        <translation>ヒートマップなし</translation>
+    </message>
+    <message>
+        <source>no heat maps, no marks</source>
+        <translation>ヒートマップと検出表示なし</translation>
+    </message>
+    <message>
+        <source>no heat maps, no marks, fewer pictures</source>
+        <translation>ヒートマップと検出表示なし、画像は間引き</translation>
+    </message>
+    <message>
+        <source>Display reduced: the line needs the processor ({left_out})</source>
+        <translation>表示を減らしています：ラインがプロセッサを必要としています（{left_out}）</translation>
+    </message>
+</context>
+<context>
     <name>Shortcuts</name>
     <message>
         <source>Back to live</source>
@@ -1277,6 +1300,53 @@
     </message>
 </context>
 <context>
+    <name>Stages</name>
+    <message>
+        <source>Archive</source>
+        <translation>保管</translation>
+    </message>
+    <message>
+        <source>Decode</source>
+        <translation>復号</translation>
+    </message>
+    <message>
+        <source>Display</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>Grab</source>
+        <translation>取込</translation>
+    </message>
+    <message>
+        <source>Infer</source>
+        <translation>推論</translation>
+    </message>
+    <message>
+        <source>Inspection</source>
+        <translation>検査全体</translation>
+    </message>
+    <message>
+        <source>Line</source>
+        <translation>ライン出力</translation>
+    </message>
+    <message>
+        <source>Prepare</source>
+        <translation>前処理</translation>
+    </message>
+    <message>
+        <source>Save</source>
+        <translation>保存</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Wait</source>
+        <translation>待ち</translation>
+    </message>
+</context>
+<context>
     <name>StartPage</name>
     <message>
         <source>Data</source>
@@ -1368,6 +1438,100 @@
     <message>
         <source>Frames left out because the line was faster than the inspection</source>
         <translation>ラインが検査より速く、検査されなかったフレーム数</translation>
+    </message>
+</context>
+<context>
+    <name>TaktMeter</name>
+    <message>
+        <source>No takt</source>
+        <translation>タクト不明</translation>
+    </message>
+    <message>
+        <source>Takt not known</source>
+        <translation>タクト未測定</translation>
+    </message>
+    <message>
+        <source>Late {count}</source>
+        <translation>遅れ {count}</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms</source>
+        <translation>タクト {takt} ms</translation>
+    </message>
+    <message>
+        <source>Takt {share} % free</source>
+        <translation>タクト余裕 {share} %</translation>
+    </message>
+    <message>
+        <source>Takt {share} % over</source>
+        <translation>タクト超過 {share} %</translation>
+    </message>
+    <message>
+        <source>No takt: the source waits for the inspection</source>
+        <translation>タクトなし：入力元が検査を待っています</translation>
+    </message>
+    <message>
+        <source>The takt is not known yet</source>
+        <translation>タクトはまだ分かりません</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, from the recipe</source>
+        <translation>タクト {takt} ms（レシピの値）</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, measured from triggers</source>
+        <translation>タクト {takt} ms（トリガー間隔の実測）</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, measured from arrivals</source>
+        <translation>タクト {takt} ms（到着間隔の実測）</translation>
+    </message>
+    <message>
+        <source>Head-room {room} ms ({share} %)</source>
+        <translation>余裕 {room} ms（{share} %）</translation>
+    </message>
+    <message>
+        <source>{room} ms too slow ({share} %)</source>
+        <translation>{room} ms 遅い（{share} %）</translation>
+    </message>
+    <message>
+        <source>Late parts: {count}</source>
+        <translation>遅れた部品：{count}</translation>
+    </message>
+    <message>
+        <source>Takt</source>
+        <translation>タクト</translation>
+    </message>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>What each stage takes of the takt</source>
+        <translation>各工程がタクトのうち何 ms 使うか</translation>
+    </message>
+</context>
+<context>
+    <name>TaktPanel</name>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>Copy the numbers</source>
+        <translation>数値をコピー</translation>
+    </message>
+    <message>
+        <source>Copy the numbers as a table</source>
+        <translation>数値を表としてコピー</translation>
+    </message>
+    <message>
+        <source>What 99 of 100 parts leave of the takt, by the slowest of what works side by side</source>
+        <translation>100 個中 99 個の部品で残るタクトの余裕（並行する処理のうち最も遅いもの）</translation>
+    </message>
+    <message>
+        <source>Parts that took longer than the takt, or had their verdict later than that</source>
+        <translation>タクトより長くかかった部品、または判定がタクトより遅れた部品</translation>
     </message>
 </context>
 <context>
@@ -1576,6 +1740,33 @@
     <message>
         <source>Back</source>
         <translation>戻る</translation>
+    </message>
+</context>
+<context>
+    <name>Waterfall</name>
+    <message>
+        <source>{stage}: {half} ms, 99 of 100 parts {most} ms</source>
+        <translation>{stage}：{half} ms、100 個中 99 個は {most} ms 以内</translation>
+    </message>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>Half of the parts take as long as the full bar, 99 of 100 at most as long as the pale one</source>
+        <translation>濃い棒は半数の部品、淡い棒は 100 個中 99 個の部品にかかる時間</translation>
+    </message>
+    <message>
+        <source>p50 ms</source>
+        <translation>p50 ms</translation>
+    </message>
+    <message>
+        <source>p99 ms</source>
+        <translation>p99 ms</translation>
+    </message>
+    <message>
+        <source>Line: takt {takt} ms</source>
+        <translation>縦線：タクト {takt} ms</translation>
     </message>
 </context>
 <context>
@@ -1889,6 +2080,10 @@
         <translation>ディスクとパスを確認してください。</translation>
     </message>
     <message>
+        <source>Check the disk or network drive; do not change the data while it is used.</source>
+        <translation>ディスクまたはネットワークドライブを確認し、使用中はデータを変更しないでください。</translation>
+    </message>
+    <message>
         <source>Check the disk or the network drive they are on, and start again.</source>
         <translation>画像のあるディスクやネットワークドライブを確認して、もう一度始めてください。</translation>
     </message>
@@ -1947,6 +2142,10 @@
     <message>
         <source>Choose one of: {names}.</source>
         <translation>次から選んでください：{names}。</translation>
+    </message>
+    <message>
+        <source>Choose the folder of one of them.</source>
+        <translation>そのうち 1 つのフォルダーを選んでください。</translation>
     </message>
     <message>
         <source>Choose the good classes among: {classes}.</source>
@@ -2013,6 +2212,10 @@
         <translation>修正して、もう一度始めてください。</translation>
     </message>
     <message>
+        <source>Cross-validation in {folds} folds: {name} {value} (95 % confidence: {low} to {high}).</source>
+        <translation>{folds} 分割の交差検証: {name} {value}(95 % 信頼区間: {low}～{high})。</translation>
+    </message>
+    <message>
         <source>Cut it into pieces or save it smaller.</source>
         <translation>分割するか、小さくして保存してください。</translation>
     </message>
@@ -2059,6 +2262,10 @@
     <message>
         <source>Finish the training first.</source>
         <translation>先に学習を終えてください。</translation>
+    </message>
+    <message>
+        <source>Fold {fold} of {folds}: {value}.</source>
+        <translation>分割 {fold}/{folds}: {value}。</translation>
     </message>
     <message>
         <source>Frame {index} of {file} cannot be read.</source>
@@ -2253,6 +2460,10 @@
         <translation>ラベルを付け直すか、元の画像を用意してください。</translation>
     </message>
     <message>
+        <source>Learning curve, training {run} of {runs}: {value} after {images} images.</source>
+        <translation>学習曲線、学習 {run}/{runs}: 画像 {images} 枚で {value}。</translation>
+    </message>
+    <message>
         <source>Leave it at its default.</source>
         <translation>既定値のままにしてください。</translation>
     </message>
@@ -2297,6 +2508,10 @@
         <translation>レシピもバンドルも指定されていないため、デモラインのバンドル（{names}）でフレーム全体を検査します。</translation>
     </message>
     <message>
+        <source>No temperature in {file} is above -73 degrees Celsius; are they in kelvin?</source>
+        <translation>{file} の温度はすべて -73 ℃以下です。単位はケルビンですか?</translation>
+    </message>
+    <message>
         <source>None of the images in {folder} can be used: {why}</source>
         <translation>{folder} の画像はどれも使えません: {why}</translation>
     </message>
@@ -2305,8 +2520,16 @@
         <translation>{count} 枚の画像がどれも読めなくなりました。</translation>
     </message>
     <message>
+        <source>None of the {count} images can be read.</source>
+        <translation>{count} 枚の画像はどれも読み取れません。</translation>
+    </message>
+    <message>
         <source>None of the {count} samples for {part} can be read.</source>
         <translation>{part} 用の {count} 件がどれも読めません。</translation>
+    </message>
+    <message>
+        <source>Not looked at</source>
+        <translation>未確認</translation>
     </message>
     <message>
         <source>Nothing can be written to {folder} ({detail}).</source>
@@ -2365,8 +2588,16 @@
         <translation>8 ビット PNG として保存し直してください。</translation>
     </message>
     <message>
+        <source>Save it again with the encoding UTF-8.</source>
+        <translation>文字コードを UTF-8 にして保存し直してください。</translation>
+    </message>
+    <message>
         <source>Save it as 8-bit or 16-bit PNG or TIFF.</source>
         <translation>8 ビットまたは 16 ビットの PNG か TIFF で保存してください。</translation>
+    </message>
+    <message>
+        <source>Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.</source>
+        <translation>グレースケールで保存してください。0 が背景、白または 1、2、3…がクラスです。</translation>
     </message>
     <message>
         <source>Save temperatures in kelvin (Celsius + 273.15), or a picture as 16-bit integers.</source>
@@ -2505,6 +2736,10 @@
         <translation>{folder} のクラスの順序がバンドルと異なります。</translation>
     </message>
     <message>
+        <source>The classes {names} differ in capital letters only; are they one class?</source>
+        <translation>クラス {names} は大文字と小文字だけが違います。同じクラスではありませんか?</translation>
+    </message>
+    <message>
         <source>The connection to {source} was lost.</source>
         <translation>{source} との接続が切れました。</translation>
     </message>
@@ -2565,6 +2800,10 @@
         <translation>フォルダー {folder} を読めません({detail})。</translation>
     </message>
     <message>
+        <source>The folder {folder} cannot be read ({detail}); nothing in it is used.</source>
+        <translation>フォルダー {folder} を読み取れません ({detail})。中のファイルは使われません。</translation>
+    </message>
+    <message>
         <source>The folder {name} that belongs to this program is missing.</source>
         <translation>このプログラムのフォルダー {name} がありません。</translation>
     </message>
@@ -2615,6 +2854,10 @@
     <message>
         <source>The mask {file} cannot be read ({detail}).</source>
         <translation>マスク {file} を読めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The mask {file} is in colours, which name no class.</source>
+        <translation>マスク {file} はカラーです。色からはクラスが分かりません。</translation>
     </message>
     <message>
         <source>The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.</source>
@@ -2777,6 +3020,54 @@
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>{count} images are not in the folders that {file} names; they were found by their names alone.</source>
+        <translation>{count} 枚の画像は {file} に書かれたフォルダーにありません。ファイル名だけで見つけました。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read any more ({detail}).</source>
+        <translation>{file} を読み取れなくなりました ({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} has a name with characters that cannot be used; rename it.</source>
+        <translation>{file} の名前には使えない文字があります。名前を変えてください。</translation>
+    </message>
+    <message>
+        <source>{file} is not a text in UTF-8 (byte {place} does not fit).</source>
+        <translation>{file} は UTF-8 のテキストではありません ({place} バイト目が不正)。</translation>
+    </message>
+    <message>
+        <source>{file} is of {name}, but nothing is drawn in its mask; it counts as free of defects.</source>
+        <translation>{file} は {name} ですが、マスクに何も描かれていません。欠陥なしとして扱います。</translation>
+    </message>
+    <message>
+        <source>{file} is turned upright, as its camera noted; its labels count as drawn on the upright picture.</source>
+        <translation>{file} はカメラの記録に従って正しい向きに回転します。ラベルは回転後の画像に描かれたものとして扱います。</translation>
+    </message>
+    <message>
+        <source>{file}: a shape without area ({kind}) is left out.</source>
+        <translation>{file}: 面積のない図形 ({kind}) は除外します。</translation>
+    </message>
+    <message>
+        <source>{file}: an object without a class is left out.</source>
+        <translation>{file}: クラスのない物体は除外します。</translation>
+    </message>
+    <message>
+        <source>{file}: {count} annotations are of crowds (iscrowd) and are left out.</source>
+        <translation>{file}: 群れを示すアノテーション (iscrowd) {count} 件は除外します。</translation>
+    </message>
+    <message>
+        <source>{folder} holds several data sets: {names}.</source>
+        <translation>{folder} には複数のデータセットがあります: {names}。</translation>
+    </message>
+    <message>
+        <source>{folder} is too deep inside to be looked at.</source>
+        <translation>{folder} は階層が深すぎるため調べません。</translation>
+    </message>
+    <message>
+        <source>{name} is in no training image of the data&apos;s own split, so it cannot be learnt.</source>
+        <translation>{name} はデータ自身の分割では学習画像に 1 枚もないため、学習できません。</translation>
+    </message>
+    <message>
         <source>{name} score {value} &lt; {limit}</source>
         <translation>{name}のスコア {value} ＜ {limit}</translation>
     </message>
@@ -2893,6 +3184,10 @@
         <translation>システムが処理を終了させました。</translation>
     </message>
     <message>
+        <source>The time limit leaves no time for more trials; now the final training.</source>
+        <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
+    </message>
+    <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
         <translation>{folder} の学習を終了できません({detail})。</translation>
     </message>
@@ -2919,6 +3214,10 @@
     <message>
         <source>The training went astray in epoch {epoch}: the loss is no longer a number.</source>
         <translation>エポック {epoch} で学習が発散しました：損失が数値でなくなりました。</translation>
+    </message>
+    <message>
+        <source>The trials were ended; now the final training.</source>
+        <translation>試行は打ち切られました。最終の学習に進みます。</translation>
     </message>
     <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
@@ -3077,6 +3376,10 @@
         <translation>トリガーの間隔を空けるか、より速いエンジンを使ってください。</translation>
     </message>
     <message>
+        <source>Unlabelled</source>
+        <translation>ラベルなし</translation>
+    </message>
+    <message>
         <source>Unplug the camera, then restart the program.</source>
         <translation>カメラを抜いてから、プログラムを再起動してください。</translation>
     </message>
@@ -3131,6 +3434,14 @@
     <message>
         <source>Width and height are given together.</source>
         <translation>幅と高さは両方指定してください。</translation>
+    </message>
+    <message>
+        <source>With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error.</source>
+        <translation>学習画像をあと {more} 枚増やすと、誤差は {value} K(95 % 信頼区間: {low}～{high})減る見込みです。</translation>
+    </message>
+    <message>
+        <source>With {more} more training images expect {value} points of {name} (95 % confidence: {low} to {high}).</source>
+        <translation>学習画像をあと {more} 枚増やすと、{name} は {value} ポイント(95 % 信頼区間: {low}～{high})変わる見込みです。</translation>
     </message>
     <message>
         <source>Write classes.txt in the order {classes} and renumber the masks.</source>
@@ -3273,10 +3584,6 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
-        <source>{count} images are too few for training, validation and test.</source>
-        <translation>{count} 枚では学習・検証・テストに足りません。</translation>
-    </message>
-    <message>
         <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
         <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
     </message>
@@ -3313,8 +3620,32 @@
         <translation>{file} にはテンソルの表がありません。</translation>
     </message>
     <message>
+        <source>{file} has no image.</source>
+        <translation>{file} に対応する画像がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has no label and is not used.</source>
+        <translation>{file} にはラベルがないため使いません。</translation>
+    </message>
+    <message>
+        <source>{file} has no mask (a .png of the same name).</source>
+        <translation>{file} にはマスク (同じ名前の .png) がありません。</translation>
+    </message>
+    <message>
         <source>{file} has the class number {number}, which has no name.</source>
         <translation>{file} のクラス番号 {number} には名前がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has too many shades of grey for a mask in black and white; it is not used.</source>
+        <translation>{file} は白黒のマスクとしては中間の灰色が多すぎます。使いません。</translation>
+    </message>
+    <message>
+        <source>{file} has values above 0, but no white (128 or more); it is not used.</source>
+        <translation>{file} には 0 より大きい値がありますが、白 (128 以上) がありません。使いません。</translation>
+    </message>
+    <message>
+        <source>{file} has values above the number of classes.</source>
+        <translation>{file} にはクラス数より大きい値があります。</translation>
     </message>
     <message>
         <source>{file} has {size} MB, more than the {limit} MB that are read.</source>
@@ -3323,6 +3654,10 @@
     <message>
         <source>{file} holds a kind of pixels that is not read: {detail}.</source>
         <translation>{file} の画素形式には対応していません：{detail}。</translation>
+    </message>
+    <message>
+        <source>{file} holds no temperatures and is not used.</source>
+        <translation>{file} には温度がないため使いません。</translation>
     </message>
     <message>
         <source>{file} holds values from {low:g} to {high:g}; a floating-point TIFF is read as temperatures in kelvin.</source>
@@ -3347,6 +3682,18 @@
     <message>
         <source>{file} is for an image of {said_width:.0f} x {said_height:.0f} px, but {image} has {width} x {height} px.</source>
         <translation>{file} は {said_width:.0f} x {said_height:.0f} px の画像用ですが、{image} は {width} x {height} px です。</translation>
+    </message>
+    <message>
+        <source>{file} is listed in temperatures.csv but is not there.</source>
+        <translation>{file} は temperatures.csv に記載されていますが、ありません。</translation>
+    </message>
+    <message>
+        <source>{file} is listed with different temperatures; it is not used.</source>
+        <translation>{file} は異なる温度で 2 回以上記載されています。使いません。</translation>
+    </message>
+    <message>
+        <source>{file} is no class, because its name begins with an underscore; its images are not used.</source>
+        <translation>{file} は名前がアンダースコアで始まるためクラスではありません。中の画像は使いません。</translation>
     </message>
     <message>
         <source>{file} is not JSON ({detail}).</source>
@@ -3429,12 +3776,12 @@
         <translation>{file} に同じクラスが 2 回あります。</translation>
     </message>
     <message>
-        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
-        <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
+        <source>{file} shows no labelled object, so it has no class.</source>
+        <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
     </message>
     <message>
-        <source>{file}: a shape without area is left out.</source>
-        <translation>{file}: 面積のない図形は使いません。</translation>
+        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
+        <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
     </message>
     <message>
         <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
