@@ -204,7 +204,7 @@ class RecipePanel(QWidget):
 
     @property
     def _is_new(self) -> bool:
-        return self.recipe.currentData() == _NEW
+        return bool(self.recipe.currentData() == _NEW)
 
     def _fill_cameras(self) -> None:
         cameras = list(self._file.recipe.cameras) if self._file is not None else [CAMERA] if self._is_new else []

@@ -120,7 +120,7 @@ def setting_text(name: str, value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(number_text(one) if isinstance(one, int | float) else str(one) for one in value)
     if name == "task" and value in ("classification", "detection", "segmentation", "thermal"):
-        return task_word(value)  # type: ignore[arg-type]  # it is one of them
+        return task_word(value)
     if name == "data":
         return Path(str(value)).name
     return (in_words(str(value)) if name in shown_settings() else str(value)) + unit
