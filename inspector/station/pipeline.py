@@ -79,7 +79,7 @@ class Pipeline:
         """Let `worker`, whose engines are open, inspect from now on; the first one starts the cameras."""
         first = self._worker is None
         self._worker = worker
-        self.program = worker.program
+        self._take_over(worker.program)
         if first:
             for feed in self._feeds:
                 feed.start()
@@ -89,8 +89,12 @@ class Pipeline:
         worker = self._worker
         if worker is None or not worker.adopt(program):
             return False
-        self.program = program
+        self._take_over(program)
         return True
+
+    def _take_over(self, program: Program) -> None:
+        self.program = program
+        self._counters.follow(self._intake.arrivals, program.recipe.takt_ms)
 
     def serves(self, worker: "Worker") -> bool:
         """Whether this is (still) the worker that inspects."""

@@ -139,6 +139,7 @@ class MainWindow(QMainWindow):
         self.inspect.help_wanted.connect(self.help.open)
         self.train.use_wanted.connect(self.use_bundle)
         self.leaving.settled.connect(self.close)
+        self.inspect.resting.connect(self.review.analysis.set_resting)
         self.settings_page.failed.connect(self.show_error)
         self._settings.changed.connect(self._use)
 
@@ -302,6 +303,7 @@ class MainWindow(QMainWindow):
         self.show_page(layout.page if layout.page in PAGES else "inspect")
         self.inspect.choose_tab(layout.tab)
         self.inspect.choose_camera(layout.camera)
+        self.inspect.takt.set_open(layout.takt)
 
     def _layout(self) -> Layout:
         return Layout(
@@ -310,6 +312,7 @@ class MainWindow(QMainWindow):
             page=self.page,
             tab=self.inspect.tab,
             camera=self.inspect.camera,
+            takt=self.inspect.takt.open,
             folders=self._settings.layout.folders,
         )
 

@@ -95,10 +95,10 @@ class TrainPage(QWidget):
 
     def open_dialog(self, settings: TrainSettings | None = None) -> "TrainingDialog":
         """Put a training together, from the settings of an earlier one where they are given."""
-        from inspector.ui.training.dialog import TrainingDialog
+        from inspector.ui.training.wiring import training_dialog
 
         if self.dialog is None:
-            self.dialog = TrainingDialog(self._settings, self, runs=self.bridge.folder)
+            self.dialog = training_dialog(self._settings, self.bridge.folder, self)
             self.dialog.accepted.connect(self._on_accepted)
             self.dialog.rejected.connect(self.close_dialog)
             self.main.addWidget(self.dialog)
