@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.bundle import Bundle
 from inspector.core.runs import read_run
-from inspector.core.training import TrainSettings
+from inspector.core.training import TrainSettings, shown_settings
 from inspector.station.choice import Choice, choose
 from inspector.station.runs import RunState, run_info
 from inspector.ui import theme
@@ -28,7 +28,8 @@ from inspector.ui.worker import StationWorker
 from tests.ml.making import FOLDERS, tiny
 
 LONG = 5_000  # epochs that nobody waits for
-PATIENCE = 60_000  # milliseconds that a worker may take to start on a busy machine
+PATIENCE = 120_000  # milliseconds that a worker may take to start on a busy machine
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
@@ -96,9 +97,8 @@ def test_from_the_dialog_to_a_curve_that_rests_goes_on_and_is_cancelled(
     assert dialog is not None
     dialog.set_folder(data)
     qtbot.waitUntil(lambda: dialog.data.survey is not None and dialog.data.survey.complete, timeout=PATIENCE)
-    dialog.draft.set(
-        network="simple_cnn", options={"head": "gap", "filters": 4}, width=32, height=32, batch=4, epochs=LONG, threads=1
-    )
+    wanted = long_run(data).model_dump(include={*shown_settings(), "network", "options"})
+    dialog.draft.set(**wanted)
     dialog.show_step("start")
     qtbot.waitUntil(dialog.next.isEnabled, timeout=PATIENCE)
     press(window, qtbot, "next")
@@ -116,7 +116,7 @@ def test_from_the_dialog_to_a_curve_that_rests_goes_on_and_is_cancelled(
     assert epoch(window) == reached
     assert "left" not in view._how.text()
     press(window, qtbot, "run_resume")
-    qtbot.waitUntil(lambda: epoch(window) > reached, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: state(window) is RunState.RUNNING and epoch(window) > reached, timeout=PATIENCE)
     press(window, qtbot, "run_cancel")
     assert "is lost" in page.question.text
     press(window, qtbot, "answer_stay")
