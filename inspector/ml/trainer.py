@@ -18,7 +18,7 @@ from inspector.core.duplicates import deduplicated
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
-from inspector.core.runs import REPORT_HTML
+from inspector.core.runs import REPORT_HTML, read_curves
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
 from inspector.core.training import NOT_YET, TrainSettings
@@ -33,7 +33,7 @@ from inspector.ml.heat import graph_heat
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.quality import examine, measured, settle
 from inspector.ml.report import Facts, write_report
-from inspector.ml.run_folder import RunFolder, read_curves
+from inspector.ml.run_folder import RunFolder
 from inspector.ml.spill import spill_folder
 from inspector.ml.trials import Trials, Tried
 from inspector.ml.worker import Cancelled, Report

@@ -123,6 +123,25 @@
     </message>
 </context>
 <context>
+    <name>Chart</name>
+    <message>
+        <source>Epoch {epoch}</source>
+        <translation>エポック {epoch}</translation>
+    </message>
+    <message>
+        <source>{epoch}, the best so far</source>
+        <translation>{epoch}（これまでの最良）</translation>
+    </message>
+    <message>
+        <source>Epoch</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>Show all epochs</source>
+        <translation>全エポックを表示</translation>
+    </message>
+</context>
+<context>
     <name>ClassList</name>
     <message>
         <source>Classes</source>
@@ -361,6 +380,69 @@
     </message>
 </context>
 <context>
+    <name>Curves</name>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>Save table</source>
+        <translation>表を保存</translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation>表 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save picture</source>
+        <translation>画像を保存</translation>
+    </message>
+    <message>
+        <source>Pictures (*.png)</source>
+        <translation>画像 (*.png)</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
+    <message>
+        <source>Quality</source>
+        <translation>品質</translation>
+    </message>
+    <message>
+        <source>On validation</source>
+        <translation>検証データ</translation>
+    </message>
+    <message>
+        <source>Numbers</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Numbers to draw</source>
+        <translation>描く指標</translation>
+    </message>
+    <message>
+        <source>Save the curves</source>
+        <translation>曲線を保存</translation>
+    </message>
+    <message>
+        <source>Picture (PNG)…</source>
+        <translation>画像 (PNG)…</translation>
+    </message>
+    <message>
+        <source>Table (CSV)…</source>
+        <translation>表 (CSV)…</translation>
+    </message>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
+    </message>
+</context>
+<context>
     <name>DataPage</name>
     <message>
         <source>Data</source>
@@ -411,6 +493,41 @@
     <message>
         <source>Open an image, a folder of images or a video, or drop it here. Every part is inspected in the background while you step through.</source>
         <translation>画像・画像フォルダー・動画を開くか、ここにドロップしてください。順に見ている間に、すべての部品を裏で検査します。</translation>
+    </message>
+</context>
+<context>
+    <name>EmptyRuns</name>
+    <message>
+        <source>Bring a folder of images, leave with a bundle</source>
+        <translation>画像のフォルダーからバンドルを作ります</translation>
+    </message>
+    <message>
+        <source>A training learns from labelled images of your own parts. The line goes on being inspected meanwhile.</source>
+        <translation>自分の部品のラベル付き画像から学習します。その間もラインの検査は続きます。</translation>
+    </message>
+    <message>
+        <source>Choose the folder: the program shows what it understands and what is wrong in it.</source>
+        <translation>フォルダーを選びます。読み取れた内容と問題点が表示されます。</translation>
+    </message>
+    <message>
+        <source>Take the network that is recommended, or another one.</source>
+        <translation>推奨されるネットワークか、別のネットワークを選びます。</translation>
+    </message>
+    <message>
+        <source>Watch the curves, and use the bundle in your recipe.</source>
+        <translation>曲線を見守り、できたバンドルをレシピで使います。</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
+    </message>
+    <message>
+        <source>Begin a new training</source>
+        <translation>新しい学習を始める</translation>
+    </message>
+    <message>
+        <source>Try it with demo data</source>
+        <translation>デモデータで試す</translation>
     </message>
 </context>
 <context>
@@ -708,6 +825,45 @@
     </message>
 </context>
 <context>
+    <name>Leaving</name>
+    <message>
+        <source>{name} goes on by itself if you like, and is here again when the window is opened the next time.</source>
+        <translation>{name} はこのまま続けることもできます。次にウィンドウを開くと、ここにまた表示されます。</translation>
+    </message>
+    <message>
+        <source>What waits ({count}) begins then.</source>
+        <translation>待っている学習（{count} 件）はそのときに始まります。</translation>
+    </message>
+    <message>
+        <source>Go on in the background</source>
+        <translation>バックグラウンドで続ける</translation>
+    </message>
+    <message>
+        <source>Cancel the training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Stay</source>
+        <translation>閉じない</translation>
+    </message>
+    <message>
+        <source>A training is running</source>
+        <translation>学習の実行中です</translation>
+    </message>
+    <message>
+        <source>Cancelling the training</source>
+        <translation>学習を取り消しています</translation>
+    </message>
+    <message>
+        <source>Leaving the training to itself</source>
+        <translation>学習をバックグラウンドに移しています</translation>
+    </message>
+    <message>
+        <source>The window closes in a moment.</source>
+        <translation>まもなくウィンドウを閉じます。</translation>
+    </message>
+</context>
+<context>
     <name>MainWindow</name>
     <message>
         <source>Images ({patterns})</source>
@@ -998,6 +1154,10 @@
     <message>
         <source>Review</source>
         <translation>レビュー</translation>
+    </message>
+    <message>
+        <source>Train</source>
+        <translation>学習</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -1392,6 +1552,118 @@
     </message>
 </context>
 <context>
+    <name>RunList</name>
+    <message>
+        <source>Trainings</source>
+        <translation>学習の一覧</translation>
+    </message>
+</context>
+<context>
+    <name>RunLog</name>
+    <message>
+        <source>… earlier lines are in the run&apos;s folder, in messages.jsonl.</source>
+        <translation>… これより前の行は、学習のフォルダーの messages.jsonl にあります。</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>ログ</translation>
+    </message>
+    <message>
+        <source>Nothing has been said yet.</source>
+        <translation>まだ何も記録されていません。</translation>
+    </message>
+</context>
+<context>
+    <name>RunView</name>
+    <message>
+        <source>{rate} images/s</source>
+        <translation>{rate} 枚/秒</translation>
+    </message>
+    <message>
+        <source>Best: {value}</source>
+        <translation>最良：{value}</translation>
+    </message>
+    <message>
+        <source>Take out of the queue</source>
+        <translation>待ち行列から外す</translation>
+    </message>
+    <message>
+        <source>Cancel training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Use in the recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Open the report</source>
+        <translation>レポートを開く</translation>
+    </message>
+    <message>
+        <source>Pause</source>
+        <translation>一時停止</translation>
+    </message>
+    <message>
+        <source>Go on</source>
+        <translation>再開</translation>
+    </message>
+    <message>
+        <source>Stop and keep the best</source>
+        <translation>終了して最良を残す</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch</source>
+        <translation>最後のエポックから続ける</translation>
+    </message>
+    <message>
+        <source>Train again</source>
+        <translation>もう一度学習</translation>
+    </message>
+    <message>
+        <source>Copy details</source>
+        <translation>詳細をコピー</translation>
+    </message>
+    <message>
+        <source>Open folder</source>
+        <translation>フォルダーを開く</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>It uses no processor then, but keeps its memory</source>
+        <translation>停止中は CPU を使いませんが、メモリーは使ったままです</translation>
+    </message>
+    <message>
+        <source>End now; the best epoch so far is measured and becomes a bundle</source>
+        <translation>ここで終了し、これまでで最良のエポックを測定してバンドルにします</translation>
+    </message>
+    <message>
+        <source>With the same settings, which can be changed first</source>
+        <translation>同じ設定で学習します。始める前に変更できます</translation>
+    </message>
+</context>
+<context>
+    <name>SampleStrip</name>
+    <message>
+        <source>Predictions on validation images</source>
+        <translation>検証画像での予測</translation>
+    </message>
+    <message>
+        <source>Prediction {number}</source>
+        <translation>予測 {number}</translation>
+    </message>
+    <message>
+        <source>Show it large</source>
+        <translation>大きく表示</translation>
+    </message>
+</context>
+<context>
     <name>SampleView</name>
     <message>
         <source>no object</source>
@@ -1691,6 +1963,10 @@
     <message>
         <source>The whole frame</source>
         <translation>フレーム全体を表示</translation>
+    </message>
+    <message>
+        <source>Train page</source>
+        <translation>学習ページ</translation>
     </message>
     <message>
         <source>What the keys do</source>
@@ -2208,6 +2484,57 @@
     <message>
         <source>NG part {part}</source>
         <translation>NG 部品 {part}</translation>
+    </message>
+</context>
+<context>
+    <name>TrainPage</name>
+    <message>
+        <source>What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.</source>
+        <translation>{name} が {epochs} エポックで学んだ内容は失われます。「終了」なら最良のエポックが残ります。</translation>
+    </message>
+    <message>
+        <source>Cancel training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Stop and keep the best</source>
+        <translation>終了して最良を残す</translation>
+    </message>
+    <message>
+        <source>Let it go on</source>
+        <translation>続ける</translation>
+    </message>
+    <message>
+        <source>Cancel this training?</source>
+        <translation>この学習を取り消しますか？</translation>
+    </message>
+    <message>
+        <source>Everything in {folder} is deleted, its curves and its bundle too.</source>
+        <translation>{folder} の中身を、曲線とバンドルも含めてすべて削除します。</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>残す</translation>
+    </message>
+    <message>
+        <source>Remove {name}?</source>
+        <translation>{name} を削除しますか？</translation>
+    </message>
+    <message>
+        <source>Train</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Trainings</source>
+        <translation>学習の一覧</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
     </message>
 </context>
 <context>
@@ -3802,6 +4129,14 @@
         <translation>レシピ {file} はその間に別の人が変更しました。</translation>
     </message>
     <message>
+        <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
+        <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.</source>
+        <translation>別のレシピを開くまで、レシピ {recipe} は {bundle} でも検査します。</translation>
+    </message>
+    <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
         <translation>{folder} にレポートを書けません（{detail}）。</translation>
     </message>
@@ -3834,12 +4169,20 @@
         <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
     </message>
     <message>
+        <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
+        <translation>学習は {asked} エポック中 {epochs} エポックで終わり、最良のエポックが残されました。</translation>
+    </message>
+    <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
         <translation>{folder} の学習を終了できません({detail})。</translation>
     </message>
     <message>
         <source>The training in {folder} cannot go on, because its {what} has changed.</source>
         <translation>{what} が変わったため、{folder} の学習を続けられません。</translation>
+    </message>
+    <message>
+        <source>The training is done.</source>
+        <translation>学習が終わりました。</translation>
     </message>
     <message>
         <source>The training setting class_weights is {value!r}.</source>
@@ -3856,6 +4199,10 @@
     <message>
         <source>The training settings are not valid: {detail}.</source>
         <translation>学習の設定が正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The training was cancelled and left no bundle.</source>
+        <translation>学習は取り消され、バンドルは残っていません。</translation>
     </message>
     <message>
         <source>The training went astray in epoch {epoch}: the loss is no longer a number.</source>
@@ -3880,6 +4227,10 @@
     <message>
         <source>The weights {file} do not fit {network}: {count} tensors differ, the first is {key}.</source>
         <translation>重み {file} は {network} に合いません：{count} 個のテンソルが異なり、最初は {key} です。</translation>
+    </message>
+    <message>
+        <source>The window that had started the training was closed or ended, and the training with it.</source>
+        <translation>学習を始めたウィンドウが閉じたか終了したため、学習も終わりました。</translation>
     </message>
     <message>
         <source>The work was cancelled.</source>
@@ -4660,6 +5011,10 @@
 <context>
     <name>results</name>
     <message>
+        <source>{low} to {high}</source>
+        <translation>{low}〜{high}</translation>
+    </message>
+    <message>
         <source>{value} ({low} to {high})</source>
         <translation>{value}（{low}〜{high}）</translation>
     </message>
@@ -4702,6 +5057,105 @@
     <message>
         <source>Keep the best when cancelled</source>
         <translation>中止時に最良を残す</translation>
+    </message>
+</context>
+<context>
+    <name>runs</name>
+    <message>
+        <source>Epoch {epoch}: the best so far, {measure}.</source>
+        <translation>エポック {epoch}：これまでの最良、{measure}。</translation>
+    </message>
+    <message>
+        <source>Begun, in process {pid}.</source>
+        <translation>プロセス {pid} で開始しました。</translation>
+    </message>
+    <message>
+        <source>Paused.</source>
+        <translation>一時停止しました。</translation>
+    </message>
+    <message>
+        <source>Gone on.</source>
+        <translation>再開しました。</translation>
+    </message>
+    <message>
+        <source>Done.</source>
+        <translation>終わりました。</translation>
+    </message>
+    <message>
+        <source>Cancelled.</source>
+        <translation>取り消されました。</translation>
+    </message>
+    <message>
+        <source>Waits, number {turn}</source>
+        <translation>{turn} 番目に待機</translation>
+    </message>
+    <message>
+        <source>Waits</source>
+        <translation>待機中</translation>
+    </message>
+    <message>
+        <source>Training</source>
+        <translation>学習中</translation>
+    </message>
+    <message>
+        <source>Paused</source>
+        <translation>一時停止中</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>完了</translation>
+    </message>
+    <message>
+        <source>Cancelled</source>
+        <translation>取り消し</translation>
+    </message>
+    <message>
+        <source>Failed</source>
+        <translation>失敗</translation>
+    </message>
+    <message>
+        <source>Broken off</source>
+        <translation>中断</translation>
+    </message>
+    <message>
+        <source>Epoch {epoch} of {epochs}</source>
+        <translation>エポック {epoch}/{epochs}</translation>
+    </message>
+    <message>
+        <source>Reading the images</source>
+        <translation>画像を読み込み中</translation>
+    </message>
+    <message>
+        <source>Cross-validating</source>
+        <translation>交差検証中</translation>
+    </message>
+    <message>
+        <source>Learning from fewer images</source>
+        <translation>画像を減らして学習中</translation>
+    </message>
+    <message>
+        <source>Measuring on the test images</source>
+        <translation>テスト画像で測定中</translation>
+    </message>
+    <message>
+        <source>Writing the report</source>
+        <translation>レポートを作成中</translation>
+    </message>
+    <message>
+        <source>Writing the bundle</source>
+        <translation>バンドルを書き込み中</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>開始中</translation>
+    </message>
+    <message>
+        <source>{time} left</source>
+        <translation>残り{time}</translation>
+    </message>
+    <message>
+        <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
+        <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
     </message>
 </context>
 <context>

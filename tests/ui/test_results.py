@@ -135,6 +135,7 @@ def test_the_results_stand_in_the_windows_language(qtbot: QtBot, view: ResultsVi
     try:
         qtbot.waitUntil(lambda: view._headline.text() == "正解率 0.860", timeout=5000)
         assert "最も弱いクラスは" in view.overview._words.text()
+        assert view.overview.metrics.as_text().splitlines()[1] == "正解率\t0.860\t0.810〜0.910"
     finally:
         strings.set_language("en")
 

@@ -18,8 +18,10 @@ from inspector.ui.training.result_words import (
     measure_help,
     measure_word,
     primary_name,
+    range_text,
     said,
     unit_of,
+    value_text,
 )
 
 
@@ -119,8 +121,8 @@ class Overview(QWidget):
 
     def _metric(self, key: int, name: str, report: TrainReport) -> Row:
         number, unit = report.metrics[name], unit_of(name)
-        value, _, rest = interval_text(number, unit).partition(" (")
-        return Row(key, (Cell(measure_word(name)), Cell(value, number.value), Cell(rest.rstrip(")") or "–", number.low)))
+        value = Cell(value_text(number.value, unit), number.value)
+        return Row(key, (Cell(measure_word(name)), value, Cell(range_text(number), number.low)))
 
     def _fill_classes(self, report: TrainReport) -> None:
         kinds = list(dict.fromkeys(kind for row in report.classes for kind in row.numbers))

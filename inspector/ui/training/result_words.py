@@ -60,6 +60,14 @@ def value_text(value: float, unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
+def range_text(interval: Interval) -> str:
+    """ "0.814 to 0.901"; a dash where no interval is known."""
+    if interval.low == interval.high:
+        return "–"
+    words = QCoreApplication.translate("results", "{low} to {high}")
+    return words.format(low=value_text(interval.low), high=value_text(interval.high))
+
+
 def interval_text(interval: Interval, unit: str = "") -> str:
     """ "0.861 (0.814 to 0.901)"; the value alone where no interval is known."""
     value = value_text(interval.value, unit)
