@@ -141,7 +141,7 @@ class Plot(QWidget):
         self._items.append(item)
 
     def _color(self, index: int, line: Line) -> QColor:
-        return theme.current().color("muted") if line.faint else theme.current().class_color(index)
+        return theme.current().color("muted") if line.faint else theme.current().series_color(index)
 
     def _pen(self, index: int, line: Line) -> QPen:
         stroke = Qt.PenStyle.DashLine if line.faint else _STROKES[index // _AROUND % len(_STROKES)]
