@@ -19,12 +19,8 @@ import json
 import os
 import re
 import shutil
-<<<<<<< HEAD
 import sys
-from collections.abc import Iterator
-=======
 from collections.abc import Iterator, Mapping
->>>>>>> main
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

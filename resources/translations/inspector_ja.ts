@@ -3593,6 +3593,10 @@
         <translation>開始して、運転中になるまで待ってください。</translation>
     </message>
     <message>
+        <source>Start the training again, and leave its folder where it is.</source>
+        <translation>学習をもう一度始め、フォルダーはそのままにしてください。</translation>
+    </message>
+    <message>
         <source>Start the training again.</source>
         <translation>学習をもう一度始めてください。</translation>
     </message>
@@ -3751,6 +3755,10 @@
     <message>
         <source>The folder could not be looked at ({detail}).</source>
         <translation>フォルダーを調べられませんでした({detail})。</translation>
+    </message>
+    <message>
+        <source>The folder of the run, {folder}, is gone or was moved.</source>
+        <translation>学習のフォルダー {folder} がなくなったか、移動されました。</translation>
     </message>
     <message>
         <source>The folder {folder} cannot be listed ({detail}).</source>
