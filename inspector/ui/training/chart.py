@@ -84,7 +84,7 @@ class Chart(QWidget):
         layout.addItem(self.bottom, 1, 1)
         for axis in (self.left, self.bottom):
             axis.linkToView(self.box)
-            axis.setStyle(tickFont=theme.font("small"), tickLength=-4)
+            axis.setStyle(tickFont=theme.font("small"), tickLength=-4, maxTickLevel=0)
             axis.enableAutoSIPrefix(False)
         self.left.setWidth(theme.SPACING * 7)
         self.curves: list[pg.PlotCurveItem] = []
@@ -109,8 +109,10 @@ class Chart(QWidget):
 
     def show_curves(self, epochs: NDArray[np.float64], series: Sequence[Series], *, best: int = 0) -> None:
         """Show these curves. `best`: the epoch whose weights are kept, 0 if there is none."""
-        if [one.name for one in series] != [one.name for one in self._series]:
+        anew = [one.name for one in series] != [one.name for one in self._series]
+        if anew:
             self._remake(len(series))
+        anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # drawn by other pens
         self._epochs, self._series, self._best = epochs, tuple(series), best
         if len(epochs):
             self.box.setLimits(xMin=float(epochs[0]) - 1, xMax=float(epochs[-1]) + 1, minXRange=2)
@@ -118,7 +120,8 @@ class Chart(QWidget):
         if best:
             self.best_line.setValue(best)
         self._draw()
-        self._dress()
+        if anew:
+            self._dress()
         self._tell()
 
     def set_title(self, title: str, axis: str) -> None:
@@ -316,8 +319,6 @@ def _nearest(epochs: NDArray[np.float64], epoch: float) -> int:
 def _pen(index: int, points: int) -> QPen:
     """A curve's pen. Qt draws wide dashed lines of many points slowly."""
     color: QColor = theme.current().series_color(index)
-    if points > _MOST_POINTS:
-        return QPen(color, 1)
-    pen = QPen(color, 2, _STROKES[index % len(_STROKES)])
+    pen = QPen(color, 1) if points > _MOST_POINTS else QPen(color, 2, _STROKES[index % len(_STROKES)])
     pen.setCosmetic(True)
     return pen

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inspector.core.outcome import End, Outcome, read_outcome
 from inspector.core.protocol import Packet
 
-LOG_LINES: Final = 2000  # that are kept and shown; the file has them all
+LOG_LINES: Final = 1000  # that are kept and shown; the file has them all
 LOSS: Final = "loss"
 VAL_LOSS: Final = "val_loss"
 _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
