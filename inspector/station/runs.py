@@ -105,7 +105,7 @@ class RunInfo:
 
 
 def _files(folder: Path) -> tuple[int, int]:
-    """What changes when a run goes on: the time of its record, and the size of its messages; -1 for a file that is not there."""
+    """What changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such file."""
     try:
         record = (folder / RUN).stat().st_mtime_ns
     except OSError:

@@ -20,6 +20,7 @@ from inspector.ui.strings import is_language_change
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 _MOST_POINTS: Final = 1200  # a curve of more is drawn by the lowest and highest value of each stretch
+_NARROWEST: Final = 5  # epochs that fill the width, so that there are no marks between two of them
 _FEW: Final = 40  # up to so many points each is marked
 
 
@@ -115,7 +116,8 @@ class Chart(QWidget):
         anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # drawn by other pens
         self._epochs, self._series, self._best = epochs, tuple(series), best
         if len(epochs):
-            self.box.setLimits(xMin=float(epochs[0]) - 1, xMax=float(epochs[-1]) + 1, minXRange=2)
+            first, last = float(epochs[0]), max(float(epochs[-1]), float(epochs[0]) + _NARROWEST)
+            self.box.setLimits(xMin=first - 1, xMax=last + 1, minXRange=_NARROWEST)
         self.best_line.setVisible(bool(best))
         if best:
             self.best_line.setValue(best)
