@@ -1641,11 +1641,11 @@
     </message>
     <message>
         <source>Results</source>
-        <translation type="unfinished">結果</translation>
+        <translation>結果</translation>
     </message>
     <message>
         <source>Curves and log</source>
-        <translation type="unfinished"></translation>
+        <translation>曲線とログ</translation>
     </message>
 </context>
 <context>
@@ -2538,15 +2538,15 @@
     </message>
     <message>
         <source>Compare</source>
-        <translation type="unfinished"></translation>
+        <translation>比較</translation>
     </message>
     <message>
         <source>Compare trainings</source>
-        <translation type="unfinished"></translation>
+        <translation>学習を比較</translation>
     </message>
     <message>
         <source>Choose those that are to stand side by side</source>
-        <translation type="unfinished"></translation>
+        <translation>並べて比べる学習を選びます</translation>
     </message>
 </context>
 <context>
@@ -3282,11 +3282,11 @@
     </message>
     <message>
         <source>Go on from the last epoch.</source>
-        <translation type="unfinished"></translation>
+        <translation>最後のエポックから続けてください。</translation>
     </message>
     <message>
         <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
-        <translation type="unfinished"></translation>
+        <translation>最後のエポックから続けてください。繰り返す場合は、バッチかネットワークを小さくしてください。</translation>
     </message>
     <message>
         <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
@@ -3534,7 +3534,7 @@
     </message>
     <message>
         <source>Please report it with the details.</source>
-        <translation type="unfinished"></translation>
+        <translation>詳細を添えて報告してください。</translation>
     </message>
     <message>
         <source>Please report it with the program&apos;s log.</source>
@@ -3558,7 +3558,7 @@
     </message>
     <message>
         <source>Restart the computer or update the driver of the graphics card; training also works without it.</source>
-        <translation type="unfinished"></translation>
+        <translation>コンピューターを再起動するか、グラフィックスカードのドライバーを更新してください。学習はそれがなくてもできます。</translation>
     </message>
     <message>
         <source>Restart the program.</source>
@@ -4454,7 +4454,7 @@
     </message>
     <message>
         <source>Use smaller batches, a smaller input or a smaller network, or close other programs.</source>
-        <translation type="unfinished"></translation>
+        <translation>バッチ、入力サイズ、ネットワークのいずれかを小さくするか、ほかのプログラムを終了してください。</translation>
     </message>
     <message>
         <source>Validation and test together must leave something to train on.</source>
@@ -5180,6 +5180,10 @@
     <message>
         <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
         <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
+    </message>
+    <message>
+        <source>{value} on validation</source>
+        <translation>{value}（検証）</translation>
     </message>
 </context>
 <context>
