@@ -35,8 +35,8 @@ _EPOCHS = 10_000  # more than anybody waits for
 _WRITE = """
 import sys
 from pathlib import Path
-from inspector.bench.naive import write_untrained
-write_untrained(Path(sys.argv[1]), sys.argv[2], size=int(sys.argv[3]), classes=3)
+from inspector.bench.making import write_untrained
+write_untrained(Path(sys.argv[1]), sys.argv[2], size=int(sys.argv[3]))
 """
 
 
