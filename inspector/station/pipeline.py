@@ -65,6 +65,7 @@ class Pipeline:
         self._stopping = threading.Event()
         self._worker: Worker | None = None
         self._jammed = False
+        self._busy = False  # the last batch was full
 
     def _feed(self, camera: Camera) -> Feed:
         return Feed(
@@ -116,8 +117,10 @@ class Pipeline:
         if parts:  # those that were complete before come first
             parts = sorted(self._edge.take(self._edge.size, timeout=0) + parts, key=lambda part: part.sequence)
         else:
+            # Company is waited for only while parts come as fast as they are judged; a lone one goes at once.
             recipe = self.program.recipe
-            parts = self._edge.take(recipe.max_batch, timeout=POLL, linger=recipe.max_wait_ms / 1000)
+            parts = self._edge.take(recipe.max_batch, timeout=POLL, linger=recipe.max_wait_ms / 1000 if self._busy else 0)
+            self._busy = len(parts) >= recipe.max_batch
         if ended and not parts and not len(self._intake):
             self._owner.through(self)
         return parts
