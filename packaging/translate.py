@@ -5,8 +5,9 @@
     python packaging/translate.py --check    fail if that would change a .ts file, or if a text is not translated
 
 Texts of widgets are found by Qt's own pyside6-lupdate (`self.tr`, `QCoreApplication.translate`). Sentences of the core
-(`message(...)`, `Message(...)`, errors with their remedies), texts of tables (`later(...)`), labels of the registry and the
-classes of the demo line are found here and handed to lupdate as one generated file.
+(`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), labels of the
+registry, the settings of a training and the classes of the demo line are found here and handed to lupdate as one generated
+file.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "resources" / "translations"
@@ -25,12 +27,9 @@ LANGUAGES = ("ja",)
 _PRINTED = (
     "inspector/cli/",
     "inspector/bench/",
-    "inspector/ml/",
-    "inspector/tasks/",
-    *(f"inspector/core/{name}.py" for name in ("annotations", "samples", "split", "training")),
     "inspector/cameras/demo_data.py",
 )
-_SHOWN = ("inspector/ml/worker.py", "inspector/ml/explain.py", "inspector/ml/graph.py")  # Grad-CAM's, in a worker process
+_SETTINGS = "inspector/core/training.py"
 _ERRORS = ("InspectorError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
 
 
@@ -39,7 +38,7 @@ def texts() -> list[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for path in sorted((ROOT / "inspector").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        if name in _SHOWN or not name.startswith(_PRINTED):
+        if not name.startswith(_PRINTED):
             found.update(_of_file(ast.parse(path.read_text(encoding="utf-8"))))
     found.update(_labels())
     return sorted(found)
@@ -57,7 +56,7 @@ def _of_file(tree: ast.Module) -> Iterator[tuple[str, str]]:
             for argument in node.args:
                 for text in _strings(argument, tree):
                     yield "messages", text
-        elif name in ("message", "Message") or name in _ERRORS:
+        elif name in ("message", "Message", "skip", "_skip") or name in _ERRORS:
             parts = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg in ("remedy", "problem"))]
             for part in parts:
                 for text in _strings(part, tree):
@@ -98,11 +97,34 @@ def _table(node: ast.expr, tree: ast.Module) -> Iterator[str]:
 def _labels() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(ROOT))
     from inspector.cameras.demo_line import PLATE_CLASSES, WINDOW_CLASSES
-    from inspector.core.registry import CAMERAS, TABS
+    from inspector.core.measures import MEASURES
+    from inspector.core.registry import CAMERAS, NETWORKS, TABS
 
     yield from (("tabs", entry.label) for entry in TABS.values())
+    yield from (("networks", entry.label) for entry in NETWORKS.values())
+    yield from (("measures", text) for measure in MEASURES.values() for text in (measure.label, measure.help))
+    yield from (("train_settings", text) for text in _settings())
+    yield from (("messages", text) for text in _refusals())
     yield from (("cameras", entry.label) for entry in CAMERAS.values())
     yield from (("classes", name) for name in (*PLATE_CLASSES, *WINDOW_CLASSES))
+
+
+def _settings() -> Iterator[str]:
+    """Labels, units, descriptions and choices of the settings of a training."""
+    from inspector.core.training import Shown, TrainSettings
+
+    for field in TrainSettings.model_fields.values():
+        for shown in (item for item in field.metadata if isinstance(item, Shown)):
+            yield from (text for text in (shown.label, shown.unit, field.description) if text)
+            if get_origin(field.annotation) is Literal:
+                yield from (text for text in get_args(field.annotation) if isinstance(text, str))
+
+
+def _refusals() -> Iterator[str]:
+    """What the settings of a training say of values that do not go together: pydantic hands these texts on."""
+    for node in ast.walk(ast.parse((ROOT / _SETTINGS).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ValueError":
+            yield from (str(ast.literal_eval(argument)) for argument in node.args)
 
 
 def update(target: Path, language: str) -> None:

@@ -10,7 +10,7 @@ import tifffile
 
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine
 from inspector.cameras.demo_noise import Bytes
-from inspector.core.datasets.place import empty_folder, writing
+from inspector.core.datasets.place import new_folder
 from inspector.core.datasets.write import voc_xml
 from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Region
@@ -29,9 +29,8 @@ def write_demo_data(
     """
     if parts < 1:
         raise ConfigError("At least one part is needed, not {parts}.", remedy="Ask for more parts.", parts=parts)
-    empty_folder(folder)
-    with writing(folder):
-        _write(folder, DemoLine(seed, good=good), parts, progress)
+    with new_folder(folder) as place:
+        _write(place, DemoLine(seed, good=good), parts, progress)
 
 
 def _write(folder: Path, line: DemoLine, parts: int, progress: Callable[[int, int], None] | None) -> None:

@@ -21,7 +21,7 @@ from inspector.core.annotations import read_dataset
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
-from inspector.core.runs import CHECKPOINT, create_run, read_run
+from inspector.core.runs import create_run, read_run, resumable
 from inspector.core.training import TrainSettings, parse_option, parse_size, train_settings
 from inspector.station.jobs import End, Job, Outcome
 from inspector.station.preflight import preflight, preflight_places
@@ -96,7 +96,7 @@ def train(
 def _resume(folder: Path, *, as_json: bool) -> int:
     """Go on with a run from its last whole epoch, with the settings it was started with."""
     record = read_run(folder)
-    if not (folder / CHECKPOINT).is_file():
+    if not resumable(folder):
         raise ConfigError(
             "The run {folder} has no saved state to go on from.", remedy="Start the training again.", folder=folder
         )

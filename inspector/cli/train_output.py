@@ -11,12 +11,17 @@ from rich.progress import Progress, TaskID
 from inspector.core.bundle import read_card
 from inspector.core.process import End, Outcome
 from inspector.core.protocol import Packet
+from inspector.core.report import read_report
+from inspector.core.runs import REPORT, run_path
 from inspector.core.training import TrainSettings
 
+# The trainings before the final one: what they are called, and the fields with their number and how many there are.
+_TRIALS: Mapping[str, tuple[str, str, str]] = {
+    "folds": ("fold", "fold", "folds"),
+    "curve": ("learning curve", "run", "runs"),
+}
 _PHASES: Mapping[str, str] = {
     "prepare": "reading images",
-    "folds": "cross-validating",
-    "curve": "learning from fewer images",
     "test": "measuring",
     "export": "writing the bundle",
     "report": "writing the report",
@@ -31,10 +36,12 @@ class TrainOutput:
         self._name = ""
         self._task = TaskID(0)
         self._best = ""
+        self._report = Path()
 
     def begin(self, settings: TrainSettings) -> None:
         """Show that it starts."""
         self._name = settings.bundle_name
+        self._report = run_path(settings) / REPORT
         self._task = self._bar.add_task(self._name, total=None, text="starting")
 
     def hear(self, packet: Packet) -> None:
@@ -60,10 +67,17 @@ class TrainOutput:
         folder = Path(outcome.result["bundle"])
         card = read_card(folder)
         self._bar.update(self._task, total=1, completed=1, text="done")
+        report = read_report(self._report)
         if self._as_json:
-            self._print({"name": self._name, "bundle": str(folder), "metrics": dict(card.metrics)})
+            told: dict[str, Any] = {"name": self._name, "bundle": str(folder), "metrics": dict(card.metrics)}
+            for name in ("cross_validation", "learning"):
+                if getattr(report, name) is not None:
+                    told[name] = getattr(report, name).model_dump(mode="json")
+            self._print(told)
         else:
             click.echo(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}")
+            for line in report.trials:
+                click.echo(f"{folder}: {line.text}")
 
     def _progress(self, fields: Mapping[str, Any]) -> None:
         phase = str(fields.get("phase"))
@@ -71,6 +85,12 @@ class TrainOutput:
             done = (fields["epoch"] - 1) * fields["steps"] + fields["step"]
             text = f"epoch {fields['epoch']}/{fields['epochs']}  loss {_number(fields['loss'])}{self._best}  {_left(fields)}"
             self._bar.update(self._task, total=fields["epochs"] * fields["steps"], completed=done, text=text)
+        elif phase in _TRIALS:
+            what, at, of = _TRIALS[phase]
+            number, count = fields[at], fields[of]
+            share = (fields["epoch"] - 1 + fields["step"] / fields["steps"]) / fields["epochs"]
+            text = f"{what} {number}/{count}, epoch {fields['epoch']}/{fields['epochs']}  {_left(fields)}"
+            self._bar.update(self._task, total=count, completed=number - 1 + share, text=text)
         else:
             self._bar.update(self._task, text=_PHASES.get(phase, phase))
 

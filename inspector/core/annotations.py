@@ -15,6 +15,7 @@ A file that is broken or not labelled is named in the data set's problems and no
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from inspector.core.datasets.build import build
 from inspector.core.datasets.record import Listing, Tick
 from inspector.core.datasets.scan import Folder
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.samples import Dataset
 from inspector.core.types import TaskName
 
@@ -63,18 +64,28 @@ def read_dataset(
     """Read the labels of a folder; images are not decoded.
 
     `classes`: those of a bundle, whose order is kept; by default they are found in the data. `group`: see `group_of`.
-    `one_class`: see `Dataset.as_one_class`; then `classes` plays no part. `tick` after each image.
+    `one_class`: see `Dataset.as_one_class`; then `classes` plays no part. `tick` after each image or mask; what it raises
+    ends the reading.
     Raises ConfigError naming the folder or file if there is nothing to use.
     """
     place = Folder(folder)
     layout = thermal if task == "thermal" and thermal.matches(place) else layout_of(place)
-    listing = None if layout is None else layout.read(place, tick or _nothing)
-    return dataset_of(listing, folder, task, classes=classes, group=group, one_class=one_class)
+    listing = read_listing(place, layout, tick or _nothing)
+    return dataset_of(listing, folder, task, classes=classes, group=group, one_class=one_class, tick=tick or _nothing)
 
 
 def layout_of(folder: Folder) -> Layout | None:
     """The layout that the folder has, not counting thermal ones; None if it holds nothing labelled."""
     return next((layout for layout in LAYOUTS if layout.matches(folder)), None)
+
+
+def read_listing(folder: Folder, layout: Layout | None, tick: Tick) -> Listing | None:
+    """What is labelled in a folder of this layout, and what is wrong in it; None if it has none. Raises ConfigError."""
+    if layout is None:
+        return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
+    found = layout.read(folder, tick)
+    found.problems[:0] = folder.problems
+    return found
 
 
 def dataset_of(
@@ -85,18 +96,25 @@ def dataset_of(
     classes: Sequence[str] | None = None,
     group: str = "",
     one_class: str = "",
+    tick: Tick,
 ) -> Dataset:
     """The data set of one task from what was read, as `read_dataset`. Raises ConfigError."""
-    found = None if listing is None else build(listing, folder, task, classes=None if one_class else classes, group=group)
+    known = None if one_class else classes
+    found = None if listing is None else build(listing, folder, task, classes=known, group=group, tick=tick)
     if found is None or not found.samples:
-        why = f" ({found.problems[0]})" if found is not None and found.problems else ""
+        why = found.problems[0] if found is not None and found.problems else None
         raise ConfigError(
-            "{folder} holds nothing labelled for {task}{why}.",
+            "{folder} holds nothing labelled for {task}."
+            if why is None
+            else "{folder} holds nothing labelled for {task}: {why}",
             remedy="Expected: {layout}.",
             folder=folder,
             task=task,
             why=why,
-            layout="; or ".join(layout.EXPECTED.text for layout in _EXPECTED[task]),
+            layout=reduce(
+                lambda one, other: message("{one}; or {other}", one=one, other=other),
+                (layout.EXPECTED for layout in _EXPECTED[task]),
+            ),
         )
     return found.as_one_class(one_class) if one_class else found
 

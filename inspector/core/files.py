@@ -41,7 +41,7 @@ KELVIN_RANGE = (50.0, 5000.0)
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "PPM")
 # Whatever a decoder raises on bytes that somebody made up: Pillow documents only OSError.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     EOFError,
     SyntaxError,
@@ -194,7 +194,7 @@ def _read_with_pillow(path: Path, data: bytes) -> Image:
             remedy="Use a PNG, JPEG, TIFF, BMP, WebP, GIF or PNM file.",
             file=path,
         ) from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     with picture:
         _check_size(path, *picture.size)
@@ -206,7 +206,7 @@ def _read_with_pillow(path: Path, data: bytes) -> Image:
             deep = (picture.format == "PNG" and data[24] == 16) or (picture.format == "PPM" and picture.mode != "L")
             pixels, transparent = _depth(picture, data) if deep else _flatten(picture)
             animated = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise _damaged(path, error) from error
     if pixels is None:
         raise _unsupported(path, picture.mode)
@@ -298,16 +298,19 @@ def _read_tiff(path: Path, data: bytes) -> Image:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages.first
             several = len(file.pages) > 1
+            turned = page.tags.valueof(_ORIENTATION, 1) in _UPRIGHT
             width, height, samples = int(page.imagewidth), int(page.imagelength), int(page.samplesperpixel)
             bits, kind = page.bitspersample, int(page.sampleformat)
             photometric = int(page.photometric)
             ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    except (tifffile.TiffFileError, *_DAMAGE) as error:
+    except (tifffile.TiffFileError, *DAMAGE) as error:
         raise _damaged(path, error) from error
     _check_size(path, width, height)
     if not ends or max(ends) > len(data):
         raise _damaged(path, EOFError("the file ends before its pixels"))
     notes = [message("It holds several frames; the first one is used.")] if several else []
+    if turned:  # by OpenCV and Pillow themselves
+        notes.append(message("It was turned upright as the camera noted."))
     if kind == 3:
         if samples != 1 or bits not in (32, 64):
             raise _unsupported(path, f"{samples} x {bits}-bit floating point")
@@ -332,7 +335,7 @@ _MIN_IS_BLACK, _RGB = 1, 2  # TIFF 6.0, PhotometricInterpretation
 def _tiff_pixels(path: Path, data: bytes) -> tuple[Pixels, bool]:
     try:
         pixels, transparent = _from_cv2(data)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     if pixels is None:
         raise _damaged(path, ValueError("its pixels cannot be decoded"))
@@ -347,7 +350,7 @@ def _tiff_through_pillow(path: Path, data: bytes) -> tuple[Pixels, bool]:
             picture.load()
             pixels, transparent = _flatten(picture)
             mode = picture.mode
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     if pixels is None:
         raise _unsupported(path, mode)

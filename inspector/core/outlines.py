@@ -31,9 +31,13 @@ class Outline:
         for polygon in self.polygons:
             _paint_polygon(mask, np.asarray(polygon, np.float64).reshape(-1, 2), value)
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises ValueError unless run lengths, if there are any, are for an image of this shape (height, width)."""
+        if self.runs and (self.size != shape or sum(self.runs) != shape[0] * shape[1] or min(self.runs) < 0):
+            raise ValueError(f"run lengths are for {self.size[1]} x {self.size[0]} px, and the image has another size")
+
     def _from_runs(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        if self.size != shape or sum(self.runs) != shape[0] * shape[1] or min(self.runs) < 0:
-            raise ValueError(f"run lengths are for {self.size[1]} x {self.size[0]} px")
+        self.check(shape)
         values = np.arange(len(self.runs)) % 2 == 1
         return np.repeat(values, self.runs).reshape(shape[1], shape[0]).T
 

@@ -140,17 +140,21 @@ class Learning(_Part):
 
 
 class Folds(_Part):
-    """k-fold cross-validation: the primary metric on each fold, and on all folds' answers together."""
+    """k-fold cross-validation: the primary metric on each fold, and on all folds' answers together. `planned`: how many folds
+    there were to be, if it was ended early.
+    """
 
     values: tuple[float, ...]
     pooled: Interval
+    planned: int = 0
 
 
 class TrainReport(_Part):
     """Everything that came of a run, measured on the test part unless said otherwise.
 
     `primary` names the number of `metrics` that counts. `part` was measured: `images` of `groups` parts or lots. `data` is the
-    name of the data folder, `fingerprint` what tells its contents from others'. `summary`: the result in plain words.
+    name of the data folder, `fingerprint` what tells its contents from others'. `summary`: the result in plain words;
+    `trials`: the part of it that the folds and the learning curve say.
     """
 
     v: int = 1
@@ -175,6 +179,7 @@ class TrainReport(_Part):
     learning: Learning | None = None
     problems: tuple[Sentence, ...] = ()
     summary: tuple[Sentence, ...] = ()
+    trials: tuple[Sentence, ...] = ()
     part: str = "test"
     images: int = 0
     groups: int = 0

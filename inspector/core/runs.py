@@ -8,6 +8,7 @@ worker.log       what the worker wrote on stderr after its parent had gone
 split.json       the sample names of each part
 curves.csv       one row an epoch; events.out.tfevents.* the same for TensorBoard
 last.ckpt        the state after the last whole epoch, to go on from
+trials.ckpt      what the finished trainings before the final one measured: folds, parts for the learning curve
 samples/         predictions on validation images, as JPEG
 report.json      `core.report.TrainReport`; report.html the same for people, with images in report/
 bundle/          the bundle, unless the settings put it elsewhere
@@ -39,6 +40,7 @@ LOCK = "run.lock"
 WORKER_LOG = "worker.log"
 CURVES = "curves.csv"
 CHECKPOINT = "last.ckpt"
+TRIALS = "trials.ckpt"
 SAMPLES = "samples"
 REPORT = "report.json"
 REPORT_HTML = "report.html"
@@ -52,7 +54,7 @@ COMMANDS = ("cancel", "pause", "resume", "stop")
 class RunRecord(BaseModel):
     """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and its time of start (POSIX seconds).
 
-    `queued`: since when it waits for its turn, or None. `resume`: it goes on from `last.ckpt`.
+    `queued`: since when it waits for its turn, or None. `resume`: it goes on from what is saved (`resumable`).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -112,6 +114,11 @@ def runs_folder() -> Path:
 def run_path(settings: TrainSettings) -> Path:
     """The run folder of these settings: their own, else the bundle's with ".run" after its name."""
     return settings.run or settings.out.with_name(settings.out.name + ".run")
+
+
+def resumable(folder: Path) -> bool:
+    """Whether a run that broke off has saved something to go on from."""
+    return any((folder / name).is_file() for name in (CHECKPOINT, TRIALS))
 
 
 def new_run_path(folder: Path, name: str) -> Path:

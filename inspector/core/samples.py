@@ -3,23 +3,26 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from inspector.core.errors import ConfigError
+from inspector.core.files import DAMAGE, MAX_PIXELS
 from inspector.core.message import Message
 from inspector.core.outlines import Outline
 from inspector.core.types import Annotation, TaskName
 
 # Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
 HALF = 128
-_LARGEST_MASK = 20_000 * 20_000
+_GREY = 40  # levels that the colours of a grey pixel may differ by
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -37,23 +40,14 @@ class MaskFile:
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError, also if it has another size than its image."""
-        pixels = read_mask(self.path)
-        if pixels.shape != (height, width):
-            raise ConfigError(
-                "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
-                remedy="Draw the mask at the size of the image.",
-                file=self.path,
-                mask_width=pixels.shape[1],
-                mask_height=pixels.shape[0],
-                width=width,
-                height=height,
-            )
+        pixels = read_mask_of(self.path, height, width)
         classes = pixels if self.value is None else np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
         return np.minimum(classes, 1) if self.merged else classes
 
     def fingerprint(self) -> bytes:
-        """What tells this mask from another."""
-        return self.path.read_bytes()
+        """What tells this mask from another. Raises ConfigError if it is gone."""
+        with _there(self.path):
+            return self.path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +127,38 @@ class Dataset:
         return replace(self, classes=(name,), samples=tuple(_merged(sample) for sample in self.samples))
 
     def fingerprint(self) -> str:
-        """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again."""
+        """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again.
+
+        Raises ConfigError if a file is gone.
+        """
         digest = hashlib.sha256("\0".join((self.task, *self.classes)).encode())
         for sample in self.samples:
             truth = sample.truth
             boxes = b"" if truth.boxes is None else truth.boxes.xyxy.tobytes() + truth.boxes.classes.tobytes()
             mask = b"" if sample.mask is None else sample.mask.fingerprint()
-            head = f"\0{sample.name}\0{sample.path.stat().st_size}\0{truth.label}\0{truth.temperatures}\0"
+            with _there(sample.path):
+                size = sample.path.stat().st_size
+            head = f"\0{sample.name}\0{size}\0{truth.label}\0{truth.temperatures}\0"
             digest.update(head.encode() + boxes + mask)
         return digest.hexdigest()
 
     def counts(self) -> Mapping[str, int]:
         """Samples by stratum."""
         return dict(sorted(Counter(sample.stratum for sample in self.samples).items()))
+
+
+@contextmanager
+def _there(path: Path) -> Iterator[None]:
+    """Raises ConfigError for a file that was there when the folder was read."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            "{file} cannot be read any more ({detail}).",
+            remedy="Check the disk or network drive; do not change the data while it is used.",
+            file=path,
+            detail=error.strerror or error,
+        ) from error
 
 
 def _merged(sample: Sample) -> Sample:
@@ -170,19 +183,48 @@ def group_of(name: str, pattern: str) -> str:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """The values of a mask, uint8 [H, W]: palette images give their indices, colour images their luma. Raises ConfigError."""
+    """The values of a mask, uint8 [H, W], upright as `read_image` reads its image: palette images give their indices, what is
+    transparent is background. Raises ConfigError, also for a mask in colours: which class is red?
+    """
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > _LARGEST_MASK:
-                raise ValueError(f"{image.width} x {image.height} px")
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(f"{opened.width} x {opened.height} px, more than {MAX_PIXELS // 1_000_000} million in all")
+            image = ImageOps.exif_transpose(opened)
             if image.mode in ("I;16", "I"):
                 narrow: NDArray[np.uint8] = np.clip(np.asarray(image), 0, 255).astype(np.uint8)
                 return narrow
-            return np.asarray(image if image.mode in ("L", "P") else image.convert("L"), np.uint8)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            if image.mode in ("L", "P", "1"):
+                return np.asarray(image.convert("L") if image.mode == "1" else image, np.uint8)
+            rgba = np.asarray(image.convert("RGBA"))
+    except DAMAGE as error:
         raise ConfigError(
             "The mask {file} cannot be read ({detail}).", remedy="Save it again as an 8-bit PNG.", file=path, detail=error
         ) from error
+    colours = np.where(rgba[..., 3:] >= HALF, rgba[..., :3], np.uint8(0))
+    if int((colours.max(axis=2).astype(np.int16) - colours.min(axis=2)).max(initial=0)) > _GREY:
+        raise ConfigError(
+            "The mask {file} is in colours, which name no class.",
+            remedy="Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.",
+            file=path,
+        )
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def read_mask_of(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """The mask of an image of this size. Raises ConfigError, also if it has another."""
+    pixels = read_mask(path)
+    if pixels.shape != (height, width):
+        raise ConfigError(
+            "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
+            remedy="Draw the mask at the size of the image.",
+            file=path,
+            mask_width=pixels.shape[1],
+            mask_height=pixels.shape[0],
+            width=width,
+            height=height,
+        )
+    return pixels
 
 
 def class_indices(names: Sequence[str], expected: Sequence[str] | None, folder: Path) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import PIL.Image
 
-from inspector.core.annotations import dataset_of, layout_of
+from inspector.core.annotations import dataset_of, layout_of, read_listing
 from inspector.core.datasets import thermal
 from inspector.core.datasets.record import Listing
 from inspector.core.datasets.scan import Folder
@@ -17,6 +17,8 @@ from inspector.core.duplicates import find_duplicates, look_at, never, without_d
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.samples import Dataset, Sample
+from inspector.core.split import split_samples
+from inspector.core.training import TrainSettings
 from inspector.core.types import TaskName
 
 _HEADERS = 2000  # images whose size and depth are looked at
@@ -89,6 +91,10 @@ class Survey:
     complete: bool = True
 
 
+class _GivenUp(Exception):
+    """Nobody wants the survey any more."""
+
+
 def survey(
     folder: Path,
     *,
@@ -101,13 +107,21 @@ def survey(
     decoded, to find those that are damaged or there twice.
 
     `progress(done, total)` in images of that second look; both are called on the calling thread. When `cancelled()` turns true
-    the survey so far is returned, with `complete=False`. Raises ConfigError if the folder cannot be read or holds nothing
-    labelled.
+    the survey so far is returned, with `complete=False`: empty, if not even the labels were read. Raises ConfigError if the
+    folder cannot be read or holds nothing labelled.
     """
     place = Folder(folder, cancelled=cancelled)
-    layout = layout_of(place)
-    listing = None if layout is None else layout.read(place, _nothing)
-    datasets, refusals = _datasets(place, listing, group)
+
+    def tick() -> None:
+        if cancelled():
+            raise _GivenUp
+
+    try:
+        tick()
+        listing = read_listing(place, layout_of(place), tick)
+        datasets, refusals = _datasets(place, listing, group, tick)
+    except _GivenUp:
+        return Survey(folder, message("Not looked at"), {}, 0, {}, {}, 0, complete=False)
     if not datasets:
         raise refusals[0]
     records = {sample.name: sample for dataset in reversed(datasets.values()) for sample in dataset.samples}
@@ -165,7 +179,9 @@ def _second_look(
     return replace(first, tasks=tasks, duplicates=named, complete=True)
 
 
-def _datasets(place: Folder, listing: Listing | None, group: str) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
+def _datasets(
+    place: Folder, listing: Listing | None, group: str, tick: Callable[[], None]
+) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
     """What each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
@@ -173,16 +189,13 @@ def _datasets(place: Folder, listing: Listing | None, group: str) -> tuple[dict[
     for task in order:
         try:
             if task != "thermal":
-                found[task] = dataset_of(listing, place.root, task, group=group)
+                found[task] = dataset_of(listing, place.root, task, group=group, tick=tick)
             elif thermal.matches(place):
-                found[task] = dataset_of(thermal.read(place, _nothing), place.root, task, group=group)
+                measured = read_listing(place, thermal, tick)
+                found[task] = dataset_of(measured, place.root, task, group=group, tick=tick)
         except ConfigError as error:
             refusals.append(error)
     return found, refusals
-
-
-def _nothing() -> None:
-    pass
 
 
 def _task_survey(dataset: Dataset) -> TaskSurvey:
@@ -196,8 +209,13 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
     blocked = None
     if dataset.task == "classification" and len(dataset.classes) < 2:
         blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
-    elif len(dataset.samples) < 3:
-        blocked = message("{count} images are too few for training, validation and test.", count=len(dataset.samples))
+    else:
+        try:
+            shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}
+            split = split_samples(dataset.samples, seed=0, **shares)
+            problems += _never_trained(dataset, [sample.stratum for sample in split.train])
+        except ConfigError as error:
+            blocked = error.problem
     return TaskSurvey(
         dataset.task,
         dataset.classes,
@@ -226,6 +244,12 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
             least=least,
             times=max(used) / min(used),
         )
+
+
+def _never_trained(dataset: Dataset, trained: Sequence[str]) -> Iterable[Message]:
+    """Classes that the data's own split keeps out of training."""
+    for name in sorted({sample.stratum for sample in dataset.samples} - set(trained)):
+        yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
 
 
 def _object_share(samples: Sequence[Sample]) -> float | None:

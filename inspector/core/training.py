@@ -37,11 +37,11 @@ _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "bat
 
 
 # Declared, and refused until the trainer does them: a setting must never be taken and not followed.
-NOT_YET = (
-    "folds",
-    "learning_curve",
-    "devices",
-)
+NOT_YET = ("devices",)
+
+# What is trained for a learning curve: on these shares of the training images, so many times each.
+CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
+CURVE_REPEATS = 2
 
 Group = Literal["data", "network", "learning", "images", "quality", "machine"]
 Augmentations = Literal["none", "standard", "surface", "part", "window", "strong"]
@@ -94,8 +94,10 @@ class TrainSettings(BaseModel):
     )
 
     # Network
-    width: Annotated[int, Shown("Input width", "network", "px")] = Field(ge=8, le=4096, description="of the input")
-    height: Annotated[int, Shown("Input height", "network", "px")] = Field(ge=8, le=4096, description="of the input")
+    width: Annotated[int, Shown("Input width", "network", "px")] = Field(
+        ge=8, le=4096, description="frames are fitted into the input; a larger one shows smaller defects and takes longer"
+    )
+    height: Annotated[int, Shown("Input height", "network", "px")] = Field(ge=8, le=4096, description="likewise")
     channels: Annotated[Literal[1, 3], Shown("Channels", "network")] = Field(3, description="1: grey input, 3: colour")
     fit: Annotated[Literal["stretch", "letterbox"], Shown("Fit", "network")] = Field(
         "stretch", description="how frames of another shape are fitted into the input"
@@ -114,8 +116,12 @@ class TrainSettings(BaseModel):
     accumulate: Annotated[int, Shown("Accumulate", "learning", "batches")] = Field(
         1, ge=1, le=256, description="batches whose gradients make one step"
     )
-    lr: Annotated[float, Shown("Learning rate", "learning")] = Field(gt=0, le=10)
-    optimizer: Annotated[Literal["adam", "adamw", "sgd"], Shown("Optimizer", "learning")] = "adamw"
+    lr: Annotated[float, Shown("Learning rate", "learning")] = Field(
+        gt=0, le=10, description="how far a step changes the weights: too large never settles, too small takes very long"
+    )
+    optimizer: Annotated[Literal["adam", "adamw", "sgd"], Shown("Optimizer", "learning")] = Field(
+        "adamw", description="how steps are made of gradients; sgd needs a larger learning rate"
+    )
     weight_decay: Annotated[float, Shown("Weight decay", "learning")] = Field(
         1e-4, ge=0, le=1, description="pull of the weights towards 0"
     )
@@ -148,7 +154,9 @@ class TrainSettings(BaseModel):
 
     # Images
     augment: Annotated[Augmentations, Shown("Augmentation", "images")] = Field(
-        "standard", description="how training images are varied; see the presets of inspector.ml.transforms"
+        "standard",
+        description="how training images are varied; surface: any direction; part: it lies always alike; window: light only; "
+        "strong: few images",
     )
 
     # Quality
@@ -186,15 +194,15 @@ class TrainSettings(BaseModel):
         given = {key: value for key, value in values.items() if key not in _NEVER_EMPTY or value}
         defaults = TASK_DEFAULTS.get(str(given.get("task")), {})
         if ("width" in given) != ("height" in given):
-            raise ValueError("width and height are given together")
+            raise ValueError("Width and height are given together.")
         return {**defaults, **given}
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
         if self.val + self.test >= 1:
-            raise ValueError("val and test together must leave something to train on")
+            raise ValueError("Validation and test together must leave something to train on.")
         if self.levels is not None and not self.levels[0] < self.levels[1]:
-            raise ValueError("levels must be (low, high) with low < high")
+            raise ValueError("Levels are two numbers, the lower one first.")
         return self
 
     @property

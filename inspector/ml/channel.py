@@ -146,6 +146,9 @@ class Channel:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
+    def stopped(self) -> None:
+        self._stop.clear()
+
     def end(self) -> Outcome:
         """What a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
         if self._why is Cause.PARENT:
@@ -257,6 +260,10 @@ class Report:
     def stopping(self) -> bool:
         """Whether to end now as if the last epoch had come: the best one is measured and kept."""
         return self._channel.stopping()
+
+    def stopped(self) -> None:
+        """What was to end has ended; the work goes on, until it is asked to end again."""
+        self._channel.stopped()
 
     def pause_point(self) -> float:
         """Blocks while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""

@@ -55,9 +55,24 @@ def identity(settings: TrainSettings, fingerprint: str) -> dict[str, str]:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, who: Mapping[str, str]) -> None:
     """Write it whole or not at all. Raises StorageError."""
-    temporary = path.with_name(f".{path.name}.part")
     content = {field: getattr(checkpoint, field) for field in Checkpoint.__dataclass_fields__}
     content["best"] = None if checkpoint.best is None else asdict(checkpoint.best)
+    save_whole(path, content, who)
+
+
+def load_checkpoint(path: Path, who: Mapping[str, str]) -> Checkpoint:
+    """Read a checkpoint, on the CPU; nothing in it is run as code.
+
+    Raises ConfigError if there is none, it cannot be read, or it is of other settings or data.
+    """
+    content = load_whole(path, who, fields=frozenset(Checkpoint.__dataclass_fields__))
+    best = content.pop("best")
+    return Checkpoint(**content, best=None if best is None else Best(**best))
+
+
+def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]) -> None:
+    """Write plain data and tensors by name, whole or not at all. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"format": _FORMAT, "who": dict(who), **content}, temporary)
@@ -72,19 +87,19 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, who: Mapping[str, str]) 
         ) from error
 
 
-def load_checkpoint(path: Path, who: Mapping[str, str]) -> Checkpoint:
-    """Read a checkpoint, on the CPU; nothing in it is run as code.
+def load_whole(path: Path, who: Mapping[str, str], *, fields: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """What `save_whole` wrote; nothing in it is run as code. `fields`: the names that must be in it.
 
-    Raises ConfigError if there is none, it cannot be read, or it is of other settings or data.
+    Raises ConfigError if there is nothing, it cannot be read, or it is of other settings or data.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != _FORMAT:
-            raise ValueError(f"format {content['format']}")
-        written = dict(content["who"])
-        best = content["best"]
-        fields = {field: content[field] for field in Checkpoint.__dataclass_fields__}
-        found = Checkpoint(**{**fields, "best": None if best is None else Best(**best)})
+        content = dict(torch.load(path, map_location="cpu", weights_only=True))
+        if content.pop("format") != _FORMAT:
+            raise ValueError("of another format")
+        written = dict(content.pop("who"))
+        missing = fields - content.keys()
+        if missing:
+            raise ValueError(f"without {min(missing)}")
     except FileNotFoundError:
         raise ConfigError(
             "There is no training to go on with: {folder} has no checkpoint.",
@@ -106,4 +121,4 @@ def load_checkpoint(path: Path, who: Mapping[str, str]) -> Checkpoint:
                 folder=path.parent,
                 what=name,
             )
-    return found
+    return content

@@ -1,7 +1,7 @@
 """k-fold cross-validation and learning curves. Needs no torch: training is a function that is given.
 
 `Fit` is given a split and a seed: it trains on `split.train`, chooses the epoch on `split.val`, and measures on `split.test`,
-which it does not learn from.
+which it does not learn from. It returns None where there is to be no further training: what was measured before it counts.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from inspector.core.message import Message, message
 from inspector.core.report import Folds, Interval, Learning, LearningPoint, sentence
 from inspector.core.samples import Sample
 from inspector.core.split import Split
+from inspector.core.training import CURVE_REPEATS, CURVE_SHARES
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import percentiles
 
-Fit = Callable[[Split, int], Metrics]
+Fit = Callable[[Split, int], Metrics | None]
 
-SHARES = (0.25, 0.5, 0.75, 1.0)
 _DRAWS = 500
 _FURTHEST = 3.0  # a law is followed up to so many times the images it was fitted on
 
@@ -60,24 +60,26 @@ def k_folds(samples: Sequence[Sample], folds: int, *, seed: int = 0, val: float 
     return splits
 
 
-def cross_validate(fit: Fit, splits: Sequence[Split], *, seed: int = 0, tick: Callable[[int, float], None]) -> Folds:
-    """Train and measure each split. `tick` is told the fold's number, from 1, and its result.
+def cross_validate(fit: Fit, splits: Sequence[Split], *, seed: int = 0) -> Folds | None:
+    """Train and measure each split. None if not even one was.
 
     The pooled interval is over the answers of all folds together: every sample was answered once by a network that has not
     seen it.
     """
     values: list[float] = []
     pooled: Metrics | None = None
-    for number, split in enumerate(splits, start=1):
+    for split in splits:
         metrics = fit(split, seed)
+        if metrics is None:
+            break
         values.append(metrics.compute()[metrics.primary])
         if pooled is None:
             pooled = metrics
         else:
             pooled.merge(metrics)
-        tick(number, values[-1])
-    assert pooled is not None
-    return Folds(values=tuple(values), pooled=pooled.intervals(seed=seed)[pooled.primary])
+    if pooled is None:
+        return None
+    return Folds(values=tuple(values), pooled=pooled.intervals(seed=seed)[pooled.primary], planned=len(splits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +103,27 @@ def nested(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> lis
     return [tuple(sample for sample in samples if place[sample.group] < share) for share in sorted(shares)]
 
 
-def learning_runs(
-    fit: Fit,
-    split: Split,
-    *,
-    shares: Sequence[float] = SHARES,
-    repeats: int = 2,
-    seed: int = 0,
-    tick: Callable[[int, int, Measured], None],
-) -> list[Measured]:
-    """Train on nested parts of `split.train`, `repeats` times, each time with other parts and another seed.
-
-    Validation and test stay the same. `tick` is told the number of this training, from 1, of how many, and its result.
+def learning_plan(
+    split: Split, *, shares: Sequence[float] = CURVE_SHARES, repeats: int = CURVE_REPEATS, seed: int = 0
+) -> list[tuple[Split, int]]:
+    """What is trained for a learning curve, each with its seed: nested parts of `split.train`, `repeats` times, each time
+    other parts. Validation and test stay the same.
     """
-    plans = [(part, seed + repeat) for repeat in range(repeats) for part in nested(split.train, shares, seed + repeat)]
+    return [
+        (Split(train, split.val, split.test), seed + repeat)
+        for repeat in range(repeats)
+        for train in nested(split.train, shares, seed + repeat)
+    ]
+
+
+def learning_runs(fit: Fit, plan: Sequence[tuple[Split, int]]) -> list[Measured]:
+    """Train and measure what is planned."""
     runs: list[Measured] = []
-    for number, (train, own) in enumerate(plans, start=1):
-        metrics = fit(Split(train, split.val, split.test), own)
-        runs.append(Measured(len(train), metrics.compute()[metrics.primary]))
-        tick(number, len(plans), runs[-1])
+    for split, seed in plan:
+        metrics = fit(split, seed)
+        if metrics is None:
+            break
+        runs.append(Measured(len(split.train), metrics.compute()[metrics.primary]))
     return runs
 
 

@@ -162,6 +162,25 @@ class Inputs:
         return found
 
 
+class Subset(Inputs):
+    """Some of the samples of other inputs, which keep them; those that these could not read are left out."""
+
+    def __init__(self, inputs: Sequence[Inputs], samples: Sequence[Sample], *, length: int = 0) -> None:
+        """`length`: repeated up to so many samples, if they are fewer. Raises ConfigError if none is there."""
+        first = inputs[0]
+        super().__init__(samples, first._task, first._card, memory=0, threads=first.threads)
+        known = {sample.name: (part, index) for part in inputs for index, sample in enumerate(part.samples)}
+        found = [sample for sample in samples if sample.name in known]
+        if not found:
+            raise ConfigError("None of the {count} images can be read.", count=len(samples))
+        self.samples = [found[place % len(found)] for place in range(max(length, len(found)))]
+        self._places = [known[sample.name] for sample in self.samples]
+
+    def __getitem__(self, index: int) -> InputSample:
+        part, place = self._places[index]
+        return part[place]
+
+
 def free_memory() -> int:
     """Bytes that prepared samples may take."""
     return int(psutil.virtual_memory().available * _SHARE_OF_MEMORY)

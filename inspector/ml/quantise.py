@@ -93,7 +93,7 @@ def _result(files: tuple[Path, ...], layers: Mapping[str, bool]) -> Quantised:
     """`layers`: whether each computes in eight bits. Raises EngineError if none does."""
     if not any(layers.values()):
         raise EngineError(
-            "No layer of the bundle can compute in eight bits: with any of them it judges differently from the trained network.",
+            "No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.",
             remedy="Use bf16 or fp32 for this network, or allow a larger drop.",
         )
     return Quantised(files, tuple(name for name, narrow in layers.items() if not narrow))

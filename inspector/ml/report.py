@@ -9,6 +9,7 @@ from typing import Any
 from inspector import __version__
 from inspector.core.bundle import Card
 from inspector.core.errors import StorageError
+from inspector.core.measures import MEASURES
 from inspector.core.message import Message, message
 from inspector.core.report import ClassRow, Folds, Interval, Learning, TrainReport, Worst, sentence
 from inspector.core.runs import REPORT, REPORT_HTML
@@ -70,6 +71,7 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
     intervals = metrics.intervals()
     classes = _rows(intervals, metrics.support())
     overall = {name: number for name, number in intervals.items() if "/" not in name}
+    trials = tuple(sentence(line) for line in _trials(metrics.primary, facts))
     return TrainReport(
         task=card.task,
         network=card.network,
@@ -91,7 +93,8 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
         cross_validation=facts.folds,
         learning=facts.learning,
         problems=tuple(sentence(problem) for problem in (*facts.problems, *examined.problems)),
-        summary=tuple(sentence(line) for line in summarise(card, examined, overall, classes)),
+        summary=(*(sentence(line) for line in summarise(card, examined, overall, classes)), *trials),
+        trials=trials,
         part=facts.part,
         images=examined.images,
         groups=examined.groups,
@@ -126,6 +129,36 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
                 count=examined.images,
             )
         )
+    return lines
+
+
+def _trials(primary: str, facts: Facts) -> list[Message]:
+    """What the trainings before the final one say."""
+    kelvin = primary == "minus_mae_kelvin"
+    label = MEASURES["mae_kelvin" if kelvin else primary].label
+    lines = []
+    if facts.folds is not None:
+        low, high = sorted(abs(number) for number in (facts.folds.pooled.low, facts.folds.pooled.high))
+        lines.append(
+            message(
+                "Cross-validation in {folds} folds: {name} {value} (95 % confidence: {low} to {high}).",
+                folds=len(facts.folds.values),
+                name=label,
+                value=f"{abs(facts.folds.pooled.value):.3f}",
+                low=f"{low:.3f}",
+                high=f"{high:.3f}",
+            )
+        )
+    learning = facts.learning
+    if learning is not None and learning.gain is not None:
+        scale = 1 if kelvin else 100
+        gain = {name: f"{getattr(learning.gain, name) * scale:+.1f}" for name in ("value", "low", "high")}
+        text = "With {more} more training images expect {value} points of {name} (95 % confidence: {low} to {high})."
+        if kelvin:
+            text = "With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error."
+        lines.append(message(text, more=learning.more, name=label, **gain))
+    elif learning is not None and learning.refused is not None:
+        lines.append(message(learning.refused.template, **learning.refused.values))
     return lines
 
 

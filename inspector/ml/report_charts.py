@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -13,7 +13,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 44
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points (x, y), with intervals (low, high) where they are known. `colour` is a number of the style."""
+    """Points (x, y), with intervals (low, high) where they are known. `colour` is a number of the style; `joined` by a line."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -21,6 +21,7 @@ class Series:
     dots: bool = False
     dashed: bool = False
     intervals: tuple[tuple[float, float], ...] = ()
+    joined: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Axis:
 
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str) -> Markup:
     """One chart. `title` is read out instead of it. Values that are no numbers are left out; no points give no chart."""
-    drawn = [Series(one.name, _finite(one.points), one.colour, one.dots, one.dashed, one.intervals) for one in series]
+    drawn = [replace(one, points=_finite(one.points)) for one in series]
     points = [point for one in drawn for point in one.points]
     points += [(one.points[0][0], end) for one in drawn if one.points for pair in one.intervals for end in pair]
     if not points:
@@ -92,7 +93,7 @@ def _drawn(
     one: Series, places: Sequence[tuple[float, float]], place: Callable[[float, float], tuple[float, float]]
 ) -> list[Markup]:
     colour, parts = one.colour % SERIES, []
-    if len(places) > 1:
+    if len(places) > 1 and one.joined:
         path = " ".join(f"{across:.1f},{down:.1f}" for across, down in places)
         dash = " dashed" if one.dashed else ""
         parts.append(Markup('<polyline class="line s{}{}" points="{}"/>').format(colour, dash, path))

@@ -53,6 +53,7 @@ def page(report: TrainReport, folder: Path, history: Sequence[Mapping[str, float
         "curve_names": _curve_names(report),
         "calibration": _calibration_chart(report),
         "learning": _learning_chart(report),
+        "folds": _folds_chart(report),
         "history": _history_charts(history),
         "pictures": [(worst, _picture(folder, worst.image), _picture(folder, worst.heat)) for worst in report.worst],
         "settings": [(key, _setting(value)) for key, value in report.settings.items() if value not in ("", None, [], {})],
@@ -131,6 +132,29 @@ def _learning_chart(report: TrainReport) -> Markup:
         ends = ((sign * learning.forecast.low, sign * learning.forecast.high),)
         series.append(Series("forecast", ((at, sign * learning.forecast.value),), colour=1, dots=True, intervals=ends))
     return line_chart(series, Axis("Training images", low=0.0), Axis(label), title="Result over training images")
+
+
+def _folds_chart(report: TrainReport) -> Markup:
+    """A dot a fold, and all folds together with their interval at the right end."""
+    folds = report.cross_validation
+    if folds is None:
+        return Markup("")
+    sign = -1.0 if report.primary == "minus_mae_kelvin" else 1.0
+    count, pooled = len(folds.values), folds.pooled
+    series = [
+        Series(
+            "folds", tuple((float(at), sign * value) for at, value in enumerate(folds.values, start=1)), dots=True, joined=False
+        ),
+        Series(
+            "all",
+            ((count + 1.0, sign * pooled.value),),
+            colour=1,
+            dots=True,
+            intervals=((sign * pooled.low, sign * pooled.high),),
+        ),
+    ]
+    across = Axis("Fold; at the right end all together", low=0.0, high=count + 2.0)
+    return line_chart(series, across, Axis(_primary(report)[0]), title="Result of each fold")
 
 
 def _history_charts(history: Sequence[Mapping[str, float]]) -> list[Markup]:

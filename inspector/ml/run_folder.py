@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from inspector.core.runs import CHECKPOINT, CURVES, SAMPLES, unwritable
+from inspector.core.runs import CHECKPOINT, CURVES, SAMPLES, TRIALS, unwritable
 from inspector.core.split import SPLIT, Split
 
 SAMPLES_KEPT = 20
@@ -27,7 +27,7 @@ class RunFolder:
             if resume:
                 self._columns = _header(path / CURVES)
             else:
-                for file in (path / CURVES, path / CHECKPOINT, *path.glob("events.out.tfevents.*")):
+                for file in (path / CURVES, path / CHECKPOINT, path / TRIALS, *path.glob("events.out.tfevents.*")):
                     file.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(path, error) from error
@@ -36,6 +36,11 @@ class RunFolder:
     def checkpoint(self) -> Path:
         """Where the state after the last whole epoch lies."""
         return self.path / CHECKPOINT
+
+    @property
+    def trials(self) -> Path:
+        """Where the results of the trainings before the final one lie."""
+        return self.path / TRIALS
 
     @property
     def samples(self) -> Path:
@@ -79,6 +84,11 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.path, error) from error
         return file
+
+    def finish(self) -> None:
+        """Remove what a run goes on from: it is as large as the memory of the training, and this one has ended."""
+        for file in (self.checkpoint, self.trials):
+            file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Nothing is written after this."""

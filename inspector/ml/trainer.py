@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
 from inspector.core.training import NOT_YET, TrainSettings
 from inspector.core.types import Floats
-from inspector.ml.data import Inputs, free_memory
-from inspector.ml.evaluate import Infer
+from inspector.ml.data import Inputs, Subset, free_memory
+from inspector.ml.evaluate import Infer, measure, sample_items
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.fit import Fit
 from inspector.ml.graph import Graph, build_network
@@ -38,8 +38,9 @@ from inspector.ml.reference import make_reference
 from inspector.ml.report import Facts, write_report
 from inspector.ml.run_folder import RunFolder, read_curves
 from inspector.ml.spill import spill_folder
+from inspector.ml.trials import Trials, Tried
 from inspector.ml.worker import Cancelled, Report
-from inspector.tasks.base import task_of
+from inspector.tasks.base import Metrics, task_of
 
 _HEAVIEST_CLASS = 10.0
 _MARGIN_KELVIN = 10.0
@@ -56,31 +57,70 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     _refuse(settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
     found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
     dataset = _without_duplicates(found, report)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
-    card = _first_card(settings, found, split)
+    card = _first_card(settings, found, split, _input(settings, split.train))
     inputs = _load(card, split, report, threads=settings.threads)
-    network, card = _network(card, settings, inputs["train"])
     folder = None if settings.run is None else RunFolder(settings.run, resume=resume)
     try:
         if folder is not None:
             folder.save_split(split)
-        fit = Fit(settings, card, network, inputs, report, folder=folder)
+        begun = resume and (folder is None or folder.checkpoint.is_file())
+        tried = _trials(settings, found, card, inputs, split, report, folder, resume=resume)
+        network, card = _network(card, settings, inputs["train"])
+        fit = Fit(_final(settings, tried), card, network, inputs, report, folder=folder)
         try:
-            fit.run(resume=resume)
+            fit.run(resume=begun)
         except Cancelled:
             if not (settings.keep_best and fit.best):
                 raise
-        bundle = _finish(fit, split, report, dataset.problems)
+        bundle = _finish(fit, split, report, dataset.problems, tried)
     finally:
         if folder is not None:
             folder.close()
     if folder is not None:
-        folder.checkpoint.unlink(missing_ok=True)  # it is as large as the memory of the training, and nothing goes on from it
+        folder.finish()
     return bundle
+
+
+def _trials(
+    settings: TrainSettings,
+    found: Dataset,
+    card: Card,
+    inputs: Mapping[str, Inputs],
+    split: Split,
+    report: Report,
+    folder: RunFolder | None,
+    *,
+    resume: bool,
+) -> Tried:
+    """The trainings before the final one, if there are to be any."""
+
+    def train_once(own: TrainSettings, part: Split, length: int, told: Report) -> tuple[Metrics, float]:
+        parts = {
+            "train": Subset(tuple(inputs.values()), part.train, length=length),
+            "val": Subset(tuple(inputs.values()), part.val),
+        }
+        network, known = _network(_first_card(own, found, part, card.input), own, parts["train"])
+        fit = Fit(own, known, network, dict(parts), told)
+        fit.run()
+
+        def tick() -> None:
+            told.pause_point()
+
+        items = sample_items(part.test, known, problems=[], tick=tick)
+        return measure(torch_infer(fit.load_best()), known, items, batch=own.batch), fit.seconds
+
+    read = Split(tuple(inputs["train"].samples), tuple(inputs["val"].samples), split.test)
+    return Trials(settings, card, read, report, folder).run(train_once, resume=resume)
+
+
+def _final(settings: TrainSettings, tried: Tried) -> TrainSettings:
+    """The settings of the final training: it has the time that is left."""
+    left = max(settings.time_limit - tried.seconds, 1.0) if settings.time_limit else 0.0
+    return settings.model_copy(update={"time_limit": left})
 
 
 def _without_duplicates(dataset: Dataset, report: Report) -> Dataset:
@@ -113,7 +153,7 @@ def _refuse(settings: TrainSettings) -> None:
             raise ConfigError("The setting {name} is not available yet.", remedy="Leave it at its default.", name=name)
 
 
-def _first_card(settings: TrainSettings, dataset: Dataset, split: Split) -> Card:
+def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: InputSpec) -> Card:
     """The card as far as it is known before training."""
     options = dict(settings.options)
     if settings.pretrained:
@@ -127,7 +167,6 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split) -> Card
             folder=dataset.folder,
             classes=", ".join(dataset.classes),
         )
-    spec = _input(settings, split.train)
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
     left_out |= {"width", "height", "channels", "fit", "levels"}  # all in the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
@@ -189,7 +228,11 @@ def _load(card: Card, split: Split, report: Report, *, threads: int) -> dict[str
 
 
 def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Module, Card]:
-    """Build the network, and complete the card with what it and the data say: normalisation and target scaling."""
+    """Build the network, and complete the card with what it and the data say: normalisation and target scaling.
+
+    The seed gives the start weights, whatever was trained before.
+    """
+    torch.manual_seed(settings.seed)
     network = build_network(card)
     assert isinstance(network, Network)
     known: dict[str, object] = {}
@@ -208,7 +251,7 @@ def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Mo
     return network, card.model_copy(update=known)
 
 
-def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message]) -> Bundle:
+def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
     """Calibrate and choose the threshold on validation, measure on the test part, write the report and the bundle.
 
     Both at the frames' own size.
@@ -229,7 +272,7 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message])
     examined = examine(torch_infer(graph), settled.card, split.test, settled=settled, batch=settings.batch)
     _tell(report, examined.problems)
     counts = {"train": len(fit.inputs["train"]), "val": len(fit.inputs["val"]), "test": examined.images}
-    done = {"best_epoch": fit.best.epoch, "epochs_done": fit.epochs_done, "seconds": round(fit.seconds)}
+    done = {"best_epoch": fit.best.epoch, "epochs_done": fit.epochs_done, "seconds": round(fit.seconds + tried.seconds)}
     card = measured(settled.card, examined).model_copy(
         update={
             "validation": fit.best.numbers,
@@ -241,12 +284,14 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message])
         report.progress(phase="report", step=0, steps=1)
         facts = Facts(
             counts=counts,
-            seconds=fit.seconds,
+            seconds=fit.seconds + tried.seconds,
             epochs=fit.epochs_done,
             best_epoch=fit.best.epoch,
             settings=card.training,
             history=read_curves(fit.folder.path),
             problems=problems,
+            folds=tried.folds,
+            learning=tried.learning,
         )
         write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
         report.artifact(fit.folder.path / REPORT_HTML, what="report")

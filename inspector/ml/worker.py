@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 __all__ = ["Cancelled", "Channel", "Report", "run"]
 LOW_PRIORITY = 10  # niceness of training
+_GROUP = Path("/proc/self/autogroup")
 
 
 Work = Callable[[Mapping[str, Any], Channel], Mapping[str, object]]
@@ -170,5 +171,15 @@ def _be_nice() -> None:
         else:
             process = psutil.Process()
             process.nice(max(process.nice(), LOW_PRIORITY))
+            _be_nice_as_a_group()
     except (psutil.Error, OSError):
         log.debug("the priority stays as it is", exc_info=True)
+
+
+def _be_nice_as_a_group() -> None:
+    """Linux with automatic groups, as most desktops have it, shares the processor between sessions first: niceness counts only
+    within one, and a worker has a session of its own. Its group has a niceness of its own (sched(7), "The autogroup feature").
+    Raises OSError.
+    """
+    if sys.platform == "linux" and os.getsid(0) == os.getpid() and _GROUP.exists():
+        _GROUP.write_text(str(LOW_PRIORITY), "ascii")

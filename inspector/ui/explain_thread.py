@@ -1,13 +1,12 @@
 """The thread that asks for Grad-CAM heat maps: one question at a time, and only the newest is kept."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QObject, Signal
 
 from inspector.core.bundle import Bundle
 from inspector.core.errors import InspectorError
@@ -15,6 +14,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Region
 from inspector.engines.explainer import Explainer, HeatMap
 from inspector.ui.interaction import Rect
+from inspector.ui.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
@@ -73,78 +73,66 @@ def open_explainer(folder: Path) -> Explains:
     return Explainer(Bundle.open(folder))
 
 
-class ExplainThread(QThread):
+class ExplainThread(WorkThread[Question]):
     """Answers questions in the background. `answered(Answer)` and `refused(Refusal)` come only for the newest question."""
 
     answered = Signal(object)
     refused = Signal(object)
 
     def __init__(self, parent: QObject | None = None, *, make: Callable[[Path], Explains] = open_explainer) -> None:
-        super().__init__(parent)
+        super().__init__(parent, idle_s=IDLE_S)
         self._make = make
-        self._wake = threading.Condition()
-        self._next: Question | None = None
+        self._asked: Question | None = None
         self._newest: Question | None = None
-        self._stop = False
+        self._gave_up = False
         self._explainer: Explains | None = None
         self._folder: Path | None = None
 
     def ask(self, question: Question) -> None:
         """Ask this instead of whatever was asked before. Returns at once."""
-        with self._wake:
-            self._next = self._newest = question
-            self._stop = False
-            self._wake.notify()
-        if not self.isRunning():
-            self.start()
+        with self._telling():
+            self._asked = self._newest = question
 
     def forget(self) -> None:
         """Want no answer any more."""
+        with self._telling(start=False):
+            self._asked = self._newest = None
+
+    def give_up(self) -> None:
+        """End the worker process now, with the answer under way; the next question starts another. Returns at once."""
         with self._wake:
-            self._next = self._newest = None
+            self._asked = self._newest = None
+            self._gave_up = True
+            explainer = self._explainer
+        if explainer is not None:
+            explainer.abort()
 
     def end(self) -> None:
         """End the thread and its worker process; an answer under way is given up."""
         with self._wake:
-            self._next = self._newest = None
+            self._asked = self._newest = None
             self._stop = True
-            self._wake.notify()
             explainer = self._explainer
         if explainer is not None:
             explainer.abort()
-        self.wait()
-
-    def run(self) -> None:
-        try:
-            while True:
-                question = self._take()
-                if question is None:
-                    return
-                self._answer(question)
-        finally:
-            self._close()
+        super().end()
 
     def _take(self) -> Question | None:
-        """The next question, or None to end. Without questions for a while, the worker process ends first."""
-        while True:
-            with self._wake:
-                if self._next is None and not self._stop:
-                    self._wake.wait(IDLE_S)
-                if self._stop:
-                    return None
-                question, self._next = self._next, None
-            if question is not None:
-                return question
-            self._close()
+        question, self._asked = self._asked, None
+        return question
 
-    def _answer(self, question: Question) -> None:
+    def _do(self, question: Question) -> None:
+        with self._wake:
+            gave_up, self._gave_up = self._gave_up, False
         try:
+            if gave_up:
+                self._rest()
             if self._explainer is None or self._folder != question.folder:
-                self._close()
+                self._rest()
                 made = self._make(question.folder)
                 with self._wake:
                     self._explainer, self._folder = made, question.folder
-                    if self._stop:
+                    if self._stop or self._gave_up:
                         return
             layers = tuple(self._explainer.layers())
             heat = self._explainer.explain(
@@ -169,7 +157,8 @@ class ExplainThread(QThread):
         if wanted:
             (self.answered if isinstance(reply, Answer) else self.refused).emit(reply)
 
-    def _close(self) -> None:
+    def _rest(self) -> None:
+        """Without questions for a while, the worker process is ended, for its memory."""
         if self._explainer is not None:
             self._explainer.close()
             self._explainer = None

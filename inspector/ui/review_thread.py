@@ -1,14 +1,13 @@
 """The thread that inspects what is reviewed: first the part in sight, then ahead of it, until all are done."""
 
 import logging
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message, message
@@ -16,6 +15,7 @@ from inspector.core.types import Frame, Inspection, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.station.inspector import PartInspector
 from inspector.ui.review_source import Material, Parts, open_parts
+from inspector.ui.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Trouble:
     remedy: Message | None
 
 
-class ReviewThread(QThread):
+class ReviewThread(WorkThread[tuple[Material, int]]):
     """`opened`, `lined`, `shown` and `troubled` carry the classes above. Every method returns at once."""
 
     opened = Signal(object)
@@ -73,63 +73,47 @@ class ReviewThread(QThread):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._wake = threading.Condition()
         self._material: Material | None = None
         self._job = 0
         self._wanted = 0
         self._fresh = False  # `wanted` was not shown yet
-        self._stop = False
         self._kept: OrderedDict[int, Inspection] = OrderedDict()
         self._kept_bytes = 0
 
     def open(self, material: Material) -> int:
         """Review this from its first part on. Returns the job's number."""
-        with self._wake:
-            self._material, self._wanted, self._fresh, self._stop = material, 0, True, False
+        with self._telling():
+            self._material, self._wanted, self._fresh = material, 0, True
             self._job += 1
             self._forget()
-            self._wake.notify()
-            job = self._job
-        if not self.isRunning():
-            self.start()
-        return job
+            return self._job
 
     def want(self, index: int, *, shown: bool = False) -> None:
         """Show this part next; `shown`: it is in sight already, only go on from there."""
-        with self._wake:
+        with self._telling(start=False):
             self._wanted, self._fresh = index, not shown
-            self._wake.notify()
 
     def kept(self, index: int) -> Inspection | None:
         """The inspection of a part, if it is still in memory."""
         with self._wake:
             return self._kept.get(index)
 
-    def end(self) -> None:
-        """End the thread; waits for the inspection under way."""
-        with self._wake:
-            self._stop = True
-            self._wake.notify()
-        self.wait()
-
     # On the thread itself
 
-    def run(self) -> None:
-        while True:
-            with self._wake:
-                while self._material is None and not self._stop:
-                    self._wake.wait()
-                if self._stop or self._material is None:
-                    return
-                material, job, self._material = self._material, self._job, None
-            try:
-                self._review(material, job)
-            except InspectorError as error:
-                self.troubled.emit(Trouble(job, error.problem, error.remedy))
-            except Exception as error:
-                log.exception("review failed")
-                detail = f"{type(error).__name__}: {error}"
-                self.troubled.emit(Trouble(job, message("The review failed ({detail}).", detail=detail), None))
+    def _take(self) -> tuple[Material, int] | None:
+        material, self._material = self._material, None
+        return (material, self._job) if material is not None else None
+
+    def _do(self, work: tuple[Material, int]) -> None:
+        material, job = work
+        try:
+            self._review(material, job)
+        except InspectorError as error:
+            self.troubled.emit(Trouble(job, error.problem, error.remedy))
+        except Exception as error:
+            log.exception("review failed")
+            detail = f"{type(error).__name__}: {error}"
+            self.troubled.emit(Trouble(job, message("The review failed ({detail}).", detail=detail), None))
 
     def _review(self, material: Material, job: int) -> None:
         parts, recipe = open_parts(material)

@@ -370,6 +370,10 @@
         <translation>この領域には、このクラスの根拠となる箇所がありません。</translation>
     </message>
     <message>
+        <source>No heat maps now: the line needs the processor.</source>
+        <translation>ラインがプロセッサを必要としているため、ヒートマップは表示しません。</translation>
+    </message>
+    <message>
         <source>Press Explain to see where the network looked.</source>
         <translation>「根拠を表示」を押すと、ネットワークが注目した箇所を表示します。</translation>
     </message>
@@ -453,7 +457,7 @@
     </message>
 </context>
 <context>
-    <name>InspectPage</name>
+    <name>InspectLayout</name>
     <message>
         <source>Start</source>
         <translation>開始</translation>
@@ -575,6 +579,10 @@
     <message>
         <source>Estimated time: {time}</source>
         <translation>予想時間: {time}</translation>
+    </message>
+    <message>
+        <source>Working out what suits this data…</source>
+        <translation>このデータに合うものを調べています…</translation>
     </message>
     <message>
         <source>Network</source>
@@ -1033,6 +1041,25 @@
     </message>
 </context>
 <context>
+    <name>ShedNotice</name>
+    <message>
+        <source>no heat maps</source>
+        <translation>ヒートマップなし</translation>
+    </message>
+    <message>
+        <source>no heat maps, no marks</source>
+        <translation>ヒートマップと検出表示なし</translation>
+    </message>
+    <message>
+        <source>no heat maps, no marks, fewer pictures</source>
+        <translation>ヒートマップと検出表示なし、画像は間引き</translation>
+    </message>
+    <message>
+        <source>Display reduced: the line needs the processor ({left_out})</source>
+        <translation>表示を減らしています：ラインがプロセッサを必要としています（{left_out}）</translation>
+    </message>
+</context>
+<context>
     <name>Shortcuts</name>
     <message>
         <source>Back to live</source>
@@ -1273,6 +1300,53 @@
     </message>
 </context>
 <context>
+    <name>Stages</name>
+    <message>
+        <source>Archive</source>
+        <translation>保管</translation>
+    </message>
+    <message>
+        <source>Decode</source>
+        <translation>復号</translation>
+    </message>
+    <message>
+        <source>Display</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>Grab</source>
+        <translation>取込</translation>
+    </message>
+    <message>
+        <source>Infer</source>
+        <translation>推論</translation>
+    </message>
+    <message>
+        <source>Inspection</source>
+        <translation>検査全体</translation>
+    </message>
+    <message>
+        <source>Line</source>
+        <translation>ライン出力</translation>
+    </message>
+    <message>
+        <source>Prepare</source>
+        <translation>前処理</translation>
+    </message>
+    <message>
+        <source>Save</source>
+        <translation>保存</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Wait</source>
+        <translation>待ち</translation>
+    </message>
+</context>
+<context>
     <name>StartPage</name>
     <message>
         <source>Data</source>
@@ -1364,6 +1438,100 @@
     <message>
         <source>Frames left out because the line was faster than the inspection</source>
         <translation>ラインが検査より速く、検査されなかったフレーム数</translation>
+    </message>
+</context>
+<context>
+    <name>TaktMeter</name>
+    <message>
+        <source>No takt</source>
+        <translation>タクト不明</translation>
+    </message>
+    <message>
+        <source>Takt not known</source>
+        <translation>タクト未測定</translation>
+    </message>
+    <message>
+        <source>Late {count}</source>
+        <translation>遅れ {count}</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms</source>
+        <translation>タクト {takt} ms</translation>
+    </message>
+    <message>
+        <source>Takt {share} % free</source>
+        <translation>タクト余裕 {share} %</translation>
+    </message>
+    <message>
+        <source>Takt {share} % over</source>
+        <translation>タクト超過 {share} %</translation>
+    </message>
+    <message>
+        <source>No takt: the source waits for the inspection</source>
+        <translation>タクトなし：入力元が検査を待っています</translation>
+    </message>
+    <message>
+        <source>The takt is not known yet</source>
+        <translation>タクトはまだ分かりません</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, from the recipe</source>
+        <translation>タクト {takt} ms（レシピの値）</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, measured from triggers</source>
+        <translation>タクト {takt} ms（トリガー間隔の実測）</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, measured from arrivals</source>
+        <translation>タクト {takt} ms（到着間隔の実測）</translation>
+    </message>
+    <message>
+        <source>Head-room {room} ms ({share} %)</source>
+        <translation>余裕 {room} ms（{share} %）</translation>
+    </message>
+    <message>
+        <source>{room} ms too slow ({share} %)</source>
+        <translation>{room} ms 遅い（{share} %）</translation>
+    </message>
+    <message>
+        <source>Late parts: {count}</source>
+        <translation>遅れた部品：{count}</translation>
+    </message>
+    <message>
+        <source>Takt</source>
+        <translation>タクト</translation>
+    </message>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>What each stage takes of the takt</source>
+        <translation>各工程がタクトのうち何 ms 使うか</translation>
+    </message>
+</context>
+<context>
+    <name>TaktPanel</name>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>Copy the numbers</source>
+        <translation>数値をコピー</translation>
+    </message>
+    <message>
+        <source>Copy the numbers as a table</source>
+        <translation>数値を表としてコピー</translation>
+    </message>
+    <message>
+        <source>What 99 of 100 parts leave of the takt, by the slowest of what works side by side</source>
+        <translation>100 個中 99 個の部品で残るタクトの余裕（並行する処理のうち最も遅いもの）</translation>
+    </message>
+    <message>
+        <source>Parts that took longer than the takt, or had their verdict later than that</source>
+        <translation>タクトより長くかかった部品、または判定がタクトより遅れた部品</translation>
     </message>
 </context>
 <context>
@@ -1522,6 +1690,14 @@
         <translation>同じ名前の学習が既にあります。</translation>
     </message>
     <message>
+        <source>Working out what suits this data…</source>
+        <translation>このデータに合うものを調べています…</translation>
+    </message>
+    <message>
+        <source>Checking whether it can start…</source>
+        <translation>開始できるか確認しています…</translation>
+    </message>
+    <message>
         <source>{count} settings are wrong; they are marked.</source>
         <translation>{count} 件の設定に誤りがあります。印を付けました。</translation>
     </message>
@@ -1564,6 +1740,33 @@
     <message>
         <source>Back</source>
         <translation>戻る</translation>
+    </message>
+</context>
+<context>
+    <name>Waterfall</name>
+    <message>
+        <source>{stage}: {half} ms, 99 of 100 parts {most} ms</source>
+        <translation>{stage}：{half} ms、100 個中 99 個は {most} ms 以内</translation>
+    </message>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>Half of the parts take as long as the full bar, 99 of 100 at most as long as the pale one</source>
+        <translation>濃い棒は半数の部品、淡い棒は 100 個中 99 個の部品にかかる時間</translation>
+    </message>
+    <message>
+        <source>p50 ms</source>
+        <translation>p50 ms</translation>
+    </message>
+    <message>
+        <source>p99 ms</source>
+        <translation>p99 ms</translation>
+    </message>
+    <message>
+        <source>Line: takt {takt} ms</source>
+        <translation>縦線：タクト {takt} ms</translation>
     </message>
 </context>
 <context>
@@ -1656,18 +1859,201 @@
     </message>
 </context>
 <context>
+    <name>measures</name>
+    <message>
+        <source>AP50</source>
+        <translation>AP50</translation>
+    </message>
+    <message>
+        <source>AP50-95</source>
+        <translation>AP50-95</translation>
+    </message>
+    <message>
+        <source>Accuracy</source>
+        <translation>正解率</translation>
+    </message>
+    <message>
+        <source>Balanced accuracy</source>
+        <translation>均衡正解率</translation>
+    </message>
+    <message>
+        <source>Defect IoU</source>
+        <translation>欠陥の IoU</translation>
+    </message>
+    <message>
+        <source>Dice</source>
+        <translation>Dice</translation>
+    </message>
+    <message>
+        <source>F1</source>
+        <translation>F1</translation>
+    </message>
+    <message>
+        <source>False alarms</source>
+        <translation>誤検出</translation>
+    </message>
+    <message>
+        <source>Images found</source>
+        <translation>検出できた画像</translation>
+    </message>
+    <message>
+        <source>IoU</source>
+        <translation>IoU</translation>
+    </message>
+    <message>
+        <source>IoU of any defect against background, whatever the class</source>
+        <translation>クラスを区別しない、欠陥と背景の IoU</translation>
+    </message>
+    <message>
+        <source>Macro Dice</source>
+        <translation>マクロ Dice</translation>
+    </message>
+    <message>
+        <source>Macro F1</source>
+        <translation>マクロ F1</translation>
+    </message>
+    <message>
+        <source>Mean IoU</source>
+        <translation>平均 IoU</translation>
+    </message>
+    <message>
+        <source>Mean error</source>
+        <translation>平均誤差</translation>
+    </message>
+    <message>
+        <source>Precision</source>
+        <translation>適合率</translation>
+    </message>
+    <message>
+        <source>Recall</source>
+        <translation>再現率</translation>
+    </message>
+    <message>
+        <source>average precision at an overlap (IoU) of 0.5</source>
+        <translation>重なり（IoU）0.5 での平均適合率</translation>
+    </message>
+    <message>
+        <source>average precision at an overlap (IoU) of 0.5, mean over the classes</source>
+        <translation>重なり（IoU）0.5 での平均適合率を、クラスで平均したもの</translation>
+    </message>
+    <message>
+        <source>harmonic mean of precision and recall</source>
+        <translation>適合率と再現率の調和平均</translation>
+    </message>
+    <message>
+        <source>mAP50</source>
+        <translation>mAP50</translation>
+    </message>
+    <message>
+        <source>mAP50-95</source>
+        <translation>mAP50-95</translation>
+    </message>
+    <message>
+        <source>mean absolute error of the temperatures</source>
+        <translation>温度の平均絶対誤差</translation>
+    </message>
+    <message>
+        <source>mean of the classes&apos; Dice</source>
+        <translation>クラスごとの Dice の平均</translation>
+    </message>
+    <message>
+        <source>mean of the classes&apos; F1: rare classes count as much as frequent ones</source>
+        <translation>クラスごとの F1 の平均：少ないクラスも多いクラスと同じ重みで数えます</translation>
+    </message>
+    <message>
+        <source>mean of the defect classes&apos; IoU</source>
+        <translation>欠陥クラスごとの IoU の平均</translation>
+    </message>
+    <message>
+        <source>mean over the classes of the share that was recognised</source>
+        <translation>クラスごとに正しく認識できた割合の平均</translation>
+    </message>
+    <message>
+        <source>overlap of pixels: the common ones over those of either</source>
+        <translation>画素の重なり：共通部分を和集合で割ったもの</translation>
+    </message>
+    <message>
+        <source>overlap of pixels: twice the common ones over the sum of both</source>
+        <translation>画素の重なり：共通部分の 2 倍を両者の合計で割ったもの</translation>
+    </message>
+    <message>
+        <source>share of the good images in which something was found</source>
+        <translation>良品画像のうち、何かを検出してしまった割合</translation>
+    </message>
+    <message>
+        <source>share of the images whose class was recognised</source>
+        <translation>クラスを正しく認識できた画像の割合</translation>
+    </message>
+    <message>
+        <source>share of the images with a defect in which something was found</source>
+        <translation>欠陥のある画像のうち、何かを検出できた割合</translation>
+    </message>
+    <message>
+        <source>share of what is so that was called so</source>
+        <translation>実際にそうであるもののうち、そう判定できた割合</translation>
+    </message>
+    <message>
+        <source>share of what was called so that is so</source>
+        <translation>そう判定したもののうち、実際にそうである割合</translation>
+    </message>
+    <message>
+        <source>the same over overlaps from 0.50 to 0.95</source>
+        <translation>重なり 0.50〜0.95 で平均した同じ値</translation>
+    </message>
+    <message>
+        <source>the same over overlaps from 0.50 to 0.95: boxes must lie exactly</source>
+        <translation>重なり 0.50〜0.95 で平均した同じ値：枠の正確さが問われます</translation>
+    </message>
+</context>
+<context>
     <name>messages</name>
     <message>
         <source>A folder source needs a path.</source>
         <translation>フォルダー入力にはパスが必要です。</translation>
     </message>
     <message>
+        <source>A forecast takes five trainings on three numbers of images; there are {runs} on {sizes}.</source>
+        <translation>予測には 3 通りの画像数で 5 回の学習が必要です。現在は {sizes} 通りで {runs} 回です。</translation>
+    </message>
+    <message>
+        <source>A frame has no list of boxes.</source>
+        <translation>枠の一覧がない画像があります。</translation>
+    </message>
+    <message>
+        <source>A frame has no mask.</source>
+        <translation>マスクがない画像があります。</translation>
+    </message>
+    <message>
+        <source>A frame has no temperatures.</source>
+        <translation>温度がない画像があります。</translation>
+    </message>
+    <message>
+        <source>A frame has the label {label}, but the classes are {classes}.</source>
+        <translation>ラベル {label} の画像がありますが、クラスは {classes} です。</translation>
+    </message>
+    <message>
         <source>A video source needs a path.</source>
         <translation>動画入力にはパスが必要です。</translation>
     </message>
     <message>
+        <source>Add labelled images, or raise the shares of validation and test.</source>
+        <translation>ラベル付き画像を増やすか、検証とテストの割合を上げてください。</translation>
+    </message>
+    <message>
         <source>An input of {side} px suits images of {widest} px.</source>
         <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
+    </message>
+    <message>
+        <source>An input of {width} x {height} pixels is too small for {network}.</source>
+        <translation>{width} × {height} 画素の入力は {network} には小さすぎます。</translation>
+    </message>
+    <message>
+        <source>An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.</source>
+        <translation>{file} の輪郭を描けません（{detail}）。画像は {width} × {height} px です。</translation>
+    </message>
+    <message>
+        <source>At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).</source>
+        <translation>しきい値 {score} では、良品画像 {count} 枚のうち {value} % が不良と判定されます（95 % 信頼区間：{low}〜{high} %）。</translation>
     </message>
     <message>
         <source>COCO</source>
@@ -1692,6 +2078,14 @@
     <message>
         <source>Check the disk and the path.</source>
         <translation>ディスクとパスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the disk or network drive; do not change the data while it is used.</source>
+        <translation>ディスクまたはネットワークドライブを確認し、使用中はデータを変更しないでください。</translation>
+    </message>
+    <message>
+        <source>Check the disk or the network drive they are on, and start again.</source>
+        <translation>画像のあるディスクやネットワークドライブを確認して、もう一度始めてください。</translation>
     </message>
     <message>
         <source>Check the path of the data.</source>
@@ -1750,12 +2144,24 @@
         <translation>次から選んでください：{names}。</translation>
     </message>
     <message>
+        <source>Choose the folder of one of them.</source>
+        <translation>そのうち 1 つのフォルダーを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose the good classes among: {classes}.</source>
+        <translation>良品クラスを次の中から選んでください：{classes}。</translation>
+    </message>
+    <message>
         <source>Class folders</source>
         <translation>クラス別フォルダー</translation>
     </message>
     <message>
         <source>Class folders with masks</source>
         <translation>マスク付きクラス別フォルダー</translation>
+    </message>
+    <message>
+        <source>Classes can be merged for detection and segmentation, not for {task}.</source>
+        <translation>クラスの統合は検出とセグメンテーションで使えます。{task} では使えません。</translation>
     </message>
     <message>
         <source>Close other programs, or install the program again.</source>
@@ -1802,16 +2208,44 @@
         <translation>修正してからもう一度読み込んでください。</translation>
     </message>
     <message>
+        <source>Correct them and start again.</source>
+        <translation>修正して、もう一度始めてください。</translation>
+    </message>
+    <message>
+        <source>Cross-validation in {folds} folds: {name} {value} (95 % confidence: {low} to {high}).</source>
+        <translation>{folds} 分割の交差検証: {name} {value}(95 % 信頼区間: {low}～{high})。</translation>
+    </message>
+    <message>
         <source>Cut it into pieces or save it smaller.</source>
         <translation>分割するか、小さくして保存してください。</translation>
+    </message>
+    <message>
+        <source>Download {url} elsewhere and give the file with pretrained=PATH, use efficientnet_lite0, whose weights need no download, or leave pretrained empty.</source>
+        <translation>別の場所で {url} をダウンロードして pretrained=パス で指定するか、ダウンロード不要の efficientnet_lite0 を使うか、pretrained を空にしてください。</translation>
+    </message>
+    <message>
+        <source>Draw the mask at the size of the image.</source>
+        <translation>画像と同じ大きさでマスクを描いてください。</translation>
     </message>
     <message>
         <source>End the process {pid} by hand.</source>
         <translation>プロセス {pid} を手動で終了してください。</translation>
     </message>
     <message>
+        <source>Evaluate it on all of the data.</source>
+        <translation>すべてのデータで評価してください。</translation>
+    </message>
+    <message>
+        <source>Expected: {layout}.</source>
+        <translation>想定する構成：{layout}。</translation>
+    </message>
+    <message>
         <source>Export or train it again.</source>
         <translation>もう一度エクスポートまたは学習してください。</translation>
+    </message>
+    <message>
+        <source>Export the labels again, at the size of the images.</source>
+        <translation>画像の大きさに合わせて、ラベルを出力し直してください。</translation>
     </message>
     <message>
         <source>Export the labels again.</source>
@@ -1830,6 +2264,10 @@
         <translation>先に学習を終えてください。</translation>
     </message>
     <message>
+        <source>Fold {fold} of {folds}: {value}.</source>
+        <translation>分割 {fold}/{folds}: {value}。</translation>
+    </message>
+    <message>
         <source>Frame {index} of {file} cannot be read.</source>
         <translation>{file} のフレーム {index} を読み取れません。</translation>
     </message>
@@ -1846,12 +2284,52 @@
         <translation>空き容量を増やすか、書き込みできる別のディスクのフォルダーを選んでください。</translation>
     </message>
     <message>
+        <source>Free some space, or choose a folder on another disk.</source>
+        <translation>空き容量を増やすか、別のディスクのフォルダーを選んでください。</translation>
+    </message>
+    <message>
+        <source>Free some space, or choose another folder.</source>
+        <translation>空き容量を増やすか、別のフォルダーを選んでください。</translation>
+    </message>
+    <message>
         <source>Free some space, or choose another folder; an earlier bundle there is unchanged.</source>
         <translation>空きを増やすか、別のフォルダーを選んでください。以前のバンドルはそのまま残っています。</translation>
     </message>
     <message>
+        <source>Give a .safetensors file, or a .pth file that holds only tensors.</source>
+        <translation>.safetensors ファイル、またはテンソルだけを含む .pth ファイルを指定してください。</translation>
+    </message>
+    <message>
+        <source>Give a file with the weights of {network}, or leave pretrained empty.</source>
+        <translation>{network} の重みのファイルを指定するか、pretrained を空にしてください。</translation>
+    </message>
+    <message>
         <source>Give a region inside the frame.</source>
         <translation>フレーム内の領域を指定してください。</translation>
+    </message>
+    <message>
+        <source>Give at least one class and one box.</source>
+        <translation>クラスと枠を 1 つ以上指定してください。</translation>
+    </message>
+    <message>
+        <source>Give every frame a mask, an empty one if nothing is there.</source>
+        <translation>すべての画像にマスクを付けてください。何もない画像には空のマスクを付けます。</translation>
+    </message>
+    <message>
+        <source>Give every frame an annotation file, an empty one if nothing is there.</source>
+        <translation>すべての画像に注釈ファイルを付けてください。何もない画像には空のファイルを付けます。</translation>
+    </message>
+    <message>
+        <source>Give its maximum, mean and minimum in temperatures.csv.</source>
+        <translation>temperatures.csv に最高・平均・最低温度を書いてください。</translation>
+    </message>
+    <message>
+        <source>Give one number for each of the {count} classes, with commas between.</source>
+        <translation>{count} 個のクラスごとに数値を 1 つずつ、カンマで区切って指定してください。</translation>
+    </message>
+    <message>
+        <source>Give one number or WIDTHxHEIGHT, 8 to 4096 pixels.</source>
+        <translation>1 つの数値、または 幅x高さ（8〜4096 画素）を指定してください。</translation>
     </message>
     <message>
         <source>Give the folder of a bundle, or one of: {known}.</source>
@@ -1882,6 +2360,10 @@
         <translation>画像とマスク</translation>
     </message>
     <message>
+        <source>In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); the areas overlap the labelled ones with an IoU of {iou}.</source>
+        <translation>欠陥のある画像の {value} % で何かを検出しました（95 % 信頼区間：{low}〜{high} %）。領域とラベルの重なりは IoU {iou} です。</translation>
+    </message>
+    <message>
         <source>Install elpv-dataset again.</source>
         <translation>elpv-dataset をもう一度インストールしてください。</translation>
     </message>
@@ -1896,6 +2378,10 @@
     <message>
         <source>Install the program again.</source>
         <translation>プログラムを再インストールしてください。</translation>
+    </message>
+    <message>
+        <source>Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1).</source>
+        <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with pretrained（Windows では run.ps1）。</translation>
     </message>
     <message>
         <source>Install {package}.</source>
@@ -1934,6 +2420,26 @@
         <translation>グラフィックスカード {name} で学習します。</translation>
     </message>
     <message>
+        <source>It may have at most {limit:g} letters.</source>
+        <translation>{limit:g} 文字以下にしてください。</translation>
+    </message>
+    <message>
+        <source>It must be at least {limit:g}.</source>
+        <translation>{limit:g} 以上にしてください。</translation>
+    </message>
+    <message>
+        <source>It must be at most {limit:g}.</source>
+        <translation>{limit:g} 以下にしてください。</translation>
+    </message>
+    <message>
+        <source>It must be less than {limit:g}.</source>
+        <translation>{limit:g} より小さくしてください。</translation>
+    </message>
+    <message>
+        <source>It must be more than {limit:g}.</source>
+        <translation>{limit:g} より大きくしてください。</translation>
+    </message>
+    <message>
         <source>It was turned upright as the camera noted.</source>
         <translation>カメラの記録に従って向きを直しました。</translation>
     </message>
@@ -1952,6 +2458,22 @@
     <message>
         <source>Label the image again, or bring the one it was drawn on.</source>
         <translation>ラベルを付け直すか、元の画像を用意してください。</translation>
+    </message>
+    <message>
+        <source>Learning curve, training {run} of {runs}: {value} after {images} images.</source>
+        <translation>学習曲線、学習 {run}/{runs}: 画像 {images} 枚で {value}。</translation>
+    </message>
+    <message>
+        <source>Leave it at its default.</source>
+        <translation>既定値のままにしてください。</translation>
+    </message>
+    <message>
+        <source>Leave out --one-class.</source>
+        <translation>--one-class を外してください。</translation>
+    </message>
+    <message>
+        <source>Levels are two numbers, the lower one first.</source>
+        <translation>レベルは 2 つの数値で、小さいほうを先に書きます。</translation>
     </message>
     <message>
         <source>Look at the list of problems and correct the data.</source>
@@ -1974,6 +2496,10 @@
         <translation>この種類の画像に対応する付属バンドルはありません。</translation>
     </message>
     <message>
+        <source>No gain can be promised: results vary more from one training to the next than with the images.</source>
+        <translation>効果は約束できません：画像の枚数による差より、学習ごとのばらつきのほうが大きいためです。</translation>
+    </message>
+    <message>
         <source>No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of the takt is needed for the rest. Use a faster computer or a longer takt.</source>
         <translation>タクト {takt:.0f} ms に間に合うネットワークがありません。最小の入力でも {ms:.0f} ms かかり、タクトの半分は他の処理に必要です。より速いコンピューターか、長いタクトにしてください。</translation>
     </message>
@@ -1982,8 +2508,28 @@
         <translation>レシピもバンドルも指定されていないため、デモラインのバンドル（{names}）でフレーム全体を検査します。</translation>
     </message>
     <message>
+        <source>No temperature in {file} is above -73 degrees Celsius; are they in kelvin?</source>
+        <translation>{file} の温度はすべて -73 ℃以下です。単位はケルビンですか?</translation>
+    </message>
+    <message>
         <source>None of the images in {folder} can be used: {why}</source>
         <translation>{folder} の画像はどれも使えません: {why}</translation>
+    </message>
+    <message>
+        <source>None of the {count} images can be read any more.</source>
+        <translation>{count} 枚の画像がどれも読めなくなりました。</translation>
+    </message>
+    <message>
+        <source>None of the {count} images can be read.</source>
+        <translation>{count} 枚の画像はどれも読み取れません。</translation>
+    </message>
+    <message>
+        <source>None of the {count} samples for {part} can be read.</source>
+        <translation>{part} 用の {count} 件がどれも読めません。</translation>
+    </message>
+    <message>
+        <source>Not looked at</source>
+        <translation>未確認</translation>
     </message>
     <message>
         <source>Nothing can be written to {folder} ({detail}).</source>
@@ -1996,6 +2542,10 @@
     <message>
         <source>Only boxes of a detection bundle can be explained one by one.</source>
         <translation>枠ごとに根拠を表示できるのは、検出バンドルの枠だけです。</translation>
+    </message>
+    <message>
+        <source>Only {count} images were tested: the intervals say how far the truth may be from these numbers.</source>
+        <translation>テストした画像は {count} 枚だけです。真の値がどれだけ離れうるかは区間が示します。</translation>
     </message>
     <message>
         <source>OpenVINO could not run {bundle} ({detail}).</source>
@@ -2014,6 +2564,10 @@
         <translation>プログラムのログを添えて報告してください。</translation>
     </message>
     <message>
+        <source>Put every frame into the folder of its class.</source>
+        <translation>すべての画像をクラスごとのフォルダーに入れてください。</translation>
+    </message>
+    <message>
         <source>PyTorch could not run {bundle} ({detail}).</source>
         <translation>PyTorch で {bundle} を実行できませんでした（{detail}）。</translation>
     </message>
@@ -2030,12 +2584,36 @@
         <translation>小さい画像で保存してください。</translation>
     </message>
     <message>
+        <source>Save it again as an 8-bit PNG.</source>
+        <translation>8 ビット PNG として保存し直してください。</translation>
+    </message>
+    <message>
+        <source>Save it again with the encoding UTF-8.</source>
+        <translation>文字コードを UTF-8 にして保存し直してください。</translation>
+    </message>
+    <message>
         <source>Save it as 8-bit or 16-bit PNG or TIFF.</source>
         <translation>8 ビットまたは 16 ビットの PNG か TIFF で保存してください。</translation>
     </message>
     <message>
+        <source>Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.</source>
+        <translation>グレースケールで保存してください。0 が背景、白または 1、2、3…がクラスです。</translation>
+    </message>
+    <message>
         <source>Save temperatures in kelvin (Celsius + 273.15), or a picture as 16-bit integers.</source>
         <translation>温度はケルビン（摂氏＋273.15）で、画像は 16 ビット整数で保存してください。</translation>
+    </message>
+    <message>
+        <source>Save the network&apos;s state_dict() and give that file.</source>
+        <translation>ネットワークの state_dict() を保存し、そのファイルを指定してください。</translation>
+    </message>
+    <message>
+        <source>Scores were calibrated: they are off by {after} points of 100 on average, {before} before.</source>
+        <translation>スコアを校正しました：ずれは平均 {after} ポイント（100 点中）です。校正前は {before} ポイントでした。</translation>
+    </message>
+    <message>
+        <source>SimpleYOLO with {boxes} boxes a cell cannot have {outputs} outputs.</source>
+        <translation>セルあたり {boxes} 個の枠の SimpleYOLO は、{outputs} 個の出力を持てません。</translation>
     </message>
     <message>
         <source>Start again; use a smaller batch or another engine if it happens again.</source>
@@ -2046,12 +2624,20 @@
         <translation>もう一度開始してください。再発する場合は、別のエンジンを使ってください。</translation>
     </message>
     <message>
+        <source>Start it again, or restore what was changed.</source>
+        <translation>最初から始めるか、変更した部分を元に戻してください。</translation>
+    </message>
+    <message>
         <source>Start it in triggered mode.</source>
         <translation>トリガーモードで開始してください。</translation>
     </message>
     <message>
         <source>Start it, and wait until it runs.</source>
         <translation>開始して、運転中になるまで待ってください。</translation>
+    </message>
+    <message>
+        <source>Start the training again.</source>
+        <translation>学習をもう一度始めてください。</translation>
     </message>
     <message>
         <source>Start weights that need no download are not installed, so it would learn from nothing. Install them from the program&apos;s folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights.</source>
@@ -2062,8 +2648,28 @@
         <translation>ラベルの表</translation>
     </message>
     <message>
+        <source>Temperatures are off by {value} K on average (95 % confidence: {low} to {high} K).</source>
+        <translation>温度のずれは平均 {value} K です（95 % 信頼区間：{low}〜{high} K）。</translation>
+    </message>
+    <message>
+        <source>The ImageNet weights of EfficientNet-Lite0 are not installed.</source>
+        <translation>EfficientNet-Lite0 の ImageNet の重みがインストールされていません。</translation>
+    </message>
+    <message>
+        <source>The ImageNet weights {name} cannot be downloaded ({detail}).</source>
+        <translation>ImageNet の重み {name} をダウンロードできません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The ONNX graph of {bundle} differs from the trained network by {difference:.2g}, more than {limit:g}.</source>
+        <translation>{bundle} の ONNX グラフと学習済みネットワークの差が {difference:.2g} あり、{limit:g} を超えています。</translation>
+    </message>
+    <message>
         <source>The annotation {file} cannot be read ({detail}).</source>
         <translation>アノテーション {file} を読めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} does not say which samples it was tested on.</source>
+        <translation>バンドル {bundle} には、どの画像でテストしたかが記録されていません。</translation>
     </message>
     <message>
         <source>The bundle {bundle} gave no prediction.</source>
@@ -2118,8 +2724,20 @@
         <translation>{bundle} のカードには mean と std がそれぞれ {channels} 個必要で、std は 0 より大きくなければなりません。</translation>
     </message>
     <message>
+        <source>The card of {name} does not say how its temperatures are scaled (target_mean, target_std).</source>
+        <translation>{name} のカードに温度のスケール（target_mean、target_std）がありません。</translation>
+    </message>
+    <message>
+        <source>The checkpoint {file} cannot be read ({detail}).</source>
+        <translation>チェックポイント {file} を読めません（{detail}）。</translation>
+    </message>
+    <message>
         <source>The classes of {folder} are in another order than the bundle&apos;s.</source>
         <translation>{folder} のクラスの順序がバンドルと異なります。</translation>
+    </message>
+    <message>
+        <source>The classes {names} differ in capital letters only; are they one class?</source>
+        <translation>クラス {names} は大文字と小文字だけが違います。同じクラスではありませんか?</translation>
     </message>
     <message>
         <source>The connection to {source} was lost.</source>
@@ -2128,6 +2746,10 @@
     <message>
         <source>The data cannot be written to {folder} ({detail}).</source>
         <translation>データを {folder} に書き込めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The data in {folder} has the class {name!r}, which is not one of {classes}.</source>
+        <translation>{folder} のデータにあるクラス {name!r} は、{classes} のどれでもありません。</translation>
     </message>
     <message>
         <source>The data&apos;s own training part shows good parts only; all images are put together and split anew.</source>
@@ -2178,6 +2800,10 @@
         <translation>フォルダー {folder} を読めません({detail})。</translation>
     </message>
     <message>
+        <source>The folder {folder} cannot be read ({detail}); nothing in it is used.</source>
+        <translation>フォルダー {folder} を読み取れません ({detail})。中のファイルは使われません。</translation>
+    </message>
+    <message>
         <source>The folder {name} that belongs to this program is missing.</source>
         <translation>このプログラムのフォルダー {name} がありません。</translation>
     </message>
@@ -2224,6 +2850,18 @@
     <message>
         <source>The line gave fewer than {parts} parts in {seconds:.0f} seconds.</source>
         <translation>{seconds:.0f} 秒間に {parts} 個の部品が来ませんでした。</translation>
+    </message>
+    <message>
+        <source>The mask {file} cannot be read ({detail}).</source>
+        <translation>マスク {file} を読めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The mask {file} is in colours, which name no class.</source>
+        <translation>マスク {file} はカラーです。色からはクラスが分かりません。</translation>
+    </message>
+    <message>
+        <source>The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.</source>
+        <translation>マスク {file} は {mask_width} × {mask_height} px ですが、画像は {width} × {height} px です。</translation>
     </message>
     <message>
         <source>The memory was not enough ({detail}).</source>
@@ -2382,6 +3020,54 @@
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>{count} images are not in the folders that {file} names; they were found by their names alone.</source>
+        <translation>{count} 枚の画像は {file} に書かれたフォルダーにありません。ファイル名だけで見つけました。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be read any more ({detail}).</source>
+        <translation>{file} を読み取れなくなりました ({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} has a name with characters that cannot be used; rename it.</source>
+        <translation>{file} の名前には使えない文字があります。名前を変えてください。</translation>
+    </message>
+    <message>
+        <source>{file} is not a text in UTF-8 (byte {place} does not fit).</source>
+        <translation>{file} は UTF-8 のテキストではありません ({place} バイト目が不正)。</translation>
+    </message>
+    <message>
+        <source>{file} is of {name}, but nothing is drawn in its mask; it counts as free of defects.</source>
+        <translation>{file} は {name} ですが、マスクに何も描かれていません。欠陥なしとして扱います。</translation>
+    </message>
+    <message>
+        <source>{file} is turned upright, as its camera noted; its labels count as drawn on the upright picture.</source>
+        <translation>{file} はカメラの記録に従って正しい向きに回転します。ラベルは回転後の画像に描かれたものとして扱います。</translation>
+    </message>
+    <message>
+        <source>{file}: a shape without area ({kind}) is left out.</source>
+        <translation>{file}: 面積のない図形 ({kind}) は除外します。</translation>
+    </message>
+    <message>
+        <source>{file}: an object without a class is left out.</source>
+        <translation>{file}: クラスのない物体は除外します。</translation>
+    </message>
+    <message>
+        <source>{file}: {count} annotations are of crowds (iscrowd) and are left out.</source>
+        <translation>{file}: 群れを示すアノテーション (iscrowd) {count} 件は除外します。</translation>
+    </message>
+    <message>
+        <source>{folder} holds several data sets: {names}.</source>
+        <translation>{folder} には複数のデータセットがあります: {names}。</translation>
+    </message>
+    <message>
+        <source>{folder} is too deep inside to be looked at.</source>
+        <translation>{folder} は階層が深すぎるため調べません。</translation>
+    </message>
+    <message>
+        <source>{name} is in no training image of the data&apos;s own split, so it cannot be learnt.</source>
+        <translation>{name} はデータ自身の分割では学習画像に 1 枚もないため、学習できません。</translation>
+    </message>
+    <message>
         <source>{name} score {value} &lt; {limit}</source>
         <translation>{name}のスコア {value} ＜ {limit}</translation>
     </message>
@@ -2414,8 +3100,32 @@
         <translation>{name} {value} 個（上限 {limit} 個）</translation>
     </message>
     <message>
+        <source>{text!r} is not an input size.</source>
+        <translation>{text!r} は入力サイズではありません。</translation>
+    </message>
+    <message>
+        <source>{text!r} is not an option.</source>
+        <translation>{text!r} はオプションではありません。</translation>
+    </message>
+    <message>
         <source>{trade} It learns from nothing, which needs many more images.</source>
         <translation>{trade} ゼロから学習するため、はるかに多くの画像が必要です。</translation>
+    </message>
+    <message>
+        <source>{value} % of all images are left for a person to review.</source>
+        <translation>全画像の {value} % は人の確認に回されます。</translation>
+    </message>
+    <message>
+        <source>{value} % of the labelled objects were found (95 % confidence: {low} to {high} %), and {right} % of the boxes are right.</source>
+        <translation>ラベル付けされた対象の {value} % を検出しました（95 % 信頼区間：{low}〜{high} %）。枠の {right} % が正しいものでした。</translation>
+    </message>
+    <message>
+        <source>{value} % of {count} defective images pass as good (95 % confidence: {low} to {high} %).</source>
+        <translation>不良画像 {count} 枚のうち {value} % が良品として通ります（95 % 信頼区間：{low}〜{high} %）。</translation>
+    </message>
+    <message>
+        <source>{value} % of {count} images were recognised (95 % confidence: {low} to {high} %).</source>
+        <translation>{count} 枚の画像のうち {value} % を正しく認識しました（95 % 信頼区間：{low}〜{high} %）。</translation>
     </message>
     <message>
         <source>{value} hot spots, fewer than {limit}</source>
@@ -2434,24 +3144,96 @@
         <translation>もう一方の種類のフレームを指定してください。</translation>
     </message>
     <message>
+        <source>The network {network} cannot be exported to ONNX ({detail}).</source>
+        <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
+    </message>
+    <message>
         <source>The pictures of solar cells are in the package elpv-dataset, which is not installed.</source>
         <translation>太陽電池の画像はパッケージ elpv-dataset にありますが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>The program that had started the work was closed or ended.</source>
+        <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
+    </message>
+    <message>
+        <source>The report in {folder} cannot be written ({detail}).</source>
+        <translation>{folder} にレポートを書けません（{detail}）。</translation>
     </message>
     <message>
         <source>The run in {folder} cannot be written ({detail}).</source>
         <translation>{folder} の学習の記録を書き込めません({detail})。</translation>
     </message>
     <message>
+        <source>The scores are not calibrated: {count} validation images are too few, it takes {needed}.</source>
+        <translation>スコアは校正されていません：検証画像 {count} 枚では足りません。{needed} 枚必要です。</translation>
+    </message>
+    <message>
+        <source>The scores are not raised: {wrong} wrong answers in {count} validation images are too few to tell how far.</source>
+        <translation>スコアは引き上げていません：検証画像 {count} 枚中の誤り {wrong} 件では、どこまで上げてよいか判断できません。</translation>
+    </message>
+    <message>
+        <source>The setting {name} is not available yet.</source>
+        <translation>設定 {name} はまだ使えません。</translation>
+    </message>
+    <message>
+        <source>The state of the training cannot be written to {file} ({detail}).</source>
+        <translation>学習の状態を {file} に書けません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The system ended the work.</source>
+        <translation>システムが処理を終了させました。</translation>
+    </message>
+    <message>
+        <source>The time limit leaves no time for more trials; now the final training.</source>
+        <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
+    </message>
+    <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
         <translation>{folder} の学習を終了できません({detail})。</translation>
+    </message>
+    <message>
+        <source>The training in {folder} cannot go on, because its {what} has changed.</source>
+        <translation>{what} が変わったため、{folder} の学習を続けられません。</translation>
+    </message>
+    <message>
+        <source>The training setting class_weights is {value!r}.</source>
+        <translation>学習の設定 class_weights が {value!r} になっています。</translation>
+    </message>
+    <message>
+        <source>The training setting {key} is {value!r}, not a number.</source>
+        <translation>学習の設定 {key} の {value!r} は数値ではありません。</translation>
+    </message>
+    <message>
+        <source>The training setting {key} is {value}; it must be above 0.</source>
+        <translation>学習の設定 {key} が {value} です。0 より大きくしてください。</translation>
+    </message>
+    <message>
+        <source>The training settings are not valid: {detail}.</source>
+        <translation>学習の設定が正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The training went astray in epoch {epoch}: the loss is no longer a number.</source>
+        <translation>エポック {epoch} で学習が発散しました：損失が数値でなくなりました。</translation>
+    </message>
+    <message>
+        <source>The trials were ended; now the final training.</source>
+        <translation>試行は打ち切られました。最終の学習に進みます。</translation>
     </message>
     <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
         <translation>動画 {file} は {announced} フレーム中 {shown} フレームで終わっています。</translation>
     </message>
     <message>
+        <source>The weakest class is {name}: {kind} {value}, with {count} tested.</source>
+        <translation>最も弱いクラスは {name} です：{kind} {value}（テスト {count} 件）。</translation>
+    </message>
+    <message>
         <source>The weights of the bundle {bundle} do not fit its network {network} ({detail}).</source>
         <translation>バンドル {bundle} の重みがネットワーク {network} に合いません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The weights {file} do not fit {network}: {count} tensors differ, the first is {key}.</source>
+        <translation>重み {file} は {network} に合いません：{count} 個のテンソルが異なり、最初は {key} です。</translation>
     </message>
     <message>
         <source>The work was cancelled.</source>
@@ -2506,12 +3288,20 @@
         <translation>クラス番号 {index} はありません（クラスは {count} 個）。</translation>
     </message>
     <message>
+        <source>There is no class {name!r} in {folder}.</source>
+        <translation>{folder} にクラス {name!r} はありません。</translation>
+    </message>
+    <message>
         <source>There is no file {file}.</source>
         <translation>ファイル {file} がありません。</translation>
     </message>
     <message>
         <source>There is no image in the folder {folder}.</source>
         <translation>フォルダー {folder} に画像がありません。</translation>
+    </message>
+    <message>
+        <source>There is no loss called {name!r} for {task}.</source>
+        <translation>{task} に {name!r} という損失はありません。</translation>
     </message>
     <message>
         <source>There is no recipe {file}.</source>
@@ -2530,8 +3320,16 @@
         <translation>{folder} にラベルの表がありません。</translation>
     </message>
     <message>
+        <source>There is no training to go on with: {folder} has no checkpoint.</source>
+        <translation>続けられる学習がありません：{folder} にチェックポイントがありません。</translation>
+    </message>
+    <message>
         <source>There is no video {file}.</source>
         <translation>動画 {file} がありません。</translation>
+    </message>
+    <message>
+        <source>There is no weights file {file}.</source>
+        <translation>重みのファイル {file} がありません。</translation>
     </message>
     <message>
         <source>There is no {what} called {key!r}.</source>
@@ -2546,12 +3344,24 @@
         <translation>温度付きの熱画像</translation>
     </message>
     <message>
+        <source>This could not be worked out ({detail}).</source>
+        <translation>計算できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>This is not a value for it ({detail}).</source>
+        <translation>この値は使えません（{detail}）。</translation>
+    </message>
+    <message>
         <source>This program has a defect: {detail}.</source>
         <translation>プログラムに不具合があります：{detail}。</translation>
     </message>
     <message>
         <source>Train it again.</source>
         <translation>もう一度学習してください。</translation>
+    </message>
+    <message>
+        <source>Train it again; a network that overflows or returns NaN cannot be exported.</source>
+        <translation>学習し直してください。桁あふれや NaN を返すネットワークは出力できません。</translation>
     </message>
     <message>
         <source>Train or export it again.</source>
@@ -2564,6 +3374,10 @@
     <message>
         <source>Trigger more slowly, or use a faster engine.</source>
         <translation>トリガーの間隔を空けるか、より速いエンジンを使ってください。</translation>
+    </message>
+    <message>
+        <source>Unlabelled</source>
+        <translation>ラベルなし</translation>
     </message>
     <message>
         <source>Unplug the camera, then restart the program.</source>
@@ -2582,6 +3396,22 @@
         <translation>このプログラムで作成したバンドルを使ってください。それ以外の重みファイルは読み込みません。</translation>
     </message>
     <message>
+        <source>Use a smaller learning rate, and check the labels for impossible values.</source>
+        <translation>学習率を小さくし、ラベルにありえない値がないか確認してください。</translation>
+    </message>
+    <message>
+        <source>Use at least {smallest} pixels a side.</source>
+        <translation>一辺を {smallest} 画素以上にしてください。</translation>
+    </message>
+    <message>
+        <source>Use data with the classes the bundle was trained on, or train a bundle on this data.</source>
+        <translation>バンドルが学習したクラスのデータを使うか、このデータでバンドルを学習してください。</translation>
+    </message>
+    <message>
+        <source>Use fewer folds, or add labelled images.</source>
+        <translation>分割数を減らすか、ラベル付き画像を増やしてください。</translation>
+    </message>
+    <message>
         <source>Use one of: {names}.</source>
         <translation>次のいずれかを使ってください：{names}。</translation>
     </message>
@@ -2594,8 +3424,24 @@
         <translation>simulated:visible または simulated:thermal を使ってください。</translation>
     </message>
     <message>
+        <source>Validation and test together must leave something to train on.</source>
+        <translation>検証とテストの割合の合計は、学習用が残るようにしてください。</translation>
+    </message>
+    <message>
         <source>Wait, or stop it first.</source>
         <translation>終わるのを待つか、先に停止してください。</translation>
+    </message>
+    <message>
+        <source>Width and height are given together.</source>
+        <translation>幅と高さは両方指定してください。</translation>
+    </message>
+    <message>
+        <source>With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error.</source>
+        <translation>学習画像をあと {more} 枚増やすと、誤差は {value} K(95 % 信頼区間: {low}～{high})減る見込みです。</translation>
+    </message>
+    <message>
+        <source>With {more} more training images expect {value} points of {name} (95 % confidence: {low} to {high}).</source>
+        <translation>学習画像をあと {more} 枚増やすと、{name} は {value} ポイント(95 % 信頼区間: {low}～{high})変わる見込みです。</translation>
     </message>
     <message>
         <source>Write classes.txt in the order {classes} and renumber the masks.</source>
@@ -2608,6 +3454,10 @@
     <message>
         <source>Write folder:PATH.</source>
         <translation>folder:パス と書いてください。</translation>
+    </message>
+    <message>
+        <source>Write it as key=value.</source>
+        <translation>キー=値 の形で書いてください。</translation>
     </message>
     <message>
         <source>Write rtsp://HOST/PATH or http://HOST/PATH.</source>
@@ -2710,6 +3560,14 @@
         <translation>{address!r} はストリームのアドレスではありません。</translation>
     </message>
     <message>
+        <source>{allowed:g} % false rejects cannot be promised: it takes {needed} good validation images, there are {count}.</source>
+        <translation>過検出率 {allowed:g} % は保証できません：良品の検証画像が {needed} 枚必要ですが、{count} 枚しかありません。</translation>
+    </message>
+    <message>
+        <source>{allowed:g} % false rejects cannot be reached: more good validation images than that look like defects.</source>
+        <translation>過検出率 {allowed:g} % は達成できません：それより多くの良品の検証画像が欠陥のように見えます。</translation>
+    </message>
+    <message>
         <source>{camera} gave no frame for this part in time.</source>
         <translation>{camera} の画像が時間内に届きませんでした。</translation>
     </message>
@@ -2726,12 +3584,12 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
-        <source>{count} images are too few for training, validation and test.</source>
-        <translation>{count} 枚では学習・検証・テストに足りません。</translation>
-    </message>
-    <message>
         <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
         <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
+    </message>
+    <message>
+        <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
+        <translation>{groups} グループの {count} 件では、学習・検証・テストに足りません。</translation>
     </message>
     <message>
         <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
@@ -2758,8 +3616,36 @@
         <translation>{file} に書き込めません。</translation>
     </message>
     <message>
+        <source>{file} does not hold a table of tensors.</source>
+        <translation>{file} にはテンソルの表がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has no image.</source>
+        <translation>{file} に対応する画像がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has no label and is not used.</source>
+        <translation>{file} にはラベルがないため使いません。</translation>
+    </message>
+    <message>
+        <source>{file} has no mask (a .png of the same name).</source>
+        <translation>{file} にはマスク (同じ名前の .png) がありません。</translation>
+    </message>
+    <message>
         <source>{file} has the class number {number}, which has no name.</source>
         <translation>{file} のクラス番号 {number} には名前がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has too many shades of grey for a mask in black and white; it is not used.</source>
+        <translation>{file} は白黒のマスクとしては中間の灰色が多すぎます。使いません。</translation>
+    </message>
+    <message>
+        <source>{file} has values above 0, but no white (128 or more); it is not used.</source>
+        <translation>{file} には 0 より大きい値がありますが、白 (128 以上) がありません。使いません。</translation>
+    </message>
+    <message>
+        <source>{file} has values above the number of classes.</source>
+        <translation>{file} にはクラス数より大きい値があります。</translation>
     </message>
     <message>
         <source>{file} has {size} MB, more than the {limit} MB that are read.</source>
@@ -2768,6 +3654,10 @@
     <message>
         <source>{file} holds a kind of pixels that is not read: {detail}.</source>
         <translation>{file} の画素形式には対応していません：{detail}。</translation>
+    </message>
+    <message>
+        <source>{file} holds no temperatures and is not used.</source>
+        <translation>{file} には温度がないため使いません。</translation>
     </message>
     <message>
         <source>{file} holds values from {low:g} to {high:g}; a floating-point TIFF is read as temperatures in kelvin.</source>
@@ -2794,6 +3684,18 @@
         <translation>{file} は {said_width:.0f} x {said_height:.0f} px の画像用ですが、{image} は {width} x {height} px です。</translation>
     </message>
     <message>
+        <source>{file} is listed in temperatures.csv but is not there.</source>
+        <translation>{file} は temperatures.csv に記載されていますが、ありません。</translation>
+    </message>
+    <message>
+        <source>{file} is listed with different temperatures; it is not used.</source>
+        <translation>{file} は異なる温度で 2 回以上記載されています。使いません。</translation>
+    </message>
+    <message>
+        <source>{file} is no class, because its name begins with an underscore; its images are not used.</source>
+        <translation>{file} は名前がアンダースコアで始まるためクラスではありません。中の画像は使いません。</translation>
+    </message>
+    <message>
         <source>{file} is not JSON ({detail}).</source>
         <translation>{file} は JSON ではありません（{detail}）。</translation>
     </message>
@@ -2804,6 +3706,10 @@
     <message>
         <source>{file} is not a COCO file ({detail}).</source>
         <translation>{file} は COCO のファイルではありません({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} is not a file of plain weights.</source>
+        <translation>{file} は重みだけのファイルではありません。</translation>
     </message>
     <message>
         <source>{file} is not a file.</source>
@@ -2870,12 +3776,12 @@
         <translation>{file} に同じクラスが 2 回あります。</translation>
     </message>
     <message>
-        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
-        <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
+        <source>{file} shows no labelled object, so it has no class.</source>
+        <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
     </message>
     <message>
-        <source>{file}: a shape without area is left out.</source>
-        <translation>{file}: 面積のない図形は使いません。</translation>
+        <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
+        <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
     </message>
     <message>
         <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
@@ -2914,12 +3820,24 @@
         <translation>{folder} は既にありますが、学習の記録ではありません。</translation>
     </message>
     <message>
+        <source>{folder} holds nothing labelled for {task}.</source>
+        <translation>{folder} には {task} 用のラベルがありません。</translation>
+    </message>
+    <message>
+        <source>{folder} holds nothing labelled for {task}: {why}</source>
+        <translation>{folder} には {task} 用のラベルがありません：{why}</translation>
+    </message>
+    <message>
         <source>{folder} is not a training run.</source>
         <translation>{folder} は学習の記録ではありません。</translation>
     </message>
     <message>
         <source>{folder} is not an empty folder.</source>
         <translation>{folder} は空のフォルダーではありません。</translation>
+    </message>
+    <message>
+        <source>{groups} groups of images are too few for {folds} folds.</source>
+        <translation>画像 {groups} グループでは {folds} 分割には足りません。</translation>
     </message>
     <message>
         <source>{image} is listed in {file} but is not there.</source>
@@ -2936,6 +3854,10 @@
     <message>
         <source>{label} needs the Python package {package}, which is not installed.</source>
         <translation>{label} に必要な Python パッケージ {package} がインストールされていません。</translation>
+    </message>
+    <message>
+        <source>{more} more images are too many to forecast from {count}; ask again when there are more.</source>
+        <translation>{count} 枚から {more} 枚増やした場合は予測できません。画像が増えてからもう一度試してください。</translation>
     </message>
     <message>
         <source>{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.</source>
@@ -2978,6 +3900,10 @@
         <translation>{network} は 1 個あたり {times:.1f} 倍の時間がかかります。</translation>
     </message>
     <message>
+        <source>{network} has no head called {head!r}.</source>
+        <translation>{network} に {head!r} という出力部はありません。</translation>
+    </message>
+    <message>
         <source>{network} needs {share:.0f} % of the computing time a part.</source>
         <translation>{network} の 1 個あたりの計算時間は {share:.0f} % です。</translation>
     </message>
@@ -2994,6 +3920,14 @@
         <translation>{network}: 熱画像カメラの小さな画像向けです。</translation>
     </message>
     <message>
+        <source>{one}; or {other}</source>
+        <translation>{one}、または {other}</translation>
+    </message>
+    <message>
+        <source>{pattern!r} is not a regular expression ({detail}).</source>
+        <translation>{pattern!r} は正規表現ではありません（{detail}）。</translation>
+    </message>
+    <message>
         <source>{source!r} is not a source.</source>
         <translation>{source!r} は入力元として使えません。</translation>
     </message>
@@ -3004,6 +3938,45 @@
     <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
+    </message>
+</context>
+<context>
+    <name>networks</name>
+    <message>
+        <source>EfficientNet-B0</source>
+        <translation>EfficientNet-B0</translation>
+    </message>
+    <message>
+        <source>EfficientNet-Lite0</source>
+        <translation>EfficientNet-Lite0</translation>
+    </message>
+    <message>
+        <source>FPN on EfficientNet-Lite0</source>
+        <translation>FPN（EfficientNet-Lite0 上）</translation>
+    </message>
+    <message>
+        <source>ResNet-50</source>
+        <translation>ResNet-50</translation>
+    </message>
+    <message>
+        <source>SimpleCNN</source>
+        <translation>SimpleCNN</translation>
+    </message>
+    <message>
+        <source>SimpleYOLO</source>
+        <translation>SimpleYOLO</translation>
+    </message>
+    <message>
+        <source>ThermalCNN</source>
+        <translation>ThermalCNN</translation>
+    </message>
+    <message>
+        <source>U-Net</source>
+        <translation>U-Net</translation>
+    </message>
+    <message>
+        <source>U-Net on EfficientNet-Lite0</source>
+        <translation>U-Net（EfficientNet-Lite0 上）</translation>
     </message>
 </context>
 <context>
@@ -3023,6 +3996,409 @@
     <message>
         <source>Thermal</source>
         <translation>サーマル</translation>
+    </message>
+</context>
+<context>
+    <name>train_settings</name>
+    <message>
+        <source>16</source>
+        <translation>16</translation>
+    </message>
+    <message>
+        <source>1: grey input, 3: colour</source>
+        <translation>1：グレースケール入力、3：カラー</translation>
+    </message>
+    <message>
+        <source>32</source>
+        <translation>32</translation>
+    </message>
+    <message>
+        <source>Accumulate</source>
+        <translation>勾配の累積</translation>
+    </message>
+    <message>
+        <source>Allowed false rejects</source>
+        <translation>許容する過検出率</translation>
+    </message>
+    <message>
+        <source>Augmentation</source>
+        <translation>データ拡張</translation>
+    </message>
+    <message>
+        <source>Backbone rate</source>
+        <translation>バックボーンの学習率比</translation>
+    </message>
+    <message>
+        <source>Batch</source>
+        <translation>バッチ</translation>
+    </message>
+    <message>
+        <source>CPU threads; 0: one a core</source>
+        <translation>CPU スレッド数。0：コアごとに 1 つ</translation>
+    </message>
+    <message>
+        <source>Calibrate scores</source>
+        <translation>スコアの校正</translation>
+    </message>
+    <message>
+        <source>Channels</source>
+        <translation>チャンネル数</translation>
+    </message>
+    <message>
+        <source>Devices</source>
+        <translation>デバイス数</translation>
+    </message>
+    <message>
+        <source>Epochs</source>
+        <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>Fit</source>
+        <translation>入力への合わせ方</translation>
+    </message>
+    <message>
+        <source>Folds</source>
+        <translation>分割数（交差検証）</translation>
+    </message>
+    <message>
+        <source>Frozen epochs</source>
+        <translation>凍結エポック数</translation>
+    </message>
+    <message>
+        <source>Good classes</source>
+        <translation>良品クラス</translation>
+    </message>
+    <message>
+        <source>Input height</source>
+        <translation>入力の高さ</translation>
+    </message>
+    <message>
+        <source>Input width</source>
+        <translation>入力の幅</translation>
+    </message>
+    <message>
+        <source>Label smoothing</source>
+        <translation>ラベル平滑化</translation>
+    </message>
+    <message>
+        <source>Layer decay</source>
+        <translation>層ごとの減衰</translation>
+    </message>
+    <message>
+        <source>Learning curve</source>
+        <translation>学習曲線</translation>
+    </message>
+    <message>
+        <source>Learning rate</source>
+        <translation>学習率</translation>
+    </message>
+    <message>
+        <source>Levels</source>
+        <translation>レベル</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
+    <message>
+        <source>One class</source>
+        <translation>クラス統合</translation>
+    </message>
+    <message>
+        <source>Optimizer</source>
+        <translation>最適化手法</translation>
+    </message>
+    <message>
+        <source>Part or lot</source>
+        <translation>部品・ロット</translation>
+    </message>
+    <message>
+        <source>Patience</source>
+        <translation>打ち切りまでの待ち</translation>
+    </message>
+    <message>
+        <source>Precision</source>
+        <translation>演算精度</translation>
+    </message>
+    <message>
+        <source>Rare classes</source>
+        <translation>少ないクラス</translation>
+    </message>
+    <message>
+        <source>Schedule</source>
+        <translation>学習率の推移</translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation>乱数シード</translation>
+    </message>
+    <message>
+        <source>Start weights</source>
+        <translation>初期の重み</translation>
+    </message>
+    <message>
+        <source>Test share</source>
+        <translation>テストの割合</translation>
+    </message>
+    <message>
+        <source>Threads</source>
+        <translation>スレッド数</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Time limit</source>
+        <translation>制限時間</translation>
+    </message>
+    <message>
+        <source>Validation share</source>
+        <translation>検証の割合</translation>
+    </message>
+    <message>
+        <source>Warm-up</source>
+        <translation>ウォームアップ</translation>
+    </message>
+    <message>
+        <source>Weight averaging</source>
+        <translation>重みの移動平均</translation>
+    </message>
+    <message>
+        <source>Weight decay</source>
+        <translation>重み減衰</translation>
+    </message>
+    <message>
+        <source>adam</source>
+        <translation>adam</translation>
+    </message>
+    <message>
+        <source>adamw</source>
+        <translation>adamw</translation>
+    </message>
+    <message>
+        <source>after which no further epoch begins; 0: none</source>
+        <translation>この時間を過ぎると次のエポックを始めません。0：制限なし</translation>
+    </message>
+    <message>
+        <source>also train on smaller parts of the data, to tell what more images would bring</source>
+        <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
+    </message>
+    <message>
+        <source>batches</source>
+        <translation>バッチ</translation>
+    </message>
+    <message>
+        <source>batches whose gradients make one step</source>
+        <translation>1 回の更新にまとめる勾配のバッチ数</translation>
+    </message>
+    <message>
+        <source>bf16</source>
+        <translation>bf16</translation>
+    </message>
+    <message>
+        <source>classes of good parts</source>
+        <translation>良品のクラス</translation>
+    </message>
+    <message>
+        <source>classification</source>
+        <translation>分類</translation>
+    </message>
+    <message>
+        <source>classification: temperature scaling, so that a score is a probability</source>
+        <translation>分類：温度スケーリングにより、スコアを確率として読めるようにします</translation>
+    </message>
+    <message>
+        <source>classification: weights, rare classes count more; sampler, they are shown more often</source>
+        <translation>分類：「重み付け」は少ないクラスを重く数え、「多く見せる」は少ないクラスの画像を多く学習に使います</translation>
+    </message>
+    <message>
+        <source>constant</source>
+        <translation>一定</translation>
+    </message>
+    <message>
+        <source>cosine</source>
+        <translation>コサイン</translation>
+    </message>
+    <message>
+        <source>decay of the moving average of the weights that is validated and kept; 0: none</source>
+        <translation>検証・保存する重みの移動平均の減衰率。0：使わない</translation>
+    </message>
+    <message>
+        <source>decision threshold of the bundle; 0: chosen on validation</source>
+        <translation>バンドルの判定しきい値。0：検証データで選びます</translation>
+    </message>
+    <message>
+        <source>detection, segmentation: every class counts as this one</source>
+        <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
+    </message>
+    <message>
+        <source>epochs</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>epochs until the full learning rate</source>
+        <translation>学習率が最大になるまでのエポック数</translation>
+    </message>
+    <message>
+        <source>epochs without a better validation result after which training stops; 0: none</source>
+        <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
+    </message>
+    <message>
+        <source>frame values mapped to 0 and 255; thermal: kelvin</source>
+        <translation>0 と 255 に対応させる画素値。熱画像ではケルビン</translation>
+    </message>
+    <message>
+        <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
+        <translation>画像はこの入力に合わせられます。大きいほど小さな欠陥が見えますが、時間がかかります</translation>
+    </message>
+    <message>
+        <source>how far a step changes the weights: too large never settles, too small takes very long</source>
+        <translation>1 回の更新で重みを変える量：大きすぎると収束せず、小さすぎると非常に時間がかかります</translation>
+    </message>
+    <message>
+        <source>how frames of another shape are fitted into the input</source>
+        <translation>縦横比の異なる画像を入力に合わせる方法</translation>
+    </message>
+    <message>
+        <source>how steps are made of gradients; sgd needs a larger learning rate</source>
+        <translation>勾配から更新量を決める方法。sgd は学習率を大きくする必要があります</translation>
+    </message>
+    <message>
+        <source>how training images are varied; surface: any direction; part: it lies always alike; window: light only; strong: few images</source>
+        <translation>学習画像の変化のさせ方。表面：あらゆる向き、部品：常に同じ向き、固定視野：明るさだけ、強め：画像が少ない場合</translation>
+    </message>
+    <message>
+        <source>images</source>
+        <translation>枚</translation>
+    </message>
+    <message>
+        <source>images a step</source>
+        <translation>1 回の更新に使う画像数</translation>
+    </message>
+    <message>
+        <source>k-fold cross-validation before the final training, for small sets; 0: none</source>
+        <translation>最終学習の前に行う k 分割交差検証。画像が少ない場合に使います。0：行わない</translation>
+    </message>
+    <message>
+        <source>letterbox</source>
+        <translation>余白を付けて収める</translation>
+    </message>
+    <message>
+        <source>likewise</source>
+        <translation>同上</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>なし</translation>
+    </message>
+    <message>
+        <source>of split, start weights, order and augmentation</source>
+        <translation>データ分割・初期の重み・順序・データ拡張の乱数</translation>
+    </message>
+    <message>
+        <source>of the arithmetic; bf16 and 16 are mixed precision</source>
+        <translation>計算の精度。bf16 と 16 は混合精度</translation>
+    </message>
+    <message>
+        <source>of the learning rate; step: a tenth every 7 epochs</source>
+        <translation>学習率の変化のさせ方。段階的：7 エポックごとに 10 分の 1</translation>
+    </message>
+    <message>
+        <source>of the task; its own if empty</source>
+        <translation>タスクの損失関数。空欄なら既定のもの</translation>
+    </message>
+    <message>
+        <source>part</source>
+        <translation>部品</translation>
+    </message>
+    <message>
+        <source>passes over the images</source>
+        <translation>全画像を学習する回数</translation>
+    </message>
+    <message>
+        <source>pretrained networks: factor of the learning rate from one stage to the one before it</source>
+        <translation>学習済みネットワーク：1 つ手前の段の学習率に掛ける係数</translation>
+    </message>
+    <message>
+        <source>pretrained networks: only the new layers learn for so long</source>
+        <translation>学習済みネットワーク：この間は新しい層だけを学習します</translation>
+    </message>
+    <message>
+        <source>pretrained networks: the backbone&apos;s learning rate over that of the new layers</source>
+        <translation>学習済みネットワーク：新しい層に対するバックボーンの学習率の比</translation>
+    </message>
+    <message>
+        <source>processes or GPUs that train together</source>
+        <translation>同時に学習するプロセスまたは GPU の数</translation>
+    </message>
+    <message>
+        <source>pull of the weights towards 0</source>
+        <translation>重みを 0 に近づける強さ</translation>
+    </message>
+    <message>
+        <source>px</source>
+        <translation>px</translation>
+    </message>
+    <message>
+        <source>regular expression; its match in a file&apos;s name is the part or lot it shows</source>
+        <translation>正規表現。ファイル名で一致した部分を、写っている部品またはロットとみなします</translation>
+    </message>
+    <message>
+        <source>s</source>
+        <translation>秒</translation>
+    </message>
+    <message>
+        <source>sampler</source>
+        <translation>多く見せる</translation>
+    </message>
+    <message>
+        <source>sgd</source>
+        <translation>sgd</translation>
+    </message>
+    <message>
+        <source>share of good parts that may be rejected; the threshold is chosen for it; 0: not asked</source>
+        <translation>不良と判定してよい良品の割合。これに合わせてしきい値を選びます。0：指定しない</translation>
+    </message>
+    <message>
+        <source>share of the groups that are only measured at the end</source>
+        <translation>最後の評価だけに使うグループの割合</translation>
+    </message>
+    <message>
+        <source>share of the groups that choose the best epoch</source>
+        <translation>最良のエポックを選ぶために使うグループの割合</translation>
+    </message>
+    <message>
+        <source>standard</source>
+        <translation>標準</translation>
+    </message>
+    <message>
+        <source>step</source>
+        <translation>段階的</translation>
+    </message>
+    <message>
+        <source>stretch</source>
+        <translation>引き伸ばす</translation>
+    </message>
+    <message>
+        <source>strong</source>
+        <translation>強め</translation>
+    </message>
+    <message>
+        <source>surface</source>
+        <translation>表面</translation>
+    </message>
+    <message>
+        <source>weights</source>
+        <translation>重み付け</translation>
+    </message>
+    <message>
+        <source>weights to start from: &quot;&quot;, &quot;imagenet&quot; or a file</source>
+        <translation>学習を始める重み：空欄、imagenet、またはファイル</translation>
+    </message>
+    <message>
+        <source>window</source>
+        <translation>固定視野</translation>
     </message>
 </context>
 <context>

@@ -69,10 +69,14 @@ def test_classes_of_a_bundle_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_class_folders_with_masks(tmp_path: Path) -> None:
+    soft = spot(127)
+    soft[5, 7] = 128  # the only pixel that is drawn: the others are its soft edge
     for folder, name, mask in (
         ("crack", "a", spot(255)),
-        ("crack", "b", spot(127)),
+        ("crack", "b", soft),
+        ("crack", "e", spot(0)),
         ("hole", "c", spot(128)),
+        ("hole", "f", spot(127)),
         ("free", "d", spot(0)),
     ):
         save(tmp_path / folder / f"{name}.jpg")
@@ -81,20 +85,37 @@ def test_class_folders_with_masks(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path, "segmentation")
     assert dataset.classes == ("crack", "hole")  # nothing is drawn in "free"
     masks = {sample.name: sample.annotation(6, 8).mask for sample in dataset.samples}
-    drawn = {name: None if mask is None else sorted(set(mask.ravel().tolist())) for name, mask in masks.items()}
-    assert drawn == {"crack/a.jpg": [0, 1], "crack/b.jpg": [0], "free/d.jpg": [0], "hole/c.jpg": [0, 2]}
-    assert said(dataset) == [f"{tmp_path / 'hole' / 'unmasked.jpg'} has no mask (a .png of the same name)."]
+    drawn = {name: None if mask is None else np.bincount(mask.ravel()).tolist() for name, mask in masks.items()}
+    assert drawn == {
+        "crack/a.jpg": [42, 6],
+        "crack/b.jpg": [47, 1],
+        "crack/e.jpg": [48],
+        "free/d.jpg": [48],
+        "hole/c.jpg": [42, 0, 6],
+    }
+    assert said(dataset) == [
+        f"{tmp_path / 'hole' / 'f.png'} has values above 0, but no white (128 or more); it is not used.",
+        f"{tmp_path / 'hole' / 'unmasked.jpg'} has no mask (a .png of the same name).",
+        f"{tmp_path / 'crack' / 'e.jpg'} is of crack, but nothing is drawn in its mask; it counts as free of defects.",
+    ]
     labels = read_dataset(tmp_path, "classification")
     assert labels.classes == ("crack", "free", "hole")
-    assert len(labels.samples) == 5  # masks are not images
+    assert len(labels.samples) == 7  # masks are not images
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "crack" / "a.jpg")
     save(tmp_path / "crack" / "a.png", spot(255, 7, 8))
-    sample = read_dataset(tmp_path, "segmentation").samples[0]
     with pytest.raises(ConfigError, match=r"a\.png is 8 x 7 px, its image 8 x 6 px"):
-        sample.annotation(6, 8)
+        read_dataset(tmp_path, "segmentation")
+    save(tmp_path / "crack" / "b.jpg")
+    save(tmp_path / "crack" / "b.png", spot(255))
+    dataset = read_dataset(tmp_path, "segmentation")  # known before anything is trained
+    assert [sample.name for sample in dataset.samples] == ["crack/b.jpg"]
+    assert "a.png is 8 x 7 px, its image 8 x 6 px" in said(dataset)[0]
+    save(tmp_path / "crack" / "b.png", spot(255, 7, 8))  # changed while it is used
+    with pytest.raises(ConfigError, match=r"b\.png is 8 x 7 px, its image 8 x 6 px"):
+        dataset.samples[0].annotation(6, 8)
 
 
 def test_images_and_masks_with_class_values(tmp_path: Path) -> None:
@@ -319,7 +340,9 @@ def test_real_folders(real_data: Path) -> None:
     tiles = read_dataset(real_data / "magnetic-tile", "segmentation")
     assert tiles.classes == ("MT_Blowhole", "MT_Break", "MT_Crack", "MT_Fray", "MT_Uneven")
     assert len(tiles.samples) == 681
-    assert not tiles.problems
+    empty = [problem.text for problem in tiles.problems]
+    assert len(empty) == 2
+    assert all("MT_Uneven, but nothing is drawn in its mask" in text for text in empty)
     steel = read_dataset(real_data / "neu-det", "detection")
     assert len(steel.samples) == 1454
     assert len(steel.classes) == 6

@@ -38,6 +38,9 @@ class Told:
     def stopping(self) -> bool:
         return False
 
+    def stopped(self) -> None:
+        return None
+
     def pause_point(self) -> float:
         if self.cancelled():
             raise Cancelled

@@ -221,7 +221,7 @@ def test_the_split_is_stored_as_readable_json(tmp_path: Path) -> None:
 
 def test_no_setting_is_taken_that_is_not_followed(tmp_path: Path) -> None:
     assert set(NOT_YET) < set(TrainSettings.model_fields)
-    for name, value in {"learning_curve": True, "folds": 3, "devices": 2}.items():
+    for name, value in {"devices": 2}.items():
         settings = train_settings({"task": "classification", "data": tmp_path, "out": tmp_path / "b", name: value})
         with pytest.raises(ConfigError, match=name):
             trainer._refuse(settings)

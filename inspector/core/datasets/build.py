@@ -10,26 +10,41 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.datasets.record import NO_DEFECT, Listing, Record, Shape, boxes_of
+from inspector.core.datasets.record import NO_DEFECT, Listing, Record, Shape, Tick, boxes_of, labelled_size
 from inspector.core.errors import ConfigError
-from inspector.core.message import message
+from inspector.core.message import Message, message
 from inspector.core.outlines import Outline, components
-from inspector.core.samples import HALF, Dataset, DrawnMask, MaskFile, Sample, class_indices, read_mask
+from inspector.core.samples import HALF, Dataset, DrawnMask, MaskFile, Sample, class_indices, read_mask, read_mask_of
 from inspector.core.types import Annotation, TaskName
 
 T = TypeVar("T")
 R = TypeVar("R")
 _SMALLEST = 2  # pixels a side: what is smaller in a mask is an edge's fringe and no object
+_SHADES = slice(32, 224)  # neither black nor white, nor the soft edge between them
+_MOST_SHADES = 0.25  # of the pixels of a mask in black and white
 
 
-def build(listing: Listing, folder: Path, task: TaskName, *, classes: Sequence[str] | None = None, group: str = "") -> Dataset:
-    """The data set of one task; without samples where the labels do not tell what it needs. Raises ConfigError."""
-    return _Builder(listing, folder, task, classes, group).dataset()
+def build(
+    listing: Listing,
+    folder: Path,
+    task: TaskName,
+    *,
+    classes: Sequence[str] | None = None,
+    group: str = "",
+    tick: Tick,
+) -> Dataset:
+    """The data set of one task; without samples where the labels do not tell what it needs. `tick` after each mask that had to
+    be opened. Raises ConfigError.
+    """
+    return _Builder(listing, folder, task, classes, group, tick).dataset()
 
 
 class _Builder:
-    def __init__(self, listing: Listing, folder: Path, task: TaskName, expected: Sequence[str] | None, group: str) -> None:
+    def __init__(
+        self, listing: Listing, folder: Path, task: TaskName, expected: Sequence[str] | None, group: str, tick: Tick
+    ) -> None:
         self.listing, self.folder, self.task, self.expected, self.group = listing, folder, task, expected, group
+        self.tick = tick
         self.records = listing.records
         self.problems = list(listing.problems)
 
@@ -40,6 +55,14 @@ class _Builder:
             "segmentation": self.segmentation,
             "thermal": self.thermal,
         }[self.task]()
+        alike: dict[str, list[str]] = {}
+        for name in names:
+            alike.setdefault(name.casefold(), []).append(name)
+        self.problems += [
+            message("The classes {names} differ in capital letters only; are they one class?", names=", ".join(same))
+            for same in alike.values()
+            if len(same) > 1
+        ]
         ordered = tuple(sorted(samples, key=lambda sample: sample.name))
         return Dataset(self.folder, self.task, names, ordered, tuple(self.problems))
 
@@ -127,22 +150,49 @@ class _Builder:
         if not binary and max(_present(counts), default=0) > len(names):
             self._skip("{file} has values above the number of classes.", record.mask or record.path)
             return None
+        if binary and not self._black_and_white(record, counts):
+            return None
         areas = [sum(counts[HALF:])] if binary else counts[1 : len(names) + 1]
         return names[int(np.argmax(areas))] if any(areas) else NO_DEFECT
+
+    def _black_and_white(self, record: Record, counts: list[int]) -> bool:
+        """Whether it is plain what a mask in black and white means; a problem is noted if not."""
+        mask = record.mask or record.path
+        if sum(counts[_SHADES]) > _MOST_SHADES * sum(counts):
+            self._skip("{file} has too many shades of grey for a mask in black and white; it is not used.", mask)
+        elif any(counts[1:HALF]) and not any(counts[HALF:]):
+            self._skip("{file} has values above 0, but no white (128 or more); it is not used.", mask)
+        else:
+            return True
+        return False
 
     def _class_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
         """White is the class of the image; a class with nothing drawn in any of its masks is one of good parts."""
         counted = dict[str, bool]()
         usable: list[Record] = []
+        empty: list[Record] = []
         for record, counts in self._counted(record for record in self.records if record.mask is not None):
+            if not self._black_and_white(record, counts):
+                continue
             usable.append(record)
             kind = record.mask_class or ""
             counted[kind] = counted.get(kind, False) or any(counts[HALF:])
+            if not any(counts[HALF:]):
+                empty.append(record)
         for record in self.records:
             if record.mask is None and record.shapes == ():
                 usable.append(record)
             elif record.mask is None:
                 self._skip("{file} has no mask (a .png of the same name).", record.path)
+        for record in empty:
+            if counted[record.mask_class or ""]:
+                self.problems.append(
+                    message(
+                        "{file} is of {name}, but nothing is drawn in its mask; it counts as free of defects.",
+                        file=record.path,
+                        name=record.mask_class,
+                    )
+                )
         index = self._index({kind for kind, drawn in counted.items() if drawn}, ())
         samples = []
         for record in usable:
@@ -156,7 +206,7 @@ class _Builder:
 
     def _boxes_of_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
         names, masked = self.segmentation()
-        results = _parallel(_components, [sample.mask for sample in masked])
+        results = _parallel(_components, [sample.mask for sample in masked], self.tick)
         samples = []
         for sample, result in zip(masked, results, strict=True):
             if isinstance(result, ConfigError):
@@ -177,14 +227,15 @@ class _Builder:
         return {name: kind for name, kind in found.items() if kind is not None and kind != NO_DEFECT}
 
     def _counted(self, records: Iterable[Record]) -> list[tuple[Record, list[int]]]:
-        """How often each value is in each mask; masks that cannot be read are problems."""
+        """How often each value is in each mask; masks that cannot be read, or are of another size, are problems."""
         listed = list(records)
         found = []
-        for record, result in zip(listed, _parallel(_histogram, [record.mask for record in listed]), strict=True):
+        for record, result in zip(listed, _parallel(_histogram, listed, self.tick), strict=True):
             if isinstance(result, ConfigError):
                 self.problems.append(result.problem)
             else:
-                found.append((record, result))
+                self.problems += result[1]
+                found.append((record, result[0]))
         return found
 
     def _index(self, used: set[str], ordered: Sequence[str]) -> dict[str, int]:
@@ -217,11 +268,14 @@ def _present(counts: list[int]) -> list[int]:
     return [value for value, count in enumerate(counts) if count]
 
 
-def _histogram(mask: Path | None) -> list[int]:
-    if mask is None:
-        return [0] * 256
-    counts: list[int] = np.bincount(read_mask(mask).ravel(), minlength=256).tolist()
-    return counts
+def _histogram(record: Record) -> tuple[list[int], list[Message]]:
+    if record.mask is None:
+        return [0] * 256, []
+    problems: list[Message] = []
+    width, height = labelled_size(record.path, problems)
+    pixels = read_mask_of(record.mask, height, width)
+    counts: list[int] = np.bincount(pixels.ravel(), minlength=256).tolist()
+    return counts, problems
 
 
 def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[float, float, float, float]]]:
@@ -232,8 +286,10 @@ def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[floa
     return [(value, box) for value, box, area in areas if min(area.shape) >= _SMALLEST]
 
 
-def _parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R | ConfigError]:
-    """The results of `work`, or its ConfigError, on every core: decoding images releases the interpreter."""
+def _parallel(work: Callable[[T], R], items: Sequence[T], tick: Tick) -> list[R | ConfigError]:
+    """The results of `work`, or its ConfigError, on every core: decoding images releases the interpreter. What `tick` raises
+    ends it.
+    """
 
     def tried(item: T) -> R | ConfigError:
         try:
@@ -241,5 +297,11 @@ def _parallel(work: Callable[[T], R], items: Sequence[T]) -> list[R | ConfigErro
         except ConfigError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="masks") as pool:
-        return list(pool.map(tried, items))
+    found = []
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers, thread_name_prefix="masks") as pool:
+        for start in range(0, len(items), 16 * workers):
+            for result in pool.map(tried, items[start : start + 16 * workers]):
+                found.append(result)
+                tick()
+    return found

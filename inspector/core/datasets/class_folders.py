@@ -4,6 +4,7 @@ A .png with the stem of another image beside it is that image's mask, white wher
 """
 
 from collections import Counter
+from dataclasses import replace
 
 from inspector.core.datasets.mask_folders import PARTS
 from inspector.core.datasets.record import Listing, Record, Tick
@@ -24,7 +25,12 @@ def read(folder: Folder, tick: Tick) -> Listing:
     """The first folder of a path is the class."""
     found = Listing(TITLE)
     tops = {name.split("/", 1)[0] for name in folder.images if "/" in name}
-    split = len(tops) > 1 and tops <= set(PARTS)
+    deep = all(name.count("/") > 1 for name in folder.images)
+    split = {top.lower() for top in tops} <= set(PARTS) and (len(tops) > 1 or deep)
+    for top in sorted(top for top in tops if top.startswith("_")):
+        found.skip(
+            "{file} is no class, because its name begins with an underscore; its images are not used.", folder.root / top
+        )
     stems = Counter(without_suffix(name) for name in folder.images)
     for name in folder.images:
         tick()
@@ -41,6 +47,14 @@ def read(folder: Folder, tick: Tick) -> Listing:
             found.layout = MASKED
         path = folder.files[mask] if mask is not None else None
         found.records.append(
-            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top] if split else None)
+            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top.lower()] if split else None)
         )
+    kinds: dict[str, set[str | None]] = {}
+    for record in found.records:
+        kinds.setdefault(record.path.stem, set()).add(record.label)
+    # Where files are numbered anew in every folder, a number is no part that was seen more than once.
+    found.records = [
+        replace(record, group=f"{record.label}/{record.path.stem}") if len(kinds[record.path.stem]) > 1 else record
+        for record in found.records
+    ]
     return found

@@ -9,8 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
-from inspector.core.datasets.scan import Folder, image_size, peek, read_json, without_suffix
+from inspector.core.datasets.record import (
+    Listing,
+    Record,
+    Shape,
+    Tick,
+    check_size,
+    class_name,
+    inside,
+    labelled_size,
+    number,
+)
+from inspector.core.datasets.scan import Folder, peek, read_json, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.core.outlines import Outline, decode_runs
@@ -74,6 +84,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
         classes.update(dict.fromkeys(name for name in file.categories.values() if name in used or not used))
     for file in parsed:
         part = part_of(file.name) if len(parsed) > 1 else None
+        elsewhere = 0
         for key, (said, size) in file.images.items():
             tick()
             place = folder.find(said, *_places(file.name))
@@ -83,7 +94,16 @@ def read(folder: Folder, tick: Tick) -> Listing:
                 found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file.path))
             else:
                 labelled.add(place)
+                elsewhere += "/" in said and not place.endswith(said.removeprefix("./"))
                 _record(folder, file, place, size, file.shapes.get(key, []), part, found)
+        if elsewhere:
+            found.problems.append(
+                message(
+                    "{count} images are not in the folders that {file} names; they were found by their names alone.",
+                    count=elsewhere,
+                    file=file.path,
+                )
+            )
     found.unlabelled(folder, [name for name in folder.images if name not in labelled])
     found.classes = tuple(classes)
     return found
@@ -102,16 +122,22 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
     try:
         if not isinstance(data, Mapping):
             raise ValueError("not an object")
-        images = {}
+        images: dict[int | str, tuple[str, tuple[float, float]]] = {}
         for item in _objects(data, "images"):
             size = (number(item.get("width") or 0), number(item.get("height") or 0))
-            images[_key(item["id"])] = (str(item["file_name"]), size)
-        categories = {_key(item["id"]): str(item["name"]).strip() for item in _objects(data, "categories")}
+            if images.setdefault(_key(item["id"]), about := (str(item["file_name"]), size)) != about:
+                raise ValueError(f"two images have the id {item['id']}")
+        categories: dict[int | str, str] = {}
+        for item in _objects(data, "categories"):
+            if categories.setdefault(_key(item["id"]), name_of := class_name(item["name"])) != name_of:
+                raise ValueError(f"two categories have the id {item['id']}")
         shapes: dict[object, list[Mapping[str, object]]] = {}
-        lost = 0
+        lost = crowds = 0
         for item in _objects(data, "annotations"):
             if _key(item.get("image_id")) not in images or _key(item.get("category_id")) not in categories:
                 lost += 1
+            elif item.get("iscrowd"):  # "many of them somewhere here" is no object (cocodataset.org, data format)
+                crowds += 1
             else:
                 shapes.setdefault(_key(item["image_id"]), []).append(item)
     except (ValueError, KeyError, TypeError) as error:
@@ -119,6 +145,10 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
     if lost:
         found.problems.append(
             message("{file}: {count} annotations are of images or categories that it does not list.", file=path, count=lost)
+        )
+    if crowds:
+        found.problems.append(
+            message("{file}: {count} annotations are of crowds (iscrowd) and are left out.", file=path, count=crowds)
         )
     ordered = dict(sorted(categories.items(), key=lambda entry: (str(type(entry[0])), entry[0])))
     return _File(name, path, images, shapes, ordered)
@@ -148,7 +178,7 @@ def _record(
 ) -> None:
     path = folder.files[name]
     try:
-        size = image_size(path)
+        size = labelled_size(path, found.problems)
         check_size(said, size, file.path, path)
         shapes = []
         for item in items:
@@ -166,11 +196,14 @@ def _record(
 
 def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shape:
     """Raises ValueError."""
-    outline = _outline(item.get("segmentation"))
+    outline = _outline(item.get("segmentation"), size)
     said = item.get("bbox")
     if isinstance(said, list) and len(said) == 4:
         left, top, width, height = (number(value) for value in said)
-        return Shape(name, (left, top, left + width, top + height), outline)
+        box = (left, top, left + width, top + height)
+        if outline is not None and outline.polygons and not _alike(box, bounds(outline.polygons)):
+            raise ValueError("a bbox and a segmentation are in different places")
+        return Shape(name, box, outline)
     if outline is not None and outline.polygons:
         return Shape(name, bounds(outline.polygons), outline)
     raise ValueError("an annotation without bbox")
@@ -183,7 +216,15 @@ def bounds(polygons: tuple[tuple[float, ...], ...]) -> tuple[float, float, float
     return min(across), min(down), max(across), max(down)
 
 
-def _outline(said: object) -> Outline | None:
+def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes, each a pixel larger all round, overlap by about a third: corners were not taken for widths."""
+    a, b = ((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1) for box in (one, other))
+    shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return min(areas) > 0 and shared >= 0.3 * (sum(areas) - shared)
+
+
+def _outline(said: object, image: tuple[int, int]) -> Outline | None:
     """Raises ValueError."""
     if isinstance(said, list):
         polygons = [tuple(number(value) for value in polygon) for polygon in said if isinstance(polygon, list)]
@@ -196,5 +237,7 @@ def _outline(said: object) -> Outline | None:
         runs = decode_runs(counts) if isinstance(counts, str) else counts
         if not isinstance(runs, list | tuple) or not runs:
             raise ValueError("no run lengths")
-        return Outline((), tuple(int(number(run)) for run in runs), (int(number(size[0])), int(number(size[1]))))
+        found = Outline((), tuple(int(number(run)) for run in runs), (int(number(size[0])), int(number(size[1]))))
+        found.check((image[1], image[0]))
+        return found
     return None

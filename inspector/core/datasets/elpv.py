@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from inspector.core.datasets.place import empty_folder, writing
+from inspector.core.datasets.place import new_folder
 from inspector.core.errors import ConfigError
 
 DEFECTIVE, FUNCTIONAL = "defective", "functional"
@@ -24,16 +24,15 @@ def write_elpv(folder: Path, *, progress: Callable[[int, int], None] | None = No
     Raises ConfigError if the package is not installed or the folder is in use, StorageError if writing fails.
     """
     rows = _rows(_source())
-    empty_folder(folder)
-    with writing(folder):
+    with new_folder(folder) as place:
         for name in (DEFECTIVE, FUNCTIONAL):
-            (folder / name).mkdir(parents=True)
-        with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+            (place / name).mkdir(parents=True)
+        with (place / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
             table = csv.writer(stream)
             table.writerow(("path", "label", "probability", "type"))
             for number, (file, probability, kind) in enumerate(rows, start=1):
                 label = DEFECTIVE if probability >= _FROM else FUNCTIONAL
-                shutil.copyfile(file, folder / label / file.name)
+                shutil.copyfile(file, place / label / file.name)
                 table.writerow((f"{label}/{file.name}", label, f"{probability:.4f}", kind))
                 if progress is not None:
                     progress(number, len(rows))

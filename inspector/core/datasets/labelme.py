@@ -1,15 +1,33 @@
-"""labelme: a .json beside each image, with its shapes: rectangle, polygon, circle, and lines or points, which have no area."""
+"""labelme: a .json beside each image, with its shapes: rectangle, polygon, circle, mask, and lines or points, which have no
+area.
+"""
 
+import base64
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
+
 from inspector.core.datasets.coco import bounds
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
-from inspector.core.datasets.scan import Folder, image_size, peek, read_json, without_suffix
+from inspector.core.datasets.record import (
+    Listing,
+    Record,
+    Shape,
+    Tick,
+    check_size,
+    class_name,
+    inside,
+    labelled_size,
+    number,
+)
+from inspector.core.datasets.scan import Folder, peek, read_json, without_suffix
 from inspector.core.errors import ConfigError
+from inspector.core.files import DAMAGE
 from inspector.core.message import message
-from inspector.core.outlines import Outline
+from inspector.core.outlines import Outline, run_lengths
 
 TITLE = message("labelme")
 EXPECTED = message("a labelme .json of the same name beside each image")
@@ -52,14 +70,20 @@ def _shapes(path: Path, image: Path, found: Listing) -> tuple[Shape, ...]:
     items = data.get("shapes") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(items, list):
         raise ConfigError("{file} is not a labelme file.", file=path)
-    size = image_size(image)
+    size = labelled_size(image, found.problems)
     shapes = []
     try:
         check_size((number(data.get("imageWidth") or 0), number(data.get("imageHeight") or 0)), size, path, image)
         for item in items:
-            shape = _shape(item)
+            shape = _shape(item, size)
             if shape is None:
-                found.problems.append(message("{file}: a shape without area is left out.", file=path))
+                found.problems.append(
+                    message(
+                        "{file}: a shape without area ({kind}) is left out.",
+                        file=path,
+                        kind=item.get("shape_type") or "polygon",
+                    )
+                )
             else:
                 shapes.append(inside(shape, size, path, found.problems))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -67,9 +91,9 @@ def _shapes(path: Path, image: Path, found: Listing) -> tuple[Shape, ...]:
     return tuple(shape for shape in shapes if shape is not None)
 
 
-def _shape(item: Mapping[str, object]) -> Shape | None:
+def _shape(item: Mapping[str, object], size: tuple[int, int]) -> Shape | None:
     """None for lines and points. Raises ValueError, TypeError, KeyError, AttributeError."""
-    name, kind, said = str(item["label"]).strip(), item.get("shape_type") or "polygon", item["points"]
+    name, kind, said = class_name(item["label"]), item.get("shape_type") or "polygon", item["points"]
     if not isinstance(said, list):
         raise ValueError("no points")
     points = [(number(point[0]), number(point[1])) for point in said]
@@ -85,4 +109,26 @@ def _shape(item: Mapping[str, object]) -> Shape | None:
     if kind == "polygon" and len(points) >= 3:
         polygon = tuple(value for point in points for value in point)
         return Shape(name, bounds((polygon,)), Outline((polygon,)))
+    if kind == "mask" and points:
+        return _mask(name, points[0], str(item["mask"]), size)
     return None
+
+
+def _mask(name: str, corner: tuple[float, float], said: str, size: tuple[int, int]) -> Shape | None:
+    """A picture of the object's pixels, laid at `corner`; None if none is set. Raises ValueError."""
+    try:
+        with PIL.Image.open(io.BytesIO(base64.b64decode(said, validate=True)), formats=("PNG",)) as picture:
+            if picture.width > size[0] or picture.height > size[1]:
+                raise ValueError("a mask larger than the image")
+            drawn = np.asarray(picture.convert("L")) > 0
+    except DAMAGE as error:
+        raise ValueError(f"a mask that cannot be read: {error}") from error
+    left, top = max(round(corner[0]), 0), max(round(corner[1]), 0)
+    whole = np.zeros((size[1], size[0]), np.bool_)
+    place = whole[top : top + drawn.shape[0], left : left + drawn.shape[1]]
+    place[:] = drawn[: place.shape[0], : place.shape[1]]
+    rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
+    if not len(rows):
+        return None
+    box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    return Shape(name, box, Outline((), run_lengths(whole), whole.shape))

@@ -3,7 +3,7 @@
 Folders train/, val/, test/ in both of them are a split that the data brings along.
 """
 
-from inspector.core.datasets.record import Listing, Record, Tick
+from inspector.core.datasets.record import Listing, Record, Tick, class_name
 from inspector.core.datasets.scan import Folder, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -13,7 +13,15 @@ TITLE = message("Images and masks")
 EXPECTED = message("images/ and masks/ with a .png of the same name for each image")
 
 # How people name the folders of a split.
-PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PARTS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
 
 
 def matches(folder: Folder) -> bool:
@@ -33,7 +41,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
         else:
             used.add(mask)
             inner = name.split("/")[1]
-            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=PARTS.get(inner)))
+            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=PARTS.get(inner.lower())))
     for name in folder.under("masks"):
         if name not in used:
             found.skip("{file} has no image.", folder.files[name])
@@ -44,7 +52,7 @@ def class_list(folder: Folder, file: str = "classes.txt") -> list[str]:
     """The lines of classes.txt, or an empty list if there is none. Raises ConfigError."""
     if file not in folder.files:
         return []
-    names = [line.strip() for line in read_text(folder.files[file]).splitlines() if line.strip()]
+    names = [name for line in read_text(folder.files[file]).splitlines() if (name := class_name(line))]
     if len(set(names)) != len(names):
         raise ConfigError("{file} names a class twice.", remedy="Write every class once.", file=folder.files[file])
     return names

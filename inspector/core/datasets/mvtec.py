@@ -6,6 +6,7 @@ cannot be trained on that, so all images are put together and split anew.
 
 from inspector.core.datasets.record import Listing, Record, Tick
 from inspector.core.datasets.scan import Folder, without_suffix
+from inspector.core.errors import ConfigError
 from inspector.core.message import message
 
 TITLE = message("MVTec AD")
@@ -14,15 +15,32 @@ GOOD = "good"
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there are good ones only for training, and others for the test."""
+    """Whether there are good ones only for training, and others for the test; also in each of several folders."""
+    return bool(_several(folder)) or _one(folder)
+
+
+def _several(folder: Folder) -> list[str]:
+    """The folders that each hold a data set of this layout, as the whole of MVTec AD does."""
+    kinds = sorted(name.removesuffix("/train/good") for name in folder.folders if name.endswith("/train/good"))
+    return [kind for kind in kinds if "/" not in kind and f"{kind}/test" in folder.folders]
+
+
+def _one(folder: Folder) -> bool:
     trained = {name for name in folder.folders if name.startswith("train/")}
     tested = {name for name in folder.folders if name.startswith("test/")}
     return trained == {"train/good"} and bool(tested)
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The class of an image is its folder."""
+    """The class of an image is its folder. Raises ConfigError for a folder of several such data sets."""
     found = Listing(TITLE)
+    if not _one(folder):
+        raise ConfigError(
+            "{folder} holds several data sets: {names}.",
+            remedy="Choose the folder of one of them.",
+            folder=folder.root,
+            names=", ".join(_several(folder)),
+        )
     found.problems.append(
         message("The data's own training part shows good parts only; all images are put together and split anew.")
     )

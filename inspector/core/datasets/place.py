@@ -1,27 +1,31 @@
 """Where a data set is written to."""
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inspector.core.errors import ConfigError, StorageError
 
-
-def empty_folder(folder: Path) -> None:
-    """Raises ConfigError unless the folder is new or empty: nothing is ever written among somebody's files."""
-    try:
-        used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    except OSError as error:
-        raise ConfigError("{folder} cannot be read ({detail}).", folder=folder, detail=error.strerror or error) from error
-    if used:
-        raise ConfigError("{folder} is not an empty folder.", remedy="Choose a new folder.", folder=folder)
+_UNFINISHED = ".unfinished"  # hidden, so that no reader takes it for data
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turns what the disk refuses into a StorageError."""
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write to, whose content is moved to `folder` when all is written; what fails or is broken off leaves nothing.
+
+    Raises ConfigError unless `folder` is new or empty, because nothing is ever written among somebody's files, and StorageError
+    for what the disk refuses.
+    """
+    _refuse_used(folder)
+    new, unfinished = not folder.exists(), folder / _UNFINISHED
     try:
-        yield
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a program that was killed
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        for path in sorted(unfinished.iterdir()):
+            path.rename(folder / path.name)
+        new = False
     except OSError as error:
         raise StorageError(
             "The data cannot be written to {folder} ({detail}).",
@@ -29,3 +33,17 @@ def writing(folder: Path) -> Iterator[None]:
             folder=folder,
             detail=error.strerror or error,
         ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _refuse_used(folder: Path) -> None:
+    try:
+        used = folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {_UNFINISHED})
+    except OSError as error:
+        raise ConfigError("{folder} cannot be read ({detail}).", folder=folder, detail=error.strerror or error) from error
+    if used:
+        raise ConfigError("{folder} is not an empty folder.", remedy="Choose a new folder.", folder=folder)

@@ -1,5 +1,6 @@
 """What a labelled image is, whatever layout it is stored in, and how that becomes a data set for one task."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.datasets.scan import Folder
+from inspector.core.datasets.scan import Folder, image_header
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.outlines import Outline
@@ -82,6 +83,27 @@ class Listing:
 Tick = Callable[[], None]
 
 
+def class_name(said: object) -> str:
+    """A class as it is named in an annotation file, on one line: other files are lists of classes, one a line."""
+    text = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in str(said))
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+
+
+def labelled_size(image: Path, problems: list[Message]) -> tuple[int, int]:
+    """(width, height) of an image whose labels are given in pixels or fractions of it. Raises ConfigError.
+
+    A sentence goes to `problems` where a viewer that does not turn it would have shown the labels elsewhere.
+    """
+    size, turned = image_header(image)
+    if turned:
+        problems.append(
+            message(
+                "{file} is turned upright, as its camera noted; its labels count as drawn on the upright picture.", file=image
+            )
+        )
+    return size
+
+
 def boxes_of(shapes: Sequence[Shape], index: Mapping[str, int]) -> Boxes:
     """As `Boxes` with score 1 and the class indices given."""
     xyxy = np.asarray([shape.box for shape in shapes], np.float32).reshape(-1, 4)
@@ -96,9 +118,12 @@ def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Messa
     between counting from 0 and from 1 is not worth a word.
     """
     box = shape.box
+    if not shape.name:
+        problems.append(message("{file}: an object without a class is left out.", file=file))
+        return None
     cut = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(size[0])), min(box[3], float(size[1])))
     # Not "< 1": a box of half a pixel is drawn by mistake, one of 0.99 is a rounded one of 1.
-    if not shape.name or not all(np.isfinite(box)) or cut[2] - cut[0] < 0.5 or cut[3] - cut[1] < 0.5:
+    if not all(np.isfinite(box)) or cut[2] - cut[0] < 0.5 or cut[3] - cut[1] < 0.5:
         problems.append(
             message("{file}: the box of {name!r} is empty or outside the image; it is left out.", file=file, name=shape.name)
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -9,20 +10,21 @@ from pathlib import Path, PurePosixPath
 import PIL.Image
 
 from inspector.core.errors import ConfigError
-from inspector.core.files import IMAGE_SUFFIXES, read_image
+from inspector.core.files import DAMAGE, IMAGE_SUFFIXES, read_image
+from inspector.core.message import Message, message
 
 _DEEPEST = 32
 _LARGEST_TEXT = 512 << 20
 _LARGEST_SMALL_TEXT = 4 << 20
 _PEEK = 8192
 _ORIENTATION = 274  # EXIF: which side of the stored rows is up
-_DAMAGE = (OSError, ValueError, SyntaxError, ZeroDivisionError, PIL.Image.DecompressionBombError)
 
 
 class Folder:
     """The files under a folder by their path relative to it, with forward slashes. Hidden files and folders are not looked at.
 
-    Folders that are links are followed, each real folder once: a link to a folder above does not loop.
+    Folders that are links are followed, each real folder once: a link to a folder above does not loop. `problems`: a sentence
+    for each folder that cannot be looked into and each name that cannot be written down; what they hold is not in `files`.
     """
 
     def __init__(self, root: Path, *, cancelled: Callable[[], bool] | None = None) -> None:
@@ -32,28 +34,27 @@ class Folder:
         self.root = root
         self.files: dict[str, Path] = {}
         self.folders: set[str] = set()
-        waiting, seen = [(str(root), "", 0)], set()
+        self.problems: list[Message] = []
+        waiting: list[tuple[Path, str, int]] = [(root, "", 0)]
+        seen: set[tuple[int, int]] = set()
         while waiting and not (cancelled is not None and cancelled()):
             place, prefix, depth = waiting.pop()
             try:
-                status = Path(place).stat()
+                status = place.stat()
                 if (status.st_dev, status.st_ino) in seen:
                     continue
                 seen.add((status.st_dev, status.st_ino))
-                with os.scandir(place) as entries:
-                    for entry in entries:
-                        name = f"{prefix}{entry.name}"
-                        if entry.name.startswith("."):
-                            continue
-                        if entry.is_dir():
-                            self.folders.add(name)
-                            if depth < _DEEPEST:
-                                waiting.append((entry.path, f"{name}/", depth + 1))
-                        elif entry.is_file():
-                            self.files[name] = root / name
+                waiting += [(place / name, f"{prefix}{name}/", depth + 1) for name in self._list(place, prefix, depth)]
             except OSError as error:
                 if prefix:
-                    continue  # a folder inside that may not be read; what is in it counts as not there
+                    self.problems.append(
+                        message(
+                            "The folder {folder} cannot be read ({detail}); nothing in it is used.",
+                            folder=place,
+                            detail=error.strerror or error,
+                        )
+                    )
+                    continue
                 raise ConfigError(
                     "The folder {folder} cannot be read ({detail}).",
                     remedy="Give this user permission to read it.",
@@ -61,10 +62,36 @@ class Folder:
                     detail=error.strerror or error,
                 ) from error
 
+    def _list(self, place: Path, prefix: str, depth: int) -> list[str]:
+        """Note what lies in one folder; the names of the folders in it that are to be listed too. Raises OSError."""
+        deeper = []
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if _unwritable(entry.name):
+                    self.problems.append(
+                        message("{file} has a name with characters that cannot be used; rename it.", file=printable(entry.path))
+                    )
+                elif entry.is_dir():
+                    self.folders.add(f"{prefix}{entry.name}")
+                    if depth < _DEEPEST:
+                        deeper.append(entry.name)
+                    else:
+                        self.problems.append(message("{folder} is too deep inside to be looked at.", folder=entry.path))
+                elif entry.is_file():
+                    self.files[f"{prefix}{entry.name}"] = self.root / f"{prefix}{entry.name}"
+        return deeper
+
     @cached_property
     def images(self) -> list[str]:
         """The image files, by name."""
         return sorted(name for name in self.files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+
+    @cached_property
+    def images_set(self) -> frozenset[str]:
+        """The same, to look a name up."""
+        return frozenset(self.images)
 
     @cached_property
     def by_stem(self) -> dict[str, list[str]]:
@@ -81,6 +108,19 @@ class Folder:
             found.setdefault(name.rsplit("/", 1)[-1], []).append(name)
         return found
 
+    @cached_property
+    def _composed(self) -> dict[str, str]:
+        """Name with composed characters -> name as it is on disk, where that is another: macOS takes "ガ" and "é" apart."""
+        taken_apart = (name for name in self.files if not unicodedata.is_normalized("NFC", name))
+        return {unicodedata.normalize("NFC", name): name for name in taken_apart}
+
+    def exact(self, name: str) -> str | None:
+        """The file of this name, however its accents are written."""
+        if name in self.files:
+            return name
+        composed = unicodedata.normalize("NFC", name)
+        return composed if composed in self.files else self._composed.get(composed)
+
     def under(self, prefix: str) -> list[str]:
         """The images in a folder and those below it."""
         return [name for name in self.images if name.startswith(f"{prefix}/")] if prefix else self.images
@@ -92,17 +132,21 @@ class Folder:
 
     def sibling(self, name: str, suffix: str) -> str | None:
         """The file beside `name` with another suffix."""
-        other = without_suffix(name) + suffix
-        return other if other in self.files else None
+        return self.exact(without_suffix(name) + suffix)
 
     def find(self, said: str, *near: str) -> str | None:
-        """The image that an annotation means by `said`: relative to a folder of `near`, else the only one of that name."""
+        """The image that an annotation means by `said`: relative to a folder of `near`, else the only one of that name.
+
+        An absolute path counts if it leads into this folder.
+        """
         asked = PurePosixPath(said.replace("\\", "/"))
+        if asked.is_absolute() and asked.is_relative_to(self.root.absolute().as_posix()):
+            asked = asked.relative_to(self.root.absolute().as_posix())
         if asked.is_absolute() or ".." in asked.parts:
             return None
         for place in (*near, ""):
-            candidate = str(PurePosixPath(place) / asked)
-            if candidate in self.files:
+            candidate = self.exact(str(PurePosixPath(place) / asked))
+            if candidate in self.images_set:
                 return candidate
         same = self._by_last_name.get(asked.name, [])
         inside = [name for name in same if any(place and name.startswith(f"{place}/") for place in near)]
@@ -116,16 +160,37 @@ def without_suffix(name: str) -> str:
     return f"{folder}{slash}{stem}" if dot and stem else name
 
 
+def _unwritable(text: str) -> bool:
+    """Whether no label file and no message can hold it: half a character of another encoding, a line break or control code."""
+    return any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
+
+
+def printable(path: str) -> str:
+    """A path as it can be shown and sent: what cannot be written as an escape."""
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(one.encode("unicode_escape").decode("ascii") if _unwritable(one) else one for one in shown)
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) as `read_image` gives it, mostly without decoding. Raises ConfigError."""
+    return image_header(path)[0]
+
+
+def image_header(path: Path) -> tuple[tuple[int, int], bool]:
+    """(width, height) as `read_image` gives it, and whether that turns the stored picture upright. Raises ConfigError."""
     try:
         with PIL.Image.open(path) as picture:
-            width, height = picture.size
-            turned = picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            return (height, width) if turned else (width, height)
-    except _DAMAGE:
-        shape = read_image(path).pixels.shape  # kinds of TIFF that Pillow does not know; or the sentence saying what is wrong
-        return shape[1], shape[0]
+            parts: list[tuple[str, bytes]] = getattr(picture, "applist", [])  # of a JPEG
+            # A radiometric file's temperatures have a size of their own.
+            if not any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
+                width, height = picture.size
+                side = picture.getexif().get(_ORIENTATION, 1)
+                sideways = side in (5, 6, 7, 8) and picture.format != "TIFF"  # Pillow itself turns those
+                return ((height, width) if sideways else (width, height)), side in range(2, 9)
+    except DAMAGE:
+        pass  # kinds of TIFF that Pillow does not know; or the sentence saying what is wrong
+    shape = read_image(path).pixels.shape
+    return (shape[1], shape[0]), False
 
 
 def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
@@ -133,10 +198,18 @@ def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
     try:
         size = path.stat().st_size
         if size > limit:
-            raise ValueError(f"it has {size >> 20} MB")
+            raise ValueError(f"it has {size >> 20} MB, more than the {limit >> 20} MB that are read")
         return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "{file} is not a text in UTF-8 (byte {place} does not fit).",
+            remedy="Save it again with the encoding UTF-8.",
+            file=path,
+            place=error.start + 1,
+        ) from error
     except (OSError, ValueError) as error:
-        raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=detail) from error
 
 
 def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:

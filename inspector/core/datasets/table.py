@@ -5,11 +5,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from inspector.core.datasets.record import Listing, Record, Tick
+from inspector.core.datasets.mask_folders import PARTS
+from inspector.core.datasets.record import Listing, Record, Tick, class_name
 from inspector.core.datasets.scan import Folder, peek, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.core.samples import Part
 
 TITLE = message("Table of labels")
 EXPECTED = message("a .csv with the columns path and label, and perhaps group and split")
@@ -18,23 +18,17 @@ _LABEL = ("label", "class", "class_name", "category", "target")
 _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
 _SPLIT = ("split", "set", "subset", "fold")
 _LARGEST = 256 << 20
-_PARTS: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 
 def file(folder: Folder) -> str | None:
     """The table at the top of the folder, if there is one."""
     for name in sorted(folder.files):
         if "/" not in name and name.lower().endswith(".csv"):
-            first = peek(folder.files[name]).split(b"\n", 1)[0].decode("utf-8-sig", "replace")
-            columns = next(csv.reader([first], delimiter=_delimiter(first)), [])
+            first = peek(folder.files[name]).split(b"\n", 1)[0].decode("utf-8-sig", "replace").rstrip("\r")
+            try:
+                columns = next(csv.reader([first], delimiter=_delimiter(first)), [])
+            except csv.Error:
+                continue
             if _column(columns, _PATH) is not None and _column(columns, _LABEL) is not None:
                 return name
     return None
@@ -53,10 +47,11 @@ def read(folder: Folder, tick: Tick) -> Listing:
     path = folder.files[name]
     found = Listing(TITLE)
     seen: dict[str, str] = {}
+    contradicted: set[str] = set()
     for line, said, label, group, split in _rows(path):
         tick()
         image = folder.find(said)
-        part = _PARTS.get(split.lower()) if split else None
+        part = PARTS.get(split.lower()) if split else None
         if image is None:
             found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=path))
         elif not label:
@@ -68,13 +63,14 @@ def read(folder: Folder, tick: Tick) -> Listing:
             )
         elif image in seen:
             if seen[image] != label:
-                found.records = [record for record in found.records if record.name != image]
+                contradicted.add(image)
                 found.problems.append(
                     message("{image} is listed with different labels in {file}; it is not used.", image=said, file=path)
                 )
         else:
             seen[image] = label
             found.records.append(Record(image, folder.files[image], label=label, group=group, part=part))
+    found.records = [record for record in found.records if record.name not in contradicted]
     found.unlabelled(folder, [image for image in folder.images if image not in seen])
     return found
 
@@ -86,10 +82,10 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str, str, str]]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:4096].split("\n", 1)[0]))
         columns = next(rows, [])
         at = [_column(columns, names) for names in (_PATH, _LABEL, _GROUP, _SPLIT)]
-        for line, row in enumerate(rows, start=2):
+        for row in rows:
             if row:
                 said = ["" if index is None or index >= len(row) else row[index].strip() for index in at]
-                yield line, said[0], said[1], said[2], said[3]
+                yield rows.line_num, said[0], class_name(said[1]), said[2], said[3]
     except csv.Error as error:
         raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
 

@@ -23,6 +23,7 @@ EXPECTED = message(
 _COLUMNS = ("file", "maximum", "mean", "minimum")
 _SPOT = "spot"
 _LOOKED_AT = 3
+_COLD = 200.0  # kelvin: what is never warmer was rather measured in degrees Celsius
 
 
 def matches(folder: Folder) -> bool:
@@ -63,15 +64,21 @@ def _measured(folder: Folder, tick: Tick) -> Listing:
 
 def _from_table(folder: Folder, tick: Tick) -> Listing:
     found = Listing(TITLE)
-    listed = set()
+    listed: dict[str, tuple[float, float, float]] = {}
+    contradicted: set[str] = set()
     for said, values in _rows(folder.files[TABLE], found.problems):
         tick()
-        name = folder.find(said) if said in folder.files else None
-        if name is None:
+        name = folder.exact(said)
+        if name is None or name not in folder.images_set:
             found.skip("{file} is listed in temperatures.csv but is not there.", folder.root / said)
-        else:
-            listed.add(name)
-            found.records.append(Record(name, folder.files[name], kelvin=values))
+        elif listed.setdefault(name, values) != values and name not in contradicted:
+            contradicted.add(name)
+            found.skip("{file} is listed with different temperatures; it is not used.", folder.files[name])
+    found.records = [
+        Record(name, folder.files[name], kelvin=values) for name, values in listed.items() if name not in contradicted
+    ]
+    if found.records and max(record.kelvin[0] for record in found.records if record.kelvin) < _COLD:
+        found.skip("No temperature in {file} is above -73 degrees Celsius; are they in kelvin?", folder.files[TABLE])
     found.unlabelled(folder, [name for name in folder.images if name not in listed])
     return found
 

@@ -7,21 +7,34 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, check_size, inside, number
-from inspector.core.datasets.scan import Folder, image_size, read_text, without_suffix
+from inspector.core.datasets.record import (
+    Listing,
+    Record,
+    Shape,
+    Tick,
+    check_size,
+    class_name,
+    inside,
+    labelled_size,
+    number,
+)
+from inspector.core.datasets.scan import Folder, peek, read_text, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.samples import Part
 
 TITLE = message("Pascal VOC")
 EXPECTED = message("JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image")
+_LOOKED_AT = 20
 _PARTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there is a folder of annotations, or an .xml at the top."""
-    beside = any(name.endswith(".xml") and "/" not in name for name in folder.files)
-    return beside or ("Annotations" in folder.folders and bool(folder.with_suffix(".xml", "Annotations")))
+    """Whether there is a folder of annotations, or an annotation at the top."""
+    if "Annotations" in folder.folders and folder.with_suffix(".xml", "Annotations"):
+        return True
+    top = [name for name in folder.with_suffix(".xml") if "/" not in name]
+    return any(b"<annotation" in peek(folder.files[name]) for name in top[:_LOOKED_AT])
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
@@ -57,7 +70,9 @@ def _parts(folder: Folder) -> dict[str, Part]:
     for name, part in _PARTS.items():
         path = folder.files.get(f"ImageSets/Main/{name}.txt")
         if path is not None:
-            found.update({line.split()[0]: part for line in read_text(path).splitlines() if line.split()})
+            for line in filter(None, map(str.strip, read_text(path).splitlines())):
+                # "stem", or "stem -1" in the list of one class; a stem may have spaces, too.
+                found.update(dict.fromkeys((line, line.split()[0]), part))
     return found
 
 
@@ -70,13 +85,13 @@ def read_voc(path: Path, image: Path, problems: list[Message]) -> tuple[Shape, .
         root = ElementTree.fromstring(read_text(path))
     except (ValueError, ElementTree.ParseError, RecursionError) as error:
         raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=error) from error
-    size = image_size(image)
+    size = labelled_size(image, problems)
     check_size((_number(root, "size/width", path), _number(root, "size/height", path)), size, path, image)
     shapes = []
     for entry in root.iter("object"):
         corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
         box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
-        shapes.append(inside(Shape((entry.findtext("name") or "").strip(), box), size, path, problems))
+        shapes.append(inside(Shape(class_name(entry.findtext("name") or ""), box), size, path, problems))
     return tuple(shape for shape in shapes if shape is not None)
 
 

@@ -21,7 +21,8 @@ import numpy as np
 import yaml
 
 from inspector.core.datasets.coco import bounds
-from inspector.core.datasets.place import empty_folder, writing
+from inspector.core.datasets.mask_folders import PARTS as SPLIT_FOLDERS
+from inspector.core.datasets.place import new_folder
 from inspector.core.datasets.scan import image_size, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
@@ -41,6 +42,7 @@ HOLDS: Mapping[Format, tuple[TaskName, ...]] = MappingProxyType(
     }
 )
 _FOLDERS = {"train": "train", "val": "valid", "test": "test", None: "images"}
+_LONGEST = 200  # bytes of a file's stem; file systems take 255 in all
 Box = tuple[float, float, float, float]
 
 
@@ -69,9 +71,8 @@ def write_dataset(
     to: Format,
     *,
     progress: Callable[[int, int], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
 ) -> tuple[int, list[Message]]:
-    """Write the samples; returns how many, and a sentence for each that could not be written.
+    """Write the samples; returns how many, and a sentence for each that could not be written. All is written or nothing.
 
     Raises ConfigError if the layout cannot hold labels of this task or the folder is in use, StorageError if writing fails.
     """
@@ -79,7 +80,6 @@ def write_dataset(
         raise ConfigError(
             "The layout {to} does not hold labels for {task}.", remedy="Choose another one.", to=to, task=dataset.task
         )
-    empty_folder(folder)
     problems: list[Message] = []
     count = 0
 
@@ -87,8 +87,6 @@ def write_dataset(
         nonlocal count
         names = flat_names(dataset.samples)
         for number, sample in enumerate(dataset.samples, start=1):
-            if cancelled is not None and cancelled():
-                return
             try:
                 size = image_size(sample.path)
                 item = _Item(sample, names[sample.name], size, tuple(_objects(sample, size)))
@@ -101,9 +99,8 @@ def write_dataset(
                 progress(number, len(dataset.samples))
 
     write = {"coco": _coco, "yolo": _yolo, "voc": _voc, "masks": _masks, "folders": _class_folders}[to]
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        write(dataset, folder, items())
+    with new_folder(folder) as place:
+        write(dataset, place, items())
     return count, problems
 
 
@@ -115,13 +112,19 @@ def flat_names(samples: Sequence[Sample]) -> dict[str, str]:
     unique = len(set(last)) == len(last)
     for sample in samples:
         name = PurePosixPath(sample.name).name if unique else sample.name.replace("/", "_")
-        stem, suffix, number = without_suffix(name), PurePosixPath(name).suffix, 1
+        base, suffix, number = _shortened(without_suffix(name)), PurePosixPath(name).suffix, 1
+        stem = base
         while stem.lower() in taken:
             number += 1
-            stem = f"{without_suffix(name)}-{number}"
+            stem = f"{base}-{number}"
         taken.add(stem.lower())
         found[sample.name] = stem + suffix
     return found
+
+
+def _shortened(stem: str) -> str:
+    """Its end, if it is longer than a file system takes, with room for a number and a suffix."""
+    return stem.encode()[-_LONGEST:].decode("utf-8", "ignore")
 
 
 def _objects(sample: Sample, size: tuple[int, int]) -> Iterator[_Object]:
@@ -275,15 +278,24 @@ def _masks(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
 
 
 def _class_folders(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
+    names = _folder_names(dataset.classes)
     for item in items:
         label = item.sample.truth.label
         if label is None:
             raise AssertionError("a sample for classification has a label")
         inner = {"train": "train", "val": "val", "test": "test", None: ""}[item.sample.part]
-        _copy(item, folder / inner / _folder_name(dataset.classes[label]))
+        _copy(item, folder / inner / names[label])
 
 
-def _folder_name(kind: str) -> str:
-    """A class as the name of a folder on any system."""
-    safe = "".join("_" if character in '<>:"/\\|?*' or ord(character) < 32 else character for character in kind).strip(" .")
-    return safe.lstrip("_.") or "class"
+def _folder_names(kinds: Sequence[str]) -> list[str]:
+    """Classes as the names of folders on any system, none of them twice, none of them that of a part of a split."""
+    found: list[str] = []
+    for kind in kinds:
+        safe = "".join("_" if one in '<>:"/\\|?*' or ord(one) < 32 else one for one in kind).strip(" .")
+        base = _shortened(safe.lstrip("_.")) or "class"
+        name, number = base, 1
+        while name.lower() in {*(other.lower() for other in found), *SPLIT_FOLDERS}:
+            number += 1
+            name = f"{base}-{number}"
+        found.append(name)
+    return found

@@ -12,8 +12,8 @@ import yaml
 
 from inspector.core.datasets.coco import bounds, part_of
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, inside, number
-from inspector.core.datasets.scan import Folder, image_size, read_text
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, class_name, inside, labelled_size, number
+from inspector.core.datasets.scan import Folder, peek, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.core.outlines import Outline
@@ -32,13 +32,20 @@ def matches(folder: Folder) -> bool:
     for name in folder.images:
         label = label_of(folder, name)
         if label is not None:
-            first = next(iter(read_text(folder.files[label]).split("\n")), "").split() if found < 5 else []
             found += 1
-            if len(first) >= 5 or "labels" in PurePosixPath(label).parts[:-1]:
+            if "labels" in PurePosixPath(label).parts[:-1] or _is_line(peek(folder.files[label]).split(b"\n", 1)[0]):
                 return True
         if found >= 5:
             break
     return False
+
+
+def _is_line(line: bytes) -> bool:
+    try:
+        values = [number(word) for word in line.decode("utf-8-sig").split()]
+    except ValueError:
+        return False
+    return len(values) >= 5 and values[0] == int(values[0])
 
 
 def label_of(folder: Folder, name: str) -> str | None:
@@ -70,7 +77,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
             continue
         used.add(label)
         try:
-            shapes = _shapes(folder, name, label, found)
+            shapes = _shapes(folder, name, label, found, points="kpt_shape" in config)
         except ConfigError as error:
             found.problems.append(error.problem)
             continue
@@ -95,16 +102,17 @@ def read(folder: Folder, tick: Tick) -> Listing:
     return found
 
 
-def _shapes(folder: Folder, name: str, label: str, found: Listing) -> list[tuple[int, Shape]]:
+def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bool) -> list[tuple[int, Shape]]:
+    """`points`: behind the box of each object come key points, which are not used."""
     path = folder.files[label]
     text = read_text(path)
-    size = image_size(folder.files[name])
+    size = labelled_size(folder.files[name], found.problems)
     shapes: list[tuple[int, Shape]] = []
     for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
         if not words:
             continue
         try:
-            index, shape = _line(words, size)
+            index, shape = _line(words[:5] if points else words, size)
         except ValueError as error:
             raise ConfigError(
                 "{file} line {line} is not a label ({detail}).",
@@ -143,9 +151,14 @@ def _config(folder: Folder) -> Mapping[str, object]:
     path = folder.files[name]
     try:
         text = read_text(path, limit=1 << 20)
-        if "&" in text and "*" in text:
-            raise ValueError("it has anchors")  # a few lines of them can stand for gigabytes
-        config = yaml.safe_load(text)
+        for event in yaml.parse(text, yaml.BaseLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("it has references")  # a few lines of them can stand for gigabytes
+            tag = getattr(event, "tag", None)
+            if tag is not None and tag != "!":
+                raise ValueError(f"it has the tag {tag}")
+        # Every word stays as it is written: a class called "no" or "010" is not False or 8.
+        config = yaml.load(text, yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=detail) from error
@@ -157,10 +170,11 @@ def _config(folder: Folder) -> Mapping[str, object]:
 def _names(folder: Folder, config: Mapping[str, object]) -> list[str]:
     said = config.get("names")
     if isinstance(said, list):
-        names = [str(name) for name in said]
-    elif isinstance(said, Mapping) and all(isinstance(key, int) for key in said) and len(said) <= 10_000:
-        highest = max(said, default=-1)
-        names = [str(said.get(index, f"class {index}")) for index in range(min(highest, 10_000) + 1)]
+        names = [class_name(name) for name in said]
+    elif isinstance(said, Mapping) and all(str(key).isdecimal() for key in said) and len(said) <= 10_000:
+        numbered = {int(key): class_name(name) for key, name in said.items()}
+        highest = max(numbered, default=-1)
+        names = [numbered.get(index, f"class {index}") for index in range(min(highest, 10_000) + 1)]
     else:
         names = class_list(folder) or class_list(folder, "labels/classes.txt")
     if len(set(names)) != len(names):

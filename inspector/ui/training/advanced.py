@@ -47,11 +47,11 @@ class AdvancedPage(QWidget):
         self._nothing = QLabel()
         self._nothing.setProperty("role", "muted")
         self.rows: dict[str, SettingRow] = {}
+        self._useless: set[str] = set()
         self._sections: dict[str, tuple[QFrame, QLabel]] = {}
         self._arrange()
         draft.changed.connect(self._check)
         self.retranslate()
-        self._check()
 
     def _arrange(self) -> None:
         inside = QWidget()
@@ -84,6 +84,11 @@ class AdvancedPage(QWidget):
         whole.addWidget(self._whole)
         whole.addWidget(self.area, 1)
 
+    def offer(self, name: str, offered: bool) -> None:
+        """Whether this computer has any use for a setting."""
+        (self._useless.discard if offered else self._useless.add)(name)
+        self._filter()
+
     def show_setting(self, name: str) -> None:
         """Bring a setting into sight and put the cursor into its field."""
         row = self.rows.get(name)
@@ -115,7 +120,7 @@ class AdvancedPage(QWidget):
         for name, row in self.rows.items():
             text = row.text.casefold()
             fits = all(word in text for word in words) and (row.is_changed or not only or row.editor.focus.hasFocus())
-            row.setVisible(fits or bool(self.rows[name].error.text()))
+            row.setVisible((fits and (name not in self._useless or row.is_changed)) or bool(row.error.text()))
         groups = {name: item.group for name, item in shown_settings().items()}
         for group, (frame, _) in self._sections.items():
             frame.setVisible(any(not row.isHidden() for name, row in self.rows.items() if groups[name] == group))
@@ -140,6 +145,7 @@ class AdvancedPage(QWidget):
         self.reset_all.setText(self.tr("Reset all"))
         self.reset_all.setAccessibleName(self.tr("Reset all"))
         self._nothing.setText(self.tr("No setting is called so."))
+        self._check()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

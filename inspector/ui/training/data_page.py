@@ -158,6 +158,7 @@ class DataPage(QWidget):
 
     def _open_samples(self) -> None:
         self.found.samples.show_samples(0, ())
+        self.found.split.show_division(None)
         self.sampler.open(self._folder, self._draft.task)
 
     def _on_opened(self, dataset: Dataset) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -20,8 +20,10 @@ from inspector.ui.boxes import plain
 from inspector.ui.settings import Settings
 from inspector.ui.strings import is_language_change
 from inspector.ui.training.advanced import AdvancedPage
+from inspector.ui.training.asking import AskThread
 from inspector.ui.training.data_page import DataPage
 from inspector.ui.training.draft import Draft
+from inspector.ui.training.looking import Trouble
 from inspector.ui.training.network_page import Advisor, Estimator, NetworkPage
 from inspector.ui.training.start_page import StartPage
 
@@ -39,8 +41,8 @@ def folder_name(name: str) -> str:
 class TrainingDialog(QWidget):
     """Puts a training together. `accepted` is emitted with its `TrainSettings`, `rejected` when it is given up.
 
-    `advisor` recommends and `estimator` tells the time; `preflight` names what would stop a run before it begins. Runs are
-    put into `runs`.
+    `advisor` recommends and `estimator` tells the time; `preflight` names what would stop a run before it begins; `cards`
+    counts the graphics cards. They are called on a thread of the dialog's. Runs are put into `runs`.
     """
 
     accepted = Signal(object)
@@ -54,17 +56,21 @@ class TrainingDialog(QWidget):
         advisor: Advisor | None = None,
         estimator: Estimator | None = None,
         preflight: Preflight | None = None,
+        cards: Callable[[], int] | None = None,
         runs: Path | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.draft = Draft(self)
         self._preflight = preflight
+        self._checked: TrainSettings | None = None  # what `_found` is about
+        self._found: tuple[Message, ...] | None = None  # None: not known yet
         self._runs = runs or user_data() / "runs"
         self._name = ""  # as the person typed it; empty: made from data and network
         self._waiting = False
+        self.ask = AskThread(self)
         self.data = DataPage(self.draft, settings)
-        self.network = NetworkPage(self.draft, advisor=advisor, estimator=estimator)
+        self.network = NetworkPage(self.draft, self.ask, advisor=advisor, estimator=estimator)
         self.advanced = AdvancedPage(self.draft)
         self.start = StartPage(self.draft)
         self._title = QLabel()
@@ -77,6 +83,9 @@ class TrainingDialog(QWidget):
         self._why_not = QLabel()
         self._arrange()
         self._connect()
+        self.advanced.offer("devices", False)
+        if cards is not None:
+            self.ask.ask("cards", cards)
         self.retranslate()
         self.show_step("data")
 
@@ -127,6 +136,10 @@ class TrainingDialog(QWidget):
         self.next.clicked.connect(self._forward)
         self.data.survey_changed.connect(self._on_survey)
         self.draft.changed.connect(self._refresh)
+        self.network.told.connect(self._refresh)
+        self.data.found.split.told.connect(self._refresh)
+        self.ask.answered.connect(self._on_answer)
+        self.ask.troubled.connect(self._on_trouble)
         self.start.renamed.connect(self._rename)
         self.start.setting_wanted.connect(self.show_setting)
 
@@ -152,6 +165,7 @@ class TrainingDialog(QWidget):
     def end(self) -> None:
         """End what runs in the background; called before the window closes."""
         self.data.end()
+        self.ask.end()
 
     # Steps
 
@@ -163,6 +177,7 @@ class TrainingDialog(QWidget):
         """Turn to a step."""
         self.stack.setCurrentIndex(STEPS.index(name))
         self.steps[name].setChecked(True)
+        self._checked = None  # the disk may be another than when it was looked at last
         self._refresh()
         self.retranslate()
 
@@ -234,11 +249,26 @@ class TrainingDialog(QWidget):
         self.network.show_survey(found)
         self._refresh()
 
-    def _problems(self) -> list[Message]:
-        """What would stop the run, as far as it can be known now."""
-        if self.step != "start" or self._preflight is None or self.draft.errors() or self._name_error():
-            return []
-        return list(self._preflight(self.settings()))
+    def _check(self, *, can: bool) -> None:
+        """Ask what would stop the run as it stands now, unless that is known. `can`: there is no simpler reason against it."""
+        if self.step != "start" or self._preflight is None or not can:
+            return
+        settings, preflight = self.settings(), self._preflight
+        if settings != self._checked:
+            self._checked, self._found = settings, None
+            self.ask.ask("preflight", lambda: tuple(preflight(settings)))
+
+    def _on_answer(self, kind: str, answer: Any) -> None:  # noqa: ANN401 - whatever was asked for
+        if kind == "preflight":
+            self._found = answer
+            self._refresh()
+        elif kind == "cards":
+            self.advanced.offer("devices", answer > 1)
+
+    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+        if kind == "preflight":
+            self._found = (trouble.problem,)
+            self._refresh()
 
     def _refresh(self) -> None:
         ready = self.data.ready
@@ -248,26 +278,35 @@ class TrainingDialog(QWidget):
         if not ready and self.step != "data" and self.data.survey is not None:
             self.show_step("data")
             return
-        problems = self._problems()
+        self.next.setEnabled(ready)
         if self.step == "start":
-            survey, task = self.data.survey, self.draft.task
-            images = survey.tasks[task].total if survey is not None and task is not None and task in survey.tasks else 0
-            self.start.show_name(self._name or self.run_name, self._name_error())
-            self.start.show_facts(images=images, minutes=self.network.minutes())
-            self.start.show_problems(problems, errors)
-            can = not errors and not problems and not self._name_error() and self.network.can_train
-            self.next.setEnabled(ready and can)
-        else:
-            self.next.setEnabled(ready)
+            self._refresh_start(errors, ready=ready)
         self._say_why_not(errors)
+
+    def _refresh_start(self, errors: dict[str, str], *, ready: bool) -> None:
+        can = ready and not errors and not self._name_error()
+        self._check(can=can)
+        split = self.data.found.split.trouble
+        problems = [*((split,) if split is not None else ()), *(self._found or ())]
+        survey, task = self.data.survey, self.draft.task
+        images = survey.tasks[task].total if survey is not None and task is not None and task in survey.tasks else 0
+        self.start.show_name(self._name or self.run_name, self._name_error())
+        self.start.show_facts(images=images, minutes=self.network.minutes)
+        self.start.show_problems(problems, errors)
+        known = self._preflight is None or self._found is not None
+        self.next.setEnabled(can and known and not problems and self.network.can_train and self.network.settled)
 
     def _say_why_not(self, errors: dict[str, str]) -> None:
         """Beside the buttons: what is still missing."""
         text = ""
         if self.data.survey is not None and not self.data.ready:
             text = self.data.found.blocked
-        elif self.step != "data" and not self.network.can_train:
-            text = self.network.missing.text() if self.step == "start" else ""
+        elif self.step == "start" and not self.network.can_train:
+            text = self.network.missing.text()
+        elif self.step == "start" and not self.network.settled:
+            text = self.tr("Working out what suits this data…")
+        elif self.step == "start" and self.ask.waits("preflight"):
+            text = self.tr("Checking whether it can start…")
         elif errors and self.step != "start":
             text = self.tr("{count} settings are wrong; they are marked.").format(count=len(errors))
         self._why_not.setText(text)

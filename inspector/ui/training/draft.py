@@ -2,16 +2,38 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import PydanticUndefined
+from pydantic_core import ErrorDetails, PydanticUndefined
 from PySide6.QtCore import QObject, Signal
 
+from inspector.core.message import Message, message
 from inspector.core.training import TASK_DEFAULTS, TrainSettings, shown_settings
 from inspector.core.types import TaskName
+from inspector.ui.strings import translate
 
 _PLACE: Final = Path("bundle")  # stands for `out` until a name is given; only to check the other settings
+_LIMITS: Final = MappingProxyType(
+    {
+        "greater_than": message("It must be more than {limit:g}."),
+        "greater_than_equal": message("It must be at least {limit:g}."),
+        "less_than": message("It must be less than {limit:g}."),
+        "less_than_equal": message("It must be at most {limit:g}."),
+        "string_too_long": message("It may have at most {limit:g} letters."),
+    }
+)
+
+
+def _sentence(problem: ErrorDetails) -> Message:
+    """What pydantic says, so that it can be translated."""
+    known, context = _LIMITS.get(problem["type"]), problem.get("ctx", {})
+    if known is not None:
+        return Message(known.template, {"limit": next(iter(context.values()))})
+    if problem["type"] == "value_error":
+        return Message(str(context["error"]))  # of TrainSettings itself
+    return message("This is not a value for it ({detail}).", detail=problem["msg"])
 
 
 class Draft(QObject):
@@ -58,7 +80,7 @@ class Draft(QObject):
 
     def advise(self, values: Mapping[str, Any]) -> None:
         """What is recommended for this data and task."""
-        advised = {name: value for name, value in values.items() if name in TrainSettings.model_fields}
+        advised = {name: value for name, value in values.items() if name in shown_settings() or name in ("network", "options")}
         if advised != self._advised:
             self._advised = advised
             self.changed.emit(frozenset(TrainSettings.model_fields))
@@ -114,13 +136,13 @@ class Draft(QObject):
         return {**given, "task": self._task, "data": self._folder or Path()}
 
     def errors(self) -> Mapping[str, str]:
-        """What is wrong, by the name of the setting; "" for what concerns several."""
+        """What is wrong, in the window's language, by the name of the setting; "" for what concerns several."""
         try:
             TrainSettings.model_validate({**self.values(), "task": self._task or "classification", "out": _PLACE})
         except ValidationError as error:
             found: dict[str, str] = {}
             for problem in error.errors(include_url=False):
-                found.setdefault(str(problem["loc"][0]) if problem["loc"] else "", str(problem["msg"]))
+                found.setdefault(str(problem["loc"][0]) if problem["loc"] else "", translate(_sentence(problem)))
             return found
         return {}
 

@@ -300,7 +300,6 @@ class SettingRow(QWidget):
         text = self.tr("Back to the default: {name}").format(name=in_words(self._shown.label))
         self.reset.setAccessibleName(text)
         self.reset.setToolTip(text)
-        self.show_error(self.error.text())
         self._say()
 
     def changeEvent(self, event: QEvent) -> None:

@@ -3,10 +3,9 @@
 import logging
 import re
 import shutil
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QObject, Signal
 
 from inspector.cameras.demo_data import write_demo_data
 from inspector.core.annotations import read_dataset
@@ -26,6 +25,7 @@ from inspector.core.samples import PARTS, Dataset, Sample, group_of
 from inspector.core.split import split_samples
 from inspector.core.survey import Survey, survey
 from inspector.core.types import Annotation, Boxes, Frame, TaskName
+from inspector.ui.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def trouble_of(error: Exception) -> Trouble:
     return Trouble(message("The folder could not be looked at ({detail}).", detail=f"{type(error).__name__}: {error}"))
 
 
-class SurveyThread(QThread):
+class SurveyThread(WorkThread[tuple[Path, bool, int]]):
     """Surveys the newest folder asked for; an older survey is given up. Every method but `end` returns at once.
 
     The first argument of each signal is the number that `look` returned.
@@ -102,58 +102,43 @@ class SurveyThread(QThread):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._wake = threading.Condition()
         self._folder: Path | None = None
         self._demo = False
         self._job = 0
-        self._stop = False
         self._said = 0.0
 
     def look(self, folder: Path, *, demo: bool = False) -> int:
         """Survey this folder next. `demo`: write the demo data into its parent first, unless they are there."""
-        with self._wake:
-            self._folder, self._demo, self._stop = folder, demo, False
+        with self._telling():
+            self._folder, self._demo = folder, demo
             self._job += 1
-            job = self._job
-            self._wake.notify()
-        if not self.isRunning():
-            self.start()
-        return job
+            return self._job
 
     def give_up(self) -> None:
         """The folder is of no interest any more."""
-        with self._wake:
+        with self._telling(start=False):
             self._folder = None
             self._job += 1
 
-    def end(self) -> None:
-        """End the thread; waits until it has noticed."""
-        with self._wake:
-            self._stop = True
-            self._wake.notify()
-        self.wait()
+    def _take(self) -> tuple[Path, bool, int] | None:
+        folder, self._folder = self._folder, None
+        return (folder, self._demo, self._job) if folder is not None else None
 
-    def run(self) -> None:
-        while True:
-            with self._wake:
-                while self._folder is None and not self._stop:
-                    self._wake.wait()
-                if self._stop or self._folder is None:
-                    return
-                folder, demo, job, self._folder = self._folder, self._demo, self._job, None
-            try:
-                if demo:
-                    self._write_demo(folder.parent, job)
-                found = self._survey(folder, job)
-                if not self._over(job):
-                    self.surveyed.emit(job, found)
-            except _GivenUp:
-                continue
-            except Exception as error:
-                if not isinstance(error, InspectorError | OSError):
-                    log.exception("survey failed")
-                if not self._over(job):
-                    self.troubled.emit(job, trouble_of(error))
+    def _do(self, work: tuple[Path, bool, int]) -> None:
+        folder, demo, job = work
+        try:
+            if demo:
+                self._write_demo(folder.parent, job)
+            found = self._survey(folder, job)
+            if not self._over(job):
+                self.surveyed.emit(job, found)
+        except _GivenUp:
+            pass
+        except Exception as error:
+            if not isinstance(error, InspectorError | OSError):
+                log.exception("survey failed")
+            if not self._over(job):
+                self.troubled.emit(job, trouble_of(error))
 
     def _survey(self, folder: Path, job: int) -> Survey:
         return survey(
@@ -188,7 +173,18 @@ class SurveyThread(QThread):
         return self._stop or job != self._job
 
 
-class SampleThread(QThread):
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One thing to be done for the samples of a source: `read` their labels, or answer what was asked."""
+
+    source: tuple[Path, TaskName]
+    dataset: Dataset | None = None
+    whole: int | Path | None = None
+    shares: Shares | None = None
+    page: tuple[int, int, int] | None = None
+
+
+class SampleThread(WorkThread[_Ask]):
     """Reads the labels of the chosen data once and then answers: pictures with their labels, and what a split comes to.
 
     Of each kind of question only the newest is answered. `opened` carries the Dataset, `pictured` and `shown` a Picture,
@@ -203,75 +199,72 @@ class SampleThread(QThread):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._wake = threading.Condition()
         self._source: tuple[Path, TaskName] | None = None
         self._fresh = False  # the source was not read yet
         self._page: tuple[int, int, int] | None = None
         self._whole: int | Path | None = None
         self._shares: Shares | None = None
-        self._stop = False
         self._dataset: Dataset | None = None
 
     def open(self, folder: Path | None, task: TaskName | None) -> None:
         """Look at this data from now on; None: at none."""
-        with self._wake:
-            self._source = (folder, task) if folder is not None and task is not None else None
-            self._fresh, self._stop = self._source is not None, False
-            self._page = self._whole = None
+        source = (folder, task) if folder is not None and task is not None else None
+        with self._telling(start=source is not None):
+            self._source, self._fresh = source, source is not None
+            self._page = self._whole = self._shares = None
             self._dataset = None
-            self._wake.notify()
-        if not self.isRunning() and self._source is not None:
-            self.start()
 
     def want_page(self, first: int, count: int, side: int) -> None:
         """Fetch these samples, at most `side` pixels wide and high."""
-        self._want(lambda: setattr(self, "_page", (first, count, side)))
+        with self._telling(start=False):
+            self._page = (first, count, side)
 
     def want_whole(self, which: int | Path) -> None:
         """Fetch one sample, or one image file of the data, in full."""
-        self._want(lambda: setattr(self, "_whole", which))
+        with self._telling(start=False):
+            self._whole = which
 
     def want_split(self, shares: Shares) -> None:
         """Tell what this split comes to."""
-        self._want(lambda: setattr(self, "_shares", shares))
-
-    def _want(self, note: Callable[[], None]) -> None:
-        with self._wake:
-            note()
-            self._wake.notify()
-
-    def end(self) -> None:
-        """End the thread; waits for the image under way."""
-        with self._wake:
-            self._stop, self._source = True, None
-            self._wake.notify()
-        self.wait()
+        with self._telling(start=False):
+            self._shares = shares
 
     # On the thread itself
 
-    def run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._stop and not self._work_waits():
-                    self._wake.wait()
-                if self._stop:
-                    return
-                source, fresh = self._source, self._fresh
-                self._fresh = False
-            if source is None:
-                continue
-            try:
-                self._open(source) if fresh else self._answer(source)
-            except _GivenUp:
-                continue
-            except Exception as error:
-                if not isinstance(error, InspectorError | OSError):
-                    log.exception("samples cannot be shown")
-                self.troubled.emit(trouble_of(error))
+    def _take(self) -> _Ask | None:
+        source, dataset = self._source, self._dataset
+        if source is None:
+            return None
+        if self._fresh:
+            self._fresh = False
+            return _Ask(source)
+        if dataset is None:
+            return None
+        if self._whole is not None:
+            whole, self._whole = self._whole, None
+            return _Ask(source, dataset, whole=whole)
+        if self._shares is not None:
+            shares, self._shares = self._shares, None
+            return _Ask(source, dataset, shares=shares)
+        page, self._page = self._page, None
+        return _Ask(source, dataset, page=page) if page is not None else None
 
-    def _work_waits(self) -> bool:
-        asked = self._page is not None or self._whole is not None or self._shares is not None
-        return self._fresh or (self._dataset is not None and asked)
+    def _do(self, ask: _Ask) -> None:
+        try:
+            if ask.dataset is None:
+                self._open(ask.source)
+            elif ask.whole is not None:
+                self.shown.emit(_whole(ask.dataset, ask.whole))
+            elif ask.shares is not None:
+                self.divided.emit(divide(ask.dataset, ask.shares))
+            elif ask.page is not None:
+                self._send_page(ask.source, ask.dataset, ask.page)
+        except _GivenUp:
+            pass
+        except Exception as error:
+            if not isinstance(error, InspectorError | OSError):
+                log.exception("samples cannot be shown")
+            self.troubled.emit(trouble_of(error))
 
     def _open(self, source: tuple[Path, TaskName]) -> None:
         def tick() -> None:
@@ -284,24 +277,6 @@ class SampleThread(QThread):
                 return
             self._dataset = dataset
         self.opened.emit(dataset)
-
-    def _answer(self, source: tuple[Path, TaskName]) -> None:
-        with self._wake:
-            dataset, whole, shares, page = self._dataset, self._whole, self._shares, self._page
-            if dataset is None:
-                return
-            if whole is not None:
-                self._whole = None
-            elif shares is not None:
-                self._shares = None
-            else:
-                self._page = None
-        if whole is not None:
-            self.shown.emit(_whole(dataset, whole))
-        elif shares is not None:
-            self.divided.emit(divide(dataset, shares))
-        elif page is not None:
-            self._send_page(source, dataset, page)
 
     def _send_page(self, source: tuple[Path, TaskName], dataset: Dataset, page: tuple[int, int, int]) -> None:
         first, count, side = page

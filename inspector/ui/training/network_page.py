@@ -1,11 +1,11 @@
 """The second step: which network, at what size, from which weights; with what is recommended and why."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -27,8 +27,10 @@ from inspector.ui import theme
 from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tabs.controls import NumberField
+from inspector.ui.training.asking import AskThread
 from inspector.ui.training.draft import Draft
 from inspector.ui.training.fields import SettingRow
+from inspector.ui.training.looking import Trouble
 from inspector.ui.training.words import minutes_text
 
 _NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript", "lightning_fabric", "torchmetrics")
@@ -38,14 +40,14 @@ _LONGEST_TAKT: Final = 600.0
 
 
 class Advice(Protocol):
-    """What is recommended: values of `TrainSettings`, why, and how many minutes it takes (None: not known)."""
+    """What is recommended: values of `TrainSettings`, why, a sentence each, and what stands in the way."""
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
     @property
-    def reason(self) -> Message: ...
+    def reasons(self) -> Sequence[Message]: ...
     @property
-    def minutes(self) -> float | None: ...
+    def problems(self) -> Sequence[Message]: ...
 
 
 # From the survey, the task and the takt in seconds (None: not known).
@@ -67,15 +69,26 @@ def missing_for_training() -> Message | None:
 
 
 class NetworkPage(QWidget):
-    """Shows the recommendation, and lets a person choose otherwise."""
+    """Shows the recommendation, and lets a person choose otherwise. `told`: advice or time are known, or are not any more."""
+
+    told = Signal()
 
     def __init__(
-        self, draft: Draft, *, advisor: Advisor | None, estimator: Estimator | None, parent: QWidget | None = None
+        self,
+        draft: Draft,
+        ask: AskThread,
+        *,
+        advisor: Advisor | None,
+        estimator: Estimator | None,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._draft, self._advisor, self._estimator = draft, advisor, estimator
+        self._draft, self._ask, self._advisor, self._estimator = draft, ask, advisor, estimator
         self._survey: Survey | None = None
         self._advice: Advice | None = None
+        self._advised_for: tuple[Path, TaskName] | None = None
+        self._trouble: Trouble | None = None
+        self.minutes: float | None = None  # how long it takes as it stands; None: not known, or not yet
         self._titles = [QLabel() for _ in range(3)]
         for title in self._titles:
             title.setProperty("role", "strong")
@@ -107,6 +120,8 @@ class NetworkPage(QWidget):
         self.follow.clicked.connect(lambda: draft.reset(list(self._advice.settings) if self._advice else ["network"]))
         self.weights.activated.connect(self._choose_weights)
         draft.changed.connect(self._on_changed)
+        ask.answered.connect(self._on_answer)
+        ask.troubled.connect(self._on_trouble)
         self.retranslate()
 
     def _make_networks(self) -> dict[str, QRadioButton]:
@@ -160,13 +175,56 @@ class NetworkPage(QWidget):
         self._survey = found
         self._advise()
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that changes the settings is still to come."""
+        return not self._ask.waits("advice")
+
     def _advise(self) -> None:
-        task = self._draft.task
-        self._advice = None
-        if self._survey is not None and task is not None and task in self._survey.tasks and self._advisor is not None:
-            self._advice = self._advisor(self._survey, task, self.takt.value() or None)
-            self._draft.advise(self._advice.settings)
+        survey, task, advisor, takt = self._survey, self._draft.task, self._advisor, self.takt.value() or None
+        subject = (survey.folder, task) if survey is not None and task is not None and task in survey.tasks else None
+        if subject != self._advised_for:  # what suited the earlier data says nothing about this
+            self._advised_for, self._advice, self._trouble = subject, None, None
+            self._draft.advise({})
+        if survey is None or task is None or subject is None or advisor is None:
+            self._ask.forget("advice")
+        else:
+            self._ask.ask("advice", lambda: advisor(survey, task, takt))
+        self._estimate()
         self._refresh()
+
+    def _estimate(self) -> None:
+        offered = self._survey.tasks.get(self._draft.task) if self._survey and self._draft.task else None
+        estimator, values = self._estimator, self._draft.values()
+        if offered is None or estimator is None or self._draft.errors():
+            self.minutes = None
+            self._ask.forget("minutes")
+        else:
+            images = offered.total
+            self._ask.ask("minutes", lambda: estimator(values, images))
+
+    def _on_answer(self, kind: str, answer: Any) -> None:  # noqa: ANN401 - whatever was asked for
+        if kind == "advice":
+            self._advice, self._trouble = answer, None
+            self._draft.advise(answer.settings)
+            self._refresh()
+        elif kind == "minutes":
+            self.minutes = answer
+            self._say()
+        else:
+            return
+        self.told.emit()
+
+    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+        if kind == "advice":
+            self._advice, self._trouble = None, trouble
+            self._draft.advise({})
+        elif kind == "minutes":
+            self.minutes = None
+        else:
+            return
+        self._refresh()
+        self.told.emit()
 
     def _choose(self, key: str) -> None:
         values: dict[str, Any] = {"network": key}
@@ -186,6 +244,7 @@ class NetworkPage(QWidget):
 
     def _on_changed(self, names: frozenset[str]) -> None:
         del names  # each of them may change the time
+        self._estimate()
         self._refresh()
 
     def _refresh(self) -> None:
@@ -230,19 +289,21 @@ class NetworkPage(QWidget):
 
     def _say(self) -> None:
         advice = self._advice
-        self._reason.setText(translate(advice.reason) if advice is not None else self.tr("The usual network of this task."))
+        self._reason.setText(self._reason_text())
         own = self._draft.own
         self.follow.setEnabled(any(name in own for name in (advice.settings if advice is not None else ("network",))))
-        minutes = self.minutes()
+        minutes = self.minutes
         self._time.setText(self.tr("Estimated time: {time}").format(time=minutes_text(minutes)) if minutes is not None else "")
         self._time.setVisible(minutes is not None)
 
-    def minutes(self) -> float | None:
-        """How long it takes as it stands; None where that is not known."""
-        offered = self._survey.tasks.get(self._draft.task) if self._survey and self._draft.task else None
-        if offered is None or self._estimator is None or self._draft.errors():
-            return None
-        return self._estimator(self._draft.values(), offered.total)
+    def _reason_text(self) -> str:
+        if self._advice is not None:
+            return "\n\n".join(translate(line) for line in (*self._advice.reasons, *self._advice.problems))
+        if self._trouble is not None:
+            return translate(self._trouble.problem)
+        if not self.settled:
+            return self.tr("Working out what suits this data…")
+        return self.tr("The usual network of this task.")
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Network"))

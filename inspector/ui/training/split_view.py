@@ -6,6 +6,7 @@ from typing import Final
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from inspector.core.message import Message
 from inspector.core.samples import PARTS
 from inspector.ui import theme
 from inspector.ui.boxes import plain, scrolled
@@ -20,9 +21,10 @@ _PAUSE_MS: Final = 200  # after the last key
 
 
 class SplitView(QWidget):
-    """`wanted` carries the Shares whose outcome is to be told by `show_division`."""
+    """`wanted` carries the Shares whose outcome is to be told by `show_division`; `told`: it is known."""
 
     wanted = Signal(object)
+    told = Signal()
 
     def __init__(self, draft: Draft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,24 +64,33 @@ class SplitView(QWidget):
 
     def ask(self) -> None:
         """Ask what the split comes to."""
-        errors = self._draft.errors()
-        for name, row in self.rows.items():
-            row.show_error(errors.get(name, ""))
-        if errors.get(""):
-            self._say(errors[""])
-            return
-        if not any(name in errors for name in FIELDS):
+        errors = self._say()
+        if not errors.get("") and not any(name in errors for name in FIELDS):
             values = {name: self._draft.value(name) for name in FIELDS}
             self.wanted.emit(Shares(**values))
 
-    def show_division(self, division: Division) -> None:
+    def show_division(self, division: Division | None) -> None:
+        """What was asked for; None: it is not known any more."""
         self._division = division
-        self._say(translate(division.trouble.problem) if division.trouble is not None else "")
+        self._say()
         self._fill()
+        self.told.emit()
 
-    def _say(self, trouble: str) -> None:
-        self._trouble.setText(trouble)
-        self._trouble.setVisible(bool(trouble))
+    @property
+    def trouble(self) -> Message | None:
+        """Why the data cannot be split as it is set; None: it can, or it is not known yet."""
+        trouble = self._division.trouble if self._division is not None else None
+        return trouble.problem if trouble is not None else None
+
+    def _say(self) -> Mapping[str, str]:
+        """What is wrong, beside the fields and below the table; returned by setting, "" for what concerns several."""
+        errors = self._draft.errors()
+        for name, row in self.rows.items():
+            row.show_error(errors.get(name, ""))
+        text = errors.get("") or (translate(self.trouble) if self.trouble is not None else "")
+        self._trouble.setText(text)
+        self._trouble.setVisible(bool(text))
+        return errors
 
     def _on_changed(self, names: frozenset[str]) -> None:
         if names & {*FIELDS}:
@@ -88,6 +99,8 @@ class SplitView(QWidget):
     def _fill(self) -> None:
         division = self._division
         if division is None:
+            self.table.set_rows([])
+            self._examples.clear()
             return
         self.table.set_titles(["", self.tr("Training"), self.tr("Validation"), self.tr("Test")])
         kinds = sorted({name for counts in division.classes.values() for name in counts})
@@ -111,7 +124,7 @@ class SplitView(QWidget):
             self.tr("Images of one part or lot stay together, so that the test shows only what training has never seen.")
         )
         self.table.setAccessibleName(self.tr("Split"))
-        self._say(self._trouble.text())
+        self._say()
         self._fill()
 
     def changeEvent(self, event: QEvent) -> None:
