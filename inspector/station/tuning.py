@@ -3,7 +3,7 @@
 Plain data and pure functions; `tuning_measure` measures, `tuning_store` keeps the choice and tests it at the next start.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -174,9 +174,8 @@ def plans_of(rows: Sequence[Row], judged: Sequence[Judged], counts: Mapping[str,
     plans: list[Plan] = []
     for threads in sorted({row.threads for row in single}):
         here = [row for row in single if row.threads == threads]
-        chosen: list[Iterable[Row | None]] = [
-            [_best(here, bundle, variant, "p99_ms") for bundle in counts] for variant in dict.fromkeys(row.variant for row in here)
-        ]
+        variants = dict.fromkeys(row.variant for row in here)
+        chosen = [[_best(here, bundle, variant, "p99_ms") for bundle in counts] for variant in variants]
         chosen += [[_best(here, bundle, None, by) for bundle in counts] for by in ("cpu_ms", "p99_ms")]
         for pick in chosen:
             found = [row for row in pick if row is not None]
@@ -214,10 +213,7 @@ def _batch(picked: Sequence[Row], rows: Sequence[Row], counts: Mapping[str, int]
     """The batch with the least time an image, where that is worth it."""
     times: dict[int, float] = {}
     for batch in sorted({row.batch for row in rows}):
-        same = [
-            next((row for row in rows if _same(row, one) and row.batch == batch), None)
-            for one in picked
-        ]
+        same = [next((row for row in rows if _same(row, one) and row.batch == batch), None) for one in picked]
         found = [row for row in same if row is not None]
         if len(found) == len(picked):
             times[batch] = sum(row.p50_ms * counts[row.bundle] for row in found)
@@ -255,8 +251,8 @@ def why(tuning: Tuning) -> Message:
     values = {"variants": plan.words, "threads": plan.threads, "p99": plan.p99_ms, "takt": tuning.takt_ms}
     if tuning.state == "kept":
         return message(
-            "{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most "
-            "{p99:.1f} ms.",
+            "{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at "
+            "most {p99:.1f} ms.",
             **values,
         )
     return message(
@@ -270,17 +266,15 @@ def smaller(what: str, before: str, after: str, p99_ms: float, limit_ms: float) 
     """A measured suggestion: what a part would take with a smaller input or a narrower network."""
     values = {"bundle": what, "before": before, "after": after, "p99": p99_ms, "limit": limit_ms}
     if p99_ms <= limit_ms:
-        return sentence(
-            message(
-                "Trained with {after} instead of {before}, {bundle} would let a part take {p99:.1f} ms (measured), which keeps "
-                "the limit of {limit:.1f} ms.",
-                **values,
-            )
-        )
-    return sentence(
-        message(
-            "Trained with {after} instead of {before}, {bundle} would let a part take {p99:.1f} ms (measured), still more than "
-            "the limit of {limit:.1f} ms.",
+        enough = message(
+            "With {after} instead of {before} in {bundle} a part would take {p99:.1f} ms and keep the limit of {limit:.1f} ms: "
+            "the network was built so, untrained, and timed.",
             **values,
         )
+        return sentence(enough)
+    still = message(
+        "With {after} instead of {before} in {bundle} a part would still take {p99:.1f} ms, more than the limit of {limit:.1f} "
+        "ms: the network was built so, untrained, and timed.",
+        **values,
     )
+    return sentence(still)
