@@ -43,8 +43,8 @@ def draw(tuning: Tuning) -> str:
             anchor = "end" if x > _WIDTH * 0.6 else "start"
             lines.append(_text(x, y - 14, words, anchor=anchor))
     body = "\n".join(lines)
-    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">\n{body}\n</svg>\n'
+    extent = f'width="{_WIDTH}" height="{_HEIGHT}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {extent} font-family="sans-serif">\n{body}\n</svg>\n'
 
 
 def _frame(tuning: Tuning, slowest: float, worst: float, span: float) -> list[str]:

@@ -84,10 +84,16 @@ class Order:
             )
         for engine in job.get("engines") or ():
             find(ENGINES, engine, "engine")
-        many = {name: tuple(job.get(name) or ()) for name in ("engines", "precisions", "threads", "batches")}
-        more = {name: job[name] for name in ("budget_s", "headroom", "suggest") if job.get(name) is not None}
-        base = None if job.get("base") is None else Path(job["base"])
-        return cls(recipe, base, float(takt), **many, **more)
+        return cls(
+            recipe,
+            None if job.get("base") is None else Path(job["base"]),
+            float(takt),
+            engines=tuple(job.get("engines") or ()),
+            precisions=tuple(job.get("precisions") or ()),
+            threads=tuple(job.get("threads") or ()),
+            batches=tuple(job.get("batches") or ()),
+            budget_s=float(job.get("budget_s") or BUDGET_S),
+        )
 
     def grid(self) -> tuple[list[Runtime], list[int]]:
         """The runtimes to measure, those in this process first, and the batches."""

@@ -103,8 +103,7 @@ class Subject:
         spec = self.bundle.card.input
         if self.reference is None or not len(self.reference.judged):
             noise = np.random.default_rng(0).integers(0, 256, (count, *spec.shape))
-            made: Prepared = noise.astype(spec.dtype) + (280 if spec.kind == "kelvin" else 0)
-            return made
+            return noise.astype(np.uint8) if spec.kind == "uint8" else (noise / 4 + 280).astype(np.float32)
         judged = list(self.reference.judged)
         rows = [judged[index % len(judged)] for index in range(count)]
         taken: Prepared = np.ascontiguousarray(self.reference.frames[rows])
@@ -113,7 +112,8 @@ class Subject:
     def image(self, number: int) -> Prepared:
         """One input [H, W, C], the same for the same number."""
         if self.reference is None or not len(self.reference.judged):
-            return self.images(1)[0]
+            alone: Prepared = self.images(1)[0]
+            return alone
         judged = self.reference.judged
         taken: Prepared = self.reference.frames[judged[number % len(judged)]]
         return taken
@@ -217,12 +217,12 @@ def parts_of(program: Program, subjects: Mapping[str, Subject], count: int) -> l
 
 def _frame(camera: str, steps: Sequence[Step], subjects: Mapping[str, Subject], number: int) -> Frame:
     kelvin = all(_sees_temperatures(step.card) for step in steps)
-    pictures = [(step, _picture(subjects[step.model.bundle], number, kelvin=kelvin)) for step in steps]
+    dtype = np.float32 if kelvin else np.uint16 if any(_deep(step.card) for step in steps) else np.uint8
+    pictures = [(step, _picture(subjects[step.model.bundle], number, dtype)) for step in steps]
     width = max(_extent(step, step.card)[0] for step in steps)
     height = max(_extent(step, step.card)[1] for step in steps)
     colour = not kelvin and any(step.card.input.channels == 3 for step in steps)
-    shape = (height, width, 3) if colour else (height, width)
-    canvas = np.full(shape, 290, np.float32) if kelvin else np.full(shape, 100, np.uint8)
+    canvas = np.full((height, width, 3) if colour else (height, width), 290 if kelvin else 100, dtype)
     for step, picture in pictures:
         region = step.region
         left, top = (region.x, region.y) if region is not None else (0, 0)
@@ -247,14 +247,20 @@ def _sees_temperatures(card: Card) -> bool:
     return card.input.kind == "kelvin" or (card.task == "thermal" and card.input.levels is not None)
 
 
-def _picture(subject: Subject, number: int, *, kelvin: bool) -> Prepared:
-    """A reference image as a frame of the camera shows it: with one channel less its axis, temperatures in kelvin."""
+def _deep(card: Card) -> bool:
+    """Whether the bundle is for frames of more than eight bits."""
+    return card.input.kind == "float" or (card.input.levels is not None and card.input.levels[1] > 255)
+
+
+def _picture(subject: Subject, number: int, dtype: type[np.uint8 | np.uint16 | np.float32]) -> Pixels:
+    """A reference image as the camera gives it: in grey levels or kelvin, a single channel without its axis."""
     image, spec = subject.image(number), subject.bundle.card.input
-    flat: Prepared = image[..., 0] if image.shape[-1] == 1 else image
-    if kelvin and spec.kind == "uint8" and spec.levels is not None:
-        low, high = spec.levels
-        return (low + flat.astype(np.float32) * np.float32((high - low) / 255)).astype(np.float32)
-    return flat
+    flat = image[..., 0] if image.shape[-1] == 1 else image
+    if spec.kind == "kelvin" or (spec.levels is None and dtype is np.uint8):
+        return np.asarray(flat, dtype)
+    low, high = spec.levels or (0.0, 65535.0)
+    values = low + flat.astype(np.float32) * ((high - low) / 255)
+    return np.asarray(values if dtype is np.float32 else np.rint(values), dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,8 +263,7 @@ class TunePanel(Cover):
         self.table.set_rows(rows)
         from inspector.ui.tune_plot import TunePlot
 
-        while self.plot.count():
-            old = self.plot.widget(0)
+        while (old := self.plot.widget(0)) is not None:
             self.plot.removeWidget(old)
             old.deleteLater()
         self.plot.addWidget(TunePlot(tuning))
