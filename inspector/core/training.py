@@ -103,7 +103,11 @@ class TrainSettings(BaseModel):
         "stretch", description="how frames of another shape are fitted into the input"
     )
     levels: Annotated[tuple[float, float] | None, Shown("Levels", "network")] = Field(
-        None, description="frame values mapped to 0 and 255; thermal: kelvin"
+        None,
+        description="frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images",
+    )
+    depth: Annotated[Literal["auto", "8"], Shown("Depth", "network")] = Field(
+        "auto", description="of the input; auto: as the images have it, 8: their levels are rounded to 256"
     )
     options: Mapping[str, Option] = Field({}, description="of the network, for example filters=16")
     pretrained: Annotated[str, Shown("Start weights", "network")] = Field(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -257,6 +258,8 @@ def _input_items(inputs: Inputs, card: Card) -> Iterator[Item]:
     for index in range(len(inputs)):
         sample = inputs.readable(index)
         pixels = sample.pixels[..., 0] if card.input.channels == 1 else sample.pixels
+        if card.input.kind == "float":
+            pixels = np.rint(pixels).astype(np.uint8)
         frame = Frame(pixels, "data", index, 0.0, now, "kelvin" if card.input.kind == "kelvin" else "intensity")
         yield Item(sample.pixels, geometry, frame, truth_of(sample.target, card.input))
 

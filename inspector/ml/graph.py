@@ -17,7 +17,8 @@ Options = Mapping[str, int | float | str | bool]
 class Graph(nn.Module):
     """Normalise -> network -> activation of the task.
 
-    Input [N, height, width, channels] uint8, or float32 kelvin; output [N, ...] float32, what `Task.decode` reads.
+    Input [N, height, width, channels] uint8, or float32 on the same scale, or float32 kelvin; output [N, ...] float32, what
+    `Task.decode` reads.
     """
 
     mean: Tensor
@@ -117,6 +118,8 @@ def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
     shape = (size, *card.input.shape)
     if card.input.kind == "uint8":
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    if card.input.kind == "float":
+        return 255 * torch.rand(shape, generator=generator)
     mean, std = (torch.from_numpy(values) for values in normalisation(card))
     return torch.randn(shape, generator=generator) * std + mean
 

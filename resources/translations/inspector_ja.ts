@@ -2696,6 +2696,10 @@
         <translation>バンドル {bundle} には画像が必要ですが、{camera} は温度を出力しています。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} needs pictures of more than 8 bits, and {camera} gives 8.</source>
+        <translation>バンドル {bundle} には 8 ビットを超える画像が必要ですが、{camera} の画像は 8 ビットです。</translation>
+    </message>
+    <message>
         <source>The bundle {bundle} needs temperatures, and {camera} gives a picture without them.</source>
         <translation>バンドル {bundle} には温度が必要ですが、{camera} の画像に温度がありません。</translation>
     </message>
@@ -4013,6 +4017,10 @@
         <translation>32</translation>
     </message>
     <message>
+        <source>8</source>
+        <translation>8</translation>
+    </message>
+    <message>
         <source>Accumulate</source>
         <translation>勾配の累積</translation>
     </message>
@@ -4043,6 +4051,10 @@
     <message>
         <source>Channels</source>
         <translation>チャンネル数</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>階調</translation>
     </message>
     <message>
         <source>Devices</source>
@@ -4185,6 +4197,10 @@
         <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
     </message>
     <message>
+        <source>auto</source>
+        <translation>自動</translation>
+    </message>
+    <message>
         <source>batches</source>
         <translation>バッチ</translation>
     </message>
@@ -4245,8 +4261,8 @@
         <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
     </message>
     <message>
-        <source>frame values mapped to 0 and 255; thermal: kelvin</source>
-        <translation>0 と 255 に対応させる画素値。熱画像ではケルビン</translation>
+        <source>frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images</source>
+        <translation>0 と 255 に対応させるフレームの値(サーマル: ケルビン)。8 ビットを超える画像では画像から求めます</translation>
     </message>
     <message>
         <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
@@ -4299,6 +4315,10 @@
     <message>
         <source>of the arithmetic; bf16 and 16 are mixed precision</source>
         <translation>計算の精度。bf16 と 16 は混合精度</translation>
+    </message>
+    <message>
+        <source>of the input; auto: as the images have it, 8: their levels are rounded to 256</source>
+        <translation>入力の階調。自動: 画像のまま、8: 256 階調に丸めます</translation>
     </message>
     <message>
         <source>of the learning rate; step: a tenth every 7 epochs</source>
