@@ -20,7 +20,7 @@ from inspector.core.report import Sentence
 from inspector.core.variants import PRECISIONS
 from inspector.station.choice import choose
 from inspector.station.jobs import Job
-from inspector.station.tuning import Plan, Tuning, pareto, ranked, why
+from inspector.station.tuning import Plan, Tuning, pareto, ranked, refused, unavailable, why
 
 _POLL = 0.2  # seconds
 PHASES = {
@@ -110,10 +110,12 @@ def _hear(packet: Packet, bar: Progress, task: TaskID) -> None:
 def _show(tuning: Tuning) -> None:
     console = Console(width=120)
     console.print(_rows(tuning))
-    for one in tuning.judged:
+    for one in refused(tuning):
         if one.reason is not None:
             click.echo(f"{_name(one.bundle)} {one.engine} {one.precision}: {_text(one.reason)}")
     console.print(_plans(tuning))
+    if unavailable(tuning):
+        click.echo(f"Not exported (inspector export makes them), or not on this machine: {', '.join(unavailable(tuning))}.")
     for note in (*tuning.left_out, *tuning.needs):
         click.echo(_text(note))
     click.echo(why(tuning).text)

@@ -243,6 +243,16 @@ def pareto(plans: Sequence[Plan]) -> list[Plan]:
     return front
 
 
+def refused(tuning: Tuning) -> list[Judged]:
+    """The variants that answered, and must not be used for it."""
+    return [one for one in tuning.judged if not one.accepted and one.images]
+
+
+def unavailable(tuning: Tuning) -> list[str]:
+    """The variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
+    return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in tuning.judged if not one.accepted and not one.images))
+
+
 def why(tuning: Tuning) -> Message:
     """Why these variants judge, in one sentence."""
     plan = tuning.chosen

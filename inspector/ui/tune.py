@@ -20,10 +20,9 @@ from PySide6.QtWidgets import (
 from inspector.core.message import Message
 from inspector.core.outcome import End, Outcome
 from inspector.core.protocol import Packet
-from inspector.core.report import Sentence
 from inspector.station.choice import Choice
 from inspector.station.jobs import Job
-from inspector.station.tuning import Plan, Tuning, pareto, ranked, why
+from inspector.station.tuning import Judged, Plan, Tuning, pareto, ranked, refused, unavailable, why
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.cover import Cover
@@ -235,8 +234,11 @@ class TunePanel(Cover):
             return words.format(what=self._phase.get("what") or "")
         if self._tuning is not None:
             notes = [_sentence(Message(one.template, one.values)) for one in (*self._tuning.left_out, *self._tuning.needs)]
-            refused = [self._refused(one.bundle, one.engine, one.precision, one.reason) for one in self._tuning.judged]
-            return "\n".join([*notes, *filter(None, refused)])
+            notes += [self._refused(one) for one in refused(self._tuning)]
+            missing = ", ".join(unavailable(self._tuning))
+            if missing:
+                notes.append(self.tr("Not exported, or not on this computer: {variants}").format(variants=missing))
+            return "\n".join(notes)
         if self._outcome is not None and self._outcome.end is not End.CANCELLED and self._outcome.problem is not None:
             sentences = (self._outcome.problem, self._outcome.remedy)
             return " ".join(translate(sentence) for sentence in sentences if sentence is not None)
@@ -250,10 +252,9 @@ class TunePanel(Cover):
             "judges from the next start on."
         )
 
-    def _refused(self, bundle: str, engine: str, precision: str, reason: Sentence | None) -> str:
-        if reason is None:
-            return ""
-        return f"{engine} {precision}: {_sentence(Message(reason.template, reason.values))}"
+    def _refused(self, one: Judged) -> str:
+        reason = "" if one.reason is None else _sentence(Message(one.reason.template, one.reason.values))
+        return f"{one.bundle}, {one.engine} {one.precision}: {reason}"
 
     def _fill(self, tuning: Tuning) -> None:
         front = pareto(tuning.plans)

@@ -41,8 +41,11 @@ TUNING = Tuning(
             engine="onnxruntime",
             precision="int8",
             accepted=False,
+            images=40,
+            flips=9,
             reason=sentence(message("The bundle {bundle} is too old.", bundle="a")),
         ),
+        Judged(bundle="a", engine="tensorrt", precision="fp16", accepted=False, reason=sentence(message("It is not here."))),
     ),
     plans=PLANS,
     chosen=PLANS[1],
@@ -106,7 +109,8 @@ def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot
     with qtbot.waitSignal(panel.tuned):
         job.ended(Outcome(End.SUCCEEDED, {"tuning": TUNING.model_dump(mode="json")}))
     assert "openvino int8 on 1 threads is the cheapest" in panel.reason.text()
-    assert "onnxruntime int8: The bundle a is too old." in panel.state.text()
+    assert "a, onnxruntime int8: The bundle a is too old." in panel.state.text()
+    assert "Not exported, or not on this computer: tensorrt fp16" in panel.state.text()
     texts = [[panel.table.item(row, column).text() for column in (0, 3, 6)] for row in range(panel.table.rowCount())]
     assert texts == [
         ["openvino int8", "20.0", "chosen, front"],
