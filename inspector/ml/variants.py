@@ -1,5 +1,6 @@
 """Making a variant of a bundle, and the gate that it must pass: its answers to the reference images against the network's."""
 
+import hashlib
 import os
 import platform
 import re
@@ -219,7 +220,8 @@ def _written(bundle: Bundle, order: Order, write: Callable[[Path], Quantised], c
         with tempfile.TemporaryDirectory(prefix=f".export-{os.getpid()}-", dir=bundle.folder) as name:
             result = write(Path(name))
             digests = [sha256(file) for file in result.files]
-            stem = f"{order.engine}-{order.precision}-{digests[-1][:8]}"
+            content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
+            stem = f"{order.engine}-{order.precision}-{content[:8]}"
             files: dict[str, str] = {}
             for file, digest in zip(result.files, digests, strict=True):
                 final = bundle.folder / f"{stem}{file.suffix}"

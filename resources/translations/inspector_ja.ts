@@ -2148,6 +2148,10 @@
         <translation>そのうち 1 つのフォルダーを選んでください。</translation>
     </message>
     <message>
+        <source>Choose the folder that holds the images and their labels.</source>
+        <translation>画像とラベルの入ったフォルダーを選んでください。</translation>
+    </message>
+    <message>
         <source>Choose the good classes among: {classes}.</source>
         <translation>良品クラスを次の中から選んでください：{classes}。</translation>
     </message>
@@ -2206,6 +2210,10 @@
     <message>
         <source>Correct it and load it again.</source>
         <translation>修正してからもう一度読み込んでください。</translation>
+    </message>
+    <message>
+        <source>Correct the labels, and look at the folder again.</source>
+        <translation>ラベルを修正し、フォルダーをもう一度調べてください。</translation>
     </message>
     <message>
         <source>Correct them and start again.</source>
@@ -2448,6 +2456,10 @@
         <translation>最初の行は {columns} です。</translation>
     </message>
     <message>
+        <source>Its first line must name the columns path and label; save it as UTF-8.</source>
+        <translation>1 行目に path と label の列名を書き、UTF-8 で保存してください。</translation>
+    </message>
+    <message>
         <source>Its transparent parts are shown on black.</source>
         <translation>透明な部分は黒で表示します。</translation>
     </message>
@@ -2500,6 +2512,10 @@
         <translation>効果は約束できません：画像の枚数による差より、学習ごとのばらつきのほうが大きいためです。</translation>
     </message>
     <message>
+        <source>No image has anything labelled in it: there is nothing to learn to find.</source>
+        <translation>どの画像にもラベルがありません：検出を学習する対象がありません。</translation>
+    </message>
+    <message>
         <source>No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of the takt is needed for the rest. Use a faster computer or a longer takt.</source>
         <translation>タクト {takt:.0f} ms に間に合うネットワークがありません。最小の入力でも {ms:.0f} ms かかり、タクトの半分は他の処理に必要です。より速いコンピューターか、長いタクトにしてください。</translation>
     </message>
@@ -2536,6 +2552,10 @@
         <translation>{folder} に書き込めません({detail})。</translation>
     </message>
     <message>
+        <source>Nothing in {folder} can be used ({layout}): {why}</source>
+        <translation>{folder} には使えるものがありません（{layout}）：{why}</translation>
+    </message>
+    <message>
         <source>ONNX Runtime could not run {bundle} ({detail}).</source>
         <translation>ONNX Runtime で {bundle} を実行できませんでした（{detail}）。</translation>
     </message>
@@ -2566,6 +2586,10 @@
     <message>
         <source>Put every frame into the folder of its class.</source>
         <translation>すべての画像をクラスごとのフォルダーに入れてください。</translation>
+    </message>
+    <message>
+        <source>Put the images of each class into a folder of their own, or add labels in a layout that is understood.</source>
+        <translation>画像をクラスごとのフォルダーに入れるか、対応する形式のラベルを追加してください。</translation>
     </message>
     <message>
         <source>PyTorch could not run {bundle} ({detail}).</source>
@@ -3060,6 +3084,14 @@
         <translation>{file}: 群れを示すアノテーション (iscrowd) {count} 件は除外します。</translation>
     </message>
     <message>
+        <source>{file}: {count} annotations are of images or categories that it does not list; such images are not used.</source>
+        <translation>{file}：一覧にない画像またはカテゴリーの注釈が {count} 件あります。そのような画像は使いません。</translation>
+    </message>
+    <message>
+        <source>{folder} has {count} images, but nothing says what they show.</source>
+        <translation>{folder} には画像が {count} 枚ありますが、何が写っているかを示すものがありません。</translation>
+    </message>
+    <message>
         <source>{folder} holds several data sets: {names}.</source>
         <translation>{folder} には複数のデータセットがあります: {names}。</translation>
     </message>
@@ -3278,6 +3310,10 @@
     <message>
         <source>The worker went on after its last message, with {type}.</source>
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
+    </message>
+    <message>
+        <source>There are no images in {folder}.</source>
+        <translation>{folder} に画像がありません。</translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -3752,6 +3788,10 @@
         <translation>{file} は学習の記録ではありません({detail})。</translation>
     </message>
     <message>
+        <source>{file} is not understood as a table of labels.</source>
+        <translation>{file} はラベルの表として読み取れません。</translation>
+    </message>
+    <message>
         <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
         <translation>{file} は {width} x {height} 画素です。読み込めるのは一辺 {side} 画素、全体で {pixels} 百万画素までです。</translation>
     </message>
@@ -3788,16 +3828,16 @@
         <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
     </message>
     <message>
+        <source>{file}: none of its objects can be used, so its image is not used.</source>
+        <translation>{file}：使える対象が 1 つもないため、画像を使いません。</translation>
+    </message>
+    <message>
         <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
         <translation>{file}: {name!r} の枠は空か画像の外にあります。使いません。</translation>
     </message>
     <message>
         <source>{file}: the labels of {image} are wrong ({detail}).</source>
         <translation>{file}: {image} のラベルに誤りがあります({detail})。</translation>
-    </message>
-    <message>
-        <source>{file}: {count} annotations are of images or categories that it does not list.</source>
-        <translation>{file}: {count} 個のアノテーションが、一覧にない画像か分類を指しています。</translation>
     </message>
     <message>
         <source>{file}: {key} is {text!r}, not a number.</source>
