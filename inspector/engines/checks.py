@@ -42,12 +42,17 @@ def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
 def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
     """What to say of a graph file that an engine refuses."""
     detail = first_line(error)
-    newer = re.search(r"(?i)\bopset|IR version|unsupported version", detail)
+    if re.search(r"(?i)\bopset|IR version|unsupported version", detail):
+        return BundleError(
+            "{engine} cannot open {file} ({detail}).",
+            remedy="It was made with a newer version: install that here, or export the bundle with this one.",
+            engine=engine,
+            file=path,
+            detail=detail,
+        )
     return BundleError(
         "{engine} cannot open {file} ({detail}).",
-        remedy="It was made with a newer version: install that here, or export the bundle with this one."
-        if newer
-        else "Copy the bundle again from where it was trained, or train it again.",
+        remedy="Copy the bundle again from where it was trained, or train it again.",
         engine=engine,
         file=path,
         detail=detail,

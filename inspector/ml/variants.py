@@ -1,5 +1,6 @@
 """Making a variant of a bundle, and the gate that it must pass: its answers to the reference images against the network's."""
 
+import hashlib
 import os
 import platform
 import re
@@ -24,16 +25,13 @@ from inspector.core.images import Prepared
 from inspector.core.offline import no_usage_statistics
 from inspector.core.reference import Reference, read_reference
 from inspector.core.registry import ENGINES, find
-from inspector.core.types import Annotation, Floats, Frame, Prediction, Unit
-from inspector.core.variants import Parity, Precision, Variant, why_not
-from inspector.ml.data import input_view, truth_of
+from inspector.core.variants import Precision, Variant, why_not
 from inspector.ml.evaluate import Infer
 from inspector.ml.export import export_bundle
-from inspector.ml.graph import as_tensor, load_graph
+from inspector.ml.gate import Gate
 from inspector.ml.quantise import Quantised, quantise_onnx, quantise_openvino
 from inspector.ml.reference import FEWEST, read_calibration
-from inspector.tasks.base import task_of
-from inspector.tasks.parity import MAX_DROP, Limits, compare, excess, limits_for
+from inspector.tasks.parity import MAX_DROP, Limits, excess, limits_for
 
 _PACKAGES: Mapping[str, Sequence[str]] = {
     "openvino": ("openvino",),
@@ -42,7 +40,6 @@ _PACKAGES: Mapping[str, Sequence[str]] = {
     "torchscript": ("torch",),
     "torch": ("torch",),
 }
-_BATCH = 8
 _OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
 
 
@@ -66,58 +63,6 @@ class Order:
     calibration: Path | None = None
     check: bool = False
     threads: int = 0
-
-
-class Gate:
-    """The reference images of a bundle with the trained network's answers to them."""
-
-    def __init__(self, bundle: Bundle, reference: Reference, *, tick: Callable[[], None] = lambda: None) -> None:
-        """Runs the trained network on every judged image. Raises ConfigError if its weights do not fit."""
-        self._card = bundle.card
-        self._tick = tick
-        judged = list(reference.judged)
-        self._frames = reference.frames[judged]
-        spec = bundle.card.input
-        self._truths = [truth_of({name: array[row] for name, array in reference.targets.items()}, spec) for row in judged]
-        graph = load_graph(bundle)
-
-        def trained(batch: Prepared) -> Floats:
-            with torch.inference_mode():
-                answer: Floats = graph(as_tensor(batch)).numpy()
-            return answer
-
-        self._expected = self.answers(trained, range(len(judged)))
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def answers(self, infer: Infer, rows: Sequence[int]) -> list[Prediction]:
-        """What a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
-        card, geometry = self._card, input_view(self._card.input)
-        kelvin = card.input.kind == "kelvin"
-        size = min(_BATCH, card.max_batch)
-        found: list[Prediction] = []
-        for start in range(0, len(rows), size):
-            piece = list(rows[start : start + size])
-            self._tick()
-            raw = infer(np.ascontiguousarray(self._frames[piece]))
-            if not np.isfinite(raw).all():
-                raise EngineError("The graph of {bundle} gave values that are not numbers.", bundle=card.name)
-            pictures = [pixels[..., 0] if pixels.shape[-1] == 1 else pixels for pixels in self._frames[piece]]
-            unit: Unit = "kelvin" if kelvin else "intensity"
-            frames = [
-                Frame(picture, "reference", row, 0.0, datetime.now(UTC), unit)
-                for row, picture in zip(piece, pictures, strict=True)
-            ]
-            found += task_of(card.task).decode(raw, card, [geometry] * len(piece), frames)
-        return found
-
-    def judge(self, infer: Infer, *, limits: Limits, files: Mapping[str, str], rows: Sequence[int] | None = None) -> Parity:
-        """Hold a graph against the trained network, on all judged images or only on those in `rows`."""
-        rows = range(len(self)) if rows is None else rows
-        expected: list[Prediction] = [self._expected[row] for row in rows]
-        truths: list[Annotation] = [self._truths[row] for row in rows]
-        return compare(expected, self.answers(infer, rows), truths, self._card, limits=limits, files=files)
 
 
 def export_variant(bundle: Bundle, order: Order, report: Progress, *, out: Path | None = None) -> tuple[Bundle, Variant]:
@@ -251,7 +196,7 @@ def _quantise(
     bundle: Bundle, order: Order, gate: Gate, limits: Limits, frames: Prepared, folder: Path, report: Progress
 ) -> Quantised:
     def judge(infer: Infer, rows: list[int]) -> float:
-        return excess(gate.judge(infer, limits=limits, files={}, rows=rows))
+        return excess(gate.distance(infer, rows, limits=limits))
 
     quantise, name = (quantise_openvino, "int8.xml") if order.engine == "openvino" else (quantise_onnx, "int8.onnx")
     tick = _Steps(report, "calibrate", len(frames))
@@ -275,7 +220,8 @@ def _written(bundle: Bundle, order: Order, write: Callable[[Path], Quantised], c
         with tempfile.TemporaryDirectory(prefix=f".export-{os.getpid()}-", dir=bundle.folder) as name:
             result = write(Path(name))
             digests = [sha256(file) for file in result.files]
-            stem = f"{order.engine}-{order.precision}-{digests[-1][:8]}"
+            content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
+            stem = f"{order.engine}-{order.precision}-{content[:8]}"
             files: dict[str, str] = {}
             for file, digest in zip(result.files, digests, strict=True):
                 final = bundle.folder / f"{stem}{file.suffix}"
