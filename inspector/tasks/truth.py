@@ -1,9 +1,11 @@
-"""Truths as the network is trained on them, turned back: what `Task.encode` made of a label, for the input's own pixels."""
+"""The network's input as a frame, with its truth: what `prepare` and `Task.encode` made, turned back into frames and labels."""
+
+from datetime import UTC, datetime
 
 import numpy as np
 
-from inspector.core.images import InputSpec, View, view, whole
-from inspector.core.types import Annotation, Boxes
+from inspector.core.images import InputSpec, Prepared, View, view, whole
+from inspector.core.types import Annotation, Boxes, Frame
 from inspector.tasks.base import Target
 
 
@@ -24,6 +26,14 @@ def truth_of(target: Target, spec: InputSpec) -> Annotation:
         planes = target["mask"]
         mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
     return Annotation(label, boxes, mask, temperatures)
+
+
+def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
+    """A frame that is the network's input itself, as `prepare` made it."""
+    picture = pixels[..., 0] if spec.channels == 1 else pixels
+    if spec.kind == "float":
+        picture = np.rint(picture).astype(np.uint8)  # a frame holds no fractions; its picture is not looked at again
+    return Frame(picture, "data", sequence, 0.0, datetime.now(UTC), "kelvin" if spec.kind == "kelvin" else "intensity")
 
 
 def input_view(spec: InputSpec) -> View:
