@@ -124,25 +124,6 @@ class _Events:
         self._writer.close()
 
 
-def read_curves(folder: Path) -> list[dict[str, float]]:
-    """The rows of curves.csv; cells without a number are left out."""
-    try:
-        with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
-            return [_numbers(row) for row in csv.DictReader(stream)]
-    except OSError:
-        return []
-
-
-def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
-    numbers: dict[str, float] = {}
-    for name, text in row.items():
-        try:
-            numbers[str(name)] = float(text or "")
-        except ValueError:
-            continue
-    return numbers
-
-
 def _header(file: Path) -> list[str]:
     if not file.is_file():
         return []

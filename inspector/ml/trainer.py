@@ -19,7 +19,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
 from inspector.core.reference import REFERENCE
-from inspector.core.runs import REPORT_HTML
+from inspector.core.runs import REPORT_HTML, read_curves
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
 from inspector.core.training import NOT_YET, TrainSettings
@@ -35,7 +35,7 @@ from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.quality import examine, measured, settle
 from inspector.ml.reference import make_reference
 from inspector.ml.report import Facts, write_report
-from inspector.ml.run_folder import RunFolder, read_curves
+from inspector.ml.run_folder import RunFolder
 from inspector.ml.spill import spill_folder
 from inspector.ml.trials import Trials, Tried
 from inspector.ml.worker import Cancelled, Report

@@ -123,6 +123,25 @@
     </message>
 </context>
 <context>
+    <name>Chart</name>
+    <message>
+        <source>Epoch {epoch}</source>
+        <translation>エポック {epoch}</translation>
+    </message>
+    <message>
+        <source>{epoch}, the best so far</source>
+        <translation>{epoch}（これまでの最良）</translation>
+    </message>
+    <message>
+        <source>Epoch</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>Show all epochs</source>
+        <translation>全エポックを表示</translation>
+    </message>
+</context>
+<context>
     <name>ClassList</name>
     <message>
         <source>Classes</source>
@@ -139,6 +158,116 @@
     <message>
         <source>{name}: {count} images</source>
         <translation>{name}: {count} 枚</translation>
+    </message>
+</context>
+<context>
+    <name>CompareView</name>
+    <message>
+        <source>Choose two finished runs or more to compare them.</source>
+        <translation>比べるには、完了した学習を 2 つ以上選んでください。</translation>
+    </message>
+    <message>
+        <source>These runs learnt different things; their numbers say nothing about each other.</source>
+        <translation>学習した内容が異なるため、数値を比べることはできません。</translation>
+    </message>
+    <message>
+        <source>Measured on different test images: a difference may come from the images.</source>
+        <translation>異なるテスト画像で測定されています：差は画像の違いによるものかもしれません。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} and {other} came to the same.</source>
+        <translation>{measure}：{best} と {other} は同じ値です。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} is highest, but not a proven difference to {others}: the intervals overlap.</source>
+        <translation>{measure}：{best} が最も高い値ですが、{others} との差は証明されていません（区間が重なっています）。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} is lowest, but not a proven difference to {others}: the intervals overlap.</source>
+        <translation>{measure}：{best} が最も低い値ですが、{others} との差は証明されていません（区間が重なっています）。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} is better than the others; the intervals do not overlap.</source>
+        <translation>{measure}：{best} がほかより優れています。区間は重なっていません。</translation>
+    </message>
+    <message>
+        <source>Measure</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Difference</source>
+        <translation>差</translation>
+    </message>
+    <message>
+        <source>{spread:.3f}, not proven</source>
+        <translation>{spread:.3f}（証明されていない）</translation>
+    </message>
+    <message>
+        <source>{spread:.3f}, proven</source>
+        <translation>{spread:.3f}（証明された差）</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>なし</translation>
+    </message>
+    <message>
+        <source>Setting</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Tested images</source>
+        <translation>テスト画像</translation>
+    </message>
+    <message>
+        <source>Compare runs</source>
+        <translation>学習の比較</translation>
+    </message>
+    <message>
+        <source>Show also what is the same</source>
+        <translation>同じものも表示</translation>
+    </message>
+    <message>
+        <source>Measures</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Settings and data</source>
+        <translation>設定とデータ</translation>
+    </message>
+    <message>
+        <source>Curves</source>
+        <translation>曲線</translation>
+    </message>
+</context>
+<context>
+    <name>ConfusionView</name>
+    <message>
+        <source>{truth}, said to be {said}: {count} ({share:.0f} % of the row)</source>
+        <translation>{truth} を {said} と判定：{count}（行の {share:.0f} %）</translation>
+    </message>
+    <message>
+        <source>What was taken for what</source>
+        <translation>何を何と判定したか</translation>
+    </message>
+    <message>
+        <source>images</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>objects</source>
+        <translation>対象</translation>
+    </message>
+    <message>
+        <source>pixels</source>
+        <translation>画素</translation>
+    </message>
+    <message>
+        <source>Rows: what it is. Columns: what the network said. Counted are {unit}. Press a cell to see its images.</source>
+        <translation>行：実際のクラス。列：ネットワークの判定。数えているもの：{unit}。セルを押すとその画像を表示します。</translation>
+    </message>
+    <message>
+        <source>There is no such table for this task.</source>
+        <translation>このタスクにはこの表がありません。</translation>
     </message>
 </context>
 <context>
@@ -181,6 +310,136 @@
     <message>
         <source>OK parts of all inspected parts</source>
         <translation>検査した部品のうち OK の割合</translation>
+    </message>
+</context>
+<context>
+    <name>CurveView</name>
+    <message>
+        <source>Precision over recall</source>
+        <translation>再現率に対する適合率</translation>
+    </message>
+    <message>
+        <source>Precision over recall: the worst {count} of {total} curves</source>
+        <translation>再現率に対する適合率：{total} 本のうち悪いほうから {count} 本</translation>
+    </message>
+    <message>
+        <source>calibrated</source>
+        <translation>校正後</translation>
+    </message>
+    <message>
+        <source>before</source>
+        <translation>校正前</translation>
+    </message>
+    <message>
+        <source>Do scores tell the truth? On the line they do.</source>
+        <translation>スコアは正しいか。線の上なら正しい値です。</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
+    </message>
+    <message>
+        <source>Share right</source>
+        <translation>正解の割合</translation>
+    </message>
+    <message>
+        <source>each fold</source>
+        <translation>各分割</translation>
+    </message>
+    <message>
+        <source>all together</source>
+        <translation>全体</translation>
+    </message>
+    <message>
+        <source>Cross-validation; at the right end all folds together</source>
+        <translation>交差検証（右端は全分割をまとめたもの）</translation>
+    </message>
+    <message>
+        <source>Fold</source>
+        <translation>分割</translation>
+    </message>
+    <message>
+        <source>measured</source>
+        <translation>測定</translation>
+    </message>
+    <message>
+        <source>forecast</source>
+        <translation>予測</translation>
+    </message>
+    <message>
+        <source>What more images would bring</source>
+        <translation>画像を増やした場合の効果</translation>
+    </message>
+    <message>
+        <source>Training images</source>
+        <translation>学習画像</translation>
+    </message>
+    <message>
+        <source>There are no curves for this task.</source>
+        <translation>このタスクには曲線がありません。</translation>
+    </message>
+</context>
+<context>
+    <name>Curves</name>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>Save table</source>
+        <translation>表を保存</translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation>表 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save picture</source>
+        <translation>画像を保存</translation>
+    </message>
+    <message>
+        <source>Pictures (*.png)</source>
+        <translation>画像 (*.png)</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
+    <message>
+        <source>Quality</source>
+        <translation>品質</translation>
+    </message>
+    <message>
+        <source>On validation</source>
+        <translation>検証データ</translation>
+    </message>
+    <message>
+        <source>Numbers</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Numbers to draw</source>
+        <translation>描く指標</translation>
+    </message>
+    <message>
+        <source>Save the curves</source>
+        <translation>曲線を保存</translation>
+    </message>
+    <message>
+        <source>Picture (PNG)…</source>
+        <translation>画像 (PNG)…</translation>
+    </message>
+    <message>
+        <source>Table (CSV)…</source>
+        <translation>表 (CSV)…</translation>
+    </message>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
     </message>
 </context>
 <context>
@@ -237,6 +496,41 @@
     </message>
 </context>
 <context>
+    <name>EmptyRuns</name>
+    <message>
+        <source>Bring a folder of images, leave with a bundle</source>
+        <translation>画像のフォルダーからバンドルを作ります</translation>
+    </message>
+    <message>
+        <source>A training learns from labelled images of your own parts. The line goes on being inspected meanwhile.</source>
+        <translation>自分の部品のラベル付き画像から学習します。その間もラインの検査は続きます。</translation>
+    </message>
+    <message>
+        <source>Choose the folder: the program shows what it understands and what is wrong in it.</source>
+        <translation>フォルダーを選びます。読み取れた内容と問題点が表示されます。</translation>
+    </message>
+    <message>
+        <source>Take the network that is recommended, or another one.</source>
+        <translation>推奨されるネットワークか、別のネットワークを選びます。</translation>
+    </message>
+    <message>
+        <source>Watch the curves, and use the bundle in your recipe.</source>
+        <translation>曲線を見守り、できたバンドルをレシピで使います。</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
+    </message>
+    <message>
+        <source>Begin a new training</source>
+        <translation>新しい学習を始める</translation>
+    </message>
+    <message>
+        <source>Try it with demo data</source>
+        <translation>デモデータで試す</translation>
+    </message>
+</context>
+<context>
     <name>EmptyView</name>
     <message>
         <source>Choose a folder of labelled images</source>
@@ -273,6 +567,21 @@
     <message>
         <source>Demo data: {name}</source>
         <translation>デモデータ: {name}</translation>
+    </message>
+</context>
+<context>
+    <name>FactsTable</name>
+    <message>
+        <source>Setting</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>値</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
     </message>
 </context>
 <context>
@@ -516,6 +825,45 @@
     </message>
 </context>
 <context>
+    <name>Leaving</name>
+    <message>
+        <source>{name} goes on by itself if you like, and is here again when the window is opened the next time.</source>
+        <translation>{name} はこのまま続けることもできます。次にウィンドウを開くと、ここにまた表示されます。</translation>
+    </message>
+    <message>
+        <source>What waits ({count}) begins then.</source>
+        <translation>待っている学習（{count} 件）はそのときに始まります。</translation>
+    </message>
+    <message>
+        <source>Go on in the background</source>
+        <translation>バックグラウンドで続ける</translation>
+    </message>
+    <message>
+        <source>Cancel the training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Stay</source>
+        <translation>閉じない</translation>
+    </message>
+    <message>
+        <source>A training is running</source>
+        <translation>学習の実行中です</translation>
+    </message>
+    <message>
+        <source>Cancelling the training</source>
+        <translation>学習を取り消しています</translation>
+    </message>
+    <message>
+        <source>Leaving the training to itself</source>
+        <translation>学習をバックグラウンドに移しています</translation>
+    </message>
+    <message>
+        <source>The window closes in a moment.</source>
+        <translation>まもなくウィンドウを閉じます。</translation>
+    </message>
+</context>
+<context>
     <name>MainWindow</name>
     <message>
         <source>Images ({patterns})</source>
@@ -667,6 +1015,41 @@
     </message>
 </context>
 <context>
+    <name>Overview</name>
+    <message>
+        <source>Problems in the data: {count}</source>
+        <translation>データの問題：{count} 件</translation>
+    </message>
+    <message>
+        <source>Measure</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>値</translation>
+    </message>
+    <message>
+        <source>95 % confidence</source>
+        <translation>95 % 信頼区間</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Tested</source>
+        <translation>テスト数</translation>
+    </message>
+    <message>
+        <source>Measures</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Classes</source>
+        <translation>クラス</translation>
+    </message>
+</context>
+<context>
     <name>PartsModel</name>
     <message>
         <source>Name</source>
@@ -725,6 +1108,21 @@
     </message>
 </context>
 <context>
+    <name>Plot</name>
+    <message>
+        <source>Picture (*.png);;Values (*.csv)</source>
+        <translation>画像 (*.png);;値 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save the chart</source>
+        <translation>グラフを保存</translation>
+    </message>
+    <message>
+        <source>Copy the values</source>
+        <translation>値をコピー</translation>
+    </message>
+</context>
+<context>
     <name>ProblemList</name>
     <message>
         <source>… and {count} more; copy the list to see them all.</source>
@@ -758,6 +1156,10 @@
         <translation>レビュー</translation>
     </message>
     <message>
+        <source>Train</source>
+        <translation>学習</translation>
+    </message>
+    <message>
         <source>Settings</source>
         <translation>設定</translation>
     </message>
@@ -783,6 +1185,295 @@
     <message>
         <source>What is inspected: cameras, bundles and rules of one product</source>
         <translation>検査内容：製品ごとのカメラ・バンドル・判定ルール</translation>
+    </message>
+</context>
+<context>
+    <name>RecipePanel</name>
+    <message>
+        <source>The one that runs now ({name})</source>
+        <translation>現在使用中のレシピ（{name}）</translation>
+    </message>
+    <message>
+        <source>Another file…</source>
+        <translation>別のファイル…</translation>
+    </message>
+    <message>
+        <source>A new recipe</source>
+        <translation>新しいレシピ</translation>
+    </message>
+    <message>
+        <source>Recipes (*.toml)</source>
+        <translation>レシピ (*.toml)</translation>
+    </message>
+    <message>
+        <source>Choose a recipe</source>
+        <translation>レシピを選ぶ</translation>
+    </message>
+    <message>
+        <source>Nothing: it looks beside the others</source>
+        <translation>置き換えない：ほかと並べて検査</translation>
+    </message>
+    <message>
+        <source>The whole frame</source>
+        <translation>画像全体</translation>
+    </message>
+    <message>
+        <source>{region}, as {bundles}</source>
+        <translation>{region}（{bundles} と同じ）</translation>
+    </message>
+    <message>
+        <source>Another one…</source>
+        <translation>別の領域…</translation>
+    </message>
+    <message>
+        <source>The rules of {bundle} go on ({count})</source>
+        <translation>{bundle} のルールを引き継ぐ（{count} 件）</translation>
+    </message>
+    <message>
+        <source>No rule yet: it is measured, not judged</source>
+        <translation>ルールなし：測定だけで判定しない</translation>
+    </message>
+    <message>
+        <source>A new recipe is written to {file}.</source>
+        <translation>新しいレシピを {file} に書きます。</translation>
+    </message>
+    <message>
+        <source>The recipe came with the program; its changed copy is written to {file}.</source>
+        <translation>プログラム付属のレシピのため、変更したコピーを {file} に書きます。</translation>
+    </message>
+    <message>
+        <source>{file} becomes revision {revision}. What it holds now is kept beside it; comments in it are lost.</source>
+        <translation>{file} は改訂 {revision} になります。現在の内容は隣に残します。コメントは失われます。</translation>
+    </message>
+    <message>
+        <source>{bundle} takes the place of {other}.</source>
+        <translation>{bundle} が {other} と置き換わります。</translation>
+    </message>
+    <message>
+        <source>The bundle is copied to the program&apos;s own folder, so that the run may be deleted.</source>
+        <translation>バンドルはプログラムのフォルダーにコピーされるので、学習の記録を削除してもかまいません。</translation>
+    </message>
+    <message>
+        <source>Done: the recipe {name}, revision {revision}, is in {file}.</source>
+        <translation>完了：レシピ {name}（改訂 {revision}）を {file} に書きました。</translation>
+    </message>
+    <message>
+        <source>The earlier one is kept as {file}.</source>
+        <translation>以前のものは {file} に残しました。</translation>
+    </message>
+    <message>
+        <source>Use {bundle} in a recipe</source>
+        <translation>{bundle} をレシピで使う</translation>
+    </message>
+    <message>
+        <source>Use in a recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Source of frames</source>
+        <translation>画像の入力元</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>In place of</source>
+        <translation>置き換える対象</translation>
+    </message>
+    <message>
+        <source>Region</source>
+        <translation>領域</translation>
+    </message>
+    <message>
+        <source>Left, top, width, height</source>
+        <translation>左、上、幅、高さ</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Rule</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限界値</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Back to the results</source>
+        <translation>結果に戻る</translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation>元に戻す</translation>
+    </message>
+    <message>
+        <source>Use it</source>
+        <translation>使う</translation>
+    </message>
+</context>
+<context>
+    <name>ResultFacts</name>
+    <message>
+        <source>{low} to {high} with 95 % confidence</source>
+        <translation>95 % 信頼区間 {low}〜{high}</translation>
+    </message>
+    <message>
+        <source>on {count} {part} images</source>
+        <translation>{part}画像 {count} 枚</translation>
+    </message>
+    <message>
+        <source>the usual one</source>
+        <translation>標準の値</translation>
+    </message>
+    <message>
+        <source>as you set it</source>
+        <translation>設定した値</translation>
+    </message>
+    <message>
+        <source>best on validation</source>
+        <translation>検証で最良</translation>
+    </message>
+    <message>
+        <source>for the allowed false rejects</source>
+        <translation>許容する過検出率に合わせた値</translation>
+    </message>
+    <message>
+        <source>temperature {temperature}; off by {after} on average, {before} before</source>
+        <translation>温度 {temperature}。平均のずれ {after}（校正前 {before}）</translation>
+    </message>
+    <message>
+        <source>{share} % ({low} to {high} %) of {count} images</source>
+        <translation>画像 {count} 枚の {share} %（{low}〜{high} %）</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Good parts rejected</source>
+        <translation>良品の過検出</translation>
+    </message>
+    <message>
+        <source>Defects missed</source>
+        <translation>不良の見逃し</translation>
+    </message>
+    <message>
+        <source>Left for review</source>
+        <translation>要確認</translation>
+    </message>
+    <message>
+        <source>Refused</source>
+        <translation>できなかったこと</translation>
+    </message>
+    <message>
+        <source>Calibration of the scores</source>
+        <translation>スコアの校正</translation>
+    </message>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>Fingerprint of the data</source>
+        <translation>データの指紋</translation>
+    </message>
+    <message>
+        <source>What is learnt</source>
+        <translation>学習する内容</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Epochs</source>
+        <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>{epochs}, the best was {best}</source>
+        <translation>{epochs}（最良は {best}）</translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation>時間</translation>
+    </message>
+    <message>
+        <source>Measured with</source>
+        <translation>測定に使ったエンジン</translation>
+    </message>
+    <message>
+        <source>Program</source>
+        <translation>プログラム</translation>
+    </message>
+    <message>
+        <source>{count} folds, all answers together: {number}</source>
+        <translation>{count} 分割、全体で {number}</translation>
+    </message>
+    <message>
+        <source>Cross-validation</source>
+        <translation>交差検証</translation>
+    </message>
+</context>
+<context>
+    <name>ResultsView</name>
+    <message>
+        <source>Tables (*.csv);;Report with everything (*.json)</source>
+        <translation>表 (*.csv);;全内容のレポート (*.json)</translation>
+    </message>
+    <message>
+        <source>Export the results</source>
+        <translation>結果を書き出す</translation>
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation>概要</translation>
+    </message>
+    <message>
+        <source>Confusions</source>
+        <translation>混同行列</translation>
+    </message>
+    <message>
+        <source>Curves</source>
+        <translation>曲線</translation>
+    </message>
+    <message>
+        <source>Errors ({count})</source>
+        <translation>誤り（{count}）</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Results</source>
+        <translation>結果</translation>
+    </message>
+    <message>
+        <source>Use in a recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Open the report</source>
+        <translation>レポートを開く</translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation>書き出す</translation>
     </message>
 </context>
 <context>
@@ -858,6 +1549,118 @@
     <message>
         <source>All parts</source>
         <translation>すべての部品</translation>
+    </message>
+</context>
+<context>
+    <name>RunList</name>
+    <message>
+        <source>Trainings</source>
+        <translation>学習の一覧</translation>
+    </message>
+</context>
+<context>
+    <name>RunLog</name>
+    <message>
+        <source>… earlier lines are in the run&apos;s folder, in messages.jsonl.</source>
+        <translation>… これより前の行は、学習のフォルダーの messages.jsonl にあります。</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>ログ</translation>
+    </message>
+    <message>
+        <source>Nothing has been said yet.</source>
+        <translation>まだ何も記録されていません。</translation>
+    </message>
+</context>
+<context>
+    <name>RunView</name>
+    <message>
+        <source>{rate} images/s</source>
+        <translation>{rate} 枚/秒</translation>
+    </message>
+    <message>
+        <source>Best: {value}</source>
+        <translation>最良：{value}</translation>
+    </message>
+    <message>
+        <source>Take out of the queue</source>
+        <translation>待ち行列から外す</translation>
+    </message>
+    <message>
+        <source>Cancel training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Use in the recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Open the report</source>
+        <translation>レポートを開く</translation>
+    </message>
+    <message>
+        <source>Pause</source>
+        <translation>一時停止</translation>
+    </message>
+    <message>
+        <source>Go on</source>
+        <translation>再開</translation>
+    </message>
+    <message>
+        <source>Stop and keep the best</source>
+        <translation>終了して最良を残す</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch</source>
+        <translation>最後のエポックから続ける</translation>
+    </message>
+    <message>
+        <source>Train again</source>
+        <translation>もう一度学習</translation>
+    </message>
+    <message>
+        <source>Copy details</source>
+        <translation>詳細をコピー</translation>
+    </message>
+    <message>
+        <source>Open folder</source>
+        <translation>フォルダーを開く</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>It uses no processor then, but keeps its memory</source>
+        <translation>停止中は CPU を使いませんが、メモリーは使ったままです</translation>
+    </message>
+    <message>
+        <source>End now; the best epoch so far is measured and becomes a bundle</source>
+        <translation>ここで終了し、これまでで最良のエポックを測定してバンドルにします</translation>
+    </message>
+    <message>
+        <source>With the same settings, which can be changed first</source>
+        <translation>同じ設定で学習します。始める前に変更できます</translation>
+    </message>
+</context>
+<context>
+    <name>SampleStrip</name>
+    <message>
+        <source>Predictions on validation images</source>
+        <translation>検証画像での予測</translation>
+    </message>
+    <message>
+        <source>Prediction {number}</source>
+        <translation>予測 {number}</translation>
+    </message>
+    <message>
+        <source>Show it large</source>
+        <translation>大きく表示</translation>
     </message>
 </context>
 <context>
@@ -1160,6 +1963,10 @@
     <message>
         <source>The whole frame</source>
         <translation>フレーム全体を表示</translation>
+    </message>
+    <message>
+        <source>Train page</source>
+        <translation>学習ページ</translation>
     </message>
     <message>
         <source>What the keys do</source>
@@ -1680,6 +2487,57 @@
     </message>
 </context>
 <context>
+    <name>TrainPage</name>
+    <message>
+        <source>What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.</source>
+        <translation>{name} が {epochs} エポックで学んだ内容は失われます。「終了」なら最良のエポックが残ります。</translation>
+    </message>
+    <message>
+        <source>Cancel training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Stop and keep the best</source>
+        <translation>終了して最良を残す</translation>
+    </message>
+    <message>
+        <source>Let it go on</source>
+        <translation>続ける</translation>
+    </message>
+    <message>
+        <source>Cancel this training?</source>
+        <translation>この学習を取り消しますか？</translation>
+    </message>
+    <message>
+        <source>Everything in {folder} is deleted, its curves and its bundle too.</source>
+        <translation>{folder} の中身を、曲線とバンドルも含めてすべて削除します。</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>残す</translation>
+    </message>
+    <message>
+        <source>Remove {name}?</source>
+        <translation>{name} を削除しますか？</translation>
+    </message>
+    <message>
+        <source>Train</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Trainings</source>
+        <translation>学習の一覧</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
+    </message>
+</context>
+<context>
     <name>TrainingDialog</name>
     <message>
         <source>The name needs a letter or a digit.</source>
@@ -1802,6 +2660,37 @@
     <message>
         <source>The recipe or bundle that judges what is reviewed</source>
         <translation>レビューする部品を判定するレシピまたはバンドル</translation>
+    </message>
+</context>
+<context>
+    <name>WorstView</name>
+    <message>
+        <source>{truth}, said to be {said} ({score:.2f})</source>
+        <translation>{truth} を {said} と判定（{score:.2f}）</translation>
+    </message>
+    <message>
+        <source>The worst errors first. Left: the image; right: where the network looked.</source>
+        <translation>悪い誤りから順に表示。左：画像、右：ネットワークが注目した場所。</translation>
+    </message>
+    <message>
+        <source>No error was found in the test images.</source>
+        <translation>テスト画像に誤りはありませんでした。</translation>
+    </message>
+    <message>
+        <source>{truth}, said to be {said}: {count} of the {total} errors that the report keeps.</source>
+        <translation>{truth} を {said} と判定：レポートにある誤り {total} 件のうち {count} 件。</translation>
+    </message>
+    <message>
+        <source>Worst errors</source>
+        <translation>特に悪い誤り</translation>
+    </message>
+    <message>
+        <source>All errors</source>
+        <translation>すべての誤り</translation>
+    </message>
+    <message>
+        <source>Back</source>
+        <translation>戻る</translation>
     </message>
 </context>
 <context>
@@ -2032,8 +2921,20 @@
         <translation>ラベル {label} の画像がありますが、クラスは {classes} です。</translation>
     </message>
     <message>
+        <source>A new recipe needs a source of frames.</source>
+        <translation>新しいレシピには画像の入力元が必要です。</translation>
+    </message>
+    <message>
+        <source>A region is four whole numbers: left, top, width and height in pixels.</source>
+        <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
+    </message>
+    <message>
         <source>A video source needs a path.</source>
         <translation>動画入力にはパスが必要です。</translation>
+    </message>
+    <message>
+        <source>Add it beside the others.</source>
+        <translation>ほかと並べて追加してください。</translation>
     </message>
     <message>
         <source>Add labelled images, or raise the shares of validation and test.</source>
@@ -2058,6 +2959,10 @@
     <message>
         <source>COCO</source>
         <translation>COCO</translation>
+    </message>
+    <message>
+        <source>Change it back by hand; the earlier file is {backup}.</source>
+        <translation>手作業で元に戻してください。以前のファイルは {backup} です。</translation>
     </message>
     <message>
         <source>Check its power, cable and network.</source>
@@ -2118,6 +3023,10 @@
     <message>
         <source>Choose an image file.</source>
         <translation>画像ファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose another camera.</source>
+        <translation>別のカメラを選んでください。</translation>
     </message>
     <message>
         <source>Choose another engine, or restart the program.</source>
@@ -2226,6 +3135,10 @@
     <message>
         <source>Cut it into pieces or save it smaller.</source>
         <translation>分割するか、小さくして保存してください。</translation>
+    </message>
+    <message>
+        <source>Delete it by hand, if it is not needed.</source>
+        <translation>不要なら手作業で削除してください。</translation>
     </message>
     <message>
         <source>Download {url} elsewhere and give the file with pretrained=PATH, use efficientnet_lite0, whose weights need no download, or leave pretrained empty.</source>
@@ -2488,12 +3401,32 @@
         <translation>レベルは 2 つの数値で、小さいほうを先に書きます。</translation>
     </message>
     <message>
+        <source>Look at it again, and use the bundle once more.</source>
+        <translation>内容を確認し、もう一度バンドルを適用してください。</translation>
+    </message>
+    <message>
         <source>Look at the list of problems and correct the data.</source>
         <translation>問題の一覧を見てデータを直してください。</translation>
     </message>
     <message>
         <source>MVTec AD</source>
         <translation>MVTec AD</translation>
+    </message>
+    <message>
+        <source>NG if a class that is not good scores more than</source>
+        <translation>良品以外のクラスのスコアが次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the hottest place has more degrees Celsius than</source>
+        <translation>最高温度（℃）が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the largest area has more pixels than</source>
+        <translation>最大の領域の画素数が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if there are more objects than</source>
+        <translation>検出数が次の値を超えたら NG</translation>
     </message>
     <message>
         <source>Name a .png or .jpg file in a folder that exists.</source>
@@ -3172,6 +4105,18 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
+        <translation>書き出してください：inspector export --model {bundle} --engine {engine} --precision {precision}</translation>
+    </message>
+    <message>
+        <source>Export it: inspector export --model {folder} --engine {engine} --precision {precision}.</source>
+        <translation>書き出してください：inspector export --model {folder} --engine {engine} --precision {precision}</translation>
+    </message>
+    <message>
+        <source>Export the bundle again, or use the precision fp32.</source>
+        <translation>バンドルをもう一度書き出すか、精度 fp32 を使ってください。</translation>
+    </message>
+    <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
         <translation>空き容量を増やすか、別のフォルダーに書き出してください（--out DIR）。</translation>
     </message>
@@ -3196,6 +4141,10 @@
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
     </message>
     <message>
+        <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
+        <translation>より新しいバージョンで作られています。そのバージョンをここにインストールするか、このバージョンでバンドルを書き出してください。</translation>
+    </message>
+    <message>
         <source>No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.</source>
         <translation>このバンドルには 8 ビットで計算できる層がありません。どの層を 8 ビットにしても、学習した判定と異なります。</translation>
     </message>
@@ -3216,12 +4165,24 @@
         <translation>バンドル {bundle} に書き込めません（{detail}）。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} has no {precision} graph for {engine}.</source>
+        <translation>バンドル {bundle} には {engine} 用の {precision} グラフがありません。</translation>
+    </message>
+    <message>
         <source>The bundle {bundle} has not been exported and checked for {engine} in {precision}.</source>
         <translation>バンドル {bundle} は {engine} の {precision} 用に書き出されておらず、確認もされていません。</translation>
     </message>
     <message>
         <source>The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.</source>
         <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
+    </message>
+    <message>
+        <source>The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).</source>
+        <translation>ファイル {file} がないか、この版が作られたときのものではありません（SHA-256 が異なります）。</translation>
+    </message>
+    <message>
+        <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
+        <translation>バンドル {bundle} のグラフは {task} を行いません。出力は {shape} です。</translation>
     </message>
     <message>
         <source>The graph of {bundle} gave values that are not numbers.</source>
@@ -3238,6 +4199,18 @@
     <message>
         <source>The program that had started the work was closed or ended.</source>
         <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
+    </message>
+    <message>
+        <source>The recipe {file} was changed by somebody else meanwhile.</source>
+        <translation>レシピ {file} はその間に別の人が変更しました。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
+        <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.</source>
+        <translation>別のレシピを開くまで、レシピ {recipe} は {bundle} でも検査します。</translation>
     </message>
     <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
@@ -3276,12 +4249,20 @@
         <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
     </message>
     <message>
+        <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
+        <translation>学習は {asked} エポック中 {epochs} エポックで終わり、最良のエポックが残されました。</translation>
+    </message>
+    <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
         <translation>{folder} の学習を終了できません({detail})。</translation>
     </message>
     <message>
         <source>The training in {folder} cannot go on, because its {what} has changed.</source>
         <translation>{what} が変わったため、{folder} の学習を続けられません。</translation>
+    </message>
+    <message>
+        <source>The training is done.</source>
+        <translation>学習が終わりました。</translation>
     </message>
     <message>
         <source>The training setting class_weights is {value!r}.</source>
@@ -3298,6 +4279,10 @@
     <message>
         <source>The training settings are not valid: {detail}.</source>
         <translation>学習の設定が正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The training was cancelled and left no bundle.</source>
+        <translation>学習は取り消され、バンドルは残っていません。</translation>
     </message>
     <message>
         <source>The training went astray in epoch {epoch}: the loss is no longer a number.</source>
@@ -3322,6 +4307,10 @@
     <message>
         <source>The weights {file} do not fit {network}: {count} tensors differ, the first is {key}.</source>
         <translation>重み {file} は {network} に合いません：{count} 個のテンソルが異なり、最初は {key} です。</translation>
+    </message>
+    <message>
+        <source>The window that had started the training was closed or ended, and the training with it.</source>
+        <translation>学習を始めたウィンドウが閉じたか終了したため、学習も終わりました。</translation>
     </message>
     <message>
         <source>The work was cancelled.</source>
@@ -3384,6 +4373,10 @@
         <translation>{folder} にバンドルがありません（card.json がありません）。</translation>
     </message>
     <message>
+        <source>There is no bundle to use.</source>
+        <translation>使うバンドルがありません。</translation>
+    </message>
+    <message>
         <source>There is no bundle {bundle}.</source>
         <translation>バンドル {bundle} がありません。</translation>
     </message>
@@ -3406,6 +4399,10 @@
     <message>
         <source>There is no loss called {name!r} for {task}.</source>
         <translation>{task} に {name!r} という損失はありません。</translation>
+    </message>
+    <message>
+        <source>There is no recipe to change.</source>
+        <translation>変更するレシピがありません。</translation>
     </message>
     <message>
         <source>There is no recipe {file}.</source>
@@ -3708,6 +4705,18 @@
         <translation>過検出率 {allowed:g} % は達成できません：それより多くの良品の検証画像が欠陥のように見えます。</translation>
     </message>
     <message>
+        <source>{bundle} cannot take the place of {other}: one does {task}, the other {other_task}.</source>
+        <translation>{bundle} は {other} と置き換えられません：一方は {task}、他方は {other_task} です。</translation>
+    </message>
+    <message>
+        <source>{bundle} reads pictures, and the camera {camera} gives temperatures.</source>
+        <translation>{bundle} は画像用ですが、カメラ {camera} は温度を出力します。</translation>
+    </message>
+    <message>
+        <source>{bundle} reads temperatures, and the camera {camera} gives pictures.</source>
+        <translation>{bundle} は温度用ですが、カメラ {camera} は画像を出力します。</translation>
+    </message>
+    <message>
         <source>{camera} gave no frame for this part in time.</source>
         <translation>{camera} の画像が時間内に届きませんでした。</translation>
     </message>
@@ -3736,6 +4745,10 @@
         <translation>このコンピューターのプロセッサーには命令がないため、{engine} は {precision} で計算できません。</translation>
     </message>
     <message>
+        <source>{engine} cannot open {file} ({detail}).</source>
+        <translation>{engine} は {file} を開けません（{detail}）。</translation>
+    </message>
+    <message>
         <source>{engine} could not run {bundle} ({detail}).</source>
         <translation>{engine} は {bundle} を実行できませんでした（{detail}）。</translation>
     </message>
@@ -3750,6 +4763,10 @@
     <message>
         <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
         <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be deleted ({detail}).</source>
+        <translation>{file} を削除できません（{detail}）。</translation>
     </message>
     <message>
         <source>{file} cannot be read ({detail}).</source>
@@ -4133,6 +5150,156 @@
     <message>
         <source>U-Net on EfficientNet-Lite0</source>
         <translation>U-Net（EfficientNet-Lite0 上）</translation>
+    </message>
+</context>
+<context>
+    <name>results</name>
+    <message>
+        <source>{low} to {high}</source>
+        <translation>{low}〜{high}</translation>
+    </message>
+    <message>
+        <source>{value} ({low} to {high})</source>
+        <translation>{value}（{low}〜{high}）</translation>
+    </message>
+    <message>
+        <source>training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>test</source>
+        <translation>テスト</translation>
+    </message>
+    <message>
+        <source>all</source>
+        <translation>全</translation>
+    </message>
+    <message>
+        <source>(none)</source>
+        <translation>（なし）</translation>
+    </message>
+    <message>
+        <source>What is learnt</source>
+        <translation>学習する内容</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Options of the network</source>
+        <translation>ネットワークのオプション</translation>
+    </message>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>Keep the best when cancelled</source>
+        <translation>中止時に最良を残す</translation>
+    </message>
+</context>
+<context>
+    <name>runs</name>
+    <message>
+        <source>Epoch {epoch}: the best so far, {measure}.</source>
+        <translation>エポック {epoch}：これまでの最良、{measure}。</translation>
+    </message>
+    <message>
+        <source>Begun, in process {pid}.</source>
+        <translation>プロセス {pid} で開始しました。</translation>
+    </message>
+    <message>
+        <source>Paused.</source>
+        <translation>一時停止しました。</translation>
+    </message>
+    <message>
+        <source>Gone on.</source>
+        <translation>再開しました。</translation>
+    </message>
+    <message>
+        <source>Done.</source>
+        <translation>終わりました。</translation>
+    </message>
+    <message>
+        <source>Cancelled.</source>
+        <translation>取り消されました。</translation>
+    </message>
+    <message>
+        <source>Waits, number {turn}</source>
+        <translation>{turn} 番目に待機</translation>
+    </message>
+    <message>
+        <source>Waits</source>
+        <translation>待機中</translation>
+    </message>
+    <message>
+        <source>Training</source>
+        <translation>学習中</translation>
+    </message>
+    <message>
+        <source>Paused</source>
+        <translation>一時停止中</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>完了</translation>
+    </message>
+    <message>
+        <source>Cancelled</source>
+        <translation>取り消し</translation>
+    </message>
+    <message>
+        <source>Failed</source>
+        <translation>失敗</translation>
+    </message>
+    <message>
+        <source>Broken off</source>
+        <translation>中断</translation>
+    </message>
+    <message>
+        <source>Epoch {epoch} of {epochs}</source>
+        <translation>エポック {epoch}/{epochs}</translation>
+    </message>
+    <message>
+        <source>Reading the images</source>
+        <translation>画像を読み込み中</translation>
+    </message>
+    <message>
+        <source>Cross-validating</source>
+        <translation>交差検証中</translation>
+    </message>
+    <message>
+        <source>Learning from fewer images</source>
+        <translation>画像を減らして学習中</translation>
+    </message>
+    <message>
+        <source>Measuring on the test images</source>
+        <translation>テスト画像で測定中</translation>
+    </message>
+    <message>
+        <source>Writing the report</source>
+        <translation>レポートを作成中</translation>
+    </message>
+    <message>
+        <source>Writing the bundle</source>
+        <translation>バンドルを書き込み中</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>開始中</translation>
+    </message>
+    <message>
+        <source>{time} left</source>
+        <translation>残り{time}</translation>
+    </message>
+    <message>
+        <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
+        <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
     </message>
 </context>
 <context>
