@@ -30,7 +30,7 @@ _PRINTED = (
     "inspector/cameras/demo_data.py",
 )
 _SETTINGS = "inspector/core/training.py"
-_ERRORS = ("InspectorError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
+_ERRORS = ("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
 
 
 def texts() -> list[tuple[str, str]]:
