@@ -1596,14 +1596,6 @@
         <translation>学習</translation>
     </message>
     <message>
-        <source>Use in the recipe</source>
-        <translation>レシピで使う</translation>
-    </message>
-    <message>
-        <source>Open the report</source>
-        <translation>レポートを開く</translation>
-    </message>
-    <message>
         <source>Pause</source>
         <translation>一時停止</translation>
     </message>
@@ -1646,6 +1638,14 @@
     <message>
         <source>With the same settings, which can be changed first</source>
         <translation>同じ設定で学習します。始める前に変更できます</translation>
+    </message>
+    <message>
+        <source>Results</source>
+        <translation>結果</translation>
+    </message>
+    <message>
+        <source>Curves and log</source>
+        <translation>曲線とログ</translation>
     </message>
 </context>
 <context>
@@ -2536,6 +2536,18 @@
         <source>New training</source>
         <translation>新しい学習</translation>
     </message>
+    <message>
+        <source>Compare</source>
+        <translation>比較</translation>
+    </message>
+    <message>
+        <source>Compare trainings</source>
+        <translation>学習を比較</translation>
+    </message>
+    <message>
+        <source>Choose those that are to stand side by side</source>
+        <translation>並べて比べる学習を選びます</translation>
+    </message>
 </context>
 <context>
     <name>TrainingDialog</name>
@@ -3269,6 +3281,14 @@
         <translation>このユーザーに読み取り権限を与えてください。</translation>
     </message>
     <message>
+        <source>Go on from the last epoch.</source>
+        <translation>最後のエポックから続けてください。</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
+        <translation>最後のエポックから続けてください。繰り返す場合は、バッチかネットワークを小さくしてください。</translation>
+    </message>
+    <message>
         <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
         <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力では {spans} px になります。</translation>
     </message>
@@ -3509,6 +3529,10 @@
         <translation>Pascal VOC</translation>
     </message>
     <message>
+        <source>Please report it with the details.</source>
+        <translation>詳細を添えて報告してください。</translation>
+    </message>
+    <message>
         <source>Please report it with the program&apos;s log.</source>
         <translation>プログラムのログを添えて報告してください。</translation>
     </message>
@@ -3527,6 +3551,10 @@
     <message>
         <source>Radiometric files</source>
         <translation>放射温度ファイル</translation>
+    </message>
+    <message>
+        <source>Restart the computer or update the driver of the graphics card; training also works without it.</source>
+        <translation>コンピューターを再起動するか、グラフィックスカードのドライバーを更新してください。学習はそれがなくてもできます。</translation>
     </message>
     <message>
         <source>Restart the program.</source>
@@ -4205,14 +4233,6 @@
         <translation>レシピ {file} はその間に別の人が変更しました。</translation>
     </message>
     <message>
-        <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
-        <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
-    </message>
-    <message>
-        <source>The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.</source>
-        <translation>別のレシピを開くまで、レシピ {recipe} は {bundle} でも検査します。</translation>
-    </message>
-    <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
         <translation>参照画像 {file} は使えません（{detail}）。</translation>
     </message>
@@ -4539,6 +4559,10 @@
     <message>
         <source>Use simulated:visible or simulated:thermal.</source>
         <translation>simulated:visible または simulated:thermal を使ってください。</translation>
+    </message>
+    <message>
+        <source>Use smaller batches, a smaller input or a smaller network, or close other programs.</source>
+        <translation>バッチ、入力サイズ、ネットワークのいずれかを小さくするか、ほかのプログラムを終了してください。</translation>
     </message>
     <message>
         <source>Use the precision fp32.</source>
@@ -5300,6 +5324,10 @@
     <message>
         <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
         <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
+    </message>
+    <message>
+        <source>{value} on validation</source>
+        <translation>{value}（検証）</translation>
     </message>
 </context>
 <context>
