@@ -85,11 +85,7 @@ def fake_engine(behaviour: Behaviour) -> Callable[..., Engine]:
         def close(self) -> None:
             behaviour.closed += 1
 
-<<<<<<< HEAD
-    def open_fake(name: str, bundle: Bundle, *, precision: str = "fp32", threads: int = 0) -> Engine:
-=======
     def open_fake(name: str, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> Engine:
->>>>>>> main
         if behaviour.open_error is not None:
             raise behaviour.open_error
         time.sleep(behaviour.open_seconds)
