@@ -46,8 +46,11 @@ class RunLog(QPlainTextEdit):
             self._write(self.tr("… earlier lines are in the run's folder, in messages.jsonl."), problem=False)
         bar = self.verticalScrollBar()
         at_end = bar.value() >= bar.maximum() - self.fontMetrics().height()
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()  # laid out once, not line by line
         for line in new:
             self._write(_words(line), problem=line.is_problem)
+        cursor.endEditBlock()
         self._shown = total
         if at_end:
             bar.setValue(bar.maximum())
