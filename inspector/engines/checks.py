@@ -42,7 +42,7 @@ def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
 def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
     """What to say of a graph file that an engine refuses."""
     detail = first_line(error)
-    if re.search(r"(?i)\bopset|IR version|unsupported version", detail):
+    if re.search(r"(?i)official released onnx opset|model IR version|unsupported version", str(error)):
         return BundleError(
             "{engine} cannot open {file} ({detail}).",
             remedy="It was made with a newer version: install that here, or export the bundle with this one.",

@@ -16,7 +16,7 @@ from inspector.core.message import Message
 from inspector.core.training import TrainSettings
 from inspector.core.types import Floats
 from inspector.ml.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
-from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, input_frame, input_view, truth_of
+from inspector.ml.data import Inputs, balanced_weights, batch_count, batches
 from inspector.ml.evaluate import Infer, Item, measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
@@ -26,6 +26,7 @@ from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Report
 from inspector.tasks.base import Metrics, task_of
+from inspector.tasks.truth import input_frame, input_view, truth_of
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
