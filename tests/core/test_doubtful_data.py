@@ -206,12 +206,13 @@ def test_coco_that_contradicts_itself(tmp_path: Path) -> None:
     ]
     write(tmp_path / "labels.json", coco(about, objects, ["dent"]))
     dataset = read_dataset(tmp_path, "detection")
-    assert boxes(dataset) == {"a.png": [[2, 2, 8, 8]], "d.png": []}
+    assert boxes(dataset) == {"a.png": [[2, 2, 8, 8]]}
     for sentence in (
         "1 annotations are of crowds",
         "labels of b.png are wrong (a bbox and a segmentation are in different places)",
         "labels of c.png are wrong (run lengths are for 10 x 20 px",
         "d.png: the box of 'dent' is empty or outside the image",
+        "d.png: none of its objects can be used, so its image is not used",
     ):
         assert sentence in said(dataset)
     about[1]["id"] = 0
