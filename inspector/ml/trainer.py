@@ -31,6 +31,7 @@ from inspector.ml.export import write_trained_bundle
 from inspector.ml.fit import Fit
 from inspector.ml.graph import Graph, build_network
 from inspector.ml.heat import graph_heat
+from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.quality import examine, measured, settle
 from inspector.ml.report import Facts, write_report
@@ -53,6 +54,7 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
     _refuse(settings)
+    keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
