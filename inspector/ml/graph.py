@@ -12,10 +12,12 @@ from inspector.core.registry import NETWORKS, find
 from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
+_VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
 
 
 class Graph(nn.Module):
-    """Normalise -> network -> activation of the task.
+    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` the class probabilities are the mean
+    over the frame and its three mirror images, for things that have neither up and down nor left and right.
 
     Input [N, height, width, channels] uint8, or float32 kelvin; output [N, ...] float32, what `Task.decode` reads.
     """
@@ -36,6 +38,7 @@ class Graph(nn.Module):
         self.network = network
         self.card = card
         self._task = task_of(card.task)
+        self._mirrored = card.task == "classification" and bool(card.training.get("mirrored", False))
         self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
@@ -50,7 +53,11 @@ class Graph(nn.Module):
         return self._task.activation(raw, self.card)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.activate(self.raw(frames))
+        if not self._mirrored:
+            return self.activate(self.raw(frames))
+        views = torch.cat([frames.flip(axes) if axes else frames for axes in _VIEWS])
+        scores = self.activate(self.raw(views))
+        return scores.reshape(len(_VIEWS), -1, scores.shape[-1]).mean(0)
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
