@@ -152,14 +152,14 @@ class _Ours:
 
     def __init__(self, recipe: Recipe) -> None:
         self._camera = _BenchCamera(CAMERA)
-        self._seen = 0
+        self._seen = self._wanted = 0
         self._changed = Condition()
         self._station = Station(recipe, listeners=[self._hear], cameras=lambda name, source, options: self._camera)
         self._station.start()
 
     def round(self, count: int) -> float:
         with self._changed:
-            self._seen = 0
+            self._seen, self._wanted = 0, count
         self._camera.ask(count)
         with self._changed:
             if not self._changed.wait_for(lambda: self._seen >= count, _PATIENCE):
@@ -170,7 +170,8 @@ class _Ours:
         if isinstance(event, Inspected):
             with self._changed:
                 self._seen += 1
-                self._changed.notify_all()
+                if self._seen >= self._wanted:
+                    self._changed.notify_all()
 
     def __enter__(self) -> Self:
         return self

@@ -66,15 +66,20 @@ class Camera(ABC):
         source: str = "",
         truth: Annotation | None = None,
         grabbed: float | None = None,
+        began: float | None = None,
     ) -> Frame:
         """Stamp pixels with this camera's name, the next sequence number and the time.
 
-        `grabbed`: when they were grabbed, in seconds of `time.monotonic()`; just now if left out.
+        `grabbed`: when they were grabbed, in seconds of `time.monotonic()`; just now if left out. `began`: when work on the
+        frame began (its file was opened, its transfer started); `grabbed` if left out.
         """
         sequence = self._sequence
         self._sequence += 1
         source = source or self.address
-        return stamp(pixels, self.name, sequence, unit=unit, part=part, source=source, truth=truth, grabbed=grabbed)
+        began = grabbed if began is None else began
+        return stamp(
+            pixels, self.name, sequence, unit=unit, part=part, source=source, truth=truth, grabbed=grabbed, began=began
+        )
 
     def skip(self, part: str, error: InspectorError) -> None:
         """Report a part that has no frame to `on_problem`, or raise the error where nobody listens."""
@@ -93,12 +98,17 @@ def stamp(
     source: str = "",
     truth: Annotation | None = None,
     grabbed: float | None = None,
+    began: float | None = None,
 ) -> Frame:
-    """A Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out."""
+    """A Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out.
+
+    `began`: when work on it began, from which `grab_ms` counts; nothing is measured if left out.
+    """
     now = time.monotonic()
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth)
+    took = None if began is None else (now - began) * 1000
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took)
 
 
 class Pace:

@@ -151,8 +151,9 @@ class FolderCamera(Camera):
             yield frame
 
     def _frame(self, path: Path, part: str) -> Frame:
+        began = time.monotonic()
         image = read_image(path)
-        return self.frame(image.pixels, unit=image.unit, part=part, source=str(path))
+        return self.frame(image.pixels, unit=image.unit, part=part, source=str(path), began=began)
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """The demo line as a camera: "simulated" or "simulated:visible", and "simulated:thermal"."""
 
+import time
 from collections.abc import Iterator, Mapping
 from itertools import count
 from threading import Event
@@ -45,10 +46,10 @@ class SimulatedCamera(Camera):
         for index in range(options.parts) if options.parts else count():
             if not pace.wait(stop):
                 return
-            part = f"P{index:06d}"
+            part, began = f"P{index:06d}", time.monotonic()
             if self.address == "thermal":
                 kelvin, truth = line.thermal(index)
-                yield self.frame(kelvin, unit="kelvin", part=part, source=source, truth=truth)
+                yield self.frame(kelvin, unit="kelvin", part=part, source=source, truth=truth, began=began)
             else:
                 pixels, truth = line.visible(index)
-                yield self.frame(pixels, part=part, source=source, truth=truth)
+                yield self.frame(pixels, part=part, source=source, truth=truth, began=began)

@@ -1,5 +1,6 @@
 """A video file: as a camera, and with random access for review."""
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Event
@@ -91,11 +92,12 @@ class VideoCamera(Camera):
             announced, shown = len(video), 0
             try:
                 while pace.wait(stop):
+                    began = time.monotonic()
                     pixels = video.read()
                     if pixels is None:
                         break
                     shown += 1
-                    yield self.frame(pixels, source=str(self._path))
+                    yield self.frame(pixels, source=str(self._path), began=began)
             finally:
                 video.close()
             if stop.is_set():

@@ -37,6 +37,7 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--tab", default="live", show_default=True, help="live, detection, segmentation, thermal or gradcam.")
 @click.option("--size", type=_Size(), default=(1920, 1080), help="Size of the picture, for example 1366x768.")
 @click.option("--hold", default="", metavar="PART", help="Picture: pick this NG part from the filmstrip first.")
+@click.option("--takt", is_flag=True, help="Picture: with the takt meter unfolded.")
 @click.option("--parts", type=click.IntRange(min=0), default=20, show_default=True, help="Parts to wait for; 0: no start.")
 def gui(
     recipe: Path | None = None,
@@ -51,6 +52,7 @@ def gui(
     tab: str = "live",
     size: tuple[int, int] = (1920, 1080),
     hold: str = "",
+    takt: bool = False,
     parts: int = 20,
 ) -> int:
     """Open the window."""
@@ -63,7 +65,7 @@ def gui(
     from inspector.ui.app import Options, Shot, launch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends the program while Qt waits
-    shot = None if screenshot is None else Shot(screenshot, page=page, tab=tab, size=size, parts=parts, hold=hold)
+    shot = None if screenshot is None else Shot(screenshot, page=page, tab=tab, size=size, parts=parts, hold=hold, takt=takt)
     options = Options(
         recipe=recipe,
         source=source,

@@ -3,6 +3,9 @@
 import json
 import os
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +17,7 @@ from inspector.station.counters import Counters
 from inspector.station.events import Stats
 from inspector.station.records import record, summary
 from inspector.station.saving import Saver
+from inspector.station.takt import headroom_ms, measured
 
 _COLOURS = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yellow", Verdict.NOT_INSPECTED: "bright_black"}
 
@@ -44,14 +48,19 @@ class Output:
             label = name if inspection.part in name else f"{inspection.part} {name}"
             self._echo(f"{verdict} {label}  {inspection.latency_ms:.0f} ms  {why}".rstrip())
         if self._saver is not None:
+            began = time.monotonic()
             try:
                 self._saver.save(inspection, recipe)
             except StorageError as error:
                 self._complain(error)
+            self._counters.spent("save", (time.monotonic() - began) * 1000)
 
-    def finish(self, recipe: Recipe, *, dropped: int = 0, seconds: float | None = None) -> None:
-        """Print the summary of what was shown, and write the report."""
-        stats = self._stats(dropped, seconds)
+    def finish(self, recipe: Recipe, *, line: Stats | None = None, seconds: float | None = None) -> None:
+        """Print the summary of what was shown, and write the report.
+
+        `line`: what the station counted, where there was one; else `seconds` is how long it took.
+        """
+        stats = self._stats(line, seconds)
         if self._as_json:
             self._echo(json.dumps(summary(stats)))
         else:
@@ -59,6 +68,8 @@ class Output:
                 f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, "
                 f"{stats.not_inspected} not inspected, {stats.dropped} dropped, in {stats.seconds:.1f} s"
             )
+            if line is not None and stats.parts:
+                click.echo("\n".join(_stages(stats)), err=True)
         if self._saver is not None:
             try:
                 report = self._saver.finish(stats, recipe)
@@ -67,10 +78,13 @@ class Output:
             else:
                 click.echo(f"Report: {report}", err=True)
 
-    def _stats(self, dropped: int, seconds: float | None) -> Stats:
-        self._counters.drop(dropped)
+    def _stats(self, line: Stats | None, seconds: float | None) -> Stats:
         self._counters.end(seconds)
-        return self._counters.stats({})
+        shown = self._counters.stats({})
+        if line is None:
+            return shown
+        stages = {**line.stages, **shown.stages}
+        return replace(shown, dropped=line.dropped, seconds=line.seconds, takt=line.takt, stages=stages)
 
     def _complain(self, error: StorageError) -> None:
         """Say once per cause what could not be saved; the verdicts go on."""
@@ -90,3 +104,19 @@ class Output:
             self.closed = True
             # Python flushes stdout once more at exit, which must not complain either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _stages(stats: Stats) -> Iterator[str]:
+    """What each stage took, and the takt, a line each."""
+    takt, room = stats.takt, headroom_ms(stats)
+    yield f"{'stage':<10} {'p50 ms':>9} {'p99 ms':>9}"
+    for name, stage in measured(stats).items():
+        yield f"{name:<10} {stage.p50_ms:>9.2f} {stage.p99_ms:>9.2f}"
+    if takt.busy_p50_ms is not None:
+        yield f"{'inspection':<10} {takt.busy_p50_ms:>9.2f} {takt.busy_p99_ms:>9.2f}"
+    if takt.takt_ms is None:
+        yield "takt: not known" + (", the source waits for the inspection" if takt.waits else "")
+        return
+    source = "from the recipe" if takt.source == "recipe" else f"measured from {takt.source}"
+    left = "" if room is None else f", head-room at p99 {room:.1f} ms ({room / takt.takt_ms:.0%})"
+    yield f"takt {takt.takt_ms:.1f} ms {source}{left}, {takt.late} late"

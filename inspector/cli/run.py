@@ -80,7 +80,7 @@ def run(
             station.stop()
     if station.failure is not None:
         raise station.failure
-    output.finish(station.recipe, dropped=stats.dropped, seconds=stats.seconds)
+    output.finish(station.recipe, line=stats)
     return 1 if output.failed or troubles.open else 0
 
 

@@ -13,6 +13,11 @@ from inspector.core.types import Frame, Pixels, Region
 
 Prepared = NDArray[np.uint8 | np.float32]
 
+_LINEAR = 1.5  # the most that is shrunk by interpolation
+
+# Whoever prepares many frames works on several at once; OpenCV's own threads beside those only wait, and burn time doing it.
+cv2.setNumThreads(1)
+
 
 class InputSpec(BaseModel):
     """The array a network takes.
@@ -116,12 +121,19 @@ def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: 
     levelled = _levels(patch, spec)
     geometry = view(region, spec)
     content = geometry.content(spec)
-    resized = _resize(levelled, content.width, content.height)
     result = np.empty(spec.shape, spec.dtype) if out is None else out
     if content.width != spec.width or content.height != spec.height:
         result[...] = 114 if spec.kind == "uint8" else float(patch.min())
     target = result[content.y : content.bottom, content.x : content.right]
-    _channels(resized, spec.channels, target)
+    if levelled.ndim == 2:
+        _resize(levelled, target[..., 0])
+        target[..., 1:] = target[..., :1]
+    elif spec.channels == 3:
+        _resize(levelled, target)
+    else:  # grey is ITU-R BT.601 luma
+        small = np.empty((content.height, content.width, 3), levelled.dtype)
+        _resize(levelled, small)
+        target[..., 0] = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     return result
 
 
@@ -137,23 +149,44 @@ def _levels(patch: Pixels, spec: InputSpec) -> Prepared:
     return mapped
 
 
-def _resize(patch: Prepared, width: int, height: int) -> Prepared:
-    """Area averaging when shrinking (thin defects do not fall between samples), linear when enlarging."""
-    if patch.shape[1] == width and patch.shape[0] == height:
-        return patch
-    shrink = width <= patch.shape[1] and height <= patch.shape[0]
-    method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(patch), (width, height), interpolation=method), patch.dtype)
+def _resize(patch: Prepared, target: Prepared) -> None:
+    """Write `patch` into `target` at its size: averages when shrinking (thin defects do not fall between samples), linear
+    when enlarging.
+
+    Averaging over areas of broken size is the slowest step between camera and engine. So both sides are halved, which is
+    exact and eight times as fast, while they stay at least as large as the target; after that a step of at most `_LINEAR`
+    is linear: it gives no sample less than half of its weight.
+    """
+    height, width = target.shape[:2]
+    if patch.shape == target.shape:
+        target[...] = patch
+        return
+    source = _readable(patch)
+    if width > source.shape[1] or height > source.shape[0]:
+        _scale(source, target, cv2.INTER_LINEAR)
+        return
+    halved = False
+    while not (source.shape[0] % 2 or source.shape[1] % 2) and source.shape[0] >= 2 * height and source.shape[1] >= 2 * width:
+        size = (source.shape[1] // 2, source.shape[0] // 2)
+        source, halved = np.asarray(cv2.resize(source, size, interpolation=cv2.INTER_AREA), patch.dtype), True
+    step = max(source.shape[1] / width, source.shape[0] / height)
+    _scale(source, target, cv2.INTER_LINEAR if halved and step <= _LINEAR else cv2.INTER_AREA)
 
 
-def _channels(source: Prepared, channels: int, target: Prepared) -> None:
-    """Write `source` ([H, W] or [H, W, 3]) into `target` [H, W, channels]. Grey is ITU-R BT.601 luma."""
-    if source.ndim == 2:
-        target[...] = source[:, :, None]
-    elif channels == 3:
-        target[...] = source
+def _scale(source: Prepared, target: Prepared, method: int) -> None:
+    """`cv2.resize` into `target`, whatever its strides."""
+    size = (target.shape[1], target.shape[0])
+    if target.strides[-1] == target.itemsize:
+        cv2.resize(source, size, dst=target, interpolation=method)
     else:
-        target[..., 0] = cv2.cvtColor(source, cv2.COLOR_RGB2GRAY)
+        target[...] = cv2.resize(source, size, interpolation=method)
+
+
+def _readable(patch: Prepared) -> Prepared:
+    """The same pixels as OpenCV can read them: a part of a frame as it is, anything stranger as a copy."""
+    whole_pixels = patch.strides[1] == patch.itemsize * (patch.shape[2] if patch.ndim == 3 else 1)
+    plain = whole_pixels and patch.strides[0] > 0 and patch.strides[-1] == patch.itemsize
+    return patch if plain else np.ascontiguousarray(patch)
 
 
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:

@@ -135,7 +135,8 @@ class Frame:
 
     `pixels` is uint8 or uint16 [H, W] (mono) or [H, W, 3] (RGB), or float32 [H, W] kelvin with `unit="kelvin"`; it is
     never written to after the frame is made. `monotonic` is the time of grabbing in seconds of `time.monotonic()`.
-    `part` is the part id where the source knows it; `source` names the file or stream.
+    `part` is the part id where the source knows it; `source` names the file or stream. `grab_ms` is what making the frame
+    took (transfer and decoding, reading a file), without waiting for the part; None where nobody measured it.
     """
 
     pixels: Pixels
@@ -147,6 +148,7 @@ class Frame:
     part: str = ""
     source: str = ""
     truth: Annotation | None = None
+    grab_ms: float | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype

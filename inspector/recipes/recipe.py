@@ -106,6 +106,7 @@ class Recipe(_Model):
     trigger_ms: float = Field(2000.0, gt=0, description="how long a trigger waits for the frame of each camera")
     max_batch: int = Field(8, ge=1, le=64)
     max_wait_ms: float = Field(5.0, ge=0, description="a batch never waits longer than this for more frames")
+    takt_ms: float | None = Field(None, gt=0, description="the time the line gives each part; measured if left out")
     deadline_ms: float | None = Field(None, gt=0, description="a verdict later than this is NOT_INSPECTED")
     cameras: dict[str, CameraModel] = Field(min_length=1)
     inspect: tuple[InspectModel, ...] = Field(min_length=1)

@@ -27,6 +27,7 @@ from inspector.station.quality import check_age
 log = logging.getLogger(__name__)
 
 Report = Callable[[Fault | Cleared], None]
+CORES = os.cpu_count() or 1
 RESTARTS, RESTART_PERIOD = 5, 60.0  # an engine is opened again at most this often in so many seconds
 
 
@@ -121,12 +122,13 @@ class _Runner:
     def _prepare(self, jobs: Sequence[_Job]) -> list[_Job]:
         """Fill the first rows of the buffer, one for each job that is returned; the others have their failure.
 
-        On every core, and before the engine starts: an engine that shares its cores waits for the slowest of them.
+        On every core, and before the engine starts: an engine that shares its cores waits for the slowest of them. Each core
+        gets one share: handing over costs as much as preparing a small frame.
         """
-        if len(jobs) == 1:
-            done = [self._prepare_row(0, jobs[0])]
-        else:
-            done = list(self._hands.map(self._prepare_row, range(len(jobs)), jobs))
+        size = -(-len(jobs) // CORES)
+        shares = [range(start, min(start + size, len(jobs))) for start in range(0, len(jobs), size)]
+        others = [self._hands.submit(self._prepare_rows, jobs, rows) for rows in shares[1:]]
+        done = self._prepare_rows(jobs, shares[0]) + [good for other in others for good in other.result()]
         ready: list[_Job] = []
         for row, (job, good) in enumerate(zip(jobs, done, strict=True)):
             if good:
@@ -134,6 +136,9 @@ class _Runner:
                     self._buffer[len(ready)] = self._buffer[row]
                 ready.append(job)
         return ready
+
+    def _prepare_rows(self, jobs: Sequence[_Job], rows: range) -> list[bool]:
+        return [self._prepare_row(row, jobs[row]) for row in rows]
 
     def _prepare_row(self, row: int, job: _Job) -> bool:
         with self._guard([job]):
@@ -229,7 +234,7 @@ class Analyser:
         """Opens nothing. `report` is told of engines that fail and work again."""
         self.program = program
         self._runners: dict[tuple[str, str], _Runner] = {}
-        self._hands = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="station-prepare")  # starts no thread yet
+        self._hands = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
         for step in program.steps:
             key = _key(step)
             if key not in self._runners:

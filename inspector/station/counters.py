@@ -8,10 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from inspector.core.types import Inspection, Verdict
-from inspector.station.events import StageStats, Stats
+from inspector.station.events import StageStats, Stats, TaktStats
+from inspector.station.takt import FEW, INSPECTION, Arrivals
 
 KEPT = 300  # parts that percentiles are taken over
+COLD = 4  # values at the beginning that are let go
 RATE_SECONDS = 5.0  # rates are taken over this long
+LOAD_SECONDS = 2.0  # the load is taken over this long,
+LOAD_PARTS = 3  # or as long as so many parts take
 
 
 class _Rate:
@@ -32,6 +36,84 @@ class _Rate:
         return len(recent) / max(now - recent[0], 1e-6)
 
 
+class Spread:
+    """The last values of something, for its percentiles. Used under a lock, or by one thread.
+
+    The first COLD values count only until there are enough others: caches fill and libraries load while they are measured.
+    """
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=KEPT)
+        self._cold = COLD
+
+    def add(self, value: float) -> None:
+        self._values.append(value)
+        if self._cold and len(self._values) >= FEW:
+            for _ in range(self._cold):
+                self._values.popleft()
+            self._cold = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def percentiles(self) -> tuple[float, float]:
+        """p50 and p99; zeros where there is no value."""
+        if not self._values:
+            return 0.0, 0.0
+        p50, p99 = np.percentile(np.fromiter(self._values, np.float64), (50, 99))
+        return float(p50), float(p99)
+
+    def stage(self) -> StageStats:
+        """The values as times of a stage, in ms."""
+        p50, p99 = self.percentiles()
+        return StageStats(p50_ms=p50, p99_ms=p99)
+
+
+class _Takt:
+    """What the parts take, against the takt. Used under a lock."""
+
+    def __init__(self) -> None:
+        self.recipe_ms: float | None = None
+        self.arrivals = Arrivals()
+        self._busy = Spread()
+        self._recent: deque[tuple[float, float]] = deque(maxlen=1000)
+        self._late = 0
+
+    def takt_ms(self) -> float | None:
+        return self.recipe_ms if self.recipe_ms is not None else self.arrivals.takt_ms()
+
+    def part(self, inspection: Inspection, now: float) -> None:
+        spent = [inspection.timings_ms[stage] for stage in INSPECTION if stage in inspection.timings_ms]
+        busy, takt = sum(spent), self.takt_ms()
+        if len(spent) > 1:  # one that was judged without being looked at says nothing about the time it takes
+            self._busy.add(busy)
+            self._recent.append((now, busy))
+        # A part of a source that waits is there when the station is ready for it: only the work itself can be too long.
+        if takt is not None and (busy > takt or (not self.arrivals.held and inspection.latency_ms > takt)):
+            self._late += 1
+
+    def stats(self, now: float) -> TaktStats:
+        takt = self.takt_ms()
+        p50, p99 = self._busy.percentiles()
+        return TaktStats(
+            takt_ms=takt,
+            source="" if takt is None else self.arrivals.source if self.recipe_ms is None else "recipe",
+            waits=self.arrivals.held,
+            busy_p50_ms=p50 if len(self._busy) else None,
+            busy_p99_ms=p99 if len(self._busy) else None,
+            late=self._late,
+            load=None if takt is None else self._load(takt, now),
+        )
+
+    def _load(self, takt: float, now: float) -> float:
+        """The mean over the last parts; 0 where none came for longer than a few of them take."""
+        if not self._recent:
+            return 0.0
+        window = max(LOAD_SECONDS, LOAD_PARTS * max(takt, self._recent[-1][1]) / 1000)
+        recent = [busy for at, busy in self._recent if now - at <= window]
+        return sum(recent) / len(recent) / takt if recent else 0.0
+
+
 class Counters:
     """Counts and times of one run. Every method may be called from any thread."""
 
@@ -41,8 +123,9 @@ class Counters:
         self._ended: float | None = None
         self._verdicts: Counter[Verdict] = Counter()
         self._dropped = 0
-        self._latency: deque[float] = deque(maxlen=KEPT)
-        self._stages: dict[str, deque[float]] = {}
+        self._latency = Spread()
+        self._stages: dict[str, Spread] = {}
+        self._takt = _Takt()
         self._judged = _Rate()
         self._grabbed: dict[str, _Rate] = {}
 
@@ -57,10 +140,22 @@ class Counters:
     def part(self, inspection: Inspection) -> None:
         with self._lock:
             self._verdicts[inspection.verdict] += 1
-            self._judged.tick(time.monotonic())
-            self._latency.append(inspection.latency_ms)
+            now = time.monotonic()
+            self._judged.tick(now)
+            self._latency.add(inspection.latency_ms)
+            self._takt.part(inspection, now)
             for stage, spent in inspection.timings_ms.items():
-                self._stages.setdefault(stage, deque(maxlen=KEPT)).append(spent)
+                self._stages.setdefault(stage, Spread()).add(spent)
+
+    def follow(self, arrivals: Arrivals, recipe_ms: float | None) -> None:
+        """Measure against another takt from now on: the recipe's, in ms, or where it has none, that of the arrivals."""
+        with self._lock:
+            self._takt.arrivals, self._takt.recipe_ms = arrivals, recipe_ms
+
+    def spent(self, stage: str, milliseconds: float) -> None:
+        """Count the time of a stage that comes after the verdict."""
+        with self._lock:
+            self._stages.setdefault(stage, Spread()).add(milliseconds)
 
     def end(self, seconds: float | None = None) -> None:
         """Stop the clock, now or at so many seconds after the start."""
@@ -71,11 +166,8 @@ class Counters:
         """Everything so far; `edges`: depth and drops of the edges by name."""
         with self._lock:
             now = time.monotonic()
-            p50, p99 = _percentiles(self._latency)
-            stages = dict(edges)
-            for stage, spent in self._stages.items():
-                middle, high = _percentiles(spent)
-                stages[stage] = StageStats(p50_ms=middle, p99_ms=high)
+            p50, p99 = self._latency.percentiles()
+            stages = {**edges, **{stage: spread.stage() for stage, spread in self._stages.items()}}
             return Stats(
                 parts=self._verdicts.total(),
                 ok=self._verdicts[Verdict.OK],
@@ -89,11 +181,5 @@ class Counters:
                 latency_p50_ms=p50,
                 latency_p99_ms=p99,
                 stages=stages,
+                takt=self._takt.stats(now),
             )
-
-
-def _percentiles(values: deque[float]) -> tuple[float, float]:
-    if not values:
-        return 0.0, 0.0
-    p50, p99 = np.percentile(np.fromiter(values, np.float64), (50, 99))
-    return float(p50), float(p99)

@@ -1,9 +1,8 @@
 """The bounded hand-off between two threads. What happens when it is full is chosen when it is made, and counted."""
 
-import time
 from collections import deque
 from collections.abc import Callable
-from threading import Condition
+from threading import Condition, Lock
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
@@ -39,7 +38,10 @@ class Edge(Generic[T]):
         self._weight = 0
         self._drops = 0
         self._closed = False
-        self._changed = Condition()
+        lock = Lock()
+        self._room = Condition(lock)  # for those who put
+        self._filled = Condition(lock)  # for those who take
+        self._wanted = 1  # items that the one who takes waits for: it is not woken for fewer
 
     def put(self, item: T, *, timeout: float | None = None) -> tuple[T, ...]:
         """Add an item; returns what was lost by it: nothing, the oldest items, or `item` itself if it was refused.
@@ -47,8 +49,8 @@ class Edge(Generic[T]):
         `timeout` in seconds, for `drop="never"`: how long to wait for room; None: until there is room or the edge is closed.
         """
         weight = self._weigh(item)
-        with self._changed:
-            if self.drop == "never" and not self._changed.wait_for(lambda: self._closed or self._fits(weight), timeout):
+        with self._room:
+            if self.drop == "never" and not self._room.wait_for(lambda: self._closed or self._fits(weight), timeout):
                 self._drops += 1
                 return (item,)
             if self._closed:
@@ -61,7 +63,8 @@ class Edge(Generic[T]):
             self._drops += len(lost)
             self._items.append(item)
             self._weight += weight
-            self._changed.notify_all()
+            if len(self._items) >= self._wanted:
+                self._filled.notify_all()
             return tuple(lost)
 
     def take(self, limit: int = 1, *, timeout: float | None = None, linger: float = 0.0) -> list[T]:
@@ -69,23 +72,27 @@ class Edge(Generic[T]):
 
         An empty list means that the time is over, or that the edge is closed and empty.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items), timeout)
-            if linger > 0 and self._items and len(self._items) < min(limit, self.size):
-                # Someone who waits for room must not be kept waiting for company.
-                until = time.monotonic() + linger
-                enough = min(limit, self.size)
-                self._changed.wait_for(lambda: self._closed or len(self._items) >= enough, max(0.0, until - time.monotonic()))
+        with self._filled:
+            self._filled.wait_for(lambda: self._closed or bool(self._items), timeout)
+            if linger > 0 and self._items:
+                # Not for more than there is room for: one who waits for room must not be kept waiting for company.
+                self._wait_for_more(min(limit, self.size), linger)
             taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
             self._weight -= sum(self._weigh(item) for item in taken)
-            self._changed.notify_all()
+            self._room.notify_all()
             return taken
+
+    def _wait_for_more(self, enough: int, linger: float) -> None:
+        self._wanted = enough
+        self._filled.wait_for(lambda: self._closed or len(self._items) >= enough, linger)
+        self._wanted = 1
 
     def close(self) -> None:
         """Refuse new items from now on; wakes everyone who waits."""
-        with self._changed:
+        with self._room:
             self._closed = True
-            self._changed.notify_all()
+            self._room.notify_all()
+            self._filled.notify_all()
 
     @property
     def closed(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from inspector.core.message import Message
 from inspector.core.types import Inspection
@@ -74,6 +75,27 @@ class StageStats:
     p99_ms: float = 0.0
 
 
+TaktSource = Literal["", "recipe", "triggers", "arrivals"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaktStats:
+    """The time the line gives each part, and what the inspection takes of it.
+
+    `source`: where the takt is from, "" where it is not known; `waits`: the source waits for the inspection. `busy`: what one
+    part takes of the thread that inspects, in ms. `late`: parts that took longer than the takt, or whose verdict came more
+    than a takt after the part. `load`: share of the takt that the parts of the last seconds took, 1 for all of it.
+    """
+
+    takt_ms: float | None = None
+    source: TaktSource = ""
+    waits: bool = False
+    busy_p50_ms: float | None = None
+    busy_p99_ms: float | None = None
+    late: int = 0
+    load: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
     """Counters since start, and rates over the last seconds."""
@@ -90,6 +112,7 @@ class Stats:
     latency_p50_ms: float = 0.0
     latency_p99_ms: float = 0.0
     stages: Mapping[str, StageStats] = field(default_factory=dict)
+    takt: TaktStats = TaktStats()
 
     @property
     def yield_share(self) -> float | None:

@@ -16,6 +16,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.station.events import CameraState
 from inspector.station.parts import Part, Shot
+from inspector.station.takt import Arrivals
 
 AHEAD = 4  # parts that a camera which can wait may be ahead of the others
 PATIENCE = 10.0  # seconds without a frame after which a camera that can wait is not waited for any more
@@ -30,6 +31,8 @@ class _CameraSeen:
     touched: float = 0.0  # when it last gave a frame or was last allowed to
     busy: bool = False  # waits for us, not we for it
     furthest: int = -1  # sequence of the newest part it gave a frame for
+    held_s: float = 0.0  # how long it has waited for us since its last frame
+    held_since: float | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class Intake:
         self, cameras: Mapping[str, bool], *, mode: Literal["free", "triggered"], join_s: float, trigger_s: float
     ) -> None:
         """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds."""
+        self.arrivals = Arrivals("triggers" if mode == "triggered" else "arrivals")
         self._cameras = {name: _CameraSeen(live, touched=time.monotonic()) for name, live in cameras.items()}
         self._mode = mode
         self._join_s = join_s
@@ -70,10 +74,12 @@ class Intake:
             return not stop.is_set()
         with self._changed:
             seen.busy = True
+            asked = time.monotonic()
             while not stop.is_set() and not self._of_use(camera):
                 self._changed.wait(0.1)
             seen.busy = False
             seen.touched = time.monotonic()
+            seen.held_s += seen.touched - asked
         return not stop.is_set()
 
     def add(self, camera: str, shot: Shot) -> Arrival:
@@ -89,14 +95,20 @@ class Intake:
                 seen.furthest = max(seen.furthest, part.sequence)
                 if self._cameras.keys() <= part.shots.keys():
                     arrival.ready.append(self._close(part))
+            seen.held_s = 0.0
             self._changed.notify_all()
         return arrival
 
     def held_up(self, camera: str, held_up: bool) -> None:
         """Note that a camera waits for room, so that its silence is not taken for a fault."""
         with self._changed:
-            self._cameras[camera].busy = held_up
-            self._cameras[camera].touched = time.monotonic()
+            seen, now = self._cameras[camera], time.monotonic()
+            if held_up:
+                seen.held_since = now
+            elif seen.held_since is not None:
+                seen.held_s += now - seen.held_since
+                seen.held_since = None
+            seen.busy, seen.touched = held_up, now
 
     def trigger(self, name: str) -> Part:
         """Open a part; every camera will give it one frame."""
@@ -104,6 +116,7 @@ class Intake:
             if self._mode != "triggered":
                 raise ConfigError("The station is not in triggered mode.", remedy="Start it in triggered mode.")
             part = self._new(name, time.monotonic(), triggered=True)
+            self.arrivals.came(part.opened)
             self._open[f"trigger {part.sequence}"] = part
             self._changed.notify_all()
             return part
@@ -111,7 +124,9 @@ class Intake:
     def refused(self, name: str) -> Part:
         """A triggered part that will not be waited for: it gets its verdict at once."""
         with self._changed:
-            return self._new(name, time.monotonic(), triggered=True)
+            part = self._new(name, time.monotonic(), triggered=True)
+            self.arrivals.came(part.opened)
+            return part
 
     def camera_is(self, camera: str, state: CameraState, problem: Message | None) -> None:
         """Note a camera's state: nobody waits for one that has ended."""
@@ -175,6 +190,7 @@ class Intake:
             part = None
         if part is None:
             part = self._open[key] = self._new(shot.part, now)
+            self.arrivals.came(now, held_s=seen.held_s)
         return part
 
     def _new(self, name: str, now: float, *, triggered: bool = False) -> Part:

@@ -41,6 +41,10 @@ class Part:
         """When its first frame was grabbed (the trigger, where there is no frame), in monotonic seconds."""
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
 
+    def grab_ms(self) -> float | None:
+        """What its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
+        return max((frame.grab_ms for frame in self.frames().values() if frame.grab_ms is not None), default=None)
+
     def weight(self) -> int:
         """Bytes of its frames."""
         return sum(frame.pixels.nbytes for frame in self.frames().values())
@@ -84,7 +88,10 @@ def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
         failures.append(message(late, latency=latency, limit=recipe.deadline_ms))
     verdict, reasons = judge(recipe, findings.predictions, failures)
     now = time.monotonic()
-    findings.spent("judge", now - started)
+    findings.spent("verdict", now - started)
+    grab = part.grab_ms()
+    if grab is not None:
+        findings.spent("grab", grab / 1000)
     timings: Mapping[str, float] = MappingProxyType(dict(findings.timings_ms))
     return Inspection(
         part=part.name,

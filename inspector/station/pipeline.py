@@ -65,6 +65,7 @@ class Pipeline:
         self._stopping = threading.Event()
         self._worker: Worker | None = None
         self._jammed = False
+        self._busy = False  # the last batch was full
 
     def _feed(self, camera: Camera) -> Feed:
         return Feed(
@@ -79,7 +80,7 @@ class Pipeline:
         """Let `worker`, whose engines are open, inspect from now on; the first one starts the cameras."""
         first = self._worker is None
         self._worker = worker
-        self.program = worker.program
+        self._take_over(worker.program)
         if first:
             for feed in self._feeds:
                 feed.start()
@@ -89,8 +90,12 @@ class Pipeline:
         worker = self._worker
         if worker is None or not worker.adopt(program):
             return False
-        self.program = program
+        self._take_over(program)
         return True
+
+    def _take_over(self, program: Program) -> None:
+        self.program = program
+        self._counters.follow(self._intake.arrivals, program.recipe.takt_ms)
 
     def serves(self, worker: "Worker") -> bool:
         """Whether this is (still) the worker that inspects."""
@@ -112,8 +117,10 @@ class Pipeline:
         if parts:  # those that were complete before come first
             parts = sorted(self._edge.take(self._edge.size, timeout=0) + parts, key=lambda part: part.sequence)
         else:
+            # Company is waited for only while parts come as fast as they are judged; a lone one goes at once.
             recipe = self.program.recipe
-            parts = self._edge.take(recipe.max_batch, timeout=POLL, linger=recipe.max_wait_ms / 1000)
+            parts = self._edge.take(recipe.max_batch, timeout=POLL, linger=recipe.max_wait_ms / 1000 if self._busy else 0)
+            self._busy = len(parts) >= recipe.max_batch
         if ended and not parts and not len(self._intake):
             self._owner.through(self)
         return parts

@@ -11,7 +11,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Pixels
 from inspector.recipes.recipe import Gate
 
-_SAMPLE = 20_000  # pixels looked at: enough for a share and a mean, and cheap at any size
+_SAMPLE = 80_000  # pixels looked at: enough for a share and a mean, and cheap at any size
 _SATURATED = 250  # of 255
 
 
@@ -81,8 +81,8 @@ class FrozenWatch:
 
 
 def _sample(pixels: Pixels) -> Pixels:
-    step = max(1, math.ceil((pixels.shape[0] * pixels.shape[1] / _SAMPLE) ** 0.5))
-    return pixels[::step, ::step]
+    """Whole rows, evenly spaced: ten times as fast to copy as single pixels."""
+    return pixels[:: max(1, math.ceil(pixels.shape[0] * pixels.shape[1] / _SAMPLE))]
 
 
 def _grey(pixels: Pixels, levels: tuple[float, float] | None) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Prediction, T
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.recipes.verdict import threshold_of
 from inspector.station.events import Stats
+from inspector.station.takt import headroom_ms, measured
 from inspector.tasks.masks import areas
 
 MOST_AREAS = 100  # areas of a mask that are listed; the count is always complete
@@ -42,8 +43,27 @@ def summary(stats: Stats) -> dict[str, Any]:
             "not_inspected": stats.not_inspected,
             "dropped": stats.dropped,
             "seconds": _number(stats.seconds, 3),
+            "takt": _takt(stats),
+            "stages": {name: _times(stage.p50_ms, stage.p99_ms) for name, stage in measured(stats).items()},
         }
     }
+
+
+def _takt(stats: Stats) -> dict[str, Any]:
+    """`source` "" and nulls where the takt is not known; `inspection`: what one part takes of the thread that inspects."""
+    takt, room = stats.takt, headroom_ms(stats)
+    busy = takt.busy_p50_ms, takt.busy_p99_ms
+    return {
+        "takt_ms": None if takt.takt_ms is None else _number(takt.takt_ms, 3),
+        "source": takt.source,
+        "inspection": None if busy[0] is None or busy[1] is None else _times(busy[0], busy[1]),
+        "headroom_ms": None if room is None else _number(room, 3),
+        "late": takt.late,
+    }
+
+
+def _times(p50: float, p99: float) -> dict[str, float | None]:
+    return {"p50_ms": _number(p50, 3), "p99_ms": _number(p99, 3)}
 
 
 def bundle_name(name: str) -> str:

@@ -52,6 +52,16 @@ class AnalysisTabs(QTabWidget):
         for tab in self.tabs.values():
             tab.set_frozen(frozen)
 
+    def set_plain(self, plain: bool) -> None:
+        """Leave out what lies over the pictures, to save the processor."""
+        for tab in self.tabs.values():
+            tab.canvas.set_plain(plain)
+
+    def set_resting(self, resting: bool) -> None:
+        """Whether the line needs the processor: then nothing is explained."""
+        for tab in self.tabs.values():
+            tab.set_resting(resting)
+
     def set_unit(self, unit: TemperatureUnit) -> None:
         """In which unit every tab shows temperatures."""
         for tab in self.tabs.values():

@@ -31,7 +31,7 @@ SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that 
 class Shot:
     """A picture of the window to be made: where to, of what, after how many parts, and for how long to wait for them.
 
-    `hold`: the id of an NG part that is picked from the filmstrip first.
+    `hold`: the id of an NG part that is picked from the filmstrip first. `takt`: with the takt meter unfolded.
     """
 
     file: Path
@@ -40,6 +40,7 @@ class Shot:
     size: tuple[int, int] = (1920, 1080)
     parts: int = 20
     hold: str = ""
+    takt: bool = False
     timeout_s: float = 120.0
 
 
@@ -120,6 +121,7 @@ def prepare(window: MainWindow, options: Options) -> None:
     if options.shot is not None:
         window.show_page(options.shot.page)
         page.choose_tab(options.shot.tab)
+        page.takt.set_open(options.shot.takt)
     if options.start or (options.shot is not None and options.shot.parts > 0):
         page.start()
 

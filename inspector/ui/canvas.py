@@ -102,6 +102,7 @@ class Canvas(QWidget):
         self._frame: Frame | None = None
         self._display = Display()
         self._overlays = NOTHING
+        self._plain = False
         self._opacity = 0.5
         self._unit: TemperatureUnit = "C"
         self._key = ""
@@ -145,6 +146,16 @@ class Canvas(QWidget):
     @property
     def overlays(self) -> Overlays:
         return self._overlays
+
+    def set_plain(self, plain: bool) -> None:
+        """Leave the overlays out on the screen, to save the processor; they are kept."""
+        if plain != self._plain:
+            self._plain = plain
+            self._stale()
+
+    @property
+    def plain(self) -> bool:
+        return self._plain
 
     def set_display(self, display: Display) -> None:
         """Window/level and palette."""
@@ -218,8 +229,8 @@ class Canvas(QWidget):
         image = QImage(width, height, QImage.Format.Format_RGB32)
         painter = QPainter(image)
         placement, crop = Placement(1.0, 0.0, 0.0), (0, 0, width, height)
-        patches = self._render(self._frame, placement, crop, 1.0)
-        self._paint(painter, placement, QSizeF(width, height), (0.0, 0.0), patches)
+        patches = self._render(self._frame, placement, crop, 1.0, self._overlays)
+        self._paint(painter, placement, QSizeF(width, height), (0.0, 0.0), patches, self._overlays)
         painter.end()
         return image
 
@@ -232,8 +243,9 @@ class Canvas(QWidget):
             painting.draw_hint(painter, QSizeF(self.size()), *self._hint)
         else:
             placement = self.placement()
-            patches = self._refresh(self._frame, placement)
-            self._paint(painter, placement, QSizeF(self.size()), self._origin, patches)
+            overlays = NOTHING if self._plain else self._overlays
+            patches = self._refresh(self._frame, placement, overlays)
+            self._paint(painter, placement, QSizeF(self.size()), self._origin, patches, overlays)
             self._paint_readout(painter)
         if self.hasFocus():
             painter.setPen(theme.current().color("accent"))
@@ -241,19 +253,21 @@ class Canvas(QWidget):
             painter.drawRect(QRect(0, 0, self.width() - 1, self.height() - 1))
         painter.end()
 
-    def _refresh(self, frame: Frame, placement: Placement) -> list[_Patch]:
+    def _refresh(self, frame: Frame, placement: Placement, overlays: Overlays) -> list[_Patch]:
         """The patches in sight, made anew only when they are stale."""
         if self._patches is None:
             crop = visible(placement, (frame.width, frame.height), self._view())
             self._origin = placement.to_view(crop[0], crop[1]) if crop else (0.0, 0.0)
-            self._patches = self._render(frame, placement, crop, self.devicePixelRatioF()) if crop else []
+            self._patches = self._render(frame, placement, crop, self.devicePixelRatioF(), overlays) if crop else []
         return self._patches
 
-    def _render(self, frame: Frame, placement: Placement, crop: rendering.Crop, ratio: float) -> list[_Patch]:
+    def _render(
+        self, frame: Frame, placement: Placement, crop: rendering.Crop, ratio: float, overlays: Overlays
+    ) -> list[_Patch]:
         """The frame and its area overlays, as far as they are in `crop`."""
         size = _scaled(crop, placement.scale * ratio)
         patches = [_patch(rendering.picture(frame, self._display, crop, size), QPointF(), ratio, opaque=True)]
-        for layer in self._overlays.layers:
+        for layer in overlays.layers:
             region = layer.region
             left, top = max(crop[0], region.x), max(crop[1], region.y)
             right, bottom = min(crop[2], region.right), min(crop[3], region.bottom)
@@ -270,7 +284,13 @@ class Canvas(QWidget):
         return patches
 
     def _paint(
-        self, painter: QPainter, placement: Placement, view: QSizeF, origin: tuple[float, float], patches: list[_Patch]
+        self,
+        painter: QPainter,
+        placement: Placement,
+        view: QSizeF,
+        origin: tuple[float, float],
+        patches: list[_Patch],
+        overlays: Overlays,
     ) -> None:
         for number, patch in enumerate(patches):
             painter.setOpacity(self._opacity if number else 1.0)  # the first is the frame itself
@@ -278,9 +298,9 @@ class Canvas(QWidget):
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         selected = self.link.selection(self._key)
-        painting.draw_regions(painter, placement, self._overlays.regions, view)
-        painting.draw_boxes(painter, placement, self._overlays.boxes, selected, view)
-        painting.draw_spots(painter, placement, self._overlays.spots, selected, view)
+        painting.draw_regions(painter, placement, overlays.regions, view)
+        painting.draw_boxes(painter, placement, overlays.boxes, selected, view)
+        painting.draw_spots(painter, placement, overlays.spots, selected, view)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_readout(self, painter: QPainter) -> None:

@@ -84,6 +84,7 @@ class ExplainThread(WorkThread[Question]):
         self._make = make
         self._asked: Question | None = None
         self._newest: Question | None = None
+        self._gave_up = False
         self._explainer: Explains | None = None
         self._folder: Path | None = None
 
@@ -96,6 +97,15 @@ class ExplainThread(WorkThread[Question]):
         """Want no answer any more."""
         with self._telling(start=False):
             self._asked = self._newest = None
+
+    def give_up(self) -> None:
+        """End the worker process now, with the answer under way; the next question starts another. Returns at once."""
+        with self._wake:
+            self._asked = self._newest = None
+            self._gave_up = True
+            explainer = self._explainer
+        if explainer is not None:
+            explainer.abort()
 
     def end(self) -> None:
         """End the thread and its worker process; an answer under way is given up."""
@@ -112,13 +122,17 @@ class ExplainThread(WorkThread[Question]):
         return question
 
     def _do(self, question: Question) -> None:
+        with self._wake:
+            gave_up, self._gave_up = self._gave_up, False
         try:
+            if gave_up:
+                self._rest()
             if self._explainer is None or self._folder != question.folder:
                 self._rest()
                 made = self._make(question.folder)
                 with self._wake:
                     self._explainer, self._folder = made, question.folder
-                    if self._stop:
+                    if self._stop or self._gave_up:
                         return
             layers = tuple(self._explainer.layers())
             heat = self._explainer.explain(

@@ -53,6 +53,7 @@ class Feed(QWidget):
         self._camera = ALL
         self._unit: TemperatureUnit = "C"
         self._hint = ("", "")
+        self._plain = False
         self._inspection: Inspection | None = None
         self._recipe: Recipe | None = None
         self.canvases: dict[str, Canvas] = {}
@@ -116,6 +117,10 @@ class Feed(QWidget):
             canvas.set_unit(unit)
         self._show()
 
+    def set_plain(self, plain: bool) -> None:
+        """Leave out what was found, to save the processor; from the next inspection on."""
+        self._plain = plain
+
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
         """Show the frames of this inspection with what was found in them."""
         self._inspection, self._recipe = inspection, recipe
@@ -133,7 +138,7 @@ class Feed(QWidget):
                 continue
             found = [prediction for prediction in inspection.predictions if prediction.camera == camera]
             canvas.show_frame(frame)
-            canvas.set_overlays(overlays_of(found, self._recipe, self._unit), key=camera)
+            canvas.set_overlays(NOTHING if self._plain else overlays_of(found, self._recipe, self._unit), key=camera)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

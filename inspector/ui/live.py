@@ -4,61 +4,42 @@ import time
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QPushButton,
-    QStackedWidget,
-    QTabBar,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QWidget
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message
-from inspector.core.registry import TABS
 from inspector.core.types import Inspection
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe
 from inspector.station.choice import Choice, choose, on_source
 from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, StateChanged, StationState
-from inspector.ui import theme
-from inspector.ui.analysis import AnalysisTabs
-from inspector.ui.banner import Banners
-from inspector.ui.boxes import plain, two_thirds
-from inspector.ui.choosers import CameraChooser, RecipeChooser, SourceChooser
-from inspector.ui.feed import Feed, Veil
-from inspector.ui.filmstrip import Filmstrip
-from inspector.ui.hold import HoldStrip
-from inspector.ui.readouts import Counters, StatusLine
+from inspector.station.shedding import Shed
+from inspector.ui.live_layout import LIVE, InspectLayout
 from inspector.ui.settings import Preferences
 from inspector.ui.situation import Situation, shown
 from inspector.ui.strings import is_language_change
-from inspector.ui.verdict_tile import Reasons, VerdictTile
 from inspector.ui.worker import Mode, Snapshot, StationWorker
 
-LIVE: Final = "live"
-TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
-ANALYSIS_TILE_SHARE: Final = 0.201
-OPERATOR_TILE_SHARE: Final = 0.4
+SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
 _CAMERA, _FAULT, _FILE = "camera:", "fault:", "file"  # where a banner comes from
 
 
-class InspectPage(QWidget):
+class InspectPage(InspectLayout):
     """Shows what the worker tells and passes on what the operator wants.
 
-    `fullscreen_wanted` and `help_wanted` are emitted when their buttons are pressed.
+    `fullscreen_wanted` and `help_wanted` are emitted when their buttons are pressed; `resting(bool)` when the line begins or
+    ceases to need the processor, so that nothing else may be explained meanwhile.
     """
 
     fullscreen_wanted = Signal()
     help_wanted = Signal()
     parts_seen = Signal(int)
+    resting = Signal(bool)
 
     def __init__(self, worker: StationWorker, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("page")
         self._worker = worker
         self._file: Path | None = None
         self._written: Choice | None = None  # the recipe as its file says
@@ -74,92 +55,15 @@ class InspectPage(QWidget):
         self._held: Inspection | None = None
         self._last_news = time.monotonic()
         self._tab_before, self._camera = LIVE, ""  # before the operator view; seen where the recipe has it
-        self._make()
-        self._lay_out()
+        self._shed = Shed.NOTHING
+        self._pictures = QTimer(self)  # runs while the next picture has to wait
+        self._pictures.setSingleShot(True)
+        self._owed = False  # a picture was left out since it was started
         self._connect()
         self.retranslate()
         self._settle()
 
     # ---- building --------------------
-
-    def _make(self) -> None:
-        self.recipe_chooser, self.source_chooser, self.camera_chooser = RecipeChooser(), SourceChooser(), CameraChooser()
-        self.fullscreen_button, self.help_button = QToolButton(), QToolButton()
-        self.fullscreen_button.setObjectName("fullscreen")
-        self.help_button.setObjectName("help")
-        for small in (self.fullscreen_button, self.help_button):
-            small.setFixedSize(theme.TOUCH, theme.TOUCH)
-            small.setIconSize(QSize(theme.ICON, theme.ICON))
-        self.tab_bar = QTabBar()
-        self.tab_bar.setObjectName("tabs")
-        self.tab_bar.setDrawBase(False)
-        self.tab_bar.setExpanding(False)
-        self.tab_bar.setUsesScrollButtons(False)
-        for name in (LIVE, *TABS):
-            self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
-        self.analysis = AnalysisTabs(apart=True)
-        self.analysis.tabBar().hide()
-        self.feed = Feed(self.analysis.link)
-        self.views = QStackedWidget()
-        self.views.addWidget(self.feed)
-        self.views.addWidget(self.analysis)
-        self.veil = Veil(self.views, also=self.analysis.panels)
-        self.hold_strip = HoldStrip()
-        self.tile, self.reasons, self.counters = VerdictTile(), Reasons(), Counters()
-        self.start_button, self.stop_button, self.trigger_button = QPushButton(), QPushButton(), QPushButton()
-        self.start_button.setProperty("role", "primary")
-        for button, name in ((self.start_button, "start"), (self.stop_button, "stop"), (self.trigger_button, "trigger")):
-            button.setObjectName(name)
-            button.setIconSize(QSize(theme.ICON, theme.ICON))
-        self.filmstrip, self.status = Filmstrip(), StatusLine()
-        self.banners = Banners(self)
-        self._watch = QTimer(self)
-        self._watch.setInterval(1000)
-
-    def _lay_out(self) -> None:
-        space = theme.SPACING
-        self.tools = QWidget()
-        tools = plain(QHBoxLayout(self.tools), space)
-        tools.addWidget(self.recipe_chooser, 3)
-        tools.addWidget(self.source_chooser, 3)
-        tools.addWidget(self.camera_chooser, 2)
-        tools.addStretch(1)
-        tools.addWidget(self.fullscreen_button)
-        tools.addWidget(self.help_button)
-        left = QWidget()
-        views = plain(QVBoxLayout(left), space)
-        views.addWidget(self.tab_bar)
-        views.addWidget(self.hold_strip)
-        views.addWidget(self.views, 1)
-        summary = QWidget()
-        words = plain(QVBoxLayout(summary), space * 2)
-        words.addWidget(self.reasons)
-        words.addStretch(1)
-        words.addWidget(self.counters)
-        self.aside = QStackedWidget()
-        self.aside.addWidget(summary)
-        self.aside.addWidget(self.analysis.panels)
-        right = QWidget()
-        side = QVBoxLayout(right)
-        side.setContentsMargins(space, 0, 0, 0)
-        side.setSpacing(space * 2)
-        side.addWidget(self.tile)
-        side.addWidget(self.aside, 1)
-        self.buttons = QWidget()
-        buttons = plain(QHBoxLayout(self.buttons), space)
-        for button in (self.start_button, self.stop_button, self.trigger_button):
-            buttons.addWidget(button, 1)
-        side.addWidget(self.buttons)
-        self.splitter = two_thirds(left, right)
-        page = QVBoxLayout()
-        page.setContentsMargins(space * 2, space * 2, space * 2, space)
-        page.setSpacing(space)
-        page.addWidget(self.tools)
-        page.addWidget(self.splitter, 1)
-        page.addWidget(self.filmstrip)
-        whole = plain(QVBoxLayout(self), 0)
-        whole.addLayout(page, 1)
-        whole.addWidget(self.status)
 
     def _connect(self) -> None:
         self._worker.news.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
@@ -178,6 +82,7 @@ class InspectPage(QWidget):
         self.banners.retry.connect(self._on_retry)
         self.banners.resized.connect(self._place_banners)
         self._watch.timeout.connect(self._settle)
+        self._pictures.timeout.connect(self._on_picture_time)
 
     # ---- what the operator wants --------------------
 
@@ -278,6 +183,7 @@ class InspectPage(QWidget):
         self._held = inspection
         self.analysis.set_frozen(inspection is not None)
         self.hold_strip.show_part(inspection)
+        self._leave_out()
         QTimer.singleShot(0, self, self._place_banners)  # once the strip has its place
         self._show_views()
         self._settle()
@@ -320,8 +226,9 @@ class InspectPage(QWidget):
             self.choose_tab(LIVE)
         else:
             self.choose_tab(self._tab_before)
-        for widget in (self.tools, self.tab_bar, self.filmstrip, self.status, self.buttons):
+        for widget in (self.tools, self.tab_bar, self.filmstrip, self.takt, self.status, self.buttons):
             widget.setVisible(not on)
+        self.takt.panel.uncover(self.takt.open and not on)
         self._size_tile()
 
     def use_preferences(self, preferences: Preferences) -> None:
@@ -332,6 +239,7 @@ class InspectPage(QWidget):
     def close_workers(self) -> None:
         """End background threads of the tabs."""
         self._watch.stop()
+        self._pictures.stop()
         self.analysis.close_workers()
 
     # ---- what the line tells --------------------
@@ -348,7 +256,9 @@ class InspectPage(QWidget):
             self._live, self._fresh = snapshot.inspection, True
             self._last_news = time.monotonic()
             if self._held is None:
-                self._show_views()
+                self._show_picture()
+        self._set_shed(snapshot.shed)
+        self.takt.set_stats(snapshot.stats)
         self.counters.set_stats(snapshot.stats)
         self.status.set_stats(snapshot.stats)
         self._settle()
@@ -408,6 +318,8 @@ class InspectPage(QWidget):
         if index > 0:
             self.analysis.setCurrentIndex(index - 1)
         self.veil.rise()
+        self.takt.panel.raise_()
+        self.notice.raise_()
         self._show_views()
 
     def _show_views(self) -> None:
@@ -416,6 +328,44 @@ class InspectPage(QWidget):
             self.feed.set_inspection(shown, self._recipe)
         else:
             self.analysis.set_inspection(shown, self._recipe, base=self._choice.base if self._choice else None)
+
+    # ---- what is left out when the line needs the processor --------------------
+
+    @property
+    def shed(self) -> Shed:
+        """What is left out now."""
+        return self._shed
+
+    def _set_shed(self, level: Shed) -> None:
+        if level is self._shed:
+            return
+        before, self._shed = self._shed, level
+        self._leave_out()
+        self.notice.show_level(level)
+        if (before is Shed.NOTHING) != (level is Shed.NOTHING):
+            self.analysis.set_resting(level is not Shed.NOTHING)
+            self.resting.emit(level is not Shed.NOTHING)
+
+    def _leave_out(self) -> None:
+        """A held part keeps its marks: it is painted once, and someone is looking at it."""
+        plain = self._shed >= Shed.OVERLAYS and self._held is None
+        self.feed.set_plain(plain)
+        self.analysis.set_plain(plain)
+
+    def _show_picture(self) -> None:
+        """Show the newest part, or let it wait for its time; the verdict does not wait."""
+        if self._pictures.isActive():
+            self._owed = True
+            return
+        self.takt.clock.begin()
+        self._show_views()
+        if self._shed is Shed.RATE:
+            self._pictures.start(SHED_PICTURE_MS)
+
+    def _on_picture_time(self) -> None:
+        owed, self._owed = self._owed, False
+        if owed and self._held is None:
+            self._show_picture()
 
     # ---- what is shown --------------------
 
@@ -445,33 +395,8 @@ class InspectPage(QWidget):
         self.trigger_button.setEnabled(self._choice is not None and (stopped or self._triggered))
 
     def retranslate(self) -> None:
-        texts = (
-            (self.start_button, self.tr("Start"), self.tr("Start inspecting")),
-            (self.stop_button, self.tr("Stop"), self.tr("Stop inspecting")),
-            (self.trigger_button, self.tr("Trigger"), self.tr("Inspect one part now")),
-        )
-        for button, text, tip in texts:
-            button.setText(text)
-            button.setAccessibleName(text)
-            button.setToolTip(tip)
-        self.fullscreen_button.setAccessibleName(self.tr("Full screen"))
-        self.fullscreen_button.setToolTip(self.tr("Operator view on the full screen (F11)"))
-        self.help_button.setAccessibleName(self.tr("Keys"))
-        self.help_button.setToolTip(self.tr("What the keys do (F1)"))
-        self.tab_bar.setAccessibleName(self.tr("Views"))
-        self.tab_bar.setTabText(0, self.tr("Live"))
-        for index, entry in enumerate(TABS.values(), start=1):
-            self.tab_bar.setTabText(index, QCoreApplication.translate("tabs", entry.label))
-        self.feed.set_hint(self.tr("Ready"), self.tr("Press Start (F5) to inspect the line."))
-        self._dress()
+        self.name_widgets()
         self._settle()
-
-    def _dress(self) -> None:
-        self.start_button.setIcon(theme.icon("start", "on_accent"))
-        self.stop_button.setIcon(theme.icon("stop"))
-        self.trigger_button.setIcon(theme.icon("trigger"))
-        self.fullscreen_button.setIcon(theme.icon("fullscreen"))
-        self.help_button.setIcon(theme.icon("help"))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -484,16 +409,3 @@ class InspectPage(QWidget):
         super().resizeEvent(event)
         self._size_tile()
         self._place_banners()
-
-    def _size_tile(self) -> None:
-        """Smaller beside the panels of the tabs, which need the room; never less than a fifth of the window."""
-        windowed = ANALYSIS_TILE_SHARE if self.tab_bar.currentIndex() else TILE_SHARE
-        share = OPERATOR_TILE_SHARE if self.tools.isHidden() else windowed
-        self.tile.setFixedHeight(round(self.window().height() * share))
-
-    def _place_banners(self) -> None:
-        """Over the top of the picture, which is not of now while there is a problem."""
-        corner = self.views.mapTo(self, QPoint(0, 0))
-        width = self.views.width()
-        self.banners.setGeometry(corner.x(), corner.y(), width, max(self.banners.heightForWidth(width), 0))
-        self.banners.raise_()

@@ -123,6 +123,7 @@ class MainWindow(QMainWindow):
             button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
         self.inspect.fullscreen_wanted.connect(self.toggle_operator_view)
         self.inspect.help_wanted.connect(self.help.open)
+        self.inspect.resting.connect(self.review.analysis.set_resting)
         self.settings_page.failed.connect(self.show_error)
         self._settings.changed.connect(self._use)
 
@@ -271,6 +272,7 @@ class MainWindow(QMainWindow):
         self.show_page(layout.page if layout.page in PAGES else "inspect")
         self.inspect.choose_tab(layout.tab)
         self.inspect.choose_camera(layout.camera)
+        self.inspect.takt.set_open(layout.takt)
 
     def _layout(self) -> Layout:
         return Layout(
@@ -279,6 +281,7 @@ class MainWindow(QMainWindow):
             page=self.page,
             tab=self.inspect.tab,
             camera=self.inspect.camera,
+            takt=self.inspect.takt.open,
             folders=self._settings.layout.folders,
         )
 

@@ -32,8 +32,8 @@ class Preferences(BaseModel):
 
 
 class Layout(BaseModel):
-    """Where things were when the window was closed. `geometry` and `feed` are Qt's own states, base64. `folders`: data folders
-    that were chosen for training, the newest first."""
+    """Where things were when the window was closed. `geometry` and `feed` are Qt's own states, base64. `takt`: whether the
+    takt meter is unfolded. `folders`: data folders that were chosen for training, the newest first."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -42,6 +42,7 @@ class Layout(BaseModel):
     page: str = "inspect"
     tab: str = "live"
     camera: str = ""
+    takt: bool = False
     folders: tuple[str, ...] = ()
 
 

@@ -31,6 +31,7 @@ from inspector.station.events import (
     StationState,
     Stats,
 )
+from inspector.station.shedding import Limits, Shed, Shedder
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ def make_station(recipe: Recipe, *, base: Path | None, listeners: Sequence[Liste
 class Snapshot:
     """News since the last one. `inspection`: the newest, or None if there was none. `ng`: NG parts since, oldest first.
 
-    `recipe`: the one that runs, with everything that it left to its bundles; None before the first start.
+    `recipe`: the one that runs, with everything that it left to its bundles; None before the first start. `shed`: what is to
+    be left out, because the line needs the processor.
     """
 
     inspection: Inspection | None
@@ -79,6 +81,7 @@ class Snapshot:
     events: tuple[Event, ...]
     stats: Stats
     recipe: Recipe | None = None
+    shed: Shed = Shed.NOTHING
 
 
 class StationWorker(QThread):
@@ -86,8 +89,11 @@ class StationWorker(QThread):
 
     news = Signal()
 
-    def __init__(self, parent: QObject | None = None, *, factory: Factory = make_station) -> None:
+    def __init__(self, parent: QObject | None = None, *, factory: Factory = make_station, limits: Limits | None = None) -> None:
+        """`limits`: of the load at which the window leaves things out."""
         super().__init__(parent)
+        self._limits = limits
+        self._shedder = Shedder(limits)
         self.setObjectName("station worker")
         self._factory = factory
         self._wake = threading.Condition()
@@ -126,7 +132,9 @@ class StationWorker(QThread):
     def take(self) -> Snapshot:
         """The news, and leave to be told again."""
         with self._wake:
-            snapshot = Snapshot(self._newest, tuple(self._ng), tuple(self._events), self._stats, self._recipe)
+            snapshot = Snapshot(
+                self._newest, tuple(self._ng), tuple(self._events), self._stats, self._recipe, self._shedder.level
+            )
             self._newest = None
             self._ng.clear()
             self._events.clear()
@@ -188,6 +196,9 @@ class StationWorker(QThread):
         recipe = station.recipe
         with self._wake:
             self._recipe = recipe
+            before = self._shedder.level
+            if self._shedder.observe(stats.takt.load, time.monotonic()) is not before:
+                self._dirty = True
             if stats != self._stats:
                 self._stats, self._dirty = stats, True
             through = bool(self._ended) and all(self._ended.values())
@@ -235,6 +246,7 @@ class StationWorker(QThread):
                 self._newest = None
                 self._stats = stats
                 self._ended = {}
+                self._shedder = Shedder(self._limits)
             self._put(StateChanged(StationState.STOPPED))
 
     def _again(self) -> None:

@@ -370,6 +370,10 @@
         <translation>この領域には、このクラスの根拠となる箇所がありません。</translation>
     </message>
     <message>
+        <source>No heat maps now: the line needs the processor.</source>
+        <translation>ラインがプロセッサを必要としているため、ヒートマップは表示しません。</translation>
+    </message>
+    <message>
         <source>Press Explain to see where the network looked.</source>
         <translation>「根拠を表示」を押すと、ネットワークが注目した箇所を表示します。</translation>
     </message>
@@ -453,7 +457,7 @@
     </message>
 </context>
 <context>
-    <name>InspectPage</name>
+    <name>InspectLayout</name>
     <message>
         <source>Start</source>
         <translation>開始</translation>
@@ -1037,6 +1041,25 @@
     </message>
 </context>
 <context>
+    <name>ShedNotice</name>
+    <message>
+        <source>no heat maps</source>
+        <translation>ヒートマップなし</translation>
+    </message>
+    <message>
+        <source>no heat maps, no marks</source>
+        <translation>ヒートマップと検出表示なし</translation>
+    </message>
+    <message>
+        <source>no heat maps, no marks, fewer pictures</source>
+        <translation>ヒートマップと検出表示なし、画像は間引き</translation>
+    </message>
+    <message>
+        <source>Display reduced: the line needs the processor ({left_out})</source>
+        <translation>表示を減らしています：ラインがプロセッサを必要としています（{left_out}）</translation>
+    </message>
+</context>
+<context>
     <name>Shortcuts</name>
     <message>
         <source>Back to live</source>
@@ -1277,6 +1300,53 @@
     </message>
 </context>
 <context>
+    <name>Stages</name>
+    <message>
+        <source>Archive</source>
+        <translation>保管</translation>
+    </message>
+    <message>
+        <source>Decode</source>
+        <translation>復号</translation>
+    </message>
+    <message>
+        <source>Display</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>Grab</source>
+        <translation>取込</translation>
+    </message>
+    <message>
+        <source>Infer</source>
+        <translation>推論</translation>
+    </message>
+    <message>
+        <source>Inspection</source>
+        <translation>検査全体</translation>
+    </message>
+    <message>
+        <source>Line</source>
+        <translation>ライン出力</translation>
+    </message>
+    <message>
+        <source>Prepare</source>
+        <translation>前処理</translation>
+    </message>
+    <message>
+        <source>Save</source>
+        <translation>保存</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Wait</source>
+        <translation>待ち</translation>
+    </message>
+</context>
+<context>
     <name>StartPage</name>
     <message>
         <source>Data</source>
@@ -1368,6 +1438,100 @@
     <message>
         <source>Frames left out because the line was faster than the inspection</source>
         <translation>ラインが検査より速く、検査されなかったフレーム数</translation>
+    </message>
+</context>
+<context>
+    <name>TaktMeter</name>
+    <message>
+        <source>No takt</source>
+        <translation>タクト不明</translation>
+    </message>
+    <message>
+        <source>Takt not known</source>
+        <translation>タクト未測定</translation>
+    </message>
+    <message>
+        <source>Late {count}</source>
+        <translation>遅れ {count}</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms</source>
+        <translation>タクト {takt} ms</translation>
+    </message>
+    <message>
+        <source>Takt {share} % free</source>
+        <translation>タクト余裕 {share} %</translation>
+    </message>
+    <message>
+        <source>Takt {share} % over</source>
+        <translation>タクト超過 {share} %</translation>
+    </message>
+    <message>
+        <source>No takt: the source waits for the inspection</source>
+        <translation>タクトなし：入力元が検査を待っています</translation>
+    </message>
+    <message>
+        <source>The takt is not known yet</source>
+        <translation>タクトはまだ分かりません</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, from the recipe</source>
+        <translation>タクト {takt} ms（レシピの値）</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, measured from triggers</source>
+        <translation>タクト {takt} ms（トリガー間隔の実測）</translation>
+    </message>
+    <message>
+        <source>Takt {takt} ms, measured from arrivals</source>
+        <translation>タクト {takt} ms（到着間隔の実測）</translation>
+    </message>
+    <message>
+        <source>Head-room {room} ms ({share} %)</source>
+        <translation>余裕 {room} ms（{share} %）</translation>
+    </message>
+    <message>
+        <source>{room} ms too slow ({share} %)</source>
+        <translation>{room} ms 遅い（{share} %）</translation>
+    </message>
+    <message>
+        <source>Late parts: {count}</source>
+        <translation>遅れた部品：{count}</translation>
+    </message>
+    <message>
+        <source>Takt</source>
+        <translation>タクト</translation>
+    </message>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>What each stage takes of the takt</source>
+        <translation>各工程がタクトのうち何 ms 使うか</translation>
+    </message>
+</context>
+<context>
+    <name>TaktPanel</name>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>Copy the numbers</source>
+        <translation>数値をコピー</translation>
+    </message>
+    <message>
+        <source>Copy the numbers as a table</source>
+        <translation>数値を表としてコピー</translation>
+    </message>
+    <message>
+        <source>What 99 of 100 parts leave of the takt, by the slowest of what works side by side</source>
+        <translation>100 個中 99 個の部品で残るタクトの余裕（並行する処理のうち最も遅いもの）</translation>
+    </message>
+    <message>
+        <source>Parts that took longer than the takt, or had their verdict later than that</source>
+        <translation>タクトより長くかかった部品、または判定がタクトより遅れた部品</translation>
     </message>
 </context>
 <context>
@@ -1576,6 +1740,33 @@
     <message>
         <source>Back</source>
         <translation>戻る</translation>
+    </message>
+</context>
+<context>
+    <name>Waterfall</name>
+    <message>
+        <source>{stage}: {half} ms, 99 of 100 parts {most} ms</source>
+        <translation>{stage}：{half} ms、100 個中 99 個は {most} ms 以内</translation>
+    </message>
+    <message>
+        <source>Stages</source>
+        <translation>工程別の時間</translation>
+    </message>
+    <message>
+        <source>Half of the parts take as long as the full bar, 99 of 100 at most as long as the pale one</source>
+        <translation>濃い棒は半数の部品、淡い棒は 100 個中 99 個の部品にかかる時間</translation>
+    </message>
+    <message>
+        <source>p50 ms</source>
+        <translation>p50 ms</translation>
+    </message>
+    <message>
+        <source>p99 ms</source>
+        <translation>p99 ms</translation>
+    </message>
+    <message>
+        <source>Line: takt {takt} ms</source>
+        <translation>縦線：タクト {takt} ms</translation>
     </message>
 </context>
 <context>

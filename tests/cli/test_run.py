@@ -18,7 +18,7 @@ from inspector.recipes.automatic import recipe_for
 from inspector.recipes.recipe import CameraModel, save_recipe
 
 KEYS = {"source", "sequence", "verdict", "reasons", "predictions", "latency_ms"}
-SUMMARY = {"parts", "ok", "ng", "review", "not_inspected", "dropped", "seconds"}
+SUMMARY = {"parts", "ok", "ng", "review", "not_inspected", "dropped", "seconds", "takt", "stages"}
 
 
 def _demo(folder: Path, states: Path, **options: int) -> Path:

@@ -135,10 +135,48 @@ def test_same_input_same_bytes_with_and_without_a_row_to_write_in() -> None:
 def test_resizing_is_opencv_s() -> None:
     """The oracle of the resize itself: nothing is done before or after it."""
     pixels = np.random.default_rng(0).integers(0, 256, (100, 80, 3), np.uint8)
-    down = cv2.resize(pixels, (32, 48), interpolation=cv2.INTER_AREA)
+    down = cv2.resize(pixels, (64, 60), interpolation=cv2.INTER_AREA)
     up = cv2.resize(pixels, (160, 120), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_array_equal(prepare(pixels, InputSpec(width=32, height=48)), down)
+    np.testing.assert_array_equal(prepare(pixels, InputSpec(width=64, height=60)), down)
     np.testing.assert_array_equal(prepare(pixels, InputSpec(width=160, height=120)), up)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_halving_again_and_again_is_the_mean_of_every_block(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 128, channels), np.uint8)
+    blocks = pixels.reshape(12, 8, 16, 8, channels).mean(axis=(1, 3))
+    small = prepare(pixels if channels == 3 else pixels[..., 0], InputSpec(width=16, height=12, channels=channels))
+    np.testing.assert_allclose(small, blocks, atol=1.5)  # rounded to whole grey levels three times, by half a level at most
+
+
+@pytest.mark.parametrize("size", [(224, 224), (256, 192), (215, 161), (300, 220), (70, 50)], ids=str)
+def test_shrinking_by_a_broken_factor_is_close_to_the_exact_average(size: tuple[int, int]) -> None:
+    """Of a picture without detail finer than its samples the weights hardly matter; a shift or a wrong scale would."""
+    y, x = np.mgrid[0:480, 0:640].astype(np.float32)
+    across, down = x * size[0] / 640 / 6, y * size[1] / 480 / 6
+    pixels = (128 + 60 * np.sin(across) + 60 * np.cos(down)).astype(np.uint8)
+    exact = _weights(480, size[1]) @ pixels.astype(np.float64) @ _weights(640, size[0]).T
+    small = prepare(pixels, InputSpec(width=size[0], height=size[1], channels=1))[..., 0]
+    np.testing.assert_allclose(small, exact, atol=3)
+    assert np.abs(small - exact).mean() < 1
+
+
+@pytest.mark.parametrize("side", [224, 256, 215, 170, 150], ids=str)
+def test_a_line_one_pixel_wide_is_seen_wherever_it_lies(side: int) -> None:
+    """Its brightness in the input, summed across, is at least half of what the exact average gives it."""
+    spec = InputSpec(width=side, height=side, channels=1)
+    for column in range(300, 340):
+        pixels = np.zeros((480, 640), np.uint8)
+        pixels[:, column] = 255
+        row = prepare(pixels, spec)[side // 2, :, 0]
+        assert row.sum() >= 0.5 * 255 * side / 640 - 2, column
+
+
+def _weights(source: int, target: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """[target, source]: the share of each source pixel in each target pixel."""
+    edges = np.arange(target + 1) * (source / target)
+    low, high = np.maximum(edges[:-1, None], np.arange(source)), np.minimum(edges[1:, None], np.arange(1, source + 1))
+    return np.clip(high - low, 0, None) / (source / target)
 
 
 def test_whole_and_impossible_specs() -> None:

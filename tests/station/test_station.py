@@ -80,7 +80,7 @@ def test_a_finite_source_is_judged_completely_in_order_and_in_batches(behaviour:
         assert (stats.parts, stats.ng, stats.ok, stats.dropped) == (30, 10, 20, 0)
         assert stats.yield_share == pytest.approx(2 / 3)
         assert stats.latency_p99_ms >= stats.latency_p50_ms > 0
-        assert {"frames", "wait", "prepare", "infer", "decode", "judge"} <= stats.stages.keys()
+        assert {"frames", "wait", "prepare", "infer", "decode", "verdict"} <= stats.stages.keys()
         assert station.latest() is recorder.inspections[-1]
     assert max(behaviour.batches) == 4
     assert sum(behaviour.batches) == 30

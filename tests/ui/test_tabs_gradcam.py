@@ -148,6 +148,26 @@ def test_the_end_does_not_wait_for_an_answer_under_way(qtbot: QtBot, thread: Exp
     assert not answers
 
 
+def test_what_is_given_up_has_no_answer_and_the_next_question_gets_another_explainer(qtbot: QtBot) -> None:
+    first, second = Slow(), Slow()
+    waiting = iter([first, second])
+    thread = ExplainThread(make=lambda folder: next(waiting))
+    replies: list[object] = []
+    thread.answered.connect(replies.append)
+    thread.refused.connect(replies.append)
+    try:
+        thread.ask(question(0))
+        qtbot.waitUntil(lambda: first.classes == [0])
+        thread.give_up()
+        second.go.release()
+        with qtbot.waitSignal(thread.answered, timeout=5000):
+            thread.ask(question(1))
+        assert (first.closed, first.classes, second.classes) == (1, [0], [1])
+        assert len(replies) == 1
+    finally:
+        thread.end()
+
+
 def test_heat_on_boxes_and_mask() -> None:
     values = np.zeros((60, 80), np.float32)
     values[12, 15] = 3.0  # in the box (10, 10, 30, 20)
@@ -251,6 +271,29 @@ def test_a_held_part_is_explained_by_itself_but_not_behind_another_tab(
     tab.show()
     qtbot.waitUntil(shown(tab), timeout=5_000)
     assert slow.classes == [None]
+
+
+def test_nothing_is_explained_while_the_line_needs_the_processor(
+    qtbot: QtBot, tab: GradCamTab, slow: Slow, bundle: Bundle
+) -> None:
+    tab.thread_._make = lambda folder: slow
+    tab.set_frozen(True)
+    tab.set_inspection(*inspected(bundle))
+    qtbot.waitUntil(lambda: len(slow.classes) == 1)
+    tab.set_resting(True)
+    assert not tab.busy
+    assert not tab.button.isEnabled()
+    assert tab.state.text() == "No heat maps now: the line needs the processor."
+    tab.explain()
+    tab.set_inspection(*inspected(bundle))
+    qtbot.wait(400)
+    assert len(slow.classes) == 1
+    slow.error = None
+    slow.go.release(5)
+    tab.set_resting(False)  # the held part is explained by itself again
+    qtbot.waitUntil(lambda: tab._answer is not None)
+    assert tab.button.isEnabled()
+    tab.close_workers()
 
 
 def test_a_missing_bundle_is_one_sentence(qtbot: QtBot, tab: GradCamTab, bundle: Bundle) -> None:

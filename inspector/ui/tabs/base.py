@@ -109,6 +109,9 @@ class AnalysisTab(QWidget):
     def set_frozen(self, frozen: bool) -> None:
         """Whether the inspection stays in sight; most tabs do not care."""
 
+    def set_resting(self, resting: bool) -> None:
+        """Whether the line needs the processor; most tabs take little of it."""
+
     def set_unit(self, unit: TemperatureUnit) -> None:
         """In which unit temperatures are shown."""
         self.canvas.set_unit(unit)

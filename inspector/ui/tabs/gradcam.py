@@ -41,6 +41,7 @@ class GradCamTab(AnalysisTab):
         self.thread_.answered.connect(self._on_answer)
         self.thread_.refused.connect(self._on_refusal)
         self._frozen = False
+        self._resting = False
         self._asking = False
         self._answer: Answer | None = None
         self._problem: Refusal | ConfigError | None = None
@@ -119,6 +120,16 @@ class GradCamTab(AnalysisTab):
         if not frozen:
             self._timer.stop()
 
+    def set_resting(self, resting: bool) -> None:
+        if resting == self._resting:
+            return
+        self._resting = resting
+        if resting:
+            self._timer.stop()
+            self.thread_.give_up()
+            self._busy(False)
+        self._later()
+
     def close_workers(self) -> None:
         self._timer.stop()
         self.thread_.end()
@@ -136,8 +147,10 @@ class GradCamTab(AnalysisTab):
             self._drop()
             self._offer_layers(())
             self._offer_classes(prediction)
-        self.button.setEnabled(prediction is not None)
+        self.button.setEnabled(prediction is not None and not self._resting)
         self._draw()
+        if self._resting:
+            return
         if self._frozen and prediction is not None and self._answer is None and self._problem is None and not self._asking:
             self._timer.start()
 
@@ -153,7 +166,7 @@ class GradCamTab(AnalysisTab):
     def explain(self) -> None:
         """Ask for the heat map of what is chosen."""
         question = self._question()
-        if question is None or not self.isVisible():
+        if question is None or self._resting or not self.isVisible():
             return
         self._timer.stop()
         self._problem = None
@@ -186,7 +199,7 @@ class GradCamTab(AnalysisTab):
     def _on_selection(self) -> None:
         """Another box was chosen: explain that one."""
         prediction = self.prediction()
-        if self.isVisible() and prediction is not None and prediction.boxes is not None and self._frozen:
+        if self.isVisible() and prediction is not None and prediction.boxes is not None and self._frozen and not self._resting:
             self._timer.start()
 
     def _on_answer(self, answer: Answer) -> None:
@@ -246,6 +259,8 @@ class GradCamTab(AnalysisTab):
             self.state.setText(" ".join(translate(sentence) for sentence in sentences if sentence is not None))
         elif self._answer is not None and not self._answer.heat.values.any():
             self.state.setText(self.tr("Nothing in this region spoke for this class."))
+        elif self._resting and self._answer is None:
+            self.state.setText(self.tr("No heat maps now: the line needs the processor."))
         elif self._answer is None and not self._asking:
             self.state.setText(self.tr("Press Explain to see where the network looked."))
         else:
