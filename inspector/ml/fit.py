@@ -83,6 +83,7 @@ class Fit:
         """
         model, optimizer = self.fabric.setup(self.graph, self.optimizer)
         model.mark_forward_method("raw")
+        model.mark_forward_method("once")
         if self.settings.ema:
             self._average = Average(self.graph.network, self.settings.ema)
         if resume and self.folder is not None:
@@ -179,7 +180,7 @@ class Fit:
         self._log(self.inputs["train"].take_problems())
         return total / max(count, 1)
 
-    def _validated(self, model: nn.Module) -> tuple[str, dict[str, float]]:
+    def _validated(self, model: Any) -> tuple[str, dict[str, float]]:  # noqa: ANN401
         """The validation part, compared at the input's size: the primary number's name, and all of them."""
         judge = model if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
         judge.eval()
@@ -188,7 +189,7 @@ class Fit:
         def infer(frames: Prepared) -> Floats:
             self._pause_point()
             with torch.inference_mode():
-                out: Floats = judge(torch.from_numpy(frames).to(device)).float().cpu().numpy()
+                out: Floats = judge.once(torch.from_numpy(frames).to(device)).float().cpu().numpy()
             return out
 
         metrics: Metrics = measure(infer, self.card, _input_items(self.inputs["val"], self.card), batch=self.settings.batch)

@@ -23,7 +23,10 @@ class Classification(Task):
         return len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`label`: int64 scalar; `confidence`: float32 scalar, how sure it is. Raises ConfigError if the frame has no label or one that the card does not know."""
+        """`label`: int64 scalar; `confidence`: float32 scalar, how sure it is.
+
+        Raises ConfigError if the frame has no label or one that the card does not know.
+        """
         if truth.label is None or not 0 <= truth.label < len(card.classes):
             raise ConfigError(
                 "A frame has the label {label}, but the classes are {classes}.",
