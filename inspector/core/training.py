@@ -141,7 +141,7 @@ class TrainSettings(BaseModel):
         0, ge=0, le=10_000, description="pretrained networks: only the new layers learn for so long"
     )
     freeze_stages: Annotated[int, Shown("Frozen stages", "learning", "stages")] = Field(
-        0, ge=0, le=100, description="pretrained networks: stages, counted from the input, that never learn; training is faster"
+        0, ge=0, le=100, description="with start weights: stages, counted from the input, that never learn; training is faster"
     )
     backbone_rate: Annotated[float, Shown("Backbone rate", "learning")] = Field(
         1.0, gt=0, le=1, description="pretrained networks: the backbone's learning rate over that of the new layers"

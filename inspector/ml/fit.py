@@ -63,7 +63,7 @@ class Fit:
         self.epochs_done = 0
         self.curve: list[dict[str, Any]] = []
         self._who = identity(settings, str(card.dataset["fingerprint"]))
-        self._thaw = Thaw(network, settings.freeze_epochs, settings.freeze_stages)
+        self._thaw = Thaw(network, settings.freeze_epochs, settings.freeze_stages if settings.pretrained else 0)
         self._average: Average | None = None
         self._started = time.monotonic()
         self._told = 0.0

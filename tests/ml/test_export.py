@@ -56,6 +56,21 @@ def test_the_graph_normalises_and_activates(network: nn.Module) -> None:
         np.testing.assert_allclose(graph.raw(frames).numpy(), logits, atol=1e-5)
 
 
+def test_mirrored_views_are_averaged_in_the_graph_and_its_export(network: nn.Module, tmp_path: Path) -> None:
+    own = card(training={"mirrored": True})
+    graph, plain, frames = Graph(network, own).eval(), Graph(network, card()).eval(), example_batch(own, 3)
+    with torch.no_grad():
+        views = [plain(frames), plain(frames.flip(1)), plain(frames.flip(2)), plain(frames.flip(1).flip(2))]
+        assert float((views[0] - views[1]).abs().max()) > 1e-3
+        torch.testing.assert_close(graph(frames), sum(views) / 4)
+        torch.testing.assert_close(graph(frames.flip(2)), graph(frames))
+        torch.testing.assert_close(graph.once(frames), views[0])
+    export_onnx(graph, own, tmp_path / "model.onnx")
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    found = session.run(None, {session.get_inputs()[0].name: frames.numpy()})[0]
+    np.testing.assert_allclose(found, (sum(views) / 4).numpy(), atol=1e-5)
+
+
 def test_temperatures_leave_the_graph_in_kelvin() -> None:
     own = card(
         task="thermal",
