@@ -100,10 +100,16 @@ def test_an_unknown_name_lists_the_names_there_are() -> None:
         find(CAMERAS, "webcan", "camera")
 
 
-def _card(network: str) -> Card:
+# One of each task also takes inputs of more than 8 bits.
+DEEP = ("simple_cnn", "simple_yolo", "unet", "thermal_cnn")
+
+
+def _card(network: str, *, deep: bool = False) -> Card:
     task = NETWORK_TASK.get(network, "classification")
     thermal = task == "thermal"
     spec = InputSpec(width=SIDE, height=SIDE, channels=1 if thermal else 3, kind="kelvin" if thermal else "uint8")
+    if deep:
+        spec = spec.model_copy(update={"kind": "float", "levels": (280.0, 340.0) if thermal else (1000.0, 1063.0)})
     return Card(
         name=network,
         task=task,  # type: ignore[arg-type]  # a TaskName, from the table above
@@ -111,8 +117,8 @@ def _card(network: str) -> Card:
         network_options=SMALL.get(network, {}),
         classes=() if thermal else ("scratch", "stain"),
         input=spec,
-        mean=(300.0,) if thermal else (127.5,) * 3,
-        std=(20.0,) if thermal else (127.5,) * 3,
+        mean=(300.0,) if spec.kind == "kelvin" else (127.5,) * spec.channels,
+        std=(20.0,) if spec.kind == "kelvin" else (127.5,) * spec.channels,
         target_mean=(310.0, 300.0, 290.0) if thermal else (),
         target_std=(10.0, 5.0, 5.0) if thermal else (),
         created=NOW,
@@ -126,7 +132,8 @@ def _frames(card: Card, count: int) -> list[Frame]:
     if card.task == "thermal":
         pixels = [random.uniform(285, 330, (SIDE, SIDE)).astype(np.float32) for _ in range(count)]
         return [Frame(one, "thermal", index, 0.0, NOW, "kelvin") for index, one in enumerate(pixels)]
-    images = [random.integers(0, 256, (SIDE, SIDE, 3), np.uint8) for _ in range(count)]
+    values = (1000, 1064, np.uint16) if card.input.kind == "float" else (0, 256, np.uint8)
+    images = [random.integers(values[0], values[1], (SIDE, SIDE, 3), values[2]) for _ in range(count)]
     return [Frame(one, "visible", index, 0.0, NOW) for index, one in enumerate(images)]
 
 
@@ -142,14 +149,14 @@ def _truth(card: Card) -> Annotation:
     }[card.task]
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_every_network_learns_exports_and_runs_the_same_on_every_engine(network: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("network", "deep"), [*((name, False) for name in NETWORKS), *((name, True) for name in DEEP)])
+def test_every_network_learns_exports_and_runs_the_same_on_every_engine(network: str, deep: bool, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from inspector.ml.export import write_trained_bundle
     from inspector.ml.graph import Graph, build_network, load_graph
 
     torch.manual_seed(0)
-    card = _card(network)
+    card = _card(network, deep=deep)
     task = task_of(card.task)
     net = build_network(card)
     frames = _frames(card, 2)

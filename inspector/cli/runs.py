@@ -115,8 +115,8 @@ def _how_far(info: RunInfo) -> str:
         phrases.append(f"epoch {info.metric.get('epoch')}/{info.metric.get('epochs')}")
     if info.best:
         phrases.append(f"best {summary({str(info.best.get('name')): info.best.get('value') or 0.0})}")
-    if info.state in LIVE and info.progress.get("eta_s"):
-        phrases.append(f"{float(info.progress['eta_s']) / 60:.0f} min left")
+    if info.seconds_left is not None:
+        phrases.append(f"{info.seconds_left / 60:.0f} min left")
     return ", ".join(phrases)
 
 

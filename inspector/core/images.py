@@ -23,7 +23,8 @@ class InputSpec(BaseModel):
     """The array a network takes.
 
     `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
-    unit (grey levels or kelvin), by default the whole range of their dtype. `kind="kelvin"`: float32 temperatures.
+    unit (grey levels or kelvin) to 0..255, by default from the whole range of their dtype. `kind="float"`: the same as float32
+    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `kind="kelvin"`: float32 temperatures.
     `fit="stretch"` resizes to the size; `"letterbox"` keeps the aspect ratio and pads with the value 114 (kelvin: the
     minimum of the region).
     """
@@ -33,7 +34,7 @@ class InputSpec(BaseModel):
     width: PositiveInt
     height: PositiveInt
     channels: Literal[1, 3] = 3
-    kind: Literal["uint8", "kelvin"] = "uint8"
+    kind: Literal["uint8", "float", "kelvin"] = "uint8"
     fit: Literal["stretch", "letterbox"] = "stretch"
     levels: tuple[float, float] | None = None
 
@@ -49,7 +50,7 @@ class InputSpec(BaseModel):
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float32]:
-        return np.float32 if self.kind == "kelvin" else np.uint8
+        return np.uint8 if self.kind == "uint8" else np.float32
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -123,7 +124,7 @@ def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: 
     content = geometry.content(spec)
     result = np.empty(spec.shape, spec.dtype) if out is None else out
     if content.width != spec.width or content.height != spec.height:
-        result[...] = 114 if spec.kind == "uint8" else float(patch.min())
+        result[...] = float(patch.min()) if spec.kind == "kelvin" else 114
     target = result[content.y : content.bottom, content.x : content.right]
     if levelled.ndim == 2:
         _resize(levelled, target[..., 0])
@@ -138,13 +139,15 @@ def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: 
 
 
 def _levels(patch: Pixels, spec: InputSpec) -> Prepared:
-    """Native depth -> the spec's dtype, by the spec's levels."""
+    """Native depth -> the spec's dtype, by the spec's levels. What is no number becomes the lowest level."""
     if spec.kind == "kelvin":
         return patch.astype(np.float32, copy=False)
     if patch.dtype == np.uint8 and spec.levels is None:
-        return patch.astype(np.uint8, copy=False)
+        return patch.astype(spec.dtype, copy=False)
     low, high = spec.levels or (0.0, 65535.0 if patch.dtype == np.uint16 else 255.0)
-    scaled = (patch.astype(np.float32) - low) * (255.0 / (high - low))
+    scaled = (patch.astype(np.float32) - low) * np.float32(255.0 / (high - low))
+    if spec.kind == "float":
+        return np.asarray(np.clip(np.nan_to_num(scaled, copy=False), 0, 255), np.float32)
     mapped: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return mapped
 
@@ -190,7 +193,8 @@ def _readable(patch: Prepared) -> Prepared:
 
 
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
-    """Why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round; None: it can.
+    """Why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels that 8
+    bits do not have; None: it can.
 
     `name`: what the frame is called in the sentence, by default its camera.
     """
@@ -200,8 +204,14 @@ def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") ->
             bundle=bundle,
             camera=name or frame.camera,
         )
-    if spec.kind == "uint8" and frame.unit == "kelvin" and spec.levels is None:
+    if spec.kind != "kelvin" and frame.unit == "kelvin" and spec.levels is None:
         return message(
             "The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=name or frame.camera
+        )
+    if spec.kind != "kelvin" and spec.levels is not None and frame.pixels.dtype == np.uint8 and spec.levels[1] > 256:
+        return message(
+            "The bundle {bundle} needs pictures of more than 8 bits, and {camera} gives 8.",
+            bundle=bundle,
+            camera=name or frame.camera,
         )
     return None

@@ -14,11 +14,12 @@ report.json      `core.report.TrainReport`; report.html the same for people, wit
 bundle/          the bundle, unless the settings put it elsewhere
 """
 
+import csv
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,22 @@ class Tail:
 def read_messages(folder: Path) -> list[Packet]:
     """Every message of a run so far."""
     return list(Tail(folder / MESSAGES).read())
+
+
+def read_curves(folder: Path) -> list[dict[str, float]]:
+    """The rows of curves.csv; cells without a number are left out."""
+    try:
+        with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
+            return [_numbers(row) for row in csv.DictReader(stream)]
+    except OSError:
+        return []
+
+
+def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for name, text in row.items():
+        try:
+            numbers[str(name)] = float(text or "")
+        except ValueError:
+            continue
+    return numbers

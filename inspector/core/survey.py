@@ -10,10 +10,11 @@ import numpy as np
 import PIL.Image
 
 from inspector.core.annotations import dataset_of, layout_of, read_listing
+from inspector.core.collector import no_collection
 from inspector.core.datasets import thermal
-from inspector.core.datasets.record import Listing
+from inspector.core.datasets.record import NO_DEFECT, Listing
 from inspector.core.datasets.scan import Folder
-from inspector.core.duplicates import find_duplicates, look_at, never, without_duplicates
+from inspector.core.duplicates import Look, find_duplicates, look_at, never, without_duplicates
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.samples import Dataset, Sample
@@ -110,6 +111,20 @@ def survey(
     the survey so far is returned, with `complete=False`: empty, if not even the labels were read. Raises ConfigError if the
     folder cannot be read or holds nothing labelled.
     """
+    with no_collection():
+        first = _first_look(folder, group, cancelled)
+    if first is None:
+        return Survey(folder, message("Not looked at"), {}, 0, {}, {}, 0, complete=False)
+    found, datasets, samples = first
+    if preview is not None:
+        preview(found)
+    return _second_look(found, datasets, samples, cancelled, progress)
+
+
+def _first_look(
+    folder: Path, group: str, cancelled: Callable[[], bool]
+) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]] | None:
+    """What names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given up."""
     place = Folder(folder, cancelled=cancelled)
 
     def tick() -> None:
@@ -121,9 +136,9 @@ def survey(
         listing = read_listing(place, layout_of(place), tick)
         datasets, refusals = _datasets(place, listing, group, tick)
     except _GivenUp:
-        return Survey(folder, message("Not looked at"), {}, 0, {}, {}, 0, complete=False)
+        return None
     if not datasets:
-        raise refusals[0]
+        raise _nothing_labelled(place, listing, refusals)
     records = {sample.name: sample for dataset in reversed(datasets.values()) for sample in dataset.samples}
     samples = [records[name] for name in sorted(records)]
     sizes, depths, looked_at = _headers([sample.path for sample in samples], cancelled)
@@ -139,9 +154,7 @@ def survey(
         thumbnails=_thumbnails(next(iter(datasets.values()))),
         complete=False,
     )
-    if preview is not None:
-        preview(found)
-    return _second_look(found, datasets, samples, cancelled, progress)
+    return found, datasets, samples
 
 
 def _second_look(
@@ -161,6 +174,19 @@ def _second_look(
             progress(done, len(samples))
 
     looks, errors = look_at([sample.path for sample in samples], tick=tick, cancelled=cancelled)
+    with no_collection():
+        return _without_what_is_wrong(first, datasets, samples, (looks, errors), cancelled)
+
+
+def _without_what_is_wrong(
+    first: Survey,
+    datasets: Mapping[TaskName, Dataset],
+    samples: Sequence[Sample],
+    seen: tuple[Sequence[Look | None], Sequence[ConfigError]],
+    cancelled: Callable[[], bool],
+) -> Survey:
+    """The survey without the images that `look_at` could not read, and without copies."""
+    looks, errors = seen
     duplicates = find_duplicates(looks, cancelled=cancelled)
     if cancelled():
         return first
@@ -168,8 +194,10 @@ def _second_look(
     tasks: dict[TaskName, TaskSurvey] = {}
     for task, dataset in datasets.items():
         own = [by_name[sample.name] for sample in dataset.samples]
+        # Comparing takes minutes where there are many; what all samples came to is right for a task that uses them all.
+        same = duplicates if len(own) == len(looks) else find_duplicates(own, cancelled=cancelled)
         try:
-            clean = without_duplicates(dataset, own, find_duplicates(own, cancelled=cancelled), errors)
+            clean = without_duplicates(dataset, own, same, errors)
         except ConfigError as error:
             tasks[task] = replace(first.tasks[task], blocked=error.problem)
         else:
@@ -198,6 +226,38 @@ def _datasets(
     return found, refusals
 
 
+def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence[ConfigError]) -> ConfigError:
+    """Why no task can be taught by this folder."""
+    if not place.images:
+        return ConfigError(
+            "There are no images in {folder}.",
+            remedy="Choose the folder that holds the images and their labels.",
+            folder=place.root,
+        )
+    why = next((values["why"] for values in (error.problem.values for error in refusals) if values.get("why")), None)
+    if listing is not None and why is not None:
+        return ConfigError(
+            "Nothing in {folder} can be used ({layout}): {why}",
+            remedy="Correct the labels, and look at the folder again.",
+            folder=place.root,
+            layout=listing.layout,
+            why=why,
+        )
+    tables = [name for name in place.files if "/" not in name and name.lower().endswith(".csv")]
+    if tables:
+        return ConfigError(
+            "{file} is not understood as a table of labels.",
+            remedy="Its first line must name the columns path and label; save it as UTF-8.",
+            file=place.files[min(tables)],
+        )
+    return ConfigError(
+        "{folder} has {count} images, but nothing says what they show.",
+        remedy="Put the images of each class into a folder of their own, or add labels in a layout that is understood.",
+        folder=place.root,
+        count=len(place.images),
+    )
+
+
 def _task_survey(dataset: Dataset) -> TaskSurvey:
     counts = dataset.counts()
     objects: Counter[str] = Counter()
@@ -207,7 +267,9 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
     parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
     problems = [*dataset.problems, *_class_problems(dataset, counts)]
     blocked = None
-    if dataset.task == "classification" and len(dataset.classes) < 2:
+    if dataset.task in ("detection", "segmentation") and not set(counts) - {NO_DEFECT}:
+        blocked = message("No image has anything labelled in it: there is nothing to learn to find.")
+    elif dataset.task == "classification" and len(dataset.classes) < 2:
         blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
     else:
         try:

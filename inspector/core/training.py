@@ -103,7 +103,11 @@ class TrainSettings(BaseModel):
         "stretch", description="how frames of another shape are fitted into the input"
     )
     levels: Annotated[tuple[float, float] | None, Shown("Levels", "network")] = Field(
-        None, description="frame values mapped to 0 and 255; thermal: kelvin"
+        None,
+        description="frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images",
+    )
+    depth: Annotated[Literal["auto", "8"], Shown("Depth", "network")] = Field(
+        "auto", description="of the input; auto: as the images have it, 8: their levels are rounded to 256"
     )
     options: Mapping[str, Option] = Field({}, description="of the network, for example filters=16")
     pretrained: Annotated[str, Shown("Start weights", "network")] = Field(
@@ -173,7 +177,8 @@ class TrainSettings(BaseModel):
         True, description="classification: temperature scaling, so that a score is a probability"
     )
     mirrored: Annotated[bool, Shown("Mirrored views", "quality")] = Field(
-        False, description="classification: scores are the mean over four mirrored views; inspecting takes four times as long"
+        False,
+        description="classification: a score is that of four mirrored views together; inspecting takes 4 times as long",
     )
     learning_curve: Annotated[bool, Shown("Learning curve", "quality")] = Field(
         False, description="also train on smaller parts of the data, to tell what more images would bring"

@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -18,11 +19,12 @@ from inspector.core.training import TrainSettings
 from inspector.core.types import Floats, Frame
 from inspector.ml.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
 from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, input_view, truth_of
-from inspector.ml.evaluate import Item, measure, rounded
+from inspector.ml.evaluate import Infer, Item, measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
 from inspector.ml.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.run_folder import RunFolder
+from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Report
 from inspector.tasks.base import Metrics, task_of
@@ -67,6 +69,7 @@ class Fit:
         self._average: Average | None = None
         self._started = time.monotonic()
         self._told = 0.0
+        self._pace = Pace()
         self._steps = batch_count(len(inputs["train"]), settings.batch)
         sampler = settings.task == "classification" and settings.balance == "sampler"
         self._weights = balanced_weights(inputs["train"].samples) if sampler else None
@@ -118,7 +121,8 @@ class Fit:
         torch.manual_seed(self.settings.seed * 100_003 + epoch + 1)
         self._thaw.before(epoch)
         loss = self._epoch(model, optimizer, epoch)
-        primary, numbers = self._validated(model)
+        infer = self._judge(model)
+        primary, numbers = self._validated(infer)
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
         better = self.best is None or value > self.best.value
         if better:
@@ -140,6 +144,7 @@ class Fit:
         self.curve.append(row)
         self._save(optimizer)
         self.report.metric(**row)
+        self._show(infer, self.seconds - began)
 
     def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401
         """One pass over the training samples; the mean loss."""
@@ -180,8 +185,8 @@ class Fit:
         self._log(self.inputs["train"].take_problems())
         return total / max(count, 1)
 
-    def _validated(self, model: Any) -> tuple[str, dict[str, float]]:  # noqa: ANN401
-        """The validation part, compared at the input's size: the primary number's name, and all of them."""
+    def _judge(self, model: Any) -> Infer:  # noqa: ANN401
+        """The network that is validated, as a function of arrays."""
         judge = model if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
         judge.eval()
         device = self.fabric.device
@@ -192,9 +197,24 @@ class Fit:
                 out: Floats = judge.once(torch.from_numpy(frames).to(device)).float().cpu().numpy()
             return out
 
+        return infer
+
+    def _validated(self, infer: Infer) -> tuple[str, dict[str, float]]:
+        """The validation part, compared at the input's size: the primary number's name, and all of them."""
         metrics: Metrics = measure(infer, self.card, _input_items(self.inputs["val"], self.card), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
         return metrics.primary, metrics.compute()
+
+    def _show(self, infer: Infer, epoch_s: float) -> None:
+        """Pictures of what the network says of some validation samples, now and then."""
+        if self.folder is None or not self._pace.due(epoch_s):
+            return
+        began = time.monotonic()
+        inputs = self.inputs["val"]
+        items = list(_input_items(inputs, self.card, chosen(inputs.samples)))
+        files = self.folder.save_samples(self.epochs_done, sample_pictures(infer, self.card, items))
+        self.report.artifact(files[0], what="samples")
+        self._pace.done(time.monotonic() - began)
 
     def _pause_point(self) -> None:
         self._started += self.report.pause_point()
@@ -253,11 +273,14 @@ class Fit:
             self.report.log(problem.text)
 
 
-def _input_items(inputs: Inputs, card: Card) -> Iterator[Item]:
+def _input_items(inputs: Inputs, card: Card, wanted: Sequence[int] | None = None) -> Iterator[Item]:
+    """All samples, or those wanted, as frames of the input's size."""
     geometry, now = input_view(card.input), datetime.now(UTC)
-    for index in range(len(inputs)):
+    for index in range(len(inputs)) if wanted is None else wanted:
         sample = inputs.readable(index)
         pixels = sample.pixels[..., 0] if card.input.channels == 1 else sample.pixels
+        if card.input.kind == "float":
+            pixels = np.rint(pixels).astype(np.uint8)
         frame = Frame(pixels, "data", index, 0.0, now, "kelvin" if card.input.kind == "kelvin" else "intensity")
         yield Item(sample.pixels, geometry, frame, truth_of(sample.target, card.input))
 

@@ -16,10 +16,11 @@ _VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
 
 
 class Graph(nn.Module):
-    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` the class probabilities are the mean
-    over the frame and its three mirror images, for things that have neither up and down nor left and right.
+    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit is the mean over
+    the frame and its three mirror images, for things that have neither up and down nor left and right.
 
-    Input [N, height, width, channels] uint8, or float32 kelvin; output [N, ...] float32, what `Task.decode` reads.
+    Input [N, height, width, channels] uint8, or float32 on the same scale, or float32 kelvin; output [N, ...] float32, what
+    `Task.decode` reads.
     """
 
     mean: Tensor
@@ -60,8 +61,8 @@ class Graph(nn.Module):
         if not self._mirrored:
             return self.once(frames)
         views = torch.cat([frames.flip(axes) if axes else frames for axes in _VIEWS])
-        scores = self.activate(self.raw(views))
-        return scores.reshape(len(_VIEWS), -1, scores.shape[-1]).mean(0)
+        logits = self.raw(views)
+        return self.activate(logits.reshape(len(_VIEWS), -1, logits.shape[-1]).mean(0))
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
@@ -128,6 +129,8 @@ def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
     shape = (size, *card.input.shape)
     if card.input.kind == "uint8":
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    if card.input.kind == "float":
+        return 255 * torch.rand(shape, generator=generator)
     mean, std = (torch.from_numpy(values) for values in normalisation(card))
     return torch.randn(shape, generator=generator) * std + mean
 

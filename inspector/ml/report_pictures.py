@@ -12,6 +12,7 @@ from inspector.core.report import Worst
 from inspector.core.runs import REPORT_IMAGES
 from inspector.core.types import Boxes, Floats, Frame
 from inspector.ml.quality import Wrong
+from inspector.tasks.drawing import fitted, jpeg
 from inspector.tasks.masks import class_map
 
 # The heat of a class in a frame: float32 [h, w] in 0..1 that covers the frame; None where there is none.
@@ -20,7 +21,6 @@ Heat = Callable[[Frame, int | None], Floats | None]
 _LONGEST, _SHORTEST = 640, 320  # px of a picture's longer side
 _TRUTH = (0, 158, 115)  # green: what a person labelled
 _SAID = (213, 94, 0)  # vermillion: what the network said
-_QUALITY = 88
 
 
 def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat: Heat | None = None) -> tuple[Worst, ...]:
@@ -32,13 +32,13 @@ def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat:
     result = []
     for number, wrong in enumerate(worst, start=1):
         name = f"worst-{number:02d}.jpg"
-        picture, scale = _scaled(visible(wrong.frame))
-        _save(place / name, _marked(picture.copy(), wrong, scale, threshold))
+        picture, scale = fitted(visible(wrong.frame), shortest=_SHORTEST, longest=_LONGEST)
+        (place / name).write_bytes(jpeg(_marked(picture.copy(), wrong, scale, threshold)))
         found = None if heat is None else heat(wrong.frame, wrong.mistake.focus)
         warm = ""
         if found is not None:
             warm = f"worst-{number:02d}-heat.jpg"
-            _save(place / warm, _heated(picture, found))
+            (place / warm).write_bytes(jpeg(_heated(picture, found)))
         result.append(
             Worst(
                 sample=wrong.sample,
@@ -50,14 +50,6 @@ def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat:
             )
         )
     return tuple(result)
-
-
-def _scaled(picture: Picture) -> tuple[Picture, float]:
-    longest = max(picture.shape[:2])
-    scale = min(1.0, _LONGEST / longest) if longest > _SHORTEST else _SHORTEST / longest
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8), scale
 
 
 def _marked(picture: Picture, wrong: Wrong, scale: float, threshold: float) -> Picture:
@@ -95,9 +87,3 @@ def _heated(picture: Picture, heat: Floats) -> Picture:
     opacity = (0.25 + 0.5 * large)[:, :, None]
     mixed: NDArray[np.float32] = picture * (1 - opacity) + np.asarray(coloured, np.float32) * opacity
     return np.rint(mixed).astype(np.uint8)
-
-
-def _save(path: Path, picture: Picture) -> None:
-    encoded, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    assert encoded
-    path.write_bytes(data.tobytes())

@@ -11,7 +11,7 @@ from typing import IO
 from inspector.core.runs import CHECKPOINT, CURVES, SAMPLES, TRIALS, unwritable
 from inspector.core.split import SPLIT, Split
 
-SAMPLES_KEPT = 20
+EPOCHS_SHOWN = 5  # whose pictures of samples are kept
 
 
 class RunFolder:
@@ -73,17 +73,20 @@ class RunFolder:
         except OSError as error:
             raise unwritable(self.path, error) from error
 
-    def save_sample(self, epoch: int, jpeg: bytes) -> Path:
-        """samples/epoch-0007.jpg; the newest 20 are kept."""
-        file = self.samples / f"epoch-{epoch:04d}.jpg"
+    def save_samples(self, epoch: int, jpegs: Sequence[bytes]) -> list[Path]:
+        """samples/epoch-007-1.jpg and so on; those of the newest epochs are kept."""
+        files = [self.samples / f"epoch-{epoch:03d}-{number}.jpg" for number in range(1, len(jpegs) + 1)]
         try:
             self.samples.mkdir(exist_ok=True)
-            file.write_bytes(jpeg)
-            for old in sorted(self.samples.glob("epoch-*.jpg"))[:-SAMPLES_KEPT]:
-                old.unlink(missing_ok=True)
+            for file, data in zip(files, jpegs, strict=True):
+                file.write_bytes(data)
+            found = {path: int(path.stem.split("-")[1]) for path in self.samples.glob("epoch-*-*.jpg")}
+            newest = sorted(set(found.values()))[-EPOCHS_SHOWN:]
+            for path in [path for path, number in found.items() if number not in newest]:
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.path, error) from error
-        return file
+        return files
 
     def finish(self) -> None:
         """Remove what a run goes on from: it is as large as the memory of the training, and this one has ended."""
@@ -119,25 +122,6 @@ class _Events:
 
     def close(self) -> None:
         self._writer.close()
-
-
-def read_curves(folder: Path) -> list[dict[str, float]]:
-    """The rows of curves.csv; cells without a number are left out."""
-    try:
-        with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
-            return [_numbers(row) for row in csv.DictReader(stream)]
-    except OSError:
-        return []
-
-
-def _numbers(row: Mapping[str, str | None]) -> dict[str, float]:
-    numbers: dict[str, float] = {}
-    for name, text in row.items():
-        try:
-            numbers[str(name)] = float(text or "")
-        except ValueError:
-            continue
-    return numbers
 
 
 def _header(file: Path) -> list[str]:

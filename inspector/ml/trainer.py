@@ -1,7 +1,6 @@
 """Training: one loop for the four tasks, from labelled files to a bundle."""
 
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,15 +16,15 @@ from inspector.core.annotations import read_dataset
 from inspector.core.bundle import Bundle, Card
 from inspector.core.duplicates import deduplicated
 from inspector.core.errors import ConfigError
-from inspector.core.files import read_image
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
-from inspector.core.runs import REPORT_HTML
+from inspector.core.runs import REPORT_HTML, read_curves
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
 from inspector.core.training import NOT_YET, TrainSettings
 from inspector.core.types import Floats
 from inspector.ml.data import Inputs, Subset, free_memory
+from inspector.ml.depth import choose_input
 from inspector.ml.evaluate import Infer, measure, sample_items
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.fit import Fit
@@ -35,14 +34,13 @@ from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.quality import examine, measured, settle
 from inspector.ml.report import Facts, write_report
-from inspector.ml.run_folder import RunFolder, read_curves
+from inspector.ml.run_folder import RunFolder
 from inspector.ml.spill import spill_folder
 from inspector.ml.trials import Trials, Tried
 from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
 
 _HEAVIEST_CLASS = 10.0
-_MARGIN_KELVIN = 10.0
 _TELL_S = 0.5
 
 
@@ -61,7 +59,7 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     dataset = _without_duplicates(found, report)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
-    card = _first_card(settings, found, split, _input(settings, split.train))
+    card = _first_card(settings, found, split, choose_input(settings, split.train))
     inputs = _load(card, split, report, threads=settings.threads)
     folder = None if settings.run is None else RunFolder(settings.run, resume=resume)
     try:
@@ -168,7 +166,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
             classes=", ".join(dataset.classes),
         )
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
-    left_out |= {"width", "height", "channels", "fit", "levels"}  # all in the card's input
+    left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # all in the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
     if settings.pretrained:
         training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
@@ -192,15 +190,6 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         created=datetime.now(UTC),
         software=__version__,
     )
-
-
-def _input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpec:
-    levels = settings.levels
-    if settings.task == "thermal" and levels is None and read_image(samples[0].path).unit == "kelvin":
-        known = [sample.truth.temperatures for sample in samples if sample.truth.temperatures is not None]
-        low, high = min(low for _, _, low in known), max(high for high, _, _ in known)
-        levels = (math.floor(low - _MARGIN_KELVIN), math.ceil(high + _MARGIN_KELVIN))
-    return InputSpec(width=settings.width, height=settings.height, channels=settings.channels, fit=settings.fit, levels=levels)
 
 
 def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:

@@ -53,7 +53,7 @@ class Program:
     def levels(self, camera: str) -> tuple[float, float] | None:
         """The grey levels that count as black and white for a camera, as its bundles were trained with."""
         for step in self.steps:
-            if step.model.camera == camera and step.card.input.kind == "uint8":
+            if step.model.camera == camera and step.card.input.kind != "kelvin":
                 return step.card.input.levels
         return None
 

@@ -1,5 +1,6 @@
 """How a training run stands: read from its folder, whoever does it."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class RunState(StrEnum):
 
 
 LIVE = (RunState.RUNNING, RunState.PAUSED)
+_RECENT = 5  # epochs that tell how long the next one takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class RunInfo:
 
     `progress`, `metric`, `best`: the fields of the last such message ({} before it) and of the best epoch's metric. `samples`:
     the newest picture of predictions. `outcome`: how it ended, None while it has not. `resumable`: it can go on from its last
-    epoch.
+    epoch. `epoch_s`: mean seconds of the last few epochs, pauses left out; 0 before the first.
     """
 
     folder: Path
@@ -66,6 +68,20 @@ class RunInfo:
     samples: Path | None = None
     outcome: Outcome | None = None
     resumable: bool = False
+    epoch_s: float = 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until its last epoch is through, by how long its epochs took; None if it does not learn now, or none is measured."""
+        if self.state is not RunState.RUNNING or not self.epoch_s or self.progress.get("phase") != "train":
+            return None
+        done, epochs = float(self.metric.get("epoch") or 0), float(self.metric.get("epochs") or 0)
+        begun = float(self.progress.get("step") or 0) / max(float(self.progress.get("steps") or 0), 1.0)
+        if float(self.progress.get("epoch") or 0) != done + 1:
+            begun = 0.0  # the last word is of the epoch before
+        left = max(epochs - done - begun, 0.0) * self.epoch_s
+        limited = self.progress.get("eta_s") if self.record.settings.get("time_limit") else None
+        return left if limited is None else min(left, float(limited))
 
     @property
     def name(self) -> str:
@@ -96,6 +112,7 @@ class Follower:
         self.job: Job | None = None
         self._tail = Tail(folder / MESSAGES)
         self._progress = self._metric = self._best = _NOTHING
+        self._seconds: deque[float] = deque(maxlen=_RECENT)
         self._samples: Path | None = None
         self._last: Packet | None = None
         self._paused = False
@@ -125,6 +142,7 @@ class Follower:
             self._progress = packet.fields
         elif packet.type == "metric":
             self._metric = packet.fields
+            self._seconds.append(float(packet.fields.get("seconds") or 0))
             if packet.fields.get("best"):
                 self._best = packet.fields
         elif packet.type == "artifact" and packet.fields.get("what") == "samples":
@@ -159,6 +177,7 @@ class Follower:
             self._samples,
             outcome,
             over and resumable(self.folder),
+            sum(self._seconds) / max(len(self._seconds), 1),
         )
 
 

@@ -84,7 +84,7 @@ def launch(options: Options) -> int:
         return code
     finally:
         sys.excepthook = previous
-        window.close()
+        window.close_now()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
 
@@ -175,7 +175,7 @@ class Shooter(QObject):
             self.error = StorageError(
                 "{file} cannot be written.", remedy="Name a .png or .jpg file in a folder that exists.", file=self._shot.file
             )
-        self._window.close()
+        self._window.close_now()
         QCoreApplication.exit(0)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, Qt
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
@@ -21,23 +21,28 @@ from PySide6.QtWidgets import (
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
+from inspector.core.runs import runs_folder
 from inspector.recipes.locate import demo_recipe
-from inspector.station.choice import Choice
+from inspector.station.choice import Choice, choose, with_bundle
 from inspector.ui import theme
 from inspector.ui.choosers import IMAGES, VIDEOS
 from inspector.ui.live import InspectPage
+from inspector.ui.question import Question
 from inspector.ui.review import ReviewPage
 from inspector.ui.settings import Layout, Preferences, Settings
 from inspector.ui.settings_page import SettingsPage
 from inspector.ui.shortcuts import SHORTCUTS, HelpOverlay
 from inspector.ui.strings import is_language_change, set_language, system_language
+from inspector.ui.training.leaving import Leaving
+from inspector.ui.training.page import TrainPage
 from inspector.ui.worker import StationWorker
 
 log = logging.getLogger(__name__)
 
-PAGES: Final = ("inspect", "review", "settings")
+PAGES: Final = ("inspect", "review", "train", "settings")
 FIRST_SIZE: Final = QSize(1440, 900)
 SMALLEST_SIZE: Final = QSize(1120, 680)
+QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
 
 
 class Rail(QFrame):
@@ -67,7 +72,12 @@ class Rail(QFrame):
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Pages"))
-        texts = {"inspect": self.tr("Inspect"), "review": self.tr("Review"), "settings": self.tr("Settings")}
+        texts = {
+            "inspect": self.tr("Inspect"),
+            "review": self.tr("Review"),
+            "train": self.tr("Train"),
+            "settings": self.tr("Settings"),
+        }
         for page, button in self.buttons.items():
             button.setText(texts[page])
             button.setAccessibleName(texts[page])
@@ -88,17 +98,20 @@ class Rail(QFrame):
 class MainWindow(QMainWindow):
     """Owns the pages and the station worker; closes the worker when it is closed."""
 
-    def __init__(self, settings: Settings, worker: StationWorker) -> None:
+    def __init__(self, settings: Settings, worker: StationWorker, *, runs: Path | None = None) -> None:
+        """`runs`: the folder of the trainings, by default the user's."""
         super().__init__()
         self.setObjectName("main")
         self._settings = settings
         self.worker = worker
         self.inspect = InspectPage(worker)
         self.review = ReviewPage()
+        self.train = TrainPage(settings, runs or runs_folder())
         self.settings_page = SettingsPage(settings)
         self.rail = Rail()
         self.pages = QStackedWidget()
-        self._by_name: dict[str, QWidget] = dict(zip(PAGES, (self.inspect, self.review, self.settings_page), strict=True))
+        pages = (self.inspect, self.review, self.train, self.settings_page)
+        self._by_name: dict[str, QWidget] = dict(zip(PAGES, pages, strict=True))
         for page in self._by_name.values():
             self.pages.addWidget(page)
         body = QWidget()
@@ -110,6 +123,7 @@ class MainWindow(QMainWindow):
         row.addWidget(self.pages, 1)
         self.setCentralWidget(body)
         self.help = HelpOverlay(self)
+        self.leaving = Leaving(self.train, Question(self), self)
         self.actions_by_name: dict[str, QAction] = {}
         self._make_actions()
         self._connect()
@@ -123,6 +137,8 @@ class MainWindow(QMainWindow):
             button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
         self.inspect.fullscreen_wanted.connect(self.toggle_operator_view)
         self.inspect.help_wanted.connect(self.help.open)
+        self.train.use_wanted.connect(self.use_bundle)
+        self.leaving.settled.connect(self.close)
         self.inspect.resting.connect(self.review.analysis.set_resting)
         self.settings_page.failed.connect(self.show_error)
         self._settings.changed.connect(self._use)
@@ -138,6 +154,7 @@ class MainWindow(QMainWindow):
             "newer_ng": lambda: page.filmstrip.step(-1),
             "page_inspect": lambda: self.show_page("inspect"),
             "page_review": lambda: self.show_page("review"),
+            "page_train": lambda: self.show_page("train"),
             "page_settings": lambda: self.show_page("settings"),
             "next_tab": lambda: self._step_tab(1),
             "previous_tab": lambda: self._step_tab(-1),
@@ -175,6 +192,16 @@ class MainWindow(QMainWindow):
     def open_choice(self, choice: Choice, path: Path | None) -> None:
         """Inspect by this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
+
+    def use_bundle(self, bundle: Path) -> None:
+        """Inspect with this bundle, in the recipe that is open."""
+        try:
+            choice = with_bundle(self.inspect.choice or choose(), bundle)
+        except InspectorError as error:
+            self.show_error(error)
+        else:
+            self.open_choice(choice, None)
+        self.show_page("inspect")
 
     def open_first(self) -> None:
         """The recipe the window opens with."""
@@ -227,11 +254,15 @@ class MainWindow(QMainWindow):
         )
 
     def leave(self) -> None:
-        """Close what lies on top: the help, the operator view, the held part."""
-        if self.help.isVisible():
+        """Close what lies on top: a question, the help, the operator view, what the page in sight has opened."""
+        if self.leaving.question.isVisible():
+            self.leaving.question.escape()
+        elif self.help.isVisible():
             self.help.hide()
         elif self.operator_view:
             self.toggle_operator_view()
+        elif self.page == "train":
+            self.train.leave()
         elif self.inspect.held is not None:
             self.inspect.back_to_live()
 
@@ -294,12 +325,25 @@ class MainWindow(QMainWindow):
         if is_language_change(event):
             self.retranslate()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        QTimer.singleShot(QUEUE_MS, self, self.train.bridge.begin)
+
+    def close_now(self) -> None:
+        """Close without a question: what trains goes on in the background."""
+        self.train.close_workers()
+        self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop the line, wait for the threads, and remember the layout."""
+        """Stop the line, wait for the threads, and remember the layout; where something trains, ask first."""
+        if not self.leaving.may_close():
+            event.ignore()
+            return
         if self.operator_view:
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.inspect.close_workers()
         self.review.close_workers()
+        self.train.close_workers()
         self.worker.close()
         super().closeEvent(event)

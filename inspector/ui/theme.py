@@ -45,6 +45,11 @@ _OKABE_ITO: Final = MappingProxyType(
 )
 # One colour a class index, round and round; vermillion first: the first class is usually the defect that matters.
 _CLASSES: Final = tuple(_OKABE_ITO[key] for key in ("vermillion", "sky", "yellow", "purple", "orange", "green", "blue"))
+# Curves, by the theme's brightness: yellow cannot be seen on white, nor the darker blue on black.
+_SERIES: Final = {
+    "light": tuple(_OKABE_ITO[key] for key in ("blue", "vermillion", "green", "purple", "orange", "sky", "black")),
+    "dark": tuple(_OKABE_ITO[key] for key in ("sky", "orange", "green", "purple", "yellow", "vermillion", "blue")),
+}
 
 _VERDICTS: Final = {
     "ok": _OKABE_ITO["green"],
@@ -129,6 +134,11 @@ class Theme:
     def class_color(self, index: int) -> QColor:
         """The overlay colour of a class, the same in every view."""
         return QColor(_CLASSES[index % len(_CLASSES)])
+
+    def series_color(self, index: int) -> QColor:
+        """The colour of a curve in a chart."""
+        colors = _SERIES[self.name]
+        return QColor(colors[index % len(colors)])
 
 
 LIGHT: Final = Theme("light", MappingProxyType(_LIGHT))

@@ -11,7 +11,8 @@ Work = TypeVar("Work")
 
 
 class WorkThread(QThread, Generic[Work]):
-    """Takes work as long as there is any, then sleeps. Starts with the first wish, and again with one after its end.
+    """Takes work as long as there is any, then sleeps. Starts with the first wish. Its end is final: what is wanted of it later
+    (by an answer that was still under way) is not begun, so that its owner may be deleted.
 
     A subclass keeps what is wanted in attributes that it changes inside `_telling()`; `_take` and `_do` make work of it.
     """
@@ -39,14 +40,13 @@ class WorkThread(QThread, Generic[Work]):
         """Change what is wanted, and wake the thread. `start`: start it, too, if it does not run."""
         with self._wake:
             yield
-            if start:
-                self._stop = False
+            start = start and not self._stop
             self._wake.notify()
         if start and not self.isRunning():
             self.start()
 
     def end(self) -> None:
-        """End the thread; waits for the work under way."""
+        """End the thread for good; waits for the work under way."""
         with self._wake:
             self._stop = True
             self._wake.notify()

@@ -123,6 +123,25 @@
     </message>
 </context>
 <context>
+    <name>Chart</name>
+    <message>
+        <source>Epoch {epoch}</source>
+        <translation>エポック {epoch}</translation>
+    </message>
+    <message>
+        <source>{epoch}, the best so far</source>
+        <translation>{epoch}（これまでの最良）</translation>
+    </message>
+    <message>
+        <source>Epoch</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>Show all epochs</source>
+        <translation>全エポックを表示</translation>
+    </message>
+</context>
+<context>
     <name>ClassList</name>
     <message>
         <source>Classes</source>
@@ -184,6 +203,69 @@
     </message>
 </context>
 <context>
+    <name>Curves</name>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>Save table</source>
+        <translation>表を保存</translation>
+    </message>
+    <message>
+        <source>Tables (*.csv)</source>
+        <translation>表 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save picture</source>
+        <translation>画像を保存</translation>
+    </message>
+    <message>
+        <source>Pictures (*.png)</source>
+        <translation>画像 (*.png)</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
+    <message>
+        <source>Quality</source>
+        <translation>品質</translation>
+    </message>
+    <message>
+        <source>On validation</source>
+        <translation>検証データ</translation>
+    </message>
+    <message>
+        <source>Numbers</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Numbers to draw</source>
+        <translation>描く指標</translation>
+    </message>
+    <message>
+        <source>Save the curves</source>
+        <translation>曲線を保存</translation>
+    </message>
+    <message>
+        <source>Picture (PNG)…</source>
+        <translation>画像 (PNG)…</translation>
+    </message>
+    <message>
+        <source>Table (CSV)…</source>
+        <translation>表 (CSV)…</translation>
+    </message>
+    <message>
+        <source>Copy table</source>
+        <translation>表をコピー</translation>
+    </message>
+</context>
+<context>
     <name>DataPage</name>
     <message>
         <source>Data</source>
@@ -234,6 +316,41 @@
     <message>
         <source>Open an image, a folder of images or a video, or drop it here. Every part is inspected in the background while you step through.</source>
         <translation>画像・画像フォルダー・動画を開くか、ここにドロップしてください。順に見ている間に、すべての部品を裏で検査します。</translation>
+    </message>
+</context>
+<context>
+    <name>EmptyRuns</name>
+    <message>
+        <source>Bring a folder of images, leave with a bundle</source>
+        <translation>画像のフォルダーからバンドルを作ります</translation>
+    </message>
+    <message>
+        <source>A training learns from labelled images of your own parts. The line goes on being inspected meanwhile.</source>
+        <translation>自分の部品のラベル付き画像から学習します。その間もラインの検査は続きます。</translation>
+    </message>
+    <message>
+        <source>Choose the folder: the program shows what it understands and what is wrong in it.</source>
+        <translation>フォルダーを選びます。読み取れた内容と問題点が表示されます。</translation>
+    </message>
+    <message>
+        <source>Take the network that is recommended, or another one.</source>
+        <translation>推奨されるネットワークか、別のネットワークを選びます。</translation>
+    </message>
+    <message>
+        <source>Watch the curves, and use the bundle in your recipe.</source>
+        <translation>曲線を見守り、できたバンドルをレシピで使います。</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
+    </message>
+    <message>
+        <source>Begin a new training</source>
+        <translation>新しい学習を始める</translation>
+    </message>
+    <message>
+        <source>Try it with demo data</source>
+        <translation>デモデータで試す</translation>
     </message>
 </context>
 <context>
@@ -516,6 +633,45 @@
     </message>
 </context>
 <context>
+    <name>Leaving</name>
+    <message>
+        <source>{name} goes on by itself if you like, and is here again when the window is opened the next time.</source>
+        <translation>{name} はこのまま続けることもできます。次にウィンドウを開くと、ここにまた表示されます。</translation>
+    </message>
+    <message>
+        <source>What waits ({count}) begins then.</source>
+        <translation>待っている学習（{count} 件）はそのときに始まります。</translation>
+    </message>
+    <message>
+        <source>Go on in the background</source>
+        <translation>バックグラウンドで続ける</translation>
+    </message>
+    <message>
+        <source>Cancel the training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Stay</source>
+        <translation>閉じない</translation>
+    </message>
+    <message>
+        <source>A training is running</source>
+        <translation>学習の実行中です</translation>
+    </message>
+    <message>
+        <source>Cancelling the training</source>
+        <translation>学習を取り消しています</translation>
+    </message>
+    <message>
+        <source>Leaving the training to itself</source>
+        <translation>学習をバックグラウンドに移しています</translation>
+    </message>
+    <message>
+        <source>The window closes in a moment.</source>
+        <translation>まもなくウィンドウを閉じます。</translation>
+    </message>
+</context>
+<context>
     <name>MainWindow</name>
     <message>
         <source>Images ({patterns})</source>
@@ -758,6 +914,10 @@
         <translation>レビュー</translation>
     </message>
     <message>
+        <source>Train</source>
+        <translation>学習</translation>
+    </message>
+    <message>
         <source>Settings</source>
         <translation>設定</translation>
     </message>
@@ -858,6 +1018,118 @@
     <message>
         <source>All parts</source>
         <translation>すべての部品</translation>
+    </message>
+</context>
+<context>
+    <name>RunList</name>
+    <message>
+        <source>Trainings</source>
+        <translation>学習の一覧</translation>
+    </message>
+</context>
+<context>
+    <name>RunLog</name>
+    <message>
+        <source>… earlier lines are in the run&apos;s folder, in messages.jsonl.</source>
+        <translation>… これより前の行は、学習のフォルダーの messages.jsonl にあります。</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>ログ</translation>
+    </message>
+    <message>
+        <source>Nothing has been said yet.</source>
+        <translation>まだ何も記録されていません。</translation>
+    </message>
+</context>
+<context>
+    <name>RunView</name>
+    <message>
+        <source>{rate} images/s</source>
+        <translation>{rate} 枚/秒</translation>
+    </message>
+    <message>
+        <source>Best: {value}</source>
+        <translation>最良：{value}</translation>
+    </message>
+    <message>
+        <source>Take out of the queue</source>
+        <translation>待ち行列から外す</translation>
+    </message>
+    <message>
+        <source>Cancel training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Use in the recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Open the report</source>
+        <translation>レポートを開く</translation>
+    </message>
+    <message>
+        <source>Pause</source>
+        <translation>一時停止</translation>
+    </message>
+    <message>
+        <source>Go on</source>
+        <translation>再開</translation>
+    </message>
+    <message>
+        <source>Stop and keep the best</source>
+        <translation>終了して最良を残す</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch</source>
+        <translation>最後のエポックから続ける</translation>
+    </message>
+    <message>
+        <source>Train again</source>
+        <translation>もう一度学習</translation>
+    </message>
+    <message>
+        <source>Copy details</source>
+        <translation>詳細をコピー</translation>
+    </message>
+    <message>
+        <source>Open folder</source>
+        <translation>フォルダーを開く</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>It uses no processor then, but keeps its memory</source>
+        <translation>停止中は CPU を使いませんが、メモリーは使ったままです</translation>
+    </message>
+    <message>
+        <source>End now; the best epoch so far is measured and becomes a bundle</source>
+        <translation>ここで終了し、これまでで最良のエポックを測定してバンドルにします</translation>
+    </message>
+    <message>
+        <source>With the same settings, which can be changed first</source>
+        <translation>同じ設定で学習します。始める前に変更できます</translation>
+    </message>
+</context>
+<context>
+    <name>SampleStrip</name>
+    <message>
+        <source>Predictions on validation images</source>
+        <translation>検証画像での予測</translation>
+    </message>
+    <message>
+        <source>Prediction {number}</source>
+        <translation>予測 {number}</translation>
+    </message>
+    <message>
+        <source>Show it large</source>
+        <translation>大きく表示</translation>
     </message>
 </context>
 <context>
@@ -1160,6 +1432,10 @@
     <message>
         <source>The whole frame</source>
         <translation>フレーム全体を表示</translation>
+    </message>
+    <message>
+        <source>Train page</source>
+        <translation>学習ページ</translation>
     </message>
     <message>
         <source>What the keys do</source>
@@ -1680,6 +1956,57 @@
     </message>
 </context>
 <context>
+    <name>TrainPage</name>
+    <message>
+        <source>What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.</source>
+        <translation>{name} が {epochs} エポックで学んだ内容は失われます。「終了」なら最良のエポックが残ります。</translation>
+    </message>
+    <message>
+        <source>Cancel training</source>
+        <translation>学習を取り消す</translation>
+    </message>
+    <message>
+        <source>Stop and keep the best</source>
+        <translation>終了して最良を残す</translation>
+    </message>
+    <message>
+        <source>Let it go on</source>
+        <translation>続ける</translation>
+    </message>
+    <message>
+        <source>Cancel this training?</source>
+        <translation>この学習を取り消しますか？</translation>
+    </message>
+    <message>
+        <source>Everything in {folder} is deleted, its curves and its bundle too.</source>
+        <translation>{folder} の中身を、曲線とバンドルも含めてすべて削除します。</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>残す</translation>
+    </message>
+    <message>
+        <source>Remove {name}?</source>
+        <translation>{name} を削除しますか？</translation>
+    </message>
+    <message>
+        <source>Train</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Trainings</source>
+        <translation>学習の一覧</translation>
+    </message>
+    <message>
+        <source>New training</source>
+        <translation>新しい学習</translation>
+    </message>
+</context>
+<context>
     <name>TrainingDialog</name>
     <message>
         <source>The name needs a letter or a digit.</source>
@@ -2148,6 +2475,10 @@
         <translation>そのうち 1 つのフォルダーを選んでください。</translation>
     </message>
     <message>
+        <source>Choose the folder that holds the images and their labels.</source>
+        <translation>画像とラベルの入ったフォルダーを選んでください。</translation>
+    </message>
+    <message>
         <source>Choose the good classes among: {classes}.</source>
         <translation>良品クラスを次の中から選んでください：{classes}。</translation>
     </message>
@@ -2206,6 +2537,10 @@
     <message>
         <source>Correct it and load it again.</source>
         <translation>修正してからもう一度読み込んでください。</translation>
+    </message>
+    <message>
+        <source>Correct the labels, and look at the folder again.</source>
+        <translation>ラベルを修正し、フォルダーをもう一度調べてください。</translation>
     </message>
     <message>
         <source>Correct them and start again.</source>
@@ -2448,6 +2783,10 @@
         <translation>最初の行は {columns} です。</translation>
     </message>
     <message>
+        <source>Its first line must name the columns path and label; save it as UTF-8.</source>
+        <translation>1 行目に path と label の列名を書き、UTF-8 で保存してください。</translation>
+    </message>
+    <message>
         <source>Its transparent parts are shown on black.</source>
         <translation>透明な部分は黒で表示します。</translation>
     </message>
@@ -2500,6 +2839,10 @@
         <translation>効果は約束できません：画像の枚数による差より、学習ごとのばらつきのほうが大きいためです。</translation>
     </message>
     <message>
+        <source>No image has anything labelled in it: there is nothing to learn to find.</source>
+        <translation>どの画像にもラベルがありません：検出を学習する対象がありません。</translation>
+    </message>
+    <message>
         <source>No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of the takt is needed for the rest. Use a faster computer or a longer takt.</source>
         <translation>タクト {takt:.0f} ms に間に合うネットワークがありません。最小の入力でも {ms:.0f} ms かかり、タクトの半分は他の処理に必要です。より速いコンピューターか、長いタクトにしてください。</translation>
     </message>
@@ -2536,6 +2879,10 @@
         <translation>{folder} に書き込めません({detail})。</translation>
     </message>
     <message>
+        <source>Nothing in {folder} can be used ({layout}): {why}</source>
+        <translation>{folder} には使えるものがありません（{layout}）：{why}</translation>
+    </message>
+    <message>
         <source>ONNX Runtime could not run {bundle} ({detail}).</source>
         <translation>ONNX Runtime で {bundle} を実行できませんでした（{detail}）。</translation>
     </message>
@@ -2566,6 +2913,10 @@
     <message>
         <source>Put every frame into the folder of its class.</source>
         <translation>すべての画像をクラスごとのフォルダーに入れてください。</translation>
+    </message>
+    <message>
+        <source>Put the images of each class into a folder of their own, or add labels in a layout that is understood.</source>
+        <translation>画像をクラスごとのフォルダーに入れるか、対応する形式のラベルを追加してください。</translation>
     </message>
     <message>
         <source>PyTorch could not run {bundle} ({detail}).</source>
@@ -2694,6 +3045,10 @@
     <message>
         <source>The bundle {bundle} needs a picture, and {camera} gives temperatures.</source>
         <translation>バンドル {bundle} には画像が必要ですが、{camera} は温度を出力しています。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} needs pictures of more than 8 bits, and {camera} gives 8.</source>
+        <translation>バンドル {bundle} には 8 ビットを超える画像が必要ですが、{camera} の画像は 8 ビットです。</translation>
     </message>
     <message>
         <source>The bundle {bundle} needs temperatures, and {camera} gives a picture without them.</source>
@@ -3056,6 +3411,14 @@
         <translation>{file}: 群れを示すアノテーション (iscrowd) {count} 件は除外します。</translation>
     </message>
     <message>
+        <source>{file}: {count} annotations are of images or categories that it does not list; such images are not used.</source>
+        <translation>{file}：一覧にない画像またはカテゴリーの注釈が {count} 件あります。そのような画像は使いません。</translation>
+    </message>
+    <message>
+        <source>{folder} has {count} images, but nothing says what they show.</source>
+        <translation>{folder} には画像が {count} 枚ありますが、何が写っているかを示すものがありません。</translation>
+    </message>
+    <message>
         <source>{folder} holds several data sets: {names}.</source>
         <translation>{folder} には複数のデータセットがあります: {names}。</translation>
     </message>
@@ -3156,6 +3519,14 @@
         <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
     </message>
     <message>
+        <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
+        <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.</source>
+        <translation>別のレシピを開くまで、レシピ {recipe} は {bundle} でも検査します。</translation>
+    </message>
+    <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
         <translation>{folder} にレポートを書けません（{detail}）。</translation>
     </message>
@@ -3188,12 +3559,20 @@
         <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
     </message>
     <message>
+        <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
+        <translation>学習は {asked} エポック中 {epochs} エポックで終わり、最良のエポックが残されました。</translation>
+    </message>
+    <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
         <translation>{folder} の学習を終了できません({detail})。</translation>
     </message>
     <message>
         <source>The training in {folder} cannot go on, because its {what} has changed.</source>
         <translation>{what} が変わったため、{folder} の学習を続けられません。</translation>
+    </message>
+    <message>
+        <source>The training is done.</source>
+        <translation>学習が終わりました。</translation>
     </message>
     <message>
         <source>The training setting class_weights is {value!r}.</source>
@@ -3210,6 +3589,10 @@
     <message>
         <source>The training settings are not valid: {detail}.</source>
         <translation>学習の設定が正しくありません：{detail}。</translation>
+    </message>
+    <message>
+        <source>The training was cancelled and left no bundle.</source>
+        <translation>学習は取り消され、バンドルは残っていません。</translation>
     </message>
     <message>
         <source>The training went astray in epoch {epoch}: the loss is no longer a number.</source>
@@ -3234,6 +3617,10 @@
     <message>
         <source>The weights {file} do not fit {network}: {count} tensors differ, the first is {key}.</source>
         <translation>重み {file} は {network} に合いません：{count} 個のテンソルが異なり、最初は {key} です。</translation>
+    </message>
+    <message>
+        <source>The window that had started the training was closed or ended, and the training with it.</source>
+        <translation>学習を始めたウィンドウが閉じたか終了したため、学習も終わりました。</translation>
     </message>
     <message>
         <source>The work was cancelled.</source>
@@ -3274,6 +3661,10 @@
     <message>
         <source>The worker went on after its last message, with {type}.</source>
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
+    </message>
+    <message>
+        <source>There are no images in {folder}.</source>
+        <translation>{folder} に画像がありません。</translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -3748,6 +4139,10 @@
         <translation>{file} は学習の記録ではありません({detail})。</translation>
     </message>
     <message>
+        <source>{file} is not understood as a table of labels.</source>
+        <translation>{file} はラベルの表として読み取れません。</translation>
+    </message>
+    <message>
         <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
         <translation>{file} は {width} x {height} 画素です。読み込めるのは一辺 {side} 画素、全体で {pixels} 百万画素までです。</translation>
     </message>
@@ -3784,16 +4179,16 @@
         <translation>{file}: {name!r} の枠が画像からはみ出しています。切り詰めます。</translation>
     </message>
     <message>
+        <source>{file}: none of its objects can be used, so its image is not used.</source>
+        <translation>{file}：使える対象が 1 つもないため、画像を使いません。</translation>
+    </message>
+    <message>
         <source>{file}: the box of {name!r} is empty or outside the image; it is left out.</source>
         <translation>{file}: {name!r} の枠は空か画像の外にあります。使いません。</translation>
     </message>
     <message>
         <source>{file}: the labels of {image} are wrong ({detail}).</source>
         <translation>{file}: {image} のラベルに誤りがあります({detail})。</translation>
-    </message>
-    <message>
-        <source>{file}: {count} annotations are of images or categories that it does not list.</source>
-        <translation>{file}: {count} 個のアノテーションが、一覧にない画像か分類を指しています。</translation>
     </message>
     <message>
         <source>{file}: {key} is {text!r}, not a number.</source>
@@ -3980,6 +4375,105 @@
     </message>
 </context>
 <context>
+    <name>runs</name>
+    <message>
+        <source>Epoch {epoch}: the best so far, {measure}.</source>
+        <translation>エポック {epoch}：これまでの最良、{measure}。</translation>
+    </message>
+    <message>
+        <source>Begun, in process {pid}.</source>
+        <translation>プロセス {pid} で開始しました。</translation>
+    </message>
+    <message>
+        <source>Paused.</source>
+        <translation>一時停止しました。</translation>
+    </message>
+    <message>
+        <source>Gone on.</source>
+        <translation>再開しました。</translation>
+    </message>
+    <message>
+        <source>Done.</source>
+        <translation>終わりました。</translation>
+    </message>
+    <message>
+        <source>Cancelled.</source>
+        <translation>取り消されました。</translation>
+    </message>
+    <message>
+        <source>Waits, number {turn}</source>
+        <translation>{turn} 番目に待機</translation>
+    </message>
+    <message>
+        <source>Waits</source>
+        <translation>待機中</translation>
+    </message>
+    <message>
+        <source>Training</source>
+        <translation>学習中</translation>
+    </message>
+    <message>
+        <source>Paused</source>
+        <translation>一時停止中</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>完了</translation>
+    </message>
+    <message>
+        <source>Cancelled</source>
+        <translation>取り消し</translation>
+    </message>
+    <message>
+        <source>Failed</source>
+        <translation>失敗</translation>
+    </message>
+    <message>
+        <source>Broken off</source>
+        <translation>中断</translation>
+    </message>
+    <message>
+        <source>Epoch {epoch} of {epochs}</source>
+        <translation>エポック {epoch}/{epochs}</translation>
+    </message>
+    <message>
+        <source>Reading the images</source>
+        <translation>画像を読み込み中</translation>
+    </message>
+    <message>
+        <source>Cross-validating</source>
+        <translation>交差検証中</translation>
+    </message>
+    <message>
+        <source>Learning from fewer images</source>
+        <translation>画像を減らして学習中</translation>
+    </message>
+    <message>
+        <source>Measuring on the test images</source>
+        <translation>テスト画像で測定中</translation>
+    </message>
+    <message>
+        <source>Writing the report</source>
+        <translation>レポートを作成中</translation>
+    </message>
+    <message>
+        <source>Writing the bundle</source>
+        <translation>バンドルを書き込み中</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>開始中</translation>
+    </message>
+    <message>
+        <source>{time} left</source>
+        <translation>残り{time}</translation>
+    </message>
+    <message>
+        <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
+        <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
+    </message>
+</context>
+<context>
     <name>tabs</name>
     <message>
         <source>Detection</source>
@@ -4013,6 +4507,10 @@
         <translation>32</translation>
     </message>
     <message>
+        <source>8</source>
+        <translation>8</translation>
+    </message>
+    <message>
         <source>Accumulate</source>
         <translation>勾配の累積</translation>
     </message>
@@ -4043,6 +4541,10 @@
     <message>
         <source>Channels</source>
         <translation>チャンネル数</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>階調</translation>
     </message>
     <message>
         <source>Devices</source>
@@ -4185,6 +4687,10 @@
         <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
     </message>
     <message>
+        <source>auto</source>
+        <translation>自動</translation>
+    </message>
+    <message>
         <source>batches</source>
         <translation>バッチ</translation>
     </message>
@@ -4245,8 +4751,8 @@
         <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
     </message>
     <message>
-        <source>frame values mapped to 0 and 255; thermal: kelvin</source>
-        <translation>0 と 255 に対応させる画素値。熱画像ではケルビン</translation>
+        <source>frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images</source>
+        <translation>0 と 255 に対応させるフレームの値(サーマル: ケルビン)。8 ビットを超える画像では画像から求めます</translation>
     </message>
     <message>
         <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
@@ -4299,6 +4805,10 @@
     <message>
         <source>of the arithmetic; bf16 and 16 are mixed precision</source>
         <translation>計算の精度。bf16 と 16 は混合精度</translation>
+    </message>
+    <message>
+        <source>of the input; auto: as the images have it, 8: their levels are rounded to 256</source>
+        <translation>入力の階調。自動: 画像のまま、8: 256 階調に丸めます</translation>
     </message>
     <message>
         <source>of the learning rate; step: a tenth every 7 epochs</source>

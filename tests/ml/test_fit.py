@@ -20,13 +20,12 @@ from torch import nn
 from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.core.report import read_report
-from inspector.core.runs import CHECKPOINT, REPORT, REPORT_HTML, read_run
+from inspector.core.runs import CHECKPOINT, REPORT, REPORT_HTML, read_curves, read_run
 from inspector.core.split import SPLIT
 from inspector.core.training import TrainSettings
 from inspector.ml import fit as fit_module
 from inspector.ml import trainer
 from inspector.ml.optimisation import Average, Thaw, stage_factors
-from inspector.ml.run_folder import read_curves
 from inspector.ml.worker import Cancelled
 from tests.ml.making import FOLDERS, Told, tiny
 

@@ -19,6 +19,7 @@ from inspector.core.datasets.record import (
     inside,
     labelled_size,
     number,
+    usable,
 )
 from inspector.core.datasets.scan import Folder, peek, read_json, without_suffix
 from inspector.core.errors import ConfigError
@@ -133,9 +134,11 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
                 raise ValueError(f"two categories have the id {item['id']}")
         shapes: dict[object, list[Mapping[str, object]]] = {}
         lost = crowds = 0
+        doubtful = set()
         for item in _objects(data, "annotations"):
             if _key(item.get("image_id")) not in images or _key(item.get("category_id")) not in categories:
                 lost += 1
+                doubtful.add(_key(item.get("image_id")))  # without this object its image would pass for one with fewer
             elif item.get("iscrowd"):  # "many of them somewhere here" is no object (cocodataset.org, data format)
                 crowds += 1
             else:
@@ -144,14 +147,19 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
         raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
     if lost:
         found.problems.append(
-            message("{file}: {count} annotations are of images or categories that it does not list.", file=path, count=lost)
+            message(
+                "{file}: {count} annotations are of images or categories that it does not list; such images are not used.",
+                file=path,
+                count=lost,
+            )
         )
     if crowds:
         found.problems.append(
             message("{file}: {count} annotations are of crowds (iscrowd) and are left out.", file=path, count=crowds)
         )
     ordered = dict(sorted(categories.items(), key=lambda entry: (str(type(entry[0])), entry[0])))
-    return _File(name, path, images, shapes, ordered)
+    known = {key: image for key, image in images.items() if key not in doubtful}
+    return _File(name, path, known, shapes, ordered)
 
 
 def _key(value: object) -> int | str:
@@ -184,6 +192,7 @@ def _record(
         for item in items:
             shape = _shape(item, file.categories[_key(item["category_id"])], size)
             shapes.append(inside(shape, size, path, found.problems))
+        kept = usable(shapes, path)
     except ConfigError as error:
         found.problems.append(error.problem)
     except (ValueError, TypeError, KeyError) as error:
@@ -191,7 +200,7 @@ def _record(
             message("{file}: the labels of {image} are wrong ({detail}).", file=file.path, image=name, detail=error)
         )
     else:
-        found.records.append(Record(name, path, shapes=tuple(shape for shape in shapes if shape is not None), part=part))
+        found.records.append(Record(name, path, shapes=kept, part=part))
 
 
 def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shape:

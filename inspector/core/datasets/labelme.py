@@ -22,6 +22,7 @@ from inspector.core.datasets.record import (
     inside,
     labelled_size,
     number,
+    usable,
 )
 from inspector.core.datasets.scan import Folder, peek, read_json, without_suffix
 from inspector.core.errors import ConfigError
@@ -71,7 +72,7 @@ def _shapes(path: Path, image: Path, found: Listing) -> tuple[Shape, ...]:
     if not isinstance(data, Mapping) or not isinstance(items, list):
         raise ConfigError("{file} is not a labelme file.", file=path)
     size = labelled_size(image, found.problems)
-    shapes = []
+    shapes: list[Shape | None] = []
     try:
         check_size((number(data.get("imageWidth") or 0), number(data.get("imageHeight") or 0)), size, path, image)
         for item in items:
@@ -84,11 +85,12 @@ def _shapes(path: Path, image: Path, found: Listing) -> tuple[Shape, ...]:
                         kind=item.get("shape_type") or "polygon",
                     )
                 )
+                shapes.append(None)
             else:
                 shapes.append(inside(shape, size, path, found.problems))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError("{file} is not a labelme file ({detail}).", file=path, detail=error) from error
-    return tuple(shape for shape in shapes if shape is not None)
+    return usable(shapes, path)
 
 
 def _shape(item: Mapping[str, object], size: tuple[int, int]) -> Shape | None:

@@ -137,6 +137,17 @@ def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Messa
     return replace(shape, box=cut)
 
 
+def usable(shapes: Sequence[Shape | None], file: Path) -> tuple[Shape, ...]:
+    """Those that `inside` left over.
+
+    Raises ConfigError where it left none of several: an image whose labels are all wrong is no image without a defect.
+    """
+    left = tuple(shape for shape in shapes if shape is not None)
+    if shapes and not left:
+        raise ConfigError("{file}: none of its objects can be used, so its image is not used.", file=file)
+    return left
+
+
 def number(value: object) -> float:
     """A finite number from an annotation file. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

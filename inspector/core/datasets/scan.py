@@ -86,7 +86,7 @@ class Folder:
     @cached_property
     def images(self) -> list[str]:
         """The image files, by name."""
-        return sorted(name for name in self.files if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+        return sorted(name for name in self.files if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES)
 
     @cached_property
     def images_set(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from inspector.core.datasets.record import (
     inside,
     labelled_size,
     number,
+    usable,
 )
 from inspector.core.datasets.scan import Folder, peek, read_text, without_suffix
 from inspector.core.errors import ConfigError
@@ -92,7 +93,7 @@ def read_voc(path: Path, image: Path, problems: list[Message]) -> tuple[Shape, .
         corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
         box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
         shapes.append(inside(Shape(class_name(entry.findtext("name") or ""), box), size, path, problems))
-    return tuple(shape for shape in shapes if shape is not None)
+    return usable(shapes, path)
 
 
 def _number(element: ElementTree.Element, key: str, path: Path) -> float:

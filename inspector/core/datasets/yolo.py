@@ -12,7 +12,7 @@ import yaml
 
 from inspector.core.datasets.coco import bounds, part_of
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.record import Listing, Record, Shape, Tick, class_name, inside, labelled_size, number
+from inspector.core.datasets.record import Listing, Record, Shape, Tick, class_name, inside, labelled_size, number, usable
 from inspector.core.datasets.scan import Folder, peek, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -107,7 +107,7 @@ def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bo
     path = folder.files[label]
     text = read_text(path)
     size = labelled_size(folder.files[name], found.problems)
-    shapes: list[tuple[int, Shape]] = []
+    shapes: list[Shape | None] = []
     for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
         if not words:
             continue
@@ -122,10 +122,8 @@ def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bo
                 detail=error,
             ) from None
         # Half a pixel: fractions are rounded to a few digits.
-        kept = inside(Shape(str(index), shape.box, shape.outline), size, path, found.problems, slack=1.0)
-        if kept is not None:
-            shapes.append((index, kept))
-    return shapes
+        shapes.append(inside(Shape(str(index), shape.box, shape.outline), size, path, found.problems, slack=1.0))
+    return [(int(shape.name), shape) for shape in usable(shapes, path)]
 
 
 def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:

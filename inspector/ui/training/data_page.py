@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
+from inspector.core.collector import look_again
 from inspector.core.paths import user_data
 from inspector.core.samples import Dataset
 from inspector.core.survey import Survey
@@ -93,6 +94,8 @@ class DataPage(QWidget):
         self.survey = None
         self.survey_changed.emit(None)
         self.sampler.open(None, None)
+        look_again()
+        self.empty.show_trouble(None)
         self._draft.set_folder(folder)
         self.bar.show_folder(folder)
         self.stack.setCurrentIndex(1)
@@ -184,6 +187,7 @@ class DataPage(QWidget):
         self._job = -1
         self.surveyor.end()
         self.sampler.end()
+        look_again()
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Data"))

@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.cameras.demo_data import write_demo_data
 from inspector.core.annotations import read_dataset
+from inspector.core.collector import no_collection
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.files import read_image
 from inspector.core.message import Message, message
@@ -256,7 +257,9 @@ class SampleThread(WorkThread[_Ask]):
             elif ask.whole is not None:
                 self.shown.emit(_whole(ask.dataset, ask.whole))
             elif ask.shares is not None:
-                self.divided.emit(divide(ask.dataset, ask.shares))
+                with no_collection():
+                    division = divide(ask.dataset, ask.shares)
+                self.divided.emit(division)
             elif ask.page is not None:
                 self._send_page(ask.source, ask.dataset, ask.page)
         except _GivenUp:
@@ -271,7 +274,8 @@ class SampleThread(WorkThread[_Ask]):
             if self._stop or self._source != source:
                 raise _GivenUp
 
-        dataset = read_dataset(*source, tick=tick)
+        with no_collection():
+            dataset = read_dataset(*source, tick=tick)
         with self._wake:
             if self._source != source:
                 return

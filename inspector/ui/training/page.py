@@ -1,0 +1,385 @@
+"""The page of the trainings: their list, the one that is looked at, and a new one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QEvent, QPoint, QSize, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.runs import REPORT_HTML
+from inspector.core.training import TrainSettings
+from inspector.station.runs import LIVE, RunInfo, RunState
+from inspector.ui import theme
+from inspector.ui.banner import Banners
+from inspector.ui.boxes import plain
+from inspector.ui.question import Answer, Question
+from inspector.ui.settings import Settings
+from inspector.ui.strings import is_language_change
+from inspector.ui.training.bridge import News, TrainingBridge
+from inspector.ui.training.run_list import RunList
+
+if TYPE_CHECKING:
+    from inspector.ui.training.dialog import TrainingDialog
+    from inspector.ui.training.run_view import RunView
+
+_LIST_WIDTH: Final = theme.SPACING * 42
+DEMO: Final = "window"  # the demo data that a first training is tried with
+_QUEUE: Final = "queue"
+
+
+class TrainPage(QWidget):
+    """`use_wanted` carries the folder of a bundle that is to be inspected with."""
+
+    use_wanted = Signal(object)
+
+    def __init__(self, settings: Settings, runs: Path, parent: QWidget | None = None) -> None:
+        """`runs`: the folder of the runs. Nothing is read before `begin`."""
+        super().__init__(parent)
+        self.setObjectName("page")
+        self._settings = settings
+        self._shown: Path | None = None  # the run that is looked at
+        self._wanted: Path | None = None  # the run to look at as soon as it is there
+        self._about: Path | None = None  # the run that is asked about
+        self.bridge = TrainingBridge(runs, self)
+        self.list = RunList()
+        self.new = QPushButton()
+        self.new.setObjectName("new_training")
+        self.new.setProperty("role", "primary")
+        self.new.setIconSize(QSize(theme.ICON, theme.ICON))
+        self._title = QLabel()
+        self._title.setProperty("role", "title")
+        self.empty = EmptyRuns()
+        self.dialog: TrainingDialog | None = None
+        self.view: RunView | None = None
+        self.detail = QStackedWidget()
+        self.detail.addWidget(self.empty)
+        self.banners = Banners(self)
+        self.question = Question(self)
+        self._arrange()
+        self._connect()
+        self.retranslate()
+
+    def _arrange(self) -> None:
+        self._aside = QFrame()
+        self._aside.setFixedWidth(_LIST_WIDTH)
+        self._aside.hide()  # while there are no runs
+        side = plain(QVBoxLayout(self._aside), theme.SPACING * 2)
+        side.addWidget(self._title)
+        side.addWidget(self.new)
+        side.addWidget(self.list, 1)
+        self._body = QWidget()
+        row = QHBoxLayout(self._body)
+        row.setContentsMargins(*(theme.SPACING * 2,) * 4)
+        row.setSpacing(theme.SPACING * 2)
+        row.addWidget(self._aside)
+        row.addWidget(self.detail, 1)
+        self.main = QStackedWidget()
+        self.main.addWidget(self._body)
+        plain(QVBoxLayout(self)).addWidget(self.main)
+
+    def _connect(self) -> None:
+        self.new.clicked.connect(lambda: self.open_dialog())
+        self.empty.new_wanted.connect(lambda: self.open_dialog())
+        self.empty.demo_wanted.connect(self.open_demo)
+        self.list.chosen.connect(self.show_run)
+        self.bridge.news.connect(self._on_news)
+        self.bridge.failed.connect(self._on_failure)
+        self.bridge.added.connect(self._on_added)
+        self.banners.retry.connect(self._retry)
+        self.banners.resized.connect(self._place_banners)
+        self.question.answered.connect(self._on_answer)
+
+    # New trainings
+
+    def open_dialog(self, settings: TrainSettings | None = None) -> "TrainingDialog":
+        """Put a training together, from the settings of an earlier one where they are given."""
+        from inspector.ui.training.wiring import training_dialog
+
+        if self.dialog is None:
+            self.dialog = training_dialog(self._settings, self.bridge.folder, self)
+            self.dialog.accepted.connect(self._on_accepted)
+            self.dialog.rejected.connect(self.close_dialog)
+            self.main.addWidget(self.dialog)
+        self.dialog.set_waiting(any(info.state in (*LIVE, RunState.WAITING) for info in self.runs))
+        self.main.setCurrentWidget(self.dialog)
+        if settings is not None:
+            self.dialog.open_with(settings)
+        return self.dialog
+
+    def open_demo(self) -> None:
+        """Put a training together with pictures of the demo line."""
+        self.open_dialog().data.choose_demo(DEMO)
+
+    def close_dialog(self) -> None:
+        """Back to the runs; what was put together is forgotten."""
+        if self.dialog is not None:
+            self.main.setCurrentWidget(self._body)
+            self.main.removeWidget(self.dialog)
+            self.dialog.end()
+            self.dialog.deleteLater()
+            self.dialog = None
+
+    def _on_accepted(self, settings: TrainSettings) -> None:
+        self.bridge.add(settings)
+        self.close_dialog()
+
+    def _on_added(self, folder: Path) -> None:
+        self._wanted = folder
+
+    # The runs
+
+    @property
+    def runs(self) -> tuple[RunInfo, ...]:
+        """All runs as they are listed."""
+        return tuple(self.list.runs.runs)
+
+    @property
+    def run(self) -> RunInfo | None:
+        """The run that is looked at."""
+        return self._info(self._shown)
+
+    def show_run(self, folder: Path) -> None:
+        """Look at this run."""
+        info = self._info(folder)
+        if info is None:
+            self._wanted = folder
+            return
+        if folder != self._shown:
+            self._shown = folder
+            self.bridge.watch(folder)
+        self.list.choose(folder)
+        view = self._run_view()
+        view.show_run(info, self.list.runs.turn(folder))
+        self.detail.setCurrentWidget(view)
+
+    def _run_view(self) -> "RunView":
+        if self.view is None:
+            from inspector.ui.training.run_view import RunView  # its charts take longer to import than the rest of the window
+
+            self.view = RunView(self)
+            self.view.wanted.connect(self._on_wish)
+            self.view.failed.connect(self._on_failure)
+            self.detail.addWidget(self.view)
+        return self.view
+
+    def _info(self, folder: Path | None) -> RunInfo | None:
+        row = self.list.runs.row_of(folder)
+        return self.list.runs.runs[row] if row >= 0 else None
+
+    def _on_news(self) -> None:
+        news = self.bridge.take()
+        if news.runs is not None:
+            self._take_runs(news.runs)
+        if news.watched is not None and news.watched == self._shown and self.view is not None:
+            self._take_messages(self.view, news)
+
+    def _take_runs(self, runs: tuple[RunInfo, ...]) -> None:
+        self.banners.clear(_QUEUE)
+        self.list.runs.set_runs(runs)
+        self._aside.setVisible(bool(runs))
+        wanted = self._info(self._wanted)
+        if wanted is not None:
+            self._wanted = None
+            self.show_run(wanted.folder)
+            return
+        if self.run is not None:
+            self.show_run(self.run.folder)
+        elif runs:
+            self.show_run(self.runs[0].folder)
+        else:
+            self._shown = None
+            self.bridge.watch(None)
+            self.detail.setCurrentWidget(self.empty)
+
+    def _take_messages(self, view: "RunView", news: News) -> None:
+        if news.history is not None:
+            view.show_history(news.history)
+        if news.packets:
+            view.take(news.packets)
+        if news.samples is not None:
+            view.show_samples(news.samples)
+
+    # What a person wants done
+
+    def _on_wish(self, wish: str) -> None:
+        info = self.run
+        if info is None:
+            return
+        if wish in ("pause", "resume", "stop", "resume_interrupted"):
+            self.bridge.command(wish, info.folder)  # type: ignore[arg-type]  # it is one of its commands
+        elif wish == "cancel":
+            self._cancel(info)
+        elif wish == "remove":
+            self._remove(info)
+        elif wish == "again":
+            self._again(info)
+        elif wish == "use":
+            self.use_wanted.emit(info.bundle)
+        elif wish in ("folder", "report"):
+            place = info.folder / REPORT_HTML if wish == "report" else info.folder
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(place)))
+        elif wish == "details" and info.outcome is not None:
+            QGuiApplication.clipboard().setText("\n\n".join(filter(None, (str(info.sentence), info.outcome.details))))
+
+    def _cancel(self, info: RunInfo) -> None:
+        """Work is lost by it once an epoch is done; then it asks."""
+        if not info.metric or info.state is RunState.WAITING:
+            self.bridge.command("cancel", info.folder)
+            return
+        text = self.tr("What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.")
+        answers = (
+            Answer("cancel", self.tr("Cancel training"), "close"),
+            Answer("stop", self.tr("Stop and keep the best"), "save"),
+            Answer("stay", self.tr("Let it go on"), "start", leading=True),
+        )
+        self._ask(self.tr("Cancel this training?"), text.format(name=info.name, epochs=info.metric.get("epoch")), answers, info)
+
+    def _remove(self, info: RunInfo) -> None:
+        text = self.tr("Everything in {folder} is deleted, its curves and its bundle too.").format(folder=info.folder)
+        answers = (Answer("remove", self.tr("Remove"), "trash"), Answer("stay", self.tr("Keep it"), leading=True))
+        self._ask(self.tr("Remove {name}?").format(name=info.name), text, answers, info)
+
+    def _ask(self, title: str, text: str, answers: tuple[Answer, ...], info: RunInfo) -> None:
+        self._about = info.folder
+        self.question.ask(title, text, answers)
+
+    def _on_answer(self, answer: str) -> None:
+        if answer in ("cancel", "stop", "remove") and self._about is not None:
+            self.bridge.command(answer, self._about)  # type: ignore[arg-type]  # it is one of its commands
+
+    def _again(self, info: RunInfo) -> None:
+        try:
+            self.open_dialog(info.record.train_settings())
+        except ConfigError as error:
+            self._on_failure(error)
+
+    # Problems
+
+    def _on_failure(self, error: InspectorError) -> None:
+        lost = not self.bridge.isRunning() or self.bridge.isFinished()
+        self.banners.show_problem(_QUEUE if lost else "run", error.problem, error.remedy, retryable=lost)
+
+    def _retry(self, key: str) -> None:
+        self.banners.clear(key)
+        self.bridge.begin()
+
+    def leave(self) -> None:
+        """Close what lies on top: a question, a large picture, the dialog."""
+        if self.question.isVisible():
+            self.question.escape()
+        elif self.view is not None and self.view.samples.large.isVisible():
+            self.view.samples.large.uncover(False)
+        elif self.dialog is not None:
+            self.dialog.cancel.click()
+
+    def close_workers(self) -> None:
+        """End the background threads; what trains goes on, unless that was asked otherwise."""
+        self.close_dialog()
+        self.bridge.end()
+
+    # Dress
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Train"))
+        self._title.setText(self.tr("Trainings"))
+        self.new.setText(self.tr("New training"))
+        self.new.setAccessibleName(self.tr("New training"))
+        self._dress()
+
+    def _dress(self) -> None:
+        self.new.setIcon(theme.icon("plus", "on_accent"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif theme.is_theme_change(event):
+            self._dress()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.bridge.begin()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_banners()
+
+    def _place_banners(self) -> None:
+        corner = self.detail.mapTo(self, QPoint(0, 0))
+        width = self.detail.width()
+        self.banners.setGeometry(corner.x(), corner.y(), width, max(self.banners.heightForWidth(width), 0))
+        self.banners.raise_()
+
+
+class EmptyRuns(QWidget):
+    """What to do first, while there are no runs."""
+
+    new_wanted = Signal()
+    demo_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._sign, self._title, self._text, self._steps = (QLabel() for _ in range(4))
+        self._title.setProperty("role", "title")
+        for label in (self._text, self._steps):
+            label.setWordWrap(True)
+        self.new, self.demo = QPushButton(), QPushButton()
+        self.new.setObjectName("empty_new")
+        self.new.setProperty("role", "primary")
+        self.demo.setObjectName("empty_demo")
+        for button, wanted in ((self.new, self.new_wanted), (self.demo, self.demo_wanted)):
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.clicked.connect(wanted)
+        card = QFrame()
+        card.setProperty("role", "card")
+        card.setMaximumWidth(theme.SPACING * 88)
+        box = QVBoxLayout(card)
+        box.setContentsMargins(*(theme.SPACING * 4,) * 4)
+        box.setSpacing(theme.SPACING * 2)
+        for widget in (self._sign, self._title, self._text, self._steps):
+            box.addWidget(widget)
+        row = plain(QHBoxLayout(), theme.SPACING * 2)
+        row.addWidget(self.new)
+        row.addWidget(self.demo)
+        row.addStretch(1)
+        box.addLayout(row)
+        whole = QVBoxLayout(self)
+        whole.addStretch(1)
+        across = plain(QHBoxLayout())
+        across.addStretch(1)
+        across.addWidget(card, 8)
+        across.addStretch(1)
+        whole.addLayout(across)
+        whole.addStretch(1)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        self._title.setText(self.tr("Bring a folder of images, leave with a bundle"))
+        self._text.setText(
+            self.tr("A training learns from labelled images of your own parts. The line goes on being inspected meanwhile.")
+        )
+        steps = (
+            self.tr("Choose the folder: the program shows what it understands and what is wrong in it."),
+            self.tr("Take the network that is recommended, or another one."),
+            self.tr("Watch the curves, and use the bundle in your recipe."),
+        )
+        self._steps.setText("\n".join(f"{number}.  {step}" for number, step in enumerate(steps, start=1)))
+        self.new.setText(self.tr("New training"))
+        self.new.setAccessibleName(self.tr("Begin a new training"))
+        self.demo.setText(self.tr("Try it with demo data"))
+        self.demo.setAccessibleName(self.tr("Try it with demo data"))
+        self._dress()
+
+    def _dress(self) -> None:
+        self._sign.setPixmap(theme.icon("train", "accent").pixmap(QSize(theme.TOUCH, theme.TOUCH)))
+        self.new.setIcon(theme.icon("plus", "on_accent"))
+        self.demo.setIcon(theme.icon("start"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif theme.is_theme_change(event):
+            self._dress()
