@@ -19,6 +19,7 @@ from inspector.engines.base import open_engine
 from inspector.ml.data import Batch, InputSample, collate
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
+from inspector.ml.memory import keep_freed_memory
 from inspector.station.costs import processor_speed
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
@@ -74,6 +75,7 @@ def stepper(card: Card, batch: Batch) -> Callable[[], None]:
     """A step of training on this batch: forward, backward, update."""
     import torch
 
+    keep_freed_memory()  # as training does
     torch.manual_seed(0)
     network = build_network(card, pretrained=False)
     graph = Graph(network.to(memory_format=torch.channels_last), card).train()

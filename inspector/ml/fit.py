@@ -64,7 +64,7 @@ class Fit:
         self.epochs_done = 0
         self.curve: list[dict[str, Any]] = []
         self._who = identity(settings, str(card.dataset["fingerprint"]))
-        self._thaw = Thaw(network, settings.freeze_epochs)
+        self._thaw = Thaw(network, settings.freeze_epochs, settings.freeze_stages if settings.pretrained else 0)
         self._average: Average | None = None
         self._started = time.monotonic()
         self._told = 0.0
@@ -85,6 +85,7 @@ class Fit:
         """
         model, optimizer = self.fabric.setup(self.graph, self.optimizer)
         model.mark_forward_method("raw")
+        model.mark_forward_method("once")
         if self.settings.ema:
             self._average = Average(self.graph.network, self.settings.ema)
         if resume and self.folder is not None:
@@ -183,7 +184,7 @@ class Fit:
         self._log(self.inputs["train"].take_problems())
         return total / max(count, 1)
 
-    def _judge(self, model: nn.Module) -> Infer:
+    def _judge(self, model: Any) -> Infer:  # noqa: ANN401
         """The network that is validated, as a function of arrays."""
         judge = model if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
         judge.eval()
@@ -192,7 +193,7 @@ class Fit:
         def infer(frames: Prepared) -> Floats:
             self._pause_point()
             with torch.inference_mode():
-                out: Floats = judge(torch.from_numpy(frames).to(device)).float().cpu().numpy()
+                out: Floats = judge.once(torch.from_numpy(frames).to(device)).float().cpu().numpy()
             return out
 
         return infer

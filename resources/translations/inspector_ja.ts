@@ -4143,6 +4143,10 @@
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>a .csv with the columns path and label, and perhaps group, split and confidence</source>
+        <translation>path と label の列（必要なら group、split、confidence も）がある .csv</translation>
+    </message>
+    <message>
         <source>{count} images are not in the folders that {file} names; they were found by their names alone.</source>
         <translation>{count} 枚の画像は {file} に書かれたフォルダーにありません。ファイル名だけで見つけました。</translation>
     </message>
@@ -4819,10 +4823,6 @@
         <translation>YOLO</translation>
     </message>
     <message>
-        <source>a .csv with the columns path and label, and perhaps group and split</source>
-        <translation>path と label の列(必要なら group と split も)がある .csv</translation>
-    </message>
-    <message>
         <source>a COCO .json with images, annotations and categories, and the images</source>
         <translation>images・annotations・categories のある COCO の .json と画像</translation>
     </message>
@@ -5157,6 +5157,10 @@
     <message>
         <source>{file} line {line}: not three temperatures in kelvin.</source>
         <translation>{file} の {line} 行目: ケルビンの温度 3 つではありません。</translation>
+    </message>
+    <message>
+        <source>{file} line {line}: the confidence {value!r} is not a number above 0 and up to 1; {image} is not used.</source>
+        <translation>{file} の {line} 行目: confidence の {value!r} は 0 より大きく 1 以下の数値ではありません。{image} は使用しません。</translation>
     </message>
     <message>
         <source>{file} line {line}: {split!r} is not train, val or test.</source>
@@ -5646,6 +5650,10 @@
         <translation>凍結エポック数</translation>
     </message>
     <message>
+        <source>Frozen stages</source>
+        <translation>凍結する段数</translation>
+    </message>
+    <message>
         <source>Good classes</source>
         <translation>良品クラス</translation>
     </message>
@@ -5680,6 +5688,10 @@
     <message>
         <source>Loss</source>
         <translation>損失</translation>
+    </message>
+    <message>
+        <source>Mirrored views</source>
+        <translation>鏡像の平均</translation>
     </message>
     <message>
         <source>One class</source>
@@ -5788,6 +5800,10 @@
     <message>
         <source>classification</source>
         <translation>分類</translation>
+    </message>
+    <message>
+        <source>classification: a score is that of four mirrored views together; inspecting takes 4 times as long</source>
+        <translation>分類：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
     </message>
     <message>
         <source>classification: temperature scaling, so that a score is a probability</source>
@@ -5958,6 +5974,10 @@
         <translation>最良のエポックを選ぶために使うグループの割合</translation>
     </message>
     <message>
+        <source>stages</source>
+        <translation>段</translation>
+    </message>
+    <message>
         <source>standard</source>
         <translation>標準</translation>
     </message>
@@ -5988,6 +6008,10 @@
     <message>
         <source>window</source>
         <translation>固定視野</translation>
+    </message>
+    <message>
+        <source>with start weights: stages, counted from the input, that never learn; training is faster</source>
+        <translation>初期重みがある場合： 入力側から数えて学習しない段の数。学習が速くなります</translation>
     </message>
 </context>
 <context>

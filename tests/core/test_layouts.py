@@ -201,6 +201,29 @@ def test_a_table(tmp_path: Path) -> None:
         assert sentence in said(dataset)
 
 
+def test_a_table_may_say_how_sure_its_labels_are(tmp_path: Path) -> None:
+    for name in "abcdef":
+        image(tmp_path / f"{name}.png")
+    rows = [
+        "path,label,confidence",
+        "a.png,ok,0.6667",
+        "b.png,bad,1",
+        "c.png,ok,",
+        "d.png,ok,1.5",
+        "e.png,ok,0",
+        "f.png,ok,high",
+    ]
+    write(tmp_path / "labels.csv", "\n".join(rows))
+    dataset = read_dataset(tmp_path, "classification")
+    sure = {sample.name: sample.truth.confidence for sample in dataset.samples}
+    assert sure == {"a.png": 0.6667, "b.png": 1.0, "c.png": 1.0}
+    for sentence in ("line 5: the confidence '1.5'", "line 6: the confidence '0'", "line 7: the confidence 'high'"):
+        assert sentence in said(dataset)
+    before = dataset.fingerprint()
+    write(tmp_path / "labels.csv", "\n".join(rows).replace("0.6667", "0.9"))
+    assert read_dataset(tmp_path, "classification").fingerprint() != before
+
+
 def test_spots_and_radiometric_files(tmp_path: Path, real_data: Path) -> None:
     image(tmp_path / "a.png")
     write(tmp_path / "temperatures.csv", "file,spot 1,spot 2\na.png,300,310\n")
