@@ -8,7 +8,7 @@ import click
 
 from inspector.core.errors import JobError
 
-KINDS = ("train", "infer", "explain", "export")
+KINDS = ("train", "rank", "infer", "explain", "export")
 
 
 @click.command(hidden=True)
