@@ -18,8 +18,8 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import TorchElasticEnvironment
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from inspector.core.errors import JobError
 from inspector.core.process import End, Outcome, WorkerProcess, world_size
