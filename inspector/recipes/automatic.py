@@ -38,7 +38,7 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
 
     `cards` by the name of the bundle in the recipe. Raises ConfigError for a rule that can never work with its bundle.
     """
-    steps = tuple(_complete_step(step, cards[step.bundle]) for step in recipe.inspect)
+    steps = tuple(completed(step, cards[step.bundle]) for step in recipe.inspect)
     for rule in recipe.rules:
         _check(rule, cards[rule.bundle], recipe)
     ruled = {rule.bundle for rule in recipe.rules}
@@ -46,7 +46,7 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
     for step in steps:
         if step.bundle not in ruled:
             ruled.add(step.bundle)
-            added.extend(_rules(step, cards[step.bundle]))
+            added.extend(default_rules(step, cards[step.bundle]))
     return recipe.model_copy(update={"inspect": steps, "rules": (*recipe.rules, *added)})
 
 
@@ -78,7 +78,8 @@ def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
     return merged
 
 
-def _complete_step(step: InspectModel, card: Card) -> InspectModel:
+def completed(step: InspectModel, card: Card) -> InspectModel:
+    """The step with the defaults of the bundle's card where it says nothing."""
     key = "mask" if card.task == "segmentation" else "score"
     own = {
         "threshold": card.thresholds.get(key, DEFAULT_THRESHOLD) if step.threshold is None else step.threshold,
@@ -88,8 +89,11 @@ def _complete_step(step: InspectModel, card: Card) -> InspectModel:
     return step.model_copy(update=own)
 
 
-def _rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
-    """The rule of a bundle that the recipe has none for; no rule (so no verdict) for temperatures without a limit."""
+def default_rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
+    """The rule of a bundle that the recipe has none for, by its task; `step` is `completed`.
+
+    No rule (so no verdict) for temperatures without a limit.
+    """
     if card.task == "classification":
         limit = DEFAULT_THRESHOLD if step.threshold is None else step.threshold
         return (Rule(bundle=step.bundle, quantity="class", limit=limit, review=limit),)

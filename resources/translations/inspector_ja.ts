@@ -161,6 +161,116 @@
     </message>
 </context>
 <context>
+    <name>CompareView</name>
+    <message>
+        <source>Choose two finished runs or more to compare them.</source>
+        <translation>比べるには、完了した学習を 2 つ以上選んでください。</translation>
+    </message>
+    <message>
+        <source>These runs learnt different things; their numbers say nothing about each other.</source>
+        <translation>学習した内容が異なるため、数値を比べることはできません。</translation>
+    </message>
+    <message>
+        <source>Measured on different test images: a difference may come from the images.</source>
+        <translation>異なるテスト画像で測定されています：差は画像の違いによるものかもしれません。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} and {other} came to the same.</source>
+        <translation>{measure}：{best} と {other} は同じ値です。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} is highest, but not a proven difference to {others}: the intervals overlap.</source>
+        <translation>{measure}：{best} が最も高い値ですが、{others} との差は証明されていません（区間が重なっています）。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} is lowest, but not a proven difference to {others}: the intervals overlap.</source>
+        <translation>{measure}：{best} が最も低い値ですが、{others} との差は証明されていません（区間が重なっています）。</translation>
+    </message>
+    <message>
+        <source>{measure}: {best} is better than the others; the intervals do not overlap.</source>
+        <translation>{measure}：{best} がほかより優れています。区間は重なっていません。</translation>
+    </message>
+    <message>
+        <source>Measure</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Difference</source>
+        <translation>差</translation>
+    </message>
+    <message>
+        <source>{spread:.3f}, not proven</source>
+        <translation>{spread:.3f}（証明されていない）</translation>
+    </message>
+    <message>
+        <source>{spread:.3f}, proven</source>
+        <translation>{spread:.3f}（証明された差）</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>なし</translation>
+    </message>
+    <message>
+        <source>Setting</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Tested images</source>
+        <translation>テスト画像</translation>
+    </message>
+    <message>
+        <source>Compare runs</source>
+        <translation>学習の比較</translation>
+    </message>
+    <message>
+        <source>Show also what is the same</source>
+        <translation>同じものも表示</translation>
+    </message>
+    <message>
+        <source>Measures</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Settings and data</source>
+        <translation>設定とデータ</translation>
+    </message>
+    <message>
+        <source>Curves</source>
+        <translation>曲線</translation>
+    </message>
+</context>
+<context>
+    <name>ConfusionView</name>
+    <message>
+        <source>{truth}, said to be {said}: {count} ({share:.0f} % of the row)</source>
+        <translation>{truth} を {said} と判定：{count}（行の {share:.0f} %）</translation>
+    </message>
+    <message>
+        <source>What was taken for what</source>
+        <translation>何を何と判定したか</translation>
+    </message>
+    <message>
+        <source>images</source>
+        <translation>画像</translation>
+    </message>
+    <message>
+        <source>objects</source>
+        <translation>対象</translation>
+    </message>
+    <message>
+        <source>pixels</source>
+        <translation>画素</translation>
+    </message>
+    <message>
+        <source>Rows: what it is. Columns: what the network said. Counted are {unit}. Press a cell to see its images.</source>
+        <translation>行：実際のクラス。列：ネットワークの判定。数えているもの：{unit}。セルを押すとその画像を表示します。</translation>
+    </message>
+    <message>
+        <source>There is no such table for this task.</source>
+        <translation>このタスクにはこの表がありません。</translation>
+    </message>
+</context>
+<context>
     <name>CopyButton</name>
     <message>
         <source>Copy table</source>
@@ -200,6 +310,73 @@
     <message>
         <source>OK parts of all inspected parts</source>
         <translation>検査した部品のうち OK の割合</translation>
+    </message>
+</context>
+<context>
+    <name>CurveView</name>
+    <message>
+        <source>Precision over recall</source>
+        <translation>再現率に対する適合率</translation>
+    </message>
+    <message>
+        <source>Precision over recall: the worst {count} of {total} curves</source>
+        <translation>再現率に対する適合率：{total} 本のうち悪いほうから {count} 本</translation>
+    </message>
+    <message>
+        <source>calibrated</source>
+        <translation>校正後</translation>
+    </message>
+    <message>
+        <source>before</source>
+        <translation>校正前</translation>
+    </message>
+    <message>
+        <source>Do scores tell the truth? On the line they do.</source>
+        <translation>スコアは正しいか。線の上なら正しい値です。</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
+    </message>
+    <message>
+        <source>Share right</source>
+        <translation>正解の割合</translation>
+    </message>
+    <message>
+        <source>each fold</source>
+        <translation>各分割</translation>
+    </message>
+    <message>
+        <source>all together</source>
+        <translation>全体</translation>
+    </message>
+    <message>
+        <source>Cross-validation; at the right end all folds together</source>
+        <translation>交差検証（右端は全分割をまとめたもの）</translation>
+    </message>
+    <message>
+        <source>Fold</source>
+        <translation>分割</translation>
+    </message>
+    <message>
+        <source>measured</source>
+        <translation>測定</translation>
+    </message>
+    <message>
+        <source>forecast</source>
+        <translation>予測</translation>
+    </message>
+    <message>
+        <source>What more images would bring</source>
+        <translation>画像を増やした場合の効果</translation>
+    </message>
+    <message>
+        <source>Training images</source>
+        <translation>学習画像</translation>
+    </message>
+    <message>
+        <source>There are no curves for this task.</source>
+        <translation>このタスクには曲線がありません。</translation>
     </message>
 </context>
 <context>
@@ -390,6 +567,21 @@
     <message>
         <source>Demo data: {name}</source>
         <translation>デモデータ: {name}</translation>
+    </message>
+</context>
+<context>
+    <name>FactsTable</name>
+    <message>
+        <source>Setting</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>値</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
     </message>
 </context>
 <context>
@@ -823,6 +1015,41 @@
     </message>
 </context>
 <context>
+    <name>Overview</name>
+    <message>
+        <source>Problems in the data: {count}</source>
+        <translation>データの問題：{count} 件</translation>
+    </message>
+    <message>
+        <source>Measure</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>値</translation>
+    </message>
+    <message>
+        <source>95 % confidence</source>
+        <translation>95 % 信頼区間</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Tested</source>
+        <translation>テスト数</translation>
+    </message>
+    <message>
+        <source>Measures</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>Classes</source>
+        <translation>クラス</translation>
+    </message>
+</context>
+<context>
     <name>PartsModel</name>
     <message>
         <source>Name</source>
@@ -878,6 +1105,21 @@
     <message>
         <source>Time line</source>
         <translation>タイムライン</translation>
+    </message>
+</context>
+<context>
+    <name>Plot</name>
+    <message>
+        <source>Picture (*.png);;Values (*.csv)</source>
+        <translation>画像 (*.png);;値 (*.csv)</translation>
+    </message>
+    <message>
+        <source>Save the chart</source>
+        <translation>グラフを保存</translation>
+    </message>
+    <message>
+        <source>Copy the values</source>
+        <translation>値をコピー</translation>
     </message>
 </context>
 <context>
@@ -943,6 +1185,295 @@
     <message>
         <source>What is inspected: cameras, bundles and rules of one product</source>
         <translation>検査内容：製品ごとのカメラ・バンドル・判定ルール</translation>
+    </message>
+</context>
+<context>
+    <name>RecipePanel</name>
+    <message>
+        <source>The one that runs now ({name})</source>
+        <translation>現在使用中のレシピ（{name}）</translation>
+    </message>
+    <message>
+        <source>Another file…</source>
+        <translation>別のファイル…</translation>
+    </message>
+    <message>
+        <source>A new recipe</source>
+        <translation>新しいレシピ</translation>
+    </message>
+    <message>
+        <source>Recipes (*.toml)</source>
+        <translation>レシピ (*.toml)</translation>
+    </message>
+    <message>
+        <source>Choose a recipe</source>
+        <translation>レシピを選ぶ</translation>
+    </message>
+    <message>
+        <source>Nothing: it looks beside the others</source>
+        <translation>置き換えない：ほかと並べて検査</translation>
+    </message>
+    <message>
+        <source>The whole frame</source>
+        <translation>画像全体</translation>
+    </message>
+    <message>
+        <source>{region}, as {bundles}</source>
+        <translation>{region}（{bundles} と同じ）</translation>
+    </message>
+    <message>
+        <source>Another one…</source>
+        <translation>別の領域…</translation>
+    </message>
+    <message>
+        <source>The rules of {bundle} go on ({count})</source>
+        <translation>{bundle} のルールを引き継ぐ（{count} 件）</translation>
+    </message>
+    <message>
+        <source>No rule yet: it is measured, not judged</source>
+        <translation>ルールなし：測定だけで判定しない</translation>
+    </message>
+    <message>
+        <source>A new recipe is written to {file}.</source>
+        <translation>新しいレシピを {file} に書きます。</translation>
+    </message>
+    <message>
+        <source>The recipe came with the program; its changed copy is written to {file}.</source>
+        <translation>プログラム付属のレシピのため、変更したコピーを {file} に書きます。</translation>
+    </message>
+    <message>
+        <source>{file} becomes revision {revision}. What it holds now is kept beside it; comments in it are lost.</source>
+        <translation>{file} は改訂 {revision} になります。現在の内容は隣に残します。コメントは失われます。</translation>
+    </message>
+    <message>
+        <source>{bundle} takes the place of {other}.</source>
+        <translation>{bundle} が {other} と置き換わります。</translation>
+    </message>
+    <message>
+        <source>The bundle is copied to the program&apos;s own folder, so that the run may be deleted.</source>
+        <translation>バンドルはプログラムのフォルダーにコピーされるので、学習の記録を削除してもかまいません。</translation>
+    </message>
+    <message>
+        <source>Done: the recipe {name}, revision {revision}, is in {file}.</source>
+        <translation>完了：レシピ {name}（改訂 {revision}）を {file} に書きました。</translation>
+    </message>
+    <message>
+        <source>The earlier one is kept as {file}.</source>
+        <translation>以前のものは {file} に残しました。</translation>
+    </message>
+    <message>
+        <source>Use {bundle} in a recipe</source>
+        <translation>{bundle} をレシピで使う</translation>
+    </message>
+    <message>
+        <source>Use in a recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Recipe</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Source of frames</source>
+        <translation>画像の入力元</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>In place of</source>
+        <translation>置き換える対象</translation>
+    </message>
+    <message>
+        <source>Region</source>
+        <translation>領域</translation>
+    </message>
+    <message>
+        <source>Left, top, width, height</source>
+        <translation>左、上、幅、高さ</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Rule</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限界値</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Back to the results</source>
+        <translation>結果に戻る</translation>
+    </message>
+    <message>
+        <source>Undo</source>
+        <translation>元に戻す</translation>
+    </message>
+    <message>
+        <source>Use it</source>
+        <translation>使う</translation>
+    </message>
+</context>
+<context>
+    <name>ResultFacts</name>
+    <message>
+        <source>{low} to {high} with 95 % confidence</source>
+        <translation>95 % 信頼区間 {low}〜{high}</translation>
+    </message>
+    <message>
+        <source>on {count} {part} images</source>
+        <translation>{part}画像 {count} 枚</translation>
+    </message>
+    <message>
+        <source>the usual one</source>
+        <translation>標準の値</translation>
+    </message>
+    <message>
+        <source>as you set it</source>
+        <translation>設定した値</translation>
+    </message>
+    <message>
+        <source>best on validation</source>
+        <translation>検証で最良</translation>
+    </message>
+    <message>
+        <source>for the allowed false rejects</source>
+        <translation>許容する過検出率に合わせた値</translation>
+    </message>
+    <message>
+        <source>temperature {temperature}; off by {after} on average, {before} before</source>
+        <translation>温度 {temperature}。平均のずれ {after}（校正前 {before}）</translation>
+    </message>
+    <message>
+        <source>{share} % ({low} to {high} %) of {count} images</source>
+        <translation>画像 {count} 枚の {share} %（{low}〜{high} %）</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Good parts rejected</source>
+        <translation>良品の過検出</translation>
+    </message>
+    <message>
+        <source>Defects missed</source>
+        <translation>不良の見逃し</translation>
+    </message>
+    <message>
+        <source>Left for review</source>
+        <translation>要確認</translation>
+    </message>
+    <message>
+        <source>Refused</source>
+        <translation>できなかったこと</translation>
+    </message>
+    <message>
+        <source>Calibration of the scores</source>
+        <translation>スコアの校正</translation>
+    </message>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>Fingerprint of the data</source>
+        <translation>データの指紋</translation>
+    </message>
+    <message>
+        <source>What is learnt</source>
+        <translation>学習する内容</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Epochs</source>
+        <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>{epochs}, the best was {best}</source>
+        <translation>{epochs}（最良は {best}）</translation>
+    </message>
+    <message>
+        <source>Time</source>
+        <translation>時間</translation>
+    </message>
+    <message>
+        <source>Measured with</source>
+        <translation>測定に使ったエンジン</translation>
+    </message>
+    <message>
+        <source>Program</source>
+        <translation>プログラム</translation>
+    </message>
+    <message>
+        <source>{count} folds, all answers together: {number}</source>
+        <translation>{count} 分割、全体で {number}</translation>
+    </message>
+    <message>
+        <source>Cross-validation</source>
+        <translation>交差検証</translation>
+    </message>
+</context>
+<context>
+    <name>ResultsView</name>
+    <message>
+        <source>Tables (*.csv);;Report with everything (*.json)</source>
+        <translation>表 (*.csv);;全内容のレポート (*.json)</translation>
+    </message>
+    <message>
+        <source>Export the results</source>
+        <translation>結果を書き出す</translation>
+    </message>
+    <message>
+        <source>Overview</source>
+        <translation>概要</translation>
+    </message>
+    <message>
+        <source>Confusions</source>
+        <translation>混同行列</translation>
+    </message>
+    <message>
+        <source>Curves</source>
+        <translation>曲線</translation>
+    </message>
+    <message>
+        <source>Errors ({count})</source>
+        <translation>誤り（{count}）</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Results</source>
+        <translation>結果</translation>
+    </message>
+    <message>
+        <source>Use in a recipe</source>
+        <translation>レシピで使う</translation>
+    </message>
+    <message>
+        <source>Open the report</source>
+        <translation>レポートを開く</translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation>書き出す</translation>
     </message>
 </context>
 <context>
@@ -2132,6 +2663,37 @@
     </message>
 </context>
 <context>
+    <name>WorstView</name>
+    <message>
+        <source>{truth}, said to be {said} ({score:.2f})</source>
+        <translation>{truth} を {said} と判定（{score:.2f}）</translation>
+    </message>
+    <message>
+        <source>The worst errors first. Left: the image; right: where the network looked.</source>
+        <translation>悪い誤りから順に表示。左：画像、右：ネットワークが注目した場所。</translation>
+    </message>
+    <message>
+        <source>No error was found in the test images.</source>
+        <translation>テスト画像に誤りはありませんでした。</translation>
+    </message>
+    <message>
+        <source>{truth}, said to be {said}: {count} of the {total} errors that the report keeps.</source>
+        <translation>{truth} を {said} と判定：レポートにある誤り {total} 件のうち {count} 件。</translation>
+    </message>
+    <message>
+        <source>Worst errors</source>
+        <translation>特に悪い誤り</translation>
+    </message>
+    <message>
+        <source>All errors</source>
+        <translation>すべての誤り</translation>
+    </message>
+    <message>
+        <source>Back</source>
+        <translation>戻る</translation>
+    </message>
+</context>
+<context>
     <name>cameras</name>
     <message>
         <source>Demo line</source>
@@ -2359,8 +2921,20 @@
         <translation>ラベル {label} の画像がありますが、クラスは {classes} です。</translation>
     </message>
     <message>
+        <source>A new recipe needs a source of frames.</source>
+        <translation>新しいレシピには画像の入力元が必要です。</translation>
+    </message>
+    <message>
+        <source>A region is four whole numbers: left, top, width and height in pixels.</source>
+        <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
+    </message>
+    <message>
         <source>A video source needs a path.</source>
         <translation>動画入力にはパスが必要です。</translation>
+    </message>
+    <message>
+        <source>Add it beside the others.</source>
+        <translation>ほかと並べて追加してください。</translation>
     </message>
     <message>
         <source>Add labelled images, or raise the shares of validation and test.</source>
@@ -2385,6 +2959,10 @@
     <message>
         <source>COCO</source>
         <translation>COCO</translation>
+    </message>
+    <message>
+        <source>Change it back by hand; the earlier file is {backup}.</source>
+        <translation>手作業で元に戻してください。以前のファイルは {backup} です。</translation>
     </message>
     <message>
         <source>Check its power, cable and network.</source>
@@ -2445,6 +3023,10 @@
     <message>
         <source>Choose an image file.</source>
         <translation>画像ファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose another camera.</source>
+        <translation>別のカメラを選んでください。</translation>
     </message>
     <message>
         <source>Choose another engine, or restart the program.</source>
@@ -2553,6 +3135,10 @@
     <message>
         <source>Cut it into pieces or save it smaller.</source>
         <translation>分割するか、小さくして保存してください。</translation>
+    </message>
+    <message>
+        <source>Delete it by hand, if it is not needed.</source>
+        <translation>不要なら手作業で削除してください。</translation>
     </message>
     <message>
         <source>Download {url} elsewhere and give the file with pretrained=PATH, use efficientnet_lite0, whose weights need no download, or leave pretrained empty.</source>
@@ -2815,12 +3401,32 @@
         <translation>レベルは 2 つの数値で、小さいほうを先に書きます。</translation>
     </message>
     <message>
+        <source>Look at it again, and use the bundle once more.</source>
+        <translation>内容を確認し、もう一度バンドルを適用してください。</translation>
+    </message>
+    <message>
         <source>Look at the list of problems and correct the data.</source>
         <translation>問題の一覧を見てデータを直してください。</translation>
     </message>
     <message>
         <source>MVTec AD</source>
         <translation>MVTec AD</translation>
+    </message>
+    <message>
+        <source>NG if a class that is not good scores more than</source>
+        <translation>良品以外のクラスのスコアが次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the hottest place has more degrees Celsius than</source>
+        <translation>最高温度（℃）が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the largest area has more pixels than</source>
+        <translation>最大の領域の画素数が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if there are more objects than</source>
+        <translation>検出数が次の値を超えたら NG</translation>
     </message>
     <message>
         <source>Name a .png or .jpg file in a folder that exists.</source>
@@ -3519,6 +4125,10 @@
         <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
     </message>
     <message>
+        <source>The recipe {file} was changed by somebody else meanwhile.</source>
+        <translation>レシピ {file} はその間に別の人が変更しました。</translation>
+    </message>
+    <message>
         <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
         <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
     </message>
@@ -3671,6 +4281,10 @@
         <translation>{folder} にバンドルがありません（card.json がありません）。</translation>
     </message>
     <message>
+        <source>There is no bundle to use.</source>
+        <translation>使うバンドルがありません。</translation>
+    </message>
+    <message>
         <source>There is no bundle {bundle}.</source>
         <translation>バンドル {bundle} がありません。</translation>
     </message>
@@ -3693,6 +4307,10 @@
     <message>
         <source>There is no loss called {name!r} for {task}.</source>
         <translation>{task} に {name!r} という損失はありません。</translation>
+    </message>
+    <message>
+        <source>There is no recipe to change.</source>
+        <translation>変更するレシピがありません。</translation>
     </message>
     <message>
         <source>There is no recipe {file}.</source>
@@ -3959,6 +4577,18 @@
         <translation>過検出率 {allowed:g} % は達成できません：それより多くの良品の検証画像が欠陥のように見えます。</translation>
     </message>
     <message>
+        <source>{bundle} cannot take the place of {other}: one does {task}, the other {other_task}.</source>
+        <translation>{bundle} は {other} と置き換えられません：一方は {task}、他方は {other_task} です。</translation>
+    </message>
+    <message>
+        <source>{bundle} reads pictures, and the camera {camera} gives temperatures.</source>
+        <translation>{bundle} は画像用ですが、カメラ {camera} は温度を出力します。</translation>
+    </message>
+    <message>
+        <source>{bundle} reads temperatures, and the camera {camera} gives pictures.</source>
+        <translation>{bundle} は温度用ですが、カメラ {camera} は画像を出力します。</translation>
+    </message>
+    <message>
         <source>{camera} gave no frame for this part in time.</source>
         <translation>{camera} の画像が時間内に届きませんでした。</translation>
     </message>
@@ -3989,6 +4619,10 @@
     <message>
         <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
         <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be deleted ({detail}).</source>
+        <translation>{file} を削除できません（{detail}）。</translation>
     </message>
     <message>
         <source>{file} cannot be read ({detail}).</source>
@@ -4372,6 +5006,57 @@
     <message>
         <source>U-Net on EfficientNet-Lite0</source>
         <translation>U-Net（EfficientNet-Lite0 上）</translation>
+    </message>
+</context>
+<context>
+    <name>results</name>
+    <message>
+        <source>{low} to {high}</source>
+        <translation>{low}〜{high}</translation>
+    </message>
+    <message>
+        <source>{value} ({low} to {high})</source>
+        <translation>{value}（{low}〜{high}）</translation>
+    </message>
+    <message>
+        <source>training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>test</source>
+        <translation>テスト</translation>
+    </message>
+    <message>
+        <source>all</source>
+        <translation>全</translation>
+    </message>
+    <message>
+        <source>(none)</source>
+        <translation>（なし）</translation>
+    </message>
+    <message>
+        <source>What is learnt</source>
+        <translation>学習する内容</translation>
+    </message>
+    <message>
+        <source>Network</source>
+        <translation>ネットワーク</translation>
+    </message>
+    <message>
+        <source>Options of the network</source>
+        <translation>ネットワークのオプション</translation>
+    </message>
+    <message>
+        <source>Data</source>
+        <translation>データ</translation>
+    </message>
+    <message>
+        <source>Keep the best when cancelled</source>
+        <translation>中止時に最良を残す</translation>
     </message>
 </context>
 <context>

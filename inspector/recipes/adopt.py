@@ -1,0 +1,271 @@
+"""Taking a new bundle into a recipe: what it does there, where it is kept, and how the file is changed and changed back."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from inspector.core.bundle import Bundle, Card, find_bundles, read_card, write_bundle
+from inspector.core.config import write_atomically
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.paths import resources, user_data
+from inspector.recipes.automatic import complete, completed, default_rules
+from inspector.recipes.locate import bundle_roots, find_bundle
+from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe, save_recipe
+
+RECIPES = "recipes"  # folder of the user's own recipes
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """A recipe as it was read: `stamp` tells whether the file was changed since; "" for one that is not on disk yet."""
+
+    path: Path
+    recipe: Recipe
+    stamp: str = ""
+
+    @property
+    def base(self) -> Path:
+        """What the bundles' paths are relative to."""
+        return self.path.resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A recipe that was written. `before`: what the file held, None if there was none; `backup`: where that is kept."""
+
+    path: Path
+    recipe: Recipe
+    stamp: str
+    before: bytes | None = None
+    backup: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a bundle is to do in a recipe: look with `step`, and take the place of the bundle `replaces` on that camera.
+
+    `rules`: by which it is judged; empty: by those of the bundle it replaces, where they fit it.
+    """
+
+    step: InspectModel
+    rules: tuple[Rule, ...] = ()
+    replaces: str = ""
+
+
+def open_recipe_file(path: Path) -> RecipeFile:
+    """Read a recipe to change it. Raises ConfigError."""
+    recipe = load_recipe(path)
+    return RecipeFile(path, recipe, _stamp(path))
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a recipe belongs to the program, so that a change of it goes to a copy."""
+    return path.resolve().is_relative_to(resources().resolve())
+
+
+def own_path(name: str) -> Path:
+    """Where a recipe of the user's own is kept, named after it; a file that is not there yet."""
+    folder = user_data() / RECIPES
+    stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.") or "recipe"
+    path, number = folder / f"{stem}.toml", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.toml"
+    return path
+
+
+def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
+    """The card of every bundle of the recipe, by the name it has there. Raises ConfigError."""
+    return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
+
+
+def wish_for(bundle: str, card: Card, camera: str) -> Wish:
+    """What the card suggests: the whole frame, its own threshold, and the rule of its task."""
+    step = InspectModel(bundle=bundle, camera=camera)
+    return Wish(step, default_rules(completed(step, card), card))
+
+
+def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:
+    """The recipe with the bundle in it, one revision on. `cards`: those of the bundles that are in it.
+
+    Raises ConfigError for a camera that gives
+    another kind of frame, and for a rule that can never work.
+    """
+    step, gone = wish.step, wish.replaces
+    _check_unit(recipe, cards, step, card, gone)
+    steps = [one for one in recipe.inspect if not (one.bundle == gone and one.camera == step.camera)]
+    steps = [one for one in steps if not (one.bundle == step.bundle and one.camera == step.camera)]
+    orphaned = {one.bundle for one in recipe.inspect} - {one.bundle for one in steps}
+    rules = [rule for rule in recipe.rules if rule.bundle not in orphaned and rule.bundle != step.bundle]
+    if not wish.rules:
+        rules += [rule.model_copy(update={"bundle": step.bundle}) for rule in going_on(recipe, gone, card)]
+    values = recipe.model_dump() | {
+        "inspect": [one.model_dump() for one in (*steps, step)],
+        "rules": [rule.model_dump() for rule in (*rules, *wish.rules)],
+        "revision": recipe.revision + 1,
+    }
+    changed = Recipe.model_validate(values)
+    complete(changed, {**cards, step.bundle: card})
+    return changed
+
+
+def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card: Card, gone: str) -> None:
+    """A camera gives either pictures or temperatures, which the other bundles that look at it tell."""
+    if step.camera not in recipe.cameras:
+        raise ConfigError(
+            "The recipe {recipe} has no camera {camera}.",
+            remedy="Choose one of: {names}.",
+            recipe=recipe.name,
+            camera=step.camera,
+            names=", ".join(recipe.cameras),
+        )
+    kelvin = [cards[one.bundle].task == "thermal" for one in recipe.inspect if one.camera == step.camera]
+    if kelvin and (card.task == "thermal") not in kelvin:
+        raise ConfigError(
+            "{bundle} reads temperatures, and the camera {camera} gives pictures."
+            if card.task == "thermal"
+            else "{bundle} reads pictures, and the camera {camera} gives temperatures.",
+            remedy="Choose another camera.",
+            bundle=card.name,
+            camera=step.camera,
+        )
+    if gone and cards[gone].task != card.task:
+        raise ConfigError(
+            "{bundle} cannot take the place of {other}: one does {task}, the other {other_task}.",
+            remedy="Add it beside the others.",
+            bundle=card.name,
+            other=gone,
+            task=card.task,
+            other_task=cards[gone].task,
+        )
+
+
+def going_on(recipe: Recipe, replaced: str, card: Card) -> tuple[Rule, ...]:
+    """The rules of a bundle that fit another one in its place."""
+    return tuple(
+        rule
+        for rule in recipe.rules
+        if rule.bundle == replaced and (rule.class_name is None or rule.class_name in card.classes)
+    )
+
+
+def keep_bundle(bundle: Path, *, base: Path) -> str:
+    """Copy a bundle to where the user's bundles are kept, and return the name by which a recipe in `base` finds it.
+
+    One that is there already is not copied again. Raises ConfigError for a damaged bundle, StorageError where there is no room.
+    """
+    opened = Bundle.open(bundle)
+    place = user_data() / "bundles"
+    for known in find_bundles(place):
+        if read_card(known) == opened.card and find_bundle(known.name, base) == known:
+            return known.name
+    wished = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in opened.name).strip("-.") or "bundle"
+    name, number = wished, 1
+    while any((root / name).exists() for root in (base, *bundle_roots())):
+        number += 1
+        name = f"{wished}-{number}"
+
+    def fill(folder: Path) -> None:
+        for file in opened.card.files:
+            shutil.copyfile(bundle / file, folder / file)
+
+    write_bundle(place / name, opened.card, fill)
+    return name
+
+
+def apply(file: RecipeFile, bundle: Path, cards: dict[str, Card], wish: Wish, path: Path) -> Written:
+    """Keep the bundle, take it into the recipe as wished, and write that to `path`, the recipe's own file or another.
+
+    `cards`: those of the bundles that are in the recipe. What is wrong is found before anything is copied or written.
+    Raises ConfigError or StorageError; then the recipe is as it was.
+    """
+    card = read_card(bundle)
+    if not file.stamp:  # a new recipe: nothing is in it yet but a place for the bundle
+        named = _named(wish, keep_bundle(bundle, base=path.parent))
+        values = file.recipe.model_dump() | {
+            "inspect": [named.step.model_dump()],
+            "rules": [rule.model_dump() for rule in named.rules],
+        }
+        fresh = Recipe.model_validate(values)
+        complete(fresh, {named.step.bundle: card})
+        return write_changed(file, fresh, path)
+    adopt(file.recipe, cards, wish, card)
+    changed = adopt(file.recipe, cards, _named(wish, keep_bundle(bundle, base=file.base)), card)
+    return write_changed(file, changed, path)
+
+
+def _named(wish: Wish, name: str) -> Wish:
+    rules = tuple(rule.model_copy(update={"bundle": name}) for rule in wish.rules)
+    return replace(wish, step=wish.step.model_copy(update={"bundle": name}), rules=rules)
+
+
+def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
+    """Write the changed recipe to `path`, its own file or another. What the file held is kept beside it.
+
+    Raises ConfigError if the file was changed since it was read, StorageError if it cannot be written.
+    """
+    before: bytes | None = None
+    backup: Path | None = None
+    same = path.resolve() == file.path.resolve()
+    if path.exists():
+        if not same or _stamp(path) != file.stamp:
+            raise ConfigError(
+                "The recipe {file} was changed by somebody else meanwhile.",
+                remedy="Look at it again, and use the bundle once more.",
+                file=path,
+            )
+        before = path.read_bytes()
+        backup = path.with_name(f"{path.name}.r{file.recipe.revision}.bak")
+        write_atomically(backup, before)
+    written = changed if same else _moved(changed, file.base, path.resolve().parent)
+    save_recipe(written, path)
+    return Written(path, written, _stamp(path), before, backup)
+
+
+def undo(written: Written) -> None:
+    """Put back what was there before.
+
+    Raises ConfigError if the file was changed since, StorageError if it cannot be written.
+    """
+    if _stamp(written.path) != written.stamp:
+        raise ConfigError(
+            "The recipe {file} was changed by somebody else meanwhile.",
+            remedy="Change it back by hand; the earlier file is {backup}."
+            if written.backup
+            else "Delete it by hand, if it is not needed.",
+            file=written.path,
+            backup=written.backup,
+        )
+    if written.before is not None:
+        write_atomically(written.path, written.before)
+        return
+    try:
+        written.path.unlink()
+    except OSError as error:
+        raise StorageError("{file} cannot be deleted ({detail}).", file=written.path, detail=error.strerror or error) from error
+
+
+def _moved(recipe: Recipe, old: Path, new: Path) -> Recipe:
+    """The same bundles for a recipe that is kept elsewhere: paths relative to the old place become whole ones."""
+    names: dict[str, str] = {}
+    for step in recipe.inspect:
+        found = find_bundle(step.bundle, old)
+        try:
+            same = find_bundle(step.bundle, new).resolve() == found.resolve()
+        except ConfigError:
+            same = False
+        names[step.bundle] = step.bundle if same else str(found.resolve())
+    return recipe.model_copy(
+        update={
+            "inspect": tuple(step.model_copy(update={"bundle": names[step.bundle]}) for step in recipe.inspect),
+            "rules": tuple(rule.model_copy(update={"bundle": names[rule.bundle]}) for rule in recipe.rules),
+        }
+    )
+
+
+def _stamp(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,141 @@
+"""A new bundle is taken into a recipe: the file says so, the old one is kept, and it can be taken back."""
+
+from pathlib import Path
+
+import pytest
+
+from inspector.core.bundle import read_card
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.paths import models, user_data
+from inspector.recipes import adopt
+from inspector.recipes.locate import demo_recipe, find_bundle
+from inspector.recipes.recipe import Rule, load_recipe
+from inspector.recipes.verdict import DEFAULT_THRESHOLD
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """The demo line's recipe, as a file of the user's own."""
+    path = tmp_path / "line.toml"
+    path.write_bytes(demo_recipe().read_bytes())
+    return path
+
+
+def wished(bundle: str, camera: str, replaces: str = "") -> adopt.Wish:
+    card = read_card(models() / bundle)
+    wish = adopt.wish_for(card.name, card, camera)
+    return adopt.Wish(wish.step, () if replaces else wish.rules, replaces)
+
+
+def applied(path: Path, bundle: str, wish: adopt.Wish, to: Path | None = None) -> adopt.Written:
+    file = adopt.open_recipe_file(path)
+    return adopt.apply(file, models() / bundle, adopt.cards_of(file.recipe, file.base), wish, to or path)
+
+
+def test_a_bundle_takes_the_place_of_another_with_its_rules(recipe: Path) -> None:
+    before = recipe.read_bytes()
+    written = applied(recipe, "plate-mask", wished("plate-mask", "visible", replaces="plate-mask"))
+    now = load_recipe(recipe)
+    assert now.revision == load_recipe(demo_recipe()).revision + 1
+    added = now.inspect[-1]
+    assert find_bundle(added.bundle, recipe.parent).is_relative_to(user_data() / "bundles")
+    assert [step.bundle for step in now.inspect].count("plate-mask") == 0
+    assert [(rule.quantity, rule.limit) for rule in now.rules if rule.bundle == added.bundle] == [("largest_mm2", 12.0)]
+    assert written.backup is not None
+    assert written.backup.read_bytes() == before
+    adopt.undo(written)
+    assert recipe.read_bytes() == before
+
+
+def test_beside_the_others_it_brings_the_rule_of_its_card(recipe: Path) -> None:
+    applied(recipe, "window-state", wished("window-state", "visible"))
+    now = load_recipe(recipe)
+    assert len(now.inspect) == len(load_recipe(demo_recipe()).inspect) + 1
+    card = read_card(models() / "window-state")
+    rule = next(rule for rule in now.rules if rule.bundle == now.inspect[-1].bundle)
+    assert (rule.quantity, rule.limit) == ("class", card.thresholds.get("score", DEFAULT_THRESHOLD))
+
+
+def test_the_bundle_is_kept_once(recipe: Path) -> None:
+    names = {adopt.keep_bundle(models() / "window-state", base=recipe.parent) for _ in range(2)}
+    assert len(names) == 1
+
+
+@pytest.mark.parametrize(
+    ("bundle", "camera", "said"),
+    [
+        ("equipment-temperature", "visible", "reads temperatures"),
+        ("window-state", "thermal", "reads pictures"),
+        ("window-state", "third", "no camera third"),
+    ],
+)
+def test_a_camera_of_another_kind_is_refused_and_nothing_changes(recipe: Path, bundle: str, camera: str, said: str) -> None:
+    before = recipe.read_bytes()
+    with pytest.raises(ConfigError, match=said):
+        applied(recipe, bundle, wished(bundle, camera))
+    assert recipe.read_bytes() == before
+    assert not list(recipe.parent.glob("*.bak"))
+
+
+def test_another_task_cannot_take_the_place(recipe: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot take the place"):
+        applied(recipe, "window-state", wished("window-state", "visible", replaces="plate-mask"))
+
+
+def test_a_rule_that_cannot_work_is_refused(recipe: Path) -> None:
+    wish = wished("window-state", "visible")
+    wrong = Rule(bundle=wish.step.bundle, quantity="count", limit=1)
+    with pytest.raises(ConfigError, match="rule on count"):
+        applied(recipe, "window-state", adopt.Wish(wish.step, (wrong,)))
+
+
+def test_a_recipe_that_somebody_changed_meanwhile_is_left_alone(recipe: Path) -> None:
+    file = adopt.open_recipe_file(recipe)
+    changed = recipe.read_text().replace("Demo line", "Another line")
+    recipe.write_text(changed)
+    cards = adopt.cards_of(file.recipe, file.base)
+    with pytest.raises(ConfigError, match="changed by somebody else"):
+        adopt.apply(file, models() / "window-state", cards, wished("window-state", "visible"), recipe)
+    assert recipe.read_text() == changed
+
+
+def test_what_was_changed_after_it_is_not_undone(recipe: Path) -> None:
+    written = applied(recipe, "window-state", wished("window-state", "visible"))
+    recipe.write_text(recipe.read_text() + "# mine\n")
+    with pytest.raises(ConfigError, match="changed by somebody else"):
+        adopt.undo(written)
+    assert recipe.read_text().endswith("# mine\n")
+
+
+def test_a_shipped_recipe_is_copied_and_finds_its_bundles_there() -> None:
+    assert adopt.is_shipped(demo_recipe())
+    before = demo_recipe().read_bytes()
+    path = adopt.own_path("Demo line")
+    written = applied(demo_recipe(), "window-state", wished("window-state", "visible"), path)
+    assert written.path == path
+    assert path.is_relative_to(user_data())
+    assert set(adopt.cards_of(load_recipe(path), path.parent)) == {step.bundle for step in load_recipe(path).inspect}
+    assert demo_recipe().read_bytes() == before
+    adopt.undo(written)
+    assert not path.exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_and_the_recipe_stays(recipe: Path) -> None:
+    recipe.with_name("line.toml.r1.bak").mkdir()  # the backup cannot be kept there
+    before = recipe.read_bytes()
+    with pytest.raises(StorageError, match="cannot be written"):
+        applied(recipe, "window-state", wished("window-state", "visible"))
+    assert recipe.read_bytes() == before
+
+
+def test_a_damaged_bundle_is_not_used(recipe: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for file in (models() / "window-state").iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes())
+    (damaged / "model.onnx").write_bytes(b"something else")
+    file = adopt.open_recipe_file(recipe)
+    before = recipe.read_bytes()
+    with pytest.raises(ConfigError, match="SHA-256"):
+        adopt.apply(file, damaged, adopt.cards_of(file.recipe, file.base), wished("window-state", "visible"), recipe)
+    assert recipe.read_bytes() == before
