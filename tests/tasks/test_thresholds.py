@@ -1,4 +1,4 @@
-"""The threshold for an allowed false-reject rate: kept with the confidence it promises, refused where the data cannot show it."""
+"""The threshold for an allowed false-reject rate: kept with its confidence, refused where the data cannot show it."""
 
 import numpy as np
 import pytest
