@@ -1,12 +1,18 @@
 """The frames that both pipelines get: no torch, so that either process can make them."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.cameras.demo_line import PLATE, WINDOW, DemoLine
+from inspector.core.types import TaskName
+
 WIDTH, HEIGHT = 640, 480
+PICTURES = 8  # different ones of a measurement: what a camera just wrote is still in the cache, and so are these
+Picture = NDArray[np.uint8]
 
 
-def frames(count: int, *, seed: int = 0) -> list[NDArray[np.uint8]]:
+def frames(count: int, *, seed: int = 0) -> list[Picture]:
     """`count` frames uint8 [480, 640, 3] of noise on a gradient, well exposed; the same for the same seed."""
     rng = np.random.default_rng(seed)
     ramp = np.linspace(40, 180, WIDTH, dtype=np.float32)[None, :, None]
@@ -15,3 +21,18 @@ def frames(count: int, *, seed: int = 0) -> list[NDArray[np.uint8]]:
         noise = rng.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.float32)
         made.append((ramp + noise).astype(np.uint8))
     return made
+
+
+def demo_frames(task: TaskName, count: int, *, seed: int) -> tuple[list[Picture], list[bool]]:
+    """Frames uint8 [480, 640, 3] filled by what the task's shipped bundle looks at, and whether the part is good there.
+
+    Classification: the vessel's window; detection and segmentation: the plate. Of the demo line with this seed.
+    """
+    line, region = DemoLine(seed), WINDOW if task == "classification" else PLATE
+    pictures, good = [], []
+    for index in range(count):
+        frame, truth = line.visible(index)
+        patch = np.ascontiguousarray(frame[region.y : region.bottom, region.x : region.right])
+        pictures.append(np.asarray(cv2.resize(patch, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), np.uint8))
+        good.append(truth.label == 0 if task == "classification" else not truth.boxes)
+    return pictures, good

@@ -1,8 +1,9 @@
 """The pipeline that ours is compared with: traced PyTorch as a first sketch would have it.
 
 Every frame is converted by `torch.FloatTensor` and normalised on its own, on the thread that feeds; one thread collects what
-waits up to a batch and runs the traced network; results go through a queue. A process of its own, so that torch never
-loads into the measured station: `python -m inspector.bench.naive BUNDLE ...`, one JSON object a line each way.
+waits up to a batch and runs the traced network; boxes are decoded cell by cell in Python, a mask is compared pixel by pixel
+in torch; results go through a queue. A process of its own, so that torch never loads into the measured station:
+`python -m inspector.bench.naive BUNDLE BATCH`, one JSON object a line each way.
 """
 
 import json
@@ -10,29 +11,23 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 
 import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms import Normalize
 
-from inspector import __version__
-from inspector.bench.frames import frames
+from inspector.bench.frames import HEIGHT, PICTURES, WIDTH, Picture, demo_frames, frames
 from inspector.core.bundle import Bundle, Card, normalisation
-from inspector.core.images import InputSpec
-from inspector.ml.export import write_trained_bundle
-from inspector.ml.graph import build_network, load_network
+from inspector.ml.graph import load_network
+from inspector.tasks.detection import boxes_per_cell
+from inspector.tasks.masks import SPECK_PX
 
-# ImageNet's statistics, in grey levels.
-_MEAN = tuple(255 * value for value in (0.485, 0.456, 0.406))
-_STD = tuple(255 * value for value in (0.229, 0.224, 0.225))
 _BUFFER = 100  # frames
+Result = Mapping[str, object]
 
 
 class NaivePipeline:
@@ -41,27 +36,32 @@ class NaivePipeline:
     def __init__(self, bundle: Bundle, *, batch_size: int) -> None:
         spec = bundle.card.input
         mean, std = normalisation(bundle.card)
+        self._card = bundle.card
         self._size = (spec.width, spec.height)
         self._normalise = Normalize((mean / 255).tolist(), (std / 255).tolist())  # type: ignore[no-untyped-call]
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # tracing is deprecated; it is what is compared with
+            warnings.simplefilter("ignore")  # tracing is deprecated, and warns of sizes it fixes; it is what is compared with
             example = torch.randn(1, spec.channels, spec.height, spec.width)
             self._model = torch.jit.trace(load_network(bundle).eval(), example)  # type: ignore[no-untyped-call]
         self._batch_size = batch_size
-        self._frames: Queue[tuple[int, Tensor]] = Queue(maxsize=_BUFFER)
-        self._results: Queue[Mapping[str, object]] = Queue()
+        self._frames: Queue[tuple[int, float, Tensor]] = Queue(maxsize=_BUFFER)
+        self._results: Queue[Result] = Queue()
         self._running = True
+        self.reading = 0.0  # seconds spent on reading the network's outputs
         self._thread = threading.Thread(target=self._infer, name="naive-inference")
         self._thread.start()
 
-    def process(self, number: int, frame: NDArray[np.uint8]) -> None:
-        """Prepare a frame (BGR, as OpenCV reads it) and queue it; waits for room rather than drop it."""
+    def process(self, number: int, frame: Picture, came: float = 0.0) -> None:
+        """Prepare a frame (BGR, as OpenCV reads it) and queue it; waits for room rather than drop it.
+
+        `came`: when, in seconds of `time.monotonic()`.
+        """
         resized = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self._size)
         tensor = torch.FloatTensor(resized).permute(2, 0, 1) / 255.0
-        self._frames.put((number, self._normalise(tensor).unsqueeze(0)))
+        self._frames.put((number, came, self._normalise(tensor).unsqueeze(0)))
 
-    def result(self) -> Mapping[str, object]:
-        """Wait for the next result."""
+    def result(self) -> Result:
+        """Wait for the next result: `number`, `ok`, `latency` in seconds, and what the task gives."""
         return self._results.get()
 
     def stop(self) -> None:
@@ -69,67 +69,106 @@ class NaivePipeline:
         self._thread.join()
 
     def _infer(self) -> None:
-        numbers: list[int] = []
-        waiting: list[Tensor] = []
+        waiting: list[tuple[int, float, Tensor]] = []
         while self._running:
             try:
                 while len(waiting) < self._batch_size and not self._frames.empty():
-                    number, frame = self._frames.get(timeout=0.01)
-                    numbers.append(number)
-                    waiting.append(frame)
+                    waiting.append(self._frames.get(timeout=0.01))
             except Empty:
                 continue
             if not waiting:
                 time.sleep(0.001)
                 continue
             with torch.no_grad():
-                outputs = self._model(torch.cat(waiting, dim=0))
-                classes = torch.argmax(outputs, dim=1).numpy()
-                scores = torch.softmax(outputs, dim=1).numpy()
-            for row, number in enumerate(numbers):
-                self._results.put({"number": number, "class": int(classes[row]), "scores": scores[row]})
-            numbers.clear()
+                outputs = self._model(torch.cat([frame for _, _, frame in waiting], dim=0))
+                started = time.monotonic()
+                found = _READERS[self._card.task](outputs, self._card)
+                self.reading += time.monotonic() - started
+            for (number, came, _), result in zip(waiting, found, strict=True):
+                self._results.put({"number": number, "latency": time.monotonic() - came, **result})
             waiting.clear()
 
 
-def write_untrained(folder: Path, network: str, *, size: int, classes: int) -> Bundle:
-    """A bundle of the network at its full size with random weights: how long it takes does not depend on them."""
-    torch.manual_seed(0)
-    card = Card(
-        name=folder.name,
-        task="classification",
-        network=network,
-        classes=tuple(f"class {index}" for index in range(classes)),
-        ok_classes=("class 0",),
-        input=InputSpec(width=size, height=size),
-        mean=_MEAN,
-        std=_STD,
-        created=datetime.now(UTC),
-        software=__version__,
-    )
-    return write_trained_bundle(folder, card, build_network(card, pretrained=False).eval())
+def _classes(outputs: Tensor, card: Card) -> list[Result]:
+    classes = torch.argmax(outputs, dim=1).numpy()
+    scores = torch.softmax(outputs, dim=1).numpy()
+    named = [(int(best), scores[row]) for row, best in enumerate(classes)]
+    return [{"class": best, "scores": score, "ok": card.classes[best] in card.ok_classes} for best, score in named]
 
 
-def measure(pipeline: NaivePipeline, pictures: list[NDArray[np.uint8]], count: int) -> float:
-    """Frames a second over `count` frames, from the first one fed to the last result."""
+def _boxes(outputs: Tensor, card: Card) -> list[Result]:
+    found = [_decode(output, boxes_per_cell(card), card.thresholds["score"]) for output in outputs]
+    return [{"boxes": boxes, "ok": not boxes} for boxes in found]
+
+
+def _decode(output: Tensor, count: int, limit: float) -> list[Sequence[float]]:
+    """[gh, gw, B*5 + C] -> (x, y, w, h, score, class) of every box above `limit`; of every cell, and without suppression."""
+    boxes: list[Sequence[float]] = []
+    rows, columns, _ = output.shape
+    for i in range(rows):
+        for j in range(columns):
+            for b in range(count):
+                k = b * 5
+                x = (j + torch.sigmoid(output[i, j, k])) / columns
+                y = (i + torch.sigmoid(output[i, j, k + 1])) / rows
+                w = torch.sigmoid(output[i, j, k + 2])
+                h = torch.sigmoid(output[i, j, k + 3])
+                confidence = torch.sigmoid(output[i, j, k + 4])
+                if confidence > limit:
+                    probabilities = torch.sigmoid(output[i, j, count * 5 :])
+                    kind = torch.argmax(probabilities)
+                    score = confidence * probabilities[kind]
+                    if score > limit:
+                        boxes.append([x.item(), y.item(), w.item(), h.item(), score.item(), kind.item()])
+    return boxes
+
+
+def _masks(outputs: Tensor, card: Card) -> list[Result]:
+    """A part is good if its defect pixels, all classes together, make up no more than a speck of the frame."""
+    masks = torch.sigmoid(outputs)
+    pixels = [int((mask > card.thresholds["mask"]).sum()) for mask in masks]
+    scale = WIDTH * HEIGHT / (card.input.width * card.input.height)
+    return [{"pixels": count, "ok": count * scale <= SPECK_PX} for count in pixels]
+
+
+_READERS = {"classification": _classes, "detection": _boxes, "segmentation": _masks}
+
+
+def run(pipeline: NaivePipeline, pictures: list[Picture], count: int, *, rate: float = 0.0) -> tuple[float, list[Result]]:
+    """Feed `count` frames, `rate` a second (0: as fast as they are taken): frames a second, and the results."""
     started = time.monotonic()
     for number in range(count):
-        pipeline.process(number, pictures[number % len(pictures)])
-    for _ in range(count):
-        pipeline.result()
-    return count / (time.monotonic() - started)
+        due = started + number / rate if rate > 0 else time.monotonic()
+        time.sleep(max(0.0, due - time.monotonic()))
+        pipeline.process(number, pictures[number % len(pictures)], due)
+    results = [pipeline.result() for _ in range(count)]
+    return count / (time.monotonic() - started), results
 
 
-def main(folder: str, network: str, size: str, batch_size: str) -> None:
-    """Make the bundle, then answer every line {"count": N} with {"fps": ...} until the input ends."""
-    bundle = write_untrained(Path(folder), network, size=int(size), classes=3)
-    pictures = frames(32)
+def main(folder: str, batch_size: str) -> None:
+    """Answer every line until the input ends.
+
+    {"count", "rate"} with {"fps", "latency_ms", "reading"}: the latencies of all frames, and the share of the time that
+    reading the outputs took. {"demo", "seed"} with {"ok"}: the verdicts on so many frames of the demo line.
+    """
+    bundle = Bundle.open(Path(folder))
+    pictures = frames(PICTURES)
     pipeline = NaivePipeline(bundle, batch_size=int(batch_size))
     try:
-        measure(pipeline, pictures, 2 * int(batch_size))
+        run(pipeline, pictures, 2 * int(batch_size))
         _say({"ready": True, "torch": torch.__version__, "threads": torch.get_num_threads()})
         for line in sys.stdin:
-            _say({"fps": measure(pipeline, pictures, json.loads(line)["count"])})
+            asked = json.loads(line)
+            if "demo" in asked:
+                shown = [
+                    picture[..., ::-1].copy() for picture in demo_frames(bundle.card.task, asked["demo"], seed=asked["seed"])[0]
+                ]
+                _say({"ok": [result["ok"] for result in run(pipeline, shown, len(shown))[1]]})
+                continue
+            pipeline.reading = 0.0
+            fps, results = run(pipeline, pictures, asked["count"], rate=asked["rate"])
+            latency = [1000 * float(str(result["latency"])) for result in results]
+            _say({"fps": fps, "latency_ms": latency, "reading": pipeline.reading * fps / asked["count"]})
     finally:
         pipeline.stop()
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tifffile
 
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine
 from inspector.cameras.demo_noise import Bytes
@@ -74,6 +73,8 @@ def _write_png(path: Path, pixels: Bytes) -> None:
 
 
 def _write_kelvin(path: Path, kelvin: Floats) -> None:
+    import tifffile
+
     tifffile.imwrite(path, kelvin, photometric="minisblack", description="temperatures in kelvin", metadata=None)
 
 

@@ -58,7 +58,7 @@ def gui(
     """Open the window."""
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
-    if _no_display():
+    if no_display():
         if screenshot is None:
             stop_with("There is no display here. Use `inspector run`, or start this in a desktop session.")
         os.environ["QT_QPA_PLATFORM"] = "offscreen"  # a picture of the window needs no screen
@@ -79,7 +79,7 @@ def gui(
     return launch(options)
 
 
-def _no_display() -> bool:
+def no_display() -> bool:
     """Whether Qt would find no screen. Qt itself ends the process with SIGABRT where there is none."""
     if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
         return False

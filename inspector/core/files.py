@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 import PIL
 import PIL.Image
-import tifffile
 from numpy.typing import NDArray
 
 from inspector.core import radiometric
@@ -294,6 +293,8 @@ def _on_black(rgba: NDArray[np.uint8 | np.uint16]) -> tuple[Pixels, bool]:
 
 def _read_tiff(path: Path, data: bytes) -> Image:
     """The first page. The header is read by tifffile, which knows every kind; the pixels by libtiff through OpenCV."""
+    import tifffile  # takes as long to import as the rest of this module
+
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages.first

@@ -6,14 +6,33 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from inspector.bench.frames import frames
+pytest.importorskip("torch")
+
+from inspector.bench.frames import demo_frames, frames
+from inspector.bench.making import write_untrained
+from inspector.bench.naive import NaivePipeline, run
 from inspector.bench.pipeline import bench_pipeline
 from inspector.cli.main import cli
+from inspector.core.bundle import Bundle
+from inspector.core.images import prepare
+from inspector.core.types import Frame
+from inspector.engines.base import open_engine
+from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.recipes.recipe import Gate
+from inspector.station.inspector import PartInspector
 from inspector.station.quality import check_quality
 from tests.station.fakes import frame
 
-pytest.importorskip("torch")
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    folder = tmp_path_factory.mktemp("bench")
+    return {network: write_untrained(folder / network, network, size=64) for network in ("simple_cnn", "simple_yolo", "unet")}
+
+
+def _framed(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Frame:
+    template = frame()
+    return type(template)(pixels, CAMERA, 0, template.monotonic, template.utc)
 
 
 def test_both_pipelines_get_the_same_frames_and_the_gate_lets_them_pass() -> None:
@@ -21,42 +40,83 @@ def test_both_pipelines_get_the_same_frames_and_the_gate_lets_them_pass() -> Non
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
     assert not np.array_equal(one[0], one[1])
     assert one[0].shape == (480, 640, 3)
-    template = frame()
-    for pixels in one:
-        made = type(template)(pixels, "camera", 0, template.monotonic, template.utc)
-        assert check_quality(made, Gate()) is None
+    assert all(check_quality(_framed(pixels), Gate()) is None for pixels in one)
 
 
-def test_the_naive_pipeline_gives_the_same_classes_as_the_bundle(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from inspector.bench.naive import NaivePipeline, write_untrained
-    from inspector.core.images import prepare
-    from inspector.engines.base import open_engine
+@pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
+def test_the_demo_frames_hold_good_parts_and_others_and_are_the_same_again(task: str) -> None:
+    pictures, good = demo_frames(task, 12, seed=3)  # type: ignore[arg-type]  # one of the three
+    again, _ = demo_frames(task, 2, seed=3)  # type: ignore[arg-type]
+    assert {True, False} == set(good)
+    assert all(picture.shape == (480, 640, 3) for picture in pictures)
+    assert np.array_equal(pictures[1], again[1])
 
-    bundle = write_untrained(tmp_path_factory.mktemp("bench") / "simple_cnn", "simple_cnn", size=64, classes=3)
-    pictures = frames(6)
+
+def test_the_naive_pipeline_gives_the_same_classes_as_the_bundle(bundles: dict[str, Bundle]) -> None:
+    bundle, pictures = bundles["simple_cnn"], frames(6)
     pipeline = NaivePipeline(bundle, batch_size=4)
     try:
-        for number, pixels in enumerate(pictures):
-            # It takes BGR, as OpenCV reads files; at 64 px of a smooth picture both ways of shrinking agree roughly.
-            pipeline.process(number, np.ascontiguousarray(pixels[..., ::-1]))
-        results = [pipeline.result() for _ in pictures]
+        # It takes BGR, as OpenCV reads files; at 64 px of a smooth picture both ways of shrinking agree roughly.
+        _, results = run(pipeline, [np.ascontiguousarray(pixels[..., ::-1]) for pixels in pictures], len(pictures))
     finally:
         pipeline.stop()
     assert [result["number"] for result in results] == list(range(6))
+    assert all(0 < float(str(result["latency"])) < 60 for result in results)
     with open_engine("onnxruntime", bundle) as engine:
         expected = engine.infer(np.stack([prepare(pixels, bundle.card.input) for pixels in pictures]))
     found = np.stack([np.asarray(result["scores"]) for result in results])
     np.testing.assert_allclose(found, expected, atol=0.05)
 
 
-def test_the_command_prints_the_five_figures() -> None:
-    arguments = ["bench", "pipeline", "--size", "64", "--rounds", "2", "--frames", "16", "--batch", "4", "--json"]
-    result = CliRunner().invoke(cli, arguments)
+@pytest.mark.parametrize("network", ["simple_yolo", "unet"])
+@pytest.mark.parametrize("limit", [0.0001, 0.9999], ids=["finds something", "finds nothing"])
+def test_the_naive_pipeline_judges_boxes_and_masks_by_the_same_threshold(
+    bundles: dict[str, Bundle], network: str, limit: float
+) -> None:
+    bundle = bundles[network]
+    key = "score" if network == "simple_yolo" else "mask"
+    card = bundle.card.model_copy(update={"thresholds": {**bundle.card.thresholds, "floor": limit / 2, key: limit}})
+    pixels = frames(1)[0]
+    pipeline = NaivePipeline(Bundle(bundle.folder, card), batch_size=2)
+    try:
+        _, (result,) = run(pipeline, [np.ascontiguousarray(pixels[..., ::-1])], 1)
+    finally:
+        pipeline.stop()
+    assert result["ok"] is (limit > 0.5)
+    recipe = recipe_for([bundle.folder], "bench", engine="onnxruntime")
+    step = recipe.inspect[0].model_copy(update={"threshold": limit})
+    with PartInspector(recipe.model_copy(update={"inspect": (step,)})) as inspector:
+        (prediction,) = inspector.inspect({CAMERA: _framed(pixels)}).predictions
+    if prediction.mask is not None:
+        assert (int(prediction.mask.max()) >= max(1, round(255 * limit))) is not result["ok"]
+    elif prediction.boxes is not None and limit > 0.5:
+        assert len(prediction.boxes.at_least(limit)) == 0
+        assert result["boxes"] == []
+
+
+def test_the_naive_pipeline_keeps_a_pace_and_counts_latency_from_when_a_frame_was_due(bundles: dict[str, Bundle]) -> None:
+    pipeline = NaivePipeline(bundles["simple_cnn"], batch_size=2)
+    try:
+        fps, results = run(pipeline, frames(2), 6, rate=20.0)
+    finally:
+        pipeline.stop()
+    assert fps <= 6 / (5 / 20.0)
+    assert len(results) == 6
+
+
+def test_the_command_compares_both_and_prints_every_figure() -> None:
+    arguments = ["bench", "pipeline", "--size", "64", "--rounds", "2", "--frames", "16", "--batch", "4", "--parts", "12"]
+    result = CliRunner().invoke(cli, [*arguments, "--json"])
     assert result.exit_code == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert figures.keys() == {"baseline_fps", "ours_fps", "ratio", "engine_only_fps", "overhead"}
-    assert min(figures["baseline_fps"], figures["ours_fps"], figures["engine_only_fps"], figures["ratio"]) > 0
-    assert figures["overhead"] < 1
+    verdicts = figures.pop("verdicts")
+    assert figures.pop("network") == "simple_cnn"
+    assert figures.keys() == {"baseline_fps", "ours_fps", "ratio", "engine_only_fps", "share", "overhead", "reading"}
+    assert min(figures[name] for name in ("baseline_fps", "ours_fps", "engine_only_fps", "ratio", "share")) > 0
+    assert figures["share"] == pytest.approx(1 - figures["overhead"], abs=0.01)
+    assert 0 <= figures["reading"] < 1
+    assert (verdicts["bundle"], verdicts["parts"]) == ("window-state", 12)
+    assert min(verdicts[name] for name in ("equal", "naive", "accuracy")) > 0.8
 
 
 @pytest.mark.slow
@@ -64,7 +124,7 @@ def test_the_command_prints_the_five_figures() -> None:
 def test_at_full_size_the_station_is_twice_as_fast_and_close_to_its_engine() -> None:
     results = []
     for _attempt in range(3):  # another program on the machine may spoil one
-        results.append(bench_pipeline("simple_cnn"))
+        results.append(bench_pipeline("simple_cnn", parts=0))
         if results[-1].ratio >= 2.0 and results[-1].overhead <= 0.15:
             return
     pytest.fail(f"below the bars three times: {results}")

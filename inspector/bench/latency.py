@@ -1,0 +1,86 @@
+"""How long a part waits for its verdict while the line runs at a share of what the engine can do."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from inspector.bench.making import make
+from inspector.bench.pipeline import SIZES, Progress, silent
+from inspector.bench.sides import EngineAlone, Naive, Ours
+from inspector.recipes.automatic import recipe_for
+
+LOAD = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Medians over the rounds, in ms; ratios are medians of what was measured in the same round.
+
+    `engine_ms`: the engine alone, one frame that is ready. `rate`: parts a second, `load` times as many as it manages so.
+    `p50_ms`, `p99_ms`: from the moment a frame is due to its verdict; `ratio`: p99 over `engine_ms`. The same of the naive
+    pipeline, at `load` times the parts a second that itself manages.
+    """
+
+    network: str
+    load: float
+    engine_ms: float
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    ratio: float
+    naive_rate: float
+    naive_p50_ms: float
+    naive_p99_ms: float
+    naive_ratio: float
+
+
+def bench_latency(
+    network: str = "simple_cnn",
+    *,
+    engine: str = "openvino",
+    size: int | None = None,
+    load: float = LOAD,
+    rounds: int = 5,
+    count: int = 200,
+    progress: Progress = silent,
+) -> Latency:
+    """Measure `rounds` rounds of `count` parts each. Raises JobError, or the error of an export."""
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
+        plain = Path(name) / network
+        make(plain, network, size=size or SIZES.get(network, 224))
+        recipe = recipe_for([plain], "bench", engine=engine)
+        measured = []
+        with Naive(plain, batch=8) as naive, Ours(recipe) as ours, EngineAlone(plain, engine, 1) as alone:
+            for done in range(rounds + 1):
+                progress(done, rounds + 1)
+                alone_ms = 1000 / alone.round(max(8, count // 4))
+                rate = load * 1000 / alone_ms
+                latencies = [inspection.latency_ms for inspection in ours.round(count, rate=rate)[1]]
+                naive_rate = load * naive.round(max(16, count // 4))["fps"]
+                theirs = naive.round(max(16, count // 4), rate=naive_rate)["latency_ms"]
+                measured.append((alone_ms, rate, *_percentiles(latencies), naive_rate, *_percentiles(theirs)))
+    del measured[0]
+    alone_ms, rate, p50, p99, naive_rate, naive_p50, naive_p99 = (
+        median(row[column] for row in measured) for column in range(7)
+    )
+    return Latency(
+        network=network,
+        load=load,
+        engine_ms=alone_ms,
+        rate=rate,
+        p50_ms=p50,
+        p99_ms=p99,
+        ratio=median(row[3] / row[0] for row in measured),
+        naive_rate=naive_rate,
+        naive_p50_ms=naive_p50,
+        naive_p99_ms=naive_p99,
+        naive_ratio=median(row[6] / row[0] for row in measured),
+    )
+
+
+def _percentiles(values: list[float]) -> tuple[float, float]:
+    p50, p99 = np.percentile(values, (50, 99)).tolist()
+    return float(p50), float(p99)

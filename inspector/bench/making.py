@@ -1,0 +1,69 @@
+"""The bundles that are compared: an untrained one at the network's full size, or a shipped one.
+
+torch is needed to make an untrained one and must not be loaded where the station is measured: a process of its own,
+`python -m inspector.bench.making FOLDER NETWORK SIZE`.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inspector.bench.sides import needs_torch
+from inspector.core.bundle import Bundle
+from inspector.core.registry import NETWORKS
+from inspector.core.types import TaskName
+from inspector.recipes.locate import find_bundle
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CLASSES = {"classification": 3, "detection": 1, "segmentation": 1}  # as the first sketches of these networks have them
+SHIPPED = {"classification": "window-state", "detection": "plate-defects", "segmentation": "plate-mask"}
+_SELDOM = -4.0  # logit
+
+
+def make(folder: Path, network: str, *, size: int) -> None:
+    """Have another process write an untrained bundle to `folder`. Raises JobError."""
+    command = [sys.executable, "-P", "-m", "inspector.bench.making", str(folder), network, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise needs_torch(done.stderr)
+
+
+def shipped(task: TaskName) -> Path:
+    """The folder of the shipped bundle for a task."""
+    return find_bundle(SHIPPED[task])
+
+
+def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
+    """A bundle of the network at its full size with random weights: how long it takes does not depend on them.
+
+    A mask is empty nearly everywhere, as those of good parts are: an untrained network would call half of the pixels a defect.
+    """
+    import torch
+
+    from inspector.bench.steps import card_of
+    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.graph import build_network
+
+    torch.manual_seed(0)
+    task = NETWORKS[network].tasks[0]
+    card = card_of(task, network, size, size, tuple(f"class {index}" for index in range(CLASSES[task])))
+    card = card.model_copy(update={"name": folder.name, "ok_classes": card.classes[:1] if task == "classification" else ()})
+    built = build_network(card, pretrained=False).eval()
+    if task == "segmentation":
+        _seldom(built)
+    return write_trained_bundle(folder, card, built)
+
+
+def _seldom(network: "nn.Module") -> None:
+    from torch import nn
+
+    last = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
+    assert last.bias is not None
+    nn.init.constant_(last.bias, _SELDOM)
+
+
+if __name__ == "__main__":
+    write_untrained(Path(sys.argv[1]), sys.argv[2], size=int(sys.argv[3]))

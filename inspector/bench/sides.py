@@ -1,0 +1,187 @@
+"""What is measured side by side: the naive pipeline in its process, the station, and the engine alone."""
+
+import json
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Condition, Event
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from inspector.bench.frames import PICTURES, Picture, frames
+from inspector.cameras.base import Camera
+from inspector.core.bundle import Bundle
+from inspector.core.errors import JobError
+from inspector.core.images import prepare
+from inspector.core.types import Frame, Inspection
+from inspector.engines.base import open_engine
+from inspector.recipes.automatic import CAMERA
+from inspector.recipes.recipe import Recipe
+from inspector.station.events import Event as StationEvent
+from inspector.station.events import Inspected
+from inspector.station.station import Station
+
+PATIENCE = 300.0  # seconds for one round, and for the engines to open
+
+
+class Side(ABC):
+    """One of them; closed at the end of its block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Naive(Side):
+    """The naive pipeline's process, on a bundle that lies on disk."""
+
+    def __init__(self, folder: Path, *, batch: int) -> None:
+        command = [sys.executable, "-P", "-m", "inspector.bench.naive", str(folder), str(batch)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        try:
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def round(self, count: int, *, rate: float = 0.0) -> dict[str, Any]:
+        """Feed so many frames; `fps`, `latency_ms` of each, `reading`: the share of the time that reading the outputs took."""
+        return self._ask({"count": count, "rate": rate})
+
+    def demo(self, count: int, seed: int) -> list[bool]:
+        """Which of so many parts of the demo line it calls good."""
+        return [bool(ok) for ok in self._ask({"demo": count, "seed": seed})["ok"]]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+    def _ask(self, question: dict[str, object]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            _, said = self._process.communicate()
+            raise needs_torch(said)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def needs_torch(said: str) -> JobError:
+    """What to say of a process of ours that ended with these last words."""
+    return JobError(
+        "The pipeline to compare with ended: {detail}",
+        remedy="It needs PyTorch: run packaging/run.sh --with train (Windows: run.ps1) in the program's folder.",
+        detail=(said.strip().splitlines() or ["without a word"])[-1],
+    )
+
+
+class BenchCamera(Camera):
+    """Gives so many frames whenever it is asked: as fast as they are taken, or so many a second."""
+
+    live = False
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        super().__init__(CAMERA, "bench", {})
+        self._pictures = pictures
+        self._asked = (0, 0.0)
+        self._changed = Condition()
+        self.started = 0.0
+
+    def ask(self, count: int, rate: float) -> None:
+        with self._changed:
+            self._asked = (count, rate)
+            self._changed.notify_all()
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        while not stop.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._asked[0] > 0, 0.1)
+                (count, rate), self._asked = self._asked, (0, 0.0)
+            self.started = time.monotonic() if count else self.started
+            for number in range(count):
+                due = self.started + number / rate if rate > 0 else time.monotonic()
+                if stop.wait(max(0.0, due - time.monotonic())):
+                    return
+                # Grabbed when it was due: a station that makes its camera wait does not look faster by it.
+                yield self.frame(self._pictures[number % len(self._pictures)], grabbed=due)
+
+
+class Ours(Side):
+    """The station, headless: camera, gate, edge, batching, engine, decoding, verdict and events."""
+
+    def __init__(self, recipe: Recipe, pictures: Sequence[Picture] | None = None) -> None:
+        self._camera = BenchCamera(frames(PICTURES) if pictures is None else pictures)
+        self._seen: list[Inspection] = []
+        self._wanted = 0
+        self._changed = Condition()
+        self.station = Station(recipe, listeners=[self._hear], cameras=lambda name, source, options: self._camera)
+        self.station.start()
+
+    def round(self, count: int, *, rate: float = 0.0, keep: bool = True) -> tuple[float, list[Inspection]]:
+        """Inspect so many frames: verdicts a second, and the inspections in order (unless they are not to be kept).
+
+        Raises JobError, or why the station could not start.
+        """
+        with self._changed:
+            self._seen, self._wanted, self._keep, self._count = [], count, keep, 0
+        self._camera.ask(count, rate)
+        with self._changed:
+            patience = PATIENCE + (count / rate if rate else 0)
+            while not self._changed.wait_for(lambda: self._count >= count, min(1.0, patience)):
+                patience -= 1.0
+                if self.station.failure is not None:
+                    raise self.station.failure
+                if patience <= 0:
+                    raise JobError("The station gave {count} of {wanted} verdicts.", count=self._count, wanted=count)
+            return count / (time.monotonic() - self._camera.started), self._seen
+
+    def close(self) -> None:
+        self.station.stop()
+
+    def _hear(self, event: StationEvent) -> None:
+        if isinstance(event, Inspected):
+            with self._changed:
+                self._count += 1
+                if self._keep:
+                    self._seen.append(event.inspection)
+                if self._count >= self._wanted:
+                    self._changed.notify_all()
+
+
+class EngineAlone(Side):
+    """The same engine on a batch that is ready: what no pipeline can surpass."""
+
+    def __init__(self, folder: Path, engine: str, batch: int) -> None:
+        bundle = Bundle.open(folder)
+        self._engine = open_engine(engine, bundle)
+        self._batch = np.stack([prepare(picture, bundle.card.input) for picture in frames(batch)])
+
+    def round(self, count: int) -> float:
+        """Frames a second over about so many frames."""
+        batches = max(1, round(count / len(self._batch)))
+        started = time.monotonic()
+        for _ in range(batches):
+            self._engine.infer(self._batch)
+        return batches * len(self._batch) / (time.monotonic() - started)
+
+    def close(self) -> None:
+        self._engine.close()

@@ -1,0 +1,62 @@
+"""A line's day in minutes: whether memory grows and parts get lost."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from inspector.bench.pipeline import Progress, silent
+from inspector.bench.sides import Ours
+from inspector.core.errors import ConfigError
+from inspector.recipes.automatic import recipe_for
+
+LINE = 10.0  # parts a second of the line whose day it is
+_STEPS, _WARM = 100, 10  # the parts in so many steps; the first of them warm up
+_MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """What became of `parts` parts. `line_hours`: how long a line of 10 parts a second takes for them.
+
+    `lost`: those without a verdict; `dropped` and `not_inspected` as the station counts them. Memory of the process in MB,
+    medians over a tenth of the parts: the second tenth, and the last. `growth`: by which share it grew between them.
+    """
+
+    parts: int
+    lost: int
+    dropped: int
+    not_inspected: int
+    seconds: float
+    line_hours: float
+    memory_mb: float
+    memory_end_mb: float
+    growth: float
+
+
+def bench_soak(bundle: Path, *, parts: int = 100_000, engine: str = "openvino", progress: Progress = silent) -> Soak:
+    """Let the station inspect `parts` frames as fast as it can, all its stages. Raises ConfigError for fewer than 100."""
+    if parts < _STEPS:
+        raise ConfigError("At least {count} parts are needed.", remedy="Give a larger number.", count=_STEPS)
+    process, memory = psutil.Process(), list[float]()
+    started = time.monotonic()
+    with Ours(recipe_for([bundle], "bench", engine=engine)) as ours:
+        for step in range(_STEPS):
+            progress(step, _STEPS)
+            ours.round(parts * (step + 1) // _STEPS - parts * step // _STEPS, keep=False)
+            memory.append(process.memory_info().rss / _MB)
+        stats = ours.station.stats()
+    before, after = median(memory[_WARM : 2 * _WARM]), median(memory[-_WARM:])
+    return Soak(
+        parts=parts,
+        lost=parts - stats.parts,
+        dropped=stats.dropped,
+        not_inspected=stats.not_inspected,
+        seconds=time.monotonic() - started,
+        line_hours=parts / LINE / 3600,
+        memory_mb=before,
+        memory_end_mb=after,
+        growth=after / before - 1,
+    )

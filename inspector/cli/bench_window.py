@@ -1,0 +1,100 @@
+"""`inspector bench window | start`: whether the window stays quick while the line runs, and how soon it is there."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import cv2
+
+from inspector.cli.gui import no_display
+from inspector.core.errors import JobError
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+_PATIENCE = 240.0  # seconds
+
+
+@click.command()
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=20.0, show_default=True, help="How long the event loop is watched."
+)
+@_AS_JSON
+def window(*, seconds: float, as_json: bool) -> None:
+    """How long the window keeps a person waiting while the demo line is inspected as fast as it can be.
+
+    Beside it the same window before the line starts. Where there is no display, the window is drawn into memory.
+    """
+    result = _measure("stall", str(seconds), patience=_PATIENCE + 2 * seconds)
+    if as_json:
+        click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
+        return
+    click.echo(f"at rest         p50 {result['rest_p50_ms']:6.2f} ms, p99 {result['rest_p99_ms']:6.2f} ms")
+    click.echo(
+        f"while inspecting p50 {result['p50_ms']:5.2f} ms, p99 {result['p99_ms']:6.2f} ms, longest {result['max_ms']:.1f} ms"
+    )
+    click.echo(f"{result['parts_per_s']:.1f} parts/s on {100 * result['load']:.0f} % of the processor")
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Both windows in turn.")
+@_AS_JSON
+def start(*, rounds: int, as_json: bool) -> None:
+    """From the start of the program to its window and the first picture there, beside a bare window of Qt with a picture."""
+    measured: list[tuple[float, float, float]] = []
+    torch = False
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
+        picture = Path(folder) / "picture.png"
+        _write_picture(picture)
+        for _ in range(rounds + 1):
+            began = time.monotonic()
+            bare = _measure("bare", str(picture))["shown"] - began
+            began = time.monotonic()
+            ours = _measure("first", str(picture))
+            measured.append((bare, ours["window"] - began, ours["shown"] - began))
+            torch = torch or bool(ours["torch"])
+    del measured[0]  # the files come from the disk only once
+    result = {
+        "bare_s": median(row[0] for row in measured),
+        "window_s": median(row[1] for row in measured),
+        "picture_s": median(row[2] for row in measured),
+        "window_ratio": median(row[1] / row[0] for row in measured),
+        "picture_ratio": median(row[2] / row[0] for row in measured),
+    }
+    if as_json:
+        click.echo(json.dumps({**{key: round(value, 3) for key, value in result.items()}, "torch": torch}))
+        return
+    click.echo(f"bare window of Qt  {result['bare_s']:.2f} s")
+    click.echo(f"this window        {result['window_s']:.2f} s, {result['window_ratio']:.2f} times as long")
+    click.echo(f"its first picture  {result['picture_s']:.2f} s, {result['picture_ratio']:.2f} times as long")
+    click.echo(f"PyTorch is {'' if torch else 'not '}loaded")
+
+
+def _write_picture(path: Path) -> None:
+    from inspector.bench.frames import frames
+
+    path.write_bytes(cv2.imencode(".png", frames(1)[0])[1].tobytes())
+
+
+def _measure(*arguments: str, patience: float = _PATIENCE) -> Mapping[str, Any]:
+    """What a program of `ui.measure` says. Raises JobError."""
+    environment = {**os.environ, **({"QT_QPA_PLATFORM": "offscreen"} if no_display() else {})}
+    command = [sys.executable, "-P", "-m", "inspector.ui.measure", *arguments]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=patience, check=False
+        )
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.TimeoutExpired, IndexError, ValueError) as error:
+        raise JobError(
+            "The window could not be measured ({detail}).",
+            remedy="Look whether it opens: inspector gui.",
+            detail=(str(error).splitlines() or [type(error).__name__])[0],
+        ) from error
+    return said

@@ -1,0 +1,186 @@
+"""What `inspector bench` measures of the window: programs of their own, one line of JSON each.
+
+`python -m inspector.ui.measure stall SECONDS`: how long the event loop keeps a person waiting while the demo line is inspected
+as fast as both sides can. `first FILE`: when the window has shown a picture. `bare FILE`: when a bare window of Qt has.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+PERIOD_MS = 4.0  # between two looks at the event loop
+SIZE = (1366, 768)
+WARM_PARTS = 20
+PATIENCE_S = 180.0
+
+
+def waits(ticks: list[float], period: float = PERIOD_MS / 1000) -> list[float]:
+    """For every moment at which a tick was due, how long it had to wait, in the unit of the ticks.
+
+    A stall keeps everything waiting that falls into it, not only the tick that comes after it: a tick that comes n periods
+    late stands for n + 1 of them, each a period less late.
+    """
+    found: list[float] = []
+    for before, after in pairwise(ticks):
+        late = max(0.0, after - before - period)
+        found.append(late)
+        while late > period:
+            late -= period
+            found.append(late)
+    return found
+
+
+def stall(seconds: str) -> None:
+    """Print {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "parts_per_s", "load"}.
+
+    First of the window at rest, for half as long, then while the line runs; load: the share of all cores this process took.
+    """
+    from PySide6.QtCore import Qt, QTimer
+
+    from inspector.recipes.locate import demo_recipe
+    from inspector.station.choice import Choice, choose
+    from inspector.ui.app import application
+    from inspector.ui.main_window import MainWindow
+    from inspector.ui.settings import Settings
+    from inspector.ui.worker import StationWorker
+
+    app = application()
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
+        window = MainWindow(Settings(Path(folder) / "window.toml"), StationWorker())
+        given = choose(demo_recipe())
+        cameras = {
+            name: model.model_copy(update={"options": {**model.options, "rate": 0.0}})
+            for name, model in given.recipe.cameras.items()
+        }
+        window.open_choice(Choice(given.recipe.model_copy(update={"cameras": cameras}), given.base), None)
+        window.worker.start()
+        window.resize(*SIZE)
+        window.show()
+        watch = _Watch(float(seconds), begin=window.inspect.start, done=app.quit)
+        window.inspect.parts_seen.connect(watch.seen)
+        timer = QTimer(window)
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(watch.tick)
+        timer.start(round(PERIOD_MS))
+        QTimer.singleShot(round(1000 * (PATIENCE_S + 2 * float(seconds))), app.quit)
+        app.exec()
+        window.close()
+    _say(watch.result())
+
+
+class _Watch:
+    """Notes when the event loop came round: at rest, then, once the line runs, for so many seconds."""
+
+    def __init__(self, seconds: float, *, begin: Callable[[], None], done: Callable[[], None]) -> None:
+        self._seconds, self._begin, self._done = seconds, begin, done
+        self._rest: list[float] = []
+        self._ticks: list[float] = []
+        self._begun = False
+        self._parts, self._parts_before, self._processor = 0, 0, 0.0
+
+    def seen(self, parts: int) -> None:
+        self._parts = parts
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if not self._begun:
+            self._rest.append(now)
+            if now - self._rest[0] >= self._seconds / 2:
+                self._begun = True
+                self._begin()
+        elif self._ticks or self._parts >= WARM_PARTS:
+            if not self._ticks:
+                self._parts_before, self._processor = self._parts, time.process_time()
+            self._ticks.append(now)
+            if now - self._ticks[0] >= self._seconds:
+                self._done()
+
+    def result(self) -> Mapping[str, float]:
+        import numpy as np
+
+        rest, ran = (1000 * np.asarray(waits(ticks)) for ticks in (self._rest, self._ticks))
+        rest_p50, rest_p99 = np.percentile(rest, (50, 99)).tolist()
+        p50, p99 = np.percentile(ran, (50, 99)).tolist()
+        took = self._ticks[-1] - self._ticks[0]
+        return {
+            "rest_p50_ms": rest_p50,
+            "rest_p99_ms": rest_p99,
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "max_ms": float(ran.max()),
+            "parts_per_s": (self._parts - self._parts_before) / took,
+            "load": (time.process_time() - self._processor) / took / (os.cpu_count() or 1),
+        }
+
+
+def first(file: str) -> None:
+    """Print {"window", "shown", "torch"}: when the window had painted itself, and when this picture in it; whether torch is
+    loaded.
+    """
+    from PySide6.QtCore import QTimer
+
+    from inspector.ui.app import application
+    from inspector.ui.main_window import MainWindow
+    from inspector.ui.settings import Settings
+    from inspector.ui.worker import StationWorker
+
+    app = application()
+    painted: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
+        window = MainWindow(Settings(Path(folder) / "window.toml"), StationWorker())
+
+        def paint() -> None:
+            window.repaint()
+            painted.append(time.monotonic())
+
+        def paint_last() -> None:
+            paint()
+            app.quit()
+
+        window.worker.start()
+        window.resize(*SIZE)
+        window.show()
+        QTimer.singleShot(0, window, paint)
+        QTimer.singleShot(0, window, lambda: window.open_path(Path(file)))
+        window.review.thread_.shown.connect(lambda _shown: QTimer.singleShot(0, window, paint_last))
+        QTimer.singleShot(round(1000 * PATIENCE_S), app.quit)
+        app.exec()
+        loaded = "torch" in sys.modules
+        window.close()
+    _say({"window": painted[0], "shown": painted[1], "torch": loaded})
+
+
+def bare(file: str) -> None:
+    """Print {"shown"}: when a window of Qt with nothing but this picture had painted itself."""
+    from PySide6.QtCore import QTimer
+    from PySide6.QtGui import QPixmap
+    from PySide6.QtWidgets import QApplication, QLabel
+
+    app = QApplication(sys.argv[:1])
+    label = QLabel()
+    label.setPixmap(QPixmap(file))
+    label.resize(*SIZE)
+    label.show()
+    shown: list[float] = []
+
+    def paint() -> None:
+        label.repaint()
+        shown.append(time.monotonic())
+        app.quit()
+
+    QTimer.singleShot(0, label, paint)
+    app.exec()
+    _say({"shown": shown[0]})
+
+
+def _say(packet: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps(packet) + "\n")
+
+
+if __name__ == "__main__":
+    {"stall": stall, "first": first, "bare": bare}[sys.argv[1]](sys.argv[2])

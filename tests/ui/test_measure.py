@@ -1,0 +1,36 @@
+"""What is measured of the window, on the real window in a process of its own."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from inspector.cli.main import cli
+from inspector.ui.measure import waits
+
+
+def test_a_stall_keeps_everything_waiting_that_falls_into_it() -> None:
+    assert waits([0.0, 4.0, 8.5], 4.0) == pytest.approx([0.0, 0.5])
+    assert waits([0.0, 4.0, 20.0, 24.0], 4.0) == pytest.approx([0.0, 12.0, 8.0, 4.0, 0.0])
+    assert waits([0.0], 4.0) == []
+
+
+def test_the_window_is_watched_while_the_line_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    result = CliRunner().invoke(cli, ["bench", "window", "--seconds", "5", "--json"])
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures.keys() == {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "parts_per_s", "load"}
+    assert 0 <= figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+    assert figures["parts_per_s"] > 0
+    assert 0 < figures["load"] <= 1.05
+
+
+def test_both_windows_show_a_picture_and_torch_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    result = CliRunner().invoke(cli, ["bench", "start", "--rounds", "1", "--json"])
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["torch"] is False
+    assert 0 < figures["bare_s"] < figures["window_s"] < figures["picture_s"]
+    assert 1 < figures["window_ratio"] < figures["picture_ratio"]
