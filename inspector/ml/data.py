@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
@@ -22,7 +23,7 @@ from inspector.core.files import read_image
 from inspector.core.images import InputSpec, Prepared, View, prepare, view, whole
 from inspector.core.message import Message
 from inspector.core.samples import Sample
-from inspector.core.types import Annotation, Boxes
+from inspector.core.types import Annotation, Boxes, Frame
 from inspector.ml.spill import Spill
 from inspector.ml.transforms import Augmentation, augment
 from inspector.tasks.base import Target, Task
@@ -211,6 +212,14 @@ def truth_of(target: Target, spec: InputSpec) -> Annotation:
         planes = target["mask"]
         mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
     return Annotation(label, boxes, mask, temperatures)
+
+
+def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
+    """A frame that is the network's input itself, as `prepare` made it."""
+    picture = pixels[..., 0] if spec.channels == 1 else pixels
+    if spec.kind == "float":
+        picture = np.rint(picture).astype(np.uint8)  # a frame holds no fractions; its picture is not looked at again
+    return Frame(picture, "data", sequence, 0.0, datetime.now(UTC), "kelvin" if spec.kind == "kelvin" else "intensity")
 
 
 def input_view(spec: InputSpec) -> View:

@@ -138,12 +138,23 @@ def take_run(folder: Path) -> Iterator[RunRecord]:
 
 
 def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
+    """With `engine`: a variant (see `variants.Order`). Without: the ONNX graph anew, from the weights, as a bundle at `out`."""
     source = Bundle.open(Path(job["bundle"]))  # a wrong folder is told before the seconds that torch takes
-    from inspector.ml.export import DIFFERENCE, export_bundle
+    out = None if job.get("out") is None else Path(job["out"])
+    if job.get("engine") is None:
+        from inspector.ml.export import DIFFERENCE, export_bundle
 
-    bundle = export_bundle(source, Path(job["out"]))
+        bundle = export_bundle(source, out or source.folder)
+        channel.send("artifact", path=bundle.folder)
+        return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
+    from inspector.ml.variants import Order, export_variant
+
+    more = {name: job[name] for name in ("max_drop", "check", "threads") if job.get(name) is not None}
+    folder = None if job.get("calibration") is None else Path(job["calibration"])
+    order = Order(str(job["engine"]), job["precision"], calibration=folder, **more)
+    bundle, variant = export_variant(source, order, Report(channel), out=out)
     channel.send("artifact", path=bundle.folder)
-    return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
+    return {"bundle": bundle.folder, "variant": variant.model_dump(mode="json")}
 
 
 def _infer(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:

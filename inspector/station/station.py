@@ -9,6 +9,7 @@ from pathlib import Path
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.types import Inspection
+from inspector.core.variants import Precision
 from inspector.recipes.recipe import Recipe
 from inspector.station.counters import Counters
 from inspector.station.events import (
@@ -44,13 +45,15 @@ class Station:
         base: Path | None = None,
         listeners: Sequence[Listener] = (),
         engine: str | None = None,
+        precision: Precision | None = None,
         cameras: OpenCamera = open_camera,
     ) -> None:
-        """Starts nothing. `base`: the recipe's folder; `engine`: instead of the recipe's; `cameras` makes a camera."""
+        """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera."""
         self._given = recipe
         self._base = base
         self._listeners = tuple(listeners)
         self._engine = engine
+        self._precision: Precision | None = precision
         self._open_camera = cameras
         self._commands = threading.RLock()  # one command at a time
         self._telling = threading.RLock()  # one event at a time
@@ -185,7 +188,7 @@ class Station:
 
     def _load(self, attempt: "_Attempt") -> None:
         try:
-            program = load_program(attempt.recipe, attempt.base, engine=self._engine)
+            program = load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision)
             with self._commands:
                 if attempt.number != self._attempt:
                     return

@@ -175,6 +175,11 @@ class InspectPage(InspectLayout):
         return self._state in (StationState.STARTING, StationState.RUNNING)
 
     @property
+    def recipe_file(self) -> Path | None:
+        """The file of the recipe that is open, if it has one."""
+        return self._file
+
+    @property
     def choice(self) -> Choice | None:
         return self._choice
 

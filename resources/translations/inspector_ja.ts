@@ -1596,14 +1596,6 @@
         <translation>学習</translation>
     </message>
     <message>
-        <source>Use in the recipe</source>
-        <translation>レシピで使う</translation>
-    </message>
-    <message>
-        <source>Open the report</source>
-        <translation>レポートを開く</translation>
-    </message>
-    <message>
         <source>Pause</source>
         <translation>一時停止</translation>
     </message>
@@ -1646,6 +1638,14 @@
     <message>
         <source>With the same settings, which can be changed first</source>
         <translation>同じ設定で学習します。始める前に変更できます</translation>
+    </message>
+    <message>
+        <source>Results</source>
+        <translation>結果</translation>
+    </message>
+    <message>
+        <source>Curves and log</source>
+        <translation>曲線とログ</translation>
     </message>
 </context>
 <context>
@@ -2536,6 +2536,18 @@
         <source>New training</source>
         <translation>新しい学習</translation>
     </message>
+    <message>
+        <source>Compare</source>
+        <translation>比較</translation>
+    </message>
+    <message>
+        <source>Compare trainings</source>
+        <translation>学習を比較</translation>
+    </message>
+    <message>
+        <source>Choose those that are to stand side by side</source>
+        <translation>並べて比べる学習を選びます</translation>
+    </message>
 </context>
 <context>
     <name>TrainingDialog</name>
@@ -3281,6 +3293,14 @@
         <translation>最後のエポックから再開してください。必要ならデバイスの数を減らしてください。</translation>
     </message>
     <message>
+        <source>Go on from the last epoch.</source>
+        <translation>最後のエポックから続けてください。</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
+        <translation>最後のエポックから続けてください。繰り返す場合は、バッチかネットワークを小さくしてください。</translation>
+    </message>
+    <message>
         <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
         <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力では {spans} px になります。</translation>
     </message>
@@ -3497,10 +3517,6 @@
         <translation>{folder} には使えるものがありません（{layout}）：{why}</translation>
     </message>
     <message>
-        <source>ONNX Runtime could not run {bundle} ({detail}).</source>
-        <translation>ONNX Runtime で {bundle} を実行できませんでした（{detail}）。</translation>
-    </message>
-    <message>
         <source>Only boxes of a detection bundle can be explained one by one.</source>
         <translation>枠ごとに根拠を表示できるのは、検出バンドルの枠だけです。</translation>
     </message>
@@ -3521,6 +3537,10 @@
         <translation>Pascal VOC</translation>
     </message>
     <message>
+        <source>Please report it with the details.</source>
+        <translation>詳細を添えて報告してください。</translation>
+    </message>
+    <message>
         <source>Please report it with the program&apos;s log.</source>
         <translation>プログラムのログを添えて報告してください。</translation>
     </message>
@@ -3539,6 +3559,10 @@
     <message>
         <source>Radiometric files</source>
         <translation>放射温度ファイル</translation>
+    </message>
+    <message>
+        <source>Restart the computer or update the driver of the graphics card; training also works without it.</source>
+        <translation>コンピューターを再起動するか、グラフィックスカードのドライバーを更新してください。学習はそれがなくてもできます。</translation>
     </message>
     <message>
         <source>Restart the program.</source>
@@ -4125,8 +4149,88 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
+        <translation>書き出してください：inspector export --model {bundle} --engine {engine} --precision {precision}</translation>
+    </message>
+    <message>
+        <source>Export it: inspector export --model {folder} --engine {engine} --precision {precision}.</source>
+        <translation>書き出してください：inspector export --model {folder} --engine {engine} --precision {precision}</translation>
+    </message>
+    <message>
+        <source>Export the bundle again, or use the precision fp32.</source>
+        <translation>バンドルをもう一度書き出すか、精度 fp32 を使ってください。</translation>
+    </message>
+    <message>
+        <source>Free some space, or export it into another folder: --out DIR.</source>
+        <translation>空き容量を増やすか、別のフォルダーに書き出してください（--out DIR）。</translation>
+    </message>
+    <message>
+        <source>Give a folder with images of good and bad parts.</source>
+        <translation>良品と不良品の画像が入ったフォルダーを指定してください。</translation>
+    </message>
+    <message>
+        <source>Give a folder with images of good and bad parts: --calibration DIR.</source>
+        <translation>良品と不良品の画像が入ったフォルダーを指定してください（--calibration DIR）。</translation>
+    </message>
+    <message>
         <source>Give a frame of the other kind.</source>
         <translation>もう一方の種類のフレームを指定してください。</translation>
+    </message>
+    <message>
+        <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
+        <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with train（Windows では run.ps1）。</translation>
+    </message>
+    <message>
+        <source>Install the extra gpu on a machine with such a card, or use openvino.</source>
+        <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
+    </message>
+    <message>
+        <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
+        <translation>より新しいバージョンで作られています。そのバージョンをここにインストールするか、このバージョンでバンドルを書き出してください。</translation>
+    </message>
+    <message>
+        <source>No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.</source>
+        <translation>このバンドルには 8 ビットで計算できる層がありません。どの層を 8 ビットにしても、学習した判定と異なります。</translation>
+    </message>
+    <message>
+        <source>Quantising needs the Python package {package}, which is not installed.</source>
+        <translation>量子化には Python パッケージ {package} が必要ですが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
+        <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
+    </message>
+    <message>
+        <source>The bundle cannot be quantised ({detail}).</source>
+        <translation>バンドルを量子化できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} cannot be written ({detail}).</source>
+        <translation>バンドル {bundle} に書き込めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has no {precision} graph for {engine}.</source>
+        <translation>バンドル {bundle} には {engine} 用の {precision} グラフがありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has not been exported and checked for {engine} in {precision}.</source>
+        <translation>バンドル {bundle} は {engine} の {precision} 用に書き出されておらず、確認もされていません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.</source>
+        <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
+    </message>
+    <message>
+        <source>The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).</source>
+        <translation>ファイル {file} がないか、この版が作られたときのものではありません（SHA-256 が異なります）。</translation>
+    </message>
+    <message>
+        <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
+        <translation>バンドル {bundle} のグラフは {task} を行いません。出力は {shape} です。</translation>
+    </message>
+    <message>
+        <source>The graph of {bundle} gave values that are not numbers.</source>
+        <translation>{bundle} のグラフが数値でない値を出力しました。</translation>
     </message>
     <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
@@ -4145,12 +4249,8 @@
         <translation>レシピ {file} はその間に別の人が変更しました。</translation>
     </message>
     <message>
-        <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
-        <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
-    </message>
-    <message>
-        <source>The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.</source>
-        <translation>別のレシピを開くまで、レシピ {recipe} は {bundle} でも検査します。</translation>
+        <source>The reference images {file} cannot be used ({detail}).</source>
+        <translation>参照画像 {file} は使えません（{detail}）。</translation>
     </message>
     <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
@@ -4285,8 +4385,20 @@
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
     </message>
     <message>
+        <source>The {precision} variant of {bundle} for {engine} is refused: {reason}</source>
+        <translation>{bundle} の {engine} 用 {precision} 版は使用できません：{reason}</translation>
+    </message>
+    <message>
+        <source>The {precision} variant of {bundle} for {engine} was checked with other files than these.</source>
+        <translation>{bundle} の {engine} 用 {precision} 版が確認されたときのファイルは、今のものと異なります。</translation>
+    </message>
+    <message>
         <source>There are no images in {folder}.</source>
         <translation>{folder} に画像がありません。</translation>
+    </message>
+    <message>
+        <source>There are {count} images to calibrate {bundle} with, and {fewest} are needed.</source>
+        <translation>{bundle} の校正用の画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -4377,6 +4489,10 @@
         <translation>プログラムに不具合があります：{detail}。</translation>
     </message>
     <message>
+        <source>Train it again with this version; a training keeps them in the bundle.</source>
+        <translation>このバージョンで学習し直してください。学習するとバンドルに保存されます。</translation>
+    </message>
+    <message>
         <source>Train it again.</source>
         <translation>もう一度学習してください。</translation>
     </message>
@@ -4425,12 +4541,24 @@
         <translation>一辺を {smallest} 画素以上にしてください。</translation>
     </message>
     <message>
+        <source>Use bf16 or fp32 for this network, or allow a larger drop.</source>
+        <translation>このネットワークには bf16 か fp32 を使うか、より大きな低下を許してください。</translation>
+    </message>
+    <message>
+        <source>Use bf16 or fp32 for this network.</source>
+        <translation>このネットワークには bf16 か fp32 を使ってください。</translation>
+    </message>
+    <message>
         <source>Use data with the classes the bundle was trained on, or train a bundle on this data.</source>
         <translation>バンドルが学習したクラスのデータを使うか、このデータでバンドルを学習してください。</translation>
     </message>
     <message>
         <source>Use fewer folds, or add labelled images.</source>
         <translation>分割数を減らすか、ラベル付き画像を増やしてください。</translation>
+    </message>
+    <message>
+        <source>Use fp32 or bf16; or give more images to calibrate with, or allow a larger drop.</source>
+        <translation>fp32 か bf16 を使うか、校正用の画像を増やすか、より大きな低下を許してください。</translation>
     </message>
     <message>
         <source>Use one of: {names}.</source>
@@ -4443,6 +4571,14 @@
     <message>
         <source>Use simulated:visible or simulated:thermal.</source>
         <translation>simulated:visible または simulated:thermal を使ってください。</translation>
+    </message>
+    <message>
+        <source>Use smaller batches, a smaller input or a smaller network, or close other programs.</source>
+        <translation>バッチ、入力サイズ、ネットワークのいずれかを小さくするか、ほかのプログラムを終了してください。</translation>
+    </message>
+    <message>
+        <source>Use the precision fp32.</source>
+        <translation>精度 fp32 を使ってください。</translation>
     </message>
     <message>
         <source>Validation and test together must leave something to train on.</source>
@@ -4531,6 +4667,22 @@
     <message>
         <source>images/ and masks/ with a .png of the same name for each image</source>
         <translation>images/ と、各画像と同じ名前の .png がある masks/</translation>
+    </message>
+    <message>
+        <source>it answers as the trained network does when red and blue are exchanged.</source>
+        <translation>赤と青を入れ替えた画像に対する学習済みネットワークと同じ答えを出します。</translation>
+    </message>
+    <message>
+        <source>it judges {flips} of {images} reference images differently from the trained network, more than {limit}.</source>
+        <translation>参照画像 {images} 枚のうち {flips} 枚で学習済みネットワークと判定が異なり、上限の {limit} 枚を超えています。</translation>
+    </message>
+    <message>
+        <source>its {metric} on the reference images is {after:.4g}, the trained network&apos;s {before:.4g}: over {limit:.3g} lower.</source>
+        <translation>参照画像での {metric} は {after:.4g}、学習済みネットワークでは {before:.4g} で、低下が {limit:.3g} を超えています。</translation>
+    </message>
+    <message>
+        <source>its {unit} differs from the trained network&apos;s by {difference:.3g} on average, more than {limit:.3g}.</source>
+        <translation>{unit} の学習済みネットワークとの差は平均 {difference:.3g} で、上限の {limit:.3g} を超えています。</translation>
     </message>
     <message>
         <source>labelme</source>
@@ -4623,6 +4775,22 @@
     <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
         <translation>{groups} グループの {count} 件では、学習・検証・テストに足りません。</translation>
+    </message>
+    <message>
+        <source>{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.</source>
+        <translation>このコンピューターのプロセッサーには命令がないため、{engine} は {precision} で計算できません。</translation>
+    </message>
+    <message>
+        <source>{engine} cannot open {file} ({detail}).</source>
+        <translation>{engine} は {file} を開けません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{engine} could not run {bundle} ({detail}).</source>
+        <translation>{engine} は {bundle} を実行できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{engine} does not run bundles in {precision}.</source>
+        <translation>{engine} はバンドルを {precision} で実行しません。</translation>
     </message>
     <message>
         <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
@@ -5168,6 +5336,10 @@
     <message>
         <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
         <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
+    </message>
+    <message>
+        <source>{value} on validation</source>
+        <translation>{value}（検証）</translation>
     </message>
 </context>
 <context>
