@@ -21,6 +21,7 @@ from inspector.cli.train_output import TrainOutput
 from inspector.core.annotations import read_dataset
 from inspector.core.errors import ConfigError, JobError, StorageError
 from inspector.core.message import Message
+from inspector.core.process import rank
 from inspector.core.registry import NETWORKS, TASKS, find
 from inspector.core.runs import create_run, read_run, resumable, run_path
 from inspector.core.training import TrainSettings, parse_option, parse_size, train_settings
@@ -88,11 +89,28 @@ def train(
         raise click.UsageError("Give --task and --data (or --demo).")
     settings = train_settings({**values, "out": out.resolve()})
     find(NETWORKS, settings.network, "network")
+    if rank():
+        return _beside(settings)
     _refuse_running(run_path(settings))
     _check(preflight(settings))
     # Says what is wrong before torch takes its seconds.
     read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
     return _run([settings], as_json=as_json, at_once=1)
+
+
+def _beside(settings: TrainSettings) -> int:
+    """Under `torchrun`, one of the processes after the first: it learns along, and neither tells nor writes anything."""
+    fields = {"settings": settings.model_copy(update={"run": None}).model_dump(mode="json"), "environment": {}}
+    with stop_signals() as interrupted:
+        job = Job("rank", fields, listener=lambda packet: None, low_priority=False, grace=_GRACE)
+        while job.wait(_POLL) is None and not interrupted.is_set():
+            pass
+        job.close()
+    outcome = job.wait()
+    assert outcome is not None
+    if outcome.end is not End.SUCCEEDED:
+        raise outcome.error()
+    return 0
 
 
 def _resume(folder: Path, *, as_json: bool) -> int:
@@ -104,6 +122,8 @@ def _resume(folder: Path, *, as_json: bool) -> int:
             "The run {folder} has no saved state to go on from.", remedy="Start the training again.", folder=folder
         )
     settings = record.train_settings().model_copy(update={"run": folder})
+    if rank():
+        return _beside(settings)
     _check(preflight(settings))
     return _run([settings], as_json=as_json, at_once=1, resume=True)
 

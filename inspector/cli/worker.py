@@ -12,7 +12,7 @@ from inspector.core.errors import JobError
 if TYPE_CHECKING:
     from inspector.ml.channel import Channel
 
-KINDS = ("train", "infer", "explain", "export", "tune")
+KINDS = ("train", "rank", "infer", "explain", "export", "tune")
 
 
 @click.command(hidden=True)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 40
-__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "worker_command"]
+__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command", "world_size"]
 
 
 def worker_command(kind: str, job: Path) -> list[str]:
@@ -35,6 +35,16 @@ def worker_command(kind: str, job: Path) -> list[str]:
         return [sys.executable, "worker", kind, "--job", str(job)]
     # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
     return [sys.executable, "-P", "-m", "inspector", "worker", kind, "--job", str(job)]
+
+
+def world_size() -> int:
+    """How many processes train together, as `torchrun` or `ml.together` say; 1: this one alone."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+
+
+def rank() -> int:
+    """The number of this process among them; 0 is the one that is talked to."""
+    return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
 def _environment() -> dict[str, str]:

@@ -86,7 +86,9 @@ class Calibration(_Part):
     """Temperature scaling (Guo et al., ICML 2017): expected calibration error before and after, on the test part.
 
     `bins`: (mean score, share right, samples) of each used bin, after scaling; `bins_before` the same without.
-    `refused`: why the scores were left as they are (the temperature is 1 then).
+    `refused`: why the scores were left as they are (the temperature is 1 then). `chance`: what the error of scores that are
+    true probabilities stays below in 95 of 100 sets of so many images. `likelihood`: mean negative log-likelihood, `brier`:
+    Brier score, both smaller is better, and `..._before`; `gain`: of the likelihood, by scaling.
     """
 
     temperature: float
@@ -95,6 +97,12 @@ class Calibration(_Part):
     bins: tuple[tuple[float, float, int], ...] = ()
     bins_before: tuple[tuple[float, float, int], ...] = ()
     refused: Sentence | None = None
+    chance: float = 0.0
+    likelihood: float = 0.0
+    likelihood_before: float = 0.0
+    brier: float = 0.0
+    brier_before: float = 0.0
+    gain: Interval | None = None
 
 
 class Threshold(_Part):

@@ -36,9 +36,6 @@ TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
 
-# Declared, and refused until the trainer does them: a setting must never be taken and not followed.
-NOT_YET = ("devices",)
-
 # What is trained for a learning curve: on these shares of the training images, so many times each.
 CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
 CURVE_REPEATS = 2
@@ -190,7 +187,7 @@ class TrainSettings(BaseModel):
     )
     threads: Annotated[int, Shown("Threads", "machine")] = Field(0, ge=0, le=256, description="CPU threads; 0: one a core")
     devices: Annotated[int, Shown("Devices", "machine")] = Field(
-        1, ge=1, le=64, description="processes or GPUs that train together"
+        1, ge=1, le=64, description="processes or GPUs that train together, each with a batch of its own"
     )
     time_limit: Annotated[float, Shown("Time limit", "machine", "s")] = Field(
         0, ge=0, description="after which no further epoch begins; 0: none"
@@ -222,12 +219,12 @@ class TrainSettings(BaseModel):
 
 
 def shown_settings() -> Mapping[str, Shown]:
-    """The settings that a person sets, in the order of their declaration. What the trainer does not follow is not offered."""
+    """The settings that a person sets, in the order of their declaration."""
     found = {
         name: next((item for item in field.metadata if isinstance(item, Shown)), None)
         for name, field in TrainSettings.model_fields.items()
     }
-    return {name: shown for name, shown in found.items() if shown is not None and name not in NOT_YET}
+    return {name: shown for name, shown in found.items() if shown is not None}
 
 
 def train_settings(values: Mapping[str, object]) -> TrainSettings:

@@ -3,10 +3,9 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from inspector.core.bundle import Card
@@ -23,14 +22,16 @@ from inspector.ml.networks.base import Network
 from inspector.ml.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.run_folder import RunFolder
 from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
+from inspector.ml.together import Lockstep, Precision, lost, make_fabric
 from inspector.ml.transforms import augmentation_for
-from inspector.ml.worker import Report
+from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
 from inspector.tasks.truth import input_frame, input_view, truth_of
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
-_PRECISIONS: Mapping[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+_GO, _STOP, _CANCEL = range(3)  # what the first process says to the others
+_PRECISIONS: Mapping[str, Precision] = {
     "32": "32-true",
     "bf16": "bf16-mixed",
     "16": "16-mixed",
@@ -57,7 +58,8 @@ class Fit:
         """`folder`: where curves and the state after each epoch are kept, if anywhere."""
         assert isinstance(network, Network)
         self.settings, self.card, self.inputs, self.report, self.folder = settings, card, inputs, report, folder
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=_PRECISIONS[settings.precision])
+        self.fabric = make_fabric(_PRECISIONS[settings.precision])
+        self._steady = Lockstep(self.fabric)
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
@@ -69,7 +71,8 @@ class Fit:
         self._started = time.monotonic()
         self._told = 0.0
         self._pace = Pace()
-        self._steps = batch_count(len(inputs["train"]), settings.batch)
+        self._steps = batch_count(len(inputs["train"]), settings.batch, self._steady.count)
+        self._clock = 0.0
         sampler = settings.task == "classification" and settings.balance == "sampler"
         self._weights = balanced_weights(inputs["train"].samples) if sampler else None
 
@@ -88,13 +91,42 @@ class Fit:
         model.mark_forward_method("once")
         if self.settings.ema:
             self._average = Average(self.graph.network, self.settings.ema)
-        if resume and self.folder is not None:
-            self._restore(load_checkpoint(self.folder.checkpoint, self._who), optimizer)
+        saved = load_checkpoint(self.folder.checkpoint, self._who) if resume and self.folder is not None else None
         try:
-            while not self._over():
+            self._train(model, optimizer, self._steady.same(saved))
+        except RuntimeError as error:
+            problem = lost(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+    def _train(self, model: Any, optimizer: Any, saved: Checkpoint | None) -> None:  # noqa: ANN401 - see `_one`
+        """Every process does the same until the first one says that it is over."""
+        if saved is not None:
+            self._restore(saved, optimizer)
+        first = self._steady.first
+        try:
+            while not first or not self._over():
+                self._meet(_GO)
                 self._one(model, optimizer, self.epochs_done)
+            self._meet(_STOP)
         except _Stopped:
+            if first:
+                self._meet(_STOP)
+        except Cancelled:
+            if first:
+                self._meet(_CANCEL)
+            raise
+
+    def _meet(self, word: int) -> None:
+        """Wait for the others, and do as the first one says."""
+        word, self._clock = self._steady.meet(word, self.seconds)
+        if self._steady.first:
             return
+        if word == _STOP:
+            raise _Stopped
+        if word == _CANCEL:
+            raise Cancelled
 
     def load_best(self) -> Graph:
         """The graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
@@ -120,6 +152,9 @@ class Fit:
         torch.manual_seed(self.settings.seed * 100_003 + epoch + 1)
         self._thaw.before(epoch)
         loss = self._epoch(model, optimizer, epoch)
+        if not self._steady.first:
+            self.epochs_done = epoch + 1
+            return
         infer = self._judge(model)
         primary, numbers = self._validated(infer)
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
@@ -158,22 +193,27 @@ class Fit:
             epoch=epoch,
             how=how,
             weights=self._weights,
+            shard=self._steady.shard,
             pin=self.fabric.device.type == "cuda",
         )
         optimizer.zero_grad()
         for step, (frames, target) in enumerate(loader):
-            self._pause_point()
+            if self._steady.first:
+                self._pause_point()
+            self._meet(_GO)
             frames = frames.to(self.fabric.device, non_blocking=True)
             target = {name: tensor.to(self.fabric.device, non_blocking=True) for name, tensor in target.items()}
             loss = task.loss(model.raw(frames), target, self.card)
             value = float(loss.detach())
-            if not math.isfinite(value):
+            if not math.isfinite(value) and self._steady.first:  # with the others' gradients it will be everybody's
                 raise _diverged(epoch + 1)
             first = step - step % settings.accumulate
             together = min(settings.accumulate, self._steps - first)
-            self.fabric.backward(loss / together)
-            if step + 1 == first + together:
-                set_rate(self.optimizer, settings.lr * learning_rate(settings, epoch + first / self._steps, self.seconds))
+            last = step + 1 == first + together
+            with self.fabric.no_backward_sync(model, enabled=self._steady.count > 1 and not last):
+                self.fabric.backward(loss / together)
+            if last:
+                set_rate(self.optimizer, settings.lr * learning_rate(settings, epoch + first / self._steps, self._clock))
                 self.fabric.clip_gradients(self.graph, optimizer, max_norm=_GRADIENT_NORM, error_if_nonfinite=False)
                 optimizer.step()
                 optimizer.zero_grad()
@@ -182,17 +222,19 @@ class Fit:
             total, count = total + value * len(frames), count + len(frames)
             self._tell(epoch, step + 1, total / count)
         self._log(self.inputs["train"].take_problems())
-        return total / max(count, 1)
+        return self._steady.mean(total, count)
 
     def _judge(self, model: Any) -> Infer:  # noqa: ANN401
         """The network that is validated, as a function of arrays."""
-        judge = model if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
+        # Alone, because the others do not validate: their wrapper would wait for them.
+        alone = model if self._steady.count == 1 else self.graph
+        judge = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
         judge.eval()
         device = self.fabric.device
 
         def infer(frames: Prepared) -> Floats:
             self._pause_point()
-            with torch.inference_mode():
+            with torch.inference_mode(), self.fabric.autocast():
                 out: Floats = judge.once(torch.from_numpy(frames).to(device)).float().cpu().numpy()
             return out
 

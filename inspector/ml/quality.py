@@ -17,7 +17,15 @@ from inspector.core.samples import Sample
 from inspector.core.types import Annotation, Frame, Prediction
 from inspector.ml.evaluate import Infer, Item, predict_items, rounded, sample_items
 from inspector.tasks.base import Metrics, task_of
-from inspector.tasks.calibration import calibration_error, fit_temperature, reliability, scaled
+from inspector.tasks.calibration import (
+    brier_score,
+    calibration_error,
+    chance_error,
+    fit_temperature,
+    reliability,
+    scaled,
+    surprise,
+)
 from inspector.tasks.metrics import ClassificationMetrics, DetectionMetrics
 from inspector.tasks.mistakes import Mistake, mistake
 from inspector.tasks.thresholds import (
@@ -218,4 +226,10 @@ def _calibration(metrics: ClassificationMetrics, card: Card, reason: Message | N
         bins=reliability(after, labels),
         bins_before=reliability(before, labels),
         refused=None if reason is None else sentence(reason),
+        chance=chance_error(after),
+        likelihood=float(surprise(after, labels).mean()),
+        likelihood_before=float(surprise(before, labels).mean()),
+        brier=brier_score(after, labels),
+        brier_before=brier_score(before, labels),
+        gain=metrics.mean_interval(surprise(before, labels) - surprise(after, labels)),
     )

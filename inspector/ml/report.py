@@ -117,9 +117,11 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
     if calibration is not None and calibration.temperature != 1.0:
         lines.append(
             message(
-                "Scores were calibrated: they are off by {after} points of 100 on average, {before} before.",
+                "Scores were calibrated: they are off by {after} points of 100 on average, {before} before; "
+                "by chance alone it can be {chance}.",
                 after=_percent(calibration.after),
                 before=_percent(calibration.before),
+                chance=_percent(calibration.chance),
             )
         )
     if examined.images < _FEW_IMAGES:

@@ -3,7 +3,8 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from inspector.core.duplicates import deduplicated
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
+from inspector.core.process import world_size
 from inspector.core.reference import REFERENCE
 from inspector.core.runs import REPORT_HTML, read_curves
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
-from inspector.core.training import NOT_YET, TrainSettings
+from inspector.core.training import TrainSettings
 from inspector.core.types import Floats
 from inspector.ml.data import Inputs, Subset, free_memory
 from inspector.ml.depth import choose_input
@@ -38,6 +40,7 @@ from inspector.ml.reference import make_reference
 from inspector.ml.report import Facts, write_report
 from inspector.ml.run_folder import RunFolder
 from inspector.ml.spill import spill_folder
+from inspector.ml.together import company
 from inspector.ml.trials import Trials, Tried
 from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
@@ -56,30 +59,64 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     on from), JobError (the loss is not a number), StorageError (something was not written), or Cancelled when
     `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
-    _refuse(settings)
     keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    with company(settings):
+        if world_size() > 1 and (settings.folds or settings.learning_curve):
+            raise ConfigError(
+                "Folds and the learning curve are trained on one device.", remedy="Set devices to 1, or leave them out."
+            )
+        return _train(settings, report, resume=resume)
+
+
+def train_beside(settings: TrainSettings, report: Report) -> None:
+    """Be one of the processes that train together with the first one, which does all the rest (see `ml.together`)."""
+    keep_freed_memory()
+    if settings.threads or settings.devices > 1:
+        torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // settings.devices))
+    with company(settings):
+        ready = _ready(settings, report)
+        network, card = _network(ready.card, settings, ready.inputs["train"])
+        Fit(settings, card, network, ready.inputs, report).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a training starts from: `found` is everything there is, `dataset` what of it is used."""
+
+    found: Dataset
+    dataset: Dataset
+    split: Split
+    card: Card
+    inputs: dict[str, Inputs]
+
+
+def _ready(settings: TrainSettings, report: Report) -> _Ready:
     found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
     dataset = _without_duplicates(found, report)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
     card = _first_card(settings, found, split, choose_input(settings, split.train))
-    inputs = _load(card, split, report, threads=settings.threads)
+    return _Ready(found, dataset, split, card, _load(card, split, report, threads=settings.threads))
+
+
+def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
+    ready = _ready(settings, report)
     folder = None if settings.run is None else RunFolder(settings.run, resume=resume)
     try:
         if folder is not None:
-            folder.save_split(split)
+            folder.save_split(ready.split)
         begun = resume and (folder is None or folder.checkpoint.is_file())
-        tried = _trials(settings, found, card, inputs, split, report, folder, resume=resume)
-        network, card = _network(card, settings, inputs["train"])
-        fit = Fit(_final(settings, tried), card, network, inputs, report, folder=folder)
+        tried = _trials(settings, ready, report, folder, resume=resume)
+        network, card = _network(ready.card, settings, ready.inputs["train"])
+        fit = Fit(_final(settings, tried), card, network, ready.inputs, report, folder=folder)
         try:
             fit.run(resume=begun)
         except Cancelled:
             if not (settings.keep_best and fit.best):
                 raise
-        bundle = _finish(fit, split, report, dataset.problems, tried)
+        bundle = _finish(fit, ready.split, report, ready.dataset.problems, tried)
     finally:
         if folder is not None:
             folder.close()
@@ -88,25 +125,17 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     return bundle
 
 
-def _trials(
-    settings: TrainSettings,
-    found: Dataset,
-    card: Card,
-    inputs: Mapping[str, Inputs],
-    split: Split,
-    report: Report,
-    folder: RunFolder | None,
-    *,
-    resume: bool,
-) -> Tried:
+def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunFolder | None, *, resume: bool) -> Tried:
     """The trainings before the final one, if there are to be any."""
+
+    inputs, split = tuple(ready.inputs.values()), ready.split
 
     def train_once(own: TrainSettings, part: Split, length: int, told: Report) -> tuple[Metrics, float]:
         parts = {
-            "train": Subset(tuple(inputs.values()), part.train, length=length),
-            "val": Subset(tuple(inputs.values()), part.val),
+            "train": Subset(inputs, part.train, length=length),
+            "val": Subset(inputs, part.val),
         }
-        network, known = _network(_first_card(own, found, part, card.input), own, parts["train"])
+        network, known = _network(_first_card(own, ready.found, part, ready.card.input), own, parts["train"])
         fit = Fit(own, known, network, dict(parts), told)
         fit.run()
 
@@ -116,8 +145,8 @@ def _trials(
         items = sample_items(part.test, known, problems=[], tick=tick)
         return measure(torch_infer(fit.load_best()), known, items, batch=own.batch), fit.seconds
 
-    read = Split(tuple(inputs["train"].samples), tuple(inputs["val"].samples), split.test)
-    return Trials(settings, card, read, report, folder).run(train_once, resume=resume)
+    read = Split(tuple(ready.inputs["train"].samples), tuple(ready.inputs["val"].samples), split.test)
+    return Trials(settings, ready.card, read, report, folder).run(train_once, resume=resume)
 
 
 def _final(settings: TrainSettings, tried: Tried) -> TrainSettings:
@@ -147,13 +176,6 @@ class _Tick:
         if time.monotonic() - self._told > _TELL_S or self._done == self._total:
             self._told = time.monotonic()
             self._report.progress(phase="prepare", step=self._done, steps=self._total)
-
-
-def _refuse(settings: TrainSettings) -> None:
-    """Raise ConfigError for a setting that would not be followed."""
-    for name in NOT_YET:
-        if getattr(settings, name) != TrainSettings.model_fields[name].default:
-            raise ConfigError("The setting {name} is not available yet.", remedy="Leave it at its default.", name=name)
 
 
 def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: InputSpec) -> Card:

@@ -111,6 +111,16 @@ def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
         return {"bundle": bundle.folder}
 
 
+def _rank(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
+    """One of several processes that train together, but not the first."""
+    os.environ.update(job["environment"])
+    from inspector.core.training import train_settings
+    from inspector.ml.trainer import train_beside
+
+    train_beside(train_settings(job["settings"]), Report(channel))
+    return {}
+
+
 @contextmanager
 def take_run(folder: Path) -> Iterator[RunRecord]:
     """Hold the run as this process's own until it ends. Raises JobError if another process holds it, StorageError."""
@@ -163,7 +173,9 @@ def _explain(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
 
 
 SERVING = ("infer", "explain")
-WORK: Mapping[str, Work] = MappingProxyType({"train": _train, "infer": _infer, "explain": _explain, "export": _export})
+WORK: Mapping[str, Work] = MappingProxyType(
+    {"train": _train, "rank": _rank, "infer": _infer, "explain": _explain, "export": _export}
+)
 
 
 def _be_nice() -> None:

@@ -14,6 +14,9 @@ FEWEST = 50  # frames that a temperature is fitted on
 FEWEST_WRONG = 5  # wrong answers without which nothing says how far scores may be raised
 _COLDEST, _HOTTEST = 0.05, 20.0
 _TINY = 1e-12
+_PARTS = 5  # of the validation answers: the temperature from four is tried on the fifth
+_SURE = 1.6448536269514722  # of the normal distribution: 95 % on one side
+_DRAWS = 500
 
 Bins = tuple[tuple[float, float, int], ...]
 
@@ -26,16 +29,24 @@ def scaled(probabilities: Floats, temperature: float) -> Floats:
 
 def negative_log_likelihood(probabilities: Floats, labels: NDArray[np.int64], temperature: float) -> float:
     """Mean over the frames, after scaling."""
+    return float(surprise(probabilities, labels, temperature).mean())
+
+
+def surprise(probabilities: Floats, labels: NDArray[np.int64], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Negative log-likelihood of each frame's truth [n], after scaling."""
     logits = np.log(np.maximum(probabilities.astype(np.float64), _TINY)) / temperature
     top = logits.max(axis=1)
     total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-    return float((total - logits[np.arange(len(labels)), labels]).mean())
+    found: NDArray[np.float64] = total - logits[np.arange(len(labels)), labels]
+    return found
 
 
 def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float, Message | None]:
     """The temperature with the best likelihood on validation answers [n, C] and truths [n]; or 1 and why there is none.
 
-    The loss has one minimum over the temperature (it is convex in its inverse), found by golden-section search.
+    It is kept only if it would have helped: temperatures found on four fifths of the frames must raise the likelihood of the
+    remaining fifth by more than chance does (a one-sided test at 5 % of the mean gain a frame). The expected calibration error
+    is no judge of that: on few frames it is mostly noise (`chance_error`), and biased upwards.
     """
     if len(labels) < FEWEST:
         return 1.0, message(
@@ -43,13 +54,7 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[f
             count=len(labels),
             needed=FEWEST,
         )
-    low, high = math.log(_COLDEST), math.log(_HOTTEST)
-    golden = (math.sqrt(5) - 1) / 2
-    while high - low > 1e-4:
-        first, second = high - golden * (high - low), low + golden * (high - low)
-        values = [negative_log_likelihood(probabilities, labels, math.exp(at)) for at in (first, second)]
-        low, high = (low, second) if values[0] < values[1] else (first, high)
-    found = math.exp((low + high) / 2)
+    found = _likeliest(probabilities, labels)
     wrong = int((probabilities.argmax(axis=1) != labels).sum())
     if found < 1 and wrong < FEWEST_WRONG:
         return 1.0, message(
@@ -57,7 +62,55 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[f
             wrong=wrong,
             count=len(labels),
         )
+    gains = _cross_validated_gains(probabilities, labels)
+    if gains.mean() <= _SURE * gains.std(ddof=1) / math.sqrt(len(gains)):
+        return 1.0, message("The scores stay as they are: calibrating them would gain no more than chance does.")
     return float(f"{found:.4g}"), None
+
+
+def _likeliest(probabilities: Floats, labels: NDArray[np.int64]) -> float:
+    """The loss has one minimum over the temperature (it is convex in its inverse), found by golden-section search."""
+    low, high = math.log(_COLDEST), math.log(_HOTTEST)
+    golden = (math.sqrt(5) - 1) / 2
+    while high - low > 1e-4:
+        first, second = high - golden * (high - low), low + golden * (high - low)
+        values = [negative_log_likelihood(probabilities, labels, math.exp(at)) for at in (first, second)]
+        low, high = (low, second) if values[0] < values[1] else (first, high)
+    return math.exp((low + high) / 2)
+
+
+def _cross_validated_gains(probabilities: Floats, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """By how much each frame's truth is less of a surprise with a temperature found without it."""
+    part = np.random.default_rng(0).permutation(len(labels)) % _PARTS
+    gains = np.zeros(len(labels))
+    for number in range(_PARTS):
+        mine = part == number
+        temperature = _likeliest(probabilities[~mine], labels[~mine])
+        gains[mine] = surprise(probabilities[mine], labels[mine]) - surprise(probabilities[mine], labels[mine], temperature)
+    return gains
+
+
+def brier_score(probabilities: Floats, labels: NDArray[np.int64]) -> float:
+    """Mean squared distance of the scores from the truth as 0 and 1, summed over the classes, 0..2 (Brier, 1950)."""
+    if not len(labels):
+        return 0.0
+    right = np.eye(probabilities.shape[1])[labels]
+    return float(((probabilities.astype(np.float64) - right) ** 2).sum(axis=1).mean())
+
+
+def chance_error(probabilities: Floats, *, seed: int = 0) -> float:
+    """The expected calibration error that true probabilities stay below in 95 of 100 sets as small as this one.
+
+    Consistency resampling (Broecker and Smith, Weather and Forecasting 22, 2007): each answer is right with the probability
+    that its score says.
+    """
+    if not len(probabilities):
+        return 0.0
+    best = probabilities.max(axis=1).astype(np.float64)
+    place = _bins(best)
+    right = np.random.default_rng(seed).random((_DRAWS, len(best))) < best
+    apart = np.stack([np.abs(((right - best) * (place == at)).sum(axis=1)) for at in np.unique(place)])
+    return float(np.percentile(apart.sum(axis=0) / len(best), 95))
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64]) -> float:
@@ -71,8 +124,12 @@ def reliability(probabilities: Floats, labels: NDArray[np.int64]) -> Bins:
     if not len(labels):
         return ()
     best, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    # Bins are open below and closed above, as in the paper.
-    place = np.clip(np.ceil(best.astype(np.float64) * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    place = _bins(best.astype(np.float64))
     used = np.unique(place)
     rows = [(float(best[place == at].mean()), float(right[place == at].mean()), int((place == at).sum())) for at in used]
     return tuple((round(score, 6), round(share, 6), count) for score, share, count in rows)
+
+
+def _bins(best: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which bin each score lies in. Bins are open below and closed above, as in the paper."""
+    return np.clip(np.ceil(best * BINS).astype(np.int64) - 1, 0, BINS - 1)

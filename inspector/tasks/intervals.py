@@ -14,6 +14,9 @@ from inspector.core.report import Interval
 
 Z95 = 1.959963984540054
 _DRAWS = 1000
+_FEW = 10  # groups below which percentiles of a bootstrap are too narrow
+# 97.5 % of Student's distribution with 1, 2, ... 8 degrees of freedom.
+_STUDENT = (12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.30600)
 _MOST_WEIGHTS = 4_000_000  # numbers in the table of bootstrap weights
 
 Numbers = NDArray[np.float64]
@@ -99,14 +102,32 @@ def percentiles(value: float, drawn: Numbers) -> Interval:
 def share_interval(value: float, drawn: Numbers, groups: int) -> Interval:
     """`percentiles` for numbers between 0 and 1.
 
-    A bootstrap of faultless answers is faultless every time, which proves nothing: there the interval is that of a proportion
-    of `groups` cases without a single exception (Wilson).
+    A bootstrap of faultless answers is faultless every time, and of few groups it is too narrow, down to no width at all, which
+    proves nothing. Where there are fewer than `_FEW` groups, or the interval is narrower than what one group can change, it is
+    widened to that of a proportion of this value in `groups` cases (Wilson): nothing between 0 and 1 with this mean varies more
+    (Bhatia and Davis, American Mathematical Monthly 107, 2000).
     """
     found = percentiles(value, drawn)
-    if found.low == found.high and value in (0.0, 1.0) and groups:
-        low, high = wilson(value * groups, groups)
-        return Interval(value=value, low=low, high=high)
+    if groups and (groups < _FEW or found.high - found.low < 1 / groups):
+        inside = min(max(value, 0.0), 1.0)
+        low, high = wilson(inside * groups, groups)
+        return Interval(value=value, low=min(low, found.low), high=max(high, found.high))
     return found
+
+
+def mean_interval(value: float, drawn: Numbers, groups: Numbers) -> Interval:
+    """`percentiles` for a mean without bounds, of which `groups` [G] are the groups' own.
+
+    With fewer than `_FEW` groups the bootstrap is too narrow: there it is widened to Student's interval (Biometrika 6, 1908).
+    Of a single group nothing is known of how others differ from it: the spread is taken to be as large as the number itself.
+    """
+    found = percentiles(value, drawn)
+    count = len(groups)
+    if not 0 < count < _FEW:
+        return found
+    spread = float(groups.std(ddof=1)) / math.sqrt(count) if count > 1 else abs(value)
+    half = _STUDENT[max(count - 1, 1) - 1] * spread
+    return Interval(value=value, low=min(found.low, value - half), high=max(found.high, value + half))
 
 
 def bootstrap(values: Numbers, groups: Indices, statistic: Callable[[Numbers], Numbers], *, seed: int = 0) -> Numbers:

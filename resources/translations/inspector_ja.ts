@@ -3067,6 +3067,10 @@
         <translation>新しいレシピには画像の入力元が必要です。</translation>
     </message>
     <message>
+        <source>A process that trained together with this one has ended ({detail}).</source>
+        <translation>一緒に学習していたプロセスが終了しました({detail})。</translation>
+    </message>
+    <message>
         <source>A region is four whole numbers: left, top, width and height in pixels.</source>
         <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
     </message>
@@ -3331,6 +3335,10 @@
         <translation>分割 {fold}/{folds}: {value}。</translation>
     </message>
     <message>
+        <source>Folds and the learning curve are trained on one device.</source>
+        <translation>交差検証と学習曲線は 1 台のデバイスで学習します。</translation>
+    </message>
+    <message>
         <source>Frame {index} of {file} cannot be read.</source>
         <translation>{file} のフレーム {index} を読み取れません。</translation>
     </message>
@@ -3409,6 +3417,10 @@
     <message>
         <source>Give this user permission to read it.</source>
         <translation>このユーザーに読み取り権限を与えてください。</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch, if need be with fewer devices.</source>
+        <translation>最後のエポックから再開してください。必要ならデバイスの数を減らしてください。</translation>
     </message>
     <message>
         <source>Go on from the last epoch.</source>
@@ -3537,10 +3549,6 @@
     <message>
         <source>Learning curve, training {run} of {runs}: {value} after {images} images.</source>
         <translation>学習曲線、学習 {run}/{runs}: 画像 {images} 枚で {value}。</translation>
-    </message>
-    <message>
-        <source>Leave it at its default.</source>
-        <translation>既定値のままにしてください。</translation>
     </message>
     <message>
         <source>Leave out --one-class.</source>
@@ -3717,10 +3725,6 @@
     <message>
         <source>Save the network&apos;s state_dict() and give that file.</source>
         <translation>ネットワークの state_dict() を保存し、そのファイルを指定してください。</translation>
-    </message>
-    <message>
-        <source>Scores were calibrated: they are off by {after} points of 100 on average, {before} before.</source>
-        <translation>スコアを校正しました：ずれは平均 {after} ポイント（100 点中）です。校正前は {before} ポイントでした。</translation>
     </message>
     <message>
         <source>SimpleYOLO with {boxes} boxes a cell cannot have {outputs} outputs.</source>
@@ -4015,6 +4019,14 @@
         <translation>まだ検査していません。</translation>
     </message>
     <message>
+        <source>Scores were calibrated: they are off by {after} points of 100 on average, {before} before; by chance alone it can be {chance}.</source>
+        <translation>スコアを校正しました。ずれは平均 {after} ポイント(校正前 {before})です。偶然だけでも {chance} になり得ます。</translation>
+    </message>
+    <message>
+        <source>Set devices to 1, or leave them out.</source>
+        <translation>デバイスを 1 にするか、それらを外してください。</translation>
+    </message>
+    <message>
         <source>The demo line needs a recipe.</source>
         <translation>デモラインにはレシピが必要です。</translation>
     </message>
@@ -4081,6 +4093,10 @@
     <message>
         <source>The rule on {quantity} does not fit the bundle {bundle} ({task}).</source>
         <translation>{quantity} の判定ルールはバンドル {bundle}（{task}）に合いません。</translation>
+    </message>
+    <message>
+        <source>The scores stay as they are: calibrating them would gain no more than chance does.</source>
+        <translation>スコアはそのままです。校正しても偶然以上の改善はありません。</translation>
     </message>
     <message>
         <source>The station is behind: {count} parts wait already.</source>
@@ -4429,10 +4445,6 @@
     <message>
         <source>The scores are not raised: {wrong} wrong answers in {count} validation images are too few to tell how far.</source>
         <translation>スコアは引き上げていません：検証画像 {count} 枚中の誤り {wrong} 件では、どこまで上げてよいか判断できません。</translation>
-    </message>
-    <message>
-        <source>The setting {name} is not available yet.</source>
-        <translation>設定 {name} はまだ使えません。</translation>
     </message>
     <message>
         <source>The state of the training cannot be written to {file} ({detail}).</source>
@@ -5934,8 +5946,8 @@
         <translation>学習済みネットワーク：新しい層に対するバックボーンの学習率の比</translation>
     </message>
     <message>
-        <source>processes or GPUs that train together</source>
-        <translation>同時に学習するプロセスまたは GPU の数</translation>
+        <source>processes or GPUs that train together, each with a batch of its own</source>
+        <translation>一緒に学習するプロセスまたは GPU の数。それぞれが自分のバッチを使います</translation>
     </message>
     <message>
         <source>pull of the weights towards 0</source>

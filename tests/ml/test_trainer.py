@@ -17,7 +17,7 @@ from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.samples import Sample
 from inspector.core.split import SPLIT, read_split
-from inspector.core.training import NOT_YET, TrainSettings, train_settings
+from inspector.core.training import TrainSettings
 from inspector.core.types import Annotation, TaskName
 from inspector.engines.base import open_engine
 from inspector.ml import fit, trainer
@@ -217,11 +217,3 @@ def test_class_weights_are_balanced() -> None:
 def test_the_split_is_stored_as_readable_json(tmp_path: Path) -> None:
     bundle = run(tiny("classification", FOLDERS["classification"](tmp_path / "data", 12), tmp_path / "bundle", epochs=1))
     assert set(json.loads((bundle.folder / SPLIT).read_text("utf-8"))) == {"train", "val", "test"}
-
-
-def test_no_setting_is_taken_that_is_not_followed(tmp_path: Path) -> None:
-    assert set(NOT_YET) < set(TrainSettings.model_fields)
-    for name, value in {"devices": 2}.items():
-        settings = train_settings({"task": "classification", "data": tmp_path, "out": tmp_path / "b", name: value})
-        with pytest.raises(ConfigError, match=name):
-            trainer._refuse(settings)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inspector.core.report import Confusion, Curve, Interval
 from inspector.core.types import Annotation, Floats, Prediction
 from inspector.tasks.base import Metrics
-from inspector.tasks.intervals import bootstrap, f1_interval, group_numbers, proportion, share_interval
+from inspector.tasks.intervals import bootstrap, f1_interval, group_numbers, mean_interval, proportion, share_interval
 from inspector.tasks.metrics.common import mean_where, precision_recall, ratio
 
 
@@ -99,6 +99,15 @@ class ClassificationMetrics(Metrics):
     def answers(self) -> Floats:
         """The scores of all frames, float32 [frames, C]."""
         return np.stack(self._scores) if self._scores else np.zeros((0, len(self.classes)), np.float32)
+
+    def mean_interval(self, values: NDArray[np.float64]) -> Interval:
+        """The mean of a number a frame [frames], with its interval."""
+        groups = group_numbers(self._groups)
+        sums = np.bincount(groups, weights=values)
+        drawn = bootstrap(
+            np.column_stack((values, np.ones(len(values)))), groups, lambda total: ratio(total[:, 0], total[:, 1])
+        )
+        return mean_interval(float(values.mean()), drawn, sums / np.bincount(groups))
 
     def labels(self) -> NDArray[np.int64]:
         """The truth of all frames, int64 [frames]."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from inspector.core.report import Interval
 from inspector.core.types import Annotation, Prediction
 from inspector.tasks.base import Metrics
-from inspector.tasks.intervals import bootstrap, group_numbers, percentiles
+from inspector.tasks.intervals import bootstrap, group_numbers, mean_interval
 from inspector.tasks.metrics.common import ratio
 
 
@@ -45,12 +45,20 @@ class TemperatureMetrics(Metrics):
         numbers = self.compute()
         if not self._errors:
             return {name: Interval(value=value, low=value, high=value) for name, value in numbers.items()}
-        table = np.column_stack((np.stack(self._errors), np.ones(len(self._errors))))
-        drawn = bootstrap(table, group_numbers(self._groups), lambda sums: ratio(sums[:, :3], sums[:, 3:]), seed=seed)
-        result = {"mae_kelvin": percentiles(numbers["mae_kelvin"], drawn.mean(axis=1))}
-        result["minus_mae_kelvin"] = percentiles(numbers["minus_mae_kelvin"], -drawn.mean(axis=1))
+        errors, groups = np.stack(self._errors), group_numbers(self._groups)
+        table = np.column_stack((errors, np.ones(len(errors))))
+        drawn = bootstrap(table, groups, lambda sums: ratio(sums[:, :3], sums[:, 3:]), seed=seed)
+        each = np.stack([np.bincount(groups, weights=column) for column in errors.T], axis=1) / np.bincount(groups)[:, None]
+
+        def interval(name: str, draws: NDArray[np.float64], parts: NDArray[np.float64]) -> Interval:
+            found = mean_interval(numbers[name], draws, parts)
+            return Interval(value=found.value, low=max(found.low, 0.0), high=found.high)
+
+        result = {"mae_kelvin": interval("mae_kelvin", drawn.mean(axis=1), each.mean(axis=1))}
+        whole = result["mae_kelvin"]
+        result["minus_mae_kelvin"] = Interval(value=-whole.value, low=-whole.high, high=-whole.low)
         for index, name in enumerate(self.names):
-            result[f"mae_kelvin/{name}"] = percentiles(numbers[f"mae_kelvin/{name}"], drawn[:, index])
+            result[f"mae_kelvin/{name}"] = interval(f"mae_kelvin/{name}", drawn[:, index], each[:, index])
         return result
 
     def support(self) -> dict[str, int]:
