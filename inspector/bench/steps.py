@@ -16,11 +16,13 @@ from inspector.core.images import InputSpec
 from inspector.core.registry import NETWORKS
 from inspector.core.types import Annotation, Boxes, TaskName
 from inspector.engines.base import open_engine
-from inspector.ml.data import Batch, InputSample, collate, input_view
+from inspector.ml.data import Batch, InputSample, collate
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
+from inspector.ml.memory import keep_freed_memory
 from inspector.station.costs import processor_speed
 from inspector.tasks.base import task_of
+from inspector.tasks.truth import input_view
 
 _CLASSES = ("a", "b", "c", "d", "e", "f")
 _LEAST = 3
@@ -73,6 +75,7 @@ def stepper(card: Card, batch: Batch) -> Callable[[], None]:
     """A step of training on this batch: forward, backward, update."""
     import torch
 
+    keep_freed_memory()  # as training does
     torch.manual_seed(0)
     network = build_network(card, pretrained=False)
     graph = Graph(network.to(memory_format=torch.channels_last), card).train()

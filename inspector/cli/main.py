@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "runs": "inspector.cli.runs:runs",
         "evaluate": "inspector.cli.evaluate:evaluate",
         "export": "inspector.cli.export:export",
+        "tune": "inspector.cli.tune:tune",
         "explain": "inspector.cli.explain:explain",
         "data": "inspector.cli.data:data",
         "doctor": "inspector.cli.doctor:doctor",

@@ -16,7 +16,7 @@ from inspector.core.types import Inspection
 from inspector.core.variants import PRECISIONS, Precision
 from inspector.station.choice import choose
 from inspector.station.edge import Edge
-from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected
+from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected, Judging
 from inspector.station.parts import weight_of
 from inspector.station.pipeline import CAPACITY
 from inspector.station.station import Station
@@ -137,5 +137,10 @@ class _Troubles:
                 if where != "recipe":
                     remedy = f" {event.remedy}" if event.remedy is not None else ""
                     click.echo(f"inspector: {where}: {event.problem}{remedy}", err=True)
+            case Judging(why=why, note=note):
+                if event.tuned:
+                    click.echo(f"inspector: {why}", err=True)
+                if note is not None:
+                    click.echo(f"inspector: {note}", err=True)
             case Cleared(where=where):
                 self.open.discard(where)

@@ -138,7 +138,8 @@ class Dataset:
             mask = b"" if sample.mask is None else sample.mask.fingerprint()
             with _there(sample.path):
                 size = sample.path.stat().st_size
-            head = f"\0{sample.name}\0{size}\0{truth.label}\0{truth.temperatures}\0"
+            sure = "" if truth.confidence == 1 else f"{truth.confidence:.6g}\0"
+            head = f"\0{sample.name}\0{size}\0{truth.label}\0{sure}{truth.temperatures}\0"
             digest.update(head.encode() + boxes + mask)
         return digest.hexdigest()
 

@@ -144,6 +144,9 @@ class TrainSettings(BaseModel):
     freeze_epochs: Annotated[int, Shown("Frozen epochs", "learning", "epochs")] = Field(
         0, ge=0, le=10_000, description="pretrained networks: only the new layers learn for so long"
     )
+    freeze_stages: Annotated[int, Shown("Frozen stages", "learning", "stages")] = Field(
+        0, ge=0, le=100, description="with start weights: stages, counted from the input, that never learn; training is faster"
+    )
     backbone_rate: Annotated[float, Shown("Backbone rate", "learning")] = Field(
         1.0, gt=0, le=1, description="pretrained networks: the backbone's learning rate over that of the new layers"
     )
@@ -172,6 +175,10 @@ class TrainSettings(BaseModel):
     )
     calibrate: Annotated[bool, Shown("Calibrate scores", "quality")] = Field(
         True, description="classification: temperature scaling, so that a score is a probability"
+    )
+    mirrored: Annotated[bool, Shown("Mirrored views", "quality")] = Field(
+        False,
+        description="classification: a score is that of four mirrored views together; inspecting takes 4 times as long",
     )
     learning_curve: Annotated[bool, Shown("Learning curve", "quality")] = Field(
         False, description="also train on smaller parts of the data, to tell what more images would bring"

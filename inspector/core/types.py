@@ -119,12 +119,14 @@ class Annotation:
     """The truth of one frame, as labelled by a person or known by the simulator. Only what is known is set.
 
     `mask` is uint8 [H, W]: 0 background, k+1 the class with index k. `temperatures` is (maximum, mean, minimum) in kelvin.
+    `confidence` (0..1] is how sure whoever gave the label was that it is right.
     """
 
     label: int | None = None
     boxes: Boxes | None = None
     mask: NDArray[np.uint8] | None = None
     temperatures: tuple[float, float, float] | None = None
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

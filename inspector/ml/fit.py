@@ -16,7 +16,7 @@ from inspector.core.message import Message
 from inspector.core.training import TrainSettings
 from inspector.core.types import Floats
 from inspector.ml.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
-from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, input_frame, input_view, truth_of
+from inspector.ml.data import Inputs, balanced_weights, batch_count, batches
 from inspector.ml.evaluate import Infer, Item, measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
@@ -26,6 +26,7 @@ from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Report
 from inspector.tasks.base import Metrics, task_of
+from inspector.tasks.truth import input_frame, input_view, truth_of
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
@@ -63,7 +64,7 @@ class Fit:
         self.epochs_done = 0
         self.curve: list[dict[str, Any]] = []
         self._who = identity(settings, str(card.dataset["fingerprint"]))
-        self._thaw = Thaw(network, settings.freeze_epochs)
+        self._thaw = Thaw(network, settings.freeze_epochs, settings.freeze_stages if settings.pretrained else 0)
         self._average: Average | None = None
         self._started = time.monotonic()
         self._told = 0.0
@@ -84,6 +85,7 @@ class Fit:
         """
         model, optimizer = self.fabric.setup(self.graph, self.optimizer)
         model.mark_forward_method("raw")
+        model.mark_forward_method("once")
         if self.settings.ema:
             self._average = Average(self.graph.network, self.settings.ema)
         if resume and self.folder is not None:
@@ -182,7 +184,7 @@ class Fit:
         self._log(self.inputs["train"].take_problems())
         return total / max(count, 1)
 
-    def _judge(self, model: nn.Module) -> Infer:
+    def _judge(self, model: Any) -> Infer:  # noqa: ANN401
         """The network that is validated, as a function of arrays."""
         judge = model if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
         judge.eval()
@@ -191,7 +193,7 @@ class Fit:
         def infer(frames: Prepared) -> Floats:
             self._pause_point()
             with torch.inference_mode():
-                out: Floats = judge(torch.from_numpy(frames).to(device)).float().cpu().numpy()
+                out: Floats = judge.once(torch.from_numpy(frames).to(device)).float().cpu().numpy()
             return out
 
         return infer

@@ -12,10 +12,12 @@ from inspector.core.registry import NETWORKS, find
 from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
+_VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
 
 
 class Graph(nn.Module):
-    """Normalise -> network -> activation of the task.
+    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit is the mean over
+    the frame and its three mirror images, for things that have neither up and down nor left and right.
 
     Input [N, height, width, channels] uint8, or float32 on the same scale, or float32 kelvin; output [N, ...] float32, what
     `Task.decode` reads.
@@ -37,6 +39,7 @@ class Graph(nn.Module):
         self.network = network
         self.card = card
         self._task = task_of(card.task)
+        self._mirrored = card.task == "classification" and bool(card.training.get("mirrored", False))
         self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
@@ -50,8 +53,16 @@ class Graph(nn.Module):
         """The task's activation of `raw`'s result."""
         return self._task.activation(raw, self.card)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def once(self, frames: Tensor) -> Tensor:
+        """As `forward`, without mirrored views: a quarter of the work where only a comparison of weights is wanted."""
         return self.activate(self.raw(frames))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        if not self._mirrored:
+            return self.once(frames)
+        views = torch.cat([frames.flip(axes) if axes else frames for axes in _VIEWS])
+        logits = self.raw(views)
+        return self.activate(logits.reshape(len(_VIEWS), -1, logits.shape[-1]).mean(0))
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:

@@ -74,35 +74,35 @@ def frozen_stages(epoch: int, freeze_epochs: int, backbone: int) -> int:
 
 
 class Thaw:
-    """Freezes a network's backbone and lets it learn stage by stage, as `freeze_epochs` says.
+    """Freezes a network's backbone and lets it learn stage by stage, as `freeze_epochs` says, but for its first
+    `freeze_stages`, which stay as they are.
 
-    A network that was built to stay frozen does so. Batch-normalisation statistics are kept until all of it learns.
+    A network that was built to stay frozen does so. Batch-normalisation statistics are kept until all that may learns does.
     """
 
-    def __init__(self, network: Network, freeze_epochs: int) -> None:
+    def __init__(self, network: Network, freeze_epochs: int, freeze_stages: int = 0) -> None:
         self._network, self._epochs = network, freeze_epochs
         stages = network.stages()
-        self._backbone: Sequence[list[nn.Parameter]] = stages[:-1]
+        self._backbone = len(stages) - 1
+        self._always = min(freeze_stages, self._backbone)
         self._built_frozen = any(not parameter.requires_grad for stage in stages for parameter in stage)
-        self._now: int | None = None
+        self._now: tuple[int, int] | None = None
 
     @property
     def used(self) -> bool:
         """Whether anything is ever frozen here."""
-        return bool(self._epochs and self._backbone) and not self._built_frozen
+        return bool((self._epochs and self._backbone) or self._always) and not self._built_frozen
 
     def before(self, epoch: int) -> None:
         """Put the network into the state for this epoch, counted from 0."""
         if not self.used:
             return
-        frozen = frozen_stages(epoch, self._epochs, len(self._backbone))
-        if frozen == self._now:
-            return
-        self._now = frozen
-        self._network.freeze_backbone(frozen > 0)
-        for stage in self._backbone[frozen:]:
-            for parameter in stage:
-                parameter.requires_grad_(True)
+        thawing = frozen_stages(epoch, self._epochs, self._backbone)
+        frozen = max(thawing, self._always)
+        now = (frozen, self._backbone if thawing else self._always)
+        if now != self._now:
+            self._now = now
+            self._network.freeze_backbone(now[0], still=now[1])
 
 
 class Average:

@@ -31,6 +31,7 @@ from inspector.ml.export import write_trained_bundle
 from inspector.ml.fit import Fit
 from inspector.ml.graph import Graph, build_network
 from inspector.ml.heat import graph_heat
+from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.quality import examine, measured, settle
 from inspector.ml.reference import make_reference
@@ -42,6 +43,9 @@ from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
 
 _HEAVIEST_CLASS = 10.0
+# Boxes below are never looked at. Precision over recall ends there: 0.05 cost a point and a half of mAP where defects are hard
+# to tell. Much lower, all the thousands of boxes of an untrained network would be compared.
+_FLOOR = 0.02
 _TELL_S = 0.5
 
 
@@ -53,6 +57,7 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
     _refuse(settings)
+    keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
@@ -182,7 +187,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         input=spec,
         mean=(0.0,) * spec.channels,
         std=(1.0,) * spec.channels,
-        thresholds={"score": settings.score or 0.5, "floor": 0.05, "nms_iou": 0.5, "mask": 0.5}
+        thresholds={"score": settings.score or 0.5, "floor": _FLOOR, "nms_iou": 0.5, "mask": 0.5}
         if settings.task in ("detection", "segmentation")
         else {},
         dataset={"name": settings.data.resolve().name, "fingerprint": dataset.fingerprint(), "seed": settings.seed},

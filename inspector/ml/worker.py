@@ -36,8 +36,11 @@ _GROUP = Path("/proc/self/autogroup")
 Work = Callable[[Mapping[str, Any], Channel], Mapping[str, object]]
 
 
-def run(kind: str, job: Mapping[str, Any]) -> int:
-    """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last."""
+def run(kind: str, job: Mapping[str, Any], *, work: Work | None = None) -> int:
+    """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last.
+
+    `work`: what is done, where it is none of this package's.
+    """
     channel = Channel(serving=kind in SERVING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
     signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel(Cause.KILLED))
@@ -45,7 +48,7 @@ def run(kind: str, job: Mapping[str, Any]) -> int:
         _be_nice()
     try:
         channel.send("hello", v=VERSION, software=__version__, pid=os.getpid())
-        return _run(WORK[kind], job, channel)
+        return _run(work or WORK[kind], job, channel)
     except Cancelled:
         log.debug("the parent is gone", exc_info=True)
         return 1

@@ -72,10 +72,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more."""
+    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more.
+
+    `why`: why these engines and precisions judge; `note`: what a person must know of it; `tuned`: they were chosen for this
+    machine.
+    """
 
     recipe: Recipe
     steps: tuple[Step, ...]
+    why: Message | None = None
+    note: Message | None = None
+    tuned: bool = False
 
     def levels(self, camera: str) -> tuple[float, float] | None:
         """The grey levels that count as black and white for a camera, as its bundles were trained with."""

@@ -7,7 +7,10 @@
 4. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
    cross-validation in five folds.
 5. Rare classes: from three times as many images of the most frequent class as of the rarest, rare ones count more.
-6. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
+6. Learning: the average of the last weights is kept. A network that knows pictures already leaves the first stages as they are,
+   which see edges and textures alike in all pictures and cost most of the time; a detector's new layers, which have much to
+   learn, learn faster than the rest.
+7. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,6 +54,8 @@ _EPOCHS: Mapping[TaskName, tuple[int, int]] = MappingProxyType(
     {"classification": (12, 60), "detection": (20, 100), "segmentation": (20, 100), "thermal": (20, 100)}
 )
 _FEW, _FEW_OF_A_CLASS, _FOLDS = 150, 20, 5
+_AVERAGE = 0.99
+_STILL_STAGES = 3  # of EfficientNet-Lite0, which has eight: those with a quarter of the input's size and above
 _IMBALANCED, _VERY_IMBALANCED = 3, 10
 _LONGEST_MIN = 60.0
 _SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
@@ -120,8 +125,8 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
         "height": chosen.height,
         "fit": chosen.fit,
         "pretrained": "imagenet" if pretrained else "",
-        "lr": 5e-4 if pretrained else TASK_DEFAULTS[task]["lr"],
         "batch": 8 if task == "segmentation" or offered.total < _FEW else 16,
+        **_learning(task, pretrained=pretrained),
         **_for_the_data(offered, reasons, pretrained=pretrained),
     }
     settings["epochs"] = _epochs(settings, task, offered.total, hardware, reasons)
@@ -135,6 +140,14 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
         part_ms(network, chosen.width, chosen.height, hardware),
         tuple(_alternative(other, settings, offered.total, hardware) for other in _NETWORKS[task] if other != network),
     )
+
+
+def _learning(task: TaskName, *, pretrained: bool) -> dict[str, Any]:
+    """Rates, average and frozen stages (rule 6)."""
+    if not pretrained:
+        return {"lr": TASK_DEFAULTS[task]["lr"], "ema": _AVERAGE}
+    rates = {"lr": 1e-3, "backbone_rate": 0.5} if task == "detection" else {"lr": 5e-4}
+    return {**rates, "ema": _AVERAGE, "freeze_stages": _STILL_STAGES}
 
 
 def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
@@ -315,7 +328,7 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
 
 
 def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
-    """How many epochs (rule 6)."""
+    """How many epochs (rule 7)."""
     fewest, most = _EPOCHS[task]
     wanted = min(max(round(_SEEN[task] / max(1, 0.7 * images)), fewest), most)
     minutes = estimate_minutes({**settings, "epochs": wanted}, images, hardware)
@@ -334,7 +347,9 @@ def _alternative(network: str, settings: Mapping[str, Any], images: int, hardwar
     """The same input with another network."""
     entry, label = NETWORKS[network], NETWORKS[network].label
     pretrained = entry.pretrained and hardware.weights and network.endswith("lite0")
-    changed = {"network": network, "pretrained": "imagenet" if pretrained else ""}
+    changed: dict[str, Any] = {"network": network, "pretrained": "imagenet" if pretrained else ""}
+    if not pretrained:
+        changed |= {"lr": TASK_DEFAULTS[NETWORKS[network].tasks[0]]["lr"], "freeze_stages": 0, "backbone_rate": 1.0}
     mine = part_ms(str(settings["network"]), settings["width"], settings["height"], hardware)
     ms = part_ms(network, settings["width"], settings["height"], hardware)
     trade = (

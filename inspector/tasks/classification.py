@@ -23,7 +23,10 @@ class Classification(Task):
         return len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`label`: int64 scalar. Raises ConfigError if the frame has no label or one that the card does not know."""
+        """`label`: int64 scalar; `confidence`: float32 scalar, how sure it is.
+
+        Raises ConfigError if the frame has no label or one that the card does not know.
+        """
         if truth.label is None or not 0 <= truth.label < len(card.classes):
             raise ConfigError(
                 "A frame has the label {label}, but the classes are {classes}.",
@@ -31,7 +34,7 @@ class Classification(Task):
                 label=truth.label,
                 classes=", ".join(card.classes),
             )
-        return {"label": np.array(truth.label, np.int64)}
+        return {"label": np.array(truth.label, np.int64), "confidence": np.array(truth.confidence, np.float32)}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
         """Probabilities float32 [N, C] -> `scores`."""

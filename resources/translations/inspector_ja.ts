@@ -2325,6 +2325,14 @@
         <translation>工程別の時間</translation>
     </message>
     <message>
+        <source>Auto-tune</source>
+        <translation>自動調整</translation>
+    </message>
+    <message>
+        <source>Measure which engine and precision keep the takt on this computer</source>
+        <translation>このコンピューターでタクトを守れるエンジンと演算精度を測定します</translation>
+    </message>
+    <message>
         <source>Copy the numbers</source>
         <translation>数値をコピー</translation>
     </message>
@@ -2610,6 +2618,128 @@
     <message>
         <source>Back</source>
         <translation>戻る</translation>
+    </message>
+</context>
+<context>
+    <name>TunePanel</name>
+    <message>
+        <source>Auto-tune: {recipe}</source>
+        <translation>自動調整：{recipe}</translation>
+    </message>
+    <message>
+        <source>Measuring each variant: {what}</source>
+        <translation>各バリアントを測定中：{what}</translation>
+    </message>
+    <message>
+        <source>Measuring whole parts</source>
+        <translation>部品全体を測定中</translation>
+    </message>
+    <message>
+        <source>Confirming on whole parts: {what}</source>
+        <translation>部品全体で確認中：{what}</translation>
+    </message>
+    <message>
+        <source>Measuring what would be needed: {what}</source>
+        <translation>必要な条件を測定中：{what}</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>開始しています</translation>
+    </message>
+    <message>
+        <source>Not exported, or not on this computer: {variants}</source>
+        <translation>未エクスポート、またはこのコンピューターにないもの：{variants}</translation>
+    </message>
+    <message>
+        <source>Stop the line first: measuring and inspecting would slow each other.</source>
+        <translation>先にラインを停止してください。測定と検査が互いに遅くなります。</translation>
+    </message>
+    <message>
+        <source>Cancelled; nothing was changed.</source>
+        <translation>中止しました。何も変更していません。</translation>
+    </message>
+    <message>
+        <source>Measures every engine, precision, batch and number of threads on this computer with the recipe&apos;s own bundles, for about three minutes. What does not judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on.</source>
+        <translation>このコンピューターで、レシピのバンドルを使い、すべてのエンジン・演算精度・バッチ・スレッド数を約 3 分間測定します。学習済みネットワークと同じ判定をしないものは使いません。タクトを守る最も軽いものが、次の開始から判定します。</translation>
+    </message>
+    <message>
+        <source>Variants</source>
+        <translation>バリアント</translation>
+    </message>
+    <message>
+        <source>Threads</source>
+        <translation>スレッド</translation>
+    </message>
+    <message>
+        <source>p50 ms</source>
+        <translation>p50 ms</translation>
+    </message>
+    <message>
+        <source>p99 ms</source>
+        <translation>p99 ms</translation>
+    </message>
+    <message>
+        <source>CPU ms</source>
+        <translation>CPU ms</translation>
+    </message>
+    <message>
+        <source>Accuracy</source>
+        <translation>判定精度</translation>
+    </message>
+    <message>
+        <source>Mark</source>
+        <translation>印</translation>
+    </message>
+    <message>
+        <source>chosen</source>
+        <translation>採用</translation>
+    </message>
+    <message>
+        <source>front</source>
+        <translation>最良線</translation>
+    </message>
+    <message>
+        <source>Auto-tune</source>
+        <translation>自動調整</translation>
+    </message>
+    <message>
+        <source>Takt (ms)</source>
+        <translation>タクト (ms)</translation>
+    </message>
+    <message>
+        <source>Measure</source>
+        <translation>測定</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>中止</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>Progress</source>
+        <translation>進行状況</translation>
+    </message>
+</context>
+<context>
+    <name>TunePlot</name>
+    <message>
+        <source>Latency against accuracy</source>
+        <translation>時間と判定精度</translation>
+    </message>
+    <message>
+        <source>Blue: nothing is both quicker and as accurate. Ringed: chosen. Dashed: the limit of the takt.</source>
+        <translation>青：これより速くて同じ判定精度のものはありません。輪：採用。破線：タクトの限度。</translation>
+    </message>
+    <message>
+        <source>p99 of a part (ms)</source>
+        <translation>部品 1 個の p99 (ms)</translation>
+    </message>
+    <message>
+        <source>Accuracy kept (%)</source>
+        <translation>保たれた判定精度 (%)</translation>
     </message>
 </context>
 <context>
@@ -4005,6 +4135,10 @@
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>a .csv with the columns path and label, and perhaps group, split and confidence</source>
+        <translation>path と label の列（必要なら group、split、confidence も）がある .csv</translation>
+    </message>
+    <message>
         <source>{count} images are not in the folders that {file} names; they were found by their names alone.</source>
         <translation>{count} 枚の画像は {file} に書かれたフォルダーにありません。ファイル名だけで見つけました。</translation>
     </message>
@@ -4177,8 +4311,24 @@
         <translation>このバンドルには 8 ビットで計算できる層がありません。どの層を 8 ビットにしても、学習した判定と異なります。</translation>
     </message>
     <message>
+        <source>No variant of these bundles could be measured on this computer.</source>
+        <translation>このコンピューターで測定できるバリアントがありません。</translation>
+    </message>
+    <message>
+        <source>Nothing keeps the takt of {takt:.0f} ms with head-room; {variants} on {threads} threads is the quickest: 99 of 100 parts take at most {p99:.1f} ms.</source>
+        <translation>タクト {takt:.0f} ms を余裕をもって守れるものはありません。最も速いのは {variants}（{threads} スレッド）で、100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
+    </message>
+    <message>
+        <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
+        <translation>現在ほかのプログラムがプロセッサの {share:.0f} % を使っているため、測定時間は本来より長くなります。</translation>
+    </message>
+    <message>
         <source>Quantising needs the Python package {package}, which is not installed.</source>
         <translation>量子化には Python パッケージ {package} が必要ですが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
+        <translation>部品 1 個にかけられる時間を指定してください：--takt 120ms、またはレシピの takt_ms。</translation>
     </message>
     <message>
         <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
@@ -4193,6 +4343,14 @@
         <translation>バンドル {bundle} に書き込めません（{detail}）。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} has no reference images to judge a variant by.</source>
+        <translation>バンドル {bundle} には、バリアントを確かめる基準画像がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has no reference images: only its own graph in fp32 is measured. A training keeps some in it.</source>
+        <translation>バンドル {bundle} には基準画像がないため、fp32 の元のグラフだけを測定します。学習すると基準画像がバンドルに保存されます。</translation>
+    </message>
+    <message>
         <source>The bundle {bundle} has no {precision} graph for {engine}.</source>
         <translation>バンドル {bundle} には {engine} 用の {precision} グラフがありません。</translation>
     </message>
@@ -4203,6 +4361,14 @@
     <message>
         <source>The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.</source>
         <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
+    </message>
+    <message>
+        <source>The choice of {when} was made for another version of {bundle}: tune again.</source>
+        <translation>{when} の選択は {bundle} の別の版に対するものです。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The choice of {when} was made on another computer or with other versions ({differences}): tune again.</source>
+        <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
     </message>
     <message>
         <source>The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).</source>
@@ -4231,6 +4397,10 @@
     <message>
         <source>The recipe {file} was changed by somebody else meanwhile.</source>
         <translation>レシピ {file} はその間に別の人が変更しました。</translation>
+    </message>
+    <message>
+        <source>The recipe {recipe} names no takt.</source>
+        <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
     <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
@@ -4267,6 +4437,10 @@
     <message>
         <source>The time limit leaves no time for more trials; now the final training.</source>
         <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
+    </message>
+    <message>
+        <source>The time was up before {count} of {all} rows were measured.</source>
+        <translation>時間切れのため、{all} 行のうち {count} 行を測定できませんでした。</translation>
     </message>
     <message>
         <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
@@ -4311,6 +4485,18 @@
     <message>
         <source>The trials were ended; now the final training.</source>
         <translation>試行は打ち切られました。最終の学習に進みます。</translation>
+    </message>
+    <message>
+        <source>The tuned choice names no variant for the bundle {bundle}: tune again.</source>
+        <translation>調整結果にバンドル {bundle} のバリアントがありません。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The tuned variant of {bundle} ({engine} {precision}) does not answer as it did when it was chosen.</source>
+        <translation>{bundle} の調整済みバリアント（{engine} {precision}）の答えが、選択時と異なります。</translation>
+    </message>
+    <message>
+        <source>The tuned variant of {bundle} ({engine} {precision}) takes {now:.1f} ms an image, when it was chosen it took {before:.1f} ms.</source>
+        <translation>{bundle} の調整済みバリアント（{engine} {precision}）は 1 枚に {now:.1f} ms かかります。選択時は {before:.1f} ms でした。</translation>
     </message>
     <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
@@ -4581,6 +4767,14 @@
         <translation>幅と高さは両方指定してください。</translation>
     </message>
     <message>
+        <source>With {after} instead of {before} in {bundle} a part would still take {p99:.1f} ms, more than the limit of {limit:.1f} ms: the network was built so, untrained, and timed.</source>
+        <translation>{bundle} を {before} から {after} にしても部品 1 個に {p99:.1f} ms かかり、限度の {limit:.1f} ms を超えます（未学習のネットワークを実際に作って測定）。</translation>
+    </message>
+    <message>
+        <source>With {after} instead of {before} in {bundle} a part would take {p99:.1f} ms and keep the limit of {limit:.1f} ms: the network was built so, untrained, and timed.</source>
+        <translation>{bundle} を {before} から {after} にすると部品 1 個が {p99:.1f} ms になり、限度の {limit:.1f} ms を守れます（未学習のネットワークを実際に作って測定）。</translation>
+    </message>
+    <message>
         <source>With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error.</source>
         <translation>学習画像をあと {more} 枚増やすと、誤差は {value} K(95 % 信頼区間: {low}～{high})減る見込みです。</translation>
     </message>
@@ -4619,10 +4813,6 @@
     <message>
         <source>YOLO</source>
         <translation>YOLO</translation>
-    </message>
-    <message>
-        <source>a .csv with the columns path and label, and perhaps group and split</source>
-        <translation>path と label の列(必要なら group と split も)がある .csv</translation>
     </message>
     <message>
         <source>a COCO .json with images, annotations and categories, and the images</source>
@@ -4961,6 +5151,10 @@
         <translation>{file} の {line} 行目: ケルビンの温度 3 つではありません。</translation>
     </message>
     <message>
+        <source>{file} line {line}: the confidence {value!r} is not a number above 0 and up to 1; {image} is not used.</source>
+        <translation>{file} の {line} 行目: confidence の {value!r} は 0 より大きく 1 以下の数値ではありません。{image} は使用しません。</translation>
+    </message>
+    <message>
         <source>{file} line {line}: {split!r} is not train, val or test.</source>
         <translation>{file} の {line} 行目: {split!r} は train・val・test のいずれでもありません。</translation>
     </message>
@@ -5125,6 +5319,18 @@
         <translation>{pattern!r} は正規表現ではありません（{detail}）。</translation>
     </message>
     <message>
+        <source>{problem} {variants} judges instead.</source>
+        <translation>{problem} 代わりに {variants} が判定します。</translation>
+    </message>
+    <message>
+        <source>{reason} (tuned on {when} for revision {before} of the recipe, which is at {now} now)</source>
+        <translation>{reason}（{when} に調整。レシピの改訂 {before} に対するもので、現在は改訂 {now}）</translation>
+    </message>
+    <message>
+        <source>{reason} (tuned on {when})</source>
+        <translation>{reason}（{when} に調整）</translation>
+    </message>
+    <message>
         <source>{source!r} is not a source.</source>
         <translation>{source!r} は入力元として使えません。</translation>
     </message>
@@ -5135,6 +5341,18 @@
     <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
+    </message>
+    <message>
+        <source>{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most {p99:.1f} ms.</source>
+        <translation>タクト {takt:.0f} ms を守る最も軽いものは {variants}（{threads} スレッド）です。100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
+    </message>
+    <message>
+        <source>{variants}, as the recipe says, because no tuned choice holds.</source>
+        <translation>調整結果が使えないため、レシピのとおり {variants} が判定します。</translation>
+    </message>
+    <message>
+        <source>{variants}, as the recipe says; it was not tuned on this computer.</source>
+        <translation>レシピのとおり {variants} が判定します（このコンピューターでは未調整）。</translation>
     </message>
 </context>
 <context>
@@ -5424,6 +5642,10 @@
         <translation>凍結エポック数</translation>
     </message>
     <message>
+        <source>Frozen stages</source>
+        <translation>凍結する段数</translation>
+    </message>
+    <message>
         <source>Good classes</source>
         <translation>良品クラス</translation>
     </message>
@@ -5458,6 +5680,10 @@
     <message>
         <source>Loss</source>
         <translation>損失</translation>
+    </message>
+    <message>
+        <source>Mirrored views</source>
+        <translation>鏡像の平均</translation>
     </message>
     <message>
         <source>One class</source>
@@ -5566,6 +5792,10 @@
     <message>
         <source>classification</source>
         <translation>分類</translation>
+    </message>
+    <message>
+        <source>classification: a score is that of four mirrored views together; inspecting takes 4 times as long</source>
+        <translation>分類：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
     </message>
     <message>
         <source>classification: temperature scaling, so that a score is a probability</source>
@@ -5736,6 +5966,10 @@
         <translation>最良のエポックを選ぶために使うグループの割合</translation>
     </message>
     <message>
+        <source>stages</source>
+        <translation>段</translation>
+    </message>
+    <message>
         <source>standard</source>
         <translation>標準</translation>
     </message>
@@ -5766,6 +6000,10 @@
     <message>
         <source>window</source>
         <translation>固定視野</translation>
+    </message>
+    <message>
+        <source>with start weights: stages, counted from the input, that never learn; training is faster</source>
+        <translation>初期重みがある場合： 入力側から数えて学習しない段の数。学習が速くなります</translation>
     </message>
 </context>
 <context>

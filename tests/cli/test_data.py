@@ -1,6 +1,7 @@
 """`inspector data`: looks at folders and writes them in other layouts."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -73,4 +74,7 @@ def test_convert(tmp_path: Path, to: str) -> None:
 def test_elpv(tmp_path: Path) -> None:
     pytest.importorskip("elpv_dataset")
     assert "2624 pictures" in run("elpv", "--out", tmp_path / "cells").stdout
-    assert read_dataset(tmp_path / "cells", "classification").counts() == {"defective": 821, "functional": 1803}
+    dataset = read_dataset(tmp_path / "cells", "classification")
+    assert dataset.counts() == {"defective": 821, "functional": 1803}
+    sure = Counter(round(sample.truth.confidence, 2) for sample in dataset.samples)
+    assert sure == {1.0: 2223, 0.67: 401}  # the experts' 0 and 1, and their 1/3 and 2/3

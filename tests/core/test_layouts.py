@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inspector.core.annotations import read_dataset
-from inspector.core.datasets.scan import Folder
+from inspector.core.datasets.scan import Folder, _in_pieces
 from inspector.core.errors import ConfigError
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import split_samples
@@ -201,6 +201,29 @@ def test_a_table(tmp_path: Path) -> None:
         assert sentence in said(dataset)
 
 
+def test_a_table_may_say_how_sure_its_labels_are(tmp_path: Path) -> None:
+    for name in "abcdef":
+        image(tmp_path / f"{name}.png")
+    rows = [
+        "path,label,confidence",
+        "a.png,ok,0.6667",
+        "b.png,bad,1",
+        "c.png,ok,",
+        "d.png,ok,1.5",
+        "e.png,ok,0",
+        "f.png,ok,high",
+    ]
+    write(tmp_path / "labels.csv", "\n".join(rows))
+    dataset = read_dataset(tmp_path, "classification")
+    sure = {sample.name: sample.truth.confidence for sample in dataset.samples}
+    assert sure == {"a.png": 0.6667, "b.png": 1.0, "c.png": 1.0}
+    for sentence in ("line 5: the confidence '1.5'", "line 6: the confidence '0'", "line 7: the confidence 'high'"):
+        assert sentence in said(dataset)
+    before = dataset.fingerprint()
+    write(tmp_path / "labels.csv", "\n".join(rows).replace("0.6667", "0.9"))
+    assert read_dataset(tmp_path, "classification").fingerprint() != before
+
+
 def test_spots_and_radiometric_files(tmp_path: Path, real_data: Path) -> None:
     image(tmp_path / "a.png")
     write(tmp_path / "temperatures.csv", "file,spot 1,spot 2\na.png,300,310\n")
@@ -296,3 +319,41 @@ def test_folders_that_are_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "data" / "good").symlink_to(tmp_path / "store")
     (tmp_path / "store" / "again").symlink_to(tmp_path / "data")
     assert Folder(tmp_path / "data").images == ["good/a.png"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": [{"id": 1, "name": "ä]}"}, [], 3.5], "info": {"a": [1, {"b": null}]}, "empty": [], "last": true}',
+        " { } ",
+        "[1, 2, 3]",
+        '{"a": [1, 2], "a": [3]}',
+        '{"a" :\n[ 1 ,\t2 ] }\n',
+    ],
+)
+def test_json_in_pieces_is_what_it_is_in_one(text: str) -> None:
+    assert _in_pieces(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '{"a": [1, 2',
+        '{"a": [1 2]}',
+        '{"a": [1,]}',
+        '{"a": 1,}',
+        "{1: 2}",
+        '{"a" 1}',
+        '{"a": 1} x',
+        '{"a": [nope]}',
+        "{,}",
+    ],
+)
+def test_broken_json_is_refused_in_the_same_words(text: str) -> None:
+    with pytest.raises(ValueError) as whole:
+        json.loads(text)
+    with pytest.raises(ValueError) as pieces:
+        _in_pieces(text)
+    assert str(pieces.value) == str(whole.value)

@@ -56,6 +56,22 @@ def test_the_graph_normalises_and_activates(network: nn.Module) -> None:
         np.testing.assert_allclose(graph.raw(frames).numpy(), logits, atol=1e-5)
 
 
+def test_mirrored_views_are_averaged_in_the_graph_and_its_export(network: nn.Module, tmp_path: Path) -> None:
+    own = card(training={"mirrored": True})
+    graph, plain, frames = Graph(network, own).eval(), Graph(network, card()).eval(), example_batch(own, 3)
+    with torch.no_grad():
+        views = [plain.raw(each) for each in (frames, frames.flip(1), frames.flip(2), frames.flip(1).flip(2))]
+        assert float((views[0] - views[1]).abs().max()) > 1e-3
+        expected = (sum(views) / 4).softmax(dim=1)
+        torch.testing.assert_close(graph(frames), expected)
+        torch.testing.assert_close(graph(frames.flip(2)), graph(frames))
+        torch.testing.assert_close(graph.once(frames), plain(frames))
+    export_onnx(graph, own, tmp_path / "model.onnx")
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    found = session.run(None, {session.get_inputs()[0].name: frames.numpy()})[0]
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
 def test_temperatures_leave_the_graph_in_kelvin() -> None:
     own = card(
         task="thermal",

@@ -190,5 +190,14 @@ def test_a_backbone_thaws_stage_by_stage_and_learns_more_slowly(tmp_path: Path) 
     assert learning[0] == learning[1] == [False] * (len(stages) - 1) + [True]
     assert all(sum(later) >= sum(sooner) for sooner, later in pairwise(learning))
     assert learning[4] == [True] * len(stages)
+    # Three stages that never learn: of the later ones the statistics follow as soon as all of them learn.
+    thaw, network = Thaw(network, 2, 3), network.train()
+    for epoch in range(3):
+        thaw.before(epoch)
+        assert not any(parameter.requires_grad for stage in stages[:3] for parameter in stage)
+    assert all(parameter.requires_grad for stage in stages[3:] for parameter in stage)
+    norms = [module.training for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms == sorted(norms)  # still ones first
+    assert 0 < norms.index(True) < len(norms) / 2
     settings = tiny("classification", tmp_path, tmp_path / "b", backbone_rate=0.5, layer_decay=0.8)
     assert stage_factors(settings, 3) == pytest.approx([0.5 * 0.64, 0.5 * 0.8, 1.0])

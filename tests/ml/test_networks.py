@@ -276,7 +276,7 @@ def test_stages_go_from_the_input_to_the_head() -> None:
 @pytest.mark.parametrize("name", BACKBONES)
 def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
     network = _build(name, outputs=HEADS.get(name, 2), **SMALL[name])
-    network.freeze_backbone(True)
+    network.freeze_backbone()
     *_, head = network.stages()
     kept = {id(parameter) for parameter in head}
     new = {key for key, parameter in network.named_parameters() if id(parameter) in kept}
@@ -294,7 +294,7 @@ def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
     changed = step()
     assert changed
     assert {key.rpartition(".")[0] for key in changed} <= stems  # no statistics of the backbone either
-    network.freeze_backbone(False)
+    network.freeze_backbone(0)
     later = {key.rpartition(".")[0] for key in step()} - stems
     assert len(later) > 20  # now the backbone learns too, and its statistics follow
 

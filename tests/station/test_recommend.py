@@ -96,6 +96,18 @@ def test_few_images_are_varied_strongly_measured_in_folds_and_start_from_known_w
     assert not advise("classification").settings.keys() & {"augment", "folds", "freeze_epochs"}
 
 
+def test_what_starts_from_known_weights_leaves_its_first_stages_and_what_does_not_learns_whole() -> None:
+    detection = advise("detection")
+    assert detection.settings["freeze_stages"] > 0
+    assert 0 < detection.settings["backbone_rate"] < 1
+    assert {"ema", "lr"} <= detection.settings.keys()
+    (alternative,) = detection.alternatives
+    assert {**detection.settings, **alternative.settings}["freeze_stages"] == 0
+    bare = advise("detection", hardware=Hardware(2, 8 << 30, weights=False))
+    assert "freeze_stages" not in bare.settings
+    assert bare.settings["lr"] == train_settings({"task": "detection", "data": "d", "out": "o"}).lr
+
+
 @pytest.mark.parametrize(("counts", "balance"), [((400, 390), None), ((400, 100), "weights"), ((900, 60), "sampler")])
 def test_rare_classes_count_more_from_a_certain_imbalance(counts: tuple[int, ...], balance: str | None) -> None:
     assert advise("classification", counts=counts).settings.get("balance") == balance

@@ -51,6 +51,19 @@ def test_classification_is_cross_entropy() -> None:
     torch.testing.assert_close(loss.activation(out, own), torch.softmax(out, 1))
 
 
+def test_a_label_that_two_of_three_experts_gave_counts_two_thirds() -> None:
+    out, label = _random(6, 2), torch.tensor([0, 1, 0, 1, 1, 0])
+    sure = torch.tensor([1.0, 2 / 3, 2 / 3, 1.0, 0.5, 1.0])
+    own = card("classification", ("a", "b"))
+    told, logs = ClassificationLoss().loss(out, {"label": label, "confidence": sure}, own), out.log_softmax(1)
+    expected = -(sure * logs[range(6), label] + (1 - sure) * logs[range(6), 1 - label]).mean()
+    assert told.item() == pytest.approx(expected.item(), rel=1e-5)
+    weighted = card("classification", ("a", "b"), training={"class_weights": "1,3", "label_smoothing": 0.1})
+    plain = ClassificationLoss().loss(out, {"label": label}, weighted)
+    certain = ClassificationLoss().loss(out, {"label": label, "confidence": torch.ones(6)}, weighted)
+    assert certain.item() == pytest.approx(plain.item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("text", ["1,2", "1,x,3"])
 def test_class_weights_must_fit(text: str) -> None:
     own = card("classification", ("a", "b", "c"), training={"class_weights": text})

@@ -1,9 +1,5 @@
 """Metrics against scikit-learn, torchmetrics and pycocotools on random predictions."""
 
-import contextlib
-import io
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -15,6 +11,7 @@ from inspector.tasks.metrics import (
     TemperatureMetrics,
 )
 from tests.tasks.making import boxes, predicted, softmaxed, some_boxes
+from tests.tasks.oracles import coco_numbers
 
 NAMES = ("a", "b", "c", "d")
 REGION = Region(0, 0, 200, 200)
@@ -39,41 +36,6 @@ def test_classification_agrees_with_scikit_learn(seed: int) -> None:
     np.testing.assert_array_equal(metrics.confusion, sk.confusion_matrix(truth, said, labels=range(4)))
 
 
-def _coco(truths: list[Boxes], founds: list[Boxes]) -> dict[str, float]:
-    """pycocotools' answer for the same boxes."""
-    coco = pytest.importorskip("pycocotools.coco")
-    evaluation = pytest.importorskip("pycocotools.cocoeval")
-    sides = [{"id": i, "width": 200, "height": 200} for i in range(len(truths))]
-    labels: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
-    for image, (truth, found) in enumerate(zip(truths, founds, strict=True)):
-        for target, source in ((labels, truth), (results, found)):
-            for (x0, y0, x1, y1), score, index in zip(
-                source.xyxy.astype(float).tolist(), source.scores.tolist(), source.classes.tolist(), strict=True
-            ):
-                entry = {"image_id": image, "category_id": index, "bbox": [x0, y0, x1 - x0, y1 - y0], "score": score}
-                target.append(entry | {"id": len(target) + 1, "area": (x1 - x0) * (y1 - y0), "iscrowd": 0})
-    with contextlib.redirect_stdout(io.StringIO()):
-        real = coco.COCO()
-        real.dataset = {
-            "images": sides,
-            "annotations": labels,
-            "categories": [{"id": i, "name": n} for i, n in enumerate(NAMES)],
-        }
-        real.createIndex()
-        run = evaluation.COCOeval(real, real.loadRes(results), "bbox")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
-    table = run.eval["precision"][:, :, :, 0, 2]  # [iou, recall, class]
-    answer = {"map50": float(run.stats[1]), "map50_95": float(run.stats[0])}
-    for index, name in enumerate(NAMES):
-        own = table[:, :, index]
-        answer[f"ap50/{name}"] = max(0.0, float(own[0].mean()))
-        answer[f"ap50_95/{name}"] = max(0.0, float(own.mean()))
-    return answer
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_detection_agrees_with_pycocotools(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -90,7 +52,7 @@ def test_detection_agrees_with_pycocotools(seed: int) -> None:
     metrics = DetectionMetrics(NAMES, score=0.5)
     for truth, found in zip(truths, founds, strict=True):
         metrics.update(predicted("detection", REGION, NAMES, boxes=found), Annotation(boxes=truth))
-    got, want = metrics.compute(), _coco(truths, founds)
+    got, want = metrics.compute(), coco_numbers(truths, founds, NAMES)
     assert {key: got[key] for key in want} == pytest.approx(want, abs=1e-9)
     assert 0.1 < got["map50"] < 0.95
 

@@ -81,7 +81,9 @@ class _Builder:
             elif record.shapes is not None or record.mask is not None:
                 self._skip("{file} shows no labelled object, so it has no class.", record.path)
         index = self._index({kind for _, kind in kinds}, self.listing.classes)
-        return tuple(index), [self._sample(record, kind, Annotation(label=index[kind])) for record, kind in kinds]
+        return tuple(index), [
+            self._sample(record, kind, Annotation(label=index[kind], confidence=record.confidence)) for record, kind in kinds
+        ]
 
     def detection(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Labelled boxes, else one around each connected area of the mask."""

@@ -1,4 +1,4 @@
-"""The pictures of the optional elpv-dataset package, as class folders.
+"""The pictures of the optional elpv-dataset package, as class folders and a table of labels.
 
 2,624 electroluminescence pictures of solar cells (S. Deitsch et al., "Automatic classification of defective photovoltaic module
 cells in electroluminescence images", Solar Energy 185, 2019), each with the probability that the cell is defective, as experts
@@ -19,7 +19,8 @@ _FROM = 0.5  # probability from which a cell counts as defective
 
 
 def write_elpv(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> int:
-    """Write FOLDER/defective/*.png, FOLDER/functional/*.png and labels.csv (path, label, probability, type); returns how many.
+    """Write FOLDER/defective/*.png, FOLDER/functional/*.png and labels.csv (path, label, confidence, probability,
+    type), by which training knows what the experts were not sure of; returns how many.
 
     Raises ConfigError if the package is not installed or the folder is in use, StorageError if writing fails.
     """
@@ -29,11 +30,12 @@ def write_elpv(folder: Path, *, progress: Callable[[int, int], None] | None = No
             (place / name).mkdir(parents=True)
         with (place / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
             table = csv.writer(stream)
-            table.writerow(("path", "label", "probability", "type"))
+            table.writerow(("path", "label", "confidence", "probability", "type"))
             for number, (file, probability, kind) in enumerate(rows, start=1):
                 label = DEFECTIVE if probability >= _FROM else FUNCTIONAL
+                confidence = max(probability, 1 - probability)
                 shutil.copyfile(file, place / label / file.name)
-                table.writerow((f"{label}/{file.name}", label, f"{probability:.4f}", kind))
+                table.writerow((f"{label}/{file.name}", label, f"{confidence:.4f}", f"{probability:.4f}", kind))
                 if progress is not None:
                     progress(number, len(rows))
     return len(rows)

@@ -37,7 +37,8 @@ class Record:
 
     `name`: relative to the data folder. `label`: class of the image. `shapes`: its objects; None if nobody looked for any,
     empty if there are none. `mask`: file with a mask; `mask_class`: what its white half means, None where values are classes.
-    `kelvin`: (maximum, mean, minimum). `part`: where the data puts it. `group`: the part or lot, "" to take it from the name.
+    `kelvin`: (maximum, mean, minimum). `confidence` (0..1]: how sure the label is.
+    `part`: where the data puts it. `group`: the part or lot, "" to take it from the name.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Record:
     kelvin: tuple[float, float, float] | None = None
     part: Part | None = None
     group: str = ""
+    confidence: float = 1.0
 
     def group_by(self, pattern: str) -> str:
         """The part or lot: as the data says, else by `group_of`."""

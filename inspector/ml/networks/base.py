@@ -28,7 +28,7 @@ class Network(nn.Module):
     """A network of the registry. `normalisation` is the (mean, std) a channel of the 0..255 input it wants."""
 
     normalisation: Normalisation = _IMAGENET
-    _frozen = False
+    _still = 0  # stages whose batch-normalisation statistics stay as they are
 
     def stages(self) -> list[list[nn.Parameter]]:
         """Every parameter once, in groups from the input to the output; the last group is what is new, the head.
@@ -37,19 +37,23 @@ class Network(nn.Module):
         """
         return [list(self.parameters())]
 
-    def freeze_backbone(self, frozen: bool) -> None:
-        """Keep the backbone as it is while training, its batch-normalisation statistics included; or let it learn again."""
-        self._frozen = frozen
-        for stage in self.stages()[:-1]:
+    def freeze_backbone(self, stages: int | None = None, *, still: int | None = None) -> None:
+        """Keep the first `stages` stages (by default the whole backbone) as they are while training; those after them learn.
+        Of the first `still` stages, by default the same, the batch-normalisation statistics stay too.
+        """
+        every = self.stages()
+        frozen = len(every) - 1 if stages is None else stages
+        self._still = frozen if still is None else still
+        for number, stage in enumerate(every):
             for parameter in stage:
-                parameter.requires_grad_(not frozen)
+                parameter.requires_grad_(number >= frozen)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's, but a frozen backbone stays in evaluation mode."""
+        """As torch's, but frozen stages stay in evaluation mode."""
         super().train(mode)
-        if mode and self._frozen:
-            still = {id(parameter) for stage in self.stages()[:-1] for parameter in stage}
+        if mode and self._still:
+            still = {id(parameter) for stage in self.stages()[: self._still] for parameter in stage}
             for module in self.modules():
                 own = list(module.parameters())
                 if own and all(id(parameter) in still for parameter in own):

@@ -39,7 +39,8 @@ class Transfer(Network):
         self._cam = dict(cam)
         # In lists: parts of the backbone already, and must not be registered twice.
         self._head, self._parts = [head], [list(part) for part in parts]
-        self.freeze_backbone(freeze)
+        if freeze:
+            self.freeze_backbone()
 
     def stages(self) -> list[list[nn.Parameter]]:
         return [parameters_of(part) for part in (*self._parts, self._head)]

@@ -12,22 +12,26 @@ from inspector.tasks.losses.settings import Targets, number
 class ClassificationLoss:
     """Cross entropy.
 
-    `card.training`: `label_smoothing` (0..1) and `class_weights` ("1,2.5,4": one number a class). A target `weight` [N], if
-    there is one, weighs the frames. `temperature` divides the logits of the activation, so that a score is a probability
-    (Guo et al., ICML 2017); the loss knows nothing of it.
+    `card.training`: `label_smoothing` (0..1) and `class_weights` ("1,2.5,4": one number a class). A target `confidence` [N],
+    if there is one, is the probability of the label; the others share what is left. A target `weight` [N], if there is one,
+    weighs the frames. `temperature` divides the logits of the activation, so that a score is a probability (Guo et al., ICML
+    2017); the loss knows nothing of it.
     """
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Logits [N, C] against `label` [N]."""
-        weights = _class_weights(card)
+        """Logits [N, C] against `label` [N]. The mean over the frames is weighted by the class weights of their labels."""
+        label, weights = target["label"], _class_weights(card)
+        factors = None if weights is None else out.new_tensor(weights, dtype=torch.float32)
         losses = functional.cross_entropy(
             out.float(),
-            target["label"],
-            weight=None if weights is None else out.new_tensor(weights, dtype=torch.float32),
+            _probabilities(label, target.get("confidence"), out.shape[1]),
+            weight=factors,
             label_smoothing=number(card, "label_smoothing", 0.0),
-            reduction="none" if "weight" in target else "mean",
+            reduction="none",
         )
-        return (losses * target["weight"]).mean() if "weight" in target else losses
+        if "weight" in target:
+            return (losses * target["weight"]).mean()
+        return losses.mean() if factors is None else losses.sum() / factors[label].sum()
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         """Logits -> probabilities. Raises ConfigError if the card's temperature is not above 0."""
@@ -37,6 +41,14 @@ class ClassificationLoss:
                 "The training setting {key} is {value}; it must be above 0.", key="temperature", value=temperature
             )
         return (out / temperature).softmax(dim=1)
+
+
+def _probabilities(label: Tensor, confidence: Tensor | None, classes: int) -> Tensor:
+    """Labels [N] as they are, or where it is known how sure they are as probabilities [N, classes]."""
+    if confidence is None or classes < 2:
+        return label
+    rest = ((1 - confidence) / (classes - 1))[:, None].expand(-1, classes)
+    return rest.scatter(1, label[:, None], confidence[:, None])
 
 
 def _class_weights(card: Card) -> list[float] | None:
