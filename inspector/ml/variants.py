@@ -135,7 +135,7 @@ def _settle(
     if parity.refused is not None:
         raise EngineError(
             "The {precision} variant of {bundle} for {engine} is refused: {reason}",
-            remedy="Use fp32 or bf16; or give more images to calibrate with, or allow a larger drop.",
+            remedy="Use another precision; or give more images to calibrate with, or allow a larger drop.",
             precision=order.precision,
             bundle=bundle.name,
             engine=order.engine,

@@ -4731,6 +4731,10 @@
         <translation>学習率を小さくし、ラベルにありえない値がないか確認してください。</translation>
     </message>
     <message>
+        <source>Use another precision; or give more images to calibrate with, or allow a larger drop.</source>
+        <translation>別の精度を使うか、校正用の画像を増やすか、より大きな低下を許してください。</translation>
+    </message>
+    <message>
         <source>Use at least {smallest} pixels a side.</source>
         <translation>一辺を {smallest} 画素以上にしてください。</translation>
     </message>
@@ -4749,10 +4753,6 @@
     <message>
         <source>Use fewer folds, or add labelled images.</source>
         <translation>分割数を減らすか、ラベル付き画像を増やしてください。</translation>
-    </message>
-    <message>
-        <source>Use fp32 or bf16; or give more images to calibrate with, or allow a larger drop.</source>
-        <translation>fp32 か bf16 を使うか、校正用の画像を増やすか、より大きな低下を許してください。</translation>
     </message>
     <message>
         <source>Use one of: {names}.</source>

@@ -155,7 +155,9 @@ def test_int8_is_smaller_judges_the_same_and_a_damaged_layer_is_caught(
     assert variant.calibration >= 8
     assert {"openvino", "nncf", "inspector"} <= set(variant.software)
     size = sum((bundle.folder / name).stat().st_size for name in variant.files if name.endswith(".bin"))
-    assert size < 0.4 * (bundle.folder / GRAPH).stat().st_size
+    whole = (bundle.folder / GRAPH).stat().st_size
+    # A layer that has to stay in floating point keeps its size.
+    assert size < (0.6 if variant.full_precision else 0.4) * whole
     with open_engine("openvino", bundle, precision="int8", threads=1) as engine:
         assert len(engine.infer(np.zeros((2, *bundle.card.input.shape), bundle.card.input.dtype))) == 2
 

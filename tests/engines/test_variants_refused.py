@@ -147,7 +147,9 @@ def test_an_export_that_is_killed_leaves_the_bundle_as_it_was(window: Bundle) ->
         if packet.type == "progress" and packet.fields["phase"] == "calibrate":
             quantising.set()
 
-    job = Job("export", {"bundle": str(window.folder), "engine": "openvino", "precision": "int8"}, listener=hear)
+    job = Job(
+        "export", {"bundle": str(window.folder), "engine": "openvino", "precision": "int8"}, listener=hear, low_priority=False
+    )
     try:
         assert quantising.wait(100)
         os.kill(job._process.pid, signal.SIGKILL)

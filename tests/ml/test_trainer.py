@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from inspector.core.annotations import read_dataset
 from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256
 from inspector.core.errors import ConfigError, JobError
+from inspector.core.reference import REFERENCE, read_reference
 from inspector.core.samples import Sample
 from inspector.core.split import SPLIT, read_split
 from inspector.core.training import TrainSettings
@@ -46,9 +47,13 @@ def test_training_ends_in_a_bundle_whose_test_metrics_an_engine_repeats(tmp_path
     run(tiny(task, data, tmp_path / "bundle", name="blobs"), report)
     bundle = Bundle.open(tmp_path / "bundle")
     card = bundle.card
-    assert card.files.keys() == {WEIGHTS, GRAPH, SPLIT}
-    assert (card.name, card.task, card.training["seed"]) == ("blobs", task, 0)
+    assert card.files.keys() == {WEIGHTS, GRAPH, SPLIT, REFERENCE}
     dataset = read_dataset(data, task)
+    reference = read_reference(bundle)
+    assert reference is not None
+    assert 0 < reference.calibration <= card.dataset["train"]
+    assert len(reference.judged) >= min(8, len(dataset.samples))
+    assert (card.name, card.task, card.training["seed"]) == ("blobs", task, 0)
     assert card.dataset["fingerprint"] == dataset.fingerprint()
     assert card.dataset["name"] == "data"
     parts = read_split(bundle.folder)
