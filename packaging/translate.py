@@ -30,7 +30,7 @@ _PRINTED = (
     "inspector/cameras/demo_data.py",
 )
 _SETTINGS = "inspector/core/training.py"
-_ERRORS = ("InspectorError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
+_ERRORS = ("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
 
 
 def texts() -> list[tuple[str, str]]:
@@ -98,10 +98,12 @@ def _labels() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(ROOT))
     from inspector.cameras.demo_line import PLATE_CLASSES, WINDOW_CLASSES
     from inspector.core.measures import MEASURES
+    from inspector.core.outcome import REMEDIES
     from inspector.core.registry import CAMERAS, NETWORKS, TABS
 
     yield from (("tabs", entry.label) for entry in TABS.values())
     yield from (("networks", entry.label) for entry in NETWORKS.values())
+    yield from (("messages", text) for text in REMEDIES.values())
     yield from (("measures", text) for measure in MEASURES.values() for text in (measure.label, measure.help))
     yield from (("train_settings", text) for text in _settings())
     yield from (("messages", text) for text in _refusals())

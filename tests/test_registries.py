@@ -178,6 +178,8 @@ def test_every_network_learns_exports_and_runs_the_same_on_every_engine(network:
         expected = load_graph(bundle)(torch.from_numpy(batch)).numpy()
     tolerance = 0.02 if card.task == "thermal" else 1e-3  # kelvin or probability
     for name, entry in ENGINES.items():
+        if entry.gated:
+            continue  # needs a graphics card
         with entry.load()(bundle, threads=1) as engine:
             found = engine.infer(batch)
             assert found.shape == expected.shape, name

@@ -16,11 +16,12 @@ from inspector.core.images import InputSpec
 from inspector.core.registry import NETWORKS
 from inspector.core.types import Annotation, Boxes, TaskName
 from inspector.engines.base import open_engine
-from inspector.ml.data import Batch, InputSample, collate, input_view
+from inspector.ml.data import Batch, InputSample, collate
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
 from inspector.station.costs import processor_speed
 from inspector.tasks.base import task_of
+from inspector.tasks.truth import input_view
 
 _CLASSES = ("a", "b", "c", "d", "e", "f")
 _LEAST = 3

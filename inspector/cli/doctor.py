@@ -27,6 +27,7 @@ from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
 
 PACKAGES = ("numpy", "opencv-python-headless", "pydantic", "PySide6-Essentials", "pyqtgraph")
 TRAIN_HINT = "For training, Grad-CAM and the torch engines install the extra `train` (./packaging/run.sh --with train)."
+GPU_HINT = "For an NVIDIA card install the extra `gpu` (./packaging/run.sh --with gpu)."
 LOW_DISK = 2 * 1024**3
 FULL_DISK = 200 * 1024**2
 CHILD_TIMEOUT_S = 60.0
@@ -139,12 +140,13 @@ def engines() -> Iterator[Finding]:
         return
     for name, entry in ENGINES.items():
         check = f"engine {name}"
-        package = {"torchscript": "torch"}.get(name, name)
+        package = {"torchscript": "torch", "tensorrt": "onnxruntime-gpu"}.get(name, name)
         if not _version(package):
-            remedy = TRAIN_HINT if entry.extra else f"Install {package}."
+            remedy = {"train": TRAIN_HINT, "gpu": GPU_HINT}.get(entry.extra, f"Install {package}.")
             yield Finding(check, Status.NOTE if entry.extra else Status.PROBLEM, f"{package} is not installed.", remedy)
-        elif bundle is None:
-            yield _note(check, f"{package} {_version(package)}, not tried: there is no bundle to run")
+        elif bundle is None or entry.gated:
+            why = "there is no bundle to run" if bundle is None else "a bundle is exported for it first"
+            yield _note(check, f"{package} {_version(package)}, not tried: {why}")
         else:
             try:
                 with open_engine(name, bundle) as engine:

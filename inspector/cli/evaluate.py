@@ -16,6 +16,7 @@ from inspector.core.message import Message
 from inspector.core.registry import ENGINES
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, read_split
+from inspector.core.variants import PRECISIONS, Precision
 from inspector.engines.base import open_engine
 from inspector.ml.evaluate import measure, rounded, sample_items
 from inspector.recipes.locate import find_bundle
@@ -32,8 +33,11 @@ from inspector.recipes.locate import find_bundle
     help="test: of the data it was trained on, only the images it has never seen.",
 )
 @click.option("--engine", type=click.Choice(list(ENGINES)), default="openvino", show_default=True, help="What runs the bundle.")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Others than fp32 are exported first."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the metrics, and nothing else on stdout.")
-def evaluate(model: str, data: Path, split: str, engine: str, as_json: bool) -> int:
+def evaluate(model: str, data: Path, split: str, engine: str, precision: Precision, as_json: bool) -> int:
     """Compare a bundle's predictions with the labels.
 
     Frames are looked at whole. Exit code 1: some of the files could not be read; the metrics are of the others.
@@ -44,7 +48,10 @@ def evaluate(model: str, data: Path, split: str, engine: str, as_json: bool) -> 
     problems = list(dataset.problems)
     chosen = _choose(bundle, dataset, split)
     broken: list[Message] = []
-    with open_engine(engine, bundle) as opened, Progress(console=Console(stderr=True), transient=True) as bar:
+    with (
+        open_engine(engine, bundle, precision=precision) as opened,
+        Progress(console=Console(stderr=True), transient=True) as bar,
+    ):
         task = bar.add_task("Evaluating", total=len(chosen))
         items = sample_items(chosen, card, problems=broken, tick=lambda: bar.advance(task))
         metrics = measure(opened.infer, card, items)

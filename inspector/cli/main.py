@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "train": "inspector.cli.train:train",
         "runs": "inspector.cli.runs:runs",
         "evaluate": "inspector.cli.evaluate:evaluate",
+        "export": "inspector.cli.export:export",
+        "tune": "inspector.cli.tune:tune",
         "explain": "inspector.cli.explain:explain",
         "data": "inspector.cli.data:data",
         "doctor": "inspector.cli.doctor:doctor",

@@ -13,6 +13,7 @@ from inspector.cli.output import Output
 from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import Frame, Unit
+from inspector.core.variants import PRECISIONS, Precision
 from inspector.recipes.automatic import only_camera
 from inspector.station.choice import camera_for, choose
 from inspector.station.inspector import PartInspector
@@ -24,6 +25,9 @@ from inspector.station.inspector import PartInspector
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe whose bundles, regions and rules are used.")
 @click.option("--camera", help="Which camera of the recipe the files come from; chosen by their kind if left out.")
 @click.option("--engine", help=f"One of {', '.join(ENGINES)}, instead of the recipe's.")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), help="Instead of the recipe's; others than fp32 are exported first."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def predict(
@@ -32,6 +36,7 @@ def predict(
     recipe: Path | None,
     camera: str | None,
     engine: str | None,
+    precision: Precision | None,
     out: Path | None,
     as_json: bool,
 ) -> int:
@@ -44,7 +49,7 @@ def predict(
     if engine is not None:
         find(ENGINES, engine, "engine")
     started = time.monotonic()
-    inspectors = _Inspectors(recipe, models, camera, engine)
+    inspectors = _Inspectors(recipe, models, camera, engine, precision)
     output: Output | None = None
     unread = False
     with inspectors:
@@ -96,11 +101,19 @@ def _read(sequence: FrameSequence, index: int, path: Path) -> tuple[Path, Frame 
 class _Inspectors:
     """An inspector for pictures and one for temperatures, each opened when the first such frame comes."""
 
-    def __init__(self, recipe: Path | None, models: Sequence[str], camera: str | None, engine: str | None) -> None:
+    def __init__(
+        self,
+        recipe: Path | None,
+        models: Sequence[str],
+        camera: str | None,
+        engine: str | None,
+        precision: Precision | None,
+    ) -> None:
         self._recipe = recipe
         self._models = models
         self._camera = camera
         self._engine = engine
+        self._precision = precision
         self._opened: dict[Unit, PartInspector] = {}
         self._stack = ExitStack()
 
@@ -114,7 +127,7 @@ class _Inspectors:
             chosen = choice.recipe
             if self._recipe is not None:
                 chosen = only_camera(chosen, self._camera or camera_for(chosen, choice.base, unit))
-            inspector = PartInspector(chosen, choice.base, engine=self._engine)
+            inspector = PartInspector(chosen, choice.base, engine=self._engine, precision=self._precision)
             self._opened[unit] = self._stack.enter_context(inspector)
         return self._opened[unit]
 

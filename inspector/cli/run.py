@@ -13,9 +13,10 @@ from inspector.cli.signals import stop_signals
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import Inspection
+from inspector.core.variants import PRECISIONS, Precision
 from inspector.station.choice import choose
 from inspector.station.edge import Edge
-from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected
+from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected, Judging
 from inspector.station.parts import weight_of
 from inspector.station.pipeline import CAPACITY
 from inspector.station.station import Station
@@ -29,6 +30,9 @@ _POLL = 0.1  # seconds
 @click.option("--recipe", type=click.Path(path_type=Path), help="Recipe to run; default: the demo line's.")
 @click.option("--model", "models", multiple=True, metavar="BUNDLE", help="Bundle to use without a recipe; may be repeated.")
 @click.option("--engine", help=f"One of {', '.join(ENGINES)}, instead of the recipe's.")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), help="Instead of the recipe's; others than fp32 are exported first."
+)
 @click.option("--give-up", type=float, default=20.0, show_default=True, help="Seconds without any camera; 0: wait for ever.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many parts.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
@@ -38,6 +42,7 @@ def run(
     recipe: Path | None,
     models: tuple[str, ...],
     engine: str | None,
+    precision: Precision | None,
     give_up: float,
     limit: int | None,
     out: Path | None,
@@ -69,7 +74,7 @@ def run(
         else:
             troubles.hear(event)
 
-    station = Station(choice.recipe, base=choice.base, listeners=[hear], engine=engine)
+    station = Station(choice.recipe, base=choice.base, listeners=[hear], engine=engine, precision=precision)
     with stop_signals() as interrupted:
         station.start()
         try:
@@ -132,5 +137,10 @@ class _Troubles:
                 if where != "recipe":
                     remedy = f" {event.remedy}" if event.remedy is not None else ""
                     click.echo(f"inspector: {where}: {event.problem}{remedy}", err=True)
+            case Judging(why=why, note=note):
+                if event.tuned:
+                    click.echo(f"inspector: {why}", err=True)
+                if note is not None:
+                    click.echo(f"inspector: {note}", err=True)
             case Cleared(where=where):
                 self.open.discard(where)

@@ -1,14 +1,18 @@
-"""`inspector worker`: what this program starts to train, export, explain or infer away from the window. Not for people."""
+"""`inspector worker`: what this program starts to train, export, explain, infer or tune beside the window. Not for people."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inspector.core.errors import JobError
 
-KINDS = ("train", "infer", "explain", "export")
+if TYPE_CHECKING:
+    from inspector.ml.channel import Channel
+
+KINDS = ("train", "infer", "explain", "export", "tune")
 
 
 @click.command(hidden=True)
@@ -18,7 +22,14 @@ def worker(kind: str, job: Path) -> int:
     """Do one piece of work, speaking JSON lines on stdin and stdout."""
     from inspector.ml.worker import run
 
-    return run(kind, _read(job))
+    return run(kind, _read(job), work=_tune if kind == "tune" else None)
+
+
+def _tune(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
+    from inspector.ml.channel import Report
+    from inspector.station.tuning_job import work
+
+    return work(job, Report(channel))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A trained network on disk: `card.json` + `weights.safetensors` + `model.onnx`.
+"""A trained network on disk: `card.json` + `weights.safetensors` + `model.onnx`, and variants for engines and precisions.
 
 A bundle comes from outside and must not be able to run code: no pickles, only the file kinds in `SUFFIXES`, and every
 file must have the SHA-256 the card names.
@@ -18,10 +18,11 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from inspector.core.config import describe_validation
-from inspector.core.errors import ConfigError, StorageError
+from inspector.core.config import describe_validation, write_atomically
+from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
 from inspector.core.types import Floats, TaskName
+from inspector.core.variants import Precision, Variant
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -55,6 +56,12 @@ class Card(BaseModel):
     software: str = Field(description="version of this program")
     files: Mapping[str, str] = Field({}, description="SHA-256 of every other file of the bundle")
     max_batch: PositiveInt = 16
+    variants: tuple[Variant, ...] = ()
+
+    def with_variant(self, variant: Variant) -> "Card":
+        """This card with `variant` instead of an earlier one for the same engine and precision."""
+        others = (old for old in self.variants if (old.engine, old.precision) != (variant.engine, variant.precision))
+        return self.model_copy(update={"variants": (*others, variant)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +83,40 @@ class Bundle:
             )
         return self.folder / file
 
+    def variant(self, engine: str, precision: Precision) -> Variant | None:
+        """What the card says of this engine and precision, whether it may be used or not; None if nothing."""
+        found = (one for one in self.card.variants if (one.engine, one.precision) == (engine, precision))
+        return next(found, None)
+
+    def variant_file(self, engine: str, precision: Precision, suffix: str) -> Path:
+        """The variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
+
+        They are not verified by `open`: a damaged variant leaves the others usable.
+        """
+        variant = self.variant(engine, precision)
+        files = {} if variant is None else variant.files
+        for name, expected in files.items():
+            file = self.folder / name
+            if Path(name).name != name or file.suffix not in SUFFIXES or not file.is_file() or sha256(file) != expected:
+                raise BundleError(
+                    "The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).",
+                    remedy="Export the bundle again, or use the precision fp32.",
+                    file=file,
+                )
+        for name in files:
+            if Path(name).suffix == suffix:
+                return self.folder / name
+        raise BundleError(
+            "The bundle {bundle} has no {precision} graph for {engine}.",
+            remedy="Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.",
+            bundle=self.folder,
+            engine=engine,
+            precision=precision,
+        )
+
     @classmethod
     def open(cls, folder: Path) -> "Bundle":
-        """Read the card and verify every file it lists.
+        """Read the card and verify every file it lists but the variants' own (see `variant_file`).
 
         Raises ConfigError, naming the file, if the card is missing or invalid, a file is missing, has another
         SHA-256 than the card says, or is of a kind that a bundle does not hold.
@@ -156,6 +194,13 @@ def read_card(folder: Path) -> Card:
         ) from error
 
 
+def write_card(folder: Path, card: Card) -> Bundle:
+    """Replace the card of a bundle, all at once or not at all. Raises StorageError."""
+    write_atomically(folder / CARD, _text(card))
+    (folder / CARD).chmod(0o644)
+    return Bundle(folder, card)
+
+
 def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None]) -> Bundle:
     """Make a bundle all at once or not at all.
 
@@ -175,9 +220,10 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None]) -> Bund
         ) from error
     try:
         fill(temporary)
-        files = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
+        own = {name for variant in card.variants for name in variant.files}  # the variants vouch for these
+        files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
         full = card.model_copy(update={"files": files})
-        (temporary / CARD).write_text(full.model_dump_json(indent=2) + "\n", "utf-8")
+        (temporary / CARD).write_bytes(_text(full))
         temporary.chmod(0o755)
         _replace(temporary, folder)
     except OSError as error:
@@ -190,6 +236,10 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None]) -> Bund
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Bundle(folder, full)
+
+
+def _text(card: Card) -> bytes:
+    return (card.model_dump_json(indent=2) + "\n").encode()
 
 
 def _replace(new: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from inspector.core.errors import ConfigError
 from inspector.core.types import TaskName
+from inspector.core.variants import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Entry:
 
     `isolate`: an engine that must run in a worker process, away from the window. `loss`: of a network, its key in LOSSES
     where that is not the task. `tasks`: of a network, those it can learn. `pretrained`: of a network, whether it can start from
-    a backbone that knows pictures already.
+    a backbone that knows pictures already. `precisions`: of an engine. `gated`: of an engine, that even its fp32 must have
+    agreed with the trained network before it is used.
     """
 
     target: str
@@ -29,6 +31,8 @@ class Entry:
     loss: str = ""
     tasks: tuple[TaskName, ...] = ()
     pretrained: bool = False
+    precisions: tuple[Precision, ...] = ("fp32",)
+    gated: bool = False
 
     def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
         """Import and return the target.
@@ -92,6 +96,8 @@ LOSSES: Mapping[str, Entry] = MappingProxyType(
 
 TRAINER = Entry("inspector.ml.trainer:train", "Training", extra="train")
 
+UNTRAINED = Entry("inspector.ml.untrained:write_untrained", "Building a network", extra="train")
+
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {
         "simple_cnn": Entry("inspector.ml.networks.simple_cnn:build", "SimpleCNN", extra="train", tasks=("classification",)),
@@ -139,10 +145,25 @@ NETWORKS: Mapping[str, Entry] = MappingProxyType(
 
 ENGINES: Mapping[str, Entry] = MappingProxyType(
     {
-        "openvino": Entry("inspector.engines.openvino_runtime:OpenVinoEngine", "OpenVINO"),
-        "onnxruntime": Entry("inspector.engines.onnx_runtime:OnnxRuntimeEngine", "ONNX Runtime"),
+        "openvino": Entry(
+            "inspector.engines.openvino_runtime:OpenVinoEngine", "OpenVINO", precisions=("fp32", "bf16", "fp16", "int8")
+        ),
+        "onnxruntime": Entry("inspector.engines.onnx_runtime:OnnxRuntimeEngine", "ONNX Runtime", precisions=("fp32", "int8")),
+        "tensorrt": Entry(
+            "inspector.engines.tensorrt:TensorRtEngine",
+            "TensorRT",
+            extra="gpu",
+            precisions=("fp32", "bf16", "fp16", "int8"),
+            gated=True,
+        ),
         "torch": Entry("inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", isolate=True),
-        "torchscript": Entry("inspector.engines.torch_script:TorchScriptEngine", "TorchScript", extra="train", isolate=True),
+        "torchscript": Entry(
+            "inspector.engines.torch_script:TorchScriptEngine",
+            "TorchScript",
+            extra="train",
+            isolate=True,
+            precisions=("fp32", "bf16"),
+        ),
     }
 )
 

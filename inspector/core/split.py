@@ -57,7 +57,12 @@ def _assign(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) 
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.group, []).append(sample)
-    order = sorted(groups, key=lambda group: (min(sample.stratum for sample in groups[group]), _shuffle_key(group, seed)))
+    by_stratum: dict[str, list[str]] = {}
+    for group, members in groups.items():
+        by_stratum.setdefault(min(sample.stratum for sample in members), []).append(group)
+    # Sorted by texts alone, a stratum at a time: a hundred thousand pairs would stop every other thread for half a second.
+    keys = {group: _shuffle_key(group, seed) for group in groups}
+    order = [group for stratum in sorted(by_stratum) for group in sorted(by_stratum[stratum], key=keys.__getitem__)]
     counts: dict[Part, int] = dict.fromkeys(shares, 0)
     chosen: dict[str, Part] = {}
     seen, strata, whole = 0, set(), sum(shares.values())

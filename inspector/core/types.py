@@ -173,7 +173,8 @@ class Prediction:
 
     `scores` float32 [C], in the order of `classes`, summing to 1. `boxes` down to the bundle's floor score, not yet cut
     at the decision threshold. `mask` uint8 [K, h, w]: probability times 255 of each class at the network's resolution,
-    covering `region`. `temperatures` for thermal bundles.
+    covering `region`. `temperatures` for thermal bundles. `engine` and `precision`: the variant that judged, where it was
+    the station.
     """
 
     bundle: str
@@ -185,6 +186,8 @@ class Prediction:
     boxes: Boxes | None = None
     mask: NDArray[np.uint8] | None = None
     temperatures: Temperatures | None = None
+    engine: str = ""
+    precision: str = ""
 
     def __post_init__(self) -> None:
         kinds = (self.scores, self.boxes, self.mask, self.temperatures)

@@ -5,20 +5,29 @@ from types import TracebackType
 from typing import Self
 
 from inspector.core.bundle import Bundle
+from inspector.core.errors import BundleError, ConfigError
 from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import Floats
+from inspector.core.variants import Precision, why_not
 
 
 class Engine(ABC):
     """Runs one bundle. Used by one thread at a time; opened and closed by the thread that uses it."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
         """Open the bundle's graph. `threads`: how many CPU threads to use, 0 for the engine's own choice.
 
-        Raises EngineError if the graph cannot be run here.
+        Whether the variant may judge parts is not asked here; `open_engine` does. Raises EngineError if the graph cannot be
+        run here.
         """
+        self.ensure_here(precision)
         self.bundle = bundle
+        self.precision = precision
+
+    @classmethod  # noqa: B027 - most run anywhere
+    def ensure_here(cls, precision: Precision) -> None:
+        """Raise EngineError if this machine cannot compute so."""
 
     @abstractmethod
     def infer(self, batch: Prepared) -> Floats:
@@ -38,16 +47,40 @@ class Engine(ABC):
         self.close()
 
 
-def open_engine(name: str, bundle: Bundle, *, threads: int = 0) -> Engine:
+def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> Engine:
     """Open `bundle` with the engine called `name`, in a worker process where the registry says so.
 
+    Every variant but the trained network and its ONNX graph must have agreed with them before (`inspector export`).
     Raises ConfigError (no such engine, package missing) or EngineError.
     """
     entry = find(ENGINES, name, "engine")
+    if precision not in entry.precisions:
+        raise ConfigError(
+            "{engine} does not run bundles in {precision}.",
+            remedy="Use one of: {names}.",
+            engine=entry.label,
+            precision=precision,
+            names=", ".join(entry.precisions),
+        )
+    check_active(bundle, name, precision)
     if entry.isolate:
         from inspector.engines.remote import RemoteEngine
 
-        remote: Engine = RemoteEngine(bundle, engine=name, threads=threads)
+        remote: Engine = RemoteEngine(bundle, engine=name, precision=precision, threads=threads)
         return remote
-    engine: Engine = entry.load()(bundle, threads=threads)
+    engine: Engine = entry.load()(bundle, precision=precision, threads=threads)
     return engine
+
+
+def check_active(bundle: Bundle, name: str, precision: Precision) -> None:
+    """Raise BundleError unless this variant of the bundle may judge parts: the parity gate."""
+    variant = bundle.variant(name, precision)
+    if variant is None and precision == "fp32" and not ENGINES[name].gated:
+        return  # compared with the trained network when the bundle was written
+    problem = why_not(variant, bundle.card.files, bundle=bundle.name, engine=name, precision=precision)
+    if problem is not None:
+        raise BundleError(
+            problem.template,
+            remedy="Export it: inspector export --model {folder} --engine {engine} --precision {precision}.",
+            **{**problem.values, "folder": bundle.folder, "engine": name, "precision": precision},
+        )

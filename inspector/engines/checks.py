@@ -1,5 +1,6 @@
 """What every engine checks: that batches and outputs have the shapes the bundle's card promises."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,31 @@ def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
 
 def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
     """What to say of a graph file that an engine refuses."""
+    detail = first_line(error)
+    if re.search(r"(?i)official released onnx opset|model IR version|unsupported version", str(error)):
+        return BundleError(
+            "{engine} cannot open {file} ({detail}).",
+            remedy="It was made with a newer version: install that here, or export the bundle with this one.",
+            engine=engine,
+            file=path,
+            detail=detail,
+        )
     return BundleError(
         "{engine} cannot open {file} ({detail}).",
         remedy="Copy the bundle again from where it was trained, or train it again.",
         engine=engine,
         file=path,
-        detail=first_line(error),
+        detail=detail,
+    )
+
+
+def not_here(engine: str, precision: str) -> EngineError:
+    """What to say of a precision that this processor cannot compute in."""
+    return EngineError(
+        "{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.",
+        remedy="Use the precision fp32.",
+        engine=engine,
+        precision=precision,
     )
 
 

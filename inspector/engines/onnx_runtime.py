@@ -1,22 +1,33 @@
 """ONNX Runtime: the other in-process engine."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from inspector.core.bundle import GRAPH, Bundle
 from inspector.core.errors import EngineError
 from inspector.core.images import Prepared
 from inspector.core.types import Floats
+from inspector.core.variants import Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, probe
 
 _FATAL_ONLY = 4
+Provider = str | tuple[str, Mapping[str, object]]
 
 
 class OnnxRuntimeEngine(Engine):
-    """Runs the bundle's ONNX graph on the CPU. Idle threads sleep instead of spinning: the cameras need the cores."""
+    """Runs an ONNX graph: the bundle's own, or for int8 one that was quantised.
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        super().__init__(bundle, threads=threads)
+    On an NVIDIA GPU where the installed package has that provider, else on the CPU. Idle threads sleep instead of spinning:
+    the cameras need the cores.
+    """
+
+    name = "onnxruntime"
+    label = "ONNX Runtime"
+
+    def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
+        super().__init__(bundle, precision=precision, threads=threads)
         import onnxruntime  # type: ignore[import-untyped]  # it ships no types
 
         options = onnxruntime.SessionOptions()
@@ -24,15 +35,24 @@ class OnnxRuntimeEngine(Engine):
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY  # what matters arrives as an exception
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path = bundle.path(GRAPH)
+        providers = self._providers(onnxruntime.get_available_providers())
+        path = bundle.variant_file(self.name, precision, ".onnx") if precision == "int8" else bundle.path(GRAPH)
         try:
             self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path), options, providers=list(providers)
             )
             self._input = self._session.get_inputs()[0].name
+            self.providers: list[str] = self._session.get_providers()
         except Exception as error:
-            raise cannot_open(path, "ONNX Runtime", error) from error
+            raise cannot_open(path, self.label, error) from error
         probe(self)
+
+    def _providers(self, available: Sequence[str]) -> Sequence[Provider]:
+        """What may run the graph, best first. Raises EngineError where this machine has nothing for it."""
+        own: list[Provider] = ["CPUExecutionProvider"]
+        if "CUDAExecutionProvider" in available and self.precision == "fp32":
+            own.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))  # else it rounds to ten bits, and calls it fp32
+        return own
 
     def infer(self, batch: Prepared) -> Floats:
         check_batch(self.bundle, batch)
@@ -42,7 +62,10 @@ class OnnxRuntimeEngine(Engine):
             results = self._session.run(None, {self._input: np.ascontiguousarray(batch)})
         except Exception as error:
             raise EngineError(
-                "ONNX Runtime could not run {bundle} ({detail}).", bundle=self.bundle.name, detail=first_line(error)
+                "{engine} could not run {bundle} ({detail}).",
+                engine=self.label,
+                bundle=self.bundle.name,
+                detail=first_line(error),
             ) from error
         output: Floats = np.asarray(results[0], np.float32)
         check_output(self.bundle, output.shape, len(batch))

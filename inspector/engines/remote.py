@@ -15,6 +15,7 @@ from inspector.core.images import Prepared
 from inspector.core.process import End, Outcome, WorkerProcess
 from inspector.core.protocol import Packet
 from inspector.core.types import Floats
+from inspector.core.variants import Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch
 
@@ -138,10 +139,11 @@ class WorkerLink:
 class RemoteEngine(Engine):
     """Any engine of the registry, in a worker process; frames and outputs go through shared memory."""
 
-    def __init__(self, bundle: Bundle, *, engine: str, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, *, engine: str, precision: Precision = "fp32", threads: int = 0) -> None:
         """Raises EngineError or ConfigError, as the engine itself would."""
-        super().__init__(bundle, threads=threads)
-        self._link = WorkerLink("infer", bundle, batch=bundle.card.max_batch, engine=engine, threads=threads)
+        super().__init__(bundle, precision=precision, threads=threads)
+        size = bundle.card.max_batch
+        self._link = WorkerLink("infer", bundle, batch=size, engine=engine, precision=precision, threads=threads)
 
     def infer(self, batch: Prepared) -> Floats:
         check_batch(self.bundle, batch)

@@ -6,6 +6,7 @@ from inspector.core.bundle import Bundle
 from inspector.core.errors import EngineError
 from inspector.core.images import Prepared
 from inspector.core.types import Floats
+from inspector.core.variants import Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch, check_output, first_line, probe
 from inspector.ml.graph import as_tensor, load_graph
@@ -14,8 +15,8 @@ from inspector.ml.graph import as_tensor, load_graph
 class TorchEagerEngine(Engine):
     """Evaluates the graph eagerly on the CPU."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        super().__init__(bundle, threads=threads)
+    def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
+        super().__init__(bundle, precision=precision, threads=threads)
         if threads > 0:
             torch.set_num_threads(threads)
         self._graph: torch.nn.Module | None = self._open(bundle)
@@ -30,7 +31,7 @@ class TorchEagerEngine(Engine):
             raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
         try:
             with torch.inference_mode():
-                output: Floats = self._graph(as_tensor(batch)).numpy()
+                output: Floats = self._graph(as_tensor(batch)).float().numpy()
         except RuntimeError as error:
             raise EngineError(
                 "PyTorch could not run {bundle} ({detail}).", bundle=self.bundle.name, detail=first_line(error)

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from inspector.core.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
-from inspector.core.images import InputSpec, Prepared, View, prepare, view, whole
+from inspector.core.images import Prepared, prepare, view, whole
 from inspector.core.message import Message
 from inspector.core.samples import Sample
-from inspector.core.types import Annotation, Boxes
 from inspector.ml.spill import Spill
 from inspector.ml.transforms import Augmentation, augment
 from inspector.tasks.base import Target, Task
@@ -192,30 +191,6 @@ def load_sample(sample: Sample, task: Task, card: Card) -> InputSample:
     geometry = view(whole(pixels), card.input)
     truth = sample.annotation(pixels.shape[0], pixels.shape[1])
     return InputSample(prepare(pixels, card.input), task.encode(truth, card, geometry))
-
-
-def truth_of(target: Target, spec: InputSpec) -> Annotation:
-    """An encoded truth as the annotation of a frame that is the network's input."""
-    label = int(target["label"]) if "label" in target else None
-    temperatures, boxes, mask = None, None, None
-    if "temperatures" in target:
-        high, mean, low = (float(value) for value in target["temperatures"])
-        temperatures = (high, mean, low)
-    if "boxes" in target:
-        used = target["classes"] >= 0
-        fractions, classes = target["boxes"][used], target["classes"][used]
-        size = np.array([spec.width, spec.height] * 2, np.float32)
-        xyxy = np.hstack([fractions[:, :2] - fractions[:, 2:] / 2, fractions[:, :2] + fractions[:, 2:] / 2]) * size
-        boxes = Boxes(xyxy.astype(np.float32), np.ones(len(xyxy), np.float32), classes.astype(np.int64))
-    if "mask" in target:
-        planes = target["mask"]
-        mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
-    return Annotation(label, boxes, mask, temperatures)
-
-
-def input_view(spec: InputSpec) -> View:
-    """The view of a frame that is the network's input itself."""
-    return view(whole(np.empty((spec.height, spec.width), np.uint8)), spec)
 
 
 def batches(

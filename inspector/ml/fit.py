@@ -3,10 +3,8 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -16,9 +14,9 @@ from inspector.core.errors import JobError
 from inspector.core.images import Prepared
 from inspector.core.message import Message
 from inspector.core.training import TrainSettings
-from inspector.core.types import Floats, Frame
+from inspector.core.types import Floats
 from inspector.ml.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
-from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, input_view, truth_of
+from inspector.ml.data import Inputs, balanced_weights, batch_count, batches
 from inspector.ml.evaluate import Infer, Item, measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
@@ -28,6 +26,7 @@ from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Report
 from inspector.tasks.base import Metrics, task_of
+from inspector.tasks.truth import input_frame, input_view, truth_of
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
@@ -274,13 +273,10 @@ class Fit:
 
 def _input_items(inputs: Inputs, card: Card, wanted: Sequence[int] | None = None) -> Iterator[Item]:
     """All samples, or those wanted, as frames of the input's size."""
-    geometry, now = input_view(card.input), datetime.now(UTC)
+    geometry = input_view(card.input)
     for index in range(len(inputs)) if wanted is None else wanted:
         sample = inputs.readable(index)
-        pixels = sample.pixels[..., 0] if card.input.channels == 1 else sample.pixels
-        if card.input.kind == "float":
-            pixels = np.rint(pixels).astype(np.uint8)
-        frame = Frame(pixels, "data", index, 0.0, now, "kelvin" if card.input.kind == "kelvin" else "intensity")
+        frame = input_frame(sample.pixels, card.input, index)
         yield Item(sample.pixels, geometry, frame, truth_of(sample.target, card.input))
 
 

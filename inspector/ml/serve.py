@@ -36,7 +36,8 @@ class _Engine(Protocol):
 def serve_engine(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
     """Run a bundle with an engine of the registry. Requests: `count` frames are in the input; replies: `count` are out."""
     bundle = Bundle.open(Path(job["bundle"]))
-    engine: _Engine = find(ENGINES, str(job["engine"]), "engine").load()(bundle, threads=int(job["threads"]))
+    entry = find(ENGINES, str(job["engine"]), "engine")
+    engine: _Engine = entry.load()(bundle, precision=job["precision"], threads=int(job["threads"]))
     folder = Path(job["folder"])
     frames = _map_input(folder, bundle, int(job["batch"]))
     first = engine.infer(frames[:1])

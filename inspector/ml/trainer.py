@@ -18,6 +18,7 @@ from inspector.core.duplicates import deduplicated
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
+from inspector.core.reference import REFERENCE
 from inspector.core.runs import REPORT_HTML, read_curves
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
@@ -32,6 +33,7 @@ from inspector.ml.graph import Graph, build_network
 from inspector.ml.heat import graph_heat
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.quality import examine, measured, settle
+from inspector.ml.reference import make_reference
 from inspector.ml.report import Facts, write_report
 from inspector.ml.run_folder import RunFolder
 from inspector.ml.spill import spill_folder
@@ -283,8 +285,11 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
         write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
         report.artifact(fit.folder.path / REPORT_HTML, what="report")
     report.progress(phase="export", step=0, steps=1)
-    names = json.dumps(split.names(), ensure_ascii=False, indent=0).encode()
-    bundle = write_trained_bundle(settings.out, card, graph.network, extra={SPLIT: names})
+    extra = {
+        SPLIT: json.dumps(split.names(), ensure_ascii=False, indent=0).encode(),
+        REFERENCE: make_reference(fit.inputs["train"], fit.inputs["val"]),
+    }
+    bundle = write_trained_bundle(settings.out, card, graph.network, extra=extra)
     report.artifact(bundle.folder)
     return bundle
 

@@ -36,8 +36,11 @@ _GROUP = Path("/proc/self/autogroup")
 Work = Callable[[Mapping[str, Any], Channel], Mapping[str, object]]
 
 
-def run(kind: str, job: Mapping[str, Any]) -> int:
-    """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last."""
+def run(kind: str, job: Mapping[str, Any], *, work: Work | None = None) -> int:
+    """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last.
+
+    `work`: what is done, where it is none of this package's.
+    """
     channel = Channel(serving=kind in SERVING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
     signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel(Cause.KILLED))
@@ -45,7 +48,7 @@ def run(kind: str, job: Mapping[str, Any]) -> int:
         _be_nice()
     try:
         channel.send("hello", v=VERSION, software=__version__, pid=os.getpid())
-        return _run(WORK[kind], job, channel)
+        return _run(work or WORK[kind], job, channel)
     except Cancelled:
         log.debug("the parent is gone", exc_info=True)
         return 1
@@ -128,12 +131,23 @@ def take_run(folder: Path) -> Iterator[RunRecord]:
 
 
 def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
+    """With `engine`: a variant (see `variants.Order`). Without: the ONNX graph anew, from the weights, as a bundle at `out`."""
     source = Bundle.open(Path(job["bundle"]))  # a wrong folder is told before the seconds that torch takes
-    from inspector.ml.export import DIFFERENCE, export_bundle
+    out = None if job.get("out") is None else Path(job["out"])
+    if job.get("engine") is None:
+        from inspector.ml.export import DIFFERENCE, export_bundle
 
-    bundle = export_bundle(source, Path(job["out"]))
+        bundle = export_bundle(source, out or source.folder)
+        channel.send("artifact", path=bundle.folder)
+        return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
+    from inspector.ml.variants import Order, export_variant
+
+    more = {name: job[name] for name in ("max_drop", "check", "threads") if job.get(name) is not None}
+    folder = None if job.get("calibration") is None else Path(job["calibration"])
+    order = Order(str(job["engine"]), job["precision"], calibration=folder, **more)
+    bundle, variant = export_variant(source, order, Report(channel), out=out)
     channel.send("artifact", path=bundle.folder)
-    return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
+    return {"bundle": bundle.folder, "variant": variant.model_dump(mode="json")}
 
 
 def _infer(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from inspector.core.bundle import Card, find_bundles, read_card
 from inspector.core.errors import ConfigError
 from inspector.core.paths import models
+from inspector.core.variants import Precision
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
 from inspector.recipes.verdict import DEFAULT_THRESHOLD
 from inspector.tasks.masks import SPECK_PX
@@ -13,11 +14,19 @@ from inspector.tasks.masks import SPECK_PX
 CAMERA = "camera"  # the only camera of an automatic recipe
 
 
-def recipe_for(bundles: Sequence[Path | str], source: str, *, name: str = "automatic", engine: str | None = None) -> Recipe:
+def recipe_for(
+    bundles: Sequence[Path | str],
+    source: str,
+    *,
+    name: str = "automatic",
+    engine: str | None = None,
+    precision: Precision = "fp32",
+) -> Recipe:
     """A recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
     return Recipe(
         name=name,
         engine=engine or "openvino",
+        precision=precision,
         cameras={CAMERA: CameraModel(source=source)},
         inspect=tuple(InspectModel(bundle=str(bundle), camera=CAMERA) for bundle in bundles),
     )

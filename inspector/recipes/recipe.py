@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.types import Region
+from inspector.core.variants import Precision
 
 Option = str | int | float | bool
 Quantity = Literal[
@@ -69,6 +70,7 @@ class InspectModel(_Model):
     camera: str = Field(min_length=1)
     region: RegionModel | None = Field(None, description="whole frame if left out")
     engine: str | None = Field(None, description="engine of this bundle only")
+    precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
     hot_celsius: float | None = Field(None, description="thermal: hot spots are areas above this")
     ok_classes: tuple[str, ...] | None = Field(None, description="classes of a good part; the bundle's own if left out")
@@ -102,6 +104,7 @@ class Recipe(_Model):
     revision: int = Field(1, ge=1)
     mode: Literal["free", "triggered"] = "free"
     engine: str = "openvino"
+    precision: Precision = Field("fp32", description="of the arithmetic; others than fp32 must have been exported before")
     join_ms: float = Field(500.0, gt=0, description="how long a part waits for its other cameras")
     trigger_ms: float = Field(2000.0, gt=0, description="how long a trigger waits for the frame of each camera")
     max_batch: int = Field(8, ge=1, le=64)

@@ -18,16 +18,17 @@ from inspector.core.errors import EngineError, InspectorError
 from inspector.core.images import Prepared, prepare, view, whole
 from inspector.core.message import Message, message
 from inspector.core.types import Floats, Frame, Region
-from inspector.engines.base import Engine, open_engine
+from inspector.engines.base import Engine
 from inspector.station.events import Cleared, Fault
 from inspector.station.parts import Findings, Part
-from inspector.station.program import Program, Step
+from inspector.station.program import Program, Runtime, Step
 from inspector.station.quality import check_age
 
 log = logging.getLogger(__name__)
 
 Report = Callable[[Fault | Cleared], None]
 CORES = os.cpu_count() or 1
+_Key = tuple[str, Runtime]  # folder of the bundle, and what runs it
 RESTARTS, RESTART_PERIOD = 5, 60.0  # an engine is opened again at most this often in so many seconds
 
 
@@ -74,11 +75,11 @@ class _Job:
 class _Runner:
     """One bundle on one engine, shared by all steps that use it: its batch buffer, and opening it again after a crash."""
 
-    def __init__(self, bundle: Bundle, engine: str, limit: int, report: Report, hands: ThreadPoolExecutor) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime, limit: int, report: Report, hands: ThreadPoolExecutor) -> None:
         self.bundle = bundle
         self._hands = hands
         self.batch = min(limit, bundle.card.max_batch)
-        self._engine_name = engine
+        self._runtime = runtime
         self._report = report
         self._engine: Engine | None = None
         self._problem: Message | None = None
@@ -88,7 +89,7 @@ class _Runner:
 
     def open(self) -> None:
         """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError."""
-        engine = open_engine(self._engine_name, self.bundle)
+        engine = self._runtime.open(self.bundle)
         try:
             engine.infer(np.zeros_like(self._buffer[:1]))  # not the buffer: it may hold a batch that waits for this engine
         except BaseException:
@@ -204,7 +205,15 @@ class _Runner:
         outputs = raw if len(good) == len(raw) else raw[good]
         predictions = step.task.decode(outputs, step.card, views, [job.frame for job in kept])
         for job, prediction in zip(kept, predictions, strict=True):
-            job.findings.predictions.append(replace(prediction, bundle=step.model.bundle, camera=step.model.camera))
+            job.findings.predictions.append(
+                replace(
+                    prediction,
+                    bundle=step.model.bundle,
+                    camera=step.model.camera,
+                    engine=step.runtime.engine,
+                    precision=step.runtime.precision,
+                )
+            )
 
     @contextmanager
     def _guard(self, jobs: Sequence[_Job]) -> Iterator[None]:
@@ -233,12 +242,12 @@ class Analyser:
     def __init__(self, program: Program, *, report: Report = _ignore) -> None:
         """Opens nothing. `report` is told of engines that fail and work again."""
         self.program = program
-        self._runners: dict[tuple[str, str], _Runner] = {}
+        self._runners: dict[_Key, _Runner] = {}
         self._hands = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
         for step in program.steps:
             key = _key(step)
             if key not in self._runners:
-                self._runners[key] = _Runner(step.bundle, step.engine, program.recipe.max_batch, report, self._hands)
+                self._runners[key] = _Runner(step.bundle, step.runtime, program.recipe.max_batch, report, self._hands)
 
     def open(self) -> None:
         """Open every engine. Raises ConfigError or EngineError; then none stays open."""
@@ -267,7 +276,7 @@ class Analyser:
     def analyse(self, parts: Sequence[Part]) -> list[Findings]:
         """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
         findings = [Findings() for _ in parts]
-        jobs: dict[tuple[str, str], list[_Job]] = {key: [] for key in self._runners}
+        jobs: dict[_Key, list[_Job]] = {key: [] for key in self._runners}
         now = time.monotonic()
         for part, found in zip(parts, findings, strict=True):
             found.spent("wait", now - part.grabbed())
@@ -304,5 +313,5 @@ class Analyser:
         self.close()
 
 
-def _key(step: Step) -> tuple[str, str]:
-    return (str(step.bundle.folder), step.engine)
+def _key(step: Step) -> _Key:
+    return (str(step.bundle.folder), step.runtime)

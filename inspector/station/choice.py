@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.cameras.base import kind_of
-from inspector.core.bundle import Card, read_card
-from inspector.core.errors import ConfigError
+from inspector.core.bundle import read_card
 from inspector.core.message import Message, message
 from inspector.core.types import Unit
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
 from inspector.recipes.locate import demo_recipe, find_bundle
-from inspector.recipes.recipe import InspectModel, Recipe, load_recipe
+from inspector.recipes.recipe import Recipe, load_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,50 +65,6 @@ def on_source(recipe: Recipe, source: str) -> Recipe:
     cut = only_camera(recipe, first)
     camera = cut.cameras[first].model_copy(update={"source": source, "options": {}})
     return cut.model_copy(update={"cameras": {first: camera}})
-
-
-def with_bundle(choice: Choice, bundle: Path) -> Choice:
-    """The recipe with this bundle instead of those of its task that know the same classes, at their regions and by their rules.
-
-    Where there is none such, it looks at the whole frame of a camera whose frames it takes. Raises ConfigError.
-    """
-    card, name, recipe = read_card(bundle), str(bundle.resolve()), choice.recipe
-    replaced = {step.bundle for step in recipe.inspect if _alike(_card_of(step.bundle, choice.base), card)}
-    steps = tuple(
-        step.model_copy(update={"bundle": name, "threshold": None}) if step.bundle in replaced else step
-        for step in recipe.inspect
-    )
-    if not replaced:
-        camera = camera_for(recipe, choice.base, "kelvin" if card.task == "thermal" else "intensity")
-        steps = (*steps, InspectModel(bundle=name, camera=camera))
-    rules = tuple(rule.model_copy(update={"bundle": name}) if rule.bundle in replaced else rule for rule in recipe.rules)
-    changed = recipe.model_copy(update={"inspect": steps, "rules": rules, "revision": recipe.revision + 1})
-    note = (
-        message(
-            "The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.",
-            recipe=recipe.name,
-            bundle=card.name,
-            old=", ".join(sorted(Path(old).name for old in replaced)),
-        )
-        if replaced
-        else message(
-            "The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.",
-            recipe=recipe.name,
-            bundle=card.name,
-        )
-    )
-    return Choice(changed, choice.base, note)
-
-
-def _card_of(bundle: str, base: Path | None) -> Card | None:
-    try:
-        return read_card(find_bundle(bundle, base))
-    except ConfigError:
-        return None  # the recipe says so when it is started
-
-
-def _alike(old: Card | None, new: Card) -> bool:
-    return old is not None and (old.task, set(old.classes)) == (new.task, set(new.classes))
 
 
 def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:

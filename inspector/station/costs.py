@@ -86,9 +86,9 @@ class Hardware:
 
 def this_machine() -> Hardware:
     """Look at this machine; takes about half a second the first time. Loads neither torch nor a driver."""
-    cards = _gpus()
+    cards = gpu_names()
     return Hardware(
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=core_count(),
         memory=int(psutil.virtual_memory().total),
         gpu=cards[0] if cards else "",
         torch=importlib.util.find_spec("torch") is not None,
@@ -96,6 +96,11 @@ def this_machine() -> Hardware:
         speed=processor_speed(),
         gpus=len(cards),
     )
+
+
+def core_count() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
@@ -111,7 +116,7 @@ def processor_speed() -> float:
 
 
 @functools.cache
-def _gpus() -> tuple[str, ...]:
+def gpu_names() -> tuple[str, ...]:
     """The cards that NVIDIA's own tool lists."""
     tool = shutil.which("nvidia-smi")
     if tool is None:

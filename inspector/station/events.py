@@ -50,6 +50,18 @@ class Inspected:
     inspection: Inspection
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Which variants judge from now on, and why. `tuned`: they were chosen for this machine, not by the recipe.
+
+    `note`: what a person must know, because it is not what was chosen last.
+    """
+
+    why: Message
+    note: Message | None = None
+    tuned: bool = False
+
+
 class StationState(StrEnum):
     STOPPED = "STOPPED"
     STARTING = "STARTING"  # engines are being compiled
@@ -62,7 +74,7 @@ class StateChanged:
     state: StationState
 
 
-Event = CameraChanged | Fault | Cleared | Inspected | StateChanged
+Event = CameraChanged | Fault | Cleared | Inspected | Judging | StateChanged
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Self
 
 from inspector.core.message import Message
 from inspector.core.types import Frame, Inspection
+from inspector.core.variants import Precision
 from inspector.recipes.recipe import Recipe
 from inspector.station.analysis import Analyser
 from inspector.station.parts import Part, Shot, conclude
@@ -18,12 +19,14 @@ from inspector.station.quality import check_quality
 class PartInspector:
     """Judges frames as the station does: the same checks, preparation, engines, decoding and rules."""
 
-    def __init__(self, recipe: Recipe, base: Path | None = None, *, engine: str | None = None) -> None:
-        """Verify the bundles and open the engines; takes seconds. `base`: the recipe's folder.
+    def __init__(
+        self, recipe: Recipe, base: Path | None = None, *, engine: str | None = None, precision: Precision | None = None
+    ) -> None:
+        """Verify the bundles and open the engines; takes seconds. `base`: the recipe's folder; the others: `runtime_of`.
 
         Raises ConfigError or EngineError.
         """
-        self._analyser = Analyser(load_program(recipe, base, engine=engine))
+        self._analyser = Analyser(load_program(recipe, base, engine=engine, precision=precision))
         self._analyser.open()
         self._sequence = 0
 

@@ -8,10 +8,37 @@ from inspector.core.bundle import Bundle, Card
 from inspector.core.images import wrong_unit
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Region
+from inspector.core.variants import Precision
+from inspector.engines.base import Engine, open_engine
 from inspector.recipes.automatic import complete, thresholds
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.tasks.base import Task, task_of
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What runs a bundle."""
+
+    engine: str
+    precision: Precision = "fp32"
+    threads: int = 0
+
+    def open(self, bundle: Bundle) -> Engine:
+        """Raises ConfigError or EngineError, also for a variant that did not pass the parity gate."""
+        return open_engine(self.engine, bundle, precision=self.precision, threads=self.threads)
+
+
+def runtime_of(
+    bundle: Bundle, model: InspectModel, recipe: Recipe, *, engine: str | None = None, precision: Precision | None = None
+) -> Runtime:
+    """What is to run the bundle of one [[inspect]]: the one place where this is decided.
+
+    `engine`, `precision`: what a person asks for instead of the recipe's; an engine that is named alone runs in fp32, which
+    every one has.
+    """
+    default = "fp32" if engine is not None else model.precision or recipe.precision
+    return Runtime(engine or model.engine or recipe.engine, precision or default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +49,7 @@ class Step:
     bundle: Bundle
     card: Card
     task: Task
-    engine: str
+    runtime: Runtime
 
     @property
     def region(self) -> Region | None:
@@ -45,10 +72,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more."""
+    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more.
+
+    `why`: why these engines and precisions judge; `note`: what a person must know of it; `tuned`: they were chosen for this
+    machine.
+    """
 
     recipe: Recipe
     steps: tuple[Step, ...]
+    why: Message | None = None
+    note: Message | None = None
+    tuned: bool = False
 
     def levels(self, camera: str) -> tuple[float, float] | None:
         """The grey levels that count as black and white for a camera, as its bundles were trained with."""
@@ -62,8 +96,10 @@ class Program:
         return frozenset(step.model.camera for step in self.steps)
 
 
-def load_program(recipe: Recipe, base: Path | None = None, *, engine: str | None = None) -> Program:
-    """Find and verify the bundles of a recipe. `base`: the recipe's folder; `engine`: instead of the recipe's.
+def load_program(
+    recipe: Recipe, base: Path | None = None, *, engine: str | None = None, precision: Precision | None = None
+) -> Program:
+    """Find and verify the bundles of a recipe. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`.
 
     Raises ConfigError naming the bundle, file or rule that is wrong.
     """
@@ -79,7 +115,7 @@ def load_program(recipe: Recipe, base: Path | None = None, *, engine: str | None
             bundle=bundles[model.bundle],
             card=cards[model.bundle].model_copy(update={"thresholds": thresholds(model, cards[model.bundle])}),
             task=task_of(cards[model.bundle].task),
-            engine=engine or model.engine or recipe.engine,
+            runtime=runtime_of(bundles[model.bundle], model, full, engine=engine, precision=precision),
         )
         for model in full.inspect
     )

@@ -78,6 +78,8 @@ def _prediction(prediction: Prediction, step: InspectModel | None) -> dict[str, 
         "bundle": bundle_name(prediction.bundle),
         "task": prediction.task,
         "camera": prediction.camera,
+        "engine": prediction.engine,
+        "precision": prediction.precision,
         "region": [region.x, region.y, region.width, region.height],
     }
     if prediction.scores is not None:

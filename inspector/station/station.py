@@ -9,6 +9,7 @@ from pathlib import Path
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.types import Inspection
+from inspector.core.variants import Precision
 from inspector.recipes.recipe import Recipe
 from inspector.station.counters import Counters
 from inspector.station.events import (
@@ -16,12 +17,14 @@ from inspector.station.events import (
     Event,
     Fault,
     Inspected,
+    Judging,
     StateChanged,
     StationState,
     Stats,
 )
 from inspector.station.pipeline import STOP_SECONDS, Mode, Pipeline, Worker
 from inspector.station.program import Program, load_program
+from inspector.station.tuning_store import Decision, decide
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +47,15 @@ class Station:
         base: Path | None = None,
         listeners: Sequence[Listener] = (),
         engine: str | None = None,
+        precision: Precision | None = None,
         cameras: OpenCamera = open_camera,
     ) -> None:
-        """Starts nothing. `base`: the recipe's folder; `engine`: instead of the recipe's; `cameras` makes a camera."""
+        """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera."""
         self._given = recipe
         self._base = base
         self._listeners = tuple(listeners)
         self._engine = engine
+        self._precision: Precision | None = precision
         self._open_camera = cameras
         self._commands = threading.RLock()  # one command at a time
         self._telling = threading.RLock()  # one event at a time
@@ -65,6 +70,7 @@ class Station:
         self._failure: InspectorError | None = None
         self._complete: Recipe | None = None
         self._ended = threading.Event()
+        self._decision: tuple[object, Decision] | None = None
 
     @property
     def state(self) -> StationState:
@@ -185,7 +191,7 @@ class Station:
 
     def _load(self, attempt: "_Attempt") -> None:
         try:
-            program = load_program(attempt.recipe, attempt.base, engine=self._engine)
+            program = self._decided(load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision))
             with self._commands:
                 if attempt.number != self._attempt:
                     return
@@ -201,11 +207,28 @@ class Station:
                     self._hire(program, pipeline, attempt)
             if pipeline is None:
                 self.emit(Cleared(RECIPE))
+                self._tell(program)
         except InspectorError as error:
             self._refuse(attempt, error)
         except Exception as error:
             log.exception("The recipe cannot be loaded")
             self._refuse(attempt, InspectorError("Internal error while loading the recipe: {detail}", detail=error))
+
+    def _decided(self, program: Program) -> Program:
+        """The program with the variants that were tuned for this machine, unless a person asked for others.
+
+        Tested once for the same bundles: a recipe that only got other rules must not slow the line that runs.
+        """
+        if self._engine is not None or self._precision is not None:
+            return program
+        key = (program.recipe.name, program.recipe.max_batch, tuple((step.bundle, step.runtime) for step in program.steps))
+        if self._decision is None or self._decision[0] != key:
+            self._decision = key, decide(program)
+        return self._decision[1].apply(program)
+
+    def _tell(self, program: Program) -> None:
+        if program.why is not None:
+            self.emit(Judging(program.why, program.note, program.tuned))
 
     def _hire(self, program: Program, pipeline: Pipeline, attempt: "_Attempt") -> None:
         def ready(worker: Worker, error: InspectorError | None) -> None:
@@ -234,6 +257,7 @@ class Station:
             self._state = StationState.RUNNING
             self._ended.clear()
         self.emit(StateChanged(StationState.RUNNING) if starting else Cleared(RECIPE))
+        self._tell(worker.program)
         pipeline.start(worker)
 
     def _refuse(self, attempt: "_Attempt", error: InspectorError) -> None:

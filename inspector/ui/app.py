@@ -151,8 +151,10 @@ class Shooter(QObject):
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
 
     def _take_when_calm(self) -> None:
-        """Take the picture, but not while a heat map is being computed."""
-        if self._window.inspect.analysis.current().busy and time.monotonic() < self._until:
+        """Take the picture, but not while a heat map is being computed or the trainings are being read."""
+        window = self._window
+        busy = window.inspect.analysis.current().busy or (window.page == "train" and not window.train.calm)
+        if busy and time.monotonic() < self._until:
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
         else:
             self._take()

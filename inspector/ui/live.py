@@ -14,7 +14,7 @@ from inspector.core.types import Inspection
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe
 from inspector.station.choice import Choice, choose, on_source
-from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, StateChanged, StationState
+from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Judging, StateChanged, StationState
 from inspector.station.shedding import Shed
 from inspector.ui.live_layout import LIVE, InspectLayout
 from inspector.ui.settings import Preferences
@@ -23,7 +23,7 @@ from inspector.ui.strings import is_language_change
 from inspector.ui.worker import Mode, Snapshot, StationWorker
 
 SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
-_CAMERA, _FAULT, _FILE = "camera:", "fault:", "file"  # where a banner comes from
+_CAMERA, _FAULT, _FILE, _TUNED = "camera:", "fault:", "file", "tuned"  # where a banner comes from
 
 
 class InspectPage(InspectLayout):
@@ -83,6 +83,7 @@ class InspectPage(InspectLayout):
         self.banners.resized.connect(self._place_banners)
         self._watch.timeout.connect(self._settle)
         self._pictures.timeout.connect(self._on_picture_time)
+        self.takt.panel.tune_button.clicked.connect(self.open_tune)
 
     # ---- what the operator wants --------------------
 
@@ -170,9 +171,19 @@ class InspectPage(InspectLayout):
         elif self._triggered:
             self._asked += 1  # until the engines are ready
 
+    def open_tune(self) -> None:
+        """Show where it is measured which variants keep the takt."""
+        if self._choice is not None:
+            self.tune.open(self._choice, running=self.running, takt_ms=self.takt.takt_ms)
+
     @property
     def running(self) -> bool:
         return self._state in (StationState.STARTING, StationState.RUNNING)
+
+    @property
+    def recipe_file(self) -> Path | None:
+        """The file of the recipe that is open, if it has one."""
+        return self._file
 
     @property
     def choice(self) -> Choice | None:
@@ -240,6 +251,7 @@ class InspectPage(InspectLayout):
         """End background threads of the tabs."""
         self._watch.stop()
         self._pictures.stop()
+        self.tune.close_workers()
         self.analysis.close_workers()
 
     # ---- what the line tells --------------------
@@ -273,6 +285,12 @@ class InspectPage(InspectLayout):
             self.banners.show_problem(_FAULT + event.where, event.problem, event.remedy)
         elif isinstance(event, Cleared):
             self.banners.clear(_FAULT + event.where)
+        elif isinstance(event, Judging):
+            self.takt.panel.show_why(event.why)
+            if event.note is not None:
+                self.banners.show_problem(_TUNED, event.note, retryable=False)
+            else:
+                self.banners.clear(_TUNED)
 
     def _on_state(self, state: StationState) -> None:
         self._state = state
@@ -390,6 +408,7 @@ class InspectPage(InspectLayout):
         self.reasons.set_reasons(tell.reasons)
         self.veil.set_words("" if self._held is not None else tell.veil)
         stopped = self._state is StationState.STOPPED
+        self.tune.set_running(not stopped)
         self.start_button.setEnabled(stopped and self._choice is not None)
         self.stop_button.setEnabled(self.running)
         self.trigger_button.setEnabled(self._choice is not None and (stopped or self._triggered))

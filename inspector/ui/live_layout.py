@@ -16,6 +16,7 @@ from inspector.ui.filmstrip import Filmstrip
 from inspector.ui.hold import HoldStrip
 from inspector.ui.readouts import Counters, StatusLine
 from inspector.ui.takt import ShedNotice, TaktMeter
+from inspector.ui.tune import TunePanel
 from inspector.ui.verdict_tile import Reasons, VerdictTile
 
 LIVE: Final = "live"
@@ -64,6 +65,7 @@ class InspectLayout(QWidget):
             button.setIconSize(QSize(theme.ICON, theme.ICON))
         self.filmstrip, self.takt, self.status = Filmstrip(), TaktMeter(self.views), StatusLine()
         self.notice = ShedNotice(self.views, above=self.takt.panel)
+        self.tune = TunePanel(self)
         self.banners = Banners(self)
         self._watch = QTimer(self)
         self._watch.setInterval(1000)

@@ -23,7 +23,7 @@ from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.core.runs import runs_folder
 from inspector.recipes.locate import demo_recipe
-from inspector.station.choice import Choice, choose, with_bundle
+from inspector.station.choice import Choice
 from inspector.ui import theme
 from inspector.ui.choosers import IMAGES, VIDEOS
 from inspector.ui.live import InspectPage
@@ -106,7 +106,7 @@ class MainWindow(QMainWindow):
         self.worker = worker
         self.inspect = InspectPage(worker)
         self.review = ReviewPage()
-        self.train = TrainPage(settings, runs or runs_folder())
+        self.train = TrainPage(settings, runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.settings_page = SettingsPage(settings)
         self.rail = Rail()
         self.pages = QStackedWidget()
@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
             button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
         self.inspect.fullscreen_wanted.connect(self.toggle_operator_view)
         self.inspect.help_wanted.connect(self.help.open)
-        self.train.use_wanted.connect(self.use_bundle)
+        self.train.recipe_written.connect(self.inspect.open_recipe)
         self.leaving.settled.connect(self.close)
         self.inspect.resting.connect(self.review.analysis.set_resting)
         self.settings_page.failed.connect(self.show_error)
@@ -192,16 +192,6 @@ class MainWindow(QMainWindow):
     def open_choice(self, choice: Choice, path: Path | None) -> None:
         """Inspect by this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
-
-    def use_bundle(self, bundle: Path) -> None:
-        """Inspect with this bundle, in the recipe that is open."""
-        try:
-            choice = with_bundle(self.inspect.choice or choose(), bundle)
-        except InspectorError as error:
-            self.show_error(error)
-        else:
-            self.open_choice(choice, None)
-        self.show_page("inspect")
 
     def open_first(self) -> None:
         """The recipe the window opens with."""

@@ -7,8 +7,9 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from inspector.core.message import Message
 from inspector.station.counters import Spread
 from inspector.station.events import StageStats, Stats
 from inspector.station.shedding import Shed
@@ -16,7 +17,7 @@ from inspector.station.takt import headroom_ms, needed_ms
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.cover import Cover
-from inspector.ui.strings import is_language_change
+from inspector.ui.strings import is_language_change, translate
 from inspector.ui.takt_waterfall import Waterfall, milliseconds, rows_of, sheet
 
 _PAINTED: Final = QEvent.Type(QEvent.registerEventType())
@@ -103,17 +104,26 @@ class TaktPanel(Cover):
         self.copy_button.setFixedSize(theme.TOUCH, theme.TOUCH)
         self.copy_button.setIconSize(QSize(theme.ICON, theme.ICON))
         self.waterfall = Waterfall()
+        self.tune_button, self.why_label = QPushButton(), QLabel()
+        self.tune_button.setObjectName("takt_tune")
+        self.why_label.setWordWrap(True)
+        self.why_label.setTextFormat(Qt.TextFormat.PlainText)
+        self.why_label.setProperty("role", "small")
+        self.why_label.setContentsMargins(theme.SPACING, 0, 0, 0)
+        self._why: Message | None = None
         head = plain(QHBoxLayout(), theme.SPACING * 3)
         for label in (self.takt_label, self.room_label, self.late_label):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             head.addWidget(label)
         head.addStretch(1)
+        head.addWidget(self.tune_button)
         head.addWidget(self.copy_button)
         self._box = box = QVBoxLayout(self)
         box.setContentsMargins(theme.SPACING, theme.SPACING // 2, theme.SPACING // 2, theme.SPACING // 2)
         box.setSpacing(0)
         box.addLayout(head)
         box.addWidget(self.waterfall)
+        box.addWidget(self.why_label)
         self.retranslate()
 
     def show_rows(self, rows: Mapping[str, StageStats], takt_ms: float | None) -> None:
@@ -124,17 +134,29 @@ class TaktPanel(Cover):
             self._box.activate()
             self.place()
 
+    def show_why(self, why: Message | None) -> None:
+        """Say which variants judge and why; None: nothing does."""
+        self._why = why
+        self.why_label.setText("" if why is None else translate(why))
+        self.why_label.setVisible(why is not None)
+        self._box.activate()
+        self.place()
+
     def show_words(self, words: _Words) -> None:
         """Show the takt and what is left of it."""
         for label, text in ((self.takt_label, words.takt), (self.room_label, words.room), (self.late_label, words.late)):
             label.setText(text)
 
     def place(self) -> None:
-        height = min(self.sizeHint().height(), self.over.height())
+        height = min(max(self.sizeHint().height(), self.heightForWidth(self.over.width())), self.over.height())
         self.setGeometry(0, self.over.height() - height, self.over.width(), height)
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Stages"))
+        self.tune_button.setText(self.tr("Auto-tune"))
+        self.tune_button.setAccessibleName(self.tr("Auto-tune"))
+        self.tune_button.setToolTip(self.tr("Measure which engine and precision keep the takt on this computer"))
+        self.show_why(self._why)
         self.copy_button.setAccessibleName(self.tr("Copy the numbers"))
         self.copy_button.setToolTip(self.tr("Copy the numbers as a table"))
         self.room_label.setToolTip(self.tr("What 99 of 100 parts leave of the takt, by the slowest of what works side by side"))
@@ -194,6 +216,11 @@ class TaktMeter(QWidget):
             self.clock.forget()  # another run
         self._stats = stats
         self._show()
+
+    @property
+    def takt_ms(self) -> float | None:
+        """The takt that is shown; None where it is not known."""
+        return self._stats.takt.takt_ms
 
     def copy(self) -> None:
         """Put the numbers on the clipboard, as a table with tabs."""

@@ -1596,14 +1596,6 @@
         <translation>学習</translation>
     </message>
     <message>
-        <source>Use in the recipe</source>
-        <translation>レシピで使う</translation>
-    </message>
-    <message>
-        <source>Open the report</source>
-        <translation>レポートを開く</translation>
-    </message>
-    <message>
         <source>Pause</source>
         <translation>一時停止</translation>
     </message>
@@ -1646,6 +1638,14 @@
     <message>
         <source>With the same settings, which can be changed first</source>
         <translation>同じ設定で学習します。始める前に変更できます</translation>
+    </message>
+    <message>
+        <source>Results</source>
+        <translation>結果</translation>
+    </message>
+    <message>
+        <source>Curves and log</source>
+        <translation>曲線とログ</translation>
     </message>
 </context>
 <context>
@@ -2325,6 +2325,14 @@
         <translation>工程別の時間</translation>
     </message>
     <message>
+        <source>Auto-tune</source>
+        <translation>自動調整</translation>
+    </message>
+    <message>
+        <source>Measure which engine and precision keep the takt on this computer</source>
+        <translation>このコンピューターでタクトを守れるエンジンと演算精度を測定します</translation>
+    </message>
+    <message>
         <source>Copy the numbers</source>
         <translation>数値をコピー</translation>
     </message>
@@ -2536,6 +2544,18 @@
         <source>New training</source>
         <translation>新しい学習</translation>
     </message>
+    <message>
+        <source>Compare</source>
+        <translation>比較</translation>
+    </message>
+    <message>
+        <source>Compare trainings</source>
+        <translation>学習を比較</translation>
+    </message>
+    <message>
+        <source>Choose those that are to stand side by side</source>
+        <translation>並べて比べる学習を選びます</translation>
+    </message>
 </context>
 <context>
     <name>TrainingDialog</name>
@@ -2598,6 +2618,128 @@
     <message>
         <source>Back</source>
         <translation>戻る</translation>
+    </message>
+</context>
+<context>
+    <name>TunePanel</name>
+    <message>
+        <source>Auto-tune: {recipe}</source>
+        <translation>自動調整：{recipe}</translation>
+    </message>
+    <message>
+        <source>Measuring each variant: {what}</source>
+        <translation>各バリアントを測定中：{what}</translation>
+    </message>
+    <message>
+        <source>Measuring whole parts</source>
+        <translation>部品全体を測定中</translation>
+    </message>
+    <message>
+        <source>Confirming on whole parts: {what}</source>
+        <translation>部品全体で確認中：{what}</translation>
+    </message>
+    <message>
+        <source>Measuring what would be needed: {what}</source>
+        <translation>必要な条件を測定中：{what}</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>開始しています</translation>
+    </message>
+    <message>
+        <source>Not exported, or not on this computer: {variants}</source>
+        <translation>未エクスポート、またはこのコンピューターにないもの：{variants}</translation>
+    </message>
+    <message>
+        <source>Stop the line first: measuring and inspecting would slow each other.</source>
+        <translation>先にラインを停止してください。測定と検査が互いに遅くなります。</translation>
+    </message>
+    <message>
+        <source>Cancelled; nothing was changed.</source>
+        <translation>中止しました。何も変更していません。</translation>
+    </message>
+    <message>
+        <source>Measures every engine, precision, batch and number of threads on this computer with the recipe&apos;s own bundles, for about three minutes. What does not judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on.</source>
+        <translation>このコンピューターで、レシピのバンドルを使い、すべてのエンジン・演算精度・バッチ・スレッド数を約 3 分間測定します。学習済みネットワークと同じ判定をしないものは使いません。タクトを守る最も軽いものが、次の開始から判定します。</translation>
+    </message>
+    <message>
+        <source>Variants</source>
+        <translation>バリアント</translation>
+    </message>
+    <message>
+        <source>Threads</source>
+        <translation>スレッド</translation>
+    </message>
+    <message>
+        <source>p50 ms</source>
+        <translation>p50 ms</translation>
+    </message>
+    <message>
+        <source>p99 ms</source>
+        <translation>p99 ms</translation>
+    </message>
+    <message>
+        <source>CPU ms</source>
+        <translation>CPU ms</translation>
+    </message>
+    <message>
+        <source>Accuracy</source>
+        <translation>判定精度</translation>
+    </message>
+    <message>
+        <source>Mark</source>
+        <translation>印</translation>
+    </message>
+    <message>
+        <source>chosen</source>
+        <translation>採用</translation>
+    </message>
+    <message>
+        <source>front</source>
+        <translation>最良線</translation>
+    </message>
+    <message>
+        <source>Auto-tune</source>
+        <translation>自動調整</translation>
+    </message>
+    <message>
+        <source>Takt (ms)</source>
+        <translation>タクト (ms)</translation>
+    </message>
+    <message>
+        <source>Measure</source>
+        <translation>測定</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>中止</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>Progress</source>
+        <translation>進行状況</translation>
+    </message>
+</context>
+<context>
+    <name>TunePlot</name>
+    <message>
+        <source>Latency against accuracy</source>
+        <translation>時間と判定精度</translation>
+    </message>
+    <message>
+        <source>Blue: nothing is both quicker and as accurate. Ringed: chosen. Dashed: the limit of the takt.</source>
+        <translation>青：これより速くて同じ判定精度のものはありません。輪：採用。破線：タクトの限度。</translation>
+    </message>
+    <message>
+        <source>p99 of a part (ms)</source>
+        <translation>部品 1 個の p99 (ms)</translation>
+    </message>
+    <message>
+        <source>Accuracy kept (%)</source>
+        <translation>保たれた判定精度 (%)</translation>
     </message>
 </context>
 <context>
@@ -3269,6 +3411,14 @@
         <translation>このユーザーに読み取り権限を与えてください。</translation>
     </message>
     <message>
+        <source>Go on from the last epoch.</source>
+        <translation>最後のエポックから続けてください。</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
+        <translation>最後のエポックから続けてください。繰り返す場合は、バッチかネットワークを小さくしてください。</translation>
+    </message>
+    <message>
         <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
         <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力では {spans} px になります。</translation>
     </message>
@@ -3489,10 +3639,6 @@
         <translation>{folder} には使えるものがありません（{layout}）：{why}</translation>
     </message>
     <message>
-        <source>ONNX Runtime could not run {bundle} ({detail}).</source>
-        <translation>ONNX Runtime で {bundle} を実行できませんでした（{detail}）。</translation>
-    </message>
-    <message>
         <source>Only boxes of a detection bundle can be explained one by one.</source>
         <translation>枠ごとに根拠を表示できるのは、検出バンドルの枠だけです。</translation>
     </message>
@@ -3513,6 +3659,10 @@
         <translation>Pascal VOC</translation>
     </message>
     <message>
+        <source>Please report it with the details.</source>
+        <translation>詳細を添えて報告してください。</translation>
+    </message>
+    <message>
         <source>Please report it with the program&apos;s log.</source>
         <translation>プログラムのログを添えて報告してください。</translation>
     </message>
@@ -3531,6 +3681,10 @@
     <message>
         <source>Radiometric files</source>
         <translation>放射温度ファイル</translation>
+    </message>
+    <message>
+        <source>Restart the computer or update the driver of the graphics card; training also works without it.</source>
+        <translation>コンピューターを再起動するか、グラフィックスカードのドライバーを更新してください。学習はそれがなくてもできます。</translation>
     </message>
     <message>
         <source>Restart the program.</source>
@@ -4109,8 +4263,120 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
+        <translation>書き出してください：inspector export --model {bundle} --engine {engine} --precision {precision}</translation>
+    </message>
+    <message>
+        <source>Export it: inspector export --model {folder} --engine {engine} --precision {precision}.</source>
+        <translation>書き出してください：inspector export --model {folder} --engine {engine} --precision {precision}</translation>
+    </message>
+    <message>
+        <source>Export the bundle again, or use the precision fp32.</source>
+        <translation>バンドルをもう一度書き出すか、精度 fp32 を使ってください。</translation>
+    </message>
+    <message>
+        <source>Free some space, or export it into another folder: --out DIR.</source>
+        <translation>空き容量を増やすか、別のフォルダーに書き出してください（--out DIR）。</translation>
+    </message>
+    <message>
+        <source>Give a folder with images of good and bad parts.</source>
+        <translation>良品と不良品の画像が入ったフォルダーを指定してください。</translation>
+    </message>
+    <message>
+        <source>Give a folder with images of good and bad parts: --calibration DIR.</source>
+        <translation>良品と不良品の画像が入ったフォルダーを指定してください（--calibration DIR）。</translation>
+    </message>
+    <message>
         <source>Give a frame of the other kind.</source>
         <translation>もう一方の種類のフレームを指定してください。</translation>
+    </message>
+    <message>
+        <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
+        <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with train（Windows では run.ps1）。</translation>
+    </message>
+    <message>
+        <source>Install the extra gpu on a machine with such a card, or use openvino.</source>
+        <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
+    </message>
+    <message>
+        <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
+        <translation>より新しいバージョンで作られています。そのバージョンをここにインストールするか、このバージョンでバンドルを書き出してください。</translation>
+    </message>
+    <message>
+        <source>No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.</source>
+        <translation>このバンドルには 8 ビットで計算できる層がありません。どの層を 8 ビットにしても、学習した判定と異なります。</translation>
+    </message>
+    <message>
+        <source>No variant of these bundles could be measured on this computer.</source>
+        <translation>このコンピューターで測定できるバリアントがありません。</translation>
+    </message>
+    <message>
+        <source>Nothing keeps the takt of {takt:.0f} ms with head-room; {variants} on {threads} threads is the quickest: 99 of 100 parts take at most {p99:.1f} ms.</source>
+        <translation>タクト {takt:.0f} ms を余裕をもって守れるものはありません。最も速いのは {variants}（{threads} スレッド）で、100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
+    </message>
+    <message>
+        <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
+        <translation>現在ほかのプログラムがプロセッサの {share:.0f} % を使っているため、測定時間は本来より長くなります。</translation>
+    </message>
+    <message>
+        <source>Quantising needs the Python package {package}, which is not installed.</source>
+        <translation>量子化には Python パッケージ {package} が必要ですが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
+        <translation>部品 1 個にかけられる時間を指定してください：--takt 120ms、またはレシピの takt_ms。</translation>
+    </message>
+    <message>
+        <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
+        <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
+    </message>
+    <message>
+        <source>The bundle cannot be quantised ({detail}).</source>
+        <translation>バンドルを量子化できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} cannot be written ({detail}).</source>
+        <translation>バンドル {bundle} に書き込めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has no reference images to judge a variant by.</source>
+        <translation>バンドル {bundle} には、バリアントを確かめる基準画像がありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has no reference images: only its own graph in fp32 is measured. A training keeps some in it.</source>
+        <translation>バンドル {bundle} には基準画像がないため、fp32 の元のグラフだけを測定します。学習すると基準画像がバンドルに保存されます。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has no {precision} graph for {engine}.</source>
+        <translation>バンドル {bundle} には {engine} 用の {precision} グラフがありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has not been exported and checked for {engine} in {precision}.</source>
+        <translation>バンドル {bundle} は {engine} の {precision} 用に書き出されておらず、確認もされていません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.</source>
+        <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
+    </message>
+    <message>
+        <source>The choice of {when} was made for another version of {bundle}: tune again.</source>
+        <translation>{when} の選択は {bundle} の別の版に対するものです。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The choice of {when} was made on another computer or with other versions ({differences}): tune again.</source>
+        <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).</source>
+        <translation>ファイル {file} がないか、この版が作られたときのものではありません（SHA-256 が異なります）。</translation>
+    </message>
+    <message>
+        <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
+        <translation>バンドル {bundle} のグラフは {task} を行いません。出力は {shape} です。</translation>
+    </message>
+    <message>
+        <source>The graph of {bundle} gave values that are not numbers.</source>
+        <translation>{bundle} のグラフが数値でない値を出力しました。</translation>
     </message>
     <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
@@ -4129,12 +4395,12 @@
         <translation>レシピ {file} はその間に別の人が変更しました。</translation>
     </message>
     <message>
-        <source>The recipe {recipe} inspects with {bundle} instead of {old} until another recipe is opened.</source>
-        <translation>別のレシピを開くまで、レシピ {recipe} は {old} の代わりに {bundle} で検査します。</translation>
+        <source>The recipe {recipe} names no takt.</source>
+        <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
     <message>
-        <source>The recipe {recipe} inspects with {bundle}, too, until another recipe is opened.</source>
-        <translation>別のレシピを開くまで、レシピ {recipe} は {bundle} でも検査します。</translation>
+        <source>The reference images {file} cannot be used ({detail}).</source>
+        <translation>参照画像 {file} は使えません（{detail}）。</translation>
     </message>
     <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
@@ -4167,6 +4433,10 @@
     <message>
         <source>The time limit leaves no time for more trials; now the final training.</source>
         <translation>制限時間のため、これ以上の試行はできません。最終の学習に進みます。</translation>
+    </message>
+    <message>
+        <source>The time was up before {count} of {all} rows were measured.</source>
+        <translation>時間切れのため、{all} 行のうち {count} 行を測定できませんでした。</translation>
     </message>
     <message>
         <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
@@ -4211,6 +4481,18 @@
     <message>
         <source>The trials were ended; now the final training.</source>
         <translation>試行は打ち切られました。最終の学習に進みます。</translation>
+    </message>
+    <message>
+        <source>The tuned choice names no variant for the bundle {bundle}: tune again.</source>
+        <translation>調整結果にバンドル {bundle} のバリアントがありません。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The tuned variant of {bundle} ({engine} {precision}) does not answer as it did when it was chosen.</source>
+        <translation>{bundle} の調整済みバリアント（{engine} {precision}）の答えが、選択時と異なります。</translation>
+    </message>
+    <message>
+        <source>The tuned variant of {bundle} ({engine} {precision}) takes {now:.1f} ms an image, when it was chosen it took {before:.1f} ms.</source>
+        <translation>{bundle} の調整済みバリアント（{engine} {precision}）は 1 枚に {now:.1f} ms かかります。選択時は {before:.1f} ms でした。</translation>
     </message>
     <message>
         <source>The video {file} ends after {shown} of {announced} frames.</source>
@@ -4273,8 +4555,20 @@
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
     </message>
     <message>
+        <source>The {precision} variant of {bundle} for {engine} is refused: {reason}</source>
+        <translation>{bundle} の {engine} 用 {precision} 版は使用できません：{reason}</translation>
+    </message>
+    <message>
+        <source>The {precision} variant of {bundle} for {engine} was checked with other files than these.</source>
+        <translation>{bundle} の {engine} 用 {precision} 版が確認されたときのファイルは、今のものと異なります。</translation>
+    </message>
+    <message>
         <source>There are no images in {folder}.</source>
         <translation>{folder} に画像がありません。</translation>
+    </message>
+    <message>
+        <source>There are {count} images to calibrate {bundle} with, and {fewest} are needed.</source>
+        <translation>{bundle} の校正用の画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -4365,6 +4659,10 @@
         <translation>プログラムに不具合があります：{detail}。</translation>
     </message>
     <message>
+        <source>Train it again with this version; a training keeps them in the bundle.</source>
+        <translation>このバージョンで学習し直してください。学習するとバンドルに保存されます。</translation>
+    </message>
+    <message>
         <source>Train it again.</source>
         <translation>もう一度学習してください。</translation>
     </message>
@@ -4413,12 +4711,24 @@
         <translation>一辺を {smallest} 画素以上にしてください。</translation>
     </message>
     <message>
+        <source>Use bf16 or fp32 for this network, or allow a larger drop.</source>
+        <translation>このネットワークには bf16 か fp32 を使うか、より大きな低下を許してください。</translation>
+    </message>
+    <message>
+        <source>Use bf16 or fp32 for this network.</source>
+        <translation>このネットワークには bf16 か fp32 を使ってください。</translation>
+    </message>
+    <message>
         <source>Use data with the classes the bundle was trained on, or train a bundle on this data.</source>
         <translation>バンドルが学習したクラスのデータを使うか、このデータでバンドルを学習してください。</translation>
     </message>
     <message>
         <source>Use fewer folds, or add labelled images.</source>
         <translation>分割数を減らすか、ラベル付き画像を増やしてください。</translation>
+    </message>
+    <message>
+        <source>Use fp32 or bf16; or give more images to calibrate with, or allow a larger drop.</source>
+        <translation>fp32 か bf16 を使うか、校正用の画像を増やすか、より大きな低下を許してください。</translation>
     </message>
     <message>
         <source>Use one of: {names}.</source>
@@ -4433,6 +4743,14 @@
         <translation>simulated:visible または simulated:thermal を使ってください。</translation>
     </message>
     <message>
+        <source>Use smaller batches, a smaller input or a smaller network, or close other programs.</source>
+        <translation>バッチ、入力サイズ、ネットワークのいずれかを小さくするか、ほかのプログラムを終了してください。</translation>
+    </message>
+    <message>
+        <source>Use the precision fp32.</source>
+        <translation>精度 fp32 を使ってください。</translation>
+    </message>
+    <message>
         <source>Validation and test together must leave something to train on.</source>
         <translation>検証とテストの割合の合計は、学習用が残るようにしてください。</translation>
     </message>
@@ -4443,6 +4761,14 @@
     <message>
         <source>Width and height are given together.</source>
         <translation>幅と高さは両方指定してください。</translation>
+    </message>
+    <message>
+        <source>With {after} instead of {before} in {bundle} a part would still take {p99:.1f} ms, more than the limit of {limit:.1f} ms: the network was built so, untrained, and timed.</source>
+        <translation>{bundle} を {before} から {after} にしても部品 1 個に {p99:.1f} ms かかり、限度の {limit:.1f} ms を超えます（未学習のネットワークを実際に作って測定）。</translation>
+    </message>
+    <message>
+        <source>With {after} instead of {before} in {bundle} a part would take {p99:.1f} ms and keep the limit of {limit:.1f} ms: the network was built so, untrained, and timed.</source>
+        <translation>{bundle} を {before} から {after} にすると部品 1 個が {p99:.1f} ms になり、限度の {limit:.1f} ms を守れます（未学習のネットワークを実際に作って測定）。</translation>
     </message>
     <message>
         <source>With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error.</source>
@@ -4519,6 +4845,22 @@
     <message>
         <source>images/ and masks/ with a .png of the same name for each image</source>
         <translation>images/ と、各画像と同じ名前の .png がある masks/</translation>
+    </message>
+    <message>
+        <source>it answers as the trained network does when red and blue are exchanged.</source>
+        <translation>赤と青を入れ替えた画像に対する学習済みネットワークと同じ答えを出します。</translation>
+    </message>
+    <message>
+        <source>it judges {flips} of {images} reference images differently from the trained network, more than {limit}.</source>
+        <translation>参照画像 {images} 枚のうち {flips} 枚で学習済みネットワークと判定が異なり、上限の {limit} 枚を超えています。</translation>
+    </message>
+    <message>
+        <source>its {metric} on the reference images is {after:.4g}, the trained network&apos;s {before:.4g}: over {limit:.3g} lower.</source>
+        <translation>参照画像での {metric} は {after:.4g}、学習済みネットワークでは {before:.4g} で、低下が {limit:.3g} を超えています。</translation>
+    </message>
+    <message>
+        <source>its {unit} differs from the trained network&apos;s by {difference:.3g} on average, more than {limit:.3g}.</source>
+        <translation>{unit} の学習済みネットワークとの差は平均 {difference:.3g} で、上限の {limit:.3g} を超えています。</translation>
     </message>
     <message>
         <source>labelme</source>
@@ -4611,6 +4953,22 @@
     <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
         <translation>{groups} グループの {count} 件では、学習・検証・テストに足りません。</translation>
+    </message>
+    <message>
+        <source>{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.</source>
+        <translation>このコンピューターのプロセッサーには命令がないため、{engine} は {precision} で計算できません。</translation>
+    </message>
+    <message>
+        <source>{engine} cannot open {file} ({detail}).</source>
+        <translation>{engine} は {file} を開けません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{engine} could not run {bundle} ({detail}).</source>
+        <translation>{engine} は {bundle} を実行できませんでした（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{engine} does not run bundles in {precision}.</source>
+        <translation>{engine} はバンドルを {precision} で実行しません。</translation>
     </message>
     <message>
         <source>{epochs} epochs are the fewest that make sense; they take more than an hour here.</source>
@@ -4957,6 +5315,18 @@
         <translation>{pattern!r} は正規表現ではありません（{detail}）。</translation>
     </message>
     <message>
+        <source>{problem} {variants} judges instead.</source>
+        <translation>{problem} 代わりに {variants} が判定します。</translation>
+    </message>
+    <message>
+        <source>{reason} (tuned on {when} for revision {before} of the recipe, which is at {now} now)</source>
+        <translation>{reason}（{when} に調整。レシピの改訂 {before} に対するもので、現在は改訂 {now}）</translation>
+    </message>
+    <message>
+        <source>{reason} (tuned on {when})</source>
+        <translation>{reason}（{when} に調整）</translation>
+    </message>
+    <message>
         <source>{source!r} is not a source.</source>
         <translation>{source!r} は入力元として使えません。</translation>
     </message>
@@ -4967,6 +5337,18 @@
     <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
+    </message>
+    <message>
+        <source>{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most {p99:.1f} ms.</source>
+        <translation>タクト {takt:.0f} ms を守る最も軽いものは {variants}（{threads} スレッド）です。100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
+    </message>
+    <message>
+        <source>{variants}, as the recipe says, because no tuned choice holds.</source>
+        <translation>調整結果が使えないため、レシピのとおり {variants} が判定します。</translation>
+    </message>
+    <message>
+        <source>{variants}, as the recipe says; it was not tuned on this computer.</source>
+        <translation>レシピのとおり {variants} が判定します（このコンピューターでは未調整）。</translation>
     </message>
 </context>
 <context>
@@ -5156,6 +5538,10 @@
     <message>
         <source>{width} × {height} px, {epochs} epochs, batches of {batch}</source>
         <translation>{width} × {height} px、{epochs} エポック、バッチ {batch}</translation>
+    </message>
+    <message>
+        <source>{value} on validation</source>
+        <translation>{value}（検証）</translation>
     </message>
 </context>
 <context>

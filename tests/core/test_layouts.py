@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inspector.core.annotations import read_dataset
-from inspector.core.datasets.scan import Folder
+from inspector.core.datasets.scan import Folder, _in_pieces
 from inspector.core.errors import ConfigError
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import split_samples
@@ -296,3 +296,41 @@ def test_folders_that_are_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "data" / "good").symlink_to(tmp_path / "store")
     (tmp_path / "store" / "again").symlink_to(tmp_path / "data")
     assert Folder(tmp_path / "data").images == ["good/a.png"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": [{"id": 1, "name": "ä]}"}, [], 3.5], "info": {"a": [1, {"b": null}]}, "empty": [], "last": true}',
+        " { } ",
+        "[1, 2, 3]",
+        '{"a": [1, 2], "a": [3]}',
+        '{"a" :\n[ 1 ,\t2 ] }\n',
+    ],
+)
+def test_json_in_pieces_is_what_it_is_in_one(text: str) -> None:
+    assert _in_pieces(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '{"a": [1, 2',
+        '{"a": [1 2]}',
+        '{"a": [1,]}',
+        '{"a": 1,}',
+        "{1: 2}",
+        '{"a" 1}',
+        '{"a": 1} x',
+        '{"a": [nope]}',
+        "{,}",
+    ],
+)
+def test_broken_json_is_refused_in_the_same_words(text: str) -> None:
+    with pytest.raises(ValueError) as whole:
+        json.loads(text)
+    with pytest.raises(ValueError) as pieces:
+        _in_pieces(text)
+    assert str(pieces.value) == str(whole.value)

@@ -18,9 +18,10 @@ from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.images import InputSpec, prepare
 from inspector.core.types import TaskName
-from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, input_view, load_sample, truth_of
+from inspector.ml.data import Inputs, balanced_weights, batch_count, batches, load_sample
 from inspector.ml.transforms import augmentation_for
 from inspector.tasks.base import task_of
+from inspector.tasks.truth import input_view, truth_of
 from tests.ml.making import FOLDERS
 from tests.tasks.making import card as make_card
 

@@ -16,9 +16,9 @@ from tests.tasks.making import NOW
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from inspector.ml.data import input_view  # noqa: E402 - needs torch
 from inspector.ml.graph import Graph, build_network  # noqa: E402
 from inspector.ml.networks.base import Network  # noqa: E402
+from inspector.tasks.truth import input_view  # noqa: E402 - needs torch
 
 COUNT, SCALE = 6, 2
 SPEC = InputSpec(width=SIDE * SCALE, height=SIDE * SCALE)

@@ -14,6 +14,7 @@ from inspector.cameras.base import Camera
 from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.types import Floats, Frame, Inspection
+from inspector.core.variants import Precision
 from inspector.engines.base import Engine
 from inspector.station.events import Event, Inspected
 
@@ -84,12 +85,12 @@ def fake_engine(behaviour: Behaviour) -> Callable[..., Engine]:
         def close(self) -> None:
             behaviour.closed += 1
 
-    def open_fake(name: str, bundle: Bundle, *, threads: int = 0) -> Engine:
+    def open_fake(name: str, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> Engine:
         if behaviour.open_error is not None:
             raise behaviour.open_error
         time.sleep(behaviour.open_seconds)
         behaviour.opened += 1
-        return FakeEngine(bundle, threads=threads)
+        return FakeEngine(bundle, precision=precision, threads=threads)
 
     return open_fake
 

@@ -14,7 +14,7 @@ from inspector.core.errors import CameraError, ConfigError, EngineError
 from inspector.core.images import Prepared
 from inspector.core.types import Frame, Verdict
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe, RegionModel
-from inspector.station import analysis, feed
+from inspector.station import analysis, feed, program
 from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, StateChanged, StationState
 from inspector.station.inspector import PartInspector
 from inspector.station.station import Station
@@ -24,7 +24,7 @@ from tests.station.fakes import Behaviour, FakeCamera, Recorder, fake_engine, op
 @pytest.fixture
 def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
     made = Behaviour()
-    monkeypatch.setattr(analysis, "open_engine", fake_engine(made))
+    monkeypatch.setattr(program, "open_engine", fake_engine(made))
     return made
 
 

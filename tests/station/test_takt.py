@@ -12,7 +12,7 @@ import pytest
 from inspector.core.images import Prepared
 from inspector.core.types import Frame
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
-from inspector.station import analysis, parts
+from inspector.station import analysis, parts, program
 from inspector.station.counters import COLD, Spread
 from inspector.station.events import StageStats, Stats, TaktStats
 from inspector.station.records import summary
@@ -24,7 +24,7 @@ from tests.station.fakes import Behaviour, FakeCamera, fake_engine, opener, stea
 @pytest.fixture
 def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
     made = Behaviour()
-    monkeypatch.setattr(analysis, "open_engine", fake_engine(made))
+    monkeypatch.setattr(program, "open_engine", fake_engine(made))
     return made
 
 

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Frame, Inspection, Verdict
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
-from inspector.station import analysis
+from inspector.station import program
 from inspector.station.choice import Choice
 from inspector.station.events import Inspected, StageStats, Stats, TaktStats
 from inspector.station.shedding import Limits, Shed
@@ -176,7 +176,7 @@ class _Line:
 @pytest.fixture
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Line:
     behaviour = Behaviour()
-    monkeypatch.setattr(analysis, "open_engine", fake_engine(behaviour))
+    monkeypatch.setattr(program, "open_engine", fake_engine(behaviour))
     return _Line(tmp_path, behaviour)
 
 

@@ -19,7 +19,8 @@ from pytestqt.qtbot import QtBot
 from inspector.core.bundle import Bundle
 from inspector.core.runs import read_run
 from inspector.core.training import TrainSettings, shown_settings
-from inspector.station.choice import Choice, choose
+from inspector.recipes.locate import find_bundle
+from inspector.station.choice import Choice
 from inspector.station.runs import RunState, run_info
 from inspector.ui import theme
 from inspector.ui.main_window import MainWindow
@@ -144,13 +145,23 @@ def test_one_waits_for_the_other_and_its_bundle_is_used(windows: Callable[[], Ma
     page.show_run(first.folder)
     qtbot.waitUntil(lambda: epoch(window) == 3, timeout=PATIENCE)
     assert first.bundle is not None
-    window.open_choice(choose(), None)
-    press(window, qtbot, "run_use")
-    assert window.page == "inspect"
+    assert page.view is not None
+    assert page.view.results is not None
+    assert page.view.results.report is not None
+    press(window, qtbot, "use_in_recipe")
+    panel = page.panel
+    assert panel is not None
+    qtbot.waitUntil(panel.apply.isEnabled, timeout=PATIENCE)
+    with qtbot.waitSignal(page.recipe_written, timeout=PATIENCE) as written:
+        press(window, qtbot, "apply")
+    assert written.args is not None
+    assert window.inspect.recipe_file == written.args[0]
     choice = window.inspect.choice
     assert choice is not None
-    assert any(Path(step.bundle) == first.bundle.resolve() for step in choice.recipe.inspect)
-    assert Bundle.open(first.bundle).card.name in str(choice.note)
+    used = [find_bundle(step.bundle, choice.base) for step in choice.recipe.inspect]
+    assert [Bundle.open(folder).card.name for folder in used] == [first.name]
+    press(window, qtbot, "leave")
+    assert page.view.results.isVisible()
 
 
 def test_closing_asks_once_and_the_next_window_finds_the_run(

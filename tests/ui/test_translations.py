@@ -79,7 +79,7 @@ def test_messages_are_translated_with_what_is_in_them(qtbot: QtBot) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.parametrize("page", ["inspect", "settings"])
+@pytest.mark.parametrize("page", ["inspect", "train", "settings"])
 def test_no_text_is_clipped(window: MainWindow, qtbot: QtBot, language: str, page: str) -> None:
     window._settings.choose(language=language)
     qtbot.waitUntil(lambda: window.inspect.start_button.text() == {"en": "Start", "ja": "開始"}[language])

@@ -16,6 +16,8 @@ from inspector.core.message import Message, message
 _DEEPEST = 32
 _LARGEST_TEXT = 512 << 20
 _LARGEST_SMALL_TEXT = 4 << 20
+_LARGE_TEXT = 1 << 20  # letters of a JSON file from which it is decoded in pieces
+_DECODER = json.JSONDecoder()
 _PEEK = 8192
 _ORIENTATION = 274  # EXIF: which side of the stored rows is up
 
@@ -215,9 +217,63 @@ def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
 def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
     """What a JSON file holds. Raises ConfigError, also for one that is too large or too deeply nested."""
     try:
-        return json.loads(read_text(path, limit=limit))
+        text = read_text(path, limit=limit)
+        return _in_pieces(text) if len(text) > _LARGE_TEXT else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError("{file} is not JSON that can be read ({detail}).", file=path, detail=error) from error
+
+
+def _in_pieces(text: str) -> object:
+    """As `json.loads`, but an object of lists is decoded an element at a time: tens of megabytes in one go would stop every
+    other thread for as long as it takes. Raises ValueError or RecursionError.
+    """
+    try:
+        at = _after_blanks(text, 0)
+        if text[at] != "{":
+            return json.loads(text)
+        found: dict[str, object] = {}
+        at = _after_blanks(text, at + 1)
+        while text[at] != "}":
+            key, at = _DECODER.raw_decode(text, at)
+            at = _after_blanks(text, at)
+            if not isinstance(key, str) or text[at] != ":":
+                return json.loads(text)
+            at = _after_blanks(text, at + 1)
+            found[key], at = _elements(text, at) if text[at] == "[" else _DECODER.raw_decode(text, at)
+            at = _next_item(text, at, "}")
+        if _after_blanks(text, at + 1) != len(text):
+            return json.loads(text)
+    except (ValueError, IndexError):
+        return json.loads(text)  # says what is wrong, and where
+    return found
+
+
+def _elements(text: str, at: int) -> tuple[list[object], int]:
+    """The list that begins at `at`, and the place behind it."""
+    found: list[object] = []
+    at = _after_blanks(text, at + 1)
+    while text[at] != "]":
+        element, at = _DECODER.raw_decode(text, at)
+        found.append(element)
+        at = _next_item(text, at, "]")
+    return found, at + 1
+
+
+def _next_item(text: str, at: int, end: str) -> int:
+    """Where the next item begins, or the `end` of them stands."""
+    at = _after_blanks(text, at)
+    if text[at] == end:
+        return at
+    behind = _after_blanks(text, at + 1)
+    if text[at] != "," or text[behind] == end:
+        raise ValueError("no comma, or nothing behind it")
+    return behind
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\n\r":
+        at += 1
+    return at
 
 
 def peek(path: Path) -> bytes:

@@ -79,7 +79,7 @@ class TrainingBridge(QThread):
         self._told = False
         self._news = News()
         # Of the thread alone:
-        self._runs: tuple[RunInfo, ...] = ()
+        self._runs: tuple[RunInfo, ...] | None = None  # None: not told yet
         self._watched: Path | None = None
         self._tail: Tail | None = None
         self._sample_files: tuple[Path, ...] = ()

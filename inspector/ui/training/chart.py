@@ -20,6 +20,7 @@ from inspector.ui.strings import is_language_change
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 _MOST_POINTS: Final = 1200  # a curve of more is drawn by the lowest and highest value of each stretch
+_NARROWEST: Final = 5  # epochs that fill the width, so that there are no marks between two of them
 _FEW: Final = 40  # up to so many points each is marked
 
 
@@ -84,7 +85,7 @@ class Chart(QWidget):
         layout.addItem(self.bottom, 1, 1)
         for axis in (self.left, self.bottom):
             axis.linkToView(self.box)
-            axis.setStyle(tickFont=theme.font("small"), tickLength=-4)
+            axis.setStyle(tickFont=theme.font("small"), tickLength=-4, maxTickLevel=0)
             axis.enableAutoSIPrefix(False)
         self.left.setWidth(theme.SPACING * 7)
         self.curves: list[pg.PlotCurveItem] = []
@@ -109,16 +110,20 @@ class Chart(QWidget):
 
     def show_curves(self, epochs: NDArray[np.float64], series: Sequence[Series], *, best: int = 0) -> None:
         """Show these curves. `best`: the epoch whose weights are kept, 0 if there is none."""
-        if [one.name for one in series] != [one.name for one in self._series]:
+        anew = [one.name for one in series] != [one.name for one in self._series]
+        if anew:
             self._remake(len(series))
+        anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # drawn by other pens
         self._epochs, self._series, self._best = epochs, tuple(series), best
         if len(epochs):
-            self.box.setLimits(xMin=float(epochs[0]) - 1, xMax=float(epochs[-1]) + 1, minXRange=2)
+            first, last = float(epochs[0]), max(float(epochs[-1]), float(epochs[0]) + _NARROWEST)
+            self.box.setLimits(xMin=first - 1, xMax=last + 1, minXRange=_NARROWEST)
         self.best_line.setVisible(bool(best))
         if best:
             self.best_line.setValue(best)
         self._draw()
-        self._dress()
+        if anew:
+            self._dress()
         self._tell()
 
     def set_title(self, title: str, axis: str) -> None:
@@ -316,8 +321,6 @@ def _nearest(epochs: NDArray[np.float64], epoch: float) -> int:
 def _pen(index: int, points: int) -> QPen:
     """A curve's pen. Qt draws wide dashed lines of many points slowly."""
     color: QColor = theme.current().series_color(index)
-    if points > _MOST_POINTS:
-        return QPen(color, 1)
-    pen = QPen(color, 2, _STROKES[index % len(_STROKES)])
+    pen = QPen(color, 1) if points > _MOST_POINTS else QPen(color, 2, _STROKES[index % len(_STROKES)])
     pen.setCosmetic(True)
     return pen

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inspector.core.outcome import End, Outcome, read_outcome
 from inspector.core.protocol import Packet
 
-LOG_LINES: Final = 2000  # that are kept and shown; the file has them all
+LOG_LINES: Final = 1000  # that are kept and shown; the file has them all
 LOSS: Final = "loss"
 VAL_LOSS: Final = "val_loss"
 _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
@@ -41,12 +41,17 @@ class RunHistory:
         self._columns: dict[str, array[float]] = {}
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.dropped = 0
-        self.best_epoch = 0  # 0: none yet
+        self._bests: list[int] = []  # the epochs that were the best when they came
         self.primary = ""  # name of the number that chooses the best epoch
         self.version = 0  # grows with every change of the curves
 
     def __len__(self) -> int:
         return len(self._epochs)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept; 0: none yet."""
+        return self._bests[-1] if self._bests else 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,10 +98,12 @@ class RunHistory:
         have = [{name: self._columns[name][place] for name in self._columns} for place in range(len(self))]
         for row, epoch in zip(have, self._epochs, strict=True):
             row["epoch"] = epoch
+        bests = self._bests
         merged = sorted((*have, *(dict(row) for row in missing)), key=lambda row: row["epoch"])
         self._cut(0)
         for row in merged:
             self._append(row.pop("epoch"), {name: value for name, value in row.items() if not np.isnan(value)})
+        self._bests = bests
 
     def as_rows(self) -> list[list[str]]:
         """The curves as a table of text, the header first."""
@@ -119,7 +126,7 @@ class RunHistory:
         numbers = {name: fields.get(name) for name in (LOSS, VAL_LOSS, "lr", "seconds")} | measured
         self._append(float(epoch), {name: value for name, value in numbers.items() if isinstance(value, int | float)})
         if fields.get("best"):
-            self.best_epoch = int(epoch)
+            self._bests.append(int(epoch))
             self._write(LogLine("best", fields))
 
     def _append(self, epoch: float, numbers: Mapping[str, float]) -> None:
@@ -136,8 +143,8 @@ class RunHistory:
             del self._epochs[length:]
             for values in self._columns.values():
                 del values[length:]
-            if not self._epochs or self.best_epoch > self._epochs[-1]:
-                self.best_epoch = 0
+            last = self._epochs[-1] if self._epochs else 0
+            self._bests = [epoch for epoch in self._bests if epoch <= last]
             self.version += 1
 
     def _write(self, line: LogLine) -> None:

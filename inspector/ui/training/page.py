@@ -1,5 +1,6 @@
 """The page of the trainings: their list, the one that is looked at, and a new one."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -8,7 +9,6 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShow
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.runs import REPORT_HTML
 from inspector.core.training import TrainSettings
 from inspector.station.runs import LIVE, RunInfo, RunState
 from inspector.ui import theme
@@ -21,7 +21,9 @@ from inspector.ui.training.bridge import News, TrainingBridge
 from inspector.ui.training.run_list import RunList
 
 if TYPE_CHECKING:
+    from inspector.ui.training.compare import CompareView
     from inspector.ui.training.dialog import TrainingDialog
+    from inspector.ui.training.recipe_panel import RecipePanel
     from inspector.ui.training.run_view import RunView
 
 _LIST_WIDTH: Final = theme.SPACING * 42
@@ -30,16 +32,23 @@ _QUEUE: Final = "queue"
 
 
 class TrainPage(QWidget):
-    """`use_wanted` carries the folder of a bundle that is to be inspected with."""
+    """`recipe_written` carries the file of a recipe that a bundle was put into, or taken out of again."""
 
-    use_wanted = Signal(object)
+    recipe_written = Signal(object)
 
-    def __init__(self, settings: Settings, runs: Path, parent: QWidget | None = None) -> None:
-        """`runs`: the folder of the runs. Nothing is read before `begin`."""
+    def __init__(
+        self, settings: Settings, runs: Path, parent: QWidget | None = None, *, recipe: Callable[[], Path | None] = lambda: None
+    ) -> None:
+        """`runs`: the folder of the runs; nothing is read before the page is shown or its bridge begins.
+
+        `recipe`: the file of the recipe that the station works by.
+        """
         super().__init__(parent)
         self.setObjectName("page")
-        self._settings = settings
+        self._settings, self._recipe = settings, recipe
         self._shown: Path | None = None  # the run that is looked at
+        self._drawn: Path | None = None  # the run whose history is drawn
+        self._told = False  # what runs there are
         self._wanted: Path | None = None  # the run to look at as soon as it is there
         self._about: Path | None = None  # the run that is asked about
         self.bridge = TrainingBridge(runs, self)
@@ -53,6 +62,12 @@ class TrainPage(QWidget):
         self.empty = EmptyRuns()
         self.dialog: TrainingDialog | None = None
         self.view: RunView | None = None
+        self.comparison: CompareView | None = None
+        self.panel: RecipePanel | None = None
+        self.compare = QPushButton()
+        self.compare.setObjectName("compare_runs")
+        self.compare.setCheckable(True)
+        self.compare.setIconSize(QSize(theme.ICON, theme.ICON))
         self.detail = QStackedWidget()
         self.detail.addWidget(self.empty)
         self.banners = Banners(self)
@@ -69,6 +84,7 @@ class TrainPage(QWidget):
         side.addWidget(self._title)
         side.addWidget(self.new)
         side.addWidget(self.list, 1)
+        side.addWidget(self.compare)
         self._body = QWidget()
         row = QHBoxLayout(self._body)
         row.setContentsMargins(*(theme.SPACING * 2,) * 4)
@@ -84,6 +100,8 @@ class TrainPage(QWidget):
         self.empty.new_wanted.connect(lambda: self.open_dialog())
         self.empty.demo_wanted.connect(self.open_demo)
         self.list.chosen.connect(self.show_run)
+        self.list.several.connect(self._compare)
+        self.compare.toggled.connect(self._on_compare)
         self.bridge.news.connect(self._on_news)
         self.bridge.failed.connect(self._on_failure)
         self.bridge.added.connect(self._on_added)
@@ -140,6 +158,11 @@ class TrainPage(QWidget):
         """The run that is looked at."""
         return self._info(self._shown)
 
+    @property
+    def calm(self) -> bool:
+        """Whether everything that is known of the runs is in sight."""
+        return self._told and (self.view is None or self._shown is None or self._drawn == self._shown)
+
     def show_run(self, folder: Path) -> None:
         """Look at this run."""
         info = self._info(folder)
@@ -152,7 +175,8 @@ class TrainPage(QWidget):
         self.list.choose(folder)
         view = self._run_view()
         view.show_run(info, self.list.runs.turn(folder))
-        self.detail.setCurrentWidget(view)
+        if self.panel is None:
+            self.detail.setCurrentWidget(view)
 
     def _run_view(self) -> "RunView":
         if self.view is None:
@@ -161,8 +185,55 @@ class TrainPage(QWidget):
             self.view = RunView(self)
             self.view.wanted.connect(self._on_wish)
             self.view.failed.connect(self._on_failure)
+            self.view.use_wanted.connect(self.open_panel)
             self.detail.addWidget(self.view)
         return self.view
+
+    def _on_compare(self, on: bool) -> None:
+        """Choose runs to be compared, or look at one again."""
+        self.list.set_choosing(on)
+        self._dress()
+        if on:
+            self._compare(self.list.folders)
+        elif self.runs:
+            self.show_run(next(iter(self.list.folders), self.runs[0].folder))
+
+    def _compare(self, folders: list[Path]) -> None:
+        if self.comparison is None:
+            from inspector.ui.training.compare import CompareView
+
+            self.comparison = CompareView()
+            self.detail.addWidget(self.comparison)
+        chosen = [self._info(folder) for folder in folders]
+        self.comparison.show_runs([info for info in chosen if info is not None])
+        self.detail.setCurrentWidget(self.comparison)
+
+    # What becomes of a bundle
+
+    def open_panel(self, bundle: Path) -> "RecipePanel":
+        """Put this bundle into a recipe."""
+        from inspector.ui.training.recipe_panel import RecipePanel
+
+        self.close_panel()
+        self.panel = RecipePanel()
+        self.panel.applied.connect(self.recipe_written)
+        self.panel.left.connect(self.close_panel)
+        self.panel.show_bundle(bundle, self._recipe())
+        self.detail.addWidget(self.panel)
+        self.detail.setCurrentWidget(self.panel)
+        self._aside.setEnabled(False)  # one thing after the other
+        return self.panel
+
+    def close_panel(self) -> None:
+        """Back to the run."""
+        if self.panel is not None:
+            self.detail.removeWidget(self.panel)
+            self.panel.end()
+            self.panel.deleteLater()
+            self.panel = None
+            self._aside.setEnabled(True)
+            if self.view is not None:
+                self.detail.setCurrentWidget(self.view)
 
     def _info(self, folder: Path | None) -> RunInfo | None:
         row = self.list.runs.row_of(folder)
@@ -170,6 +241,7 @@ class TrainPage(QWidget):
 
     def _on_news(self) -> None:
         news = self.bridge.take()
+        self._told = True
         if news.runs is not None:
             self._take_runs(news.runs)
         if news.watched is not None and news.watched == self._shown and self.view is not None:
@@ -179,6 +251,9 @@ class TrainPage(QWidget):
         self.banners.clear(_QUEUE)
         self.list.runs.set_runs(runs)
         self._aside.setVisible(bool(runs))
+        self.compare.setVisible(sum(info.state is RunState.DONE for info in runs) > 1 or self.compare.isChecked())
+        if self.compare.isChecked():
+            return  # what was chosen stays in sight
         wanted = self._info(self._wanted)
         if wanted is not None:
             self._wanted = None
@@ -196,6 +271,7 @@ class TrainPage(QWidget):
     def _take_messages(self, view: "RunView", news: News) -> None:
         if news.history is not None:
             view.show_history(news.history)
+            self._drawn = self._shown
         if news.packets:
             view.take(news.packets)
         if news.samples is not None:
@@ -215,11 +291,8 @@ class TrainPage(QWidget):
             self._remove(info)
         elif wish == "again":
             self._again(info)
-        elif wish == "use":
-            self.use_wanted.emit(info.bundle)
-        elif wish in ("folder", "report"):
-            place = info.folder / REPORT_HTML if wish == "report" else info.folder
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(place)))
+        elif wish == "folder":
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(info.folder)))
         elif wish == "details" and info.outcome is not None:
             QGuiApplication.clipboard().setText("\n\n".join(filter(None, (str(info.sentence), info.outcome.details))))
 
@@ -273,10 +346,15 @@ class TrainPage(QWidget):
             self.view.samples.large.uncover(False)
         elif self.dialog is not None:
             self.dialog.cancel.click()
+        elif self.panel is not None:
+            self.close_panel()
+        else:
+            self.compare.setChecked(False)
 
     def close_workers(self) -> None:
         """End the background threads; what trains goes on, unless that was asked otherwise."""
         self.close_dialog()
+        self.close_panel()
         self.bridge.end()
 
     # Dress
@@ -286,10 +364,14 @@ class TrainPage(QWidget):
         self._title.setText(self.tr("Trainings"))
         self.new.setText(self.tr("New training"))
         self.new.setAccessibleName(self.tr("New training"))
+        self.compare.setText(self.tr("Compare"))
+        self.compare.setAccessibleName(self.tr("Compare trainings"))
+        self.compare.setToolTip(self.tr("Choose those that are to stand side by side"))
         self._dress()
 
     def _dress(self) -> None:
         self.new.setIcon(theme.icon("plus", "on_accent"))
+        self.compare.setIcon(theme.icon("compare", "on_accent" if self.compare.isChecked() else "text"))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

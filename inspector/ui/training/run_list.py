@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
+    QCoreApplication,
     QEvent,
     QItemSelectionModel,
     QModelIndex,
@@ -135,6 +136,8 @@ class _Delegate(QStyledItemDelegate):
         theme.icon(sign.icon, sign.color).paint(painter, QRect(inner.left(), inner.top(), side, side))
         words = inner.adjusted(side + theme.SPACING, 0, 0, 0)
         best = best_text(info)
+        if best and info.state is RunState.DONE:
+            best = QCoreApplication.translate("runs", "{value} on validation").format(value=best)
         when = when_text(info)
         self._line(painter, words, 0, info.name, "", "text", bold=True)
         self._line(painter, words, 1, kind_text(info), when, "muted")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
-from PySide6.QtGui import QTextCharFormat, QTextCursor
+from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from inspector.ui import theme
@@ -30,6 +30,7 @@ class RunLog(QPlainTextEdit):
         self.setUndoRedoEnabled(False)
         self.setTabChangesFocus(True)
         self._history: RunHistory | None = None
+        self._at_end = True
         self._shown = 0  # lines of the run, those dropped included, that are on the screen or have been
         self.retranslate()
 
@@ -45,12 +46,20 @@ class RunLog(QPlainTextEdit):
         if total - self._shown > len(new) and history.dropped:
             self._write(self.tr("… earlier lines are in the run's folder, in messages.jsonl."), problem=False)
         bar = self.verticalScrollBar()
-        at_end = bar.value() >= bar.maximum() - self.fontMetrics().height()
+        self._at_end = bar.value() >= bar.maximum() - self.fontMetrics().height()
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()  # laid out once, not line by line
         for line in new:
             self._write(_words(line), problem=line.is_problem)
+        cursor.endEditBlock()
         self._shown = total
-        if at_end:
+        if self._at_end:
             bar.setValue(bar.maximum())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._at_end:
+            self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
 
     def _write(self, text: str, *, problem: bool) -> None:
         style = QTextCharFormat()

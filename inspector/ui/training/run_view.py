@@ -1,10 +1,20 @@
 """One run: how far it is, its curves, what it predicts by now, its log, and what can be done with it."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from inspector.core.outcome import Cause
 from inspector.core.protocol import Packet
@@ -12,6 +22,7 @@ from inspector.station.runs import LIVE, RunInfo, RunState
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.strings import is_language_change, translate
+from inspector.ui.tabs.controls import Choice
 from inspector.ui.training.bridge import SamplePicture
 from inspector.ui.training.curves import Curves
 from inspector.ui.training.history import RunHistory
@@ -30,9 +41,10 @@ from inspector.ui.training.run_words import (
 )
 from inspector.ui.training.sample_strip import SampleStrip
 
+if TYPE_CHECKING:
+    from inspector.ui.training.results import ResultsView
+
 _ICONS: Final = {
-    "use": "inspect",
-    "report": "review",
     "pause": "pause",
     "resume": "start",
     "stop": "save",
@@ -45,14 +57,18 @@ _ICONS: Final = {
 }
 
 
-_LEADING: Final = ("use", "resume_interrupted")  # what is meant to be pressed
+_LEADING: Final = ("resume_interrupted",)  # what is meant to be pressed
 
 
 class RunView(QWidget):
-    """Shows one run. `wanted` carries what a person wants done with it: a key of `_ICONS`. `failed`: an InspectorError."""
+    """Shows one run. `wanted` carries what a person wants done with it: a key of `_ICONS`. `failed`: an InspectorError.
+
+    `use_wanted`: the folder of its bundle, which is to be used in a recipe.
+    """
 
     wanted = Signal(str)
     failed = Signal(object)
+    use_wanted = Signal(object)
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
         """`over`: what a picture that is shown large covers."""
@@ -77,6 +93,9 @@ class RunView(QWidget):
         self.curves.failed.connect(self.failed)
         self.samples = SampleStrip(over)
         self.log = RunLog()
+        self.part = Choice(("results", "course"))
+        self.part.chosen.connect(self._show_part)
+        self.results: ResultsView | None = None  # made for the first run that is done
         self._arrange()
         self.retranslate()
 
@@ -94,6 +113,7 @@ class RunView(QWidget):
             button.clicked.connect(lambda _=False, name=name: self.wanted.emit(name))
             row.addWidget(button)
         row.addStretch(1)
+        row.addWidget(self.part)
         figures = plain(QHBoxLayout())
         figures.addWidget(self._how, 1)
         figures.addWidget(self._best)
@@ -108,13 +128,15 @@ class RunView(QWidget):
         splitter.addWidget(lower)
         splitter.setStretchFactor(0, 3)
         splitter.setStretchFactor(1, 2)
+        self.body = QStackedWidget()
+        self.body.addWidget(splitter)
         box = plain(QVBoxLayout(self), theme.SPACING)
         box.addLayout(head)
         box.addWidget(self.outcome)
         box.addLayout(row)
         box.addLayout(figures)
         box.addWidget(self._bar)
-        box.addWidget(splitter, 1)
+        box.addWidget(self.body, 1)
 
     @property
     def info(self) -> RunInfo | None:
@@ -127,10 +149,30 @@ class RunView(QWidget):
 
     def show_run(self, info: RunInfo, turn: int) -> None:
         """How the run stands now. `turn`: its place among those that wait."""
-        if self._info is None or self._info.folder != info.folder:
+        before = self._info
+        if before is None or before.folder != info.folder:
             self.show_history(RunHistory())
         self._info, self._turn = info, turn
         self._tell()
+        done = info.state is RunState.DONE
+        if before is None or (before.folder, before.state) != (info.folder, info.state):
+            self.part.setVisible(done)
+            self.part.set_current("results" if done else "course")
+            self._show_part(self.part.current())
+
+    def _show_part(self, part: str) -> None:
+        """The results of a run that is done, or how it went."""
+        if part == "course" or self._info is None:
+            self.body.setCurrentIndex(0)
+            return
+        if self.results is None:
+            from inspector.ui.training.results import ResultsView
+
+            self.results = ResultsView()
+            self.results.use_in_recipe.connect(self.use_wanted)
+            self.body.addWidget(self.results)
+        self.results.show_run(self._info)
+        self.body.setCurrentWidget(self.results)
 
     def show_history(self, history: RunHistory) -> None:
         """All that the run has said."""
@@ -170,6 +212,8 @@ class RunView(QWidget):
         self._how.setText("  ·  ".join(part for part in said if part))
         best = best_text(info)
         self._best.setText(self.tr("Best: {value}").format(value=best) if best else "")
+        for label in (self._how, self._best):
+            label.setVisible(info.state is not RunState.DONE and bool(label.text()))
         share = share_done(info)
         self._bar.setValue(round(1000 * (share or 0.0)))
         self._bar.setVisible(info.state in LIVE)
@@ -187,8 +231,6 @@ class RunView(QWidget):
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Training"))
         words = {
-            "use": self.tr("Use in the recipe"),
-            "report": self.tr("Open the report"),
             "pause": self.tr("Pause"),
             "resume": self.tr("Go on"),
             "stop": self.tr("Stop and keep the best"),
@@ -204,6 +246,7 @@ class RunView(QWidget):
             "stop": self.tr("End now; the best epoch so far is measured and becomes a bundle"),
             "again": self.tr("With the same settings, which can be changed first"),
         }
+        self.part.set_texts({"results": self.tr("Results"), "course": self.tr("Curves and log")})
         for name, button in self.buttons.items():
             button.setText(words[name])
             button.setAccessibleName(words[name])
@@ -275,8 +318,6 @@ def _offered(info: RunInfo) -> tuple[str, ...]:
         return ("resume", "stop", "cancel")
     if info.state is RunState.WAITING:
         return ("cancel", "folder")
-    if info.bundle is not None:
-        return ("use", "report", "again", "folder", "remove")
     first = ("resume_interrupted",) if info.resumable else ()
     details = ("details",) if info.outcome is not None and info.outcome.cause is Cause.INTERNAL else ()
     return (*first, "again", *details, "folder", "remove")

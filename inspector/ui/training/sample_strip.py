@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QIcon, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
@@ -14,6 +14,7 @@ from inspector.ui.strings import is_language_change
 from inspector.ui.training.bridge import SamplePicture
 
 SIDE: Final = theme.SPACING * 13
+_WIDEST: Final = SIDE * 3
 
 
 class SampleStrip(QWidget):
@@ -49,15 +50,17 @@ class SampleStrip(QWidget):
         self._pictures = tuple(pictures)
         for place in range(len(self.buttons), len(pictures)):
             button = QToolButton()
-            button.setIconSize(QSize(SIDE - theme.SPACING, SIDE - theme.SPACING))
-            button.setFixedSize(SIDE, SIDE)
             button.clicked.connect(lambda _=False, place=place: self._enlarge(place))
             self._row.insertWidget(place, button)
             self.buttons.append(button)
         for place, button in enumerate(self.buttons):
             button.setVisible(place < len(pictures))
             if place < len(pictures):
-                button.setIcon(QIcon(QPixmap.fromImage(pictures[place].image)))
+                image = pictures[place].image
+                size = image.size().scaled(_WIDEST, SIDE - theme.SPACING, Qt.AspectRatioMode.KeepAspectRatio)
+                button.setIconSize(size)
+                button.setFixedSize(size.width() + theme.SPACING, SIDE)
+                button.setIcon(QIcon(QPixmap.fromImage(image)))
         self.setVisible(bool(pictures))
         self.retranslate()
 

@@ -1,0 +1,111 @@
+"""`inspector export`: a bundle for an engine and precision that judges the reference images as the trained network does."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from inspector.cli.signals import stop_signals
+from inspector.core.bundle import Bundle
+from inspector.core.protocol import Packet
+from inspector.core.registry import ENGINES
+from inspector.core.variants import Parity, Precision, Variant
+from inspector.recipes.locate import find_bundle
+from inspector.station.jobs import Job
+
+_POLL = 0.2  # seconds
+_PHASES = {
+    "reference": "The trained network judges the reference images",
+    "calibrate": "Quantising",
+    "judge": "The variant judges the reference images",
+}
+
+
+@click.command()
+@click.option("--model", required=True, metavar="BUNDLE", help="Folder of the bundle, or the name of a shipped one.")
+@click.option("--engine", type=click.Choice(list(ENGINES)), default="openvino", show_default=True, help="What will run it.")
+@click.option(
+    "--precision", type=click.Choice(get_args(Precision)), default="fp32", show_default=True, help="Of its arithmetic."
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0, 1),
+    default=None,
+    help="Largest accepted drop of the metric on the reference images; temperatures: of their spread.  [default: 0.01]",
+)
+@click.option(
+    "--calibration", type=click.Path(path_type=Path, file_okay=False), help="int8: folder with more images to calibrate with."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write a copy of the bundle instead of adding to it."
+)
+@click.option("--check", is_flag=True, help="Make nothing; let what is there judge the reference images again.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+def export(*, model: str, as_json: bool, **given: Any) -> int:  # noqa: ANN401 - the options above
+    """Make the variant of a bundle for an engine and precision.
+
+    It must agree with the trained network on the bundle's reference images before it can be used; how well it does is kept in
+    the bundle's card. Exit code 1: it is refused, or this machine cannot run it.
+    """
+    bundle = Bundle.open(find_bundle(model))
+    fields = {"bundle": str(bundle.folder.resolve()), **{key: _plain(value) for key, value in given.items()}}
+    with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
+        shown = bar.add_task("Starting", total=None)
+        job = Job("export", fields, listener=lambda packet: _hear(packet, bar, shown), low_priority=False)
+        try:
+            while job.wait(_POLL) is None and not interrupted.is_set():
+                pass
+        finally:
+            job.close()
+        result = job.result()
+    variant = Variant.model_validate(result["variant"])
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        _show(variant, Path(result["bundle"]))
+    return 0
+
+
+def _plain(value: object) -> object:
+    return str(value.resolve()) if isinstance(value, Path) else value
+
+
+def _hear(packet: Packet, bar: Progress, task: TaskID) -> None:
+    fields: Mapping[str, Any] = packet.fields
+    if packet.type == "progress":
+        phase = fields["phase"]
+        bar.update(task, description=_PHASES.get(phase, phase), completed=fields["step"], total=fields["steps"])
+    elif packet.type == "log":
+        bar.console.print(f"inspector: {fields['text']}", markup=False, highlight=False)
+
+
+def _show(variant: Variant, folder: Path) -> None:
+    parity = variant.parity
+    assert parity is not None
+    table = Table("", "value", "limit", title=f"{folder.name} on {variant.engine} in {variant.precision}")
+    for row in rows(parity):
+        table.add_row(*row)
+    Console().print(table)
+    if variant.files:
+        size = sum((folder / name).stat().st_size for name in variant.files)
+        click.echo(f"{', '.join(variant.files)}: {size / 1e6:.1f} MB")
+    if variant.full_precision:
+        click.echo(f"in floating point stayed: {', '.join(variant.full_precision)}")
+
+
+def rows(parity: Parity) -> list[tuple[str, str, str]]:
+    """What a person reads of a comparison: name, value, limit."""
+    unit = "K" if parity.unit == "kelvin" else ""
+    return [
+        ("images", str(parity.images), ""),
+        ("other verdicts", str(parity.flips), str(parity.max_flips)),
+        (f"{parity.unit} difference, mean", f"{parity.mean_difference:.4g} {unit}".strip(), f"{parity.max_mean:.3g}"),
+        (f"{parity.unit} difference, largest", f"{parity.max_difference:.4g} {unit}".strip(), ""),
+        (f"{parity.metric} of the trained network", f"{parity.before:.4g}", ""),
+        (f"{parity.metric} of the variant", f"{parity.after:.4g}", f"{parity.before - parity.max_drop:.4g}"),
+    ]

@@ -1,0 +1,160 @@
+"""`inspector tune`: which engine, precision and threads keep the takt on this machine for the least work."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from inspector.cli.signals import stop_signals
+from inspector.cli.tune_picture import draw
+from inspector.core.config import write_atomically
+from inspector.core.message import Message
+from inspector.core.protocol import Packet
+from inspector.core.registry import ENGINES
+from inspector.core.report import Sentence
+from inspector.core.variants import PRECISIONS
+from inspector.station.choice import choose
+from inspector.station.jobs import Job
+from inspector.station.tuning import Plan, Tuning, pareto, ranked, refused, unavailable, why
+
+_POLL = 0.2  # seconds
+PHASES = {
+    "variants": "Measuring",
+    "parts": "Whole parts",
+    "confirm": "Confirming",
+    "suggest": "What would be needed",
+}
+
+
+class Milliseconds(click.ParamType[float]):
+    """A time like 120ms, 0.12s or 120."""
+
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)?", str(value).strip())
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"{value!r} is not a time like 120ms or 0.5s", param, ctx)
+        return float(match[1]) * (1000 if match[2] == "s" else 1)
+
+
+@click.command()
+@click.option("--recipe", type=click.Path(path_type=Path), help="Recipe to tune; default: the demo line's.")
+@click.option("--takt", type=Milliseconds(), help="What the line gives each part, for example 120ms; default: the recipe's.")
+@click.option("--engine", "engines", type=click.Choice(list(ENGINES)), multiple=True, help="Only this one; may be repeated.")
+@click.option("--precision", "precisions", type=click.Choice(PRECISIONS), multiple=True, help="Only this; may be repeated.")
+@click.option("--threads", type=click.IntRange(1), multiple=True, help="Only so many; may be repeated.")
+@click.option("--batch", "batches", type=click.IntRange(1, 64), multiple=True, help="Beside 1; default: the recipe's largest.")
+@click.option("--budget", type=click.FloatRange(5), default=180.0, show_default=True, help="Seconds it may take, about.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Latency against accuracy, as an SVG file.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
+def tune(
+    *,
+    recipe: Path | None,
+    takt: float | None,
+    budget: float,
+    picture: Path | None,
+    as_json: bool,
+    **grid: Any,  # noqa: ANN401 - the options above
+) -> int:
+    """Measure every variant of a recipe's bundles on this machine and keep the cheapest that keeps the takt.
+
+    A variant must first agree with the trained network on the bundle's reference images; what is not there yet is made by
+    `inspector export`. Stop the line first: what runs beside this makes every time longer. The station uses the choice from its
+    next start on, after a test of two seconds. Exit code 1: nothing keeps the takt.
+    """
+    choice = choose(recipe)
+    fields = {
+        "recipe": choice.recipe.model_dump(mode="json", exclude_none=True),
+        "base": None if choice.base is None else str(choice.base),
+        "takt_ms": takt,
+        "budget_s": budget,
+        **{name: list(values) for name, values in grid.items()},
+    }
+    tuning = _run(fields)
+    if picture is not None:
+        write_atomically(picture, draw(tuning).encode())
+    if as_json:
+        click.echo(json.dumps({**tuning.model_dump(mode="json"), "why": why(tuning).text}, ensure_ascii=False))
+    else:
+        _show(tuning)
+    return 0 if tuning.state == "kept" else 1
+
+
+def _run(fields: dict[str, Any]) -> Tuning:
+    with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
+        shown = bar.add_task("Starting", total=None)
+        job = Job("tune", fields, listener=lambda packet: _hear(packet, bar, shown), low_priority=False)
+        try:
+            while job.wait(_POLL) is None and not interrupted.is_set():
+                pass
+        finally:
+            job.close()
+        return Tuning.model_validate(job.result()["tuning"])
+
+
+def _hear(packet: Packet, bar: Progress, task: TaskID) -> None:
+    if packet.type == "progress":
+        phase, what = packet.fields["phase"], packet.fields.get("what", "")
+        words = f"{PHASES.get(phase, phase)} {what}".strip()
+        bar.update(task, description=words, completed=packet.fields["step"], total=packet.fields["steps"])
+
+
+def _show(tuning: Tuning) -> None:
+    console = Console(width=120)
+    console.print(_rows(tuning))
+    for one in refused(tuning):
+        if one.reason is not None:
+            click.echo(f"{_name(one.bundle)} {one.engine} {one.precision}: {_text(one.reason)}")
+    console.print(_plans(tuning))
+    if unavailable(tuning):
+        click.echo(f"Not exported (inspector export makes them), or not on this machine: {', '.join(unavailable(tuning))}.")
+    for note in (*tuning.left_out, *tuning.needs):
+        click.echo(_text(note))
+    click.echo(why(tuning).text)
+
+
+def _rows(tuning: Tuning) -> Table:
+    table = Table("bundle", "engine", "precision", title="One image, ms")
+    for name in ("threads", "batch", "p50", "p99", "processor", "accuracy", "before"):
+        table.add_column(name, justify="right")
+    for row in tuning.rows:
+        found = next(one for one in tuning.judged if (one.bundle, one.engine, one.precision) == (row.bundle, *row.variant))
+        accuracy = ["" if value is None else f"{value:.4g}" for value in (found.accuracy, found.before)]
+        numbers = [f"{value:.2f}" for value in (row.p50_ms, row.p99_ms, row.cpu_ms)]
+        table.add_row(_name(row.bundle), row.engine, row.precision, str(row.threads), str(row.batch), *numbers, *accuracy)
+    return table
+
+
+def _plans(tuning: Tuning) -> Table:
+    table = Table("variants", title=f"One part, ms; the takt is {tuning.takt_ms:g}, the limit {tuning.limit_ms:.4g}")
+    for name in ("threads", "batch", "p50", "p99", "processor", "accuracy", ""):
+        table.add_column(name, justify="right")
+    front = pareto(tuning.plans)
+    for plan in ranked(tuning.plans, tuning.limit_ms):
+        numbers = [f"{value:.1f}" for value in (plan.p50_ms, plan.p99_ms, plan.cpu_ms)]
+        table.add_row(
+            plan.words, str(plan.threads), str(plan.batch), *numbers, f"{plan.accuracy:.2%}", _marks(plan, tuning, front)
+        )
+    return table
+
+
+def _marks(plan: Plan, tuning: Tuning, front: list[Plan]) -> str:
+    marks = ["chosen"] if plan == tuning.chosen else []
+    marks += ["measured whole"] if plan.measured else []
+    return ", ".join([*marks, *(["front"] if plan in front else [])])
+
+
+def _text(note: Sentence) -> str:
+    return Message(note.template, note.values).text
+
+
+def _name(bundle: str) -> str:
+    return Path(bundle).name or bundle

@@ -1,0 +1,47 @@
+"""TensorRT on an NVIDIA GPU, through ONNX Runtime."""
+
+from collections.abc import Sequence
+
+from inspector.core.bundle import Bundle
+from inspector.core.errors import EngineError
+from inspector.core.variants import Precision
+from inspector.engines.onnx_runtime import OnnxRuntimeEngine, Provider
+
+_PROVIDER = "TensorrtExecutionProvider"
+
+
+class TensorRtEngine(OnnxRuntimeEngine):
+    """Builds an engine for the GPU when it opens, which takes up to minutes; nothing is cached on disk.
+
+    fp32, fp16 and bf16 run the bundle's ONNX graph, int8 the quantised one (its scales are in the graph). What TensorRT cannot
+    run goes to CUDA and then to the CPU.
+    """
+
+    name = "tensorrt"
+    label = "TensorRT"
+
+    def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
+        super().__init__(bundle, precision=precision, threads=threads)
+        if _PROVIDER not in self.providers:  # its libraries did not load; ONNX Runtime goes on without it
+            self.close()
+            raise _missing()
+
+    @classmethod
+    def ensure_here(cls, precision: Precision) -> None:
+        import onnxruntime  # type: ignore[import-untyped]  # it ships no types
+
+        if _PROVIDER not in onnxruntime.get_available_providers():
+            raise _missing()
+
+    def _providers(self, available: Sequence[str]) -> Sequence[Provider]:
+        own = {"trt_engine_cache_enable": "0"}
+        if self.precision != "fp32":
+            own[f"trt_{self.precision}_enable"] = "1"
+        return [(_PROVIDER, own), ("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
+
+
+def _missing() -> EngineError:
+    return EngineError(
+        "TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.",
+        remedy="Install the extra gpu on a machine with such a card, or use openvino.",
+    )

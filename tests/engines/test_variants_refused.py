@@ -1,0 +1,161 @@
+"""Exports and variants that cannot be had: one sentence each, and what was good stays in use."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inspector.core.bundle import CARD, GRAPH, Bundle, sha256, write_card
+from inspector.core.errors import BundleError, ConfigError, EngineError
+from inspector.core.protocol import Packet
+from inspector.core.reference import REFERENCE, Reference, pack_reference, read_reference
+from inspector.core.registry import ENGINES
+from inspector.engines.base import open_engine
+from inspector.recipes.automatic import recipe_for
+from inspector.station.inspector import PartInspector
+from inspector.station.jobs import End, Job
+from inspector.station.program import load_program
+
+
+@pytest.fixture
+def window(demo_bundles: Mapping[str, Path], tmp_path: Path) -> Bundle:
+    """A copy of a shipped bundle, to be changed."""
+    return Bundle.open(shutil.copytree(demo_bundles["window-state"], tmp_path / "window-state"))
+
+
+def with_file(bundle: Bundle, name: str, data: bytes) -> Bundle:
+    """The bundle with another file and a card that vouches for it."""
+    (bundle.folder / name).write_bytes(data)
+    return write_card(
+        bundle.folder, bundle.card.model_copy(update={"files": {**bundle.card.files, name: sha256(bundle.folder / name)}})
+    )
+
+
+def test_reference_images_come_back_bit_for_bit(demo_bundles: Mapping[str, Path]) -> None:
+    for name in ("plate-mask", "plate-defects", "equipment-temperature"):
+        bundle = Bundle.open(demo_bundles[name])
+        reference = read_reference(bundle)
+        assert reference is not None
+        assert reference.frames.shape[1:] == bundle.card.input.shape
+        assert reference.calibration >= 8
+        assert len(reference.judged) >= 20
+        assert (bundle.folder / REFERENCE).stat().st_size < 2_600_000  # what is shipped stays small
+        again = pack_reference(reference)
+        assert again == (bundle.folder / REFERENCE).read_bytes()
+
+
+def test_a_damaged_reference_set_is_one_sentence(window: Bundle) -> None:
+    reference = read_reference(window)
+    assert reference is not None
+    narrow = Reference(reference.frames[:, :8, :8], reference.targets, reference.calibration)
+    for data in (b"", b"no safetensors", pack_reference(narrow)):
+        with pytest.raises(ConfigError, match=r"reference images .* cannot be used"):
+            read_reference(with_file(window, REFERENCE, data))
+
+
+def test_an_engine_that_this_machine_has_not_says_so(window: Bundle) -> None:
+    import onnxruntime
+
+    if "TensorrtExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine has TensorRT")
+    with pytest.raises(EngineError, match="TensorRT is not on this machine"):
+        ENGINES["tensorrt"].load()(window)
+    with pytest.raises(BundleError, match="has not been exported"):
+        open_engine("tensorrt", window)
+
+
+def test_a_precision_that_an_engine_has_not_names_those_it_has(window: Bundle) -> None:
+    with pytest.raises(ConfigError, match=r"does not run bundles in fp16\. Use one of: fp32, int8"):
+        open_engine("onnxruntime", window, precision="fp16")
+
+
+def test_graphs_of_a_newer_version_say_so(window: Bundle) -> None:
+    onnx = pytest.importorskip("onnx")
+    for field in ("opset", "ir"):
+        model = onnx.load(window.path(GRAPH))
+        if field == "opset":
+            model.opset_import[0].version = 99
+        else:
+            model.ir_version = 99
+        newer = with_file(window, GRAPH, model.SerializeToString())
+        with pytest.raises(EngineError, match=r"made with a newer version") as caught:
+            open_engine("onnxruntime", newer)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_wants_what_was_not_exported_is_one_sentence(window: Bundle) -> None:
+    recipe = recipe_for([window.folder], "simulated:visible", precision="int8")
+    assert [step.runtime.precision for step in load_program(recipe).steps] == ["int8"]
+    with pytest.raises(EngineError, match=r"has not been exported .* Export it: inspector export --model"):
+        PartInspector(recipe)
+    # An engine that is named alone runs in fp32; a precision that is named holds for the recipe's engine.
+    assert [step.runtime.precision for step in load_program(recipe, engine="onnxruntime").steps] == ["fp32"]
+    assert [step.runtime.precision for step in load_program(recipe, precision="bf16").steps] == ["bf16"]
+
+
+class Quiet:
+    """A report that nobody reads."""
+
+    def progress(self, **fields: object) -> None:
+        return None
+
+    def log(self, text: str) -> None:
+        return None
+
+    def pause_point(self) -> float:
+        return 0.0
+
+
+def test_too_few_images_are_told_before_anything_is_made(window: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from inspector.ml.variants import Order, export_variant
+
+    reference = read_reference(window)
+    assert reference is not None
+    first = reference.calibration
+    few = Reference(reference.frames[first : first + 7], {k: v[first : first + 7] for k, v in reference.targets.items()}, 0)
+    with pytest.raises(ConfigError, match=r"has 7 reference images to be judged, and 8 are needed"):
+        export_variant(with_file(window, REFERENCE, pack_reference(few)), Order("openvino", "int8"), Quiet())
+    bare = Bundle(
+        window.folder, window.card.model_copy(update={"files": {k: v for k, v in window.card.files.items() if k != REFERENCE}})
+    )
+    with pytest.raises(ConfigError, match=r"has 0 reference images"):
+        export_variant(bare, Order("openvino", "bf16"), Quiet())
+    uncalibrated = Reference(reference.frames[first:], {k: v[first:] for k, v in reference.targets.items()}, 0)
+    other = with_file(window, REFERENCE, pack_reference(uncalibrated))
+    with pytest.raises(ConfigError, match=r"There are 0 images to calibrate"):
+        export_variant(other, Order("openvino", "int8"), Quiet())
+    with pytest.raises(ConfigError, match=r"cannot be read"):
+        export_variant(other, Order("openvino", "int8", calibration=tmp_path / "none"), Quiet())
+    assert Bundle.open(window.folder).card.variants == ()
+    assert not [file for file in window.folder.iterdir() if file.name.startswith((".export", "openvino"))]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
+def test_an_export_that_is_killed_leaves_the_bundle_as_it_was(window: Bundle) -> None:
+    pytest.importorskip("nncf")
+    before = (window.folder / CARD).read_bytes()
+    quantising = threading.Event()
+
+    def hear(packet: Packet) -> None:
+        if packet.type == "progress" and packet.fields["phase"] == "calibrate":
+            quantising.set()
+
+    job = Job("export", {"bundle": str(window.folder), "engine": "openvino", "precision": "int8"}, listener=hear)
+    try:
+        assert quantising.wait(100)
+        os.kill(job._process.pid, signal.SIGKILL)
+        outcome = job.wait(30)
+    finally:
+        job.close()
+    assert outcome is not None
+    assert outcome.end is End.CRASHED
+    assert (window.folder / CARD).read_bytes() == before
+    with open_engine("openvino", Bundle.open(window.folder)) as engine:
+        assert engine.infer(np.zeros((1, *window.card.input.shape), np.uint8)).shape == (1, len(window.card.classes))

@@ -1,0 +1,523 @@
+"""Tuning: which variants are chosen, what is kept for this machine, and what happens when a choice does not hold any more."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from inspector.cli.main import cli
+from inspector.core.bundle import Bundle
+from inspector.core.errors import ConfigError, EngineError
+from inspector.core.images import Prepared
+from inspector.core.message import message
+from inspector.core.report import sentence
+from inspector.core.types import Floats
+from inspector.engines.base import Engine
+from inspector.recipes.automatic import recipe_for
+from inspector.recipes.locate import demo_recipe
+from inspector.recipes.recipe import Recipe, load_recipe, save_recipe
+from inspector.station import tuning_job
+from inspector.station.events import Judging
+from inspector.station.program import Program, Runtime, load_program
+from inspector.station.station import Station
+from inspector.station.tuning import Around, Judged, Machine, Plan, Row, Tuning, Use, pareto, plans_of, ranked, why
+from inspector.station.tuning_job import Order, tune
+from inspector.station.tuning_measure import Subject, measure_parts, parts_of, proof, timed
+from inspector.station.tuning_store import bundles_of, changed, decide, fingerprint, load_tunings, save_tuning, this_processor
+from tests.station.fakes import Recorder
+
+NO_TIME = Around()
+
+
+class Quiet:
+    """A report that nobody reads; keeps what was told."""
+
+    def __init__(self, *, cancel_after: int = 10**9) -> None:
+        self.told: list[Mapping[str, object]] = []
+        self._left = cancel_after
+
+    def progress(self, **fields: object) -> None:
+        self.told.append(fields)
+
+    def pause_point(self) -> float:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return 0.0
+
+
+def _row(engine: str, precision: Any, threads: int, p99: float, cpu: float, *, bundle: str = "a", batch: int = 1) -> Row:
+    return Row(
+        bundle=bundle,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        batch=batch,
+        p50_ms=p99 * 0.8,
+        p99_ms=p99,
+        cpu_ms=cpu,
+        images=100,
+    )
+
+
+def _judged(engine: str, precision: Any, *, bundle: str = "a", accepted: bool = True, accuracy: float = 0.9) -> Judged:
+    return Judged(
+        bundle=bundle,
+        engine=engine,
+        precision=precision,
+        accepted=accepted,
+        metric="macro_f1",
+        accuracy=accuracy,
+        before=0.9,
+        images=50,
+    )
+
+
+def test_the_cheapest_that_keeps_the_limit_comes_first_and_a_refused_variant_never() -> None:
+    rows = [
+        _row("openvino", "fp32", 1, 40, 38),
+        _row("openvino", "fp32", 2, 22, 41),
+        _row("openvino", "int8", 1, 12, 11),
+        _row("onnxruntime", "int8", 1, 8, 7),
+    ]
+    judged = [_judged("openvino", "fp32"), _judged("openvino", "int8"), _judged("onnxruntime", "int8", accepted=False)]
+    plans = plans_of(rows, judged, {"a": 1}, NO_TIME)
+    assert "onnxruntime int8" not in {plan.words for plan in plans}
+    order = [(plan.words, plan.threads) for plan in ranked(plans, 50)]
+    assert order == [("openvino int8", 1), ("openvino fp32", 1), ("openvino fp32", 2)]
+    order = [(plan.words, plan.threads) for plan in ranked(plans, 30)]  # fp32 on one thread is too slow now
+    assert order == [("openvino int8", 1), ("openvino fp32", 2), ("openvino fp32", 1)]
+    assert [plan.p99_ms for plan in ranked(plans, 5)] == [12, 22, 40]  # nothing keeps it: the quickest first
+
+
+def test_bundles_may_have_different_variants_and_count_as_often_as_they_are_used() -> None:
+    rows = [
+        _row("openvino", "fp32", 1, 30, 30, bundle="a"),
+        _row("openvino", "int8", 1, 10, 10, bundle="a"),
+        _row("openvino", "fp32", 1, 5, 5, bundle="b"),
+        _row("onnxruntime", "fp32", 1, 4, 6, bundle="b"),
+    ]
+    judged = [
+        _judged("openvino", "fp32"),
+        _judged("openvino", "int8"),
+        _judged("openvino", "fp32", bundle="b"),
+        _judged("onnxruntime", "fp32", bundle="b"),
+    ]
+    around = Around(p50_ms=2, p99_ms=3, cpu_ms=2)
+    best = ranked(plans_of(rows, judged, {"a": 1, "b": 3}, around), 100)[0]
+    assert {use.bundle: (use.engine, use.precision) for use in best.uses} == {
+        "a": ("openvino", "int8"),
+        "b": ("openvino", "fp32"),
+    }
+    assert best.p99_ms == 3 + 10 + 3 * 5
+    assert best.cpu_ms == 2 + 10 + 3 * 5
+
+
+def test_a_larger_batch_is_taken_only_where_it_saves_time() -> None:
+    judged = [_judged("openvino", "fp32")]
+    saves = [_row("openvino", "fp32", 1, 10, 9), _row("openvino", "fp32", 1, 6, 5, batch=8)]
+    assert plans_of(saves, judged, {"a": 1}, NO_TIME)[0].batch == 8
+    same = [_row("openvino", "fp32", 1, 10, 9), _row("openvino", "fp32", 1, 9.9, 9, batch=8)]
+    assert plans_of(same, judged, {"a": 1}, NO_TIME)[0].batch == 1
+
+
+def test_the_front_holds_what_nothing_else_beats() -> None:
+    def plan(p99: float, accuracy: float) -> Plan:
+        return Plan(uses=(), threads=1, batch=1, p50_ms=p99, p99_ms=p99, cpu_ms=p99, accuracy=accuracy)
+
+    plans = [plan(10, 0.97), plan(20, 0.99), plan(25, 0.98), plan(40, 1.0), plan(50, 1.0), plan(12, 0.97)]
+    assert [(one.p99_ms, one.accuracy) for one in pareto(plans)] == [(10, 0.97), (20, 0.99), (40, 1.0)]
+
+
+def test_a_planted_pause_is_measured() -> None:
+    times = timed(lambda: time.sleep(0.01), seconds=0.3)
+    p50, p99, cpu = times.per_image(2)
+    assert 5 <= p50 < 9
+    assert p99 >= p50
+    assert cpu < p50 / 2  # a pause takes no processor
+
+
+def test_what_a_machine_differs_by_is_said() -> None:
+    old = Machine(processor="A", cores=2, features=("avx2",), software={"openvino": "1", "torch": "2"})
+    new = old.model_copy(update={"cores": 8, "features": ("avx2", "avx512_vnni"), "software": {"openvino": "1.1"}})
+    assert new.differences(old) == ["2 -> 8 cores", "+avx512_vnni", "openvino 1 -> 1.1", "torch 2 -> none"]
+    assert not old.differences(old)
+
+
+# ---- with a shipped bundle --------------------
+
+
+@pytest.fixture
+def recipe(demo_bundles: Mapping[str, Path]) -> Recipe:
+    return recipe_for([demo_bundles["window-state"]], "simulated:visible", name="window")
+
+
+@pytest.fixture
+def program(recipe: Recipe) -> Program:
+    return load_program(recipe)
+
+
+def _tuning(program: Program, **changes: Any) -> Tuning:
+    """As a tuning leaves it: onnxruntime on one thread is chosen."""
+    (name,) = bundles_of(program)
+    bundle = bundles_of(program)[name]
+    runtime = Runtime("onnxruntime", "fp32", 1)
+    with runtime.open(bundle) as engine:
+        image = Subject(name, bundle).images(1)
+        half, most, cpu = timed(lambda: engine.infer(image), seconds=0.3).per_image(1)
+    row = Row(
+        bundle=name,
+        engine="onnxruntime",
+        precision="fp32",
+        threads=1,
+        batch=1,
+        p50_ms=half,
+        p99_ms=most,
+        cpu_ms=cpu,
+        images=30,
+    )
+    use = Use(bundle=name, engine="onnxruntime", precision="fp32")
+    plan = Plan(uses=(use,), threads=1, batch=1, p50_ms=half, p99_ms=most, cpu_ms=cpu, measured=True)
+    fields: dict[str, Any] = {
+        "recipe": program.recipe.name,
+        "revision": program.recipe.revision,
+        "takt_ms": 100.0,
+        "machine": this_processor(),
+        "bundles": {name: fingerprint(bundle)},
+        "rows": (row,),
+        "chosen": plan,
+        "state": "kept",
+        "created": datetime.now(UTC),
+        **changes,
+    }
+    return Tuning(**fields)
+
+
+def _keep(tuning: Tuning, program: Program, root: Path) -> None:
+    (name,) = bundles_of(program)
+    bundle = bundles_of(program)[name]
+    with Runtime("onnxruntime", "fp32", 1).open(bundle) as engine:
+        save_tuning(tuning, {name: proof(engine, Subject(name, bundle))}, root=root)
+
+
+def test_without_a_tuning_the_recipe_decides(program: Program, tmp_path: Path) -> None:
+    decision = decide(program, root=tmp_path)
+    assert not decision.runtimes
+    assert decision.note is None
+    assert decision.why.text == "openvino fp32, as the recipe says; it was not tuned on this computer."
+
+
+def test_a_choice_that_holds_judges(program: Program, tmp_path: Path) -> None:
+    _keep(_tuning(program), program, tmp_path)
+    decision = decide(program, root=tmp_path)
+    assert decision.note is None
+    changed_program = decision.apply(program)
+    assert changed_program.steps[0].runtime == Runtime("onnxruntime", "fp32", 1)
+    assert changed_program.tuned
+    assert decision.why.text.startswith("onnxruntime fp32 on 1 threads is the cheapest that keeps the takt of 100 ms")
+
+
+class _Planted(Engine):
+    """The real engine, made slow or wrong."""
+
+    def __init__(self, inner: Engine, *, pause: float = 0.0, wrong: bool = False) -> None:
+        self._inner, self._pause, self._wrong = inner, pause, wrong
+        self.bundle = inner.bundle
+
+    def infer(self, batch: Prepared) -> Floats:
+        time.sleep(self._pause)
+        answers = self._inner.infer(batch)
+        return answers[:, ::-1].copy() if self._wrong else answers
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _plant(monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
+    opened = Runtime.open
+
+    def planted(self: Runtime, bundle: Bundle) -> Engine:
+        engine = opened(self, bundle)
+        return _Planted(engine, **how) if self.engine == "onnxruntime" else engine
+
+    monkeypatch.setattr(Runtime, "open", planted)
+
+
+def test_a_choice_that_became_slow_is_passed_over_with_one_sentence(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep(_tuning(program), program, tmp_path)
+    _plant(monkeypatch, pause=0.1)
+    decision = decide(program, root=tmp_path)
+    assert not decision.runtimes
+    assert decision.note is not None
+    assert "takes 1" in decision.note.text
+    assert decision.note.text.endswith("openvino fp32 judges instead.")
+
+
+def test_a_choice_that_answers_otherwise_falls_back_to_the_last_good_one(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (name,) = bundles_of(program)
+    good = _tuning(program, created=datetime.now(UTC) - timedelta(days=3))
+    use = Use(bundle=name, engine="openvino", precision="fp32")
+    assert good.chosen is not None
+    older = good.model_copy(update={"chosen": good.chosen.model_copy(update={"uses": (use,)})})
+    with Runtime("openvino", "fp32", 1).open(bundles_of(program)[name]) as engine:
+        save_tuning(older, {name: proof(engine, Subject(name, bundles_of(program)[name]))}, root=tmp_path)
+    _keep(_tuning(program), program, tmp_path)
+    assert decide(program, root=tmp_path).runtimes[name].engine == "onnxruntime"
+    _plant(monkeypatch, wrong=True)
+    decision = decide(program, root=tmp_path)
+    assert decision.runtimes[name] == Runtime("openvino", "fp32", 1)
+    assert decision.note is not None
+    assert "does not answer as it did" in decision.note.text
+    assert decision.note.text.endswith("openvino fp32 judges instead.")
+
+
+def test_an_engine_that_is_gone_falls_back(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _keep(_tuning(program), program, tmp_path)
+
+    def gone(self: Runtime, bundle: Bundle) -> Engine:
+        raise EngineError("{engine} is not on this machine.", engine=self.engine)
+
+    monkeypatch.setattr(Runtime, "open", gone)
+    decision = decide(program, root=tmp_path)
+    assert not decision.runtimes
+    assert decision.note is not None
+    assert decision.note.text == "onnxruntime is not on this machine. openvino fp32 judges instead."
+
+
+def test_another_machine_version_or_bundle_is_flagged_and_not_tested(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = _tuning(program)
+    _keep(tuning, program, tmp_path)
+    monkeypatch.setattr(Runtime, "open", lambda self, bundle: pytest.fail("it was tested"))
+    other = tuning.machine.model_copy(update={"software": {**tuning.machine.software, "onnxruntime": "99"}})
+    decision = decide(program, root=tmp_path, machine=other)
+    assert not decision.runtimes
+    assert decision.note is not None
+    assert "-> 99" in decision.note.text
+    assert "tune again" in decision.note.text
+    exchanged = changed(tuning.model_copy(update={"bundles": dict.fromkeys(tuning.bundles, "0")}), program, tuning.machine)
+    assert exchanged is not None
+    assert "another version of" in exchanged.text
+
+
+def test_a_newer_revision_keeps_the_choice_and_says_so(program: Program, tmp_path: Path) -> None:
+    _keep(_tuning(program), program, tmp_path)
+    newer = replace(program, recipe=program.recipe.model_copy(update={"revision": 2}))
+    decision = decide(newer, root=tmp_path)
+    assert decision.runtimes
+    assert "for revision 1 of the recipe, which is at 2 now" in decision.why.text
+
+
+def test_a_damaged_file_is_as_good_as_none_and_old_tunings_are_let_go(program: Program, tmp_path: Path) -> None:
+    tuning = _tuning(program)
+    for day in range(8):
+        _keep(tuning.model_copy(update={"created": tuning.created + timedelta(days=day)}), program, tmp_path)
+    kept = load_tunings("window", root=tmp_path)
+    assert len(kept) == 5
+    assert kept[0].created > kept[-1].created
+    assert len(list(tmp_path.glob("*.safetensors"))) == 5
+    (file,) = tmp_path.glob("*.json")
+    file.write_text("{")
+    assert load_tunings("window", root=tmp_path) == []
+    assert not decide(program, root=tmp_path).runtimes
+
+
+def test_the_station_judges_with_the_choice_and_says_why(recipe: Recipe, program: Program) -> None:
+    _keep(_tuning(program), program, _users_folder())
+    recorder = Recorder()
+    camera = recipe.cameras["camera"].model_copy(update={"options": {"parts": 3}})
+    station = Station(recipe.model_copy(update={"cameras": {"camera": camera}}), listeners=[recorder])
+    station.start()
+    try:
+        assert station.wait(60)
+        (told,) = [event for event in recorder.events if isinstance(event, Judging)]
+        assert told.tuned
+        assert told.note is None
+        assert "onnxruntime fp32 on 1 threads" in told.why.text
+        assert len(recorder.inspections) == 3
+        pipeline = station._pipeline
+        assert pipeline is not None
+        assert pipeline.program.steps[0].runtime == Runtime("onnxruntime", "fp32", 1)
+    finally:
+        station.stop()
+        for file in _users_folder().iterdir():
+            file.unlink()
+
+
+def _users_folder() -> Path:
+    from inspector.core.paths import user_data
+
+    return user_data() / "tuned"
+
+
+# ---- measuring --------------------
+
+
+def test_a_tuning_of_the_demo_recipe_measures_judges_chooses_and_keeps(
+    demo_bundles: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning_job, "ROW_S", 0.2)
+    path = demo_recipe()
+    order = Order(
+        load_recipe(path),
+        path.parent,
+        takt_ms=20_000,
+        engines=("openvino", "onnxruntime"),
+        precisions=("fp32",),
+        threads=(1,),
+        batches=(1,),
+        budget_s=100,
+        root=tmp_path,
+    )
+    report = Quiet()
+    tuning = tune(order, report)
+    assert {(row.bundle, row.engine) for row in tuning.rows} == {
+        (name, engine) for name in demo_bundles for engine in ("openvino", "onnxruntime")
+    }
+    assert all(0 < row.p50_ms <= row.p99_ms for row in tuning.rows)
+    assert all(row.cpu_ms > 0 for row in tuning.rows)
+    assert all(one.accepted and one.images >= 20 and one.flips == 0 for one in tuning.judged)
+    assert tuning.around.p50_ms > 0
+    assert tuning.state == "kept"
+    assert tuning.chosen is not None
+    assert tuning.chosen.measured
+    assert tuning.chosen.p99_ms <= tuning.limit_ms
+    assert {use.bundle for use in tuning.chosen.uses} == set(demo_bundles)
+    assert "keeps the takt of 20000 ms" in why(tuning).text
+    assert {str(told["phase"]) for told in report.told} == {"variants", "parts", "confirm"}
+    program = load_program(order.recipe, order.base)
+    assert decide(program, root=tmp_path).runtimes
+
+
+def test_a_variant_that_was_not_exported_is_named_and_left_out(recipe: Recipe, tmp_path: Path) -> None:
+    order = Order(
+        recipe,
+        None,
+        takt_ms=10_000,
+        engines=("openvino",),
+        precisions=("fp32", "int8"),
+        threads=(1,),
+        batches=(1,),
+        budget_s=20,
+        root=tmp_path,
+    )
+    tuning = tune(order, Quiet())
+    (refused,) = [one for one in tuning.judged if not one.accepted]
+    assert refused.precision == "int8"
+    assert refused.reason is not None
+    assert "has not been exported" in refused.reason.text
+    assert {row.precision for row in tuning.rows} == {"fp32"}
+
+
+def test_a_variant_that_answers_wrongly_is_refused_on_this_machine(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Runtime.open
+
+    def planted(self: Runtime, bundle: Bundle) -> Engine:
+        engine = opened(self, bundle)
+        return _Planted(engine, wrong=True) if self.engine == "openvino" else engine
+
+    monkeypatch.setattr(Runtime, "open", planted)
+    engines = ("openvino", "onnxruntime")
+    order = Order(recipe, None, 10_000, engines, ("fp32",), threads=(1,), batches=(1,), budget_s=20, root=tmp_path)
+    tuning = tune(order, Quiet())
+    wrong = next(one for one in tuning.judged if one.engine == "openvino")
+    assert not wrong.accepted
+    assert wrong.flips > 10
+    assert tuning.chosen is not None
+    assert tuning.chosen.words == "onnxruntime fp32"
+
+
+def test_where_nothing_keeps_the_takt_smaller_networks_are_built_and_timed(recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    engines = ("openvino",)
+    order = Order(recipe, None, 0.01, engines, ("fp32",), threads=(1,), batches=(1,), budget_s=60, root=tmp_path)
+    tuning = tune(order, Quiet())
+    assert tuning.state == "missed"
+    assert tuning.chosen is not None  # the quickest there is
+    assert len(tuning.needs) >= 2
+    texts = [sentence(message(need.template, **need.values)).text for need in tuning.needs]
+    assert any("96 x 96 px instead of 128 x 128 px" in text for text in texts)
+    assert any("8 filters instead of 16 filters" in text for text in texts)
+    assert all("timed" in text for text in texts)
+    assert "Nothing keeps the takt" in why(tuning).text
+
+
+def test_it_ends_when_it_is_asked_to_and_keeps_nothing(recipe: Recipe, tmp_path: Path) -> None:
+    order = Order(recipe, None, 100, ("openvino",), ("fp32",), threads=(1,), batches=(1,), root=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        tune(order, Quiet(cancel_after=5))
+    assert not list(tmp_path.iterdir())
+
+
+def test_whole_parts_show_the_reference_images_where_the_regions_are(demo_bundles: Mapping[str, Path]) -> None:
+    path = demo_recipe()
+    program = load_program(load_recipe(path), path.parent)
+    subjects = {name: Subject(name, bundle) for name, bundle in bundles_of(program).items()}
+    parts = parts_of(program, subjects, 4)
+    assert {camera: shot.frame.unit for camera, shot in parts[0].shots.items() if shot.frame} == {
+        "visible": "intensity",
+        "thermal": "kelvin",
+    }
+    whole = measure_parts(program, parts, tick=lambda: None)
+    assert not whole.problems
+    assert whole.p99_ms >= whole.p50_ms > whole.around.p50_ms > 0
+
+
+def test_a_recipe_without_a_takt_is_asked_for_one(recipe: Recipe) -> None:
+    with pytest.raises(ConfigError, match="names no takt"):
+        Order.of({"recipe": recipe.model_dump(mode="json", exclude_none=True), "base": None})
+    given = recipe.model_copy(update={"takt_ms": 80.0})
+    assert Order.of({"recipe": given.model_dump(mode="json", exclude_none=True), "base": None}).takt_ms == 80
+
+
+def test_the_command_prints_one_object_and_draws_the_picture(recipe: Recipe, tmp_path: Path) -> None:
+    file, picture = tmp_path / "r.toml", tmp_path / "tune.svg"
+    save_recipe(recipe, file)
+    arguments = [
+        "tune",
+        "--recipe",
+        str(file),
+        "--takt",
+        "20s",
+        "--engine",
+        "openvino",
+        "--precision",
+        "fp32",
+        "--threads",
+        "1",
+    ]
+    arguments += ["--batch", "1", "--budget", "10", "--json", "--picture", str(picture)]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["state"] == "kept"
+    assert told["takt_ms"] == 20_000
+    assert told["chosen"]["threads"] == 1
+    assert told["why"].startswith("openvino fp32 on 1 threads")
+    assert picture.read_text().count("<circle") == len(told["plans"])
+    for stored in _users_folder().iterdir():
+        stored.unlink()
+
+
+def test_answers_are_compared_but_for_rounding() -> None:
+    from inspector.station.tuning_store import agrees
+
+    answers = np.array([[0.1, 0.9], [0.6, 0.4]], np.float32)
+    assert agrees(answers + 1e-4, answers)
+    assert not agrees(answers[:, ::-1], answers)
+    assert not agrees(answers[:1], answers)
+    assert not agrees(np.full_like(answers, np.nan), answers)
