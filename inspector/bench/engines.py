@@ -1,4 +1,4 @@
-"""Every engine, batch and number of threads for one bundle, and the field's own tools where they are installed."""
+"""Every engine, precision, batch and number of threads for one bundle, and the field's own tools where they are installed."""
 
 import re
 import shutil
@@ -17,6 +17,7 @@ from inspector.core.bundle import GRAPH, Bundle
 from inspector.core.errors import InspectorError
 from inspector.core.images import Prepared, prepare
 from inspector.core.registry import ENGINES
+from inspector.core.variants import Precision
 from inspector.engines.base import open_engine
 
 PEER = "benchmark_app"
@@ -42,26 +43,29 @@ class Row:
 def bench_engines(
     bundle: Bundle, *, batches: Sequence[int] = (1, 8), threads: Sequence[int] = (0, 1), least: float = 1.0, peers: bool = True
 ) -> Iterator[Row]:
-    """Every row as soon as it is measured, each over at least `least` seconds. An engine that does not run here has one row."""
+    """Every row as soon as it is measured, each over at least `least` seconds. A variant that was not exported has one row."""
     spec = bundle.card.input
     pictures = frames(PICTURES) if spec.kind == "uint8" else None
     made = [np.zeros(spec.shape, spec.dtype)] if pictures is None else [prepare(picture, spec) for picture in pictures]
     sizes = sorted({min(batch, bundle.card.max_batch) for batch in batches})
     ready = [np.stack([made[row % len(made)] for row in range(size)]) for size in sizes]
-    for engine in ENGINES:
-        for count in threads:
-            try:
-                yield from _rows(bundle, engine, ready, count, least)
-            except InspectorError as error:
-                yield Row(engine, "fp32", 0, 0, 0.0, 0.0, error.problem.text)
-                break
+    for engine, entry in ENGINES.items():
+        for precision in entry.precisions:
+            for count in threads:
+                try:
+                    yield from _rows(bundle, engine, precision, ready, count, least)
+                except InspectorError as error:
+                    yield Row(engine, precision, 0, 0, 0.0, 0.0, error.problem.text)
+                    break
     if peers:
         for size in sizes:
             yield from _peer(bundle.path(GRAPH), spec.shape, size, least)
 
 
-def _rows(bundle: Bundle, engine: str, ready: Sequence[Prepared], threads: int, least: float) -> Iterator[Row]:
-    with open_engine(engine, bundle, threads=threads) as opened:
+def _rows(
+    bundle: Bundle, engine: str, precision: Precision, ready: Sequence[Prepared], threads: int, least: float
+) -> Iterator[Row]:
+    with open_engine(engine, bundle, precision=precision, threads=threads) as opened:
         for batch in ready:
             opened.infer(batch)
             times, end = list[float](), time.monotonic() + least
@@ -70,7 +74,7 @@ def _rows(bundle: Bundle, engine: str, ready: Sequence[Prepared], threads: int, 
                 opened.infer(batch)
                 times.append(time.monotonic() - began)
             seconds = median(times) / len(batch)
-            yield Row(engine, "fp32", len(batch), threads, 1000 * seconds, 1 / seconds)
+            yield Row(engine, precision, len(batch), threads, 1000 * seconds, 1 / seconds)
 
 
 def _peer(graph: Path, shape: tuple[int, int, int], batch: int, least: float) -> Iterator[Row]:

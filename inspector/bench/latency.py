@@ -7,9 +7,10 @@ from statistics import median
 
 import numpy as np
 
-from inspector.bench.making import make
+from inspector.bench.making import exported, make
 from inspector.bench.pipeline import SIZES, Progress, silent
 from inspector.bench.sides import EngineAlone, Naive, Ours
+from inspector.core.variants import Precision
 from inspector.recipes.automatic import recipe_for
 
 LOAD = 0.7
@@ -25,6 +26,7 @@ class Latency:
     """
 
     network: str
+    precision: Precision
     load: float
     engine_ms: float
     rate: float
@@ -40,6 +42,7 @@ class Latency:
 def bench_latency(
     network: str = "simple_cnn",
     *,
+    precision: Precision = "fp32",
     engine: str = "openvino",
     size: int | None = None,
     load: float = LOAD,
@@ -51,9 +54,10 @@ def bench_latency(
     with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
         plain = Path(name) / network
         make(plain, network, size=size or SIZES.get(network, 224))
-        recipe = recipe_for([plain], "bench", engine=engine)
+        variant = exported(plain, engine, precision, out=Path(name) / "variant")
+        recipe = recipe_for([variant], "bench", engine=engine, precision=precision)
         measured = []
-        with Naive(plain, batch=8) as naive, Ours(recipe) as ours, EngineAlone(plain, engine, 1) as alone:
+        with Naive(plain, batch=8) as naive, Ours(recipe) as ours, EngineAlone(variant, engine, precision, 1) as alone:
             for done in range(rounds + 1):
                 progress(done, rounds + 1)
                 alone_ms = 1000 / alone.round(max(8, count // 4))
@@ -68,6 +72,7 @@ def bench_latency(
     )
     return Latency(
         network=network,
+        precision=precision,
         load=load,
         engine_ms=alone_ms,
         rate=rate,

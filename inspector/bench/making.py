@@ -1,4 +1,4 @@
-"""The bundles that are compared: an untrained one at the network's full size, or a shipped one.
+"""The bundles that are compared: an untrained one at the network's full size, or a shipped one; in the precision asked for.
 
 torch is needed to make an untrained one and must not be loaded where the station is measured: a process of its own,
 `python -m inspector.bench.making FOLDER NETWORK SIZE`.
@@ -9,11 +9,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from inspector.bench.frames import frames
 from inspector.bench.sides import needs_torch
 from inspector.core.bundle import Bundle
+from inspector.core.images import prepare
+from inspector.core.reference import REFERENCE, Reference, pack_reference
 from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName
+from inspector.core.variants import Precision
 from inspector.recipes.locate import find_bundle
+from inspector.station.jobs import Job
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 CLASSES = {"classification": 3, "detection": 1, "segmentation": 1}  # as the first sketches of these networks have them
 SHIPPED = {"classification": "window-state", "detection": "plate-defects", "segmentation": "plate-mask"}
 _SELDOM = -4.0  # logit
+_REFERENCE = 8  # images to calibrate with, and as many to judge
 
 
 def make(folder: Path, network: str, *, size: int) -> None:
@@ -36,6 +44,21 @@ def shipped(task: TaskName) -> Path:
     return find_bundle(SHIPPED[task])
 
 
+def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> Path:
+    """Where this variant of a bundle lies: in the bundle itself, or in a copy of it at `out`, made by a worker process.
+
+    Raises JobError, or the error of an export that is refused or cannot be made here.
+    """
+    if precision == "fp32" or Bundle.open(bundle).variant(engine, precision) is not None:
+        return bundle
+    job = Job("export", {"bundle": str(bundle), "engine": engine, "precision": precision, "out": str(out)}, low_priority=False)
+    try:
+        job.result()
+    finally:
+        job.close()
+    return out
+
+
 def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
     """A bundle of the network at its full size with random weights: how long it takes does not depend on them.
 
@@ -43,7 +66,7 @@ def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
     """
     import torch
 
-    from inspector.bench.steps import card_of
+    from inspector.bench.steps import card_of, some_batch
     from inspector.ml.export import write_trained_bundle
     from inspector.ml.graph import build_network
 
@@ -54,7 +77,10 @@ def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
     built = build_network(card, pretrained=False).eval()
     if task == "segmentation":
         _seldom(built)
-    return write_trained_bundle(folder, card, built)
+    shown = np.stack([prepare(picture, card.input) for picture in frames(2 * _REFERENCE)])
+    targets = {name: values.numpy() for name, values in some_batch(card, len(shown))[1].items()}
+    reference = pack_reference(Reference(shown, targets, _REFERENCE))
+    return write_trained_bundle(folder, card, built, extra={REFERENCE: reference})
 
 
 def _seldom(network: "nn.Module") -> None:

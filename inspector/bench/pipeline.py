@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import mean, median
 
 from inspector.bench.frames import demo_frames
-from inspector.bench.making import make, shipped
+from inspector.bench.making import exported, make, shipped
 from inspector.bench.sides import EngineAlone, Naive, Ours
 from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName, Verdict
+from inspector.core.variants import Precision
 from inspector.recipes.automatic import recipe_for
 
 SIZES = {"simple_yolo": 448, "unet": 256}  # pixels a side; others: 224
@@ -29,15 +30,18 @@ def silent(done: int, total: int) -> None:
 class Verdicts:
     """The shipped bundle of the network's task on `parts` parts of the demo line that it was not trained on.
 
-    `equal`: the share of parts on which our pipeline and the naive one agree whether the part is good. `naive`, `accuracy`: the
-    share that each gets right.
+    `equal`: the share of parts on which our pipeline, in the precision measured, and the naive one agree whether the part is
+    good. `naive`, `fp32` and `accuracy`: the share that each, and ours in the precision, gets right. `drop`: ours in fp32 less
+    ours in the precision, in points of 100.
     """
 
     bundle: str
     parts: int
     equal: float
     naive: float
+    fp32: float
     accuracy: float
+    drop: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Result:
     """
 
     network: str
+    precision: Precision
     baseline_fps: float
     ours_fps: float
     ratio: float
@@ -62,6 +67,7 @@ class Result:
 def bench_pipeline(
     network: str = "simple_cnn",
     *,
+    precision: Precision = "fp32",
     engine: str = "openvino",
     size: int | None = None,
     batch: int = 8,
@@ -79,19 +85,21 @@ def bench_pipeline(
     with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
         plain = Path(name) / network
         make(plain, network, size=size or SIZES.get(network, 224))
-        recipe = recipe_for([plain], "bench", engine=engine).model_copy(update={"max_batch": batch})
+        variant = exported(plain, engine, precision, out=Path(name) / "variant")
+        recipe = recipe_for([variant], "bench", engine=engine, precision=precision).model_copy(update={"max_batch": batch})
         measured = []
-        with Naive(plain, batch=batch) as naive, Ours(recipe) as ours, EngineAlone(plain, engine, batch) as alone:
+        with Naive(plain, batch=batch) as naive, Ours(recipe) as ours, EngineAlone(variant, engine, precision, batch) as alone:
             for done in range(rounds + 1):
                 progress(done, rounds + 2)
                 first = naive.round(count)
                 measured.append((first["fps"], ours.round(count)[0], alone.round(count), first["reading"]))
         progress(rounds + 1, rounds + 2)
         task = NETWORKS[network].tasks[0]
-        verdicts = _verdicts(task, engine, parts) if parts else None
+        verdicts = _verdicts(task, engine, precision, parts, Path(name) / "shipped") if parts else None
     del measured[0]  # caches and clocks warm up
     return Result(
         network=network,
+        precision=precision,
         baseline_fps=median(row[0] for row in measured),
         ours_fps=median(row[1] for row in measured),
         ratio=median(row[1] / row[0] for row in measured),
@@ -103,15 +111,27 @@ def bench_pipeline(
     )
 
 
-def _verdicts(task: TaskName, engine: str, parts: int) -> Verdicts:
+def _verdicts(task: TaskName, engine: str, precision: Precision, parts: int, out: Path) -> Verdicts:
     bundle = shipped(task)
     pictures, good = demo_frames(task, parts, seed=SEED)
-    with Ours(recipe_for([bundle], "bench", engine=engine), pictures) as station:
-        ours = [inspection.verdict is Verdict.OK for inspection in station.round(parts)[1]]
+
+    def ours(folder: Path, wanted: Precision) -> list[bool]:
+        with Ours(recipe_for([folder], "bench", engine=engine, precision=wanted), pictures) as station:
+            return [inspection.verdict is Verdict.OK for inspection in station.round(parts)[1]]
+
+    def right(verdicts: list[bool]) -> float:
+        return mean(one == other for one, other in zip(verdicts, good, strict=True))
+
+    plain = ours(bundle, "fp32")
+    wanted = plain if precision == "fp32" else ours(exported(bundle, engine, precision, out=out), precision)
     with Naive(bundle, batch=8) as pipeline:
         naive = pipeline.demo(parts, SEED)
-
-    def agree(one: list[bool], other: list[bool]) -> float:
-        return mean(left == right for left, right in zip(one, other, strict=True))
-
-    return Verdicts(bundle.name, parts, equal=agree(ours, naive), naive=agree(naive, good), accuracy=agree(ours, good))
+    return Verdicts(
+        bundle=bundle.name,
+        parts=parts,
+        equal=mean(one == other for one, other in zip(wanted, naive, strict=True)),
+        naive=right(naive),
+        fp32=right(plain),
+        accuracy=right(wanted),
+        drop=100 * (right(plain) - right(wanted)),
+    )

@@ -19,6 +19,7 @@ from inspector.core.bundle import Bundle
 from inspector.core.errors import JobError
 from inspector.core.images import prepare
 from inspector.core.types import Frame, Inspection
+from inspector.core.variants import Precision
 from inspector.engines.base import open_engine
 from inspector.recipes.automatic import CAMERA
 from inspector.recipes.recipe import Recipe
@@ -170,9 +171,9 @@ class Ours(Side):
 class EngineAlone(Side):
     """The same engine on a batch that is ready: what no pipeline can surpass."""
 
-    def __init__(self, folder: Path, engine: str, batch: int) -> None:
+    def __init__(self, folder: Path, engine: str, precision: Precision, batch: int) -> None:
         bundle = Bundle.open(folder)
-        self._engine = open_engine(engine, bundle)
+        self._engine = open_engine(engine, bundle, precision=precision)
         self._batch = np.stack([prepare(picture, bundle.card.input) for picture in frames(batch)])
 
     def round(self, count: int) -> float:

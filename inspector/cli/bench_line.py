@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from inspector.core.registry import ENGINES
+from inspector.core.variants import PRECISIONS, Precision
 from inspector.recipes.locate import find_bundle
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def _compared(command: Callable[..., None]) -> Callable[..., None]:
             "--size", type=click.IntRange(32, 1024), help="Input in pixels.  [default: simple_yolo 448, unet 256, else 224]"
         ),
         _ENGINE,
-        click.option("--precision", type=click.Choice(["fp32"]), default="fp32", show_default=True, help="Of its arithmetic."),
+        click.option(
+            "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Of its arithmetic."
+        ),
         click.option(
             "--network", type=click.Choice(_NETWORKS), default="simple_cnn", show_default=True, help="At its full size."
         ),
@@ -53,7 +56,7 @@ def _compared(command: Callable[..., None]) -> Callable[..., None]:
 def pipeline(
     *,
     network: str,
-    precision: str,
+    precision: Precision,
     engine: str,
     size: int | None,
     batch: int,
@@ -68,6 +71,7 @@ def pipeline(
     with _progress(f"{network} {precision}") as tell:
         result = bench_pipeline(
             network,
+            precision=precision,
             engine=engine,
             size=size,
             batch=batch,
@@ -85,13 +89,16 @@ def pipeline(
     click.echo(f"this station    {result.ours_fps:7.1f} frames/s, {result.ratio:.2f} times as many")
     click.echo(f"engine alone    {result.engine_only_fps:7.1f} frames/s; the station reaches {100 * result.share:.0f} % of it")
     if result.verdicts is not None:
-        _show_verdicts(result.verdicts)
+        _show_verdicts(result.verdicts, precision)
 
 
-def _show_verdicts(verdicts: "Verdicts") -> None:
+def _show_verdicts(verdicts: "Verdicts", precision: str) -> None:
     click.echo(f"verdicts of {verdicts.bundle} on {verdicts.parts} parts of the demo line:")
     click.echo(f"  {100 * verdicts.equal:.2f} % equal to those of the naive pipeline")
-    click.echo(f"  right: naive {100 * verdicts.naive:.2f} %, station {100 * verdicts.accuracy:.2f} %")
+    click.echo(
+        f"  right: naive {100 * verdicts.naive:.2f} %, fp32 {100 * verdicts.fp32:.2f} %, {precision} "
+        f"{100 * verdicts.accuracy:.2f} % (drop {verdicts.drop:.2f} points)"
+    )
 
 
 @click.command()
@@ -101,13 +108,15 @@ def _show_verdicts(verdicts: "Verdicts") -> None:
 )
 @click.option("--parts", type=click.IntRange(20), default=200, show_default=True, help="Parts a round.")
 def latency(
-    *, network: str, precision: str, engine: str, size: int | None, load: float, rounds: int, parts: int, as_json: bool
+    *, network: str, precision: Precision, engine: str, size: int | None, load: float, rounds: int, parts: int, as_json: bool
 ) -> None:
     """From the frame to its verdict, while parts come at a share of what the engine manages one by one."""
     from inspector.bench.latency import bench_latency
 
     with _progress(f"{network} {precision}") as tell:
-        result = bench_latency(network, engine=engine, size=size, load=load, rounds=rounds, count=parts, progress=tell)
+        result = bench_latency(
+            network, precision=precision, engine=engine, size=size, load=load, rounds=rounds, count=parts, progress=tell
+        )
     if as_json:
         click.echo(json.dumps(rounded(asdict(result))))
         return
@@ -155,7 +164,7 @@ def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
 def engines(
     *, model: str, batches: tuple[int, ...], threads: tuple[int, ...], seconds: float, peers: bool, as_json: bool
 ) -> None:
-    """Every engine, batch and number of threads for one bundle."""
+    """Every engine, precision, batch and number of threads for one bundle."""
     from inspector.bench.engines import bench_engines
     from inspector.core.bundle import Bundle
 

@@ -1,6 +1,7 @@
 """The comparison with the naive pipeline: honest, complete, and over its bars at full size."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,12 +112,22 @@ def test_the_command_compares_both_and_prints_every_figure() -> None:
     figures = json.loads(result.stdout)
     verdicts = figures.pop("verdicts")
     assert figures.pop("network") == "simple_cnn"
+    assert figures.pop("precision") == "fp32"
     assert figures.keys() == {"baseline_fps", "ours_fps", "ratio", "engine_only_fps", "share", "overhead", "reading"}
     assert min(figures[name] for name in ("baseline_fps", "ours_fps", "engine_only_fps", "ratio", "share")) > 0
     assert figures["share"] == pytest.approx(1 - figures["overhead"], abs=0.01)
     assert 0 <= figures["reading"] < 1
-    assert (verdicts["bundle"], verdicts["parts"]) == ("window-state", 12)
-    assert min(verdicts[name] for name in ("equal", "naive", "accuracy")) > 0.8
+    assert (verdicts["bundle"], verdicts["parts"], verdicts["drop"]) == ("window-state", 12, 0)
+    assert min(verdicts[name] for name in ("equal", "naive", "fp32", "accuracy")) > 0.8
+
+
+def test_int8_is_compared_with_the_same_weights_in_float(tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    result = bench_pipeline("simple_yolo", precision="int8", size=64, batch=2, rounds=1, count=8, parts=0)
+    assert result.precision == "int8"
+    assert result.verdicts is None
+    assert 0 < result.reading < 1  # cell by cell in Python
+    assert result.ratio > 0
 
 
 @pytest.mark.slow

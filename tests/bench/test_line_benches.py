@@ -42,7 +42,7 @@ def test_latency_is_at_least_the_engine_s_and_grows_with_the_percentile() -> Non
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert (figures["network"], figures["load"]) == ("simple_cnn", 0.7)
+    assert (figures["network"], figures["precision"], figures["load"]) == ("simple_cnn", "fp32", 0.7)
     assert 0 < figures["p50_ms"] <= figures["p99_ms"]
     assert 0 < figures["naive_p50_ms"] <= figures["naive_p99_ms"]
     assert figures["rate"] == pytest.approx(700 / figures["engine_ms"], rel=0.01)
