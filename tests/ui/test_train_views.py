@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
@@ -14,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from inspector.core.message import message
 from inspector.core.outcome import REMEDIES, Cause, End, Outcome
 from inspector.core.protocol import Packet
-from inspector.core.runs import CHECKPOINT, CURVES, MESSAGES, append_packet, create_run, read_run, write_run
+from inspector.core.runs import CHECKPOINT, CURVES, MESSAGES, append_packet, create_run, read_run, started, write_run
 from inspector.core.training import train_settings
 from inspector.station.runs import RunInfo, RunState, run_info
 from inspector.ui.training.bridge import TrainingBridge, newest_samples
@@ -144,7 +143,7 @@ def test_time_left_is_known_once_an_epoch_is_measured(tmp_path: Path) -> None:
         return Packet("progress", {"phase": "train", "epoch": epoch, "epochs": 90, "step": step, "steps": 4})
 
     info = run_of(tmp_path, "run", progress(1, 2))
-    me = {"pid": os.getpid(), "pid_started": psutil.Process().create_time()}
+    me = {"pid": os.getpid(), "pid_started": started(os.getpid())}
     write_run(info.folder, read_run(info.folder).model_copy(update=me))
     assert run_info(info.folder).seconds_left is None
     append_packet(info.folder / MESSAGES, metric(1, 0.5))
