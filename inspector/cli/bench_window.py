@@ -67,7 +67,7 @@ def dialog(*, files: int, as_json: bool) -> None:
     click.echo(
         f"while looking p50 {result['p50_ms']:6.2f} ms, p99 {result['p99_ms']:6.2f} ms, longest {result['max_ms']:.1f} ms"
     )
-    click.echo(f"{result['images']} of {files} images are of use; it took {result['seconds']:.1f} s")
+    click.echo(f"{result['images']} images were looked through in {result['seconds']:.1f} s")
 
 
 @click.command()

@@ -100,6 +100,14 @@ _WORDS: Mapping[Cause, tuple[str, ...]] = MappingProxyType(
 )
 
 
+class CompanionError(JobError):
+    """A process that worked together with this one has ended. `cause`: why, as far as it is known."""
+
+    def __init__(self, problem: str, *, remedy: str = "", cause: Cause = Cause.KILLED, **values: object) -> None:
+        super().__init__(problem, remedy=remedy, **values)
+        self.cause = cause
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a worker process ended and what it said last.
@@ -182,6 +190,8 @@ def cause_of(error: BaseException) -> Cause:
 
 
 def _cause_of_one(error: BaseException) -> Cause | None:
+    if isinstance(error, CompanionError):
+        return error.cause
     if isinstance(error, MemoryError):
         return Cause.MEMORY
     if isinstance(error, StorageError):

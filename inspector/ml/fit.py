@@ -21,7 +21,7 @@ from inspector.ml.networks.base import Network
 from inspector.ml.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.run_folder import RunFolder
 from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
-from inspector.ml.together import Lockstep, Precision, lost, make_fabric
+from inspector.ml.together import Lockstep, Precision, check_company, lost, make_fabric
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
@@ -248,6 +248,7 @@ class Fit:
         self._pace.done(time.monotonic() - began)
 
     def _pause_point(self) -> None:
+        check_company()
         self._started += self.report.pause_point()
         if self.best is not None and self.report.stopping():
             raise _Stopped
