@@ -64,7 +64,7 @@ def test_a_cell_of_the_table_leads_to_its_images(qtbot: QtBot, view: ResultsView
     assert "1 of the 3 errors" in view.worst.note
     view.worst.everything.click()
     assert view.worst.list.count() == 3
-    view.worst._open(view.worst.list.item(0))
+    view.worst.list.itemClicked.emit(view.worst.list.item(0))
     assert view.worst.shown is not None
     assert view.worst.picture.pixmap().width() > 0
     assert view.worst.heat.isVisible()
