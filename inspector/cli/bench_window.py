@@ -37,7 +37,7 @@ def window(*, seconds: float, as_json: bool) -> None:
 
     Beside it the same window before the line starts. Where there is no display, the window is drawn into memory.
     """
-    result = _measure("stall", str(seconds), patience=_PATIENCE + 2 * seconds)
+    result = _said_by("-m", "inspector.ui.measure", "stall", str(seconds), patience=_PATIENCE + 2 * seconds)
     if as_json:
         click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
         return
@@ -52,9 +52,10 @@ def window(*, seconds: float, as_json: bool) -> None:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Both windows in turn.")
 @_AS_JSON
 def start(*, rounds: int, as_json: bool) -> None:
-    """From the start of `inspector gui --open PICTURE` to the picture in the window, beside a bare window of Qt with the picture.
+    """From the start of `inspector gui --open PICTURE` to the picture in the window, beside a bare window of Qt with it.
 
     And what comes after it: the page that steps through pictures, with the frame that is judged, and that frame's verdict.
+    Both have their compiled bytecode, as an installed program has from its second start on.
     """
     bare: list[float] = []
     ours: dict[str, list[float]] = {name: [] for name in (*_MOMENTS, "held")}
@@ -62,17 +63,20 @@ def start(*, rounds: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
         picture, settings = Path(folder) / "picture.png", Path(folder) / "window.toml"
         _write_picture(picture)
+        started = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        started["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "bytecode")
+        command = ("-m", "inspector", "gui", "--open", str(picture), "--settings", str(settings), "--timed")
         for _ in range(rounds + 1):
             began = time.monotonic()
-            bare.append(_measure("bare", str(picture))["shown"] - began)
+            bare.append(_said_by("-m", "inspector.ui.measure", "bare", str(picture), environment=started)["shown"] - began)
             began = time.monotonic()
-            said = _said_by("-m", "inspector", "gui", "--open", str(picture), "--settings", str(settings), "--timed")
+            said = _said_by(*command, environment=started)
             torch = torch or bool(said["torch"])
             for name in _MOMENTS:
                 ours[name].append(said[name] - began)
             ours["held"].append(said["held"])
     for row in (bare, *ours.values()):
-        del row[0]  # the files come from the disk only once, and the settings are there the second time
+        del row[0]  # the files come from the disk and are compiled only once, and the settings are there the second time
     result = {"bare_s": median(bare)}
     for name in _MOMENTS:
         result[f"{name}_s"] = median(ours[name])
@@ -94,18 +98,19 @@ def _write_picture(path: Path) -> None:
     path.write_bytes(cv2.imencode(".png", frames(1)[0])[1].tobytes())
 
 
-def _measure(*arguments: str, patience: float = _PATIENCE) -> Mapping[str, Any]:
-    """What a program of `ui.measure` says. Raises JobError."""
-    return _said_by("-m", "inspector.ui.measure", *arguments, patience=patience)
-
-
-def _said_by(*arguments: str, patience: float = _PATIENCE) -> Mapping[str, Any]:
+def _said_by(*arguments: str, environment: Mapping[str, str] = os.environ, patience: float = _PATIENCE) -> Mapping[str, Any]:
     """The last line of what Python writes with these arguments, as JSON. Raises JobError."""
-    environment = {**os.environ, **({"QT_QPA_PLATFORM": "offscreen"} if no_display() else {})}
+    offscreen = {"QT_QPA_PLATFORM": "offscreen"} if no_display() else {}
     command = [sys.executable, "-P", *arguments]
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=patience, check=False
+            command,
+            env={**environment, **offscreen},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=patience,
+            check=False,
         )
         said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, IndexError, ValueError) as error:

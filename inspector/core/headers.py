@@ -1,4 +1,5 @@
-"""What the bytes of a picture file tell before it is decoded. No numpy: the window looks here before anything heavy is loaded."""
+"""What the bytes of a picture file tell before it is decoded. No numpy: the window looks here before
+anything heavy is loaded."""
 
 import zlib
 

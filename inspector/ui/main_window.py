@@ -384,9 +384,7 @@ class MainWindow(QMainWindow):
         self.pages.want(name)
 
     def _layout(self) -> Layout:
-        layout = replace(
-            self._settings.layout, geometry=bytes(self.saveGeometry().toBase64().data()).decode(), page=self.page
-        )
+        layout = replace(self._settings.layout, geometry=bytes(self.saveGeometry().toBase64().data()).decode(), page=self.page)
         if not self._has("inspect"):
             return layout
         return replace(

@@ -16,9 +16,9 @@ TICK_MS: Final = 5
 class Moments(QObject):
     """Notes in `moments`, then ends the program:
 
-    `window` when the window had painted itself; `picture` when it had painted the picture that was asked for, by whatever decoder;
-    `page` when the review page had, with the frame that is judged, and could be used; `verdict` when that part had its verdict;
-    `held`: the longest time in seconds for which the event loop did not come round in between.
+    `window` when the window had painted itself; `picture` when it had painted the picture that was asked for, by whatever
+    decoder; `page` when the review page had, with the frame that is judged, and could be used; `verdict` when that part had its
+    verdict; `held`: the longest time in seconds for which the event loop did not come round in between.
     """
 
     def __init__(self, window: MainWindow, moments: dict[str, float]) -> None:

@@ -20,8 +20,8 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def plain_picture(path: Path) -> QImage | None:
-    """The picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper pixels,
-    temperatures, palettes, transparency, animations, an orientation noted by the camera, a damaged or a very large file.
+    """The picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper
+    pixels, temperatures, palettes, transparency, animations, an orientation noted by the camera, a damaged or very large file.
     """
     try:
         data = path.read_bytes() if path.is_file() and path.stat().st_size <= MOST_BYTES else b""

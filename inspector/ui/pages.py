@@ -1,8 +1,8 @@
 """The pages of the window, each made when it is needed first.
 
-What the pages are made of (numpy, OpenCV, pydantic, the station) takes ten times as long to import as the window itself to be on
-the screen. A program that starts therefore lets a thread import it after the window has been painted (`load`); until a page can be
-made, `Opening` has its place.
+What the pages are made of (numpy, OpenCV, pydantic, the station) takes several times as long to import as the window itself to
+be on the screen. A program that starts therefore lets a thread import it after the window has been painted (`load`); until a
+page can be made, `Opening` has its place.
 """
 
 import importlib
@@ -104,8 +104,8 @@ class Pages(QStackedWidget):
             self._go_on()
 
     def load(self) -> None:
-        """Import what the pages are made of as soon as the window has been painted: the wanted page's first, and what the others
-        need when that page shows what it was opened for."""
+        """Import what the pages are made of as soon as the window has been painted: the wanted page's first, and what the
+        others need when that page shows what it was opened for."""
         self._missing = set(self._makers)
         self.opening.painted.connect(lambda: QTimer.singleShot(0, self, self._begin))
         QTimer.singleShot(UNSEEN_MS, self, self._begin)
@@ -127,12 +127,13 @@ class Pages(QStackedWidget):
         self.opening.look_at(path)
         self._waiting = until if self.opening.picture is not None else ""
 
-    def arrived(self) -> None:
-        """The page that was waited for shows what it was opened for."""
+    def arrived(self, wholly: bool) -> None:
+        """The page that was waited for shows what it was opened for. `wholly`: and needs the processor no longer for it."""
         if self._waiting:
             self._waiting = ""
             self.opening.look_at(None)
             self.settle()
+        if wholly and self._begun:
             QTimer.singleShot(0, self, self._go_on)
 
     def _on_loaded(self, name: str) -> None:

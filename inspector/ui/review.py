@@ -37,11 +37,11 @@ FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdi
 
 class ReviewPage(QWidget):
     """Opens, steps, plays and jumps; the thread inspects. `opened` carries the number of parts; `settled`: the part that was
-    wanted is in sight, or why it is not.
+    wanted is in sight, or why it is not (True: nothing more comes for it, it has its verdict).
     """
 
     opened = Signal(int)
-    settled = Signal()
+    settled = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -176,7 +176,7 @@ class ReviewPage(QWidget):
             recipe, self._base = choice.load()
         except InspectorError as error:
             self.banners.show_problem("open", error.problem, error.remedy)
-            self.settled.emit()
+            self.settled.emit(True)
             return
         self._seeking, self._hopeless = 0, False
         self._job = self.thread_.open(Material(self._path, recipe, self._base))
@@ -205,7 +205,7 @@ class ReviewPage(QWidget):
                 self.outcome.show_outcome(self.outcome.inspection, final=True)
             self.banners.show_problem("open", trouble.problem, trouble.remedy)
             self.outcome.set_note("")
-            self.settled.emit()
+            self.settled.emit(True)
 
     # Stepping
 
@@ -298,7 +298,7 @@ class ReviewPage(QWidget):
             self._delivered = shown.final or self._hopeless or self._delivered
             self._recipe = shown.recipe
             self._show(shown)
-            self.settled.emit()
+            self.settled.emit(shown.final)
 
     def _show(self, shown: Shown) -> None:
         self.player.set_position(shown.index, self._count)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -71,14 +71,14 @@ class Settings(QObject):
         self.layout = stored.layout
         self._stored = stored.preferences
 
-    def override(self, **values: Any) -> None:
+    def override(self, **values: object) -> None:
         """Use other preferences in this run without remembering them (command-line options)."""
-        self.preferences = replace(self.preferences, **values)
+        self.preferences = _made(Preferences, asdict(self.preferences) | values)
 
-    def choose(self, **values: Any) -> None:
+    def choose(self, **values: object) -> None:
         """Change preferences and remember them. Raises StorageError after the change has taken effect."""
-        self.preferences = replace(self.preferences, **values)
-        self._stored = replace(self._stored, **values)
+        self.preferences = _made(Preferences, asdict(self.preferences) | values)
+        self._stored = _made(Preferences, asdict(self._stored) | values)
         self.changed.emit(self.preferences)
         self._write()
 
@@ -128,8 +128,11 @@ def _made(kind: type[Values], table: object) -> Values:
     """From a table of the file; what it does not know is passed over. Raises ValueError."""
     if not isinstance(table, Mapping):
         raise ValueError(f"{table!r} is not a table")
-    known = {value.name: table[value.name] for value in fields(kind) if value.name in table}
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    found: dict[str, Any] = {value.name: table[value.name] for value in fields(kind) if value.name in table}
+    for name, value in found.items():
+        if isinstance(value, list):
+            found[name] = tuple(value)
+    return kind(**found)
 
 
 def _check(values: Preferences | Layout) -> None:
