@@ -286,7 +286,7 @@ class MainWindow(QMainWindow):
 
     def open_path(self, path: Path) -> None:
         """Show an image, folder or video on the review page."""
-        if self.pages.has("review"):
+        if self.pages.has("review") or self._has("review"):
             self.show_page("review")
             self.review.open_path(path)
         else:
