@@ -905,26 +905,6 @@
 <context>
     <name>MainWindow</name>
     <message>
-        <source>Images ({patterns})</source>
-        <translation>画像 ({patterns})</translation>
-    </message>
-    <message>
-        <source>Review an image</source>
-        <translation>画像をレビュー</translation>
-    </message>
-    <message>
-        <source>Review a folder of images</source>
-        <translation>画像フォルダーをレビュー</translation>
-    </message>
-    <message>
-        <source>Videos ({patterns})</source>
-        <translation>動画 ({patterns})</translation>
-    </message>
-    <message>
-        <source>Review a video</source>
-        <translation>動画をレビュー</translation>
-    </message>
-    <message>
         <source>Inspector</source>
         <translation>Inspector</translation>
     </message>
@@ -1044,6 +1024,17 @@
     <message>
         <source>Demo line</source>
         <translation>デモライン</translation>
+    </message>
+</context>
+<context>
+    <name>Opening</name>
+    <message>
+        <source>Opening {name}…</source>
+        <translation>{name} を開いています…</translation>
+    </message>
+    <message>
+        <source>Opening…</source>
+        <translation>開いています…</translation>
     </message>
 </context>
 <context>
@@ -3106,10 +3097,6 @@
         <translation>新しいレシピには画像の入力元が必要です。</translation>
     </message>
     <message>
-        <source>A process that trained together with this one has ended ({detail}).</source>
-        <translation>一緒に学習していたプロセスが終了しました({detail})。</translation>
-    </message>
-    <message>
         <source>A region is four whole numbers: left, top, width and height in pixels.</source>
         <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
     </message>
@@ -3456,10 +3443,6 @@
     <message>
         <source>Give this user permission to read it.</source>
         <translation>このユーザーに読み取り権限を与えてください。</translation>
-    </message>
-    <message>
-        <source>Go on from the last epoch, if need be with fewer devices.</source>
-        <translation>最後のエポックから再開してください。必要ならデバイスの数を減らしてください。</translation>
     </message>
     <message>
         <source>Go on from the last epoch.</source>
