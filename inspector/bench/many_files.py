@@ -1,4 +1,4 @@
-"""A folder of very many labelled images that costs little to make: most are hard links to a few thousand files."""
+"""A folder of very many labelled images that costs little to make: most are hard links to some thousands of files."""
 
 import os
 import shutil
@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 
 _CLASSES = ("good", "scratch", "good", "stain", "good", "dent", "good")  # in turn: most are good, as on a line
-_DISTINCT = 2000  # files; the others are links to them, and so their copies
+_DISTINCT = 20_000  # files; the others are links to them, and so their copies
 _SIDE = 96
 
 
-def write_many(folder: Path, files: int, *, tick: Callable[[int], None]) -> None:
-    """`files` images in a folder a class. `tick(done)` is called now and then. Raises OSError."""
+def write_many(folder: Path, files: int, *, tick: Callable[[int], None], distinct: int = _DISTINCT) -> None:
+    """`files` images in a folder a class, of which `distinct` differ. `tick(done)` is called now and then. Raises OSError."""
     for name in set(_CLASSES):
         (folder / name).mkdir(parents=True)
     own: list[Path] = []
     for number in range(files):
         path = folder / _CLASSES[number % len(_CLASSES)] / f"part-{number:06d}.jpg"
-        if number < _DISTINCT:
+        if number < distinct:
             path.write_bytes(_picture(number))
             own.append(path)
         else:

@@ -56,7 +56,7 @@ def window(*, seconds: float, as_json: bool) -> None:
 def dialog(*, files: int, as_json: bool) -> None:
     """How long the dialog for a new training keeps a person waiting while it looks through a folder of very many images.
 
-    Beside it the same dialog before the folder is chosen. Most of the files are links to a few thousand.
+    Beside it the same dialog before the folder is chosen. Most of the files are links to some thousands.
     """
     from inspector.bench.many_files import write_many
 
