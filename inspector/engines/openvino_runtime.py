@@ -59,7 +59,7 @@ class OpenVinoEngine(Engine):
                 raise ValueError("it holds no graph")
         except self._unreadable as error:
             raise cannot_open(self._path, "OpenVINO", error) from error
-        self._lone = self._compiled({hint.performance_mode(): hint.PerformanceMode.LATENCY})
+        self._lone: _Requests | None = self._compiled({hint.performance_mode(): hint.PerformanceMode.LATENCY})
         self._many: _Requests | None = None
         probe(self)
 

@@ -1,7 +1,7 @@
 """The threads between cameras and verdicts: one a camera, one that inspects.
 
-Inspecting is one thread on purpose. Engines use every core for one batch already; two batches side by side take twice as
-long each, and need the memory twice.
+Inspecting is one thread on purpose: engines use every core without it. Where parts come as fast as they are judged, it keeps
+several batches under way in an engine that takes them: while it prepares one and reads another, no core waits.
 """
 
 import logging
@@ -122,8 +122,8 @@ class Pipeline:
             # Company is waited for only while parts come as fast as they are judged; a lone one goes at once.
             recipe = self.program.recipe
             linger = recipe.max_wait_ms / 1000 if self.busy else 0
-            parts = self._edge.take(recipe.max_batch, timeout=0 if under_way else POLL, linger=linger)
-            self.busy = len(parts) >= recipe.max_batch and (recipe.max_batch > 1 or len(self._edge) > 0)
+            parts = self._edge.take(recipe.max_batch, timeout=linger if under_way else POLL, linger=linger)
+            self.busy = len(parts) >= recipe.max_batch > 1  # one at a time is asked for where the time of each counts
         if ended and not parts and not under_way and not len(self._intake):
             self._owner.through(self)
         return parts
