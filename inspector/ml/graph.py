@@ -66,7 +66,7 @@ class Graph(nn.Module):
 
 
 def _flipped(values: Tensor, axes: Sequence[int]) -> Tensor:
-    return values.flip(axes) if axes else values  # flipping along no axis has no meaning in ONNX
+    return values.flip(list(axes)) if axes else values  # flipping along no axis has no meaning in ONNX
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
