@@ -253,8 +253,8 @@ class MainWindow(QMainWindow):
             self.toggle_operator_view()
         elif self.page == "train":
             self.train.leave()
-        elif self.inspect.held is not None:
-            self.inspect.back_to_live()
+        else:
+            self.inspect.leave()
 
     def _toggle_help(self) -> None:
         if self.help.isVisible():

@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
@@ -22,7 +23,7 @@ from inspector.core.outcome import End, Outcome
 from inspector.core.protocol import Packet
 from inspector.station.choice import Choice
 from inspector.station.jobs import Job
-from inspector.station.tuning import Judged, Plan, Tuning, pareto, ranked, refused, unavailable, why
+from inspector.station.tuning import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.cover import Cover
@@ -49,10 +50,13 @@ def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ende
 
 
 class TunePanel(Cover):
-    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left."""
+    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
+    the variants themselves are to be seen.
+    """
 
     tuned = Signal(object)
     closed = Signal()
+    variants_wanted = Signal()
     _told = Signal(object)
     _ended = Signal(object)
 
@@ -86,7 +90,13 @@ class TunePanel(Cover):
         self.takt.setValue(FIRST_TAKT_MS)
         self.takt.setMinimumHeight(theme.TOUCH)
         self.takt_label.setBuddy(self.takt)
+        self.export = QCheckBox()
+        self.export.setObjectName("tune_export")
+        self.export.setChecked(True)
+        self.export.setMinimumHeight(theme.TOUCH)
         self.start_button, self.cancel_button, self.close_button = QPushButton(), QPushButton(), QToolButton()
+        self.variants_button = QPushButton()
+        self.variants_button.clicked.connect(self.variants_wanted)
         self.start_button.setProperty("role", "primary")
         self.close_button.setFixedSize(theme.TOUCH, theme.TOUCH)
         self.close_button.setIconSize(QSize(theme.ICON, theme.ICON))
@@ -111,8 +121,10 @@ class TunePanel(Cover):
         head.addWidget(self.title, 1)
         head.addWidget(self.takt_label)
         head.addWidget(self.takt)
+        head.addWidget(self.export)
         head.addWidget(self.start_button)
         head.addWidget(self.cancel_button)
+        head.addWidget(self.variants_button)
         head.addWidget(self.close_button)
         found = plain(QHBoxLayout(), theme.SPACING * 2)
         found.addWidget(self.table, 5)
@@ -159,6 +171,7 @@ class TunePanel(Cover):
             "base": None if base is None else str(base),
             "takt_ms": self.takt.value(),
             "budget_s": BUDGET_S,
+            "export": self.export.isChecked(),
         }
         self._outcome, self._tuning, self._phase = None, None, {}
         self._job = self._make_job(fields, self._told.emit, self._ended.emit)
@@ -211,7 +224,9 @@ class TunePanel(Cover):
         self.title.setText(self.tr("Auto-tune: {recipe}").format(recipe=name))
         self.start_button.setEnabled(not busy and not self._running and self._choice is not None)
         self.takt.setEnabled(not busy)
+        self.export.setEnabled(not busy)
         self.cancel_button.setEnabled(busy)
+        self.variants_button.setEnabled(not busy)
         self.progress.setVisible(busy)
         steps = int(self._phase.get("steps") or 0)
         self.progress.setRange(0, steps)
@@ -225,6 +240,7 @@ class TunePanel(Cover):
     def _state(self) -> str:
         if self._job is not None:
             phases = {
+                "export": self.tr("Exporting: {what}"),
                 "variants": self.tr("Measuring each variant: {what}"),
                 "parts": self.tr("Measuring whole parts"),
                 "confirm": self.tr("Confirming on whole parts: {what}"),
@@ -235,6 +251,9 @@ class TunePanel(Cover):
         if self._tuning is not None:
             notes = [_sentence(Message(one.template, one.values)) for one in (*self._tuning.left_out, *self._tuning.needs)]
             notes += [self._refused(one) for one in refused(self._tuning)]
+            if self._tuning.made:
+                told = self.tr("Exported now, for so many bundles: {variants}")
+                notes.append(told.format(variants=exported(self._tuning)))
             missing = ", ".join(unavailable(self._tuning))
             if missing:
                 notes.append(self.tr("Not exported, or not on this computer: {variants}").format(variants=missing))
@@ -247,9 +266,9 @@ class TunePanel(Cover):
         if self._outcome is not None:
             return self.tr("Cancelled; nothing was changed.")
         return self.tr(
-            "Measures every engine, precision, batch and number of threads on this computer with the recipe's own bundles, for "
-            "about three minutes. What does not judge like the trained network is refused. The cheapest that keeps the takt "
-            "judges from the next start on."
+            "Exports what is missing, which takes some minutes the first time, then measures every engine, precision, batch "
+            "and number of threads on this computer with the recipe's own bundles, for about three minutes. What does not "
+            "judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on."
         )
 
     def _refused(self, one: Judged) -> str:
@@ -289,9 +308,13 @@ class TunePanel(Cover):
         self.setAccessibleName(self.tr("Auto-tune"))
         self.takt_label.setText(self.tr("Takt (ms)"))
         self.takt.setAccessibleName(self.tr("Takt (ms)"))
+        self.export.setText(self.tr("Export what is missing"))
+        self.export.setAccessibleName(self.tr("Export what is missing"))
+        self.export.setToolTip(self.tr("Without it only the variants that are there already are measured"))
         for button, text in (
             (self.start_button, self.tr("Measure")),
             (self.cancel_button, self.tr("Cancel")),
+            (self.variants_button, self.tr("Variants")),
         ):
             button.setText(text)
             button.setAccessibleName(text)
