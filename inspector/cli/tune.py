@@ -65,6 +65,7 @@ def tune(
     *,
     recipe: Path | None,
     takt: float | None,
+    export: bool,
     budget: float,
     picture: Path | None,
     as_json: bool,
@@ -83,6 +84,7 @@ def tune(
         "base": None if choice.base is None else str(choice.base),
         "takt_ms": takt,
         "budget_s": budget,
+        "export": export,
         **{name: list(values) for name, values in grid.items()},
     }
     tuning = _run(fields)

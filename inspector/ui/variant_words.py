@@ -38,8 +38,10 @@ def details(listed: Listed) -> str:
     """All that is known, a line each: why it may not be used, what the gate found, how it was made."""
     lines = [_reason(listed)]
     if listed.standing.state == "own":
-        told = "The bundle's own graph: it was compared with the trained network when the bundle was written."
-        lines.append(QCoreApplication.translate("variants", told))
+        words = QCoreApplication.translate(
+            "variants", "The bundle's own graph: it was compared with the trained network when the bundle was written."
+        )
+        lines.append(words)
     variant = listed.variant
     if variant is not None:
         lines += [] if variant.parity is None else _found(variant.parity)
