@@ -88,7 +88,8 @@ class Exporter:
                 variant = _make(self.bundle, order, gate, limits, reference, self._report)
             self.bundle, variant = _settle(self.bundle, variant, gate, limits, order, self._report)
         except EngineError as error:
-            if not order.check and not _usable(self.bundle, order):
+            # With a narrower limit than usual it says nothing of the usual one.
+            if not order.check and order.max_drop >= MAX_DROP and not _usable(self.bundle, order):
                 failed = _bare(order).model_copy(update={"failed": sentence(error.problem)})
                 self.bundle = self.bundle.add_variant(failed)
             raise

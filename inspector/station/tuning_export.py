@@ -18,6 +18,7 @@ from inspector.core.standing import worth_making
 from inspector.core.variants import Precision
 from inspector.station.jobs import End, Job
 from inspector.station.tuning import Use
+from inspector.tasks.parity import KELVIN, limits_for
 
 Kind = tuple[str, Precision]
 _POLL_S: Final = 0.2
@@ -65,7 +66,7 @@ def possible(kinds: Sequence[Kind]) -> list[Kind]:
 def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report: Report) -> Exported:
     """Make the variants of these kinds that the bundles have not, each bundle once. Raises what `report` raises."""
     exported = Exported()
-    wanted = {name: [kind for kind in kinds if worth_making(bundle, *kind)] for name, bundle in bundles.items()}
+    wanted = {name: [kind for kind in kinds if _worth(bundle, kind)] for name, bundle in bundles.items()}
     if not any(wanted.values()):
         return exported
     if importlib.util.find_spec(_PACKAGE) is None:
@@ -84,6 +85,16 @@ def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report:
             absent |= _export(name, bundle, missing, exported, progress)
         progress.skip(len(wanted[name]) - len(missing))
     return exported
+
+
+def _worth(bundle: Bundle, kind: Kind) -> bool:
+    """Whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
+    variant = bundle.variant(*kind)
+    parity = None if variant is None else variant.parity
+    if parity is not None and parity.refused is not None:
+        usual = limits_for(kind[1]).drop * (KELVIN if parity.unit == "kelvin" else 1.0)
+        return parity.max_drop < usual or worth_making(bundle, *kind)
+    return worth_making(bundle, *kind)
 
 
 def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Exported, progress: "_Progress") -> set[Kind]:

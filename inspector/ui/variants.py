@@ -377,7 +377,8 @@ class VariantsPanel(Cover):
                 Cell(metric),
             )
         name = f"{ENGINES[listed.engine].label} {listed.precision}"
-        size = Cell(f"{listed.megabytes:.2f}", listed.megabytes)
+        there = listed.standing.state not in ("failed", "refused")  # nothing is kept of those
+        size = Cell(f"{listed.megabytes:.2f}", listed.megabytes) if there else Cell("")
         return Row(number, (Cell(name), *measured, size, Cell(state_word(listed))))
 
     def _show(self) -> None:

@@ -12,15 +12,20 @@ import psutil
 import pytest
 
 from inspector.core.bundle import CARD, Bundle, write_card
+from inspector.core.message import message
 from inspector.core.reference import REFERENCE
+from inspector.core.report import sentence
 from inspector.core.standing import standing
 from inspector.recipes.automatic import recipe_for
 from inspector.station import tuning_job
-from inspector.station.tuning import Tuning, exported
+from inspector.station.tuning import Tuning, exported, refused
 from inspector.station.tuning_export import possible
 from inspector.station.tuning_job import Order, tune
 
 pytest.importorskip("nncf")
+
+from inspector.ml.variants import Order as ExportOrder
+from inspector.ml.variants import export_variant
 
 
 class Told:
@@ -37,6 +42,13 @@ class Told:
 
     def pause_point(self) -> float:
         return 0.0
+
+
+class Quiet(Told):
+    """For an export by itself."""
+
+    def log(self, text: str) -> None:
+        return None
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +131,29 @@ def test_without_the_packages_that_export_one_sentence_and_what_is_there_is_meas
     assert sentence.startswith("Only what is there is measured: an export needs the Python package torch")
     assert "--with train" in sentence
     assert measured(tuning) == {"fp32"}
+
+
+def test_what_was_refused_is_not_tried_again_with_the_same_versions_but_is_said(window: Bundle) -> None:
+    bundle, variant = export_variant(window, ExportOrder("openvino", "fp16"), Quiet())
+    assert variant.parity is not None
+    told_of = sentence(message("it is planted."))
+
+    def refuse(**changes: Any) -> None:
+        parity = variant.parity.model_copy(update={"refused": told_of, **changes})  # type: ignore[union-attr]  # see above
+        bundle.add_variant(variant.model_copy(update={"parity": parity}))
+
+    refuse()
+    before = (window.folder / CARD).read_bytes()
+    tuning = tune(order(window, "fp32", "fp16"), Told())
+    assert not tuning.made
+    (one,) = refused(tuning)
+    assert (one.precision, one.reason, one.images) == ("fp16", told_of, variant.parity.images)
+    assert (window.folder / CARD).read_bytes() == before
+    refuse(max_drop=0.001)  # by a narrower limit than a tuning's
+    assert [use.precision for use in tune(order(window, "fp32", "fp16"), Told()).made] == ["fp16"]
+    old = variant.model_copy(update={"software": {**variant.software, "openvino": "2020.1"}})
+    bundle.add_variant(old.model_copy(update={"failed": told_of, "parity": None}))
+    assert [use.precision for use in tune(order(window, "fp32", "fp16"), Told()).made] == ["fp16"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
