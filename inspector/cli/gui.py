@@ -1,5 +1,6 @@
 """`inspector gui`: opens the window."""
 
+import json
 import os
 import re
 import signal
@@ -38,6 +39,8 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--size", type=_Size(), default=(1920, 1080), help="Size of the picture, for example 1366x768.")
 @click.option("--hold", default="", metavar="PART", help="Picture: pick this NG part from the filmstrip first.")
 @click.option("--takt", is_flag=True, help="Picture: with the takt meter unfolded.")
+@click.option("--settings", type=click.Path(path_type=Path), help="The window's settings in this file instead of the user's.")
+@click.option("--timed", is_flag=True, hidden=True, help="End when --open was judged; print when what was shown, as JSON.")
 @click.option("--parts", type=click.IntRange(min=0), default=20, show_default=True, help="Parts to wait for; 0: no start.")
 def gui(
     recipe: Path | None = None,
@@ -53,11 +56,15 @@ def gui(
     size: tuple[int, int] = (1920, 1080),
     hold: str = "",
     takt: bool = False,
+    settings: Path | None = None,
+    timed: bool = False,
     parts: int = 20,
 ) -> int:
     """Open the window."""
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
+    if timed and path is None:
+        raise click.UsageError("--timed needs --open.")
     if no_display():
         if screenshot is None:
             stop_with("There is no display here. Use `inspector run`, or start this in a desktop session.")
@@ -75,8 +82,14 @@ def gui(
         language=lang or "",
         theme=theme,
         shot=shot,
+        settings=settings,
     )
-    return launch(options)
+    if not timed:
+        return launch(options)
+    moments: dict[str, float] = {}
+    code = launch(options, moments=moments)
+    click.echo(json.dumps({**moments, "torch": "torch" in sys.modules}))
+    return code
 
 
 def no_display() -> bool:

@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import click
 
-from inspector import __version__
 from inspector.core.errors import ConfigError, InspectorError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -48,8 +47,18 @@ class _LazyGroup(click.Group):
         return command
 
 
+def _say_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from inspector import __version__  # read from the package's metadata, which takes its time
+
+        click.echo(f"inspector, version {__version__}")
+        context.exit()
+
+
 @click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="inspector")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Show the version and exit."
+)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Visual inspection station. Without a command it opens the window."""

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from inspector.core import radiometric
 from inspector.core.errors import ConfigError
+from inspector.core.headers import check_png, is_dji, is_flir
 from inspector.core.message import Message, message
 from inspector.core.types import Floats, Pixels, Unit
 
@@ -80,10 +81,10 @@ def read_image(path: Path) -> Image:
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _read_tiff(path, data)
     if data[:3] == b"\xff\xd8\xff":
-        if radiometric.is_flir(data):
+        if is_flir(data):
             _check_size(path, *radiometric.flir_size(data, path))
             return Image(radiometric.decode_flir(data, path), "kelvin")
-        if radiometric.is_dji(data):
+        if is_dji(data):
             raise ConfigError(
                 "{file} is a DJI thermal picture; its temperatures are in DJI's own format, which cannot be read here.",
                 remedy="Convert it to a TIFF of kelvin with DJI's thermal software.",
@@ -199,7 +200,7 @@ def _read_with_pillow(path: Path, data: bytes) -> Image:
         _check_size(path, *picture.size)
         try:
             if picture.format == "PNG":
-                _check_png(data)
+                check_png(data)
             picture.load()
             orientation = picture.getexif().get(_ORIENTATION, 1)
             deep = (picture.format == "PNG" and data[24] == 16) or (picture.format == "PPM" and picture.mode != "L")
@@ -232,20 +233,6 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
     8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
 }
-
-
-def _check_png(data: bytes) -> None:
-    """Check the sums of a PNG's chunks, which Pillow leaves out for pixels. Raises ValueError."""
-    at = 8
-    while at + 12 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        body = data[at + 4 : at + 8 + length]
-        if zlib.crc32(body) != int.from_bytes(data[at + 8 + length : at + 12 + length], "big"):
-            raise ValueError("a checksum is wrong")
-        if body == b"IEND":
-            return
-        at += 12 + length
-    raise ValueError("the file ends before its end mark")
 
 
 def _flatten(picture: PIL.Image.Image) -> tuple[Pixels | None, bool]:

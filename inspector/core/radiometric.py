@@ -29,11 +29,11 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
+from inspector.core.headers import jpeg_segments
 from inspector.core.types import KELVIN_AT_0_C, Floats
 
 _RAW, _CAMERA = 1, 0x20  # record types of an FFF file
 _MOST_RECORDS = 1000
-_DJI_THERMAL = (b"ZH20T", b"H20N", b"H30T", b"M30T", b"M3T", b"M3TD", b"M4T", b"MAVIC2-ENTERPRISE-ADVANCED", b"XT S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +61,6 @@ class Calibration:
 
 # Byte offsets in the camera record, in the order of Calibration.
 _OFFSETS = (0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x3C, 0x58, 0x5C, 0x60, 0x70, 0x74, 0x78, 0x7C, 0x80, 0x308, 0x30C)
-
-
-def is_flir(jpeg: bytes) -> bool:
-    """Whether a JPEG carries FLIR's thermal data."""
-    return any(kind == 0xE1 and body[:5] == b"FLIR\0" for kind, body in _segments(jpeg))
-
-
-def is_dji(jpeg: bytes) -> bool:
-    """Whether a JPEG is a thermal picture in DJI's own format: raw values in APP3, camera named in APP1."""
-    bodies: dict[int, bytes] = {}
-    for kind, body in _segments(jpeg):
-        bodies.setdefault(kind, body)
-    exif = bodies.get(0xE1, b"")
-    return 0xE3 in bodies and 0xE4 in bodies and b"DJI" in exif and any(model in exif for model in _DJI_THERMAL)
 
 
 def flir_size(jpeg: bytes, file: Path) -> tuple[int, int]:
@@ -133,18 +119,6 @@ def transmission(c: Calibration) -> float:
     return float(near + (1.0 - c.x) * np.exp(-path * (c.a2 + c.b2 * damp)))
 
 
-def _segments(jpeg: bytes) -> list[tuple[int, bytes]]:
-    """The (marker, body) pairs before the picture itself; stops quietly where the file is broken."""
-    found, at = [], 2
-    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
-        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if length < 2:
-            break
-        found.append((jpeg[at + 1], jpeg[at + 4 : at + 2 + length]))
-        at += 2 + length
-    return found
-
-
 def _damaged(file: Path, detail: object) -> ConfigError:
     return ConfigError(
         "The thermal data in {file} cannot be read ({detail}).",
@@ -157,7 +131,7 @@ def _damaged(file: Path, detail: object) -> ConfigError:
 def _records(jpeg: bytes, file: Path) -> tuple[bytes, bytes]:
     """The records with the raw image and with the calibration."""
     pieces: dict[int, bytes] = {}
-    for kind, body in _segments(jpeg):
+    for kind, body in jpeg_segments(jpeg):
         if kind == 0xE1 and body[:5] == b"FLIR\0" and len(body) > 8:
             pieces[body[6]] = pieces.get(body[6], b"") + body[8:]
     fff = b"".join(pieces[number] for number in sorted(pieces))

@@ -7,7 +7,6 @@ Colour frames are RGB. Temperatures are kelvin.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.message import Message
+from inspector.core.verdict import SEVERITY as SEVERITY
+from inspector.core.verdict import Verdict as Verdict
 
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 Floats = NDArray[np.float32]
@@ -22,19 +23,6 @@ Unit = Literal["intensity", "kelvin"]
 TaskName = Literal["classification", "detection", "segmentation", "thermal"]
 
 KELVIN_AT_0_C = 273.15
-
-
-class Verdict(StrEnum):
-    """What the station says of a part. Only OK lets a part pass."""
-
-    OK = "OK"
-    REVIEW = "REVIEW"
-    NOT_INSPECTED = "NOT_INSPECTED"
-    NG = "NG"
-
-
-# A defect that was seen stands whatever else went wrong; a part nobody judged is worse than a doubtful one.
-SEVERITY: Mapping[Verdict, int] = MappingProxyType({Verdict.OK: 0, Verdict.REVIEW: 1, Verdict.NOT_INSPECTED: 2, Verdict.NG: 3})
 
 
 @dataclass(frozen=True, slots=True)

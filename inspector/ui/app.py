@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
@@ -14,13 +14,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
-from inspector.recipes.locate import demo_recipe
-from inspector.station.choice import choose
 from inspector.ui import theme
 from inspector.ui.main_window import MainWindow
 from inspector.ui.settings import Settings
 from inspector.ui.theme import Choice
-from inspector.ui.worker import StationWorker
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks of the window."""
+    """What the command line asks of the window. `settings`: their file, by default the user's."""
 
     recipe: Path | None = None
     source: str = ""
@@ -55,29 +52,44 @@ class Options:
     open: Path | None = None
     language: Literal["", "en", "ja"] = ""
     theme: Choice | None = None
-    shot: Shot | None = field(default=None)
+    shot: Shot | None = None
+    settings: Path | None = None
 
 
-def launch(options: Options) -> int:
-    """Open the window and return the exit code when it is closed. Raises InspectorError where a picture cannot be made."""
+def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
+    """Open the window and return the exit code when it is closed. Raises InspectorError where a picture cannot be made.
+
+    `moments`: given, the program ends as soon as what `options.open` names was shown with its verdict, and the moments up to
+    there are put in (see `moments.Moments`).
+    """
     app = application()
-    settings = Settings()
+    settings = Settings(options.settings)
     if options.language:
         settings.override(language=options.language)
     if options.theme is not None:
         settings.override(theme=options.theme)
-    window = MainWindow(settings, StationWorker())
+    window = MainWindow(settings)
+    shooter: Shooter | None = None
+
+    def begin() -> None:
+        nonlocal shooter
+        if options.shot is not None:
+            shooter = Shooter(window, options.shot)
+        prepare(window, options)
+
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
-        window.worker.start()
-        if options.shot is None:
-            window.show()
-        else:
+        window.load(begin)
+        if options.open is not None:
+            window.open_path(options.open)
+        if options.shot is not None:
             window.resize(*options.shot.size)
-            window.show()
-        QTimer.singleShot(0, window, lambda: prepare(window, options))  # the window is on screen before anything is read
-        shooter = Shooter(window, options.shot) if options.shot is not None else None
+        if moments is not None:
+            from inspector.ui.moments import Moments
+
+            Moments(window, moments)
+        window.show()
         code = app.exec()
         if shooter is not None and shooter.error is not None:
             raise shooter.error
@@ -102,7 +114,10 @@ def application() -> QApplication:
 
 
 def prepare(window: MainWindow, options: Options) -> None:
-    """Bring the window to what the options ask for."""
+    """Bring the window to what the options ask for, once its inspect page can be made."""
+    from inspector.recipes.locate import demo_recipe
+    from inspector.station.choice import choose
+
     page = window.inspect
     try:
         if options.bundles:
@@ -116,8 +131,6 @@ def prepare(window: MainWindow, options: Options) -> None:
     except InspectorError as error:
         window.show_error(error)
         return
-    if options.open is not None:
-        window.open_path(options.open)
     if options.shot is not None:
         window.show_page(options.shot.page)
         page.choose_tab(options.shot.tab)
@@ -189,6 +202,9 @@ def _hook(window: MainWindow) -> Callable[[type[BaseException], BaseException, T
             QCoreApplication.exit(1)
             return
         log.error("an error escaped", exc_info=(kind, error, trace))
-        window.show_defect(error)
+        if window.usable:
+            window.show_defect(error)
+        else:  # there is nothing to say it on
+            QCoreApplication.exit(1)
 
     return hook

@@ -22,10 +22,10 @@ class Banner(QFrame):
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._button = QPushButton()
+        self._button = QPushButton(self)  # shown without a parent it would be a window for a moment
         self._button.clicked.connect(self.retry)
         self._button.setVisible(retryable)
-        self._close = QToolButton()
+        self._close = QToolButton(self)
         self._close.clicked.connect(self.dismissed)
         self._close.setFixedWidth(theme.TOUCH)
         self._close.setVisible(not retryable)

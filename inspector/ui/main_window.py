@@ -1,43 +1,31 @@
 """The window: a rail of pages on the left, the page beside it, keys for everything, and the layout it remembers."""
 
-import logging
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QFileDialog,
-    QFrame,
-    QHBoxLayout,
-    QMainWindow,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
-from inspector.core.runs import runs_folder
-from inspector.recipes.locate import demo_recipe
-from inspector.station.choice import Choice
 from inspector.ui import theme
-from inspector.ui.choosers import IMAGES, VIDEOS
-from inspector.ui.live import InspectPage
-from inspector.ui.question import Question
-from inspector.ui.review import ReviewPage
+from inspector.ui.pages import Pages
 from inspector.ui.settings import Layout, Preferences, Settings
-from inspector.ui.settings_page import SettingsPage
 from inspector.ui.shortcuts import SHORTCUTS, HelpOverlay
 from inspector.ui.strings import is_language_change, set_language, system_language
-from inspector.ui.training.leaving import Leaving
-from inspector.ui.training.page import TrainPage
-from inspector.ui.worker import StationWorker
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:  # what the pages are made of is imported when they are made
+    from inspector.station.choice import Choice
+    from inspector.ui.live import InspectPage
+    from inspector.ui.review import ReviewPage
+    from inspector.ui.settings_page import SettingsPage
+    from inspector.ui.training.leaving import Leaving
+    from inspector.ui.training.page import TrainPage
+    from inspector.ui.worker import StationWorker
 
 PAGES: Final = ("inspect", "review", "train", "settings")
 FIRST_SIZE: Final = QSize(1440, 900)
@@ -96,24 +84,32 @@ class Rail(QFrame):
 
 
 class MainWindow(QMainWindow):
-    """Owns the pages and the station worker; closes the worker when it is closed."""
+    """Owns the pages and the station worker; closes the worker when it is closed.
 
-    def __init__(self, settings: Settings, worker: StationWorker, *, runs: Path | None = None) -> None:
-        """`runs`: the folder of the trainings, by default the user's."""
+    A page is made when it is first seen or used, in the language and the colours of that moment. `load()` before the window is
+    shown: the window is on the screen first, and what its pages need comes after it.
+    """
+
+    def __init__(self, settings: Settings, worker: "StationWorker | None" = None, *, runs: Path | None = None) -> None:
+        """`worker` None: one of its own, started when a page needs it. `runs`: the folder of the trainings, by default the
+        user's.
+        """
         super().__init__()
         self.setObjectName("main")
         self._settings = settings
-        self.worker = worker
-        self.inspect = InspectPage(worker)
-        self.review = ReviewPage()
-        self.train = TrainPage(settings, runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
-        self.settings_page = SettingsPage(settings)
+        self._worker, self._runs = worker, runs
+        self._resting = False  # the line needs the processor
+        self._path: Path | None = None  # to be reviewed as soon as that page is there
+        self._loading = False
         self.rail = Rail()
-        self.pages = QStackedWidget()
-        pages = (self.inspect, self.review, self.train, self.settings_page)
-        self._by_name: dict[str, QWidget] = dict(zip(PAGES, pages, strict=True))
-        for page in self._by_name.values():
-            self.pages.addWidget(page)
+        self.pages = Pages(
+            {
+                "inspect": lambda: self.inspect,
+                "review": lambda: self.review,
+                "train": lambda: self.train,
+                "settings": lambda: self.settings_page,
+            }
+        )
         body = QWidget()
         body.setObjectName("page")
         row = QHBoxLayout(body)
@@ -122,46 +118,34 @@ class MainWindow(QMainWindow):
         row.addWidget(self.rail)
         row.addWidget(self.pages, 1)
         self.setCentralWidget(body)
-        self.help = HelpOverlay(self)
-        self.leaving = Leaving(self.train, Question(self), self)
         self.actions_by_name: dict[str, QAction] = {}
         self._make_actions()
-        self._connect()
+        for name, button in self.rail.buttons.items():
+            button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
+        self._settings.changed.connect(self._use)
         self.setMinimumSize(SMALLEST_SIZE)
         self._recall(settings.layout)
         self.retranslate()
         self._use(settings.preferences)
 
-    def _connect(self) -> None:
-        for name, button in self.rail.buttons.items():
-            button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
-        self.inspect.fullscreen_wanted.connect(self.toggle_operator_view)
-        self.inspect.help_wanted.connect(self.help.open)
-        self.train.recipe_written.connect(self.inspect.open_recipe)
-        self.leaving.settled.connect(self.close)
-        self.inspect.resting.connect(self.review.analysis.set_resting)
-        self.settings_page.failed.connect(self.show_error)
-        self._settings.changed.connect(self._use)
-
     def _make_actions(self) -> None:
-        page = self.inspect
         slots: dict[str, Callable[[], object]] = {
-            "start": page.start_button.click,
-            "stop": page.stop_button.click,
-            "trigger": page.trigger_button.click,
-            "live": page.back_to_live,
-            "older_ng": lambda: page.filmstrip.step(1),
-            "newer_ng": lambda: page.filmstrip.step(-1),
+            "start": lambda: self.inspect.start_button.click(),
+            "stop": lambda: self.inspect.stop_button.click(),
+            "trigger": lambda: self.inspect.trigger_button.click(),
+            "live": lambda: self.inspect.back_to_live(),
+            "older_ng": lambda: self.inspect.filmstrip.step(1),
+            "newer_ng": lambda: self.inspect.filmstrip.step(-1),
             "page_inspect": lambda: self.show_page("inspect"),
             "page_review": lambda: self.show_page("review"),
             "page_train": lambda: self.show_page("train"),
             "page_settings": lambda: self.show_page("settings"),
             "next_tab": lambda: self._step_tab(1),
             "previous_tab": lambda: self._step_tab(-1),
-            "open_image": self._open_image,
-            "open_folder": self._open_folder,
-            "open_video": self._open_video,
-            "open_recipe": page.recipe_chooser.browse,
+            "open_image": lambda: self._browse("image"),
+            "open_folder": lambda: self._browse("folder"),
+            "open_video": lambda: self._browse("video"),
+            "open_recipe": lambda: self.inspect.recipe_chooser.browse(),
             "fullscreen": self.toggle_operator_view,
             "leave": self.leave,
             "help": self._toggle_help,
@@ -175,50 +159,144 @@ class MainWindow(QMainWindow):
             self.addAction(action)
             self.actions_by_name[shortcut.name] = action
 
+    # ---- what is made when it is needed first --------------------
+
+    def _has(self, name: str) -> bool:
+        """Whether one of the following has been made."""
+        return name in vars(self)
+
+    @cached_property
+    def worker(self) -> "StationWorker":
+        if self._worker is not None:
+            return self._worker
+        from inspector.ui.worker import StationWorker
+
+        worker = StationWorker()
+        worker.start()
+        return worker
+
+    @cached_property
+    def inspect(self) -> "InspectPage":
+        from inspector.ui.live import InspectPage
+
+        page = InspectPage(self.worker)
+        self.pages.addWidget(page)
+        page.fullscreen_wanted.connect(self.toggle_operator_view)
+        page.help_wanted.connect(lambda: self.help.open())
+        page.resting.connect(self._rest)
+        layout = self._settings.layout
+        if layout.feed:
+            page.splitter.restoreState(QByteArray.fromBase64(layout.feed.encode()))
+        page.choose_tab(layout.tab)
+        page.choose_camera(layout.camera)
+        page.takt.set_open(layout.takt)
+        page.use_preferences(self._settings.preferences)
+        return page
+
+    @cached_property
+    def review(self) -> "ReviewPage":
+        from inspector.ui.review import ReviewPage
+
+        page = ReviewPage()
+        self.pages.addWidget(page)
+        page.settled.connect(self.pages.arrived)
+        page.analysis.set_unit(self._settings.preferences.temperature)
+        page.analysis.set_resting(self._resting)
+        if self._path is not None:
+            page.open_path(self._path)
+        return page
+
+    @cached_property
+    def train(self) -> "TrainPage":
+        from inspector.core.runs import runs_folder
+        from inspector.ui.training.page import TrainPage
+
+        page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
+        self.pages.addWidget(page)
+        page.recipe_written.connect(lambda path: self.inspect.open_recipe(path))
+        return page
+
+    @cached_property
+    def settings_page(self) -> "SettingsPage":
+        from inspector.ui.settings_page import SettingsPage
+
+        page = SettingsPage(self._settings)
+        self.pages.addWidget(page)
+        page.failed.connect(self.show_error)
+        return page
+
+    @cached_property
+    def leaving(self) -> "Leaving":
+        from inspector.ui.question import Question
+        from inspector.ui.training.leaving import Leaving
+
+        leaving = Leaving(self.train, Question(self), self)
+        leaving.settled.connect(self.close)
+        return leaving
+
+    @cached_property
+    def help(self) -> HelpOverlay:
+        return HelpOverlay(self)
+
+    def load(self, then: Callable[[], None]) -> None:
+        """Before the window is shown: import what its pages need once it has been painted. `then`: what is to be done as soon
+        as the inspect page can be made.
+        """
+
+        def on_loaded(name: str) -> None:
+            if name == "inspect":
+                then()
+            if all(self.pages.has(page) for page in PAGES):
+                self._loading = False
+                self._look_for_trainings()
+
+        self._loading = True
+        self.pages.loaded.connect(on_loaded)
+        self.pages.load()
+
+    def _look_for_trainings(self) -> None:
+        """A little later, so that what a person looks at is made before."""
+        QTimer.singleShot(QUEUE_MS, self, lambda: self.train.bridge.begin() if self.isVisible() else None)
+
     # ---- pages --------------------
 
     @property
     def page(self) -> str:
         """The name of the page in sight."""
-        return next(name for name, widget in self._by_name.items() if widget is self.pages.currentWidget())
+        return self.pages.name
 
     def show_page(self, name: str) -> None:
         """Bring a page to the front."""
         if self.operator_view and name != "inspect":
             self.toggle_operator_view()
         self.rail.buttons[name].setChecked(True)
-        self.pages.setCurrentWidget(self._by_name[name])
+        self.pages.want(name)
+        self.pages.settle()
 
-    def open_choice(self, choice: Choice, path: Path | None) -> None:
+    def open_choice(self, choice: "Choice", path: Path | None) -> None:
         """Inspect by this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
 
     def open_first(self) -> None:
         """The recipe the window opens with."""
+        from inspector.recipes.locate import demo_recipe
+
         chosen = self._settings.preferences.recipe
         self.inspect.open_recipe(Path(chosen) if chosen else demo_recipe())
 
     def open_path(self, path: Path) -> None:
         """Show an image, folder or video on the review page."""
-        self.show_page("review")
-        self.review.open_path(path)
+        if self.pages.has("review") or self._has("review"):
+            self.show_page("review")
+            self.review.open_path(path)
+        else:
+            self._path = path
+            self.pages.look_at(path, until="review")
+            self.show_page("review")
 
-    def _open_image(self) -> None:
-        kinds = self.tr("Images ({patterns})").format(patterns=IMAGES)
-        name, _ = QFileDialog.getOpenFileName(self, self.tr("Review an image"), "", kinds)
-        if name:
-            self.open_path(Path(name))
-
-    def _open_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, self.tr("Review a folder of images"))
-        if name:
-            self.open_path(Path(name))
-
-    def _open_video(self) -> None:
-        kinds = self.tr("Videos ({patterns})").format(patterns=VIDEOS)
-        name, _ = QFileDialog.getOpenFileName(self, self.tr("Review a video"), "", kinds)
-        if name:
-            self.open_path(Path(name))
+    def _browse(self, what: str) -> None:
+        if self.review.browse(what):
+            self.show_page("review")
 
     def _step_tab(self, by: int) -> None:
         bar = self.inspect.tab_bar
@@ -245,15 +323,15 @@ class MainWindow(QMainWindow):
 
     def leave(self) -> None:
         """Close what lies on top: a question, the help, the operator view, what the page in sight has opened."""
-        if self.leaving.question.isVisible():
+        if self._has("leaving") and self.leaving.question.isVisible():
             self.leaving.question.escape()
-        elif self.help.isVisible():
+        elif self._has("help") and self.help.isVisible():
             self.help.hide()
         elif self.operator_view:
             self.toggle_operator_view()
-        elif self.page == "train":
+        elif self.page == "train" and self._has("train"):
             self.train.leave()
-        else:
+        elif self._has("inspect"):
             self.inspect.leave()
 
     def _toggle_help(self) -> None:
@@ -271,8 +349,21 @@ class MainWindow(QMainWindow):
         if not app.styleSheet() or theme.choose(preferences.theme) is not theme.current():
             theme.apply(app, preferences.theme)
         set_language(preferences.language or system_language())
-        self.inspect.use_preferences(preferences)
-        self.review.analysis.set_unit(preferences.temperature)
+        if self._has("inspect"):
+            self.inspect.use_preferences(preferences)
+        if self._has("review"):
+            self.review.analysis.set_unit(preferences.temperature)
+
+    def _rest(self, resting: bool) -> None:
+        """The line begins or ceases to need the processor."""
+        self._resting = resting
+        if self._has("review"):
+            self.review.analysis.set_resting(resting)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a page yet on which a problem can be told."""
+        return self._has("inspect")
 
     def show_error(self, error: InspectorError) -> None:
         """A problem that is nobody's page: told as a banner on the inspect page."""
@@ -288,22 +379,20 @@ class MainWindow(QMainWindow):
         self.resize(FIRST_SIZE)
         if layout.geometry:
             self.restoreGeometry(QByteArray.fromBase64(layout.geometry.encode()))
-        if layout.feed:
-            self.inspect.splitter.restoreState(QByteArray.fromBase64(layout.feed.encode()))
-        self.show_page(layout.page if layout.page in PAGES else "inspect")
-        self.inspect.choose_tab(layout.tab)
-        self.inspect.choose_camera(layout.camera)
-        self.inspect.takt.set_open(layout.takt)
+        name = layout.page if layout.page in PAGES else "inspect"
+        self.rail.buttons[name].setChecked(True)
+        self.pages.want(name)
 
     def _layout(self) -> Layout:
-        return Layout(
-            geometry=bytes(self.saveGeometry().toBase64().data()).decode(),
+        layout = replace(self._settings.layout, geometry=bytes(self.saveGeometry().toBase64().data()).decode(), page=self.page)
+        if not self._has("inspect"):
+            return layout
+        return replace(
+            layout,
             feed=bytes(self.inspect.splitter.saveState().toBase64().data()).decode(),
-            page=self.page,
             tab=self.inspect.tab,
             camera=self.inspect.camera,
             takt=self.inspect.takt.open,
-            folders=self._settings.layout.folders,
         )
 
     def retranslate(self) -> None:
@@ -317,23 +406,31 @@ class MainWindow(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        QTimer.singleShot(QUEUE_MS, self, self.train.bridge.begin)
+        self.pages.settle()
+        if not self._loading:
+            self._look_for_trainings()
 
     def close_now(self) -> None:
         """Close without a question: what trains goes on in the background."""
-        self.train.close_workers()
+        if self._has("train"):
+            self.train.close_workers()
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop the line, wait for the threads, and remember the layout; where something trains, ask first."""
-        if not self.leaving.may_close():
+        if self._has("train") and not self.leaving.may_close():
             event.ignore()
             return
         if self.operator_view:
             self.toggle_operator_view()
         self._settings.remember(self._layout())
-        self.inspect.close_workers()
-        self.review.close_workers()
-        self.train.close_workers()
-        self.worker.close()
+        self.pages.close_workers()
+        if self._has("inspect"):
+            self.inspect.close_workers()
+        if self._has("review"):
+            self.review.close_workers()
+        if self._has("train"):
+            self.train.close_workers()
+        if self._has("worker"):
+            self.worker.close()
         super().closeEvent(event)

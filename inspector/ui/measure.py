@@ -1,7 +1,7 @@
 """What `inspector bench` measures of the window: programs of their own, one line of JSON each.
 
 `python -m inspector.ui.measure stall SECONDS`: how long the event loop keeps a person waiting while the demo line is inspected
-as fast as both sides can. `first FILE`: when the window has shown a picture. `bare FILE`: when a bare window of Qt has.
+as fast as both sides can. `bare FILE`: when a bare window of Qt has shown a picture, to compare the program's own start with.
 """
 
 import json
@@ -118,43 +118,6 @@ class _Watch:
         }
 
 
-def first(file: str) -> None:
-    """Print {"window", "shown", "torch"}: when the window had painted itself, and when this picture in it; whether torch is
-    loaded.
-    """
-    from PySide6.QtCore import QTimer
-
-    from inspector.ui.app import application
-    from inspector.ui.main_window import MainWindow
-    from inspector.ui.settings import Settings
-    from inspector.ui.worker import StationWorker
-
-    app = application()
-    painted: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
-        window = MainWindow(Settings(Path(folder) / "window.toml"), StationWorker())
-
-        def paint() -> None:
-            window.repaint()
-            painted.append(time.monotonic())
-
-        def paint_last() -> None:
-            paint()
-            app.quit()
-
-        window.worker.start()
-        window.resize(*SIZE)
-        window.show()
-        QTimer.singleShot(0, window, paint)
-        QTimer.singleShot(0, window, lambda: window.open_path(Path(file)))
-        window.review.thread_.shown.connect(lambda _shown: QTimer.singleShot(0, window, paint_last))
-        QTimer.singleShot(round(1000 * PATIENCE_S), app.quit)
-        app.exec()
-        loaded = "torch" in sys.modules
-        window.close()
-    _say({"window": painted[0], "shown": painted[1], "torch": loaded})
-
-
 def bare(file: str) -> None:
     """Print {"shown"}: when a window of Qt with nothing but this picture had painted itself."""
     from PySide6.QtCore import QTimer
@@ -183,4 +146,4 @@ def _say(packet: Mapping[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    {"stall": stall, "first": first, "bare": bare}[sys.argv[1]](sys.argv[2])
+    {"stall": stall, "bare": bare}[sys.argv[1]](sys.argv[2])

@@ -36,9 +36,12 @@ FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdi
 
 
 class ReviewPage(QWidget):
-    """Opens, steps, plays and jumps; the thread inspects. `opened` carries the number of parts."""
+    """Opens, steps, plays and jumps; the thread inspects. `opened` carries the number of parts; `settled`: the part that was
+    wanted is in sight, or why it is not (True: nothing more comes for it, it has its verdict).
+    """
 
     opened = Signal(int)
+    settled = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -174,6 +177,7 @@ class ReviewPage(QWidget):
             recipe, self._base = choice.load()
         except InspectorError as error:
             self.banners.show_problem("open", error.problem, error.remedy)
+            self.settled.emit(True)
             return
         self._seeking, self._hopeless = 0, False
         self._job = self.thread_.open(Material(self._path, recipe, self._base))
@@ -208,6 +212,7 @@ class ReviewPage(QWidget):
                 self.outcome.show_outcome(self.outcome.inspection, final=True)
             self.banners.show_problem("open", trouble.problem, trouble.remedy)
             self.outcome.set_note("")
+            self.settled.emit(True)
 
     # Stepping
 
@@ -300,6 +305,7 @@ class ReviewPage(QWidget):
             self._delivered = shown.final or self._hopeless or self._delivered
             self._recipe = shown.recipe
             self._show(shown)
+            self.settled.emit(shown.final)
 
     def _show(self, shown: Shown) -> None:
         self.player.set_position(shown.index, self._count)
@@ -354,7 +360,11 @@ class ReviewPage(QWidget):
             return
         if what == "demo":
             self.open_demo()
-            return
+        else:
+            self.browse(what)
+
+    def browse(self, what: str) -> bool:
+        """Ask for an "image", a "folder" or a "video" and review it; False if none was chosen."""
         window = self.window()
         if what == "folder":
             name = QFileDialog.getExistingDirectory(window, self.tr("Review a folder of images"))
@@ -365,6 +375,7 @@ class ReviewPage(QWidget):
             name, _ = QFileDialog.getOpenFileName(window, title, "", kinds.format(patterns=patterns))
         if name:
             self.open_path(Path(name))
+        return bool(name)
 
     def _on_step(self, what: str) -> None:
         if what == "play":

@@ -146,7 +146,7 @@ class SettingsPage(QWidget):
             for index in range(chooser.count()):
                 value = str(chooser.itemData(index))
                 chooser.setItemText(index, words.get(value) or _recipe(value))
-            first = words[str(Preferences.model_fields[setting.field].default)]
+            first = words[str(getattr(Preferences(), setting.field))]
             default.setText(self.tr("Default: {value}").format(value=first))
             with QSignalBlocker(chooser):
                 chooser.setCurrentIndex(chooser.findData(getattr(self._settings.preferences, setting.field)))

@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QLibraryInfo, QLocale, QTra
 
 from inspector.core.message import Message
 from inspector.core.paths import resources
-from inspector.core.types import Verdict
+from inspector.core.verdict import Verdict
 
 Language = Literal["en", "ja"]
 

@@ -18,7 +18,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.paths import resources
-from inspector.core.types import Verdict
+from inspector.core.verdict import Verdict
 
 Choice = Literal["light", "dark", "system"]
 Size = Literal["small", "body", "title"]

@@ -866,26 +866,6 @@
 <context>
     <name>MainWindow</name>
     <message>
-        <source>Images ({patterns})</source>
-        <translation>画像 ({patterns})</translation>
-    </message>
-    <message>
-        <source>Review an image</source>
-        <translation>画像をレビュー</translation>
-    </message>
-    <message>
-        <source>Review a folder of images</source>
-        <translation>画像フォルダーをレビュー</translation>
-    </message>
-    <message>
-        <source>Videos ({patterns})</source>
-        <translation>動画 ({patterns})</translation>
-    </message>
-    <message>
-        <source>Review a video</source>
-        <translation>動画をレビュー</translation>
-    </message>
-    <message>
         <source>Inspector</source>
         <translation>Inspector</translation>
     </message>
@@ -1005,6 +985,17 @@
     <message>
         <source>Demo line</source>
         <translation>デモライン</translation>
+    </message>
+</context>
+<context>
+    <name>Opening</name>
+    <message>
+        <source>Opening {name}…</source>
+        <translation>{name} を開いています…</translation>
+    </message>
+    <message>
+        <source>Opening…</source>
+        <translation>開いています…</translation>
     </message>
 </context>
 <context>

@@ -13,7 +13,8 @@ from PIL import Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
-from inspector.core.radiometric import Calibration, is_dji, is_flir, temperatures, transmission
+from inspector.core.headers import is_dji, is_flir
+from inspector.core.radiometric import Calibration, temperatures, transmission
 
 SCENE = Calibration(
     emissivity=0.95,

@@ -1,7 +1,6 @@
 """Exports and variants that cannot be had: one sentence each, and what was good stays in use."""
 
 import os
-import re
 import shutil
 import signal
 import sys
@@ -237,7 +236,7 @@ def test_a_graph_of_its_own_from_a_newer_version_is_one_sentence(window: Bundle)
     bundle, variant = export_variant(window, Order("openvino", "fp16"), Quiet())
     (name,) = [name for name in variant.files if name.endswith(".xml")]
     file = bundle.folder / name
-    file.write_text(re.sub(r'version="\d+"', 'version="99"', file.read_text(), count=1))
+    file.write_text(file.read_text().replace('version="opset1"', 'version="opset99"'))
     assert variant.parity is not None
     files = {**variant.files, name: sha256(file)}
     parity = variant.parity.model_copy(update={"files": {**variant.parity.files, **files}})

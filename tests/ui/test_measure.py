@@ -32,5 +32,9 @@ def test_both_windows_show_a_picture_and_torch_is_not_loaded(monkeypatch: pytest
     assert result.exit_code == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["torch"] is False
-    assert 0 < figures["bare_s"] < figures["window_s"] < figures["picture_s"]
-    assert 1 < figures["window_ratio"] < figures["picture_ratio"]
+    moments = [figures[f"{name}_s"] for name in ("window", "picture", "page", "verdict")]
+    assert 0 < figures["bare_s"] < moments[0]
+    assert moments == sorted(moments)
+    assert figures["picture_s"] < figures["page_s"]  # it does not wait for the page
+    assert 1 < figures["picture_ratio"] < figures["page_ratio"]
+    assert 0 < figures["held_s"] < figures["verdict_s"]

@@ -1,5 +1,6 @@
 """What the window remembers, and the settings page."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_disk_that_refuses_is_told_and_the_choice_holds(tmp_path: Path) -> Non
 
 
 def test_every_setting_says_what_why_and_the_default(window: MainWindow) -> None:
-    assert {setting.field for setting in SETTINGS} == set(Preferences.model_fields)
+    assert {setting.field for setting in SETTINGS} == {field.name for field in fields(Preferences)}
     window.show_page("settings")
     for setting in SETTINGS:
         chooser = window.findChild(QComboBox, f"setting_{setting.field}")

@@ -37,7 +37,7 @@ class ShareSlider(QWidget):
         self.slider.setRange(0, 100)
         self.slider.setPageStep(5)
         self.title.setBuddy(self.slider)
-        self.reset = QToolButton()
+        self.reset = QToolButton(self)  # shown without a parent it would be a window for a moment
         self.reset.setMinimumSize(theme.TOUCH, theme.TOUCH)
         self.reset.setIconSize(QSize(theme.ICON, theme.ICON))
         self.reset.setVisible(resettable)

@@ -1,5 +1,6 @@
 """Which folder is trained on: a button, what was used before, and what is dropped on the page."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +47,7 @@ class FolderBar(QWidget):
             older = [text for text in layout.folders if text != str(folder)]
             folders = (str(folder), *older)[:REMEMBERED]
             if folders != layout.folders:
-                self._settings.remember(layout.model_copy(update={"folders": folders}))
+                self._settings.remember(replace(layout, folders=folders))
         self._fill()
 
     def browse(self) -> None:

@@ -1,0 +1,46 @@
+"""What the bytes of a picture file tell before it is decoded. No numpy: the window looks here before
+anything heavy is loaded."""
+
+import zlib
+
+_DJI_THERMAL = (b"ZH20T", b"H20N", b"H30T", b"M30T", b"M3T", b"M3TD", b"M4T", b"MAVIC2-ENTERPRISE-ADVANCED", b"XT S")
+
+
+def jpeg_segments(jpeg: bytes) -> list[tuple[int, bytes]]:
+    """The (marker, body) pairs before the picture itself; stops quietly where the file is broken."""
+    found, at = [], 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
+        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if length < 2:
+            break
+        found.append((jpeg[at + 1], jpeg[at + 4 : at + 2 + length]))
+        at += 2 + length
+    return found
+
+
+def is_flir(jpeg: bytes) -> bool:
+    """Whether a JPEG carries FLIR's thermal data."""
+    return any(kind == 0xE1 and body[:5] == b"FLIR\0" for kind, body in jpeg_segments(jpeg))
+
+
+def is_dji(jpeg: bytes) -> bool:
+    """Whether a JPEG is a thermal picture in DJI's own format: raw values in APP3, camera named in APP1."""
+    bodies: dict[int, bytes] = {}
+    for kind, body in jpeg_segments(jpeg):
+        bodies.setdefault(kind, body)
+    exif = bodies.get(0xE1, b"")
+    return 0xE3 in bodies and 0xE4 in bodies and b"DJI" in exif and any(model in exif for model in _DJI_THERMAL)
+
+
+def check_png(data: bytes) -> None:
+    """Check the sums of a PNG's chunks, which Pillow leaves out for pixels. Raises ValueError."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        body = data[at + 4 : at + 8 + length]
+        if zlib.crc32(body) != int.from_bytes(data[at + 8 + length : at + 12 + length], "big"):
+            raise ValueError("a checksum is wrong")
+        if body == b"IEND":
+            return
+        at += 12 + length
+    raise ValueError("the file ends before its end mark")
