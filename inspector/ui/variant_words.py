@@ -96,7 +96,10 @@ def _made(variant: Variant) -> list[str]:
         words = QCoreApplication.translate("variants", "Layers that stayed in floating point: {count}.")
         lines.append(words.format(count=len(variant.full_precision)))
     versions = ", ".join(f"{name} {text}" for name, text in variant.software.items() if name != PROCESSOR)
-    words = QCoreApplication.translate("variants", "Made on {when} with {versions}; judged on {processor}.")
+    if variant.failed is None:
+        words = QCoreApplication.translate("variants", "Made on {when} with {versions}; judged on {processor}.")
+    else:
+        words = QCoreApplication.translate("variants", "Tried on {when} with {versions}, on {processor}.")
     when = variant.created.astimezone().strftime("%Y-%m-%d %H:%M")
     lines.append(words.format(when=when, versions=versions, processor=variant.software.get(PROCESSOR, "–")))
     return lines

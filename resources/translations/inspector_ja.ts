@@ -6341,6 +6341,10 @@
         <source>Made on {when} with {versions}; judged on {processor}.</source>
         <translation>{when} に {versions} で作成。{processor} で確認。</translation>
     </message>
+    <message>
+        <source>Tried on {when} with {versions}, on {processor}.</source>
+        <translation>{when} に {versions}、{processor} で試行。</translation>
+    </message>
 </context>
 <context>
     <name>verdicts</name>
