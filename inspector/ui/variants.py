@@ -1,10 +1,10 @@
 """The variants of a bundle in the window: made in a worker process, looked at, checked again, removed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -13,15 +13,13 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from inspector.core.errors import InspectorError
-from inspector.core.message import Message, message
+from inspector.core.message import message
 from inspector.core.outcome import End, Outcome
 from inspector.core.protocol import Packet
 from inspector.core.registry import ENGINES
@@ -31,13 +29,12 @@ from inspector.station.jobs import Job
 from inspector.station.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui import theme
 from inspector.ui.boxes import plain
-from inspector.ui.cover import Cover
+from inspector.ui.job_cover import JobCover, JobLike, MakeJob, in_words, sentences, wrapped
 from inspector.ui.question import Answer, Question
-from inspector.ui.strings import is_language_change, translate
+from inspector.ui.strings import is_language_change
 from inspector.ui.tables import Cell, Row, ValueTable
 from inspector.ui.training.asking import AskThread
 from inspector.ui.training.looking import Trouble
-from inspector.ui.tune import JobLike, MakeJob
 from inspector.ui.variant_words import details, metric_texts, state_word
 
 DROP: Final = 1.0  # percent
@@ -50,27 +47,19 @@ def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ende
     return Job("export", fields, listener=listener, ended=ended)
 
 
-class VariantsPanel(Cover):
+class VariantsPanel(JobCover):
     """Lies over a page. `closed` when it is left, which ends an export that is under way."""
 
-    closed = Signal()
-    _told = Signal(object)
-    _ended = Signal(object)
-
     def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
-        super().__init__(over)
+        super().__init__(over, make=make)
         self.setObjectName("variants")
-        self._make_job = make
         self._choice: Choice | None = None
         self._running: Callable[[], bool] = lambda: False
         self._folders: list[Path] = []
         self._listing: Listing | None = None
         self._trouble: Trouble | None = None
         self._calibration: Path | None = None
-        self._job: JobLike | None = None
         self._checking = False
-        self._outcome: Outcome | None = None
-        self._phase: Mapping[str, Any] = {}
         self._wanted: tuple[str, Precision] | None = None  # the row to select as soon as it is there
         self.ask = AskThread(self)
         self._make()
@@ -108,17 +97,8 @@ class VariantsPanel(Cover):
             button.setIconSize(QSize(theme.ICON, theme.ICON))
         self.close_button.setFixedSize(theme.TOUCH, theme.TOUCH)
         self.close_button.setIconSize(QSize(theme.ICON, theme.ICON))
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        policy = self.progress.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress.setSizePolicy(policy)
-        self.state, self.details = QLabel(), QLabel()
+        self.state, self.details = wrapped(QLabel()), wrapped(QLabel())
         self.state.setProperty("role", "strong")
-        for label in (self.state, self.details):
-            label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.table = ValueTable()
 
     def _lay_out(self) -> None:
@@ -170,8 +150,6 @@ class VariantsPanel(Cover):
         self.table.picked.connect(lambda _: self._show())
         self.ask.answered.connect(self._on_listing)
         self.ask.troubled.connect(self._on_trouble)
-        self._told.connect(self._on_packet, Qt.ConnectionType.QueuedConnection)
-        self._ended.connect(self._on_end, Qt.ConnectionType.QueuedConnection)
         self._fill_precisions()
 
     # ---- what a person wants --------------------
@@ -182,7 +160,7 @@ class VariantsPanel(Cover):
         folders = known_bundles(*((None, None) if choice is None else (choice.recipe, choice.base)))
         if first is not None:
             folders = [first.resolve(), *(folder for folder in folders if folder != first.resolve())]
-        if self._job is None:
+        if not self.busy:
             self._outcome = None
         with QSignalBlocker(self.bundle):
             before = self.folder
@@ -202,11 +180,6 @@ class VariantsPanel(Cover):
         return self._folders[index] if 0 <= index < len(self._folders) else None
 
     @property
-    def busy(self) -> bool:
-        """Whether something is exported or checked."""
-        return self._job is not None
-
-    @property
     def kind(self) -> tuple[str, Precision]:
         """The engine and precision that are chosen."""
         precision: Precision = self.precision.currentData()
@@ -215,45 +188,33 @@ class VariantsPanel(Cover):
     def start(self) -> None:
         """Export the variant that is chosen."""
         more = {} if self._calibration is None else {"calibration": str(self._calibration)}
-        self._begin(self.kind, check=False, **more)
+        self._export(self.kind, check=False, **more)
 
     def check(self) -> None:
         """Let the variant that is selected judge the reference images again."""
         listed = self.selected
         if listed is not None:
-            self._begin((listed.engine, listed.precision), check=True)
+            self._export((listed.engine, listed.precision), check=True)
 
-    def _begin(self, kind: tuple[str, Precision], *, check: bool, **more: str) -> None:
+    def _export(self, kind: tuple[str, Precision], *, check: bool, **more: str) -> None:
         folder = self.folder
-        if folder is None or self._job is not None:
+        if folder is None or self.busy:
             return
         fields = {"bundle": str(folder), "engine": kind[0], "precision": kind[1], "check": check, **more}
-        self._outcome, self._trouble, self._phase, self._wanted, self._checking = None, None, {}, kind, check
-        try:
-            self._job = self._make_job({**fields, "max_drop": self.drop.value() / 100}, self._told.emit, self._ended.emit)
-        except InspectorError as error:
-            self._trouble = Trouble(error.problem, error.remedy)
-        self._show()
-
-    def cancel(self) -> None:
-        """Stop; what was there stays as it is."""
-        if self._job is not None:
-            self._job.cancel()
+        self._trouble, self._wanted, self._checking = None, kind, check
+        self._begin({**fields, "max_drop": self.drop.value() / 100})
 
     def leave(self) -> None:
-        """Go back to the page."""
+        """Go back to the page; an export that is under way ends. A question is answered harmlessly first."""
         if self.question.isVisible():
             self.question.escape()
             return
         self.cancel()
-        self.uncover(False)
-        self.closed.emit()
+        super().leave()
 
     def close_workers(self) -> None:
         """End the worker process and the thread."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.close()
+        super().close_workers()
         self.ask.end()
 
     @property
@@ -320,19 +281,8 @@ class VariantsPanel(Cover):
         self._trouble = trouble
         self._show()
 
-    def _on_packet(self, packet: Packet) -> None:
-        if packet.type == "progress" and self._job is not None:
-            self._phase = packet.fields
-            self._show()
-
-    def _on_end(self, outcome: Outcome) -> None:
-        job = self._job
-        if job is None:
-            return
-        self._job, self._outcome = None, outcome
-        QTimer.singleShot(0, self, lambda: _close(job))
+    def _finished(self, outcome: Outcome) -> None:
         self._ask_list(lambda: None)
-        self._show()
 
     # ---- what is shown --------------------
 
@@ -382,7 +332,8 @@ class VariantsPanel(Cover):
         return Row(number, (Cell(name), *measured, size, Cell(state_word(listed))))
 
     def _show(self) -> None:
-        busy, listed = self._job is not None, self.selected
+        super()._show()
+        busy, listed = self.busy, self.selected
         name = "" if self._listing is None else self._listing.bundle.name
         self.title.setText(self.tr("Variants of {bundle}").format(bundle=name) if name else self.tr("Variants"))
         for field in (self.bundle, self.engine, self.precision, self.drop):
@@ -397,15 +348,12 @@ class VariantsPanel(Cover):
         judges = listed is not None and listed.active and self._running()
         self.check_button.setEnabled(not busy and listed is not None)
         self.remove_button.setEnabled(not busy and listed is not None and listed.variant is not None and not judges)
-        self.progress.setVisible(busy)
-        self.progress.setRange(0, int(self._phase.get("steps") or 0))
-        self.progress.setValue(int(self._phase.get("step") or 0))
         self.table.setVisible(self._listing is not None)
         self.state.setText(self._state())
         self.details.setText("" if listed is None else details(listed))
 
     def _state(self) -> str:
-        if self._job is not None:
+        if self.busy:
             phases = {
                 "reference": self.tr("The trained network judges the reference images"),
                 "calibrate": self.tr("Quantising"),
@@ -413,7 +361,7 @@ class VariantsPanel(Cover):
             }
             return phases.get(str(self._phase.get("phase")), self.tr("Starting"))
         if self._trouble is not None:
-            return _sentences((self._trouble.problem, self._trouble.remedy))
+            return sentences(self._trouble.problem, self._trouble.remedy)
         if self._outcome is None:
             return self.tr(
                 "A variant may judge parts once it agrees with the trained network on the bundle's reference images."
@@ -424,8 +372,8 @@ class VariantsPanel(Cover):
             return self.tr("It agrees and may be used.") if self._checking else self.tr("Exported: it agrees and may be used.")
         listed = self.selected
         if listed is not None and listed.standing.state in ("refused", "failed"):  # the reason is told below
-            return _sentences((message("It may not be used."), self._outcome.remedy))
-        return _sentences((self._outcome.problem, self._outcome.remedy))
+            return sentences(message("It may not be used."), self._outcome.remedy)
+        return in_words(self._outcome)
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Variants"))
@@ -473,12 +421,3 @@ class VariantsPanel(Cover):
             self.retranslate()
         elif event.type() == QEvent.Type.StyleChange:
             self._dress()
-
-
-def _close(job: JobLike) -> None:
-    """It has ended; its threads are waited for, outside of its own callback."""
-    job.close()
-
-
-def _sentences(told: Sequence[Message | None]) -> str:
-    return " ".join(translate(one) for one in told if one is not None)

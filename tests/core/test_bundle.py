@@ -1,6 +1,7 @@
 """Bundles are written whole or not at all, and nothing in one is trusted before it was verified."""
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -291,6 +292,17 @@ def test_variants_of_a_shipped_bundle_lie_in_the_users_folder(shipped: Path, tmp
     assert [file.name for file in bundle.variants_folder.glob("*.onnx")] == ["onnxruntime-fp16-7.onnx"]
     (bundle.variants_folder / "variants.json").write_text("{")  # damaged: as good as none
     assert not Bundle.open(shipped).card.variants
+
+
+def test_so_do_those_of_a_bundle_that_may_not_be_written_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {file.name: sha256(file) for file in folder.iterdir()}
+    # The system's own answer: it is another one for whoever runs the tests as root.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder)
+    bundle = add(Bundle.open(folder), "int8")
+    assert bundle.variants_folder.is_relative_to(user_data())
+    assert {file.name: sha256(file) for file in folder.iterdir()} == before
+    assert Bundle.open(folder).variant_file("onnxruntime", "int8", ".onnx").read_bytes() == b"a smaller graph"
+    shutil.rmtree(bundle.variants_folder)
 
 
 @pytest.mark.parametrize("name", ["../card.json", "/etc/hosts", "a\\b", "C:x", ".hidden", ""])
