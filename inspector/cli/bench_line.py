@@ -162,7 +162,10 @@ def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
 )
 @click.option("--seconds", type=click.FloatRange(0.05), default=1.0, show_default=True, help="At least so long for each row.")
 @click.option(
-    "--peers/--no-peers", default=True, show_default=True, help="OpenVINO's benchmark_app too, where it is installed."
+    "--peers/--no-peers",
+    default=True,
+    show_default=True,
+    help="OpenVINO's benchmark_app and, for detection, ultralytics predict, too, where they are installed.",
 )
 @_AS_JSON
 def engines(

@@ -21,9 +21,8 @@ from inspector.station.counters import Counters
 from inspector.station.edge import Edge
 from inspector.station.events import CameraChanged, Cleared, Event, Fault, StageStats
 from inspector.station.feed import Feed, hangs
-from inspector.station.inspector import shoot
 from inspector.station.intake import Intake
-from inspector.station.parts import Findings, Part, Shot, conclude
+from inspector.station.parts import Findings, Part, Shot, conclude, shoot
 from inspector.station.program import Program
 from inspector.station.quality import FrozenWatch
 
