@@ -154,8 +154,10 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
     if len(looks) < 2:
         return
     small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)
-    for index, one in enumerate(looks):  # all in one go would keep other threads waiting while hundreds of megabytes are copied
-        small[index] = one.small
+    for index, seen in enumerate(
+        looks
+    ):  # all in one go would keep other threads waiting while hundreds of megabytes are copied
+        small[index] = seen.small
     aspects = np.array([one.aspect for one in looks])
     coarse = _means_removed(np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in small]))
     search = _means_removed(np.stack([cv2.resize(one, (_SEARCH, _SEARCH), interpolation=cv2.INTER_AREA) for one in small]))
