@@ -156,7 +156,7 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
     small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)
     for index, seen in enumerate(
         looks
-    ):  # all in one go would keep other threads waiting while hundreds of megabytes are copied
+    ):  # in one go it would keep every other thread waiting
         small[index] = seen.small
     aspects = np.array([one.aspect for one in looks])
     coarse = _means_removed(np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in small]))
