@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -12,6 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy,
 from inspector.core.types import Frame, Inspection, Verdict
 from inspector.ui import theme
 from inspector.ui.colormaps import PALETTES
+from inspector.ui.rendering import resized
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.verdict_tile import paint_badge
 from inspector.ui.worker import KEPT_NG
@@ -24,7 +24,7 @@ def thumbnail(frame: Frame) -> QImage:
     """A small picture of a frame in the colours the canvas uses by default."""
     scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice, for screens of high density
     size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
-    small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = resized(frame.pixels, size, smooth=True)
     if frame.unit == "kelvin":
         low, high = float(small.min()), float(small.max())
         levels = ((small - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
@@ -34,7 +34,8 @@ def thumbnail(frame: Frame) -> QImage:
     if small.ndim == 2:
         small = np.repeat(small[..., None], 3, axis=2)
     small = np.ascontiguousarray(small)
-    return QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888).copy()
+    picture = QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888)
+    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy, as the screen takes it
 
 
 class Thumb(QAbstractButton):
@@ -52,6 +53,14 @@ class Thumb(QAbstractButton):
         self.inspection, self._picture = inspection, picture
         self.setEnabled(inspection is not None)
         self.describe()
+        self.update()
+
+    def take_over(self, other: "Thumb") -> None:
+        """Show what another place shows, without working it out again."""
+        self.inspection, self._picture = other.inspection, other.picture
+        self.setEnabled(other.isEnabled())
+        self.setAccessibleName(other.accessibleName())
+        self.setToolTip(other.toolTip())
         self.update()
 
     @property
@@ -127,11 +136,15 @@ class Filmstrip(QWidget):
     def add(self, inspections: Sequence[Inspection]) -> None:
         """Put new NG parts, oldest first, in front; the pressed one stays pressed until it leaves the strip."""
         held = next((thumb.inspection for thumb in self.thumbs if thumb.isChecked()), None)
-        fresh = [(item, thumbnail(_telling_frame(item))) for item in reversed(inspections) if item.frames]
-        kept = [(thumb.inspection, thumb.picture) for thumb in self.thumbs]
-        for thumb, (item, picture) in zip(self.thumbs, [*fresh, *kept], strict=False):
-            thumb.show_part(item, picture)
-            thumb.setChecked(held is not None and item is held)
+        fresh = [item for item in reversed(inspections) if item.frames][: len(self.thumbs)]
+        if not fresh:
+            return
+        for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: a place is free before it is taken
+            self.thumbs[place].take_over(self.thumbs[place - len(fresh)])
+        for thumb, item in zip(self.thumbs, fresh, strict=False):
+            thumb.show_part(item, thumbnail(_telling_frame(item)))
+        for thumb in self.thumbs:
+            thumb.setChecked(held is not None and thumb.inspection is held)
 
     def clear(self) -> None:
         """Empty all places."""
