@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Verdict
@@ -48,16 +48,17 @@ class Thumb(QAbstractButton):
         self.setEnabled(False)
         self.inspection: Inspection | None = None
         self._picture = QImage()
+        self._face = QPixmap()  # everything but what shows that it is pressed, drawn once; null: to be drawn
 
     def show_part(self, inspection: Inspection | None, picture: QImage) -> None:
-        self.inspection, self._picture = inspection, picture
+        self.inspection, self._picture, self._face = inspection, picture, QPixmap()
         self.setEnabled(inspection is not None)
         self.describe()
         self.update()
 
     def take_over(self, other: "Thumb") -> None:
         """Show what another place shows, without working it out again."""
-        self.inspection, self._picture = other.inspection, other.picture
+        self.inspection, self._picture, self._face = other.inspection, other.picture, other._drawn()
         self.setEnabled(other.isEnabled())
         self.setAccessibleName(other.accessibleName())
         self.setToolTip(other.toolTip())
@@ -79,13 +80,38 @@ class Thumb(QAbstractButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._drawn())
+        if self.inspection is not None and (self.isChecked() or self.hasFocus() or self.underMouse()):
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(theme.current().color("accent"), 4 if self.isChecked() else 2))
+            painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if theme.is_theme_change(event):
+            self._face = QPixmap()
+
+    def _box(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+
+    def _drawn(self) -> QPixmap:
+        ratio = self.devicePixelRatioF()
+        if self._face.isNull() or self._face.devicePixelRatioF() != ratio:
+            self._face = QPixmap(self.size() * ratio)
+            self._face.setDevicePixelRatio(ratio)
+            self._face.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._face)
+            self._draw(painter)
+            painter.end()
+        return self._face
+
+    def _draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         dress = theme.current()
-        box = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
         painter.setPen(QPen(dress.color("border"), 1, Qt.PenStyle.SolidLine if self.inspection else Qt.PenStyle.DashLine))
         painter.setBrush(dress.color("canvas") if self.inspection else Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box, theme.RADIUS / 2, theme.RADIUS / 2)
+        painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
         if self.inspection is None:
             return
         size = self._picture.size().scaled(self.size() - QSize(6, 6), Qt.AspectRatioMode.KeepAspectRatio)
@@ -99,10 +125,6 @@ class Thumb(QAbstractButton):
         painter.setFont(theme.font("small"))
         words = painter.fontMetrics().elidedText(self.inspection.part, Qt.TextElideMode.ElideMiddle, int(caption.width() - 32))
         painter.drawText(caption.adjusted(28, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
-        if self.isChecked() or self.hasFocus() or self.underMouse():
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(dress.color("accent"), 4 if self.isChecked() else 2))
-            painter.drawRoundedRect(box, theme.RADIUS / 2, theme.RADIUS / 2)
 
 
 class Filmstrip(QWidget):
