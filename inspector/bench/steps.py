@@ -20,7 +20,8 @@ from inspector.ml.data import Batch, InputSample, collate
 from inspector.ml.export import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
 from inspector.ml.memory import keep_freed_memory
-from inspector.station.costs import processor_speed
+from inspector.ml.networks.base import Network
+from inspector.station.costs import STILL_STAGES, processor_speed
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
 
@@ -30,13 +31,17 @@ _LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Milliseconds an image on this machine, and `speed`: the machine's over that of the table in `station.costs`."""
+    """Milliseconds an image on this machine, and `speed`: the machine's over that of the table in `station.costs`.
+
+    `still`: a step in which the first stages do not learn, over a whole one; 1 for a network without start weights.
+    """
 
     network: str
     side: int
     batch: int
     step_ms: float
     infer_ms: float
+    still: float
     speed: float
 
 
@@ -71,13 +76,16 @@ def some_batch(card: Card, size: int) -> Batch:
     return collate([InputSample(rng.integers(0, 256, spec.shape, np.uint8), target) for _ in range(size)])
 
 
-def stepper(card: Card, batch: Batch) -> Callable[[], None]:
-    """A step of training on this batch: forward, backward, update."""
+def stepper(card: Card, batch: Batch, *, still: int = 0) -> Callable[[], None]:
+    """A step of training on this batch: forward, backward, update. `still`: stages from the input on that do not learn."""
     import torch
 
     keep_freed_memory()  # as training does
     torch.manual_seed(0)
     network = build_network(card, pretrained=False)
+    assert isinstance(network, Network)
+    if still:
+        network.freeze_backbone(still)
     graph = Graph(network.to(memory_format=torch.channels_last), card).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-6)
     task, (frames, target) = task_of(card.task), batch
@@ -104,13 +112,15 @@ def seconds(work: Callable[[], None], *, least: float) -> float:
 def bench_network(network: str, *, side: int, batch: int, engine: str = "openvino", least: float = 1.0) -> StepCost:
     """One row of the table."""
     card = card_of(NETWORKS[network].tasks[0], network, side, side)
-    step = seconds(stepper(card, some_batch(card, batch)), least=least)
+    some = some_batch(card, batch)
+    step = seconds(stepper(card, some), least=least)
+    still = seconds(stepper(card, some, still=STILL_STAGES), least=least) / step if NETWORKS[network].pretrained else 1.0
     with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
         bundle = write_trained_bundle(Path(name) / "bundle", card, build_network(card, pretrained=False).eval())
         frame = np.zeros((1, *card.input.shape), np.uint8)
         with open_engine(engine, bundle) as opened:
             infer = seconds(lambda: _discard(opened.infer(frame)), least=least)
-    return StepCost(network, side, batch, 1000 * step / batch, 1000 * infer, processor_speed())
+    return StepCost(network, side, batch, 1000 * step / batch, 1000 * infer, still, processor_speed())
 
 
 def _discard(value: object) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from inspector.cli.bench_line import COMMANDS, rounded
-from inspector.cli.bench_window import start, window
+from inspector.cli.bench_window import dialog, start, window
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
 from inspector.core.training import parse_size
 
@@ -90,7 +90,10 @@ def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine:
         click.echo(json.dumps({"costs": [rounded(asdict(row)) for row in measured]}))
         return
     for row in measured:
-        click.echo(f"{row.network:20} {row.side:4} px  train {row.step_ms:7.1f} ms  inspect {row.infer_ms:7.1f} ms an image")
+        click.echo(
+            f"{row.network:20} {row.side:4} px  train {row.step_ms:7.1f} ms  inspect {row.infer_ms:7.1f} ms an image; "
+            f"with still first stages {100 * row.still:.0f} % of a training step"
+        )
 
 
 @bench.command("beside-training")
@@ -128,5 +131,5 @@ def beside_training(network: str, training: str, engine: str, rounds: int, secon
     click.echo(f"the training keeps {100 * result.train_share:.0f} % of its speed beside the line")
 
 
-for command in (*COMMANDS, window, start):
+for command in (*COMMANDS, window, dialog, start):
     bench.add_command(command)

@@ -1,4 +1,4 @@
-"""`inspector bench window | start`: whether the window stays quick while the line runs, and how soon it is there."""
+"""`inspector bench window | dialog | start`: whether the window stays quick while it works, and how soon it is there."""
 
 import json
 import os
@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 import cv2
+from rich.console import Console
+from rich.progress import Progress
 
 from inspector.cli.gui import no_display
 from inspector.core.errors import JobError
@@ -46,6 +48,33 @@ def window(*, seconds: float, as_json: bool) -> None:
         f"while inspecting p50 {result['p50_ms']:5.2f} ms, p99 {result['p99_ms']:6.2f} ms, longest {result['max_ms']:.1f} ms"
     )
     click.echo(f"{result['parts_per_s']:.1f} parts/s on {100 * result['load']:.0f} % of the processor")
+
+
+@click.command()
+@click.option("--files", type=click.IntRange(100), default=100_000, show_default=True, help="Images in the folder.")
+@_AS_JSON
+def dialog(*, files: int, as_json: bool) -> None:
+    """How long the dialog for a new training keeps a person waiting while it looks through a folder of very many images.
+
+    Beside it the same dialog before the folder is chosen. Most of the files are links to some thousands.
+    """
+    from inspector.bench.many_files import write_many
+
+    columns = Progress(console=Console(stderr=True), transient=True)
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as name, columns as bar:
+        task = bar.add_task("images", total=files)
+        write_many(Path(name) / "images", files, tick=lambda done: bar.update(task, completed=done))
+        bar.update(task, description="looking", total=None)
+        looking = ("-m", "inspector.ui.measure", "looking", str(Path(name) / "images"))
+        result = _said_by(*looking, patience=_PATIENCE + files / 50)
+    if as_json:
+        click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
+        return
+    click.echo(f"at rest       p50 {result['rest_p50_ms']:6.2f} ms, p99 {result['rest_p99_ms']:6.2f} ms")
+    click.echo(
+        f"while looking p50 {result['p50_ms']:6.2f} ms, p99 {result['p99_ms']:6.2f} ms, longest {result['max_ms']:.1f} ms"
+    )
+    click.echo(f"{result['images']} images were looked through in {result['seconds']:.1f} s")
 
 
 @click.command()

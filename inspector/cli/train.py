@@ -19,7 +19,7 @@ from inspector.cli.signals import stop_signals
 from inspector.cli.train_options import chosen, setting_options
 from inspector.cli.train_output import TrainOutput
 from inspector.core.annotations import read_dataset
-from inspector.core.errors import ConfigError, JobError, StorageError
+from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.process import rank
 from inspector.core.registry import NETWORKS, TASKS, find
@@ -202,14 +202,23 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
             for one in active:
                 one.job.cancel()
             ended += [_end(one) for one in active]
+    again = run_path(runs[0]) if len(runs) == 1 and resumable(run_path(runs[0])) else None
     for outcome in ended:
         if outcome.end in (End.FAILED, End.CRASHED):
-            raise outcome.error()
+            raise outcome.error() if again is None else _with_way_on(outcome.error(), again)
     if waiting or any(outcome.end is End.CANCELLED for outcome in ended):
-        cut = [one for one in runs if resumable(run_path(one))]
-        remedy = "Go on from the last epoch: inspector train --resume {folder}" if len(runs) == len(cut) == 1 else ""
-        raise JobError("The training was cancelled.", remedy=remedy, folder=run_path(runs[0]))
+        cancelled = JobError("The training was cancelled.")
+        raise cancelled if again is None else _with_way_on(cancelled, again)
     return 0
+
+
+def _with_way_on(error: InspectorError, run: Path) -> InspectorError:
+    """The same error, whose remedy ends with the command that goes on from the last epoch."""
+    remedy, values = (error.remedy.template, error.remedy.values) if error.remedy else ("", {})
+    way = "To go on from the last epoch: inspector train --resume {run}"
+    return type(error)(
+        error.problem.template, remedy=f"{remedy} {way}".strip(), **{**values, **error.problem.values, "run": run}
+    )
 
 
 def _start(settings: TrainSettings, output: TrainOutput, *, resume: bool) -> _Active:

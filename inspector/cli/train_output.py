@@ -98,7 +98,8 @@ class TrainOutput:
         if fields["best"]:
             self._best = f"  best {fields['name']} {_number(fields['value'])}"
         self._say(
-            f"epoch {fields['epoch']}/{fields['epochs']}: loss {_number(fields['loss'])}, {summary(fields['val'])}, "
+            f"epoch {fields['epoch']}/{fields['epochs']}: loss {_number(fields['loss'])}, validation "
+            f"{_number(fields['val_loss'])}, {summary(fields['val'])}, "
             f"{fields['seconds']:.0f} s{' (best)' if fields['best'] else ''}"
         )
 

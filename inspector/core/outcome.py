@@ -1,7 +1,8 @@
 """How the work of a worker process ended, and why: one kind of cause, one sentence, one remedy."""
 
 import errno
-from collections.abc import Mapping
+import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,8 @@ from inspector.core.protocol import Packet
 KINDS: Mapping[str, type[InspectorError]] = {
     kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
 }
+_DUMP = "Fatal Python error:"
+UNEXPECTED = "The worker process ended unexpectedly ({how}): {detail}."
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
 
@@ -35,6 +38,7 @@ class Cause(StrEnum):
     MEMORY = "memory"  # of the computer or of the GPU
     DISK = "disk"  # full, write-protected or gone
     DEVICE = "device"  # the GPU or its driver
+    CRASH = "crash"  # native code of a library did what the processor or the system does not allow
     KILLED = "killed"  # by a person or the system
     PARENT = "parent"  # the program that started it is gone
     INTERNAL = "internal"  # a defect of this program
@@ -45,9 +49,24 @@ REMEDIES: Mapping[Cause, str] = MappingProxyType(
         Cause.MEMORY: "Use smaller batches, a smaller input or a smaller network, or close other programs.",
         Cause.DISK: "Free some space, or choose a folder on another disk that you may write to.",
         Cause.DEVICE: "Restart the computer or update the driver of the graphics card; training also works without it.",
+        Cause.CRASH: "Go on from the last epoch; if it happens again, please report it with the details.",
         Cause.KILLED: "Go on from the last epoch; if it happens again, use smaller batches or a smaller network.",
         Cause.PARENT: "Go on from the last epoch.",
         Cause.INTERNAL: "Please report it with the details.",
+    }
+)
+
+# The signals of a crash, and what Windows calls the same (ntstatus.h), by exit code.
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS"})
+_WINDOWS_CRASHES: Mapping[int, str] = MappingProxyType(
+    {
+        0xC0000005: "access violation",
+        0xC0000006: "in-page error",
+        0xC000001D: "illegal instruction",
+        0xC0000094: "division by zero",
+        0xC00000FD: "stack overflow",
+        0xC0000374: "heap corruption",
+        0xC0000409: "abort",
     }
 )
 
@@ -65,6 +84,7 @@ _WORDS: Mapping[Cause, tuple[str, ...]] = MappingProxyType(
             "bad_alloc",
             "memoryerror",
             "alloc_failed",
+            "can't start new thread",
         ),
         Cause.DISK: (
             "no space left on device",
@@ -78,6 +98,14 @@ _WORDS: Mapping[Cause, tuple[str, ...]] = MappingProxyType(
         Cause.DEVICE: ("cuda error", "cudnn", "cublas", "cuda driver", "nvml", "no kernel image", "hip error"),
     }
 )
+
+
+class CompanionError(JobError):
+    """A process that worked together with this one has ended. `cause`: why, as far as it is known."""
+
+    def __init__(self, problem: str, *, remedy: str = "", cause: Cause = Cause.KILLED, **values: object) -> None:
+        super().__init__(problem, remedy=remedy, **values)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +190,8 @@ def cause_of(error: BaseException) -> Cause:
 
 
 def _cause_of_one(error: BaseException) -> Cause | None:
+    if isinstance(error, CompanionError):
+        return error.cause
     if isinstance(error, MemoryError):
         return Cause.MEMORY
     if isinstance(error, StorageError):
@@ -179,6 +209,44 @@ def cause_of_text(text: str) -> Cause | None:
     """What kind of trouble a library's words tell of; None if they tell nothing."""
     lower = text.lower()
     return next((cause for cause, words in _WORDS.items() if any(word in lower for word in words)), None)
+
+
+def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Cause, str]:
+    """Why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
+
+    `code` as `subprocess` gives it. `words`: its last lines on stderr. `asked`: this program killed it. `oom`: the system has
+    ended a process for want of memory meanwhile.
+    """
+    name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else ""
+    crash = name if name in _CRASHES else _WINDOWS_CRASHES.get(code & 0xFFFFFFFF, "")
+    how = name or crash or f"exit code {code}"
+    if name == "SIGKILL" and not asked:
+        return (Cause.MEMORY if oom else Cause.KILLED), how
+    if name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        return Cause.KILLED, how
+    return cause_of_text(words) or (Cause.CRASH if crash else Cause.INTERNAL), how
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """What a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or ""."""
+    dump = next((number for number, line in enumerate(lines) if line.startswith(_DUMP)), len(lines))
+    return next((line for line in (*reversed(lines[:dump]), *lines[dump:]) if line.strip()), "")
+
+
+def crash_in(lines: Sequence[str]) -> Outcome | None:
+    """The crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
+    head = next((line for line in reversed(lines) if line.startswith(_DUMP)), None)
+    if head is None:
+        return None
+    cause = cause_of_text("\n".join(lines)) or Cause.CRASH
+    how = head.removeprefix(_DUMP).strip()
+    return Outcome(
+        End.CRASHED,
+        problem=message(UNEXPECTED, how=how, detail=last_words(lines).rstrip(".")),
+        remedy=message(REMEDIES[cause]),
+        details="\n".join(lines),
+        cause=cause,
+    )
 
 
 def oom_kills() -> int:

@@ -6,7 +6,6 @@ The parent's end: start, messages both ways, and an end that is always told, onc
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,14 +17,24 @@ from typing import IO, Any
 
 from inspector.core.errors import JobError
 from inspector.core.message import message
-from inspector.core.outcome import REMEDIES, Cause, End, Outcome, cause_of_text, oom_kills, read_outcome
+from inspector.core.outcome import (
+    REMEDIES,
+    UNEXPECTED,
+    Cause,
+    End,
+    Outcome,
+    end_of_process,
+    last_words,
+    oom_kills,
+    read_outcome,
+)
 from inspector.core.protocol import LineDecoder, Packet
 
 log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
-_LAST_LINES = 40
+_LAST_LINES = 80  # the traceback of a crash among them
 __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command", "world_size"]
 
 
@@ -254,20 +263,22 @@ class WorkerProcess:
     def _judge(self, code: int) -> Outcome:
         if self._last is not None and not self._broken:
             return read_outcome(self._last, exit_code=code)
-        name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else ""
         details = "\n".join(self._lines)
+        cause, how = end_of_process(code, words=details, asked=self._killing, oom=oom_kills() > self._oom_kills)
+        name = how if how.startswith("SIG") else ""
         if self._cancelled and not self._broken:
             return Outcome(End.CANCELLED, details=details, signal=name, exit_code=code)
-        cause = self._cause(name, details)
+        if self._broken:
+            cause = Cause.INTERNAL
         if cause is Cause.KILLED:
-            problem = message("The worker process was killed ({how}), perhaps because memory ran out.", how=name)
+            problem = message("The worker process was killed ({how}), perhaps because memory ran out.", how=how)
         elif cause is Cause.MEMORY:
-            problem = message("The memory was not enough: the system ended the worker process ({how}).", how=name or code)
+            problem = message("The memory was not enough: the system ended the worker process ({how}).", how=how)
         else:
             problem = message(
-                "The worker process ended unexpectedly ({how}): {detail}.",
-                how=name or f"exit code {code}",
-                detail=(self._broken or self.last_line or "it said nothing").rstrip("."),
+                UNEXPECTED,
+                how=how,
+                detail=(self._broken or last_words(list(self._lines)) or "it said nothing").rstrip("."),
             )
         return Outcome(
             End.CRASHED,
@@ -278,15 +289,6 @@ class WorkerProcess:
             exit_code=code,
             cause=cause,
         )
-
-    def _cause(self, signal_name: str, details: str) -> Cause:
-        if self._broken:
-            return Cause.INTERNAL
-        if signal_name == "SIGKILL" and not self._killing:
-            return Cause.MEMORY if oom_kills() > self._oom_kills else Cause.KILLED
-        if signal_name in ("SIGTERM", "SIGHUP", "SIGINT"):
-            return Cause.KILLED
-        return cause_of_text(details) or Cause.INTERNAL
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:

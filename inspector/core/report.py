@@ -157,12 +157,23 @@ class Folds(_Part):
     planned: int = 0
 
 
+class Epoch(_Part):
+    """One epoch of the training: the mean loss over the training and over the validation images, and the primary number on
+    validation. None where that was no number.
+    """
+
+    epoch: int
+    loss: float | None = None
+    val_loss: float | None = None
+    value: float | None = None
+
+
 class TrainReport(_Part):
     """Everything that came of a run, measured on the test part unless said otherwise.
 
     `primary` names the number of `metrics` that counts. `part` was measured: `images` of `groups` parts or lots. `data` is the
     name of the data folder, `fingerprint` what tells its contents from others'. `summary`: the result in plain words;
-    `trials`: the part of it that the folds and the learning curve say.
+    `trials`: the part of it that the folds and the learning curve say. `course`: the epochs in their order.
     """
 
     v: int = 1
@@ -185,6 +196,7 @@ class TrainReport(_Part):
     folds: tuple[float, ...] = ()
     cross_validation: Folds | None = None
     learning: Learning | None = None
+    course: tuple[Epoch, ...] = ()
     problems: tuple[Sentence, ...] = ()
     summary: tuple[Sentence, ...] = ()
     trials: tuple[Sentence, ...] = ()

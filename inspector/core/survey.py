@@ -17,6 +17,7 @@ from inspector.core.datasets.scan import Folder
 from inspector.core.duplicates import Look, find_duplicates, look_at, never, without_duplicates
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
+from inspector.core.pose import Pose, pose_of
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import split_samples
 from inspector.core.training import TrainSettings
@@ -76,7 +77,8 @@ class Survey:
     `layout`: how the labels are stored, in words. `tasks`: those it can serve, the most telling first. `images`: image files
     that a label belongs to or could belong to. `sizes`: (width, height) -> images and `depths`: "8-bit grey", "16-bit colour",
     ... -> images, both of the `looked_at` images whose headers were read. `duplicates`: groups of images that show the same,
-    exact or nearly. `complete`: False for the first, quick look, before images are decoded.
+    exact or nearly. `pose`: how alike the pictures lie; None where that is not known. `complete`: False for the first, quick
+    look, before images are decoded.
     """
 
     folder: Path
@@ -89,6 +91,7 @@ class Survey:
     problems: tuple[Message, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
     thumbnails: tuple[Thumbnail, ...] = ()
+    pose: Pose | None = None
     complete: bool = True
 
 
@@ -204,7 +207,7 @@ def _without_what_is_wrong(
             tasks[task] = _task_survey(clean)
     groups = sorted({*duplicates.exact, *duplicates.near})
     named = tuple(tuple(samples[index].name for index in group) for group in groups)
-    return replace(first, tasks=tasks, duplicates=named, complete=True)
+    return replace(first, tasks=tasks, duplicates=named, pose=pose_of(looks), complete=True)
 
 
 def _datasets(

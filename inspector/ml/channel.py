@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from inspector.core.errors import InspectorError, StorageError
@@ -38,6 +39,7 @@ class Journal:
         self._torn = False
         self._reserve = folder / RESERVE
         try:
+            (folder / WORKER_LOG).unlink(missing_ok=True)  # of the process before this one
             self._reserve.write_bytes(b"\0" * _RESERVED)
             self._file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             control = folder / CONTROL
@@ -48,7 +50,8 @@ class Journal:
     def write(self, line: bytes, *, last: bool = False) -> None:
         """Append one line. For the last one the reserved space is given up."""
         if last:
-            self._reserve.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that can no longer be written may still take a line in an open file
+                self._reserve.unlink(missing_ok=True)
         try:
             rest = b"\n" + line if self._torn else line
             while rest:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,23 +10,21 @@ from torch import nn
 
 from inspector.core.bundle import Card
 from inspector.core.errors import JobError
-from inspector.core.images import Prepared
 from inspector.core.message import Message
 from inspector.core.training import TrainSettings
-from inspector.core.types import Floats
 from inspector.ml.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
 from inspector.ml.data import Inputs, balanced_weights, batch_count, batches
-from inspector.ml.evaluate import Infer, Item, measure, rounded
+from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
+from inspector.ml.judge import Judge
 from inspector.ml.networks.base import Network
 from inspector.ml.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.run_folder import RunFolder
 from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
-from inspector.ml.together import Lockstep, Precision, lost, make_fabric
+from inspector.ml.together import Lockstep, Precision, check_company, lost, make_fabric
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Cancelled, Report
 from inspector.tasks.base import Metrics, task_of
-from inspector.tasks.truth import input_frame, input_view, truth_of
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
@@ -88,7 +86,6 @@ class Fit:
         """
         model, optimizer = self.fabric.setup(self.graph, self.optimizer)
         model.mark_forward_method("raw")
-        model.mark_forward_method("once")
         if self.settings.ema:
             self._average = Average(self.graph.network, self.settings.ema)
         saved = load_checkpoint(self.folder.checkpoint, self._who) if resume and self.folder is not None else None
@@ -155,8 +152,8 @@ class Fit:
         if not self._steady.first:
             self.epochs_done = epoch + 1
             return
-        infer = self._judge(model)
-        primary, numbers = self._validated(infer)
+        judge = self._judge(model)
+        primary, numbers = self._validated(judge)
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
         better = self.best is None or value > self.best.value
         if better:
@@ -168,6 +165,7 @@ class Fit:
             "epoch": epoch + 1,
             "epochs": self.settings.epochs,
             "loss": loss,
+            "val_loss": judge.loss(),
             "lr": float(self.optimizer.param_groups[-1]["lr"]),
             "seconds": self.seconds - began,
             "best": better,
@@ -178,7 +176,7 @@ class Fit:
         self.curve.append(row)
         self._save(optimizer)
         self.report.metric(**row)
-        self._show(infer, self.seconds - began)
+        self._show(judge, self.seconds - began)
 
     def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401
         """One pass over the training samples; the mean loss."""
@@ -224,40 +222,33 @@ class Fit:
         self._log(self.inputs["train"].take_problems())
         return self._steady.mean(total, count)
 
-    def _judge(self, model: Any) -> Infer:  # noqa: ANN401
-        """The network that is validated, as a function of arrays."""
+    def _judge(self, model: Any) -> Judge:  # noqa: ANN401
+        """The network that is validated."""
         # Alone, because the others do not validate: their wrapper would wait for them.
         alone = model if self._steady.count == 1 else self.graph
-        judge = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
-        judge.eval()
-        device = self.fabric.device
+        graph = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
+        graph.eval()
+        return Judge(graph.raw, self.card, device=self.fabric.device, autocast=self.fabric.autocast, tick=self._pause_point)
 
-        def infer(frames: Prepared) -> Floats:
-            self._pause_point()
-            with torch.inference_mode(), self.fabric.autocast():
-                out: Floats = judge.once(torch.from_numpy(frames).to(device)).float().cpu().numpy()
-            return out
-
-        return infer
-
-    def _validated(self, infer: Infer) -> tuple[str, dict[str, float]]:
+    def _validated(self, judge: Judge) -> tuple[str, dict[str, float]]:
         """The validation part, compared at the input's size: the primary number's name, and all of them."""
-        metrics: Metrics = measure(infer, self.card, _input_items(self.inputs["val"], self.card), batch=self.settings.batch)
+        metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
         return metrics.primary, metrics.compute()
 
-    def _show(self, infer: Infer, epoch_s: float) -> None:
+    def _show(self, judge: Judge, epoch_s: float) -> None:
         """Pictures of what the network says of some validation samples, now and then."""
         if self.folder is None or not self._pace.due(epoch_s):
             return
         began = time.monotonic()
         inputs = self.inputs["val"]
-        items = list(_input_items(inputs, self.card, chosen(inputs.samples)))
-        files = self.folder.save_samples(self.epochs_done, sample_pictures(infer, self.card, items))
+        items = list(judge.items(inputs, chosen(inputs.samples)))
+        files = self.folder.save_samples(self.epochs_done, sample_pictures(judge, self.card, items))
         self.report.artifact(files[0], what="samples")
         self._pace.done(time.monotonic() - began)
 
     def _pause_point(self) -> None:
+        check_company()
         self._started += self.report.pause_point()
         if self.best is not None and self.report.stopping():
             raise _Stopped
@@ -266,9 +257,8 @@ class Fit:
         if self.folder is None:
             return
         last = self.curve[-1]
-        numbers = {"loss": last["loss"], "lr": last["lr"], "seconds": last["seconds"], **last["val"]}
-        finite = {key: value for key, value in numbers.items() if math.isfinite(value)}
-        self.folder.append_curve({"epoch": last["epoch"], **finite})
+        told = {name: last[name] for name in ("epoch", "loss", "val_loss", "lr", "seconds")}
+        self.folder.append_curve({**told, **last["val"]})
         done = Checkpoint(
             epochs=self.epochs_done,
             seconds=self.seconds,
@@ -312,15 +302,6 @@ class Fit:
     def _log(self, problems: "list[Message]") -> None:
         for problem in problems:
             self.report.log(problem.text)
-
-
-def _input_items(inputs: Inputs, card: Card, wanted: Sequence[int] | None = None) -> Iterator[Item]:
-    """All samples, or those wanted, as frames of the input's size."""
-    geometry = input_view(card.input)
-    for index in range(len(inputs)) if wanted is None else wanted:
-        sample = inputs.readable(index)
-        frame = input_frame(sample.pixels, card.input, index)
-        yield Item(sample.pixels, geometry, frame, truth_of(sample.target, card.input))
 
 
 def _diverged(epoch: int) -> JobError:

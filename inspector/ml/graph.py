@@ -53,13 +53,9 @@ class Graph(nn.Module):
         """The task's activation of `raw`'s result."""
         return self._task.activation(raw, self.card)
 
-    def once(self, frames: Tensor) -> Tensor:
-        """As `forward`, without mirrored views: a quarter of the work where only a comparison of weights is wanted."""
-        return self.activate(self.raw(frames))
-
     def forward(self, frames: Tensor) -> Tensor:
         if not self._mirrored:
-            return self.once(frames)
+            return self.activate(self.raw(frames))
         views = torch.cat([frames.flip(axes) if axes else frames for axes in _VIEWS])
         logits = self.raw(views)
         return self.activate(logits.reshape(len(_VIEWS), -1, logits.shape[-1]).mean(0))

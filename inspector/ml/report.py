@@ -11,7 +11,7 @@ from inspector.core.bundle import Card
 from inspector.core.errors import StorageError
 from inspector.core.measures import MEASURES
 from inspector.core.message import Message, message
-from inspector.core.report import ClassRow, Folds, Interval, Learning, TrainReport, Worst, sentence
+from inspector.core.report import ClassRow, Epoch, Folds, Interval, Learning, TrainReport, Worst, sentence
 from inspector.core.runs import REPORT, REPORT_HTML
 from inspector.ml.quality import Examined
 from inspector.ml.report_page import page
@@ -19,6 +19,9 @@ from inspector.ml.report_pictures import Heat, write_worst
 from inspector.tasks.thresholds import card_threshold
 
 _FEW_IMAGES = 100
+_LONG = 8  # epochs that tell where a curve goes
+_SMOOTH = 3  # epochs whose mean is compared
+_RISEN = 1.15  # times its lowest: the loss of validation has risen
 _WEAK = 0.1  # a class is named as weak if its number lies so far below the mean of all
 
 
@@ -54,7 +57,7 @@ def write_report(folder: Path, card: Card, examined: Examined, facts: Facts, *, 
         worst = write_worst(folder, examined.worst, threshold=card_threshold(card), heat=heat)
         report = build_report(card, examined, facts, worst=worst)
         _write(folder / REPORT, report.model_dump_json(indent=1))
-        _write(folder / REPORT_HTML, page(report, folder, facts.history))
+        _write(folder / REPORT_HTML, page(report, folder))
     except OSError as error:
         raise StorageError(
             "The report in {folder} cannot be written ({detail}).",
@@ -72,6 +75,8 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
     classes = _rows(intervals, metrics.support())
     overall = {name: number for name, number in intervals.items() if "/" not in name}
     trials = tuple(sentence(line) for line in _trials(metrics.primary, facts))
+    course = _course(metrics.primary, facts.history)
+    learnt_by_heart = [sentence(line) for line in [by_heart(course, facts.best_epoch)] if line is not None]
     return TrainReport(
         task=card.task,
         network=card.network,
@@ -92,8 +97,9 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
         folds=() if facts.folds is None else facts.folds.values,
         cross_validation=facts.folds,
         learning=facts.learning,
+        course=course,
         problems=tuple(sentence(problem) for problem in (*facts.problems, *examined.problems)),
-        summary=(*(sentence(line) for line in summarise(card, examined, overall, classes)), *trials),
+        summary=(*(sentence(line) for line in summarise(card, examined, overall, classes)), *learnt_by_heart, *trials),
         trials=trials,
         part=facts.part,
         images=examined.images,
@@ -103,6 +109,36 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
         engine=facts.engine,
         software=__version__,
         settings=dict(facts.settings),
+    )
+
+
+def _course(primary: str, history: Sequence[Mapping[str, float]]) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(epoch=int(row["epoch"]), loss=row.get("loss"), val_loss=row.get("val_loss"), value=row.get(primary))
+        for row in history
+        if "epoch" in row
+    )
+
+
+def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
+    """What to say where the loss of validation rose while that of training went on falling; None if it did not."""
+    known = [(one.epoch, one.loss, one.val_loss) for one in course if one.loss is not None and one.val_loss is not None]
+    if len(known) < max(_LONG, 2 * _SMOOTH):
+        return None
+    pieces = [known[at : at + _SMOOTH] for at in range(len(known) - _SMOOTH + 1)]
+    means = [(sum(part[1] for part in piece) / _SMOOTH, sum(part[2] for part in piece) / _SMOOTH) for piece in pieces]
+    lowest = min(range(len(means)), key=lambda at: means[at][1])
+    (loss, low), (last_loss, last) = means[lowest], means[-1]
+    if last < _RISEN * low or last_loss >= loss or low <= 0:
+        return None
+    return message(
+        "From about epoch {epoch} on the loss on validation images rose, from {low} to {last}, while that on training images "
+        "fell: the network learns those by heart. More images or stronger augmentation would help; the weights of epoch {best} "
+        "were kept.",
+        epoch=known[lowest + _SMOOTH // 2][0],
+        low=f"{low:.3g}",
+        last=f"{last:.3g}",
+        best=best_epoch,
     )
 
 

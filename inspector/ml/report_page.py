@@ -26,8 +26,8 @@ _PARTS = {"train": "training", "val": "validation", "test": "test", "all": "all"
 _LARGEST_TABLE = 40  # classes of a confusion matrix that is shown
 
 
-def page(report: TrainReport, folder: Path, history: Sequence[Mapping[str, float]] = ()) -> str:
-    """The HTML of a report. `folder` holds the pictures that `report.worst` names; `history` as in curves.csv."""
+def page(report: TrainReport, folder: Path) -> str:
+    """The HTML of a report. `folder` holds the pictures that `report.worst` names."""
     environment = Environment(
         loader=FileSystemLoader(resources() / "report"),
         autoescape=True,
@@ -54,7 +54,7 @@ def page(report: TrainReport, folder: Path, history: Sequence[Mapping[str, float
         "calibration": _calibration_chart(report),
         "learning": _learning_chart(report),
         "folds": _folds_chart(report),
-        "history": _history_charts(history),
+        "course": _course_charts(report),
         "pictures": [(worst, _picture(folder, worst.image), _picture(folder, worst.heat)) for worst in report.worst],
         "settings": [(key, _setting(value)) for key, value in report.settings.items() if value not in ("", None, [], {})],
         "whisker": whisker,
@@ -157,15 +157,22 @@ def _folds_chart(report: TrainReport) -> Markup:
     return line_chart(series, across, Axis(_primary(report)[0]), title="Result of each fold")
 
 
-def _history_charts(history: Sequence[Mapping[str, float]]) -> list[Markup]:
-    """Loss, and the number that was validated, over the epochs."""
-    epochs = Axis("Epoch")
-    charts = []
-    for name, label in (("loss", "Training loss"), ("value", "Validation result")):
-        points = tuple((row["epoch"], row[name]) for row in history if "epoch" in row and name in row)
-        if points:
-            charts.append(line_chart([Series(label, points)], epochs, Axis(label), title=f"{label} over epochs"))
-    return charts
+def _course_charts(report: TrainReport) -> list[tuple[str, Markup]]:
+    """Losses, and the number that was validated, over the epochs; each with what it shows."""
+    epochs, sign, name = Axis("Epoch"), -1.0 if report.primary.startswith("minus_") else 1.0, _primary(report)[0]
+    training = tuple((float(one.epoch), one.loss) for one in report.course if one.loss is not None)
+    validation = tuple((float(one.epoch), one.val_loss) for one in report.course if one.val_loss is not None)
+    values = tuple((float(one.epoch), sign * one.value) for one in report.course if one.value is not None)
+    losses = [Series("training", training), Series("validation", validation, colour=1, dashed=True)]
+    charts = [
+        ("Loss on training images (whole line) and on validation images (dashed)", losses, Axis("Loss")),
+        (f"{name} on validation images", [Series(name, values)], Axis(name)),
+    ]
+    return [
+        (title, line_chart(series, epochs, axis, title=f"{title}, over the epochs"))
+        for title, series, axis in charts
+        if any(one.points for one in series)
+    ]
 
 
 def _picture(folder: Path, name: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ class RunFolder:
     def append_curve(self, row: Mapping[str, float]) -> None:
         """One row of curves.csv, and the same numbers for TensorBoard. The first row's names are the columns.
 
-        `row` holds "epoch" (from 1) and numbers by name. An epoch that is there already, from before a resume, is replaced.
+        `row` holds "epoch" (from 1) and numbers by name; one that is not finite is left out. An epoch that is there
+        already, from before a resume, is replaced.
         """
         try:
             if not self._columns:
@@ -116,7 +118,7 @@ class _Events:
     def write(self, row: Mapping[str, float]) -> None:
         epoch = int(row["epoch"])
         for name, value in row.items():
-            if name != "epoch" and isinstance(value, int | float):
+            if name != "epoch" and isinstance(value, int | float) and math.isfinite(value):
                 self._writer.add_scalar(name, float(value), epoch)
         self._writer.flush()
 
@@ -155,7 +157,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:.8g}"
+    return f"{value:.8g}" if value is not None and math.isfinite(value) else ""
 
 
 def _flush(stream: IO[str]) -> None:

@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from inspector.core.errors import JobError
+from inspector.core.outcome import REMEDIES, Cause, CompanionError
 from inspector.core.process import End, Outcome, WorkerProcess, world_size
 from inspector.core.training import TrainSettings
 
@@ -31,6 +31,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 _PATIENCE = {"gloo": timedelta(days=1), "nccl": timedelta(hours=1)}  # of processes that wait while the first one is paused
 _GRACE_S = 30.0  # a process that has lost another ends by itself within so long
+_EXPLAINED_S = 3.0  # how long a process that was lost may take to say why
 _LOST = ("gloo", "nccl", "peer", "connection", "process group", "tcpstore", "socket")
 
 
@@ -56,15 +57,36 @@ def make_fabric(precision: Precision) -> Fabric:
     return fabric
 
 
-def lost(error: BaseException) -> JobError | None:
+def lost(error: BaseException) -> CompanionError | None:
     """What to say if this error means that another process is gone; None if it is something else."""
     if world_size() == 1 or not any(word in str(error).lower() for word in _LOST):
         return None
-    return JobError(
-        "A process that trained together with this one has ended ({detail}).",
-        remedy="Go on from the last epoch, if need be with fewer devices.",
-        detail=(str(error).strip().splitlines() or [type(error).__name__])[0][:200],
-    )
+    for other in _OTHERS:
+        ended = other.ended(timeout=_EXPLAINED_S)
+        if ended is not None:
+            return _gone(ended)
+    return _companion((str(error).strip().splitlines() or [type(error).__name__])[0][:200], Cause.KILLED)
+
+
+def check_company() -> None:
+    """Raise CompanionError if a process that this one started has ended: while it validates it would not notice otherwise."""
+    for other in _OTHERS:
+        ended = other.ended()
+        if ended is not None:
+            raise _gone(ended)
+
+
+def _gone(outcome: Outcome) -> CompanionError:
+    detail = outcome.problem.text.rstrip(".") if outcome.problem else outcome.end.value
+    return _companion(detail, outcome.cause if outcome.cause is not Cause.NONE else Cause.KILLED)
+
+
+def _companion(detail: str, cause: Cause) -> CompanionError:
+    remedy = "Go on from the last epoch, if need be with fewer devices."
+    if cause in (Cause.MEMORY, Cause.DISK, Cause.DEVICE):
+        remedy = REMEDIES[cause]
+    problem = "A process that trained together with this one has ended ({detail})."
+    return CompanionError(problem, remedy=remedy, cause=cause, detail=detail)
 
 
 @contextmanager
@@ -90,14 +112,14 @@ def company(settings: TrainSettings) -> Iterator[None]:
         "LOCAL_RANK": "0",
     }
     torch.set_num_threads(settings.threads or max(1, threads // settings.devices))
-    others: list[_Other] = []
     try:
-        others += [_Other(settings, number) for number in range(1, settings.devices)]
+        _OTHERS.extend(_Other(settings, number) for number in range(1, settings.devices))
         yield
     finally:
         _leave()
-        for other in others:
+        for other in _OTHERS:
             other.end()
+        _OTHERS.clear()
         os.environ.clear()
         os.environ |= before
         torch.set_num_threads(threads)
@@ -111,7 +133,8 @@ class _Other:
             "settings": settings.model_copy(update={"run": None}).model_dump(mode="json"),
             "environment": {"RANK": str(number), "LOCAL_RANK": str(number)},
         }
-        self._over = threading.Event()
+        self._over, self._gone = threading.Event(), threading.Event()
+        self._outcome: Outcome | None = None
         self._worker = WorkerProcess("rank", job, on_packet=lambda packet: None, on_end=self._ended)
 
     def end(self) -> None:
@@ -119,15 +142,25 @@ class _Other:
         self._over.set()
         self._worker.stop()
 
+    def ended(self, *, timeout: float = 0.0) -> Outcome | None:
+        """How it ended although it was still needed; None if it did not within `timeout` seconds."""
+        return self._outcome if self._gone.wait(timeout) else None
+
     def _ended(self, outcome: Outcome) -> None:
         if outcome.end is End.SUCCEEDED or self._over.is_set():
             return
+        self._outcome = outcome
+        self._gone.set()
         threading.Thread(target=self._give_up, args=(outcome,), name="lost-process", daemon=True).start()
 
     def _give_up(self, outcome: Outcome) -> None:
         if not self._over.wait(_GRACE_S):
             log.error("a process that trains together with this one ended: %s", outcome.problem)
             os._exit(1)
+
+
+# Those that this process has started: as much the whole process's as RANK in its environment.
+_OTHERS: list[_Other] = []
 
 
 def _leave() -> None:

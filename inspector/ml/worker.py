@@ -3,6 +3,7 @@
 Importing this costs nothing: torch is imported by the work itself, after `hello`.
 """
 
+import faulthandler
 import logging
 import os
 import signal
@@ -42,6 +43,7 @@ def run(kind: str, job: Mapping[str, Any], *, work: Work | None = None) -> int:
     `work`: what is done, where it is none of this package's.
     """
     channel = Channel(serving=kind in SERVING)
+    faulthandler.enable(all_threads=False)  # a crash of native code leaves its traceback among the last words on stderr
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
     signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel(Cause.KILLED))
     if job.get("low_priority"):

@@ -15,12 +15,13 @@ import psutil
 
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.message import Message, message
-from inspector.core.outcome import REMEDIES, Cause, End, Outcome, read_outcome
+from inspector.core.outcome import REMEDIES, Cause, End, Outcome, crash_in, read_outcome
 from inspector.core.protocol import Packet
 from inspector.core.runs import (
     CONTROL,
     MESSAGES,
     RUN,
+    WORKER_LOG,
     RunRecord,
     Tail,
     append_packet,
@@ -51,6 +52,7 @@ class RunState(StrEnum):
 
 
 LIVE = (RunState.RUNNING, RunState.PAUSED)
+_LAST_LINES = 80
 _RECENT = 5  # epochs that tell how long the next one takes
 
 
@@ -106,6 +108,14 @@ class RunInfo:
     def remedy(self) -> Message | None:
         """What to do about it."""
         return self.outcome.remedy if self.outcome else None
+
+
+def _last_lines(folder: Path) -> list[str]:
+    """What the process of a run wrote on stderr at last, if it went on without its parent."""
+    try:
+        return (folder / WORKER_LOG).read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
+    except OSError:
+        return []
 
 
 def _files(folder: Path) -> tuple[int, int]:
@@ -195,7 +205,7 @@ class Follower:
             outcome = read_outcome(last)
             state = _STATES[outcome.end]
         else:
-            outcome = self.ended or _INTERRUPTED
+            outcome = self.ended or crash_in(_last_lines(self.folder)) or _INTERRUPTED
             state = RunState.INTERRUPTED if self.ended is None else _STATES[self.ended.end]
         over = outcome is not None and state is not RunState.DONE
         return RunInfo(

@@ -1,7 +1,8 @@
 """What `inspector bench` measures of the window: programs of their own, one line of JSON each.
 
 `python -m inspector.ui.measure stall SECONDS`: how long the event loop keeps a person waiting while the demo line is inspected
-as fast as both sides can. `bare FILE`: when a bare window of Qt has shown a picture, to compare the program's own start with.
+as fast as both sides can. `looking FOLDER`: the same of the dialog for a new training while it looks through a folder.
+`bare FILE`: when a bare window of Qt has shown a picture, to compare the program's own start with.
 """
 
 import json
@@ -17,6 +18,7 @@ PERIOD_MS = 4.0  # between two looks at the event loop
 SIZE = (1366, 768)
 WARM_PARTS = 20
 PATIENCE_S = 180.0
+_REST_S, _LOOKING_PATIENCE_S = 3.0, 1500.0
 
 
 def waits(ticks: list[float], period: float = PERIOD_MS / 1000) -> list[float]:
@@ -33,6 +35,16 @@ def waits(ticks: list[float], period: float = PERIOD_MS / 1000) -> list[float]:
             late -= period
             found.append(late)
     return found
+
+
+def _spread(rest: list[float], ran: list[float]) -> Mapping[str, float]:
+    """Percentiles of the waits at rest and at work, from when the event loop came round, in seconds."""
+    import numpy as np
+
+    calm, busy = (1000 * np.asarray(waits(ticks)) for ticks in (rest, ran))
+    rest_p50, rest_p99 = np.percentile(calm, (50, 99)).tolist()
+    p50, p99 = np.percentile(busy, (50, 99)).tolist()
+    return {"rest_p50_ms": rest_p50, "rest_p99_ms": rest_p99, "p50_ms": p50, "p99_ms": p99, "max_ms": float(busy.max())}
 
 
 def stall(seconds: str) -> None:
@@ -101,21 +113,54 @@ class _Watch:
                 self._done()
 
     def result(self) -> Mapping[str, float]:
-        import numpy as np
-
-        rest, ran = (1000 * np.asarray(waits(ticks)) for ticks in (self._rest, self._ticks))
-        rest_p50, rest_p99 = np.percentile(rest, (50, 99)).tolist()
-        p50, p99 = np.percentile(ran, (50, 99)).tolist()
         took = self._ticks[-1] - self._ticks[0]
         return {
-            "rest_p50_ms": rest_p50,
-            "rest_p99_ms": rest_p99,
-            "p50_ms": p50,
-            "p99_ms": p99,
-            "max_ms": float(ran.max()),
+            **_spread(self._rest, self._ticks),
             "parts_per_s": (self._parts - self._parts_before) / took,
             "load": (time.process_time() - self._processor) / took / (os.cpu_count() or 1),
         }
+
+
+def looking(folder: str) -> None:
+    """Print {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "seconds", "images"}.
+
+    First of the dialog at rest, then from the choice of this folder until all is known that it shows of it.
+    """
+    from PySide6.QtCore import Qt, QTimer
+
+    from inspector.ui.app import application
+    from inspector.ui.settings import Settings
+    from inspector.ui.training.wiring import training_dialog
+
+    app = application()
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-") as place:
+        dialog = training_dialog(Settings(Path(place) / "window.toml"), Path(place) / "runs")
+        dialog.resize(*SIZE)
+        dialog.show()
+        rest, ran, known = list[float](), list[float](), list[int]()
+
+        def tick() -> None:
+            now = time.monotonic()
+            if not rest or now - rest[0] < _REST_S:
+                rest.append(now)
+            elif not ran:
+                ran.append(now)
+                dialog.set_folder(Path(folder))
+            else:
+                ran.append(now)
+                found = dialog.data.survey
+                if found is not None and found.complete and dialog.network.settled and dialog.data.samples_known:
+                    known.append(found.images)
+                    app.quit()
+
+        timer = QTimer(dialog)
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(tick)
+        timer.start(round(PERIOD_MS))
+        QTimer.singleShot(round(1000 * _LOOKING_PATIENCE_S), app.quit)
+        app.exec()
+        dialog.end()
+    _say({**_spread(rest, ran), "seconds": ran[-1] - ran[0], "images": known[0] if known else 0})
 
 
 def bare(file: str) -> None:
@@ -146,4 +191,4 @@ def _say(packet: Mapping[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    {"stall": stall, "bare": bare}[sys.argv[1]](sys.argv[2])
+    {"stall": stall, "looking": looking, "bare": bare}[sys.argv[1]](sys.argv[2])

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.station.tuning import Plan, Tuning, pareto
 from inspector.ui import theme
+from inspector.ui.plot_frame import PlotFrame
 from inspector.ui.strings import is_language_change
 
 DOT: Final = 12
@@ -25,21 +26,8 @@ class TunePlot(QWidget):
         self.setMinimumWidth(theme.SPACING * 36)
         self._tuning = tuning
         self.front = pareto(tuning.plans)
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
-        self.view = pg.GraphicsView(self)
-        layout = pg.GraphicsLayout()
-        layout.setContentsMargins(0, theme.SPACING, theme.SPACING, 0)
-        self.view.setCentralItem(layout)
-        self.x_axis, self.y_axis = pg.AxisItem("bottom"), pg.AxisItem("left")
-        for axis in (self.x_axis, self.y_axis):
-            axis.setStyle(tickFont=theme.font("small"), tickLength=-4)
-            axis.enableAutoSIPrefix(False)
-        self.box = pg.ViewBox(enableMenu=False, enableMouse=False)
-        layout.addItem(self.y_axis, 0, 0)
-        layout.addItem(self.box, 0, 1)
-        layout.addItem(self.x_axis, 1, 1)
-        self.x_axis.linkToView(self.box)
-        self.y_axis.linkToView(self.box)
+        self.frame = PlotFrame(self, height=theme.SPACING * 16)
+        self.box = self.frame.box
         self.line = pg.PlotCurveItem([plan.p99_ms for plan in self.front], [100 * plan.accuracy for plan in self.front])
         self.limit = pg.InfiniteLine(tuning.limit_ms, angle=90)
         self.dots = pg.ScatterPlotItem()
@@ -48,7 +36,7 @@ class TunePlot(QWidget):
         self._range()
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self.view)
+        whole.addWidget(self.frame.view)
         self.retranslate()
 
     def _range(self) -> None:
@@ -60,10 +48,7 @@ class TunePlot(QWidget):
 
     def _dress(self) -> None:
         dress = theme.current()
-        self.view.setBackground(dress.color("surface"))
-        for axis in (self.x_axis, self.y_axis):
-            axis.setPen(dress.color("muted"))
-            axis.setTextPen(dress.color("text"))
+        self.frame.dress()
         self.line.setPen(pg.mkPen(dress.color("accent"), width=2))
         self.limit.setPen(pg.mkPen(dress.color("ng"), width=2, style=pg.QtCore.Qt.PenStyle.DashLine))
         self.dots.setData(
@@ -85,8 +70,7 @@ class TunePlot(QWidget):
         self.setToolTip(
             self.tr("Blue: nothing is both quicker and as accurate. Ringed: chosen. Dashed: the limit of the takt.")
         )
-        self.x_axis.setLabel(self.tr("p99 of a part (ms)"))
-        self.y_axis.setLabel(self.tr("Accuracy kept (%)"))
+        self.frame.name_axes(self.tr("p99 of a part (ms)"), self.tr("Accuracy kept (%)"))
         self._dress()
 
     def changeEvent(self, event: QEvent) -> None:

@@ -271,6 +271,25 @@
     </message>
 </context>
 <context>
+    <name>Considered</name>
+    <message>
+        <source>Also considered</source>
+        <translation>ほかの候補</translation>
+    </message>
+    <message>
+        <source>Training takes {time}.</source>
+        <translation>学習時間は{time}です。</translation>
+    </message>
+    <message>
+        <source>Choose</source>
+        <translation>選ぶ</translation>
+    </message>
+    <message>
+        <source>Choose: {words}</source>
+        <translation>選ぶ: {words}</translation>
+    </message>
+</context>
+<context>
     <name>CopyButton</name>
     <message>
         <source>Copy table</source>
@@ -314,6 +333,26 @@
 </context>
 <context>
     <name>CurveView</name>
+    <message>
+        <source>Training</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Validation</source>
+        <translation>検証</translation>
+    </message>
+    <message>
+        <source>Loss over the epochs</source>
+        <translation>エポックごとの損失</translation>
+    </message>
+    <message>
+        <source>Epoch</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
     <message>
         <source>Precision over recall</source>
         <translation>再現率に対する適合率</translation>
@@ -3058,10 +3097,6 @@
         <translation>新しいレシピには画像の入力元が必要です。</translation>
     </message>
     <message>
-        <source>A process that trained together with this one has ended ({detail}).</source>
-        <translation>一緒に学習していたプロセスが終了しました({detail})。</translation>
-    </message>
-    <message>
         <source>A region is four whole numbers: left, top, width and height in pixels.</source>
         <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
     </message>
@@ -3408,10 +3443,6 @@
     <message>
         <source>Give this user permission to read it.</source>
         <translation>このユーザーに読み取り権限を与えてください。</translation>
-    </message>
-    <message>
-        <source>Go on from the last epoch, if need be with fewer devices.</source>
-        <translation>最後のエポックから再開してください。必要ならデバイスの数を減らしてください。</translation>
     </message>
     <message>
         <source>Go on from the last epoch.</source>
@@ -4282,6 +4313,14 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.</source>
+        <translation>スコアは鏡像4通りの平均で安定させます。1部品の計算時間は{ms:.0f} msになります。</translation>
+    </message>
+    <message>
+        <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
+        <translation>欠陥を種類ごとに学習: 種類を区別できますが、まれな欠陥は見つけにくくなります。</translation>
+    </message>
+    <message>
         <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
         <translation>書き出してください：inspector export --model {bundle} --engine {engine} --precision {precision}</translation>
     </message>
@@ -4294,8 +4333,16 @@
         <translation>バンドルをもう一度書き出すか、精度 fp32 を使ってください。</translation>
     </message>
     <message>
+        <source>Four mirrored views a part: steadier scores for four times the computing time.</source>
+        <translation>1部品につき鏡像4通り: 計算時間は4倍ですが、スコアが安定します。</translation>
+    </message>
+    <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
         <translation>空き容量を増やすか、別のフォルダーに書き出してください（--out DIR）。</translation>
+    </message>
+    <message>
+        <source>From about epoch {epoch} on the loss on validation images rose, from {low} to {last}, while that on training images fell: the network learns those by heart. More images or stronger augmentation would help; the weights of epoch {best} were kept.</source>
+        <translation>エポック{epoch}あたりから、学習画像の損失は下がり続けたのに、検証画像の損失は{low}から{last}へ上がりました。ネットワークが学習画像を丸暗記しています。画像を増やすか、水増しを強めると改善します。エポック{best}の重みを残しました。</translation>
     </message>
     <message>
         <source>Give a folder with images of good and bad parts.</source>
@@ -4308,6 +4355,10 @@
     <message>
         <source>Give a frame of the other kind.</source>
         <translation>もう一方の種類のフレームを指定してください。</translation>
+    </message>
+    <message>
+        <source>Go on from the last epoch; if it happens again, please report it with the details.</source>
+        <translation>最後のエポックから続けてください。再び起きる場合は、詳細を添えて報告してください。</translation>
     </message>
     <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
@@ -4332,6 +4383,14 @@
     <message>
         <source>Nothing keeps the takt of {takt:.0f} ms with head-room; {variants} on {threads} threads is the quickest: 99 of 100 parts take at most {p99:.1f} ms.</source>
         <translation>タクト {takt:.0f} ms を余裕をもって守れるものはありません。最も速いのは {variants}（{threads} スレッド）で、100 個中 99 個の部品が {p99:.1f} ms 以内です。</translation>
+    </message>
+    <message>
+        <source>Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt as one, which finds them better.</source>
+        <translation>{name} の画像は{count}枚しかなく、欠陥の種類を画素単位で区別するには少なすぎます。すべてを1種類として学習すると、見つけやすくなります。</translation>
+    </message>
+    <message>
+        <source>One view a part: a quarter of the computing time, and scores that are less steady.</source>
+        <translation>1部品につき1通り: 計算時間は4分の1ですが、スコアの安定性は下がります。</translation>
     </message>
     <message>
         <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
@@ -4398,6 +4457,10 @@
         <translation>{bundle} のグラフが数値でない値を出力しました。</translation>
     </message>
     <message>
+        <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
+        <translation>画像は表面のように、どの向きから見ても同じように見えます。学習中に反転と回転をします。</translation>
+    </message>
+    <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
     </message>
@@ -4456,6 +4519,10 @@
     <message>
         <source>The training ended after {epochs} of {asked} epochs, and its best epoch was kept.</source>
         <translation>学習は {asked} エポック中 {epochs} エポックで終わり、最良のエポックが残されました。</translation>
+    </message>
+    <message>
+        <source>The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the best, epoch {best}, was kept.</source>
+        <translation>{patience}エポック続けて改善がなかったため、学習は{asked}エポック中{epochs}エポックで終わりました。最良のエポック{best}を残しました。</translation>
     </message>
     <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
@@ -5364,6 +5431,10 @@
     <message>
         <source>{variants}, as the recipe says; it was not tuned on this computer.</source>
         <translation>レシピのとおり {variants} が判定します（このコンピューターでは未調整）。</translation>
+    </message>
+    <message>
+        <source>{width} x {height} px: shows smaller defects.</source>
+        <translation>{width} x {height} px: より小さな欠陥まで写ります。</translation>
     </message>
 </context>
 <context>

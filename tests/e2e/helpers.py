@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = (sys.executable, "-m", "inspector")
 
 

@@ -14,11 +14,14 @@ pytest.importorskip("torch")
 import torch
 
 from inspector.core.errors import ConfigError
-from inspector.core.runs import create_run, read_curves, read_messages
+from inspector.core.outcome import Cause, End
+from inspector.core.runs import create_run, read_curves, read_messages, read_run
 from inspector.core.training import TrainSettings
 from inspector.ml import trainer
 from inspector.station.jobs import Job
 from tests.ml.making import FOLDERS, Told, tiny
+
+LIMIT_S = 240.0
 
 
 @pytest.fixture(autouse=True)
@@ -60,28 +63,69 @@ def test_folds_are_refused_on_several_devices(tmp_path: Path) -> None:
         trainer.train(small(tmp_path, "run", devices=2, folds=3), Told())  # type: ignore[arg-type]
 
 
-@pytest.mark.timeout(300)
-def test_a_killed_process_ends_the_others_with_a_sentence(tmp_path: Path) -> None:
-    settings = small(tmp_path, "run", batch=2, devices=2, epochs=3000, threads=1)
-    folder = create_run(settings)
-    job = Job("train", {"settings": settings.model_dump(mode="json")}, listener=lambda packet: None, low_priority=False)
+def started(settings: TrainSettings, *, resume: bool = False) -> tuple[Path, Job]:
+    folder = create_run(settings, resume=resume)
+    return folder, Job("train", {"settings": settings.model_dump(mode="json")}, low_priority=False)
+
+
+def until_epoch(folder: Path, job: Job, epoch: int) -> None:
+    end = time.monotonic() + LIMIT_S
+    while len(read_curves(folder)) < epoch:
+        assert job.outcome is None, job.outcome
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def companion(job: Job) -> psutil.Process:
+    """The process that trains along with the first one."""
+    (found,) = [one for one in psutil.Process().children(recursive=True) if "rank" in one.cmdline()]
+    return found
+
+
+@pytest.mark.timeout(900)
+def test_a_killed_process_ends_the_others_with_a_sentence_and_the_run_goes_on_with_the_same_curve(tmp_path: Path) -> None:
+    settings = small(tmp_path, "broken", batch=2, devices=2, epochs=60, threads=1)
+    folder, job = started(settings)
     try:
-        end = time.monotonic() + 200
-        while not read_curves(folder):
-            assert job.outcome is None, job.outcome
-            assert time.monotonic() < end
-            time.sleep(0.1)
-        (other,) = [
-            process
-            for process in psutil.Process().children(recursive=True)
-            if process.cmdline()[-4:-2] == ["worker", "rank"] or "rank" in process.cmdline()
-        ]
-        os.kill(other.pid, signal.SIGKILL)
-        outcome = job.wait(60)
+        until_epoch(folder, job, 2)
+        companion(job).send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        outcome = job.wait(LIMIT_S)
+        assert time.monotonic() - killed < 20
     finally:
         job.cancel()
         job.close()
     assert outcome is not None
+    assert (outcome.end, outcome.cause) == (End.FAILED, Cause.KILLED)
     assert outcome.problem is not None
     assert "A process that trained together with this one has ended" in outcome.problem.text
+    assert "was killed (SIGKILL)" in outcome.problem.text
+    assert "Go on from the last epoch" in str(outcome.remedy)
     assert read_messages(folder)[-1].type == "failed"
+    done = len(read_curves(folder))
+    assert 2 <= done < 60
+    _, again = started(settings, resume=True)
+    assert again.result()
+    again.close()
+    _, whole = started(small(tmp_path, "whole", batch=2, devices=2, epochs=60, threads=1))
+    assert whole.result()
+    whole.close()
+    broken, unbroken = (read_curves(tmp_path / name) for name in ("broken", "whole"))
+    assert [row["epoch"] for row in broken] == list(range(1, 61))
+    for name in ("loss", "val_loss", "mae_kelvin"):
+        np.testing.assert_allclose([row[name] for row in broken], [row[name] for row in unbroken], rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.timeout(300)
+def test_no_process_outlives_the_first_one(tmp_path: Path) -> None:
+    folder, job = started(small(tmp_path, "run", batch=2, devices=2, epochs=3000, threads=1))
+    try:
+        until_epoch(folder, job, 1)
+        other = companion(job)
+        os.kill(read_run(folder).pid, signal.SIGKILL)
+        outcome = job.wait(LIMIT_S)
+        assert outcome is not None
+        assert (outcome.end, outcome.cause) == (End.CRASHED, Cause.KILLED)
+        other.wait(30)
+    finally:
+        job.close()

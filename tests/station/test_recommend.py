@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from inspector.core.message import message
+from inspector.core.pose import Pose
 from inspector.core.survey import Survey, TaskSurvey
 from inspector.core.training import train_settings
 from inspector.core.types import TaskName
@@ -21,11 +22,13 @@ def surveyed(
     counts: tuple[int, ...] = (400, 400),
     sizes: dict[tuple[int, int], int] | None = None,
     share: float | None = None,
+    pose: Pose | None = None,
 ) -> Survey:
     names = tuple(f"class {index}" for index in range(len(counts)))
     offered = TaskSurvey(task, names, dict(zip(names, counts, strict=True)), object_share=share)
     found = sizes or {(640, 640): sum(counts)}
-    return Survey(Path("data"), message("Class folders"), {task: offered}, sum(counts), found, {}, sum(counts))
+    title = message("Class folders")
+    return Survey(Path("data"), title, {task: offered}, sum(counts), found, {}, sum(counts), pose=pose)
 
 
 def advise(
@@ -36,8 +39,9 @@ def advise(
     counts: tuple[int, ...] = (400, 400),
     sizes: dict[tuple[int, int], int] | None = None,
     share: float | None = None,
+    pose: Pose | None = None,
 ) -> Advice:
-    survey = surveyed(task, counts=counts, sizes=sizes, share=share)
+    survey = surveyed(task, counts=counts, sizes=sizes, share=share, pose=pose)
     return recommend(survey, task, takt_s=takt_s, hardware=hardware)
 
 
@@ -55,7 +59,8 @@ def test_what_is_recommended_can_be_trained_and_is_said_in_whole_sentences(task:
     assert advice.minutes > 0
     assert advice.ms > 0
     for other in advice.alternatives:
-        assert other.settings["network"] != advice.settings["network"]
+        assert any(value != advice.settings.get(name) for name, value in other.settings.items())
+        assert other.trade.text.endswith(".")
         train_settings({"task": task, "data": "data", "out": "out", **advice.settings, **other.settings})
 
 
@@ -101,16 +106,21 @@ def test_what_starts_from_known_weights_leaves_its_first_stages_and_what_does_no
     assert detection.settings["freeze_stages"] > 0
     assert 0 < detection.settings["backbone_rate"] < 1
     assert {"ema", "lr"} <= detection.settings.keys()
-    (alternative,) = detection.alternatives
-    assert {**detection.settings, **alternative.settings}["freeze_stages"] == 0
+    (alternative,) = (one for one in detection.alternatives if "network" in one.settings)
+    scratch = {**detection.settings, **alternative.settings}
+    assert (scratch["network"], scratch["freeze_stages"], scratch["backbone_rate"]) == ("simple_yolo", 0, 1.0)
+    assert scratch["options"] == {"filters": 24, "context": 3}
     bare = advise("detection", hardware=Hardware(2, 8 << 30, weights=False))
+    assert (bare.settings["network"], bare.settings["options"]) == ("simple_yolo", scratch["options"])
     assert "freeze_stages" not in bare.settings
     assert bare.settings["lr"] == train_settings({"task": "detection", "data": "d", "out": "o"}).lr
 
 
-@pytest.mark.parametrize(("counts", "balance"), [((400, 390), None), ((400, 100), "weights"), ((900, 60), "sampler")])
-def test_rare_classes_count_more_from_a_certain_imbalance(counts: tuple[int, ...], balance: str | None) -> None:
-    assert advise("classification", counts=counts).settings.get("balance") == balance
+@pytest.mark.parametrize(
+    ("counts", "balance"), [((400, 390), "none"), ((400, 100), "weights"), ((900, 60), "weights"), ((900, 30), "sampler")]
+)
+def test_rare_classes_count_more_from_a_certain_imbalance(counts: tuple[int, ...], balance: str) -> None:
+    assert advise("classification", counts=counts).settings["balance"] == balance
 
 
 def test_a_short_takt_makes_the_input_smaller_and_an_impossible_one_is_said() -> None:
@@ -152,8 +162,12 @@ def test_many_images_are_shown_less_often_so_that_it_ends_within_about_an_hour()
 def test_minutes_grow_with_images_epochs_pixels_and_folds_and_end_with_the_time_limit() -> None:
     base = {"network": "efficientnet_lite0", "width": 224, "height": 224, "epochs": 10}
     start = 0.5
-    minutes = estimate_minutes(base, 1000, MACHINE)
-    assert minutes == pytest.approx(start + 10 * 1000 * (0.7 * 55.2 + 0.15 * 7.5) / 60_000, rel=0.01)
+    minutes, cost = estimate_minutes(base, 1000, MACHINE), COSTS["efficientnet_lite0"]
+    step = cost.step_fixed + cost.step_megapixel * 224 * 224 / 1e6
+    assert minutes == pytest.approx(start + 10 * 1000 * (0.7 + 0.15 / 3) * step / 60_000, rel=0.01)
+    still = {**base, "pretrained": "imagenet", "freeze_stages": 3}
+    saved = 10 * 1000 * 0.7 * (1 - cost.still) * step / 60_000
+    assert minutes - estimate_minutes(still, 1000, MACHINE) == pytest.approx(saved, rel=0.01)
     for change, images, times in (({}, 2000, 2), ({"epochs": 30}, 1000, 3), ({"folds": 4}, 1000, 5)):
         assert estimate_minutes({**base, **change}, images, MACHINE) - start == pytest.approx(times * (minutes - start))
     assert estimate_minutes({**base, "width": 448}, 1000, MACHINE) > 1.9 * (minutes - start)
@@ -170,3 +184,49 @@ def test_this_machine_is_known_without_torch_and_measured_once() -> None:
     assert this_machine().speed == machine.speed
     assert time.monotonic() - began < 1
     assert part_ms("unet", 224, 224, machine) > part_ms("unet_effnet", 224, 224, machine)
+
+
+SURFACE, PART = Pose(0.02, -0.5), Pose(0.8, 0.1)
+
+
+def test_surfaces_are_turned_and_stretched_and_parts_that_lie_alike_are_not() -> None:
+    shapes = {(640, 480): 5, (300, 900): 3}
+    surface, part = (advise("classification", pose=pose, sizes=shapes) for pose in (SURFACE, PART))
+    assert (surface.settings["augment"], surface.settings["fit"]) == ("surface", "stretch")
+    assert "alike from every side" in surface.reason.text
+    assert "augment" not in part.settings
+    assert part.settings["fit"] == "letterbox"
+    assert advise("classification", pose=SURFACE, counts=(60, 40)).settings["augment"] == "strong"
+    assert "augment" not in advise("thermal", pose=SURFACE).settings
+
+
+def test_two_classes_of_a_surface_are_judged_in_four_views_where_the_takt_allows_it() -> None:
+    free = advise("classification", pose=SURFACE, counts=(1800, 800))
+    one = part_ms("efficientnet_lite0", 256, 256, MACHINE)
+    assert (free.settings["mirrored"], free.ms) == (True, pytest.approx(4 * one))
+    tight = advise("classification", pose=SURFACE, counts=(1800, 800), takt_s=6 * one / 1000)
+    assert "mirrored" not in tight.settings
+    assert tight.ms == pytest.approx(one)
+    (offered,) = (one for one in tight.alternatives if "mirrored" in one.settings)
+    assert offered.ms == pytest.approx(4 * one)
+    assert "mirrored" not in advise("classification", pose=SURFACE, counts=(300, 300, 300)).settings
+    assert "mirrored" not in advise("classification", counts=(1800, 800)).settings
+
+
+def test_kinds_of_defects_that_are_too_few_are_found_as_one_and_can_be_told_apart_nevertheless() -> None:
+    few = advise("segmentation", pose=SURFACE, counts=(300, 80, 24))
+    assert few.settings["one_class"] == "defect"
+    assert "class 2 there are only 24" in few.reason.text
+    apart = next(one for one in few.alternatives if "one_class" in one.settings)
+    assert {**few.settings, **apart.settings}["one_class"] == ""
+    assert "one_class" not in advise("segmentation", pose=SURFACE, counts=(300, 80, 60)).settings
+
+
+def test_a_larger_input_is_weighed_with_its_price() -> None:
+    advice = advise("detection")
+    larger = next(one for one in advice.alternatives if "width" in one.settings)
+    assert larger.settings["width"] > advice.settings["width"]
+    assert larger.minutes > advice.minutes
+    assert larger.ms > advice.ms
+    most = advise("detection", share=0.0005, sizes={(2000, 2000): 800})
+    assert not [one for one in most.alternatives if "width" in one.settings]

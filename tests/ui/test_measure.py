@@ -1,10 +1,12 @@
 """What is measured of the window, on the real window in a process of its own."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from inspector.bench.many_files import write_many
 from inspector.cli.main import cli
 from inspector.ui.measure import waits
 
@@ -38,3 +40,24 @@ def test_both_windows_show_a_picture_and_torch_is_not_loaded(monkeypatch: pytest
     assert figures["picture_s"] < figures["page_s"]  # it does not wait for the page
     assert 1 < figures["picture_ratio"] < figures["page_ratio"]
     assert 0 < figures["held_s"] < figures["verdict_s"]
+
+
+def test_the_dialog_is_watched_while_it_looks_through_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    result = CliRunner().invoke(cli, ["bench", "dialog", "--files", "400", "--json"])
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures.keys() == {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "seconds", "images"}
+    assert figures["images"] == 400
+    assert 0 <= figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+    assert figures["seconds"] > 0
+
+
+def test_most_of_many_files_are_links_and_some_have_pictures_of_their_own(tmp_path: Path) -> None:
+    told: list[int] = []
+    write_many(tmp_path / "many", 2500, distinct=2000, tick=told.append)
+    files = sorted((tmp_path / "many").rglob("*.jpg"))
+    assert len(files) == 2500
+    assert len({file.stat().st_ino for file in files}) == len({file.read_bytes() for file in files}) == 2000
+    assert {file.parent.name for file in files} == {"dent", "good", "scratch", "stain"}
+    assert told == [0, 1000, 2000]

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from results_making import finished_run
 
 from inspector.core.paths import models, user_data
-from inspector.core.report import Interval, read_report
+from inspector.core.report import Epoch, Interval, read_report
 from inspector.core.runs import REPORT, create_run
 from inspector.core.training import train_settings
 from inspector.recipes.locate import demo_recipe
@@ -64,7 +64,7 @@ def test_a_cell_of_the_table_leads_to_its_images(qtbot: QtBot, view: ResultsView
     assert "1 of the 3 errors" in view.worst.note
     view.worst.everything.click()
     assert view.worst.list.count() == 3
-    view.worst._open(view.worst.list.item(0))
+    view.worst.list.itemClicked.emit(view.worst.list.item(0))
     assert view.worst.shown is not None
     assert view.worst.picture.pixmap().width() > 0
     assert view.worst.heat.isVisible()
@@ -95,6 +95,28 @@ def test_curves_are_drawn_copied_and_saved(qtbot: QtBot, view: ResultsView, tmp_
     assert not QImage(str(tmp_path / "chart.png")).isNull()
     plots["precision"].save(tmp_path / "chart.csv")
     assert (tmp_path / "chart.csv").read_text("utf-8-sig").splitlines()[0] == "curve,Recall,Precision,low,high"
+
+
+COURSE = tuple(Epoch(epoch=epoch, loss=1 / epoch, val_loss=None if epoch == 2 else 2 / epoch) for epoch in (1, 2, 3))
+
+
+def test_the_losses_of_training_and_validation_are_drawn_and_those_of_several_runs_compared(
+    qtbot: QtBot, view: ResultsView, compare: CompareView, tmp_path: Path
+) -> None:
+    first = finished_run(tmp_path, "first", course=COURSE)
+    view.show_run(first)
+    view.tabs.setCurrentIndex(2)
+    assert view._curves is not None
+    plot = view._curves.plots["course"]
+    assert not plot.isHidden()
+    assert [(line.name, line.x) for line in plot.lines] == [("Training", (1, 2, 3)), ("Validation", (1, 3))]
+    assert plot.lines[1].y == pytest.approx((2, 2 / 3))
+    older = finished_run(tmp_path, "older", course=tuple(one.model_copy(update={"val_loss": None}) for one in COURSE))
+    compare.show_runs([first, older])
+    compare.tabs.setCurrentIndex(2)
+    assert compare._curves is not None
+    lines = compare._curves.plots["course"].lines
+    assert [line.name for line in lines] == ["first: Validation", "older: Training"]  # an older run knows no other
 
 
 def test_it_is_exported_opened_and_handed_on(

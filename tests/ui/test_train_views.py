@@ -35,7 +35,7 @@ def run_of(folder: Path, name: str, *packets: Packet, queued: bool = False) -> R
 
 def metric(epoch: int, value: float, *, best: bool = False) -> Packet:
     fields = {"epoch": epoch, "epochs": 90, "loss": 1 / epoch, "best": best, "name": "dice", "value": value, "seconds": 2.0}
-    return Packet("metric", {**fields, "val": {"dice": value, "loss": 0.5}})
+    return Packet("metric", {**fields, "val_loss": 0.5, "val": {"dice": value}})
 
 
 SENTENCES = [

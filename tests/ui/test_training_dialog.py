@@ -248,3 +248,24 @@ def test_several_cards_are_offered_only_where_there_are_several(qtbot: QtBot, ma
 def test_giving_up_says_so(qtbot: QtBot, dialog: TrainingDialog) -> None:
     with qtbot.waitSignal(dialog.rejected, timeout=5_000):
         press(qtbot, dialog, "cancel")
+
+
+def test_what_else_was_considered_is_one_press_away_and_so_is_the_way_back(qtbot: QtBot, make: Make, folder: Path) -> None:
+    dialog = opened(qtbot, make(), folder)
+    network, draft = dialog.network, dialog.draft
+    dialog.show_step("network")
+    texts = [button.accessibleName() for button in network.considered.buttons]
+    assert any("SimpleCNN" in text and "learns from nothing" in text for text in texts), texts
+    assert all("Training takes" in text for text in texts)
+    scratch = next(button for button in network.considered.buttons if "SimpleCNN" in button.accessibleName())
+    qtbot.mouseClick(scratch, Qt.MouseButton.LeftButton)
+    chosen = {name: draft.value(name) for name in ("network", "pretrained", "freeze_stages", "freeze_epochs", "lr")}
+    assert chosen == {"network": "simple_cnn", "pretrained": "", "freeze_stages": 0, "freeze_epochs": 0, "lr": 1e-3}
+    assert network.networks["simple_cnn"].isChecked()
+    qtbot.mouseClick(network.follow, Qt.MouseButton.LeftButton)
+    assert not draft.own
+    assert draft.value("freeze_stages") == 3
+    network.networks["simple_cnn"].click()
+    assert draft.value("freeze_stages") == 0
+    network.networks["efficientnet_lite0"].click()
+    assert not draft.own

@@ -180,19 +180,28 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def image_header(path: Path) -> tuple[tuple[int, int], bool]:
     """(width, height) as `read_image` gives it, and whether that turns the stored picture upright. Raises ConfigError."""
+    seen = _header_without_decoding(path)
+    if seen is not None:
+        return seen
+    shape = read_image(path).pixels.shape  # or the sentence saying what is wrong with the file
+    return (shape[1], shape[0]), False
+
+
+def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
+    """As `image_header`. None where the file must be read for it: kinds of TIFF that Pillow does not know, damaged files, and
+    radiometric ones, whose temperatures have a size of their own.
+    """
     try:
         with PIL.Image.open(path) as picture:
             parts: list[tuple[str, bytes]] = getattr(picture, "applist", [])  # of a JPEG
-            # A radiometric file's temperatures have a size of their own.
-            if not any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
-                width, height = picture.size
-                side = picture.getexif().get(_ORIENTATION, 1)
-                sideways = side in (5, 6, 7, 8) and picture.format != "TIFF"  # Pillow itself turns those
-                return ((height, width) if sideways else (width, height)), side in range(2, 9)
+            if any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
+                return None
+            width, height = picture.size
+            side = picture.getexif().get(_ORIENTATION, 1)
+            sideways = side in (5, 6, 7, 8) and picture.format != "TIFF"  # Pillow itself turns those
+            return ((height, width) if sideways else (width, height)), side in range(2, 9)
     except DAMAGE:
-        pass  # kinds of TIFF that Pillow does not know; or the sentence saying what is wrong
-    shape = read_image(path).pixels.shape
-    return (shape[1], shape[0]), False
+        return None
 
 
 def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:

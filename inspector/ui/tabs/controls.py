@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QBoxLayout,
     QButtonGroup,
@@ -231,6 +232,7 @@ class CopyButton(QToolButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._copy: Callable[[], None] | None = None
         self.setMinimumSize(theme.TOUCH, theme.TOUCH)
         self.setIconSize(QSize(theme.ICON, theme.ICON))
         self.retranslate()
@@ -239,6 +241,19 @@ class CopyButton(QToolButton):
         self.setAccessibleName(self.tr("Copy table"))
         self.setToolTip(self.tr("Copy table"))
         self.setIcon(theme.icon("copy"))
+
+    def serve(self, view: QWidget, copy: Callable[[], None]) -> None:
+        """Call `copy` when it is pressed, and for the keys that copy while `view` has the focus."""
+        self._copy = copy
+        self.clicked.connect(copy)
+        view.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        copies = isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Copy)
+        if self._copy is None or not copies or event.type() != QEvent.Type.KeyPress:
+            return super().eventFilter(watched, event)
+        self._copy()
+        return True
 
     def changeEvent(self, event: QEvent) -> None:
         if strings.is_language_change(event) or theme.is_theme_change(event):

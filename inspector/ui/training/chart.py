@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVB
 
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.plot_frame import PlotFrame
 from inspector.ui.strings import is_language_change
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
@@ -63,38 +64,21 @@ class Chart(QWidget):
         box = plain(QVBoxLayout(self), theme.SPACING // 2)
         box.addLayout(self.head)
         box.addWidget(self.legend)
-        box.addWidget(self.view, 1)
+        box.addWidget(self.frame.view, 1)
         self.retranslate()
 
     def _make_plot(self) -> None:
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
-        self.view = pg.GraphicsView(self)
-        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.view.setMinimumHeight(theme.SPACING * 16)
-        layout = pg.GraphicsLayout()
-        layout.setContentsMargins(0, 0, theme.SPACING, 0)
-        layout.setSpacing(0)
-        self.view.setCentralItem(layout)
-        self.left, self.bottom = pg.AxisItem("left"), pg.AxisItem("bottom")
-        self.box = pg.ViewBox(enableMenu=False)
-        self.box.setMouseEnabled(x=True, y=False)
+        self.frame = PlotFrame(self, height=theme.SPACING * 16, mouse=True, marks=0)
+        self.box = self.frame.box
         self.box.setDefaultPadding(0.02)
         self.box.setAutoVisible(y=True)
-        layout.addItem(self.left, 0, 0)
-        layout.addItem(self.box, 0, 1)
-        layout.addItem(self.bottom, 1, 1)
-        for axis in (self.left, self.bottom):
-            axis.linkToView(self.box)
-            axis.setStyle(tickFont=theme.font("small"), tickLength=-4, maxTickLevel=0)
-            axis.enableAutoSIPrefix(False)
-        self.left.setWidth(theme.SPACING * 7)
         self.curves: list[pg.PlotCurveItem] = []
         self.dots: list[pg.ScatterPlotItem] = []
         self.best_line, self.cross = pg.InfiniteLine(angle=90), pg.InfiniteLine(angle=90)
         for line in (self.best_line, self.cross):
             line.hide()
             self.box.addItem(line, ignoreBounds=True)
-        self.view.scene().sigMouseMoved.connect(self._on_mouse)
+        self.frame.view.scene().sigMouseMoved.connect(self._on_mouse)
         self.box.sigXRangeChanged.connect(self._draw)
 
     # What it shows
@@ -129,7 +113,7 @@ class Chart(QWidget):
     def set_title(self, title: str, axis: str) -> None:
         """What the chart is called, and its upright axis."""
         self._title.setText(title)
-        self.left.setLabel(axis)
+        self.frame.left.setLabel(axis)
         self.setAccessibleName(title)
 
     def point_at(self, epoch: float | None) -> None:
@@ -209,7 +193,7 @@ class Chart(QWidget):
     # Dress
 
     def retranslate(self) -> None:
-        self.bottom.setLabel(self.tr("Epoch"))
+        self.frame.bottom.setLabel(self.tr("Epoch"))
         self.whole.setAccessibleName(self.tr("Show all epochs"))
         self.whole.setToolTip(self.tr("Show all epochs"))
         self._tell()
@@ -218,13 +202,7 @@ class Chart(QWidget):
     def _dress(self) -> None:
         dress = theme.current()
         self.whole.setIcon(theme.icon("zoom-fit"))
-        self.view.setBackground(dress.color("surface"))
-        for axis in (self.left, self.bottom):
-            axis.setPen(dress.color("border"))
-            axis.setTextPen(dress.color("text"))
-            axis.label.setDefaultTextColor(dress.color("muted"))
-            axis.label.setFont(theme.font("small"))
-            axis.setGrid(48)
+        self.frame.dress()
         for index, (curve, dots) in enumerate(zip(self.curves, self.dots, strict=True)):
             curve.setPen(_pen(index, len(self._epochs)))
             dots.setBrush(dress.series_color(index))

@@ -14,7 +14,7 @@ from inspector.core.split import read_split
 from inspector.station.runs import RunInfo
 from inspector.ui import theme
 from inspector.ui.boxes import plain
-from inspector.ui.strings import is_language_change, translate
+from inspector.ui.strings import class_name, is_language_change, translate
 from inspector.ui.tables import Cell, Row, ValueTable
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training import result_facts
@@ -183,7 +183,7 @@ class CompareView(QWidget):
         for key, owner in enumerate(owners, start=first):
             by_run = [{row.name: row.numbers for row in report.classes}.get(owner, {}).get(kind) for report in self.reports]
             cells = [Cell(interval_text(one), one.value) if one is not None else Cell("–", -1.0) for one in by_run]
-            rows.append(Row(key, (Cell(f"{measure_word(kind)}: {owner}"), *cells, self._difference(by_run))))
+            rows.append(Row(key, (Cell(f"{measure_word(kind)}: {class_name(owner)}"), *cells, self._difference(by_run))))
         return rows
 
     def _difference(self, numbers: Sequence[Interval | None]) -> Cell:

@@ -5,7 +5,7 @@ import io
 from typing import Final
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from inspector.core.report import Confusion
@@ -16,16 +16,6 @@ from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training.result_words import label_word
 
 _LEAST: Final = 0.06  # of the colour in a cell that holds anything, so that it is seen
-
-
-class _Table(QTableWidget):
-    copy_wanted = Signal()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Copy):
-            self.copy_wanted.emit()
-        else:
-            super().keyPressEvent(event)
 
 
 class ConfusionView(QWidget):
@@ -42,8 +32,8 @@ class ConfusionView(QWidget):
         self._hint.setWordWrap(True)
         self.copy_button = CopyButton()
         self.copy_button.setObjectName("copy_confusion")
-        self.copy_button.clicked.connect(self.copy)
-        self.table = _Table()
+        self.table = QTableWidget()
+        self.copy_button.serve(self.table, self.copy)
         self.table.setObjectName("confusion")
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
@@ -54,7 +44,6 @@ class ConfusionView(QWidget):
         self.table.horizontalHeader().setMinimumSectionSize(theme.TOUCH * 2)
         self.table.cellClicked.connect(self._pick)
         self.table.cellActivated.connect(self._pick)
-        self.table.copy_wanted.connect(self.copy)
         head = plain(QHBoxLayout())
         head.addWidget(self._title, 1)
         head.addWidget(self.copy_button)

@@ -25,7 +25,7 @@ class CurveView(QWidget):
         self._reports: tuple[TrainReport, ...] = ()
         self._none = QLabel()
         inside = QWidget()
-        self.plots = {name: Plot(inside) for name in ("precision", "calibration", "folds", "learning")}
+        self.plots = {name: Plot(inside) for name in ("course", "precision", "calibration", "folds", "learning")}
         self._grid = QGridLayout(inside)
         self._grid.setContentsMargins(0, theme.SPACING, theme.SPACING, 0)
         self._grid.setSpacing(theme.SPACING * 2)
@@ -45,6 +45,7 @@ class CurveView(QWidget):
 
     def _fill(self) -> None:
         fill: dict[str, Callable[[], bool]] = {
+            "course": self._course,
             "precision": self._precision,
             "calibration": self._calibration,
             "folds": self._folds,
@@ -62,6 +63,19 @@ class CurveView(QWidget):
 
     def _named(self, report: TrainReport, name: str) -> str:
         return f"{report.name}: {name}" if len(self._reports) > 1 else name
+
+    def _course(self) -> bool:
+        """The losses; of several results those on validation, where they are known."""
+        lines = []
+        for report in self._reports:
+            training = _over_epochs(self._named(report, self.tr("Training")), [(one.epoch, one.loss) for one in report.course])
+            name = self._named(report, self.tr("Validation"))
+            validation = _over_epochs(name, [(one.epoch, one.val_loss) for one in report.course])
+            both = (training, validation) if len(self._reports) == 1 else (validation or training,)
+            lines += [line for line in both if line is not None]
+        title = self.tr("Loss over the epochs")
+        self.plots["course"].show_lines(lines, title=title, x=self.tr("Epoch"), y=self.tr("Loss"))
+        return bool(lines)
 
     def _precision(self) -> bool:
         pairs = [(report, curve) for report in self._reports for curve in report.curves if len(curve.recall) > 1]
@@ -144,6 +158,11 @@ class CurveView(QWidget):
         super().changeEvent(event)
         if is_language_change(event):
             self.retranslate()
+
+
+def _over_epochs(name: str, values: Sequence[tuple[int, float | None]]) -> Line | None:
+    known = [(float(epoch), value) for epoch, value in values if value is not None]
+    return Line(name, tuple(at for at, _ in known), tuple(value for _, value in known)) if known else None
 
 
 def _bins(name: str, bins: Sequence[tuple[float, float, int]]) -> Line:

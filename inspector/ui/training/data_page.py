@@ -41,6 +41,7 @@ class DataPage(QWidget):
         self._folder: Path | None = None
         self._job = 0
         self._wanted_task: TaskName | None = None
+        self.samples_known = False  # whether the labels of the chosen data were read, or cannot be
         self.bar = FolderBar(settings)
         self.empty, self.found = EmptyView(), FoundView(draft)
         self._busy_text, self._busy_bar = QLabel(), QProgressBar()
@@ -162,10 +163,12 @@ class DataPage(QWidget):
     def _open_samples(self) -> None:
         self.found.samples.show_samples(0, ())
         self.found.split.show_division(None)
+        self.samples_known = False
         self.sampler.open(self._folder, self._draft.task)
 
     def _on_opened(self, dataset: Dataset) -> None:
         if (dataset.folder, dataset.task) == (self._folder, self._draft.task):
+            self.samples_known = True
             self.found.samples.show_samples(len(dataset.samples), dataset.classes)
             self.found.split.ask()
 
@@ -174,6 +177,7 @@ class DataPage(QWidget):
         self.found.samples.show_whole(picture)
 
     def _on_sample_trouble(self, trouble: Trouble) -> None:
+        self.samples_known = True
         log.info("samples cannot be shown: %s", trouble.problem)
 
     @property

@@ -121,8 +121,6 @@ class RunHistory:
         self.primary = _shown_name(str(fields.get("name", ""))) or self.primary
         validated = fields.get("val")
         measured = dict(validated) if isinstance(validated, Mapping) else {}
-        if LOSS in measured:
-            measured[VAL_LOSS] = measured.pop(LOSS)
         numbers = {name: fields.get(name) for name in (LOSS, VAL_LOSS, "lr", "seconds")} | measured
         self._append(float(epoch), {name: value for name, value in numbers.items() if isinstance(value, int | float)})
         if fields.get("best"):

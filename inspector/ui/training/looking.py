@@ -134,7 +134,7 @@ class SurveyThread(WorkThread[tuple[Path, bool, int]]):
             if not self._over(job):
                 self.surveyed.emit(job, found)
         except _GivenUp:
-            pass
+            log.debug("%s is of no interest any more", folder)
         except Exception as error:
             if not isinstance(error, InspectorError | OSError):
                 log.exception("survey failed")
@@ -263,7 +263,7 @@ class SampleThread(WorkThread[_Ask]):
             elif ask.page is not None:
                 self._send_page(ask.source, ask.dataset, ask.page)
         except _GivenUp:
-            pass
+            log.debug("%s is of no interest any more", ask.source[0])
         except Exception as error:
             if not isinstance(error, InspectorError | OSError):
                 log.exception("samples cannot be shown")

@@ -28,6 +28,7 @@ from inspector.ui.boxes import plain, scrolled
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.asking import AskThread
+from inspector.ui.training.considered import Alternative, Considered
 from inspector.ui.training.draft import Draft
 from inspector.ui.training.fields import SettingRow
 from inspector.ui.training.looking import Trouble
@@ -40,7 +41,7 @@ _LONGEST_TAKT: Final = 600.0
 
 
 class Advice(Protocol):
-    """What is recommended: values of `TrainSettings`, why, a sentence each, and what stands in the way."""
+    """What is recommended: values of `TrainSettings`, why, a sentence each, what stands in the way, what else was weighed."""
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
@@ -48,6 +49,8 @@ class Advice(Protocol):
     def reasons(self) -> Sequence[Message]: ...
     @property
     def problems(self) -> Sequence[Message]: ...
+    @property
+    def alternatives(self) -> Sequence[Alternative]: ...
 
 
 # From the survey, the task and the takt in seconds (None: not known).
@@ -110,6 +113,8 @@ class NetworkPage(QWidget):
         self.takt.field.setKeyboardTracking(False)
         self.follow = QPushButton()
         self.follow.setObjectName("use_recommendation")
+        self.considered = Considered()
+        self.considered.chosen.connect(lambda settings: draft.set(**settings))
         self.networks = self._make_networks()
         self.weights = QComboBox()
         self.weights.setObjectName("start_weights")
@@ -117,7 +122,7 @@ class NetworkPage(QWidget):
         self.rows = {name: SettingRow(name, draft) for name in _FIELDS}
         self._arrange()
         self.takt.valueChanged.connect(lambda _: self._advise())
-        self.follow.clicked.connect(lambda: draft.reset(list(self._advice.settings) if self._advice else ["network"]))
+        self.follow.clicked.connect(lambda: draft.reset(self._advised_names()))
         self.weights.activated.connect(self._choose_weights)
         draft.changed.connect(self._on_changed)
         ask.answered.connect(self._on_answer)
@@ -137,12 +142,13 @@ class NetworkPage(QWidget):
 
     def _arrange(self) -> None:
         left, left_box = _card()
-        left.setFixedWidth(theme.SPACING * 47)
         takt = plain(QHBoxLayout())
         takt.addWidget(self._takt_text, 1)
         takt.addWidget(self.takt)
         for widget in (self._titles[0], self._reason, self._time, self.follow):
             left_box.addWidget(widget)
+        left_box.addSpacing(theme.SPACING)
+        left_box.addWidget(self.considered)
         left_box.addSpacing(theme.SPACING * 2)
         left_box.addLayout(takt)
         left_box.addWidget(self._takt_why)
@@ -157,10 +163,11 @@ class NetworkPage(QWidget):
         for row in self.rows.values():
             right_box.addWidget(row)
         right_box.addStretch(1)
-        area = scrolled(right)
+        advised = scrolled(left)
+        advised.setFixedWidth(theme.SPACING * 54)
         row_of_cards = plain(QHBoxLayout(), theme.SPACING * 2)
-        row_of_cards.addWidget(left)
-        row_of_cards.addWidget(area, 1)
+        row_of_cards.addWidget(advised)
+        row_of_cards.addWidget(scrolled(right), 1)
         box = plain(QVBoxLayout(self), theme.SPACING * 2)
         box.addWidget(self.missing)
         box.addLayout(row_of_cards, 1)
@@ -227,10 +234,27 @@ class NetworkPage(QWidget):
         self.told.emit()
 
     def _choose(self, key: str) -> None:
+        """A network brings along what it learns with, where that is known."""
+        if self._advice is not None and self._advice.settings.get("network") == key:
+            known = {name for one in self._networks_weighed() for name in one.settings}
+            self._draft.reset(sorted(known | {"network", "pretrained"}))
+            return
         values: dict[str, Any] = {"network": key}
         if not NETWORKS[key].pretrained:
             values["pretrained"] = ""
+        for one in self._networks_weighed():
+            if one.settings["network"] == key:
+                values |= one.settings
         self._draft.set(**values)
+
+    def _networks_weighed(self) -> list[Alternative]:
+        return [one for one in self._advice.alternatives if "network" in one.settings] if self._advice is not None else []
+
+    def _advised_names(self) -> list[str]:
+        """Every setting that the recommendation or what was weighed beside it has a value for."""
+        if self._advice is None:
+            return ["network"]
+        return sorted({*self._advice.settings, *(name for one in self._advice.alternatives for name in one.settings)})
 
     def _choose_weights(self, index: int) -> None:
         value = self.weights.itemData(index)
@@ -291,7 +315,8 @@ class NetworkPage(QWidget):
         advice = self._advice
         self._reason.setText(self._reason_text())
         own = self._draft.own
-        self.follow.setEnabled(any(name in own for name in (advice.settings if advice is not None else ("network",))))
+        self.follow.setEnabled(any(name in own for name in self._advised_names()))
+        self.considered.show_alternatives(advice.alternatives if advice is not None else ())
         minutes = self.minutes
         self._time.setText(self.tr("Estimated time: {time}").format(time=minutes_text(minutes)) if minutes is not None else "")
         self._time.setVisible(minutes is not None)

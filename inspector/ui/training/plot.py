@@ -21,6 +21,7 @@ from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.plot_frame import PlotFrame
 from inspector.ui.strings import is_language_change, translate
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
@@ -60,7 +61,8 @@ class Plot(QWidget):
             button.setMinimumSize(theme.TOUCH, theme.TOUCH)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
             button.clicked.connect(act)
-        self._make_view()
+        self.frame = PlotFrame(self, height=theme.SPACING * 24)
+        self.box = self.frame.box
         head = plain(QHBoxLayout())
         head.addWidget(self._title, 1)
         head.addWidget(self.copy_button)
@@ -68,29 +70,9 @@ class Plot(QWidget):
         box = plain(QVBoxLayout(self), theme.SPACING // 2)
         box.addLayout(head)
         box.addWidget(self._said)
-        box.addWidget(self.view, 1)
+        box.addWidget(self.frame.view, 1)
         box.addWidget(self._legend)
         self.retranslate()
-
-    def _make_view(self) -> None:
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
-        self.view = pg.GraphicsView(self)
-        self.view.setMinimumHeight(theme.SPACING * 24)
-        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        layout = pg.GraphicsLayout()
-        layout.setContentsMargins(0, 0, theme.SPACING, 0)
-        layout.setSpacing(0)
-        self.view.setCentralItem(layout)
-        self.left, self.bottom = pg.AxisItem("left"), pg.AxisItem("bottom")
-        self.box = pg.ViewBox(enableMenu=False, enableMouse=False)
-        layout.addItem(self.left, 0, 0)
-        layout.addItem(self.box, 0, 1)
-        layout.addItem(self.bottom, 1, 1)
-        for axis in (self.left, self.bottom):
-            axis.linkToView(self.box)
-            axis.setStyle(tickFont=theme.font("small"), tickLength=-4)
-            axis.enableAutoSIPrefix(False)
-        self.left.setWidth(theme.SPACING * 7)
 
     def show_lines(
         self,
@@ -106,8 +88,7 @@ class Plot(QWidget):
         self.lines = tuple(lines)
         self._title.setText(title)
         self.setAccessibleName(title)
-        self.bottom.setLabel(x)
-        self.left.setLabel(y)
+        self.frame.name_axes(x, y)
         self.box.enableAutoRange()
         if x_range is not None:
             self.box.setXRange(*x_range, padding=0.02)
@@ -153,7 +134,7 @@ class Plot(QWidget):
         """The values, one point a line: curve, x, y, and low and high where they are known."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=separator, lineterminator="\n")
-        writer.writerow(["curve", self.bottom.labelText, self.left.labelText, "low", "high"])
+        writer.writerow(["curve", self.frame.bottom.labelText, self.frame.left.labelText, "low", "high"])
         for line in self.lines:
             bars = line.bars or (("", ""),) * len(line.x)
             writer.writerows([line.name, x, y, *bar] for x, y, bar in zip(line.x, line.y, bars, strict=True))
@@ -189,16 +170,9 @@ class Plot(QWidget):
         self._dress()
 
     def _dress(self) -> None:
-        dress = theme.current()
         self.copy_button.setIcon(theme.icon("copy"))
         self.save_button.setIcon(theme.icon("save"))
-        self.view.setBackground(dress.color("surface"))
-        for axis in (self.left, self.bottom):
-            axis.setPen(dress.color("border"))
-            axis.setTextPen(dress.color("text"))
-            axis.label.setDefaultTextColor(dress.color("muted"))
-            axis.label.setFont(theme.font("small"))
-            axis.setGrid(48)
+        self.frame.dress()
         self._draw()
 
     def changeEvent(self, event: QEvent) -> None:

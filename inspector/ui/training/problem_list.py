@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from inspector.core.files import IMAGE_SUFFIXES
@@ -31,16 +31,6 @@ def image_of(problem: Message, folder: Path) -> Path | None:
     return None
 
 
-class _Tree(QTreeWidget):
-    copy_wanted = Signal()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Copy):
-            self.copy_wanted.emit()
-        else:
-            super().keyPressEvent(event)
-
-
 class ProblemList(QWidget):
     """`image_wanted` carries the path of the image of the sentence that was chosen."""
 
@@ -54,15 +44,14 @@ class ProblemList(QWidget):
         self._title.setWordWrap(True)
         self.copy_button = CopyButton()
         self.copy_button.setObjectName("copy_problems")
-        self.copy_button.clicked.connect(self.copy)
-        self.tree = _Tree()
+        self.tree = QTreeWidget()
+        self.copy_button.serve(self.tree, self.copy)
         self.tree.setObjectName("problems")
         self.tree.setHeaderHidden(True)
         self.tree.setUniformRowHeights(True)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.itemActivated.connect(self._open)
         self.tree.itemClicked.connect(self._open)
-        self.tree.copy_wanted.connect(self.copy)
         row = plain(QHBoxLayout())
         row.addWidget(self._title, 1)
         row.addWidget(self.copy_button)

@@ -319,5 +319,5 @@ def _offered(info: RunInfo) -> tuple[str, ...]:
     if info.state is RunState.WAITING:
         return ("cancel", "folder")
     first = ("resume_interrupted",) if info.resumable else ()
-    details = ("details",) if info.outcome is not None and info.outcome.cause is Cause.INTERNAL else ()
+    details = ("details",) if info.outcome is not None and info.outcome.cause in (Cause.CRASH, Cause.INTERNAL) else ()
     return (*first, "again", *details, "folder", "remove")

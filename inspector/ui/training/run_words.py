@@ -145,6 +145,16 @@ def outcome_sentence(info: RunInfo) -> Message | None:
         return None
     if info.state is RunState.DONE:
         epochs, asked = info.metric.get("epoch"), info.metric.get("epochs")
+        best, patience = info.best.get("epoch"), info.record.settings.get("patience")
+        if epochs and asked and epochs < asked and best and patience and epochs - best >= patience:
+            return message(
+                "The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the "
+                "best, epoch {best}, was kept.",
+                epochs=epochs,
+                asked=asked,
+                patience=patience,
+                best=best,
+            )
         if epochs and asked and epochs < asked:
             return message(
                 "The training ended after {epochs} of {asked} epochs, and its best epoch was kept.", epochs=epochs, asked=asked

@@ -7,9 +7,6 @@ from PySide6.QtGui import QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QListView,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
     QStackedWidget,
     QToolButton,
@@ -26,10 +23,10 @@ from inspector.ui.interaction import Rect
 from inspector.ui.overlays import BoxMark, ClassLayer, Overlays
 from inspector.ui.strings import class_name, is_language_change, translate
 from inspector.ui.training.looking import Picture
+from inspector.ui.training.picture_grid import PictureGrid
 
 PAGE: Final = 24  # pictures on a page
 SIDE: Final = theme.SPACING * 18
-_INDEX: Final = Qt.ItemDataRole.UserRole
 
 
 def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) -> Overlays:
@@ -59,18 +56,9 @@ class SampleView(QWidget):
         self._shown: Picture | None = None
         self._brush = Canvas(self)  # never on screen: draws the labels into the small pictures
         self._brush.hide()
-        self.grid = QListWidget()
-        self.grid.setObjectName("samples")
-        self.grid.setViewMode(QListView.ViewMode.IconMode)
-        self.grid.setResizeMode(QListView.ResizeMode.Adjust)
-        self.grid.setMovement(QListView.Movement.Static)
-        self.grid.setUniformItemSizes(True)
-        self.grid.setIconSize(QSize(SIDE, SIDE))
-        self.grid.setGridSize(QSize(SIDE + theme.SPACING * 2, SIDE + theme.SPACING * 5))
+        self.grid = PictureGrid("samples", QSize(SIDE, SIDE), words=theme.SPACING * 5)
         self.grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.grid.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
-        self.grid.itemActivated.connect(self._open)
-        self.grid.itemClicked.connect(self._open)
+        self.grid.opened.connect(self.whole_wanted)
         self.canvas = Canvas()
         self.canvas.setObjectName("sample")
         self._caption = QLabel()
@@ -119,14 +107,9 @@ class SampleView(QWidget):
 
     def show_picture(self, picture: Picture) -> None:
         """A small picture of this page has come."""
-        item = self.grid.item(picture.index - self._first)
-        if item is None or item.data(_INDEX) != picture.index:
-            return
-        item.setIcon(QIcon(self._draw(picture)))
-        words = self._words(picture)
-        item.setText(words)
-        item.setToolTip(f"{picture.name}\n{words}")
-        item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{picture.name}: {words}")
+        row = picture.index - self._first
+        if self.grid.number(row) == picture.index:
+            self.grid.show_picture(self.grid.item(row), QIcon(self._draw(picture)), picture.name, self._words(picture))
 
     def show_whole(self, picture: Picture) -> None:
         """One picture in full, with its labels."""
@@ -175,19 +158,13 @@ class SampleView(QWidget):
         self._first = min(max(0, first), max(0, (self._total - 1) // PAGE * PAGE))
         self.grid.clear()
         for index in range(self._first, min(self._first + PAGE, self._total)):
-            item = QListWidgetItem()
-            item.setData(_INDEX, index)
-            item.setSizeHint(self.grid.gridSize())
-            self.grid.addItem(item)
+            self.grid.add(index)
         self.retranslate()
         if self._total:
             self.page_wanted.emit(self._first)
 
     def _turn(self, step: int) -> None:
         self._go(self._first + step)
-
-    def _open(self, item: QListWidgetItem) -> None:
-        self.whole_wanted.emit(int(item.data(_INDEX)))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.whole is not None:

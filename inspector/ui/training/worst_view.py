@@ -10,9 +10,6 @@ from PySide6.QtGui import QIcon, QImageReader, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QListView,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
     QSizePolicy,
     QStackedWidget,
@@ -24,10 +21,10 @@ from inspector.core.report import Worst
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.strings import is_language_change
+from inspector.ui.training.picture_grid import PictureGrid
 from inspector.ui.training.result_words import label_word
 
 SIDE: Final = theme.SPACING * 16
-_INDEX: Final = Qt.ItemDataRole.UserRole
 _COUNTED: Final = re.compile(r"^\d+ | \d+ px$")
 
 
@@ -83,18 +80,9 @@ class WorstView(QWidget):
         self.everything.clicked.connect(lambda: self.show_cell(None))
         self.back.setObjectName("back_to_errors")
         self.back.clicked.connect(self.show_list)
-        self.list = QListWidget()
-        self.list.setObjectName("worst")
-        self.list.setViewMode(QListView.ViewMode.IconMode)
-        self.list.setResizeMode(QListView.ResizeMode.Adjust)
-        self.list.setMovement(QListView.Movement.Static)
-        self.list.setUniformItemSizes(True)
+        self.list = PictureGrid("worst", QSize(2 * SIDE, SIDE), words=theme.SPACING * 8)
         self.list.setWordWrap(True)
-        self.list.setIconSize(QSize(2 * SIDE, SIDE))
-        self.list.setGridSize(QSize(2 * SIDE + theme.SPACING * 2, SIDE + theme.SPACING * 8))
-        self.list.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
-        self.list.itemClicked.connect(self._open)
-        self.list.itemActivated.connect(self._open)
+        self.list.opened.connect(self._open)
         self.picture, self.heat, self._caption = Picture(), Picture(), QLabel()
         self._caption.setWordWrap(True)
         self._caption.setTextFormat(Qt.TextFormat.PlainText)
@@ -139,12 +127,7 @@ class WorstView(QWidget):
         self.list.clear()
         for index, one in enumerate(self._worst):
             if cell is None or (mentions(one.truth, cell[0]) and mentions(one.said, cell[1])):
-                item = QListWidgetItem(QIcon(self._both(one)), self._words(one))
-                item.setData(_INDEX, index)
-                item.setToolTip(f"{one.sample}\n{self._words(one)}")
-                item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{one.sample}: {self._words(one)}")
-                item.setSizeHint(self.list.gridSize())
-                self.list.addItem(item)
+                self.list.show_picture(self.list.add(index), QIcon(self._both(one)), one.sample, self._words(one))
         self.show_list()
         self._tell()
         self.filtered.emit()
@@ -184,8 +167,8 @@ class WorstView(QWidget):
         truth, said = (label_word("(none)" if part == "-" else part) for part in (one.truth, one.said))
         return text.format(truth=truth, said=said, score=one.score)
 
-    def _open(self, item: QListWidgetItem) -> None:
-        self._shown = int(item.data(_INDEX))
+    def _open(self, number: int) -> None:
+        self._shown = number
         one = self._worst[self._shown]
         self.picture.show_file(self._inside(one.image))
         heat = self._inside(one.heat)
