@@ -1,18 +1,21 @@
 """Every engine, precision, batch and number of threads for one bundle, and the field's own tools where they are installed."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import cv2
 import numpy as np
 
-from inspector.bench.frames import PICTURES, frames
+from inspector.bench.frames import PICTURES, Picture, frames
 from inspector.core.bundle import GRAPH, Bundle
 from inspector.core.errors import InspectorError
 from inspector.core.images import Prepared, prepare
@@ -21,6 +24,9 @@ from inspector.core.variants import Precision
 from inspector.engines.base import open_engine
 
 PEER = "benchmark_app"
+ULTRALYTICS = "ultralytics predict"
+_YOLO, _YOLO_NETWORK = "yolo", "yolov8n.yaml"  # its tool, and its smallest network: untrained, which costs the same
+_YOLO_PICTURES = 40
 _LEAST = 5  # calls
 
 
@@ -60,6 +66,8 @@ def bench_engines(
     if peers:
         for size in sizes:
             yield from _peer(bundle.path(GRAPH), spec.shape, size, least)
+        if bundle.card.task == "detection" and pictures is not None:
+            yield from _ultralytics(pictures, spec.height, spec.width)
 
 
 def _rows(
@@ -93,3 +101,31 @@ def _peer(graph: Path, shape: tuple[int, int, int], batch: int, least: float) ->
         return
     fps = float(found[1])
     yield Row(PEER, "fp32", batch, 0, 1000 / fps, fps)
+
+
+def _ultralytics(pictures: Sequence[Picture], height: int, width: int) -> Iterator[Row]:
+    """What the tool of ultralytics takes for a frame, from pixels to boxes, with a network of its own at the bundle's size.
+
+    Only where it is installed, and in a process of its own: it is no part of this program. It reports means.
+    """
+    tool = shutil.which(_YOLO, path=str(Path(sys.executable).parent)) or shutil.which(_YOLO)
+    if tool is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "pictures").mkdir()
+        for number in range(_YOLO_PICTURES):
+            cv2.imwrite(str(folder / "pictures" / f"{number:03}.png"), pictures[number % len(pictures)])
+        command = [tool, "predict", f"model={_YOLO_NETWORK}", f"source={folder / 'pictures'}", f"imgsz={height},{width}"]
+        command += ["device=cpu", "save=False", f"project={folder}"]
+        environment = {**os.environ, "YOLO_CONFIG_DIR": name, "YOLO_OFFLINE": "true"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False, cwd=name, env=environment
+        )
+    said = done.stdout + done.stderr
+    found = re.search(r"Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess", said)
+    if found is None:
+        yield Row(ULTRALYTICS, "fp32", 1, 0, 0.0, 0.0, (said.strip().splitlines() or ["It said nothing."])[-1])
+        return
+    ms = sum(float(part) for part in found.groups())
+    yield Row(ULTRALYTICS, "fp32", 1, 0, ms, 1000 / ms)

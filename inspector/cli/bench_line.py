@@ -88,6 +88,10 @@ def pipeline(
     )
     click.echo(f"this station    {result.ours_fps:7.1f} frames/s, {result.ratio:.2f} times as many")
     click.echo(f"engine alone    {result.engine_only_fps:7.1f} frames/s; the station reaches {100 * result.share:.0f} % of it")
+    click.echo(
+        f"  side by side  {result.side_by_side_fps:7.1f} frames/s with several batches under way; the station reaches "
+        f"{100 * result.side_by_side_share:.0f} % of it"
+    )
     if result.verdicts is not None:
         _show_verdicts(result.verdicts, precision)
 
@@ -158,7 +162,10 @@ def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
 )
 @click.option("--seconds", type=click.FloatRange(0.05), default=1.0, show_default=True, help="At least so long for each row.")
 @click.option(
-    "--peers/--no-peers", default=True, show_default=True, help="OpenVINO's benchmark_app too, where it is installed."
+    "--peers/--no-peers",
+    default=True,
+    show_default=True,
+    help="OpenVINO's benchmark_app and, for detection, ultralytics predict, too, where they are installed.",
 )
 @_AS_JSON
 def engines(

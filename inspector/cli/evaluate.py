@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from inspector.bench.variants import VariantRow, measure_variants
+from inspector.cli.bench_line import rounded as shortened
 from inspector.core.annotations import read_dataset
 from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError
@@ -36,11 +39,17 @@ from inspector.recipes.locate import find_bundle
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Others than fp32 are exported first."
 )
+@click.option(
+    "--variants",
+    is_flag=True,
+    help="Every variant that is there, side by side: size, metric, other verdicts, time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the metrics, and nothing else on stdout.")
-def evaluate(model: str, data: Path, split: str, engine: str, precision: Precision, as_json: bool) -> int:
+def evaluate(model: str, data: Path, split: str, engine: str, precision: Precision, variants: bool, as_json: bool) -> int:
     """Compare a bundle's predictions with the labels.
 
-    Frames are looked at whole. Exit code 1: some of the files could not be read; the metrics are of the others.
+    Frames are looked at whole. What was tuned for this computer plays no part: figures are of the variant that is named. Exit
+    code 1: some of the files could not be read; the metrics are of the others.
     """
     bundle = Bundle.open(find_bundle(model))
     card = bundle.card
@@ -48,6 +57,14 @@ def evaluate(model: str, data: Path, split: str, engine: str, precision: Precisi
     problems = list(dataset.problems)
     chosen = _choose(bundle, dataset, split)
     broken: list[Message] = []
+    if variants:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("Evaluating", total=len(chosen))
+            rows = measure_variants(bundle, chosen, problems=broken, tick=lambda: bar.advance(task))
+        for problem in problems + broken:
+            click.echo(f"inspector: {problem}", err=True)
+        _show_variants(rows, bundle.name, as_json=as_json)
+        return 1 if broken else 0
     with (
         open_engine(engine, bundle, precision=precision) as opened,
         Progress(console=Console(stderr=True), transient=True) as bar,
@@ -90,6 +107,20 @@ def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
             err=True,
         )
     return found
+
+
+def _show_variants(rows: Sequence[VariantRow], name: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"variants": [shortened(asdict(row), 6) for row in rows]}, ensure_ascii=False, allow_nan=False))
+        return
+    table = Table("engine", "precision", title=f"{name} on {max(row.images for row in rows)} images")
+    for title in ("MB", rows[0].metric, "other verdicts", "mean difference", "ms"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        numbers = [f"{row.value:.4f}", f"{row.flips}", f"{row.mean_difference:.4f}", f"{row.ms:.2f}"]
+        cells = [row.problem, "", "", ""] if row.problem else numbers
+        table.add_row(row.engine, row.precision, f"{row.megabytes:.2f}", *cells)
+    Console().print(table)
 
 
 def _show(metrics: Mapping[str, float], count: int, name: str, *, as_json: bool) -> None:

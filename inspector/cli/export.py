@@ -67,7 +67,7 @@ def export(*, model: str, as_json: bool, **given: Any) -> int:  # noqa: ANN401 -
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))
     else:
-        _show(variant, Path(result["bundle"]))
+        _show(variant, Bundle.open(Path(result["bundle"])))
     return 0
 
 
@@ -84,16 +84,16 @@ def _hear(packet: Packet, bar: Progress, task: TaskID) -> None:
         bar.console.print(f"inspector: {fields['text']}", markup=False, highlight=False)
 
 
-def _show(variant: Variant, folder: Path) -> None:
+def _show(variant: Variant, bundle: Bundle) -> None:
     parity = variant.parity
     assert parity is not None
-    table = Table("", "value", "limit", title=f"{folder.name} on {variant.engine} in {variant.precision}")
+    table = Table("", "value", "limit", title=f"{bundle.name} on {variant.engine} in {variant.precision}")
     for row in rows(parity):
         table.add_row(*row)
     Console().print(table)
     if variant.files:
-        size = sum((folder / name).stat().st_size for name in variant.files)
-        click.echo(f"{', '.join(variant.files)}: {size / 1e6:.1f} MB")
+        files = [bundle.variant_path(name) for name in variant.files]
+        click.echo(f"{', '.join(str(file) for file in files)}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
     if variant.full_precision:
         click.echo(f"in floating point stayed: {', '.join(variant.full_precision)}")
 

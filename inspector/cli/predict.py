@@ -42,7 +42,8 @@ def predict(
 ) -> int:
     """Inspect images, folders of images and videos.
 
-    A file that cannot be read is NOT_INSPECTED and the rest goes on; the exit code is then 2.
+    The variants judge that were tuned for this computer, as on the line, unless others are asked for. A file that cannot be
+    read is NOT_INSPECTED and the rest goes on; the exit code is then 2.
     """
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
@@ -129,6 +130,10 @@ class _Inspectors:
                 chosen = only_camera(chosen, self._camera or camera_for(chosen, choice.base, unit))
             inspector = PartInspector(chosen, choice.base, engine=self._engine, precision=self._precision)
             self._opened[unit] = self._stack.enter_context(inspector)
+            program = inspector.program
+            for told in (program.why if program.tuned else None, program.note):
+                if told is not None:
+                    click.echo(f"inspector: {told}", err=True)
         return self._opened[unit]
 
     def any(self) -> PartInspector:

@@ -20,10 +20,11 @@ from inspector.core.report import Sentence
 from inspector.core.variants import PRECISIONS
 from inspector.station.choice import choose
 from inspector.station.jobs import Job
-from inspector.station.tuning import Plan, Tuning, pareto, ranked, refused, unavailable, why
+from inspector.station.tuning import Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
 
 _POLL = 0.2  # seconds
 PHASES = {
+    "export": "Exporting",
     "variants": "Measuring",
     "parts": "Whole parts",
     "confirm": "Confirming",
@@ -52,13 +53,19 @@ class Milliseconds(click.ParamType[float]):
 @click.option("--precision", "precisions", type=click.Choice(PRECISIONS), multiple=True, help="Only this; may be repeated.")
 @click.option("--threads", type=click.IntRange(1), multiple=True, help="Only so many; may be repeated.")
 @click.option("--batch", "batches", type=click.IntRange(1, 64), multiple=True, help="Beside 1; default: the recipe's largest.")
-@click.option("--budget", type=click.FloatRange(5), default=180.0, show_default=True, help="Seconds it may take, about.")
+@click.option(
+    "--export/--no-export", default=True, show_default=True, help="Export first what is missing, or measure only what is there."
+)
+@click.option(
+    "--budget", type=click.FloatRange(5), default=180.0, show_default=True, help="Seconds the measuring may take, about."
+)
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Latency against accuracy, as an SVG file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 def tune(
     *,
     recipe: Path | None,
     takt: float | None,
+    export: bool,
     budget: float,
     picture: Path | None,
     as_json: bool,
@@ -66,9 +73,10 @@ def tune(
 ) -> int:
     """Measure every variant of a recipe's bundles on this machine and keep the cheapest that keeps the takt.
 
-    A variant must first agree with the trained network on the bundle's reference images; what is not there yet is made by
-    `inspector export`. Stop the line first: what runs beside this makes every time longer. The station uses the choice from its
-    next start on, after a test of two seconds. Exit code 1: nothing keeps the takt.
+    What is not there yet is exported first, as `inspector export` does it, which takes minutes the first time; a variant is
+    measured only if it agrees with the trained network on the bundle's reference images. Stop the line first: what runs beside
+    this makes every time longer. The station uses the choice from its next start on, after a test of two seconds. Exit code 1:
+    nothing keeps the takt.
     """
     choice = choose(recipe)
     fields = {
@@ -76,6 +84,7 @@ def tune(
         "base": None if choice.base is None else str(choice.base),
         "takt_ms": takt,
         "budget_s": budget,
+        "export": export,
         **{name: list(values) for name, values in grid.items()},
     }
     tuning = _run(fields)
@@ -114,8 +123,10 @@ def _show(tuning: Tuning) -> None:
         if one.reason is not None:
             click.echo(f"{_name(one.bundle)} {one.engine} {one.precision}: {_text(one.reason)}")
     console.print(_plans(tuning))
+    if tuning.made:
+        click.echo(f"Exported now (for so many bundles): {exported(tuning)}.")
     if unavailable(tuning):
-        click.echo(f"Not exported (inspector export makes them), or not on this machine: {', '.join(unavailable(tuning))}.")
+        click.echo(f"Not exported, or not on this machine: {', '.join(unavailable(tuning))}.")
     for note in (*tuning.left_out, *tuning.needs):
         click.echo(_text(note))
     click.echo(why(tuning).text)

@@ -2,6 +2,9 @@
 
 A bundle comes from outside and must not be able to run code: no pickles, only the file kinds in `SUFFIXES`, and every
 file must have the SHA-256 the card names.
+
+Variants lie in the bundle's own folder and card. Those of a bundle that belongs to the program, or that may not be written to,
+lie in the user's folder (`variants_folder`), with a list of their own beside them.
 """
 
 import hashlib
@@ -9,7 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,12 +25,15 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
+from inspector.core.paths import is_shipped, user_data
 from inspector.core.types import Floats, TaskName
 from inspector.core.variants import Precision, Variant
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"
+VARIANTS = "variants"  # folder of the user's, and the name of the list in it
+FORMAT = 1  # of cards and lists of variants
 SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
 
 
@@ -58,10 +65,19 @@ class Card(BaseModel):
     max_batch: PositiveInt = 16
     variants: tuple[Variant, ...] = ()
 
-    def with_variant(self, variant: Variant) -> "Card":
-        """This card with `variant` instead of an earlier one for the same engine and precision."""
-        others = (old for old in self.variants if (old.engine, old.precision) != (variant.engine, variant.precision))
-        return self.model_copy(update={"variants": (*others, variant)})
+    def with_variant(self, *variants: Variant) -> "Card":
+        """This card with `variants` instead of earlier ones for the same engines and precisions."""
+        new = {variant.kind for variant in variants}
+        return self.with_variants([*(old for old in self.variants if old.kind not in new), *variants])
+
+    def with_variants(self, variants: Sequence[Variant]) -> "Card":
+        """This card with these variants and no others."""
+        return self.model_copy(update={"variants": tuple(variants)})
+
+    @property
+    def variant_files(self) -> frozenset[str]:
+        """The files that the variants name; they are not among `files`, which a bundle cannot do without."""
+        return frozenset(name for variant in self.variants for name in variant.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +99,37 @@ class Bundle:
             )
         return self.folder / file
 
+    @property
+    def fingerprint(self) -> str:
+        """One SHA-256 for all files of the bundle; variants that are added later do not change it."""
+        return _fingerprint(self.card)
+
+    @property
+    def variants_folder(self) -> Path:
+        """Where its variants are written: its own folder, or one of the user's where that belongs to the program or may not be
+        written to. May not exist yet.
+        """
+        return _variants_folder(self.folder, self.card)
+
     def variant(self, engine: str, precision: Precision) -> Variant | None:
-        """What the card says of this engine and precision, whether it may be used or not; None if nothing."""
-        found = (one for one in self.card.variants if (one.engine, one.precision) == (engine, precision))
-        return next(found, None)
+        """What is known of this engine and precision, whether it may be used or not; None if nothing."""
+        return next((one for one in self.card.variants if one.kind == (engine, precision)), None)
+
+    def variant_path(self, name: str) -> Path:
+        """Where a file of a variant lies, or should; nothing is verified."""
+        kept = self.variants_folder / name
+        return kept if kept.is_file() else self.folder / name
+
+    def verify_variant(self, variant: Variant) -> None:
+        """Raise BundleError unless every file of the variant is the one it was made with."""
+        for name, expected in variant.files.items():
+            file = self.variant_path(name)
+            if file.suffix not in SUFFIXES or not file.is_file() or sha256(file) != expected:
+                raise BundleError(
+                    "The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).",
+                    remedy="Export the bundle again, or use the precision fp32.",
+                    file=file,
+                )
 
     def variant_file(self, engine: str, precision: Precision, suffix: str) -> Path:
         """The variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
@@ -95,17 +138,11 @@ class Bundle:
         """
         variant = self.variant(engine, precision)
         files = {} if variant is None else variant.files
-        for name, expected in files.items():
-            file = self.folder / name
-            if Path(name).name != name or file.suffix not in SUFFIXES or not file.is_file() or sha256(file) != expected:
-                raise BundleError(
-                    "The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).",
-                    remedy="Export the bundle again, or use the precision fp32.",
-                    file=file,
-                )
+        if variant is not None:
+            self.verify_variant(variant)
         for name in files:
             if Path(name).suffix == suffix:
-                return self.folder / name
+                return self.variant_path(name)
         raise BundleError(
             "The bundle {bundle} has no {precision} graph for {engine}.",
             remedy="Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.",
@@ -113,6 +150,74 @@ class Bundle:
             engine=engine,
             precision=precision,
         )
+
+    def add_variant(self, variant: Variant) -> "Bundle":
+        """Write down a variant, whose files lie in `variants_folder`, instead of an earlier one of its kind.
+
+        The list of variants is read again first: others may have been added since it was. Raises StorageError.
+        """
+        return self._keep(lambda kept: [*(old for old in kept if old.kind != variant.kind), variant])
+
+    def remove_variant(self, engine: str, precision: Precision) -> "Bundle":
+        """Forget a variant and delete its files. Raises StorageError, also for one that lies where nothing may be written."""
+        bundle = self._keep(lambda kept: [old for old in kept if old.kind != (engine, precision)])
+        gone = bundle.variant(engine, precision)
+        if gone is not None:
+            raise StorageError(
+                "The {precision} variant for {engine} cannot be removed: nothing may be written in {folder}.",
+                precision=precision,
+                engine=engine,
+                folder=self.folder,
+            )
+        for name in self.card.variant_files - bundle.card.variant_files:
+            with suppress(OSError):  # nothing names it any more; the next export deletes it
+                (self.variants_folder / name).unlink(missing_ok=True)
+        return bundle
+
+    def _keep(self, change: Callable[[Sequence[Variant]], Sequence[Variant]]) -> "Bundle":
+        """Replace the list of variants that may be written, all at once or not at all."""
+        card, place = read_card(self.folder), self.variants_folder
+        if place == self.folder:
+            return write_card(self.folder, card.with_variants(change(card.variants)))
+        kept = change(_read_list(place))
+        text = json.dumps({"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}, indent=2) + "\n"
+        write_atomically(place / f"{VARIANTS}.json", text.encode())
+        return Bundle(self.folder, card.with_variant(*kept))
+
+    def take_variants(self, other: "Bundle") -> "Bundle":
+        """With the variants of another copy of this bundle that are newer, or that it has not. Raises StorageError."""
+        bundle = self
+        for variant in other.card.variants:
+            old = bundle.variant(*variant.kind)
+            if old is not None and old.created >= variant.created:
+                continue
+            try:
+                for name, digest in variant.files.items():
+                    target = bundle.variants_folder / name
+                    if not (target.is_file() and sha256(target) == digest):  # an engine may have it open
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        shutil.copyfile(other.variant_path(name), target)
+            except FileNotFoundError:  # it is damaged there
+                continue
+            except OSError as error:
+                raise _unwritten(bundle.folder, error) from error
+            bundle = bundle.add_variant(variant)
+        return bundle
+
+    def copy_to(self, folder: Path) -> "Bundle":
+        """Make the same bundle at `folder`, with its variants, all at once or not at all. Raises StorageError.
+
+        A variant whose files are gone is as unusable there as it is here.
+        """
+
+        def fill(target: Path) -> None:
+            for name in self.card.files:
+                shutil.copyfile(self.folder / name, target / name)
+            for name in self.card.variant_files:
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(self.variant_path(name), target / name)
+
+        return write_bundle(folder, self.card, fill)
 
     @classmethod
     def open(cls, folder: Path) -> "Bundle":
@@ -152,7 +257,8 @@ class Bundle:
                     bundle=folder,
                     file=needed,
                 )
-        return cls(folder, card)
+        place = _variants_folder(folder, card)
+        return cls(folder, card if place == folder else card.with_variant(*_read_list(place)))
 
     def weights(self) -> dict[str, Floats]:
         """The network's parameters by name, read with safetensors; ConfigError if the file is something else."""
@@ -185,9 +291,20 @@ def read_card(folder: Path) -> Card:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
     try:
-        return Card.model_validate(json.loads(text))
+        data = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigError("{file} is not JSON ({detail}).", file=path, detail=error) from error
+    made_as = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
+    if isinstance(made_as, int) and made_as > FORMAT:
+        raise ConfigError(
+            "{file} was written by a newer version of this program (format {found}; this one reads {known}).",
+            remedy="Install that version here, or train or export the bundle with this one.",
+            file=path,
+            found=made_as,
+            known=FORMAT,
+        )
+    try:
+        return Card.model_validate(data)
     except ValidationError as error:
         raise ConfigError(
             "{file} is not a valid bundle card: {detail}.", file=path, detail=describe_validation(error)
@@ -220,22 +337,46 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None]) -> Bund
         ) from error
     try:
         fill(temporary)
-        own = {name for variant in card.variants for name in variant.files}  # the variants vouch for these
+        own = card.variant_files  # the variants vouch for these
         files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
         full = card.model_copy(update={"files": files})
         (temporary / CARD).write_bytes(_text(full))
         temporary.chmod(0o755)
         _replace(temporary, folder)
     except OSError as error:
-        raise StorageError(
-            "The bundle {folder} cannot be written ({detail}).",
-            remedy="Free some space, or choose another folder; an earlier bundle there is unchanged.",
-            folder=folder,
-            detail=error.strerror or error,
-        ) from error
+        raise _unwritten(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Bundle(folder, full)
+
+
+def _unwritten(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        "The bundle {folder} cannot be written ({detail}).",
+        remedy="Free some space, or choose another folder; an earlier bundle there is unchanged.",
+        folder=folder,
+        detail=error.strerror or error,
+    )
+
+
+def _fingerprint(card: Card) -> str:
+    listed = "\n".join(f"{name} {digest}" for name, digest in sorted(card.files.items()))
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _variants_folder(folder: Path, card: Card) -> Path:
+    if not is_shipped(folder) and os.access(folder, os.W_OK):
+        return folder
+    return user_data() / VARIANTS / _fingerprint(card)[:16]
+
+
+def _read_list(place: Path) -> list[Variant]:
+    """The variants that a list in the user's folder names; one that cannot be read is as good as none."""
+    try:
+        data = json.loads((place / f"{VARIANTS}.json").read_text("utf-8"))
+        return [Variant.model_validate(one) for one in data[VARIANTS]] if data["format"] == FORMAT else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _text(card: Card) -> bytes:

@@ -1,6 +1,7 @@
 """Where shipped files and a user's own files lie: in a source tree, an installed wheel or a frozen program."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -31,6 +32,16 @@ def resources() -> Path:
 def models() -> Path:
     """The shipped bundles."""
     return _shipped("models")
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a file or folder belongs to the program, so that a change of it is kept elsewhere."""
+    real = path.resolve()
+    for root in (resources, models):
+        with suppress(ConfigError):  # one that is missing is told where it is needed
+            if real.is_relative_to(root().resolve()):
+                return True
+    return False
 
 
 def user_data() -> Path:

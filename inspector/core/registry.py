@@ -96,6 +96,8 @@ LOSSES: Mapping[str, Entry] = MappingProxyType(
 
 TRAINER = Entry("inspector.ml.trainer:train", "Training", extra="train")
 
+EXPORTER = Entry("inspector.ml.variants:Exporter", "Exporting", extra="train")
+
 UNTRAINED = Entry("inspector.ml.untrained:write_untrained", "Building a network", extra="train")
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(

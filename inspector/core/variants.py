@@ -1,16 +1,53 @@
 """Variants of a bundle: its graph for one engine and precision, and the proof that it judges as the trained network does."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Literal, get_args
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from inspector import __version__
 from inspector.core.message import Message, message
 from inspector.core.report import Sentence
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+PROCESSOR = "processor"  # beside the versions of what made a variant
+_PACKAGES: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "openvino": ("openvino",),
+        "onnxruntime": ("onnxruntime",),
+        "tensorrt": ("onnxruntime-gpu",),
+        "torchscript": ("torch",),
+        "torch": ("torch",),
+    }
+)
+
+
+def software_for(engine: str, precision: Precision) -> dict[str, str]:
+    """Versions of what makes and runs a variant here. Imports none of it."""
+    found = {"inspector": __version__}
+    for package in (*_PACKAGES[engine], *(("nncf",) if precision == "int8" else ())):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+_FILE = re.compile(r"\w[\w.-]*")
+
+
+def _plain_name(name: str) -> str:
+    """Files of variants are copied and deleted by their names, and cards come from outside."""
+    if _FILE.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is not the name of a file in the bundle's folder")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
 
 
 class _Part(BaseModel):
@@ -57,12 +94,18 @@ class Variant(_Part):
 
     engine: str
     precision: Precision
-    files: Mapping[str, str] = {}
+    files: Mapping[FileName, str] = {}
     software: Mapping[str, str] = Field({}, description="versions it was made with, and the processor it was judged on")
     full_precision: tuple[str, ...] = Field((), description="int8: layers that stayed in floating point")
     calibration: int = Field(0, ge=0, description="int8: images it was calibrated with")
     parity: Parity | None = None
+    failed: Sentence | None = Field(None, description="why it could not be made, so that there is nothing to be judged")
     created: datetime
+
+    @property
+    def kind(self) -> tuple[str, Precision]:
+        """A bundle has one variant of each."""
+        return self.engine, self.precision
 
 
 def why_not(
@@ -73,6 +116,9 @@ def why_not(
     `files`: the card's own, SHA-256 by name.
     """
     values = {"bundle": bundle, "engine": engine, "precision": precision}
+    if variant is not None and variant.failed is not None:
+        reason = variant.failed.text
+        return message("The {precision} variant of {bundle} for {engine} could not be made: {reason}", **values, reason=reason)
     if variant is None or variant.parity is None:
         return message("The bundle {bundle} has not been exported and checked for {engine} in {precision}.", **values)
     known = {**files, **variant.files}

@@ -1,6 +1,7 @@
 """An engine opens a bundle and turns batches into raw outputs. Three methods, so that a new one is a short file."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +9,7 @@ from inspector.core.bundle import Bundle
 from inspector.core.errors import BundleError, ConfigError
 from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
+from inspector.core.standing import is_own
 from inspector.core.types import Floats
 from inspector.core.variants import Precision, why_not
 
@@ -35,6 +37,20 @@ class Engine(ABC):
 
         Any N from 1 to the card's `max_batch`. Raises EngineError.
         """
+
+    def side_by_side(self) -> int:
+        """Get ready for batches under way at the same time; how many others there may be, 0 where the engine takes one."""
+        return 0
+
+    def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
+        """Begin with a batch; what is returned waits for its outputs. Both are as in `infer`, and raise as it does.
+
+        The batch must stay as it is until then. `beside`: it is one of several under way, so how many there are in a second
+        counts, and not how soon this one is done; only after `side_by_side`.
+        """
+        del beside
+        outputs = self.infer(batch)
+        return lambda: outputs
 
     @abstractmethod
     def close(self) -> None:
@@ -74,10 +90,9 @@ def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", thr
 
 def check_active(bundle: Bundle, name: str, precision: Precision) -> None:
     """Raise BundleError unless this variant of the bundle may judge parts: the parity gate."""
-    variant = bundle.variant(name, precision)
-    if variant is None and precision == "fp32" and not ENGINES[name].gated:
-        return  # compared with the trained network when the bundle was written
-    problem = why_not(variant, bundle.card.files, bundle=bundle.name, engine=name, precision=precision)
+    if is_own(bundle, name, precision):
+        return
+    problem = why_not(bundle.variant(name, precision), bundle.card.files, bundle=bundle.name, engine=name, precision=precision)
     if problem is not None:
         raise BundleError(
             problem.template,

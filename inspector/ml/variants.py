@@ -6,11 +6,10 @@ import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
@@ -18,14 +17,14 @@ import numpy as np
 import psutil
 import torch
 
-from inspector import __version__
-from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, Card, read_card, sha256, write_bundle, write_card
+from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256
 from inspector.core.errors import ConfigError, EngineError, StorageError
 from inspector.core.images import Prepared
 from inspector.core.offline import no_usage_statistics
 from inspector.core.reference import Reference, read_reference
 from inspector.core.registry import ENGINES, find
-from inspector.core.variants import Precision, Variant, why_not
+from inspector.core.report import sentence
+from inspector.core.variants import PROCESSOR, Precision, Variant, software_for, why_not
 from inspector.ml.evaluate import Infer
 from inspector.ml.export import export_bundle
 from inspector.ml.gate import Gate
@@ -33,13 +32,6 @@ from inspector.ml.quantise import Quantised, quantise_onnx, quantise_openvino
 from inspector.ml.reference import FEWEST, read_calibration
 from inspector.tasks.parity import MAX_DROP, Limits, excess, limits_for
 
-_PACKAGES: Mapping[str, Sequence[str]] = {
-    "openvino": ("openvino",),
-    "onnxruntime": ("onnxruntime",),
-    "tensorrt": ("onnxruntime-gpu",),
-    "torchscript": ("torch",),
-    "torch": ("torch",),
-}
 _OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
 
 
@@ -65,36 +57,83 @@ class Order:
     threads: int = 0
 
 
-def export_variant(bundle: Bundle, order: Order, report: Progress, *, out: Path | None = None) -> tuple[Bundle, Variant]:
-    """Make the variant, let it pass the gate, and write it into the bundle, or into a copy of the bundle at `out`.
+class Exporter:
+    """Makes variants of a bundle, one after the other. The trained network judges the reference images once for all of them."""
 
-    Nothing is half written whenever this is killed: files have names of their own before the card, replaced last, names them.
-    A variant that does not pass leaves an accepted one as it is. Raises ConfigError (reference or calibration images missing or
-    too few, another precision), EngineError (not on this machine, refused), StorageError, Cancelled.
-    """
-    entry = find(ENGINES, order.engine, "engine")
-    if order.precision not in entry.precisions:
+    def __init__(self, bundle: Bundle, report: Progress, *, out: Path | None = None) -> None:
+        """`out`: make a copy of the bundle there and write into that."""
+        self.bundle = bundle
+        self._report = report
+        self._out = None if out is None or out.resolve() == bundle.folder.resolve() else out
+        self._reference: Reference | None = None
+        self._gate: Gate | None = None
+
+    def make(self, order: Order) -> Variant:
+        """Make the variant, let it pass the gate, and write it down; `bundle` is the bundle with it then.
+
+        Nothing is half written whenever this is killed: files have names of their own before the list of variants, replaced
+        last, names them. A variant that does not pass, or cannot be made, leaves an accepted one as it is. Raises ConfigError
+        (reference or calibration images missing or too few, another precision), EngineError (not on this machine, refused),
+        StorageError, Cancelled.
+        """
+        ensure_possible(order.engine, order.precision)
+        reference, gate = self._opened()
+        limits = limits_for(order.precision, max_drop=order.max_drop)
+        try:
+            if order.check:
+                variant = self.bundle.variant(order.engine, order.precision) or _bare(order)
+            else:
+                if order.precision == "fp32" and order.engine in ("openvino", "onnxruntime", "tensorrt"):
+                    self.bundle = _with_sound_graph(self.bundle, gate, limits, order)
+                variant = _make(self.bundle, order, gate, limits, reference, self._report)
+            self.bundle, variant = _settle(self.bundle, variant, gate, limits, order, self._report)
+        except EngineError as error:
+            # With a narrower limit than usual it says nothing of the usual one.
+            if not order.check and order.max_drop >= MAX_DROP and not _usable(self.bundle, order):
+                failed = _bare(order).model_copy(update={"failed": sentence(error.problem)})
+                self.bundle = self.bundle.add_variant(failed)
+            raise
+        if variant.parity is not None and variant.parity.refused is not None:
+            raise EngineError(
+                "The {precision} variant of {bundle} for {engine} is refused: {reason}",
+                remedy="Use another precision; or give more images to calibrate with, or allow a larger drop.",
+                precision=order.precision,
+                bundle=self.bundle.name,
+                engine=order.engine,
+                reason=variant.parity.refused.text,
+            )
+        return variant
+
+    def _opened(self) -> tuple[Reference, Gate]:
+        if self._reference is None or self._gate is None:
+            self._reference = _reference(self.bundle)
+            if self._out is not None:
+                self.bundle = self.bundle.copy_to(self._out)
+            steps = len(self._reference.judged)
+            self._report.progress(phase="reference", step=0, steps=steps)
+            self._gate = Gate(self.bundle, self._reference, tick=_Steps(self._report, "reference", steps))
+        return self._reference, self._gate
+
+
+def ensure_possible(engine: str, precision: Precision) -> None:
+    """Raise ConfigError if the engine has no such precision, EngineError if this machine cannot compute so."""
+    entry = find(ENGINES, engine, "engine")
+    if precision not in entry.precisions:
         raise ConfigError(
             "{engine} does not run bundles in {precision}.",
             remedy="Use one of: {names}.",
             engine=entry.label,
-            precision=order.precision,
+            precision=precision,
             names=", ".join(entry.precisions),
         )
-    entry.load().ensure_here(order.precision)
-    reference = _reference(bundle)
-    if out is not None and out.resolve() != bundle.folder.resolve():
-        bundle = _copy(bundle, out)
-    report.progress(phase="reference", step=0, steps=len(reference.judged))
-    gate = Gate(bundle, reference, tick=_Steps(report, "reference", len(reference.judged)))
-    limits = limits_for(order.precision, max_drop=order.max_drop)
-    if order.check:
-        old = bundle.variant(order.engine, order.precision)
-        return _settle(bundle, old or _bare(order), gate, limits, order, report)
-    if order.precision == "fp32" and order.engine in ("openvino", "onnxruntime", "tensorrt"):
-        bundle = _with_sound_graph(bundle, gate, limits, order)
-    variant = _make(bundle, order, gate, limits, reference, report)
-    return _settle(bundle, variant, gate, limits, order, report)
+    entry.load().ensure_here(precision)
+
+
+def export_variant(bundle: Bundle, order: Order, report: Progress, *, out: Path | None = None) -> tuple[Bundle, Variant]:
+    """Make one variant of a bundle, or of a copy of it at `out`; see `Exporter`."""
+    exporter = Exporter(bundle, report, out=out)
+    variant = exporter.make(order)
+    return exporter.bundle, variant
 
 
 def _reference(bundle: Bundle) -> Reference:
@@ -113,11 +152,11 @@ def _reference(bundle: Bundle) -> Reference:
 def _settle(
     bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Progress
 ) -> tuple[Bundle, Variant]:
-    """Judge a variant whose files lie in the bundle's folder, and write down what came of it."""
+    """Judge a variant whose files lie where the bundle's are kept, and write down what came of it."""
     report.progress(phase="judge", step=0, steps=len(gate))
     known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH)}
     candidate = Bundle(bundle.folder, bundle.card.with_variant(variant))
-    new = {bundle.folder / name for name in variant.files} - _named(bundle)
+    new = [bundle.variants_folder / name for name in variant.files.keys() - bundle.card.variant_files]
     try:
         engine = ENGINES[order.engine].load()(candidate, precision=order.precision, threads=order.threads)
         try:
@@ -127,20 +166,11 @@ def _settle(
     except BaseException:
         _remove(new)
         raise
-    variant = variant.model_copy(update={"parity": parity})
+    variant = variant.model_copy(update={"parity": parity, "failed": None})
     if parity.accepted or order.check or not _usable(bundle, order):
         kept = variant if parity.accepted or order.check else variant.model_copy(update={"files": {}})
-        bundle = _write(bundle, kept)
+        bundle = bundle.add_variant(kept)
     _clean(bundle)
-    if parity.refused is not None:
-        raise EngineError(
-            "The {precision} variant of {bundle} for {engine} is refused: {reason}",
-            remedy="Use another precision; or give more images to calibrate with, or allow a larger drop.",
-            precision=order.precision,
-            bundle=bundle.name,
-            engine=order.engine,
-            reason=parity.refused.text,
-        )
     return bundle, variant
 
 
@@ -152,7 +182,7 @@ def _usable(bundle: Bundle, order: Order) -> bool:
 
 
 def _make(bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Progress) -> Variant:
-    """Write the variant's own files into the bundle's folder, under names that no other version of them has."""
+    """Write the variant's own files to where the bundle's are kept, under names that no other version of them has."""
     if order.precision == "int8":
         frames = _calibration(bundle, order, reference, report)
         return _written(
@@ -214,18 +244,20 @@ def _halve(bundle: Bundle, folder: Path) -> Quantised:
 
 
 def _written(bundle: Bundle, order: Order, write: Callable[[Path], Quantised], calibration: int) -> Variant:
-    """Let `write` make the files in a temporary folder, then give them their names in the bundle's folder."""
+    """Let `write` make the files in a temporary folder, then give them their names beside the bundle's other variants."""
     made: list[Path] = []
+    place = bundle.variants_folder
     try:
-        with tempfile.TemporaryDirectory(prefix=f".export-{os.getpid()}-", dir=bundle.folder) as name:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".export-{os.getpid()}-", dir=place) as name:
             result = write(Path(name))
             digests = [sha256(file) for file in result.files]
             content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
             stem = f"{order.engine}-{order.precision}-{content[:8]}"
             files: dict[str, str] = {}
             for file, digest in zip(result.files, digests, strict=True):
-                final = bundle.folder / f"{stem}{file.suffix}"
-                if final.name not in _names(bundle.card):
+                final = place / f"{stem}{file.suffix}"
+                if final.name not in bundle.card.variant_files:
                     made.append(final)
                 file.replace(final)
                 final.chmod(0o644)
@@ -235,7 +267,7 @@ def _written(bundle: Bundle, order: Order, write: Callable[[Path], Quantised], c
         raise StorageError(
             "The bundle {bundle} cannot be written ({detail}).",
             remedy="Free some space, or export it into another folder: --out DIR.",
-            bundle=bundle.folder,
+            bundle=place,
             detail=error.strerror or error,
         ) from error
     return _bare(order).model_copy(update={"files": files, "full_precision": result.full_precision, "calibration": calibration})
@@ -254,34 +286,11 @@ def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) 
     return bundle if sound else export_bundle(bundle, bundle.folder)
 
 
-def _write(bundle: Bundle, variant: Variant) -> Bundle:
-    """Put the variant into the card as it is now: others may have been added since it was read."""
-    return write_card(bundle.folder, read_card(bundle.folder).with_variant(variant))
-
-
-def _copy(bundle: Bundle, out: Path) -> Bundle:
-    def fill(folder: Path) -> None:
-        for name in {*bundle.card.files, *_names(bundle.card)}:
-            with suppress(FileNotFoundError):  # of a variant that is damaged already
-                shutil.copyfile(bundle.folder / name, folder / name)
-
-    return write_bundle(out, bundle.card, fill)
-
-
-def _names(card: Card) -> set[str]:
-    """The files that the variants of a card name."""
-    return {name for variant in card.variants for name in variant.files}
-
-
-def _named(bundle: Bundle) -> set[Path]:
-    return {bundle.folder / name for name in _names(bundle.card)}
-
-
 def _clean(bundle: Bundle) -> None:
-    """Remove files of variants that the card no longer names, and what a killed export left."""
-    kept = _named(bundle)
-    _remove([file for file in bundle.folder.iterdir() if _OWN_FILE.fullmatch(file.name) and file not in kept])
-    for folder in bundle.folder.glob(".export-*"):
+    """Remove files of variants that nothing names any more, and what a killed export left."""
+    place, kept = bundle.variants_folder, bundle.card.variant_files
+    _remove([file for file in place.glob("*") if _OWN_FILE.fullmatch(file.name) and file.name not in kept])
+    for folder in place.glob(".export-*"):
         pid = folder.name.split("-")[1]
         if not (pid.isdigit() and psutil.pid_exists(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
@@ -295,12 +304,8 @@ def _remove(files: Iterable[Path]) -> None:
 
 def _software(engine: str, precision: Precision) -> dict[str, str]:
     """Versions of what made it, and the processor."""
-    found = {"inspector": __version__}
-    for package in (*_PACKAGES[engine], *(("nncf",) if precision == "int8" else ())):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
     name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
-    return {**found, "processor": name}
+    return {**software_for(engine, precision), PROCESSOR: name}
 
 
 class _Steps:

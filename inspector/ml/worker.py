@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -24,8 +24,14 @@ from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.core.message import message
 from inspector.core.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
 from inspector.core.protocol import VERSION
+from inspector.core.registry import EXPORTER
+from inspector.core.report import sentence
 from inspector.core.runs import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
+from inspector.core.variants import Precision
 from inspector.ml.channel import Cancelled, Channel, Journal, Report
+
+if TYPE_CHECKING:
+    from inspector.ml.variants import Exporter
 
 log = logging.getLogger(__name__)
 
@@ -143,23 +149,44 @@ def take_run(folder: Path) -> Iterator[RunRecord]:
 
 
 def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    """With `engine`: a variant (see `variants.Order`). Without: the ONNX graph anew, from the weights, as a bundle at `out`."""
+    """With `engine`: a variant (see `variants.Order`); with `variants`, a list of [engine, precision]: each of these. With
+    neither: the ONNX graph anew, from the weights, as a bundle at `out`.
+    """
     source = Bundle.open(Path(job["bundle"]))  # a wrong folder is told before the seconds that torch takes
     out = None if job.get("out") is None else Path(job["out"])
-    if job.get("engine") is None:
+    if job.get("engine") is None and job.get("variants") is None:
         from inspector.ml.export import DIFFERENCE, export_bundle
 
         bundle = export_bundle(source, out or source.folder)
         channel.send("artifact", path=bundle.folder)
         return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
-    from inspector.ml.variants import Order, export_variant
+    exporter = EXPORTER.load()(source, Report(channel), out=out)
+    if job.get("variants") is not None:
+        return {"bundle": str(source.folder), "made": [_attempt(exporter, channel, *kind) for kind in job["variants"]]}
+    from inspector.ml.variants import Order
 
     more = {name: job[name] for name in ("max_drop", "check", "threads") if job.get(name) is not None}
     folder = None if job.get("calibration") is None else Path(job["calibration"])
-    order = Order(str(job["engine"]), job["precision"], calibration=folder, **more)
-    bundle, variant = export_variant(source, order, Report(channel), out=out)
-    channel.send("artifact", path=bundle.folder)
-    return {"bundle": bundle.folder, "variant": variant.model_dump(mode="json")}
+    variant = exporter.make(Order(str(job["engine"]), job["precision"], calibration=folder, **more))
+    channel.send("artifact", path=exporter.bundle.folder)
+    return {"bundle": exporter.bundle.folder, "variant": variant.model_dump(mode="json")}
+
+
+def _attempt(exporter: "Exporter", channel: Channel, engine: str, precision: Precision) -> Mapping[str, object]:
+    """Make one of several variants: that it cannot be had is an answer. `here`: whether this machine can compute so."""
+    from inspector.ml.variants import Order, ensure_possible
+
+    channel.send("progress", phase="variant", engine=engine, precision=precision, step=0, steps=0)
+    told: dict[str, object] = {"engine": engine, "precision": precision, "here": False, "problem": None}
+    try:
+        ensure_possible(engine, precision)
+        told["here"] = True
+        exporter.make(Order(engine, precision))
+    except StorageError:
+        raise  # there is no room for the others either
+    except InspectorError as error:
+        told["problem"] = sentence(error.problem).model_dump()
+    return told
 
 
 def _infer(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:

@@ -1,14 +1,13 @@
 """Taking a new bundle into a recipe: what it does there, where it is kept, and how the file is changed and changed back."""
 
 import hashlib
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inspector.core.bundle import Bundle, Card, find_bundles, read_card, write_bundle
+from inspector.core.bundle import Bundle, Card, find_bundles, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.paths import resources, user_data
+from inspector.core.paths import user_data
 from inspector.recipes.automatic import complete, completed, default_rules
 from inspector.recipes.locate import bundle_roots, find_bundle
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe, save_recipe
@@ -57,11 +56,6 @@ def open_recipe_file(path: Path) -> RecipeFile:
     """Read a recipe to change it. Raises ConfigError."""
     recipe = load_recipe(path)
     return RecipeFile(path, recipe, _stamp(path))
-
-
-def is_shipped(path: Path) -> bool:
-    """Whether a recipe belongs to the program, so that a change of it goes to a copy."""
-    return path.resolve().is_relative_to(resources().resolve())
 
 
 def own_path(name: str) -> Path:
@@ -151,26 +145,25 @@ def going_on(recipe: Recipe, replaced: str, card: Card) -> tuple[Rule, ...]:
 
 
 def keep_bundle(bundle: Path, *, base: Path) -> str:
-    """Copy a bundle to where the user's bundles are kept, and return the name by which a recipe in `base` finds it.
+    """Copy a bundle with its variants to where the user's bundles are kept, and return the name by which a recipe in `base`
+    finds it.
 
-    One that is there already is not copied again. Raises ConfigError for a damaged bundle, StorageError where there is no room.
+    One that is there already is not copied again, and only gets what variants it has not. Raises ConfigError for a damaged
+    bundle, StorageError where there is no room.
     """
     opened = Bundle.open(bundle)
     place = user_data() / "bundles"
     for known in find_bundles(place):
-        if read_card(known) == opened.card and find_bundle(known.name, base) == known:
+        same = read_card(known).with_variants(()) == opened.card.with_variants(())
+        if same and find_bundle(known.name, base) == known:
+            Bundle.open(known).take_variants(opened)
             return known.name
     wished = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in opened.name).strip("-.") or "bundle"
     name, number = wished, 1
     while any((root / name).exists() for root in (base, *bundle_roots())):
         number += 1
         name = f"{wished}-{number}"
-
-    def fill(folder: Path) -> None:
-        for file in opened.card.files:
-            shutil.copyfile(bundle / file, folder / file)
-
-    write_bundle(place / name, opened.card, fill)
+    opened.copy_to(place / name)
     return name
 
 

@@ -11,13 +11,17 @@ from inspector.core.types import Frame, Inspection
 from inspector.core.variants import Precision
 from inspector.recipes.recipe import Recipe
 from inspector.station.analysis import Analyser
-from inspector.station.parts import Part, Shot, conclude
+from inspector.station.parts import Part, Shot, conclude, shoot
 from inspector.station.program import Program, load_program
-from inspector.station.quality import check_quality
+from inspector.station.tuning_store import decide
 
 
 class PartInspector:
-    """Judges frames as the station does: the same checks, preparation, engines, decoding and rules."""
+    """Judges frames as the station does: the same checks, preparation, variants, decoding and rules.
+
+    Where a choice was tuned for this computer and nobody asks for another, it judges here, too, so that a verdict away from the
+    line is the line's. Here nothing depends on how quickly it comes: a choice that became slow is not passed over.
+    """
 
     def __init__(
         self, recipe: Recipe, base: Path | None = None, *, engine: str | None = None, precision: Precision | None = None
@@ -26,7 +30,10 @@ class PartInspector:
 
         Raises ConfigError or EngineError.
         """
-        self._analyser = Analyser(load_program(recipe, base, engine=engine, precision=precision))
+        program = load_program(recipe, base, engine=engine, precision=precision)
+        if engine is None and precision is None:
+            program = decide(program, test_s=None).apply(program)
+        self._analyser = Analyser(program)
         self._analyser.open()
         self._sequence = 0
 
@@ -68,11 +75,3 @@ class PartInspector:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def shoot(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Shot:
-    """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
-    gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
-    if problem is None and gate is not None:
-        problem = check_quality(frame, gate, levels=program.levels(camera))
-    return Shot(frame, problem, frame.source, live, frame.part)

@@ -9,6 +9,8 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection, Prediction
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import judge
+from inspector.station.program import Program
+from inspector.station.quality import check_quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +113,11 @@ def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
 def weight_of(inspection: Inspection) -> int:
     """Bytes of an inspection's frames."""
     return sum(frame.pixels.nbytes for frame in inspection.frames.values())
+
+
+def shoot(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Shot:
+    """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
+    gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
+    if problem is None and gate is not None:
+        problem = check_quality(frame, gate, levels=program.levels(camera))
+    return Shot(frame, problem, frame.source, live, frame.part)

@@ -84,6 +84,11 @@ class Program:
     note: Message | None = None
     tuned: bool = False
 
+    @property
+    def variants(self) -> str:
+        """The engines and precisions that judge, each once, as people write them."""
+        return ", ".join(dict.fromkeys(f"{step.runtime.engine} {step.runtime.precision}" for step in self.steps))
+
     def levels(self, camera: str) -> tuple[float, float] | None:
         """The grey levels that count as black and white for a camera, as its bundles were trained with."""
         for step in self.steps:

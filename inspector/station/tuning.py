@@ -3,6 +3,7 @@
 Plain data and pure functions; `tuning_measure` measures, `tuning_store` keeps the choice and tests it at the next start.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
@@ -137,6 +138,7 @@ class Tuning(_Part):
     """All that one tuning found. `state`: "kept" the takt, or "missed" it and took the quickest there is.
 
     `bundles`: SHA-256 of each bundle's files together, by the name in the recipe. `needs`: what would be needed, measured.
+    `made`: the variants that were exported for it.
     """
 
     format: Literal[1] = 1
@@ -153,6 +155,7 @@ class Tuning(_Part):
     chosen: Plan | None = None
     state: Literal["kept", "missed"] = "missed"
     needs: tuple[Sentence, ...] = ()
+    made: tuple[Use, ...] = ()
     left_out: tuple[Sentence, ...] = ()
     seconds: float = 0.0
     created: datetime
@@ -251,6 +254,12 @@ def refused(tuning: Tuning) -> list[Judged]:
 def unavailable(tuning: Tuning) -> list[str]:
     """The variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
     return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in tuning.judged if not one.accepted and not one.images))
+
+
+def exported(tuning: Tuning) -> str:
+    """The variants that were exported for it, each once, with how many bundles that was for; "" if none was."""
+    counts = Counter(f"{one.engine} {one.precision}" for one in tuning.made)
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 def why(tuning: Tuning) -> Message:

@@ -1,4 +1,4 @@
-"""The whole of a tuning: measure, judge, choose, confirm, suggest, keep. Runs in a worker process."""
+"""The whole of a tuning: export what is missing, measure, judge, choose, confirm, suggest, keep. Runs in a worker process."""
 
 import tempfile
 import time
@@ -24,6 +24,7 @@ from inspector.station.costs import core_count
 from inspector.station.parts import Part
 from inspector.station.program import Program, Runtime, load_program
 from inspector.station.tuning import HEADROOM, Judged, Plan, Row, Tuning, plans_of, ranked, smaller
+from inspector.station.tuning_export import Exported, export_missing, possible
 from inspector.station.tuning_measure import (
     PARTS,
     Subject,
@@ -36,7 +37,7 @@ from inspector.station.tuning_measure import (
     timed,
     with_runtimes,
 )
-from inspector.station.tuning_store import bundles_of, fingerprint, save_tuning, this_processor
+from inspector.station.tuning_store import bundles_of, save_tuning, this_processor
 
 BUDGET_S = 180.0
 ROWS_SHARE = 0.6  # of the time is for single variants; the rest confirms and suggests
@@ -57,7 +58,10 @@ class Report(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to tune. `engines`, `precisions`, `threads`, `batches`: only these; all there are if empty."""
+    """What to tune. `engines`, `precisions`, `threads`, `batches`: only these; all there are if empty.
+
+    `export`: make first what is missing; the budget does not count that.
+    """
 
     recipe: Recipe
     base: Path | None
@@ -69,6 +73,7 @@ class Order:
     budget_s: float = BUDGET_S
     headroom: float = HEADROOM
     suggest: bool = True
+    export: bool = True
     root: Path | None = None  # where the choice is kept; the user's folder if None
 
     @classmethod
@@ -93,6 +98,7 @@ class Order:
             threads=tuple(job.get("threads") or ()),
             batches=tuple(job.get("batches") or ()),
             budget_s=float(job.get("budget_s") or BUDGET_S),
+            export=bool(job.get("export", True)),
         )
 
     def grid(self) -> tuple[list[Runtime], list[int]]:
@@ -131,10 +137,10 @@ def work(job: Mapping[str, Any], report: Report) -> Mapping[str, object]:
 
 def tune(order: Order, report: Report) -> Tuning:
     """Measure, choose and keep. Raises ConfigError for a recipe that cannot run, StorageError, and what `report` raises."""
+    program, exported = _exported(order, report)
     began = time.monotonic()
-    program = load_program(order.recipe, order.base)
     subjects = {name: Subject(name, bundle) for name, bundle in bundles_of(program).items()}
-    found = _Found(left_out=list(_disturbed()))
+    found = _Found(left_out=[*exported.problems, *_disturbed()])
     found.left_out += [_unknown(subject) for subject in subjects.values() if not subject.known]
     _measure_all(order, subjects, found, report, began)
     parts = parts_of(program, subjects, PARTS)
@@ -153,7 +159,7 @@ def tune(order: Order, report: Report) -> Tuning:
         takt_ms=order.takt_ms,
         headroom=order.headroom,
         machine=this_processor(),
-        bundles={name: fingerprint(subject.bundle) for name, subject in subjects.items()},
+        bundles={name: subject.bundle.fingerprint for name, subject in subjects.items()},
         rows=tuple(found.rows),
         judged=tuple(found.judged),
         around=whole.around,
@@ -161,6 +167,7 @@ def tune(order: Order, report: Report) -> Tuning:
         chosen=chosen,
         state="kept" if kept else "missed",
         needs=tuple(needs),
+        made=tuple(exported.made),
         left_out=tuple(found.left_out),
         seconds=time.monotonic() - began,
         created=datetime.now(UTC),
@@ -169,6 +176,17 @@ def tune(order: Order, report: Report) -> Tuning:
         proofs = {use.bundle: found.proofs[(use.bundle, use.engine, use.precision)] for use in chosen.uses}
         save_tuning(tuning, proofs, root=order.root)
     return tuning
+
+
+def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
+    """The program with the variants that could be measured, as far as they can be had."""
+    program = load_program(order.recipe, order.base)
+    if not order.export:
+        return program, Exported()
+    runtimes, _ = order.grid()
+    kinds = possible([(runtime.engine, runtime.precision) for runtime in runtimes])
+    exported = export_missing(bundles_of(program), kinds, report)
+    return load_program(order.recipe, order.base), exported
 
 
 def _disturbed() -> list[Sentence]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,10 +21,10 @@ from inspector.core.message import Message, message
 from inspector.core.reference import Reference, read_reference
 from inspector.core.report import sentence
 from inspector.core.types import Floats, Frame, Pixels, Unit
+from inspector.core.variants import Parity
 from inspector.engines.base import Engine
 from inspector.station.analysis import Analyser
-from inspector.station.inspector import shoot
-from inspector.station.parts import Part, conclude
+from inspector.station.parts import Part, conclude, shoot
 from inspector.station.program import Program, Runtime, Step
 from inspector.station.takt import INSPECTION
 from inspector.station.tuning import Around, Judged, Plan, Row
@@ -126,26 +127,28 @@ class Subject:
             problem = message("The bundle {bundle} has no reference images to judge a variant by.", bundle=self.name)
             return Judged(**common, accepted=own, reason=None if own else sentence(problem))
         parity = self._gate.judge(engine.infer, limits=limits_for(runtime.precision), files=self.bundle.card.files)
-        return Judged(
-            **common,
-            accepted=parity.accepted,
-            metric=parity.metric,
-            accuracy=parity.after,
-            before=parity.before,
-            flips=parity.flips,
-            images=parity.images,
-            reason=parity.refused,
-        )
+        return _judged({**common, "accepted": parity.accepted}, parity)
 
     def refused(self, runtime: Runtime, error: InspectorError) -> Judged:
-        """What is noted of a variant that cannot be opened."""
-        return Judged(
-            bundle=self.name,
-            engine=runtime.engine,
-            precision=runtime.precision,
-            accepted=False,
-            reason=sentence(error.problem),
-        )
+        """What is noted of a variant that cannot be opened: with what the gate once found, where that refused it."""
+        common = {"bundle": self.name, "engine": runtime.engine, "precision": runtime.precision, "accepted": False}
+        variant = self.bundle.variant(runtime.engine, runtime.precision)
+        parity = None if variant is None else variant.parity
+        if parity is None or parity.refused is None:
+            return Judged(**common, reason=sentence(error.problem))
+        return _judged(common, parity)
+
+
+def _judged(common: Mapping[str, Any], parity: Parity) -> Judged:
+    return Judged(
+        **common,
+        metric=parity.metric,
+        accuracy=parity.after,
+        before=parity.before,
+        flips=parity.flips,
+        images=parity.images,
+        reason=parity.refused,
+    )
 
 
 @contextmanager

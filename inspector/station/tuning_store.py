@@ -88,12 +88,6 @@ def _cpuinfo() -> tuple[str, frozenset[str]]:
     return found.get("model name", other), frozenset((found.get("flags") or found.get("Features") or "").split())
 
 
-def fingerprint(bundle: Bundle) -> str:
-    """One SHA-256 for all files of a bundle; variants that are added later do not change it."""
-    listed = "\n".join(f"{name} {digest}" for name, digest in sorted(bundle.card.files.items()))
-    return hashlib.sha256(listed.encode()).hexdigest()
-
-
 def bundles_of(program: Program) -> dict[str, Bundle]:
     """The bundles of a program by the name in its recipe."""
     return {step.model.bundle: step.bundle for step in program.steps}
@@ -152,21 +146,21 @@ def _proofs(recipe: str, tuning: Tuning, root: Path | None) -> dict[str, Floats]
 # ---- at the start --------------------
 
 
-def decide(program: Program, *, machine: Machine | None = None, root: Path | None = None, test_s: float = TEST_S) -> Decision:
-    """What is to judge: the newest choice that holds for this machine and passes its test, else what the recipe says."""
+def decide(
+    program: Program, *, machine: Machine | None = None, root: Path | None = None, test_s: float | None = TEST_S
+) -> Decision:
+    """What is to judge: the newest choice that holds for this machine and passes its test, else what the recipe says.
+
+    `test_s`: None where only what it answers counts, not how quickly.
+    """
     recipe = program.recipe
-    names = bundles_of(program).keys()
-    # Recipes that are made up for bundles without one share a name.
-    tunings = [one for one in load_tunings(recipe.name, root=root) if one.bundles.keys() == names]
-    own = message("{variants}, as the recipe says; it was not tuned on this computer.", variants=_own(program))
-    if not any(tuning.chosen for tuning in tunings):
+    tunings = _tunings(program, root)
+    own = message("{variants}, as the recipe says; it was not tuned on this computer.", variants=program.variants)
+    if not tunings:
         return Decision(own)
     machine = machine or this_processor()
     problem: Message | None = None
-    for tuning in tunings:
-        plan = tuning.chosen
-        if plan is None:
-            continue
+    for tuning, plan in tunings:
         found = changed(tuning, program, machine) or self_test(program, tuning, _proofs(recipe.name, tuning, root), test_s)
         if found is None:
             runtimes = runtimes_of(plan)
@@ -175,13 +169,33 @@ def decide(program: Program, *, machine: Machine | None = None, root: Path | Non
         problem = problem or found
     assert problem is not None
     return Decision(
-        message("{variants}, as the recipe says, because no tuned choice holds.", variants=_own(program)),
-        note=_instead(problem, _own(program)),
+        message("{variants}, as the recipe says, because no tuned choice holds.", variants=program.variants),
+        note=_instead(problem, program.variants),
     )
 
 
-def _own(program: Program) -> str:
-    return ", ".join(dict.fromkeys(f"{step.runtime.engine} {step.runtime.precision}" for step in program.steps))
+def newest(program: Program, *, root: Path | None = None) -> dict[str, Runtime]:
+    """What was chosen last for this machine, by bundle, untested; empty where nothing was, or it does not hold any more."""
+    tunings, machine = _tunings(program, root), None
+    for tuning, plan in tunings:
+        machine = machine or this_processor()
+        if changed(tuning, program, machine) is None:
+            return runtimes_of(plan)
+    return {}
+
+
+def _tunings(program: Program, root: Path | None) -> list[tuple[Tuning, Plan]]:
+    """The tunings that chose something for every bundle of the program, those for just these first, the newest first.
+
+    Recipes that are made up for bundles without one share a name. One that was cut down to a camera follows the whole one.
+    """
+    names = bundles_of(program).keys()
+    found = [
+        (one, one.chosen)
+        for one in load_tunings(program.recipe.name, root=root)
+        if one.chosen is not None and names <= one.bundles.keys()
+    ]
+    return sorted(found, key=lambda one: one[0].bundles.keys() != names)
 
 
 def _instead(problem: Message, variants: str) -> Message:
@@ -212,7 +226,7 @@ def changed(tuning: Tuning, program: Program, machine: Machine) -> Message | Non
             when=when,
             differences=", ".join(differences),
         )
-    now = {name: fingerprint(bundle) for name, bundle in bundles_of(program).items()}
+    now = {name: bundle.fingerprint for name, bundle in bundles_of(program).items()}
     other = [name for name in now if tuning.bundles.get(name) != now[name]]
     if other:
         return message(
@@ -221,8 +235,8 @@ def changed(tuning: Tuning, program: Program, machine: Machine) -> Message | Non
     return None
 
 
-def self_test(program: Program, tuning: Tuning, proofs: Mapping[str, Floats], seconds: float) -> Message | None:
-    """Open each chosen variant for a moment: does it still answer as it did, and as quickly? None: yes."""
+def self_test(program: Program, tuning: Tuning, proofs: Mapping[str, Floats], seconds: float | None) -> Message | None:
+    """Open each chosen variant for a moment: does it still answer as it did, and (with `seconds`) as quickly? None: yes."""
     plan = tuning.chosen
     if plan is None:
         return None
@@ -233,7 +247,8 @@ def self_test(program: Program, tuning: Tuning, proofs: Mapping[str, Floats], se
             return message("The tuned choice names no variant for the bundle {bundle}: tune again.", bundle=name)
         try:
             with runtime.open(bundle) as engine:
-                problem = _test(engine, bundle, name, runtime, tuning, proofs.get(name), seconds / len(bundles))
+                share = None if seconds is None else seconds / len(bundles)
+                problem = _test(engine, bundle, name, runtime, tuning, proofs.get(name), share)
         except InspectorError as error:
             return error.problem
         if problem is not None:
@@ -242,7 +257,13 @@ def self_test(program: Program, tuning: Tuning, proofs: Mapping[str, Floats], se
 
 
 def _test(
-    engine: Engine, bundle: Bundle, name: str, runtime: Runtime, tuning: Tuning, expected: Floats | None, seconds: float
+    engine: Engine,
+    bundle: Bundle,
+    name: str,
+    runtime: Runtime,
+    tuning: Tuning,
+    expected: Floats | None,
+    seconds: float | None,
 ) -> Message | None:
     values = {"bundle": name, "engine": runtime.engine, "precision": runtime.precision}
     reference = read_reference(bundle)
@@ -257,6 +278,8 @@ def _test(
     else:
         spec = bundle.card.input
         image = np.zeros((1, *spec.shape), spec.dtype)
+    if seconds is None:
+        return None
     stored = _stored(tuning, tuning.chosen, name, runtime)
     now = _quickest(engine, image, seconds)
     if stored is not None and now > SLOW * stored + SLACK_MS:

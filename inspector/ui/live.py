@@ -101,6 +101,8 @@ class InspectPage(InspectLayout):
         self._pictures.timeout.connect(self._on_picture_time)
         self._strip_time.timeout.connect(self._on_strip_time)
         self.takt.panel.tune_button.clicked.connect(self.open_tune)
+        self.takt.panel.variants_button.clicked.connect(self.open_variants)
+        self.tune.variants_wanted.connect(self.open_variants)
 
     # ---- what the operator wants --------------------
 
@@ -193,6 +195,27 @@ class InspectPage(InspectLayout):
         if self._choice is not None:
             self.tune.open(self._choice, running=self.running, takt_ms=self.takt.takt_ms)
 
+    def open_variants(self) -> None:
+        """Show the variants of the bundles. Not beside a measurement, which they would disturb: then that is shown."""
+        if self.tune.busy:
+            self.open_tune()
+            return
+        self.tune.uncover(False)
+        if self.variants is None:
+            from inspector.ui.variants import VariantsPanel  # its words and tables need not be there at the start
+
+            self.variants = VariantsPanel(self)
+        self.variants.open(self._choice, running=lambda: self.running)
+
+    def leave(self) -> None:
+        """Close what lies on top, or show the newest part again."""
+        if self.variants is not None and self.variants.isVisible():
+            self.variants.leave()
+        elif self.tune.isVisible():
+            self.tune.leave()
+        elif self._held is not None:
+            self.back_to_live()
+
     @property
     def running(self) -> bool:
         return self._state in (StationState.STARTING, StationState.RUNNING)
@@ -270,6 +293,8 @@ class InspectPage(InspectLayout):
         self._pictures.stop()
         self._strip_time.stop()
         self.tune.close_workers()
+        if self.variants is not None:
+            self.variants.close_workers()
         self.analysis.close_workers()
 
     # ---- what the line tells --------------------

@@ -1,6 +1,6 @@
 """What stands on the page an operator works with, and where: the widgets of the inspect page and their places."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QTabBar, QToolButton, QVBoxLayout, QWidget
@@ -18,6 +18,9 @@ from inspector.ui.readouts import Counters, StatusLine
 from inspector.ui.takt import ShedNotice, TaktMeter
 from inspector.ui.tune import TunePanel
 from inspector.ui.verdict_tile import Reasons, VerdictTile
+
+if TYPE_CHECKING:
+    from inspector.ui.variants import VariantsPanel
 
 LIVE: Final = "live"
 TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
@@ -66,6 +69,7 @@ class InspectLayout(QWidget):
         self.filmstrip, self.takt, self.status = Filmstrip(), TaktMeter(self.views), StatusLine()
         self.notice = ShedNotice(self.views, above=self.takt.panel)
         self.tune = TunePanel(self)
+        self.variants: VariantsPanel | None = None  # made when it is first wanted
         self.banners = Banners(self)
         self._watch = QTimer(self)
         self._watch.setInterval(1000)

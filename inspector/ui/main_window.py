@@ -334,8 +334,8 @@ class MainWindow(QMainWindow):
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
             self.train.leave()
-        elif self._has("inspect") and self.inspect.held is not None:
-            self.inspect.back_to_live()
+        elif self._has("inspect"):
+            self.inspect.leave()
 
     def _toggle_help(self) -> None:
         if self.help.isVisible():

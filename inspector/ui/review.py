@@ -29,7 +29,7 @@ from inspector.ui.review_bars import EmptyPage, OpenBar, OutcomeBar, Player
 from inspector.ui.review_chooser import With
 from inspector.ui.review_source import Material
 from inspector.ui.review_table import Column, PartsFilter, PartsModel, PartsTable
-from inspector.ui.review_thread import Line, Opened, ReviewThread, Shown, Trouble
+from inspector.ui.review_thread import Judge, Line, Opened, ReviewThread, Shown, Trouble
 from inspector.ui.strings import verdict_word
 
 FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.OK)
@@ -137,6 +137,7 @@ class ReviewPage(QWidget):
         self.thread_.opened.connect(self._on_opened)
         self.thread_.lined.connect(self._on_line)
         self.thread_.shown.connect(self._on_shown)
+        self.thread_.judging.connect(self._on_judge)
         self.thread_.troubled.connect(self._on_trouble)
 
     # Opening
@@ -196,6 +197,12 @@ class ReviewPage(QWidget):
         self._show_progress()
         self.analysis.current().canvas.setFocus()
         self.opened.emit(self._count)
+
+    def _on_judge(self, judge: Judge) -> None:
+        if judge.job == self._job:
+            self.outcome.set_judge(judge.variants, judge.why)
+            if judge.note is not None:
+                self.banners.show_problem("tuned", judge.note, retryable=False)
 
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.job == self._job:

@@ -5,6 +5,7 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from inspector.core.message import Message
 from inspector.core.types import Inspection, Verdict
 from inspector.ui import strings, theme
 from inspector.ui.readouts import Badge
@@ -151,6 +152,7 @@ class OutcomeBar(_Bar):
         super().__init__(parent)
         self._shown: tuple[Inspection, bool] | None = None
         self._note = ""
+        self._judge: tuple[str, Message | None] = ("", None)
         self.badge = Badge(Verdict.OK)
         self.badge.setFixedSize(theme.ICON, theme.ICON)
         self.word, self.part, self.reason, self.note = QLabel(), QLabel(), QLabel(), QLabel()
@@ -181,9 +183,18 @@ class OutcomeBar(_Bar):
 
     def set_note(self, note: str) -> None:
         """What the page does besides, at the right."""
-        self.note.setText(note)
+        self._note = note
+        self.retranslate()
+
+    def set_judge(self, variants: str, why: Message | None) -> None:
+        """Which variants judge and why these, at the right where nothing else is said."""
+        self._judge = (variants, why)
+        self.retranslate()
 
     def retranslate(self) -> None:
+        variants, why = self._judge
+        self.note.setText(self._note or variants)
+        self.note.setToolTip("" if why is None else translate(why))
         self.badge.setVisible(self._shown is not None and self._shown[1])
         if self._shown is None:
             return

@@ -55,6 +55,16 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """Which variants judge, in words, and why these; `note`: what a person must know of it."""
+
+    job: int
+    variants: str
+    why: Message | None
+    note: Message | None
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Why nothing, or nothing but pictures, can be shown."""
 
@@ -64,9 +74,10 @@ class Trouble:
 
 
 class ReviewThread(WorkThread[tuple[Material, int]]):
-    """`opened`, `lined`, `shown` and `troubled` carry the classes above. Every method returns at once."""
+    """`opened`, `judging`, `lined`, `shown` and `troubled` carry the classes above. Every method returns at once."""
 
     opened = Signal(object)
+    judging = Signal(object)
     lined = Signal(object)
     shown = Signal(object)
     troubled = Signal(object)
@@ -126,6 +137,8 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
                 self._step_only(parts, recipe, job)
                 return
             with inspector:
+                program = inspector.program
+                self.judging.emit(Judge(job, program.variants, program.why, program.note))
                 self._work(parts, inspector, job)
         finally:
             parts.close()

@@ -1,15 +1,15 @@
 """Auto-tune in the window: measure every variant of the recipe's bundles, and see which keeps the takt for the least work."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QStackedWidget,
     QToolButton,
@@ -22,10 +22,10 @@ from inspector.core.outcome import End, Outcome
 from inspector.core.protocol import Packet
 from inspector.station.choice import Choice
 from inspector.station.jobs import Job
-from inspector.station.tuning import Judged, Plan, Tuning, pareto, ranked, refused, unavailable, why
+from inspector.station.tuning import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui import theme
 from inspector.ui.boxes import plain
-from inspector.ui.cover import Cover
+from inspector.ui.job_cover import JobCover, JobLike, MakeJob, in_words, wrapped
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tables import Cell, Row, ValueTable
 
@@ -33,71 +33,53 @@ FIRST_TAKT_MS: Final = 500.0
 BUDGET_S: Final = 180.0
 
 
-class JobLike(Protocol):
-    """What is needed here of `station.jobs.Job`."""
-
-    def cancel(self) -> None: ...
-    def close(self) -> Outcome: ...
-
-
-MakeJob = Callable[[Mapping[str, Any], Callable[[Packet], None], Callable[[Outcome], None]], JobLike]
-
-
 def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
     """The worker process that measures."""
     return Job("tune", fields, listener=listener, ended=ended, low_priority=False)
 
 
-class TunePanel(Cover):
-    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left."""
+class TunePanel(JobCover):
+    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
+    the variants themselves are to be seen.
+    """
 
     tuned = Signal(object)
-    closed = Signal()
-    _told = Signal(object)
-    _ended = Signal(object)
+    variants_wanted = Signal()
 
     def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
-        super().__init__(over)
+        super().__init__(over, make=make)
         self.setObjectName("tune")
-        self._make_job = make
         self._choice: Choice | None = None
         self._running = False
-        self._job: JobLike | None = None
-        self._outcome: Outcome | None = None
-        self._phase: Mapping[str, Any] = {}
         self._tuning: Tuning | None = None
         self._make()
         self._lay_out()
-        self._told.connect(self._on_packet, Qt.ConnectionType.QueuedConnection)
-        self._ended.connect(self._on_end, Qt.ConnectionType.QueuedConnection)
         self.retranslate()
 
     def _make(self) -> None:
-        self.title, self.takt_label, self.state, self.reason = QLabel(), QLabel(), QLabel(), QLabel()
+        self.title, self.takt_label = QLabel(), QLabel()
+        self.state, self.reason = wrapped(QLabel()), wrapped(QLabel())
         self.title.setProperty("role", "title")
         self.reason.setProperty("role", "strong")
-        for label in (self.state, self.reason):
-            label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.takt = QDoubleSpinBox()
         self.takt.setRange(1, 600_000)
         self.takt.setDecimals(1)
         self.takt.setValue(FIRST_TAKT_MS)
         self.takt.setMinimumHeight(theme.TOUCH)
         self.takt_label.setBuddy(self.takt)
+        self.export = QCheckBox()
+        self.export.setObjectName("tune_export")
+        self.export.setChecked(True)
+        self.export.setMinimumHeight(theme.TOUCH)
         self.start_button, self.cancel_button, self.close_button = QPushButton(), QPushButton(), QToolButton()
+        self.variants_button = QPushButton()
+        self.variants_button.clicked.connect(self.variants_wanted)
         self.start_button.setProperty("role", "primary")
         self.close_button.setFixedSize(theme.TOUCH, theme.TOUCH)
         self.close_button.setIconSize(QSize(theme.ICON, theme.ICON))
         self.start_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.cancel)
         self.close_button.clicked.connect(self.leave)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
-        policy = self.progress.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress.setSizePolicy(policy)
         self.table = ValueTable()
         self.plot = QStackedWidget()  # holds the plot once there is something to show; pyqtgraph takes long to import
 
@@ -111,8 +93,10 @@ class TunePanel(Cover):
         head.addWidget(self.title, 1)
         head.addWidget(self.takt_label)
         head.addWidget(self.takt)
+        head.addWidget(self.export)
         head.addWidget(self.start_button)
         head.addWidget(self.cancel_button)
+        head.addWidget(self.variants_button)
         head.addWidget(self.close_button)
         found = plain(QHBoxLayout(), theme.SPACING * 2)
         found.addWidget(self.table, 5)
@@ -132,7 +116,7 @@ class TunePanel(Cover):
         """Show the panel for this recipe. `takt_ms`: what the line was measured to give each part."""
         same = self._choice is not None and self._choice.recipe == choice.recipe
         self._choice = choice
-        if not same and self._job is None:
+        if not same and not self.busy:
             self._tuning, self._outcome = None, None
             self.takt.setValue(choice.recipe.takt_ms or takt_ms or FIRST_TAKT_MS)
         self.set_running(running)
@@ -151,7 +135,7 @@ class TunePanel(Cover):
 
     def start(self) -> None:
         """Begin to measure."""
-        if self._choice is None or self._job is not None or self._running:
+        if self._choice is None or self.busy or self._running:
             return
         recipe, base = self._choice.recipe, self._choice.base
         fields = {
@@ -159,63 +143,28 @@ class TunePanel(Cover):
             "base": None if base is None else str(base),
             "takt_ms": self.takt.value(),
             "budget_s": BUDGET_S,
+            "export": self.export.isChecked(),
         }
-        self._outcome, self._tuning, self._phase = None, None, {}
-        self._job = self._make_job(fields, self._told.emit, self._ended.emit)
-        self._show()
+        self._tuning = None
+        self._begin(fields)
 
-    def cancel(self) -> None:
-        """Stop measuring; nothing is kept."""
-        if self._job is not None:
-            self._job.cancel()
-
-    def leave(self) -> None:
-        """Go back to the page; what is being measured goes on."""
-        self.uncover(False)
-        self.closed.emit()
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is being measured."""
-        return self._job is not None
-
-    def close_workers(self) -> None:
-        """End the worker process."""
-        job, self._job = self._job, None
-        if job is not None:
-            job.close()
-
-    # ---- what the worker tells --------------------
-
-    def _on_packet(self, packet: Packet) -> None:
-        if packet.type == "progress" and self._job is not None:
-            self._phase = packet.fields
-            self._show()
-
-    def _on_end(self, outcome: Outcome) -> None:
-        job = self._job
-        if job is None:
-            return
-        self._job, self._outcome = None, outcome
-        QTimer.singleShot(0, self, lambda: _close(job))
+    def _finished(self, outcome: Outcome) -> None:
         if outcome.end is End.SUCCEEDED:
             self._tuning = Tuning.model_validate(outcome.result["tuning"])
             self._fill(self._tuning)
             self.tuned.emit(self._tuning)
-        self._show()
 
     # ---- what is shown --------------------
 
     def _show(self) -> None:
-        busy, name = self._job is not None, self._choice.recipe.name if self._choice else ""
+        super()._show()
+        busy, name = self.busy, self._choice.recipe.name if self._choice else ""
         self.title.setText(self.tr("Auto-tune: {recipe}").format(recipe=name))
         self.start_button.setEnabled(not busy and not self._running and self._choice is not None)
         self.takt.setEnabled(not busy)
+        self.export.setEnabled(not busy)
         self.cancel_button.setEnabled(busy)
-        self.progress.setVisible(busy)
-        steps = int(self._phase.get("steps") or 0)
-        self.progress.setRange(0, steps)
-        self.progress.setValue(int(self._phase.get("step") or 0))
+        self.variants_button.setEnabled(not busy)
         self.state.setText(self._state())
         self.reason.setText("" if self._tuning is None else _sentence(why(self._tuning)))
         shown = self._tuning is not None
@@ -223,8 +172,9 @@ class TunePanel(Cover):
         self.plot.setVisible(shown)
 
     def _state(self) -> str:
-        if self._job is not None:
+        if self.busy:
             phases = {
+                "export": self.tr("Exporting: {what}"),
                 "variants": self.tr("Measuring each variant: {what}"),
                 "parts": self.tr("Measuring whole parts"),
                 "confirm": self.tr("Confirming on whole parts: {what}"),
@@ -235,21 +185,23 @@ class TunePanel(Cover):
         if self._tuning is not None:
             notes = [_sentence(Message(one.template, one.values)) for one in (*self._tuning.left_out, *self._tuning.needs)]
             notes += [self._refused(one) for one in refused(self._tuning)]
+            if self._tuning.made:
+                told = self.tr("Exported now, for so many bundles: {variants}")
+                notes.append(told.format(variants=exported(self._tuning)))
             missing = ", ".join(unavailable(self._tuning))
             if missing:
                 notes.append(self.tr("Not exported, or not on this computer: {variants}").format(variants=missing))
             return "\n".join(notes)
         if self._outcome is not None and self._outcome.end is not End.CANCELLED and self._outcome.problem is not None:
-            sentences = (self._outcome.problem, self._outcome.remedy)
-            return " ".join(translate(sentence) for sentence in sentences if sentence is not None)
+            return in_words(self._outcome)
         if self._running:
             return self.tr("Stop the line first: measuring and inspecting would slow each other.")
         if self._outcome is not None:
             return self.tr("Cancelled; nothing was changed.")
         return self.tr(
-            "Measures every engine, precision, batch and number of threads on this computer with the recipe's own bundles, for "
-            "about three minutes. What does not judge like the trained network is refused. The cheapest that keeps the takt "
-            "judges from the next start on."
+            "Exports what is missing, which takes some minutes the first time, then measures every engine, precision, batch "
+            "and number of threads on this computer with the recipe's own bundles, for about three minutes. What does not "
+            "judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on."
         )
 
     def _refused(self, one: Judged) -> str:
@@ -289,9 +241,13 @@ class TunePanel(Cover):
         self.setAccessibleName(self.tr("Auto-tune"))
         self.takt_label.setText(self.tr("Takt (ms)"))
         self.takt.setAccessibleName(self.tr("Takt (ms)"))
+        self.export.setText(self.tr("Export what is missing"))
+        self.export.setAccessibleName(self.tr("Export what is missing"))
+        self.export.setToolTip(self.tr("Without it only the variants that are there already are measured"))
         for button, text in (
             (self.start_button, self.tr("Measure")),
             (self.cancel_button, self.tr("Cancel")),
+            (self.variants_button, self.tr("Variants")),
         ):
             button.setText(text)
             button.setAccessibleName(text)
@@ -310,11 +266,6 @@ class TunePanel(Cover):
             self.retranslate()
         elif event.type() == QEvent.Type.StyleChange:
             self.close_button.setIcon(theme.icon("close"))
-
-
-def _close(job: JobLike) -> None:
-    """It has ended; its threads are waited for, outside of its own callback."""
-    job.close()
 
 
 def _sentence(message: Message) -> str:

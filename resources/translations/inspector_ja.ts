@@ -1505,6 +1505,14 @@
         <source>Export</source>
         <translation>書き出す</translation>
     </message>
+    <message>
+        <source>Variants</source>
+        <translation>バリアント</translation>
+    </message>
+    <message>
+        <source>What the bundle can be run with: export, check and remove</source>
+        <translation>このバンドルを何で実行できるか：書き出し、確認、削除</translation>
+    </message>
 </context>
 <context>
     <name>ReviewPage</name>
@@ -2363,6 +2371,14 @@
         <translation>このコンピューターでタクトを守れるエンジンと演算精度を測定します</translation>
     </message>
     <message>
+        <source>Variants</source>
+        <translation>バリアント</translation>
+    </message>
+    <message>
+        <source>What a bundle can be run with: export, check and remove</source>
+        <translation>バンドルを何で実行できるか：書き出し、確認、削除</translation>
+    </message>
+    <message>
         <source>Copy the numbers</source>
         <translation>数値をコピー</translation>
     </message>
@@ -2657,6 +2673,10 @@
         <translation>自動調整：{recipe}</translation>
     </message>
     <message>
+        <source>Exporting: {what}</source>
+        <translation>書き出し中：{what}</translation>
+    </message>
+    <message>
         <source>Measuring each variant: {what}</source>
         <translation>各バリアントを測定中：{what}</translation>
     </message>
@@ -2677,6 +2697,10 @@
         <translation>開始しています</translation>
     </message>
     <message>
+        <source>Exported now, for so many bundles: {variants}</source>
+        <translation>今回書き出したもの（かっこ内はバンドル数）：{variants}</translation>
+    </message>
+    <message>
         <source>Not exported, or not on this computer: {variants}</source>
         <translation>未エクスポート、またはこのコンピューターにないもの：{variants}</translation>
     </message>
@@ -2689,8 +2713,8 @@
         <translation>中止しました。何も変更していません。</translation>
     </message>
     <message>
-        <source>Measures every engine, precision, batch and number of threads on this computer with the recipe&apos;s own bundles, for about three minutes. What does not judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on.</source>
-        <translation>このコンピューターで、レシピのバンドルを使い、すべてのエンジン・演算精度・バッチ・スレッド数を約 3 分間測定します。学習済みネットワークと同じ判定をしないものは使いません。タクトを守る最も軽いものが、次の開始から判定します。</translation>
+        <source>Exports what is missing, which takes some minutes the first time, then measures every engine, precision, batch and number of threads on this computer with the recipe&apos;s own bundles, for about three minutes. What does not judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on.</source>
+        <translation>足りないバリアントを書き出してから（初回は数分かかります）、すべてのエンジン、演算精度、バッチ、スレッド数をこのコンピューターとこのレシピのバンドルで約 3 分かけて測定します。学習済みネットワークと同じように判定しないものは使いません。タクトを守る最も軽いものが、次の開始から判定します。</translation>
     </message>
     <message>
         <source>Variants</source>
@@ -2737,6 +2761,14 @@
         <translation>タクト (ms)</translation>
     </message>
     <message>
+        <source>Export what is missing</source>
+        <translation>足りないものを書き出す</translation>
+    </message>
+    <message>
+        <source>Without it only the variants that are there already are measured</source>
+        <translation>外すと、すでにあるバリアントだけを測定します</translation>
+    </message>
+    <message>
         <source>Measure</source>
         <translation>測定</translation>
     </message>
@@ -2770,6 +2802,157 @@
     <message>
         <source>Accuracy kept (%)</source>
         <translation>保たれた判定精度 (%)</translation>
+    </message>
+</context>
+<context>
+    <name>VariantsPanel</name>
+    <message>
+        <source>Images of good and bad parts to calibrate with</source>
+        <translation>校正に使う良品と不良品の画像</translation>
+    </message>
+    <message>
+        <source>Remove {engine} {precision}?</source>
+        <translation>{engine} {precision} を削除しますか？</translation>
+    </message>
+    <message>
+        <source>Its files are deleted; it can be exported again. Where it was chosen, the recipe&apos;s own judges instead.</source>
+        <translation>ファイルを削除します。もう一度書き出すことができます。自動調整で選ばれていた場合は、代わりにレシピのものが判定します。</translation>
+    </message>
+    <message>
+        <source>Remove</source>
+        <translation>削除</translation>
+    </message>
+    <message>
+        <source>Keep it</source>
+        <translation>残す</translation>
+    </message>
+    <message>
+        <source>Other verdicts</source>
+        <translation>判定の違い</translation>
+    </message>
+    <message>
+        <source>Mean difference</source>
+        <translation>平均の差</translation>
+    </message>
+    <message>
+        <source>Trained</source>
+        <translation>学習済み</translation>
+    </message>
+    <message>
+        <source>Exported</source>
+        <translation>書き出し後</translation>
+    </message>
+    <message>
+        <source>Variant</source>
+        <translation>バリアント</translation>
+    </message>
+    <message>
+        <source>Metric</source>
+        <translation>指標</translation>
+    </message>
+    <message>
+        <source>MB</source>
+        <translation>MB</translation>
+    </message>
+    <message>
+        <source>State</source>
+        <translation>状態</translation>
+    </message>
+    <message>
+        <source>Variants of {bundle}</source>
+        <translation>{bundle} のバリアント</translation>
+    </message>
+    <message>
+        <source>Variants</source>
+        <translation>バリアント</translation>
+    </message>
+    <message>
+        <source>The bundle&apos;s images</source>
+        <translation>バンドルの画像</translation>
+    </message>
+    <message>
+        <source>+ {name}</source>
+        <translation>＋ {name}</translation>
+    </message>
+    <message>
+        <source>The trained network judges the reference images</source>
+        <translation>学習済みネットワークが参照画像を判定しています</translation>
+    </message>
+    <message>
+        <source>Quantising</source>
+        <translation>量子化しています</translation>
+    </message>
+    <message>
+        <source>The variant judges the reference images</source>
+        <translation>バリアントが参照画像を判定しています</translation>
+    </message>
+    <message>
+        <source>Starting</source>
+        <translation>開始しています</translation>
+    </message>
+    <message>
+        <source>A variant may judge parts once it agrees with the trained network on the bundle&apos;s reference images.</source>
+        <translation>バリアントは、バンドルの参照画像で学習済みネットワークと一致してはじめて部品を判定できます。</translation>
+    </message>
+    <message>
+        <source>Cancelled; nothing was changed.</source>
+        <translation>中止しました。何も変更していません。</translation>
+    </message>
+    <message>
+        <source>It agrees and may be used.</source>
+        <translation>一致しました。使用できます。</translation>
+    </message>
+    <message>
+        <source>Exported: it agrees and may be used.</source>
+        <translation>書き出しました。一致しているので使用できます。</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>エンジン</translation>
+    </message>
+    <message>
+        <source>Precision</source>
+        <translation>演算精度</translation>
+    </message>
+    <message>
+        <source>Largest drop</source>
+        <translation>許す低下</translation>
+    </message>
+    <message>
+        <source>Calibration</source>
+        <translation>校正用の画像</translation>
+    </message>
+    <message>
+        <source>How much worse than the trained network&apos;s the metric on the reference images may be; temperatures: of 20 K</source>
+        <translation>参照画像での指標が学習済みネットワークよりどれだけ悪くてもよいか。温度では 20 K に対する割合</translation>
+    </message>
+    <message>
+        <source>Int8 is calibrated with images that the bundle holds; a folder with more can be added</source>
+        <translation>int8 はバンドルに入っている画像で校正します。フォルダーを指定して画像を増やせます</translation>
+    </message>
+    <message>
+        <source>Export</source>
+        <translation>書き出す</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>中止</translation>
+    </message>
+    <message>
+        <source>Check again</source>
+        <translation>もう一度確認</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>Progress</source>
+        <translation>進行状況</translation>
     </message>
 </context>
 <context>
@@ -4365,8 +4548,16 @@
         <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with train（Windows では run.ps1）。</translation>
     </message>
     <message>
+        <source>Install that version here, or train or export the bundle with this one.</source>
+        <translation>そのバージョンをここにインストールするか、このバージョンで学習または書き出してください。</translation>
+    </message>
+    <message>
         <source>Install the extra gpu on a machine with such a card, or use openvino.</source>
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
+    </message>
+    <message>
+        <source>It may not be used.</source>
+        <translation>使用できません。</translation>
     </message>
     <message>
         <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
@@ -4391,6 +4582,10 @@
     <message>
         <source>One view a part: a quarter of the computing time, and scores that are less steady.</source>
         <translation>1部品につき1通り: 計算時間は4分の1ですが、スコアの安定性は下がります。</translation>
+    </message>
+    <message>
+        <source>Only what is there is measured: an export needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
+        <translation>すでにあるものだけを測定します。書き出しには Python パッケージ {package} が必要ですが、インストールされていません。プログラムのフォルダーから packaging/run.sh --with train（Windows では run.ps1）でインストールしてください。</translation>
     </message>
     <message>
         <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
@@ -4635,6 +4830,14 @@
     <message>
         <source>The worker went on after its last message, with {type}.</source>
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
+    </message>
+    <message>
+        <source>The {precision} variant for {engine} cannot be removed: nothing may be written in {folder}.</source>
+        <translation>{engine} 用の {precision} 版は削除できません：{folder} には書き込めません。</translation>
+    </message>
+    <message>
+        <source>The {precision} variant of {bundle} for {engine} could not be made: {reason}</source>
+        <translation>{bundle} の {engine} 用 {precision} 版は作れませんでした：{reason}</translation>
     </message>
     <message>
         <source>The {precision} variant of {bundle} for {engine} is refused: {reason}</source>
@@ -5247,6 +5450,10 @@
     <message>
         <source>{file} shows no labelled object, so it has no class.</source>
         <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
+    </message>
+    <message>
+        <source>{file} was written by a newer version of this program (format {found}; this one reads {known}).</source>
+        <translation>{file} はこのプログラムのより新しいバージョンで書かれています（形式 {found}。このバージョンが読めるのは {known}）。</translation>
     </message>
     <message>
         <source>{file}: a box of {name!r} reaches out of the image; it is clipped.</source>
@@ -5876,8 +6083,8 @@
         <translation>分類</translation>
     </message>
     <message>
-        <source>classification: a score is that of four mirrored views together; inspecting takes 4 times as long</source>
-        <translation>分類：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
+        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
+        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
     </message>
     <message>
         <source>classification: temperature scaling, so that a score is a probability</source>
@@ -6133,6 +6340,81 @@
     <message>
         <source>about {hours} h</source>
         <translation>約 {hours} 時間</translation>
+    </message>
+</context>
+<context>
+    <name>variants</name>
+    <message>
+        <source>its own graph</source>
+        <translation>元のグラフ</translation>
+    </message>
+    <message>
+        <source>passed</source>
+        <translation>合格</translation>
+    </message>
+    <message>
+        <source>could not be made</source>
+        <translation>作成不可</translation>
+    </message>
+    <message>
+        <source>refused</source>
+        <translation>不合格</translation>
+    </message>
+    <message>
+        <source>of other files</source>
+        <translation>別のファイル用</translation>
+    </message>
+    <message>
+        <source>damaged</source>
+        <translation>破損</translation>
+    </message>
+    <message>
+        <source>{state}, judges now</source>
+        <translation>{state}、判定に使用中</translation>
+    </message>
+    <message>
+        <source>The bundle&apos;s own graph: it was compared with the trained network when the bundle was written.</source>
+        <translation>バンドルの元のグラフです。バンドルの作成時に学習済みネットワークと比較済みです。</translation>
+    </message>
+    <message>
+        <source>It could not be made: {reason}</source>
+        <translation>作れませんでした：{reason}</translation>
+    </message>
+    <message>
+        <source>It is refused: {reason}</source>
+        <translation>使用できません：{reason}</translation>
+    </message>
+    <message>
+        <source>Other verdicts than the trained network&apos;s: {flips} of {images} reference images (limit {limit}).</source>
+        <translation>学習済みネットワークと異なる判定：参照画像 {images} 枚のうち {flips} 枚（上限 {limit} 枚）。</translation>
+    </message>
+    <message>
+        <source>Scores differ by {mean} on average (limit {limit}), by {most} at most.</source>
+        <translation>スコアの差：平均 {mean}（上限 {limit}）、最大 {most}。</translation>
+    </message>
+    <message>
+        <source>Temperatures differ by {mean} K on average (limit {limit} K), by {most} K at most.</source>
+        <translation>温度の差：平均 {mean} K（上限 {limit} K）、最大 {most} K。</translation>
+    </message>
+    <message>
+        <source>{metric}: {before} of the trained network, {after} of the variant (largest accepted drop {limit}).</source>
+        <translation>{metric}：学習済みネットワーク {before}、バリアント {after}（許す低下 {limit}）。</translation>
+    </message>
+    <message>
+        <source>Calibrated with {count} images.</source>
+        <translation>{count} 枚の画像で校正。</translation>
+    </message>
+    <message>
+        <source>Layers that stayed in floating point: {count}.</source>
+        <translation>浮動小数点のまま残した層：{count}。</translation>
+    </message>
+    <message>
+        <source>Made on {when} with {versions}; judged on {processor}.</source>
+        <translation>{when} に {versions} で作成。{processor} で確認。</translation>
+    </message>
+    <message>
+        <source>Tried on {when} with {versions}, on {processor}.</source>
+        <translation>{when} に {versions}、{processor} で試行。</translation>
     </message>
 </context>
 <context>

@@ -1,6 +1,7 @@
 """Bundles are written whole or not at all, and nothing in one is trusted before it was verified."""
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -13,8 +14,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, find_bundles, read_card, sha256, write_bundle
-from inspector.core.errors import ConfigError, StorageError
+from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
+from inspector.core.paths import models, user_data
+from inspector.core.variants import Precision, Variant
 
 
 def card(**changes: Any) -> Card:
@@ -208,3 +211,104 @@ def test_a_folder_that_is_no_bundle_says_what_to_give(tmp_path: Path) -> None:
 def test_a_bundle_can_be_copied(folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     assert Bundle.open(copy).card == read_card(folder)
+
+
+def test_a_card_of_a_newer_version_says_so(folder: Path) -> None:
+    change_card(folder, format=2)
+    with pytest.raises(ConfigError, match=r"newer version of this program \(format 2; this one reads 1\)\. Install") as caught:
+        Bundle.open(folder)
+    one_sentence(caught)
+
+
+def add(bundle: Bundle, precision: Precision, content: bytes = b"a smaller graph", **changes: Any) -> Bundle:
+    """The bundle with a variant that has one file."""
+    bundle.variants_folder.mkdir(parents=True, exist_ok=True)
+    file = bundle.variants_folder / f"onnxruntime-{precision}-{len(content)}.onnx"
+    file.write_bytes(content)
+    made = {"created": datetime(2026, 1, 2, tzinfo=UTC), **changes}
+    return bundle.add_variant(Variant(engine="onnxruntime", precision=precision, files={file.name: sha256(file)}, **made))
+
+
+def test_variants_of_a_bundle_of_ones_own_lie_in_it_and_go_with_a_copy(folder: Path, tmp_path: Path) -> None:
+    bundle = add(add(Bundle.open(folder), "int8"), "fp16", b"another")
+    assert bundle.variants_folder == folder
+    assert Bundle.open(folder) == bundle
+    copy = bundle.copy_to(tmp_path / "copy")
+    assert copy.card == bundle.card
+    for precision in ("int8", "fp16"):
+        assert copy.variant_file("onnxruntime", precision, ".onnx").parent == copy.folder
+    left = copy.remove_variant("onnxruntime", "int8")
+    assert Bundle.open(copy.folder) == left
+    assert [one.precision for one in left.card.variants] == ["fp16"]
+    assert sorted(file.name for file in copy.folder.glob("onnxruntime-*")) == ["onnxruntime-fp16-7.onnx"]
+    with pytest.raises(BundleError, match="has no int8 graph"):
+        left.variant_file("onnxruntime", "int8", ".onnx")
+    assert bundle.variant_file("onnxruntime", "int8", ".onnx").is_file()  # the original keeps its own
+
+
+def test_a_damaged_variant_goes_with_a_copy_as_it_is(folder: Path, tmp_path: Path) -> None:
+    bundle = add(Bundle.open(folder), "int8")
+    bundle.variant_file("onnxruntime", "int8", ".onnx").unlink()
+    copy = Bundle.open(bundle.copy_to(tmp_path / "copy").folder)
+    with pytest.raises(BundleError, match="is missing"):
+        copy.variant_file("onnxruntime", "int8", ".onnx")
+
+
+def test_only_newer_variants_are_taken_from_another_copy(folder: Path, tmp_path: Path) -> None:
+    first = add(Bundle.open(folder), "int8")
+    other = first.copy_to(tmp_path / "other")
+    first = add(first, "fp16", b"new")
+    first = add(first, "int8", b"newer graph", created=datetime(2026, 2, 1, tzinfo=UTC))
+    other = add(other, "bf16", b"of the other")
+    taken = other.take_variants(first)
+    assert {one.precision for one in taken.card.variants} == {"int8", "fp16", "bf16"}
+    assert taken.variant_file("onnxruntime", "int8", ".onnx").read_bytes() == b"newer graph"
+    assert Bundle.open(other.folder) == taken
+    assert first.take_variants(Bundle.open(write_bundle(tmp_path / "bare", card(), fill).folder)) == first
+
+
+@pytest.fixture
+def shipped(demo_bundles: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle that belongs to the program, for a user who has none of their own."""
+    for variable in ("XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    return demo_bundles["window-state"]
+
+
+def test_variants_of_a_shipped_bundle_lie_in_the_users_folder(shipped: Path, tmp_path: Path) -> None:
+    before = {file.name: sha256(file) for file in shipped.iterdir()}
+    bundle = add(add(Bundle.open(shipped), "int8"), "fp16", b"another")
+    assert bundle.variants_folder.is_relative_to(user_data())
+    assert shipped.is_relative_to(models())
+    assert {file.name: sha256(file) for file in shipped.iterdir()} == before
+    again = Bundle.open(shipped)
+    assert again == bundle
+    assert again.fingerprint == bundle.fingerprint
+    assert again.variant_file("onnxruntime", "int8", ".onnx").read_bytes() == b"a smaller graph"
+    copy = again.copy_to(tmp_path / "copy")
+    assert copy.variants_folder == copy.folder
+    assert copy.variant_file("onnxruntime", "fp16", ".onnx").read_bytes() == b"another"
+    assert [one.precision for one in again.remove_variant("onnxruntime", "int8").card.variants] == ["fp16"]
+    assert [file.name for file in bundle.variants_folder.glob("*.onnx")] == ["onnxruntime-fp16-7.onnx"]
+    (bundle.variants_folder / "variants.json").write_text("{")  # damaged: as good as none
+    assert not Bundle.open(shipped).card.variants
+
+
+def test_so_do_those_of_a_bundle_that_may_not_be_written_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {file.name: sha256(file) for file in folder.iterdir()}
+    # The system's own answer: it is another one for whoever runs the tests as root.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder)
+    bundle = add(Bundle.open(folder), "int8")
+    assert bundle.variants_folder.is_relative_to(user_data())
+    assert {file.name: sha256(file) for file in folder.iterdir()} == before
+    assert Bundle.open(folder).variant_file("onnxruntime", "int8", ".onnx").read_bytes() == b"a smaller graph"
+    shutil.rmtree(bundle.variants_folder)
+
+
+@pytest.mark.parametrize("name", ["../card.json", "/etc/hosts", "a\\b", "C:x", ".hidden", ""])
+def test_a_variant_names_files_of_its_folder_only(folder: Path, name: str) -> None:
+    variant = {"engine": "openvino", "precision": "int8", "files": {name: "0" * 64}, "created": "2026-01-01T00:00:00Z"}
+    change_card(folder, variants=[variant])
+    with pytest.raises(ConfigError, match=r"not a valid bundle card: .* is not the name of a file") as caught:
+        Bundle.open(folder)
+    one_sentence(caught)

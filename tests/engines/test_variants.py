@@ -236,6 +236,20 @@ def test_a_new_export_replaces_the_old_files_and_keeps_the_other_variants(window
     assert set(variant.files).isdisjoint(bundle.card.files)
 
 
+def test_a_shipped_bundle_is_exported_for_the_user_and_stays_as_it_is(
+    demo_bundles: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    folder = demo_bundles["window-state"]
+    before = {file.name: sha256(file) for file in folder.iterdir()}
+    bundle, variant = export_variant(Bundle.open(folder), Order("openvino", "fp16"), Quiet())
+    assert {file.name: sha256(file) for file in folder.iterdir()} == before
+    assert {file.name for file in bundle.variants_folder.iterdir()} == {*variant.files, "variants.json"}
+    with open_engine("openvino", Bundle.open(folder), precision="fp16") as engine:
+        assert len(engine.infer(np.zeros((1, *bundle.card.input.shape), np.uint8))) == 1
+
+
 def test_a_variant_that_is_refused_leaves_the_accepted_one(window: Bundle) -> None:
     bundle, good = export_variant(window, Order("openvino", "int8"), Quiet())
     # A card whose normalisation is not the graph's: the same export now differs from the trained network.

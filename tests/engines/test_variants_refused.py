@@ -10,17 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from inspector.cli.main import cli
 from inspector.core.bundle import CARD, GRAPH, Bundle, sha256, write_card
-from inspector.core.errors import BundleError, ConfigError, EngineError
+from inspector.core.errors import BundleError, ConfigError, EngineError, InspectorError
 from inspector.core.protocol import Packet
 from inspector.core.reference import REFERENCE, Reference, pack_reference, read_reference
 from inspector.core.registry import ENGINES
 from inspector.engines.base import open_engine
 from inspector.recipes.automatic import recipe_for
+from inspector.station import tuning_job
 from inspector.station.inspector import PartInspector
 from inspector.station.jobs import End, Job
 from inspector.station.program import load_program
+from inspector.station.tuning_store import decide
 
 
 @pytest.fixture
@@ -68,6 +72,37 @@ def test_an_engine_that_this_machine_has_not_says_so(window: Bundle) -> None:
         ENGINES["tensorrt"].load()(window)
     with pytest.raises(BundleError, match="has not been exported"):
         open_engine("tensorrt", window)
+
+
+def exported(*arguments: str) -> tuple[int, str]:
+    """The exit code of `inspector export`, and what it says."""
+    result = CliRunner().invoke(cli, ["export", *arguments], standalone_mode=False)
+    if isinstance(result.exception, InspectorError):
+        return 1, str(result.exception)
+    assert result.exception is None, result.exception
+    return int(result.return_value), result.stderr
+
+
+def test_an_engine_or_an_instruction_set_that_is_not_there_leaves_the_bundle_as_it_is(
+    window: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    import onnxruntime
+    import openvino
+
+    from inspector.ml.variants import Order, export_variant
+
+    before = (window.folder / CARD).read_bytes()
+    if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+        code, said = exported("--model", str(window.folder), "--engine", "tensorrt", "--precision", "fp16")
+        assert code == 1
+        assert said.startswith("TensorRT is not on this machine")
+        assert "\n" not in said
+    # A processor without bf16, as OpenVINO tells it.
+    monkeypatch.setattr(openvino.Core, "get_property", lambda self, device, name: ["FP32", "INT8"])
+    with pytest.raises(EngineError, match=r"OpenVINO cannot compute in bf16 on this machine: .* Use the precision fp32"):
+        export_variant(window, Order("openvino", "bf16"), Quiet())
+    assert (window.folder / CARD).read_bytes() == before
 
 
 def test_a_precision_that_an_engine_has_not_names_those_it_has(window: Bundle) -> None:
@@ -138,20 +173,23 @@ def test_too_few_images_are_told_before_anything_is_made(window: Bundle, tmp_pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
-def test_an_export_that_is_killed_leaves_the_bundle_as_it_was(window: Bundle) -> None:
+@pytest.mark.parametrize("phase", ["calibrate", "judge"])
+def test_an_export_that_is_killed_leaves_the_last_good_variant(window: Bundle, phase: str) -> None:
     pytest.importorskip("nncf")
+    from inspector.ml.variants import Order, export_variant
+
+    _, good = export_variant(window, Order("openvino", "fp16"), Quiet())
     before = (window.folder / CARD).read_bytes()
-    quantising = threading.Event()
+    arrived = threading.Event()
 
     def hear(packet: Packet) -> None:
-        if packet.type == "progress" and packet.fields["phase"] == "calibrate":
-            quantising.set()
+        if packet.type == "progress" and packet.fields["phase"] == phase:
+            arrived.set()
 
-    job = Job(
-        "export", {"bundle": str(window.folder), "engine": "openvino", "precision": "int8"}, listener=hear, low_priority=False
-    )
+    fields = {"bundle": str(window.folder), "engine": "openvino", "precision": "int8"}
+    job = Job("export", fields, listener=hear, low_priority=False)
     try:
-        assert quantising.wait(100)
+        assert arrived.wait(110)
         os.kill(job._process.pid, signal.SIGKILL)
         outcome = job.wait(30)
     finally:
@@ -159,5 +197,52 @@ def test_an_export_that_is_killed_leaves_the_bundle_as_it_was(window: Bundle) ->
     assert outcome is not None
     assert outcome.end is End.CRASHED
     assert (window.folder / CARD).read_bytes() == before
-    with open_engine("openvino", Bundle.open(window.folder)) as engine:
-        assert engine.infer(np.zeros((1, *window.card.input.shape), np.uint8)).shape == (1, len(window.card.classes))
+    frame = np.zeros((1, *window.card.input.shape), np.uint8)
+    for precision in ("fp32", "fp16"):
+        with open_engine("openvino", Bundle.open(window.folder), precision=precision) as engine:
+            assert engine.infer(frame).shape == (1, len(window.card.classes))
+    # What it left behind goes with the next export.
+    export_variant(Bundle.open(window.folder), Order("onnxruntime", "fp32"), Quiet())
+    left = {file.name for file in window.folder.iterdir()} - {CARD, *window.card.files}
+    assert left == set(good.files)
+
+
+def test_a_tuned_variant_whose_files_were_changed_is_passed_over_with_one_sentence(window: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from inspector.ml.variants import Order, export_variant
+
+    export_variant(window, Order("openvino", "fp16"), Quiet())
+    recipe = recipe_for([window.folder], "simulated:visible", name="changed")
+    order = tuning_job.Order(
+        recipe, None, 20_000, ("openvino",), ("fp16",), (1,), (1,), budget_s=5, export=False, root=tmp_path
+    )
+    tuning = tuning_job.tune(order, Quiet())
+    assert tuning.chosen is not None
+    program = load_program(recipe)
+    assert [one.precision for one in decide(program, root=tmp_path).runtimes.values()] == ["fp16"]
+    file = next(window.folder.glob("openvino-fp16-*.bin"))
+    file.write_bytes(bytes(len(file.read_bytes())))
+    decision = decide(load_program(recipe), root=tmp_path)
+    assert not decision.runtimes
+    assert decision.note is not None
+    assert "is missing, or not the one this variant was made with (its SHA-256 differs)" in decision.note.text
+    assert decision.note.text.endswith("openvino fp32 judges instead.")
+
+
+def test_a_graph_of_its_own_from_a_newer_version_is_one_sentence(window: Bundle) -> None:
+    pytest.importorskip("torch")
+    from inspector.ml.variants import Order, export_variant
+
+    bundle, variant = export_variant(window, Order("openvino", "fp16"), Quiet())
+    (name,) = [name for name in variant.files if name.endswith(".xml")]
+    file = bundle.folder / name
+    file.write_text(file.read_text().replace('version="opset1"', 'version="opset99"'))
+    assert variant.parity is not None
+    files = {**variant.files, name: sha256(file)}
+    parity = variant.parity.model_copy(update={"files": {**variant.parity.files, **files}})
+    newer = bundle.add_variant(variant.model_copy(update={"files": files, "parity": parity}))
+    with pytest.raises(EngineError, match=r"OpenVINO cannot open .*\.xml") as caught:
+        open_engine("openvino", newer, precision="fp16")
+    assert "\n" not in str(caught.value)
+    with open_engine("openvino", newer) as engine:
+        engine.infer(np.zeros((1, *window.card.input.shape), np.uint8))

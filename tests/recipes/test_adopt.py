@@ -1,12 +1,14 @@
 """A new bundle is taken into a recipe: the file says so, the old one is kept, and it can be taken back."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from inspector.core.bundle import read_card
+from inspector.core.bundle import Bundle, read_card, sha256
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.paths import models, user_data
+from inspector.core.paths import is_shipped, models, user_data
+from inspector.core.variants import Variant
 from inspector.recipes import adopt
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import Rule, load_recipe
@@ -61,6 +63,22 @@ def test_the_bundle_is_kept_once(recipe: Path) -> None:
     assert len(names) == 1
 
 
+def test_a_bundle_brings_its_variants_and_later_ones_follow(recipe: Path, tmp_path: Path) -> None:
+    trained = Bundle.open(models() / "window-state").copy_to(tmp_path / "trained")
+    for precision in ("int8", "fp16"):
+        file = trained.folder / f"onnxruntime-{precision}-00000000.onnx"
+        file.write_bytes(precision.encode())
+        made = {"engine": "onnxruntime", "files": {file.name: sha256(file)}, "created": datetime(2026, 1, 1, tzinfo=UTC)}
+        trained = trained.add_variant(Variant(precision=precision, **made))
+        name = adopt.keep_bundle(trained.folder, base=recipe.parent)
+        kept = Bundle.open(find_bundle(name, recipe.parent))
+        assert kept.folder.is_relative_to(user_data() / "bundles")
+        assert kept.card == trained.card
+        assert kept.variant_file("onnxruntime", precision, ".onnx").read_bytes() == precision.encode()
+        assert kept.variant_file("onnxruntime", precision, ".onnx").parent == kept.folder
+    assert {file.name for file in kept.folder.iterdir()} == {file.name for file in trained.folder.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("bundle", "camera", "said"),
     [
@@ -108,7 +126,7 @@ def test_what_was_changed_after_it_is_not_undone(recipe: Path) -> None:
 
 
 def test_a_shipped_recipe_is_copied_and_finds_its_bundles_there() -> None:
-    assert adopt.is_shipped(demo_recipe())
+    assert is_shipped(demo_recipe())
     before = demo_recipe().read_bytes()
     path = adopt.own_path("Demo line")
     written = applied(demo_recipe(), "window-state", wished("window-state", "visible"), path)

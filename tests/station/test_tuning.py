@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from inspector.cameras.demo_line import DemoLine
 from inspector.cli.main import cli
 from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError, EngineError
@@ -25,12 +27,13 @@ from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe, load_recipe, save_recipe
 from inspector.station import tuning_job
 from inspector.station.events import Judging
+from inspector.station.inspector import PartInspector
 from inspector.station.program import Program, Runtime, load_program
 from inspector.station.station import Station
 from inspector.station.tuning import Around, Judged, Machine, Plan, Row, Tuning, Use, pareto, plans_of, ranked, why
 from inspector.station.tuning_job import Order, tune
 from inspector.station.tuning_measure import Subject, measure_parts, parts_of, proof, timed
-from inspector.station.tuning_store import bundles_of, changed, decide, fingerprint, load_tunings, save_tuning, this_processor
+from inspector.station.tuning_store import bundles_of, changed, decide, load_tunings, save_tuning, this_processor
 from tests.station.fakes import Recorder
 
 NO_TIME = Around()
@@ -190,7 +193,7 @@ def _tuning(program: Program, **changes: Any) -> Tuning:
         "revision": program.recipe.revision,
         "takt_ms": 100.0,
         "machine": this_processor(),
-        "bundles": {name: fingerprint(bundle)},
+        "bundles": {name: bundle.fingerprint},
         "rows": (row,),
         "chosen": plan,
         "state": "kept",
@@ -356,6 +359,58 @@ def test_the_station_judges_with_the_choice_and_says_why(recipe: Recipe, program
             file.unlink()
 
 
+def test_away_from_the_line_the_same_variant_judges_unless_another_is_asked_for(
+    recipe: Recipe, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    _keep(_tuning(program), program, _users_folder())
+    _plant(monkeypatch, pause=0.1)  # it became slow: on the line that counts, here it does not
+    with PartInspector(recipe) as inspector:
+        assert inspector.program.variants == "onnxruntime fp32"
+        assert inspector.program.note is None
+    for asked in ({"engine": "openvino"}, {"precision": "fp32"}):
+        with PartInspector(recipe, **asked) as inspector:
+            assert inspector.program.variants == "openvino fp32"
+    _plant(monkeypatch, wrong=True)
+    with PartInspector(recipe) as inspector:
+        assert inspector.program.variants == "openvino fp32"
+        assert inspector.program.note is not None
+        assert "does not answer as it did" in inspector.program.note.text
+
+
+def test_a_recipe_cut_down_to_a_camera_follows_the_whole_one(program: Program, tmp_path: Path) -> None:
+    tuning = _tuning(program)
+    _keep(tuning.model_copy(update={"bundles": {**tuning.bundles, "of-the-other-camera": "0"}}), program, tmp_path)
+    assert decide(program, root=tmp_path).runtimes
+    exactly = tuning.model_copy(update={"created": tuning.created - timedelta(days=3), "takt_ms": 33.0})
+    _keep(exactly, program, tmp_path)
+    _keep(tuning.model_copy(update={"bundles": {**tuning.bundles, "of-the-other-camera": "0"}}), program, tmp_path)
+    assert "33 ms" in decide(program, root=tmp_path).why.text  # one of its own comes first
+    _keep(tuning.model_copy(update={"bundles": {"another": "0"}}), program, tmp_path / "other")
+    assert not decide(program, root=tmp_path / "other").runtimes
+
+
+def test_predict_says_which_choice_judges(
+    recipe: Recipe, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    _keep(_tuning(program), program, _users_folder())
+    file, picture = tmp_path / "line.toml", tmp_path / "part.png"
+    save_recipe(recipe, file)
+    frame, _ = DemoLine(4).visible(1)
+    assert cv2.imwrite(str(picture), frame)
+    arguments = ["predict", str(picture), "--recipe", str(file), "--json"]
+    tuned = CliRunner().invoke(cli, arguments)
+    assert tuned.exit_code == 0, tuned.stderr
+    assert "onnxruntime fp32 on 1 threads is the cheapest that keeps the takt of 100 ms" in tuned.stderr
+    asked = CliRunner().invoke(cli, [*arguments, "--engine", "openvino"])
+    assert "cheapest" not in asked.stderr
+    verdicts = [json.loads(result.stdout.splitlines()[0])["verdict"] for result in (tuned, asked)]
+    assert verdicts[0] == verdicts[1]
+
+
 def _users_folder() -> Path:
     from inspector.core.paths import user_data
 
@@ -411,6 +466,7 @@ def test_a_variant_that_was_not_exported_is_named_and_left_out(recipe: Recipe, t
         threads=(1,),
         batches=(1,),
         budget_s=20,
+        export=False,
         root=tmp_path,
     )
     tuning = tune(order, Quiet())

@@ -78,6 +78,8 @@ def test_the_empty_page_teaches_the_next_step(page: ReviewPage) -> None:
 def test_a_folder_is_inspected_ahead(qtbot: QtBot, page: ReviewPage, folder: Path) -> None:
     open_all(qtbot, page, folder, 8)
     assert len(page) == 8
+    qtbot.waitUntil(lambda: page.outcome.note.text() == "openvino fp32")  # which variant judged, and why
+    assert "as the recipe says" in page.outcome.note.toolTip()
     found = [page.player.time_line.verdict(index) for index in range(8)]
     expected = [Verdict.OK] * 8
     expected[3] = expected[6] = Verdict.NG

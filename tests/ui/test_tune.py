@@ -102,6 +102,7 @@ def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot
     (job,) = jobs
     assert job.fields["takt_ms"] == 120
     assert job.fields["recipe"]["name"] == RECIPE.name
+    assert job.fields["export"] is True
     assert not panel.start_button.isEnabled()
     job.told(Packet("progress", {"phase": "variants", "step": 3, "steps": 12, "what": "plates: openvino int8, 1"}))
     qtbot.waitUntil(lambda: "plates: openvino int8, 1" in panel.state.text())
@@ -180,6 +181,7 @@ def test_a_real_measurement_ends_in_a_choice(
     window.open_choice(Choice(recipe), None)
     panel = _open(window, qtbot)
     panel.takt.setValue(20_000)
+    panel.export.setChecked(False)
     _press(panel, qtbot, "Measure")
     qtbot.waitUntil(lambda: not panel.busy, timeout=110_000)
     assert "keeps the takt of 20000 ms" in panel.reason.text()

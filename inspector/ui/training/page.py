@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inspector.ui.training.dialog import TrainingDialog
     from inspector.ui.training.recipe_panel import RecipePanel
     from inspector.ui.training.run_view import RunView
+    from inspector.ui.variants import VariantsPanel
 
 _LIST_WIDTH: Final = theme.SPACING * 42
 DEMO: Final = "window"  # the demo data that a first training is tried with
@@ -64,6 +65,7 @@ class TrainPage(QWidget):
         self.view: RunView | None = None
         self.comparison: CompareView | None = None
         self.panel: RecipePanel | None = None
+        self.variants: VariantsPanel | None = None
         self.compare = QPushButton()
         self.compare.setObjectName("compare_runs")
         self.compare.setCheckable(True)
@@ -186,6 +188,7 @@ class TrainPage(QWidget):
             self.view.wanted.connect(self._on_wish)
             self.view.failed.connect(self._on_failure)
             self.view.use_wanted.connect(self.open_panel)
+            self.view.variants_wanted.connect(self.open_variants)
             self.detail.addWidget(self.view)
         return self.view
 
@@ -223,6 +226,15 @@ class TrainPage(QWidget):
         self.detail.setCurrentWidget(self.panel)
         self._aside.setEnabled(False)  # one thing after the other
         return self.panel
+
+    def open_variants(self, bundle: Path) -> "VariantsPanel":
+        """Show what this bundle can be run with."""
+        if self.variants is None:
+            from inspector.ui.variants import VariantsPanel
+
+            self.variants = VariantsPanel(self)
+        self.variants.open(None, first=bundle)
+        return self.variants
 
     def close_panel(self) -> None:
         """Back to the run."""
@@ -342,6 +354,8 @@ class TrainPage(QWidget):
         """Close what lies on top: a question, a large picture, the dialog."""
         if self.question.isVisible():
             self.question.escape()
+        elif self.variants is not None and self.variants.isVisible():
+            self.variants.leave()
         elif self.view is not None and self.view.samples.large.isVisible():
             self.view.samples.large.uncover(False)
         elif self.dialog is not None:
@@ -355,6 +369,8 @@ class TrainPage(QWidget):
         """End the background threads; what trains goes on, unless that was asked otherwise."""
         self.close_dialog()
         self.close_panel()
+        if self.variants is not None:
+            self.variants.close_workers()
         self.bridge.end()
 
     # Dress

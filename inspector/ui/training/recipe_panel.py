@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from inspector.core.bundle import Card, read_card
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message, message
+from inspector.core.paths import is_shipped
 from inspector.recipes import adopt
 from inspector.recipes.automatic import CAMERA, completed, default_rules
 from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
@@ -330,7 +331,7 @@ class RecipePanel(QWidget):
             return adopt.RecipeFile(path, recipe), wish, path
         if self._file is None:
             raise ConfigError("There is no recipe to change.")
-        path = adopt.own_path(self._file.recipe.name) if adopt.is_shipped(self._file.path) else self._file.path
+        path = adopt.own_path(self._file.recipe.name) if is_shipped(self._file.path) else self._file.path
         adopt.adopt(self._file.recipe, self._cards, wish, self._card)
         return self._file, wish, path
 

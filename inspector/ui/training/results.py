@@ -29,12 +29,13 @@ TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
 
 
 class ResultsView(QWidget):
-    """`use_in_recipe` carries the folder of the run's bundle.
+    """`use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
 
     Everything comes from the run's report.json; a run without one says why.
     """
 
     use_in_recipe = Signal(object)
+    variants_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,11 +53,12 @@ class ResultsView(QWidget):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setWordWrap(True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.use, self.open_report, self.export = QPushButton(), QPushButton(), QPushButton()
+        self.use, self.open_report, self.export, self.variants = (QPushButton() for _ in range(4))
         for button, name, act in (
             (self.use, "use_in_recipe", self._use),
             (self.open_report, "open_report", self._open_report),
             (self.export, "export_result", self._ask_where),
+            (self.variants, "variants_of_bundle", self._show_variants),
         ):
             self._prepare(button, name, act)
         self.use.setProperty("role", "primary")
@@ -84,7 +86,7 @@ class ResultsView(QWidget):
         words.addWidget(self._measured)
         head = plain(QHBoxLayout())
         head.addLayout(words, 1)
-        for button in (self.export, self.open_report, self.use):
+        for button in (self.export, self.open_report, self.variants, self.use):
             head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         box = plain(QVBoxLayout(self), theme.SPACING)
         box.addLayout(head)
@@ -116,6 +118,7 @@ class ResultsView(QWidget):
         self._measured.setVisible(report is not None)
         self._say(self._problem)
         self.use.setEnabled(self.bundle is not None)
+        self.variants.setEnabled(self.bundle is not None)
         self.export.setEnabled(report is not None)
         self.open_report.setEnabled(info is not None and (info.folder / REPORT_HTML).is_file())
         if report is None or info is None:
@@ -152,6 +155,10 @@ class ResultsView(QWidget):
     def _use(self) -> None:
         if self.bundle is not None:
             self.use_in_recipe.emit(self.bundle)
+
+    def _show_variants(self) -> None:
+        if self.bundle is not None:
+            self.variants_wanted.emit(self.bundle)
 
     def _open_report(self) -> None:
         if self.info is not None:
@@ -202,10 +209,12 @@ class ResultsView(QWidget):
             (self.use, self.tr("Use in a recipe")),
             (self.open_report, self.tr("Open the report")),
             (self.export, self.tr("Export")),
+            (self.variants, self.tr("Variants")),
         )
         for button, text in texts:
             button.setText(text)
             button.setAccessibleName(text)
+        self.variants.setToolTip(self.tr("What the bundle can be run with: export, check and remove"))
         self.use.setIcon(theme.icon("start", "on_accent"))
         self.open_report.setIcon(theme.icon("open"))
         self.export.setIcon(theme.icon("save"))

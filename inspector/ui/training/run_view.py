@@ -63,12 +63,13 @@ _LEADING: Final = ("resume_interrupted",)  # what is meant to be pressed
 class RunView(QWidget):
     """Shows one run. `wanted` carries what a person wants done with it: a key of `_ICONS`. `failed`: an InspectorError.
 
-    `use_wanted`: the folder of its bundle, which is to be used in a recipe.
+    `use_wanted`: the folder of its bundle, which is to be used in a recipe; `variants_wanted`: whose variants are to be seen.
     """
 
     wanted = Signal(str)
     failed = Signal(object)
     use_wanted = Signal(object)
+    variants_wanted = Signal(object)
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
         """`over`: what a picture that is shown large covers."""
@@ -170,6 +171,7 @@ class RunView(QWidget):
 
             self.results = ResultsView()
             self.results.use_in_recipe.connect(self.use_wanted)
+            self.results.variants_wanted.connect(self.variants_wanted)
             self.body.addWidget(self.results)
         self.results.show_run(self._info)
         self.body.setCurrentWidget(self.results)

@@ -1,0 +1,127 @@
+"""The variants of a bundle side by side on labelled images: size, quality, verdicts unlike the bundle's own graph, and time."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from statistics import median
+
+from inspector.core.bundle import Bundle
+from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.images import Prepared
+from inspector.core.message import Message
+from inspector.core.registry import ENGINES
+from inspector.core.samples import Sample
+from inspector.core.standing import standing
+from inspector.core.types import Floats, Prediction
+from inspector.core.variants import Precision
+from inspector.engines.base import Engine, open_engine
+from inspector.ml.evaluate import Item, predict_items, sample_items
+from inspector.station.variant_list import megabytes
+from inspector.tasks.base import Metrics, task_of
+from inspector.tasks.parity import compare, limits_for
+
+_AT_ONCE = 16  # images that every variant judges before the next ones
+_WARM_UP = 3  # images whose time does not count
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """`flips`: images with another verdict than the bundle's own graph gives, the first row. `ms`: of one image alone, the
+    median. `problem`: why there are no numbers.
+    """
+
+    engine: str
+    precision: str
+    megabytes: float
+    images: int = 0
+    metric: str = ""
+    value: float = 0.0
+    flips: int = 0
+    mean_difference: float = 0.0
+    ms: float = 0.0
+    problem: str = ""
+
+
+class _Side:
+    """One variant under measurement."""
+
+    def __init__(self, bundle: Bundle, engine: Engine, name: str, precision: Precision) -> None:
+        self.bundle, self.engine, self.name, self.precision = bundle, engine, name, precision
+        self._metrics: Metrics = task_of(bundle.card.task).metrics(bundle.card)
+        self._times: list[float] = []
+        self._flips, self._apart, self._images = 0, 0.0, 0
+
+    def judge(self, items: Sequence[Item]) -> list[Prediction]:
+        """What it says of these images, one by one; their time and quality are noted."""
+        found = [prediction for _, prediction in predict_items(self._infer, self.bundle.card, items, batch=1)]
+        for item, prediction in zip(items, found, strict=True):
+            self._metrics.update(prediction, item.truth, group=item.group)
+        return found
+
+    def note(self, expected: Sequence[Prediction], found: Sequence[Prediction], items: Sequence[Item]) -> None:
+        """How far these are from what the bundle's own graph says."""
+        truths = [item.truth for item in items]
+        parity = compare(expected, found, truths, self.bundle.card, limits=limits_for(self.precision), files={})
+        self._flips += parity.flips
+        self._apart += parity.mean_difference * len(items)
+        self._images += len(items)
+
+    def row(self) -> VariantRow:
+        primary = self._metrics.primary
+        return VariantRow(
+            self.name,
+            self.precision,
+            megabytes(self.bundle, self.bundle.variant(self.name, self.precision)),
+            self._images,
+            primary,
+            float(self._metrics.compute()[primary]),
+            self._flips,
+            self._apart / self._images,
+            1000 * median(self._times[_WARM_UP:] or self._times),
+        )
+
+    def _infer(self, batch: Prepared) -> Floats:
+        began = time.perf_counter()
+        answers = self.engine.infer(batch)
+        self._times.append(time.perf_counter() - began)
+        return answers
+
+
+def measure_variants(
+    bundle: Bundle, samples: Sequence[Sample], *, problems: list[Message], tick: Callable[[], None] = lambda: None
+) -> list[VariantRow]:
+    """A row for each variant that is there, the bundle's own graph first; all judge the same images in turn.
+
+    A file that cannot be read adds a sentence to `problems`. Raises ConfigError where none can.
+    """
+    rows: list[VariantRow] = []
+    with ExitStack() as stack:
+        sides: list[_Side] = []
+        for name, precision in _kinds(bundle):
+            try:
+                engine = stack.enter_context(open_engine(name, bundle, precision=precision))
+            except InspectorError as error:
+                size = megabytes(bundle, bundle.variant(name, precision))
+                rows.append(VariantRow(name, precision, size, problem=error.problem.text))
+            else:
+                sides.append(_Side(bundle, engine, name, precision))
+        items = sample_items(samples, bundle.card, problems=problems, tick=tick)
+        seen = 0
+        while piece := list(islice(items, _AT_ONCE)):
+            seen += len(piece)
+            answers = [side.judge(piece) for side in sides]
+            for side, found in zip(sides, answers, strict=True):
+                side.note(answers[0], found, piece)
+        if not seen:
+            raise ConfigError("None of the {count} images can be read.", count=len(samples))
+        return [*(side.row() for side in sides), *rows]
+
+
+def _kinds(bundle: Bundle) -> Iterator[tuple[str, Precision]]:
+    """What is there, whether it may be used or not."""
+    for name, entry in ENGINES.items():
+        for precision in entry.precisions:
+            if standing(bundle, name, precision).state != "missing":
+                yield name, precision

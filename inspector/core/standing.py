@@ -1,0 +1,62 @@
+"""Whether a bundle may be run with an engine in a precision, and if not, why: the one answer for lists, exports and tunings."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from inspector.core.bundle import Bundle
+from inspector.core.errors import BundleError
+from inspector.core.message import Message
+from inspector.core.registry import ENGINES
+from inspector.core.variants import PROCESSOR, Precision, software_for, why_not
+
+State = Literal["own", "passed", "missing", "failed", "refused", "changed", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a variant, and the sentence why it may not be used, if so.
+
+    `own`: the graph that was compared with the trained network when it was written. `passed`: the gate. `missing`: never made.
+    `failed`: it could not be made. `refused`: by the gate. `changed`: it was checked with other files. `damaged`: its files are
+    not those it was made with.
+    """
+
+    state: State
+    reason: Message | None = None
+
+    @property
+    def usable(self) -> bool:
+        return self.reason is None
+
+
+def is_own(bundle: Bundle, engine: str, precision: Precision) -> bool:
+    """Whether this is the bundle's own graph, which was compared with the trained network when it was written."""
+    return precision == "fp32" and not ENGINES[engine].gated and bundle.variant(engine, precision) is None
+
+
+def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
+    """What is known of a variant; its files are read. Whether this machine can compute so is another question."""
+    if is_own(bundle, engine, precision):
+        return Standing("own")
+    variant = bundle.variant(engine, precision)
+    reason = why_not(variant, bundle.card.files, bundle=bundle.name, engine=engine, precision=precision)
+    if variant is not None and reason is None:
+        try:
+            bundle.verify_variant(variant)
+        except BundleError as error:
+            return Standing("damaged", error.problem)
+        return Standing("passed")
+    if variant is None or (variant.parity is None and variant.failed is None):
+        return Standing("missing", reason)
+    if variant.parity is None:
+        return Standing("failed", reason)
+    return Standing("changed" if variant.parity.accepted else "refused", reason)
+
+
+def worth_making(bundle: Bundle, engine: str, precision: Precision) -> bool:
+    """Whether an export may give what is not there: not again what was refused, or failed, with the versions of today."""
+    state, variant = standing(bundle, engine, precision).state, bundle.variant(engine, precision)
+    if variant is None or state in ("missing", "changed", "damaged"):
+        return state != "own"
+    before = {name: text for name, text in variant.software.items() if name != PROCESSOR}
+    return state in ("refused", "failed") and before != software_for(engine, precision)

@@ -1,0 +1,65 @@
+"""The variants of a bundle side by side: the same figures as one by one, and what cannot be used is named."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from inspector.cameras.demo_data import write_demo_data
+from inspector.cli.main import cli
+from inspector.core.bundle import Bundle
+
+pytest.importorskip("torch")
+
+from inspector.ml.variants import Order, export_variant
+
+
+class Quiet:
+    """A report that nobody reads."""
+
+    def progress(self, **fields: object) -> None:
+        return None
+
+    def log(self, text: str) -> None:
+        return None
+
+    def pause_point(self) -> float:
+        return 0.0
+
+
+def evaluated(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(cli, ["evaluate", *arguments, "--json"], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+def test_the_table_says_what_each_variant_says_by_itself(demo_bundles: Mapping[str, Path], tmp_path: Path) -> None:
+    bundle = Bundle.open(shutil.copytree(demo_bundles["window-state"], tmp_path / "window-state"))
+    for precision in ("fp16", "fp32"):
+        bundle, _ = export_variant(bundle, Order("openvino", precision), Quiet())
+    write_demo_data(tmp_path / "unseen", parts=10, seed=5, good=0.3)
+    common = ("--model", str(bundle.folder), "--data", str(tmp_path / "unseen" / "window"))
+    told = evaluated(*common, "--variants")["variants"]
+    rows = {(row["engine"], row["precision"]): row for row in told}
+    assert next(iter(rows)) == ("openvino", "fp32")
+    assert set(rows) >= {("openvino", "fp32"), ("openvino", "fp16"), ("onnxruntime", "fp32"), ("torch", "fp32")}
+    for kind in (("openvino", "fp16"), ("onnxruntime", "fp32")):
+        alone = evaluated(*common, "--engine", kind[0], "--precision", kind[1])
+        row = rows[kind]
+        assert row["value"] == pytest.approx(alone["metrics"][row["metric"]], abs=1e-5)
+        assert row["images"] == alone["images"] == 10
+        assert row["flips"] == 0
+        assert row["mean_difference"] < 0.01
+        assert row["ms"] > 0
+    assert rows[("openvino", "fp16")]["megabytes"] < rows[("openvino", "fp32")]["megabytes"]
+    next(bundle.folder.glob("openvino-fp16-*.bin")).write_bytes(b"changed")
+    told = evaluated(*common, "--variants")["variants"]
+    (damaged,) = [row for row in told if row["problem"]]
+    assert damaged["precision"] == "fp16"
+    assert "SHA-256 differs" in damaged["problem"]
