@@ -154,9 +154,7 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
     if len(looks) < 2:
         return
     small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)
-    for index, seen in enumerate(
-        looks
-    ):  # in one go it would keep every other thread waiting
+    for index, seen in enumerate(looks):  # in one go it would keep every other thread waiting
         small[index] = seen.small
     aspects = np.array([one.aspect for one in looks])
     coarse = _means_removed(np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in small]))
