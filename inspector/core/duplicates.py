@@ -102,15 +102,16 @@ def _whole(path: Path) -> tuple[NDArray[np.uint8], float]:
 
 
 def look_at(
-    paths: Sequence[Path], *, tick: Callable[[], None] = nothing, cancelled: Callable[[], bool] = never
+    paths: Sequence[Path], *, tick: Callable[[], None] = nothing, cancelled: Callable[[], bool] = never, spare: int = 0
 ) -> tuple[list[Look | None], list[ConfigError]]:
     """Look at many images on every core: a look for each path (None: it cannot be read), and what is wrong with those.
 
-    `tick` after each image, on the calling thread. When `cancelled()` turns true, the remaining looks are None.
+    `tick` after each image, on the calling thread. When `cancelled()` turns true, the remaining looks are None. `spare`: cores
+    to leave alone, so that a window stays quick.
     """
     looks: list[Look | None] = []
     errors: list[ConfigError] = []
-    workers = os.cpu_count() or 1
+    workers = max(1, (os.cpu_count() or 1) - spare)
     with ThreadPoolExecutor(workers, thread_name_prefix="look") as pool:
         for start in range(0, len(paths), 16 * workers):
             if cancelled():

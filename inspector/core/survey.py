@@ -176,7 +176,7 @@ def _second_look(
         if progress is not None:
             progress(done, len(samples))
 
-    looks, errors = look_at([sample.path for sample in samples], tick=tick, cancelled=cancelled)
+    looks, errors = look_at([sample.path for sample in samples], tick=tick, cancelled=cancelled, spare=1)
     with no_collection():
         return _without_what_is_wrong(first, datasets, samples, (looks, errors), cancelled)
 
