@@ -46,10 +46,11 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Medians over the rounds; `ratio`, `share` and `overhead` are medians of what was measured in the same round.
+    """Medians over the rounds; ratios and shares are medians of what was measured in the same round.
 
-    `ratio`: ours over the naive pipeline. `share`: ours over the engine alone; `overhead` is the rest of it. `reading`: the
-    share of the naive pipeline's time that it takes to read its network's outputs.
+    `ratio`: ours over the naive pipeline. `share`: ours over the engine alone, a batch after the other; `overhead` is the rest
+    of it. `side_by_side_share`: ours over the engine alone with as many batches under way as it takes. `reading`: the share of
+    the naive pipeline's time that it takes to read its network's outputs.
     """
 
     network: str
@@ -60,6 +61,8 @@ class Result:
     engine_only_fps: float
     share: float
     overhead: float
+    side_by_side_fps: float
+    side_by_side_share: float
     reading: float
     verdicts: Verdicts | None
 
@@ -92,7 +95,8 @@ def bench_pipeline(
             for done in range(rounds + 1):
                 progress(done, rounds + 2)
                 first = naive.round(count)
-                measured.append((first["fps"], ours.round(count)[0], alone.round(count), first["reading"]))
+                rates = ours.round(count)[0], alone.round(count), alone.side_by_side(count)
+                measured.append((first["fps"], *rates, first["reading"]))
         progress(rounds + 1, rounds + 2)
         task = NETWORKS[network].tasks[0]
         verdicts = _verdicts(task, engine, precision, parts, Path(name) / "shipped") if parts else None
@@ -106,7 +110,9 @@ def bench_pipeline(
         engine_only_fps=median(row[2] for row in measured),
         share=median(row[1] / row[2] for row in measured),
         overhead=median(1 - row[1] / row[2] for row in measured),
-        reading=median(row[3] for row in measured),
+        side_by_side_fps=median(row[3] for row in measured),
+        side_by_side_share=median(row[1] / row[3] for row in measured),
+        reading=median(row[4] for row in measured),
         verdicts=verdicts,
     )
 

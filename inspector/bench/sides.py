@@ -5,7 +5,8 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Condition, Event
 from types import TracebackType
@@ -18,7 +19,7 @@ from inspector.cameras.base import Camera
 from inspector.core.bundle import Bundle
 from inspector.core.errors import JobError
 from inspector.core.images import prepare
-from inspector.core.types import Frame, Inspection
+from inspector.core.types import Floats, Frame, Inspection
 from inspector.core.variants import Precision
 from inspector.engines.base import open_engine
 from inspector.recipes.automatic import CAMERA
@@ -169,20 +170,35 @@ class Ours(Side):
 
 
 class EngineAlone(Side):
-    """The same engine on a batch that is ready: what no pipeline can surpass."""
+    """The same engine on batches that are ready: what no pipeline can surpass."""
 
     def __init__(self, folder: Path, engine: str, precision: Precision, batch: int) -> None:
         bundle = Bundle.open(folder)
         self._engine = open_engine(engine, bundle, precision=precision)
-        self._batch = np.stack([prepare(picture, bundle.card.input) for picture in frames(batch)])
+        self._others = self._engine.side_by_side() if batch > 1 else 0
+        prepared = np.stack([prepare(picture, bundle.card.input) for picture in frames(batch)])
+        self._batches = [prepared.copy() for _ in range(1 + self._others)]
 
     def round(self, count: int) -> float:
-        """Frames a second over about so many frames."""
-        batches = max(1, round(count / len(self._batch)))
+        """Frames a second over about so many frames, a batch after the other."""
+        return self._timed(count, 0)
+
+    def side_by_side(self, count: int) -> float:
+        """The same with as many batches under way as the engine takes."""
+        return self._timed(count, self._others)
+
+    def _timed(self, count: int, others: int) -> float:
+        size = len(self._batches[0])
+        number = max(1, round(count / size))
+        under_way: deque[Callable[[], Floats]] = deque()
         started = time.monotonic()
-        for _ in range(batches):
-            self._engine.infer(self._batch)
-        return batches * len(self._batch) / (time.monotonic() - started)
+        for index in range(number):
+            under_way.append(self._engine.start(self._batches[index % len(self._batches)], beside=others > 0))
+            if len(under_way) > others:
+                under_way.popleft()()
+        while under_way:
+            under_way.popleft()()
+        return number * size / (time.monotonic() - started)
 
     def close(self) -> None:
         self._engine.close()

@@ -88,6 +88,10 @@ def pipeline(
     )
     click.echo(f"this station    {result.ours_fps:7.1f} frames/s, {result.ratio:.2f} times as many")
     click.echo(f"engine alone    {result.engine_only_fps:7.1f} frames/s; the station reaches {100 * result.share:.0f} % of it")
+    click.echo(
+        f"  side by side  {result.side_by_side_fps:7.1f} frames/s with several batches under way; the station reaches "
+        f"{100 * result.side_by_side_share:.0f} % of it"
+    )
     if result.verdicts is not None:
         _show_verdicts(result.verdicts, precision)
 

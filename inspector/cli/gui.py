@@ -1,5 +1,6 @@
 """`inspector gui`: opens the window."""
 
+import gc
 import json
 import os
 import re
@@ -69,6 +70,7 @@ def gui(
         if screenshot is None:
             stop_with("There is no display here. Use `inspector run`, or start this in a desktop session.")
         os.environ["QT_QPA_PLATFORM"] = "offscreen"  # a picture of the window needs no screen
+    gc.disable()  # what is loaded at the start is no garbage; `launch` has it collected again when that is done
     from inspector.ui.app import Options, Shot, launch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends the program while Qt waits

@@ -175,7 +175,8 @@ class TrainSettings(BaseModel):
     )
     mirrored: Annotated[bool, Shown("Mirrored views", "quality")] = Field(
         False,
-        description="classification: a score is that of four mirrored views together; inspecting takes 4 times as long",
+        description="classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times "
+        "as long",
     )
     learning_curve: Annotated[bool, Shown("Learning curve", "quality")] = Field(
         False, description="also train on smaller parts of the data, to tell what more images would bring"

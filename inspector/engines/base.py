@@ -1,6 +1,7 @@
 """An engine opens a bundle and turns batches into raw outputs. Three methods, so that a new one is a short file."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,20 @@ class Engine(ABC):
 
         Any N from 1 to the card's `max_batch`. Raises EngineError.
         """
+
+    def side_by_side(self) -> int:
+        """Get ready for batches under way at the same time; how many others there may be, 0 where the engine takes one."""
+        return 0
+
+    def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
+        """Begin with a batch; what is returned waits for its outputs. Both are as in `infer`, and raise as it does.
+
+        The batch must stay as it is until then. `beside`: it is one of several under way, so how many there are in a second
+        counts, and not how soon this one is done; only after `side_by_side`.
+        """
+        del beside
+        outputs = self.infer(batch)
+        return lambda: outputs
 
     @abstractmethod
     def close(self) -> None:

@@ -1,6 +1,9 @@
 """OpenVINO: the default engine, in process."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,44 +16,51 @@ from inspector.core.variants import Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, not_here, probe
 
+if TYPE_CHECKING:
+    import openvino  # type: ignore[import-untyped]  # it ships no types
+
+_STREAMS = 2  # batches that are computed at the same time, where there are several
+
 
 class OpenVinoEngine(Engine):
     """Compiles the bundle's graph for this CPU; nothing is cached on disk.
 
     fp32 and bf16 run the ONNX graph, fp16 (stored so, computed in float32) and int8 a graph of OpenVINO's own.
 
-    All threads work on one batch (the latency hint): with one caller, the throughput hint's streams leave half of a two-core
-    machine idle (66 against 122 images/s, SimpleCNN at 224 px in batches of 4). Threads are not pinned to cores, since the
-    cameras and other bundles need them too. What is not quantised computes in float32 unless bf16 is asked for, even where
-    the CPU would offer it, so that a variant gives the same verdicts on every machine.
+    All threads work on a lone batch (the latency hint): one of two streams would leave half of a two-core machine idle (66
+    against 122 images/s, SimpleCNN at 224 px in batches of 4). Of several batches under way each has the threads of a stream
+    for itself: nobody then waits for the slowest core, which prepares frames or decodes between two layers. Threads are not
+    pinned to cores, since the cameras and other bundles need them too. What is not quantised computes in float32 unless bf16
+    is asked for, even where the CPU would offer it, so that a variant gives the same verdicts on every machine.
     """
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
         super().__init__(bundle, precision=precision, threads=threads)
-        import openvino  # type: ignore[import-untyped]  # it ships no types
+        import openvino
         from openvino import frontend
 
         properties, hint = openvino.properties, openvino.properties.hint
-        options: dict[str, object] = {
-            hint.performance_mode(): hint.PerformanceMode.LATENCY,
+        self._options: dict[str, object] = {
             hint.inference_precision(): openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32,
             hint.enable_cpu_pinning(): False,
         }
         if threads > 0:
-            options[properties.inference_num_threads()] = threads
+            self._options[properties.inference_num_threads()] = threads
+        self._one_thread = threads == 1
         own = precision in ("fp16", "int8")
-        path = bundle.variant_file("openvino", precision, ".xml") if own else bundle.path(GRAPH)
+        self._path = bundle.variant_file("openvino", precision, ".xml") if own else bundle.path(GRAPH)
         # The errors of its readers derive from Exception only.
         readers = (getattr(frontend, name) for name in dir(frontend) if name.endswith("Failure"))
-        unreadable: tuple[type[Exception], ...] = (RuntimeError, TypeError, ValueError, *readers)
+        self._unreadable: tuple[type[Exception], ...] = (RuntimeError, TypeError, ValueError, *readers)
+        self._model: openvino.Model | None = None
         try:
-            core = openvino.Core()
-            model = _read(path, "ir" if own else "onnx")
-            if not (model.inputs and model.outputs):
+            self._model = _read(self._path, "ir" if own else "onnx")
+            if not (self._model.inputs and self._model.outputs):
                 raise ValueError("it holds no graph")
-            self._request: openvino.InferRequest | None = core.compile_model(model, "CPU", options).create_infer_request()
-        except unreadable as error:
-            raise cannot_open(path, "OpenVINO", error) from error
+        except self._unreadable as error:
+            raise cannot_open(self._path, "OpenVINO", error) from error
+        self._lone: _Requests | None = self._compiled({hint.performance_mode(): hint.PerformanceMode.LATENCY})
+        self._many: _Requests | None = None
         probe(self)
 
     @classmethod
@@ -62,24 +72,71 @@ class OpenVinoEngine(Engine):
             raise not_here("OpenVINO", precision)
 
     def infer(self, batch: Prepared) -> Floats:
+        return self.start(batch)()
+
+    def side_by_side(self) -> int:
+        if self._one_thread or self._model is None:
+            return 0
+        if self._many is None:
+            from openvino import properties
+
+            self._many = self._compiled({properties.streams.num(): _STREAMS})
+        return _STREAMS  # so that one is ready when another ends
+
+    def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
         check_batch(self.bundle, batch)
-        if self._request is None:
+        requests = self._many if beside and self._many is not None else self._lone
+        if requests is None:
             raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
+        with self._sentence():
+            request = requests.take()
+            request.start_async({0: np.ascontiguousarray(batch)}, share_inputs=True)
+        return lambda: self._outputs(request, requests, len(batch))
+
+    def close(self) -> None:
+        self._lone = self._many = self._model = None
+
+    def _outputs(self, request: "openvino.InferRequest", requests: "_Requests", count: int) -> Floats:
+        with self._sentence():
+            request.wait()
+            output: Floats = np.array(request.get_output_tensor(0).data, np.float32)  # a copy: the memory is the request's
+        requests.give_back(request)
+        check_output(self.bundle, output.shape, count)
+        return output
+
+    def _compiled(self, mode: dict[str, object]) -> "_Requests":
+        import openvino
+
         try:
-            results = self._request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
+            return _Requests(openvino.Core().compile_model(self._model, "CPU", {**self._options, **mode}))
+        except self._unreadable as error:
+            raise cannot_open(self._path, "OpenVINO", error) from error
+
+    @contextmanager
+    def _sentence(self) -> Iterator[None]:
+        try:
+            yield
         except (RuntimeError, TypeError, ValueError) as error:
             raise EngineError(
                 "OpenVINO could not run {bundle} ({detail}).", bundle=self.bundle.name, detail=first_line(error)
             ) from error
-        output: Floats = np.asarray(results[0], np.float32)
-        check_output(self.bundle, output.shape, len(batch))
-        return output
-
-    def close(self) -> None:
-        self._request = None
 
 
-def _read(path: Path, kind: str) -> "openvino.Model":  # type: ignore[name-defined]  # noqa: F821 - see above
+class _Requests:
+    """The requests of one compiled graph: each holds the memory of one batch under way, and is used again."""
+
+    def __init__(self, compiled: "openvino.CompiledModel") -> None:
+        self._compiled = compiled
+        self._idle = [compiled.create_infer_request()]
+
+    def take(self) -> "openvino.InferRequest":
+        return self._idle.pop() if self._idle else self._compiled.create_infer_request()
+
+    def give_back(self, request: "openvino.InferRequest") -> None:
+        self._idle.append(request)
+
+
+def _read(path: Path, kind: str) -> "openvino.Model":
     """A graph by the reader of its own kind: Core.read_model would show a broken file to every other one too, which complain
     on stderr.
     """

@@ -1,6 +1,6 @@
 """The whole computation of a bundle as one torch module: frames as `prepare()` makes them in, activated outputs out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,12 @@ from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
 _VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
+_MIRRORED = ("classification", "segmentation")
 
 
 class Graph(nn.Module):
-    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit is the mean over
-    the frame and its three mirror images, for things that have neither up and down nor left and right.
+    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit, or a pixel's, is the
+    mean over the frame and its three mirror images, for things that have neither up and down nor left and right.
 
     Input [N, height, width, channels] uint8, or float32 on the same scale, or float32 kelvin; output [N, ...] float32, what
     `Task.decode` reads.
@@ -39,7 +40,7 @@ class Graph(nn.Module):
         self.network = network
         self.card = card
         self._task = task_of(card.task)
-        self._mirrored = card.task == "classification" and bool(card.training.get("mirrored", False))
+        self._mirrored = card.task in _MIRRORED and bool(card.training.get("mirrored", False))
         self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
@@ -56,9 +57,16 @@ class Graph(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         if not self._mirrored:
             return self.activate(self.raw(frames))
-        views = torch.cat([frames.flip(axes) if axes else frames for axes in _VIEWS])
+        views = torch.cat([_flipped(frames, axes) for axes in _VIEWS])
         logits = self.raw(views)
-        return self.activate(logits.reshape(len(_VIEWS), -1, logits.shape[-1]).mean(0))
+        each = logits.reshape(len(_VIEWS), -1, *logits.shape[1:])
+        if self.card.task == "segmentation":  # [N, K, H, W]: each mask as its frame was, before they are joined
+            each = torch.stack([_flipped(mask, [axis + 1 for axis in axes]) for mask, axes in zip(each, _VIEWS, strict=True)])
+        return self.activate(each.mean(0))
+
+
+def _flipped(values: Tensor, axes: Sequence[int]) -> Tensor:
+    return values.flip(list(axes)) if axes else values  # flipping along no axis has no meaning in ONNX
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:

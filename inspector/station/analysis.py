@@ -72,8 +72,24 @@ class _Job:
         return self.step.region or whole(self.frame.pixels)
 
 
+@dataclass(slots=True)
+class _Leg:
+    """At most a batch of jobs on their way through one bundle.
+
+    `ready`: those whose frame is prepared, in the order of the rows of `buffer`. `outputs` waits for the graph's. Seconds.
+    """
+
+    runner: "_Runner"
+    jobs: Sequence[_Job]
+    buffer: Prepared | None = None
+    ready: Sequence[_Job] = ()
+    outputs: Callable[[], Floats] | None = None
+    prepare_s: float = 0.0
+    started: float = 0.0
+
+
 class _Runner:
-    """One bundle on one engine, shared by all steps that use it: its batch buffer, and opening it again after a crash."""
+    """One bundle on one engine, shared by all steps that use it: its batch buffers, and opening it again after a crash."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime, limit: int, report: Report, hands: ThreadPoolExecutor) -> None:
         self.bundle = bundle
@@ -85,70 +101,92 @@ class _Runner:
         self._problem: Message | None = None
         self._logged = ""
         self._budget = Budget()
-        self._buffer: Prepared = np.empty((self.batch, *bundle.card.input.shape), bundle.card.input.dtype)
+        self._buffers = [self._new_buffer()]  # those that no batch is in
+        self._side_by_side = False
+        self._done = 0.0  # when the engine gave its last outputs
 
-    def open(self) -> None:
-        """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError."""
+    def open(self, *, side_by_side: bool) -> int:
+        """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError.
+
+        `side_by_side`: be ready for several batches under way; returns how many others there may be.
+        """
         engine = self._runtime.open(self.bundle)
         try:
-            engine.infer(np.zeros_like(self._buffer[:1]))  # not the buffer: it may hold a batch that waits for this engine
+            engine.infer(np.zeros((1, *self.bundle.card.input.shape), self.bundle.card.input.dtype))
+            others = engine.side_by_side() if side_by_side else 0
         except BaseException:
             engine.close()
             raise
-        self._engine = engine
+        self._engine, self._side_by_side = engine, side_by_side
+        return others
 
     def close(self) -> None:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
 
-    def run(self, jobs: Sequence[_Job]) -> None:
-        """Inspect at most `batch` frames: every job gets a prediction or a failure, whatever happens."""
-        started = time.monotonic()
-        ready = self._prepare(jobs)
-        prepared = time.monotonic()
-        raw = self._infer(ready) if ready else None
-        inferred = time.monotonic()
-        if raw is not None:
-            for step in dict.fromkeys(id(job.step) for job in ready):
-                rows = [row for row, job in enumerate(ready) if id(job.step) == step]
-                with self._guard([ready[row] for row in rows]):
-                    self._decode(raw if len(rows) == len(ready) else raw[rows], [ready[row] for row in rows])
-        decoded = time.monotonic()
-        for job in jobs:
-            job.findings.spent("prepare", (prepared - started) / len(jobs))
-            job.findings.spent("infer", (inferred - prepared) / len(jobs))
-            job.findings.spent("decode", (decoded - inferred) / len(jobs))
+    def start(self, leg: _Leg, *, beside: bool) -> None:
+        """Prepare the frames of a leg and give them to the engine. `beside`: other batches are under way."""
+        began = time.monotonic()
+        leg.buffer = self._buffers.pop() if self._buffers else self._new_buffer()
+        leg.ready = self._prepare(leg.jobs, leg.buffer, spread=not beside)
+        leg.started = time.monotonic()
+        leg.prepare_s = leg.started - began
+        if leg.ready:
+            leg.outputs = self._start(leg.buffer[: len(leg.ready)], leg.ready, beside=beside)
 
-    def _prepare(self, jobs: Sequence[_Job]) -> list[_Job]:
+    def finish(self, leg: _Leg) -> None:
+        """Wait for the engine: every job of a started leg gets a prediction or a failure, whatever happens."""
+        raw = self._wait(leg)
+        inferred = time.monotonic()
+        # Batches side by side share the engine: each has cost the time since the one before was done.
+        infer_s = max(0.0, inferred - max(leg.started, self._done))
+        self._done = inferred
+        if leg.buffer is not None:
+            self._buffers.append(leg.buffer)
+        if raw is not None:
+            for step in dict.fromkeys(id(job.step) for job in leg.ready):
+                rows = [row for row, job in enumerate(leg.ready) if id(job.step) == step]
+                with self._guard([leg.ready[row] for row in rows]):
+                    self._decode(raw if len(rows) == len(leg.ready) else raw[rows], [leg.ready[row] for row in rows])
+        decoded = time.monotonic()
+        for job in leg.jobs:
+            job.findings.spent("prepare", leg.prepare_s / len(leg.jobs))
+            job.findings.spent("infer", infer_s / len(leg.jobs))
+            job.findings.spent("decode", (decoded - inferred) / len(leg.jobs))
+
+    def _new_buffer(self) -> Prepared:
+        return np.empty((self.batch, *self.bundle.card.input.shape), self.bundle.card.input.dtype)
+
+    def _prepare(self, jobs: Sequence[_Job], buffer: Prepared, *, spread: bool) -> list[_Job]:
         """Fill the first rows of the buffer, one for each job that is returned; the others have their failure.
 
-        On every core, and before the engine starts: an engine that shares its cores waits for the slowest of them. Each core
-        gets one share: handing over costs as much as preparing a small frame.
+        `spread`: on every core, and before the engine starts: an engine that shares its cores waits for the slowest of them.
+        Each core gets one share: handing over costs as much as preparing a small frame.
         """
-        size = -(-len(jobs) // CORES)
+        size = -(-len(jobs) // CORES) if spread else len(jobs)
         shares = [range(start, min(start + size, len(jobs))) for start in range(0, len(jobs), size)]
-        others = [self._hands.submit(self._prepare_rows, jobs, rows) for rows in shares[1:]]
-        done = self._prepare_rows(jobs, shares[0]) + [good for other in others for good in other.result()]
+        others = [self._hands.submit(self._prepare_rows, jobs, buffer, rows) for rows in shares[1:]]
+        done = self._prepare_rows(jobs, buffer, shares[0]) + [good for other in others for good in other.result()]
         ready: list[_Job] = []
         for row, (job, good) in enumerate(zip(jobs, done, strict=True)):
             if good:
                 if len(ready) < row:
-                    self._buffer[len(ready)] = self._buffer[row]
+                    buffer[len(ready)] = buffer[row]
                 ready.append(job)
         return ready
 
-    def _prepare_rows(self, jobs: Sequence[_Job], rows: range) -> list[bool]:
-        return [self._prepare_row(row, jobs[row]) for row in rows]
+    def _prepare_rows(self, jobs: Sequence[_Job], buffer: Prepared, rows: range) -> list[bool]:
+        return [self._prepare_row(buffer[row], jobs[row]) for row in rows]
 
-    def _prepare_row(self, row: int, job: _Job) -> bool:
+    def _prepare_row(self, out: Prepared, job: _Job) -> bool:
         with self._guard([job]):
-            prepare(job.frame.pixels, job.step.card.input, job.region, out=self._buffer[row])
+            prepare(job.frame.pixels, job.step.card.input, job.region, out=out)
             return True
         return False
 
-    def _infer(self, jobs: Sequence[_Job]) -> Floats | None:
-        """The graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
+    def _start(self, batch: Prepared, jobs: Sequence[_Job], *, beside: bool) -> Callable[[], Floats] | None:
+        """Give the engine a batch; None, with the reason at every job and a Fault, if it does not work."""
         try:
             self._reopen()
             if self._engine is None:
@@ -159,16 +197,26 @@ class _Runner:
                     count=RESTARTS,
                     seconds=RESTART_PERIOD,
                 )
-            raw = self._engine.infer(self._buffer[: len(jobs)])
-            if len(raw) != len(jobs):
+            return self._engine.start(batch, beside=beside)
+        except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
+            self._fail(error, jobs)
+            return None
+
+    def _wait(self, leg: _Leg) -> Floats | None:
+        """The graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
+        if leg.outputs is None:
+            return None
+        try:
+            raw = leg.outputs()
+            if len(raw) != len(leg.ready):
                 raise EngineError(
                     "The engine of {bundle} gave {got} results for {count} frames.",
                     bundle=self.bundle.name,
                     got=len(raw),
-                    count=len(jobs),
+                    count=len(leg.ready),
                 )
-        except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
-            self._fail(error, jobs)
+        except Exception as error:  # noqa: BLE001 - stage boundary: as above
+            self._fail(error, leg.ready)
             return None
         if self._problem is not None:
             self._problem = None
@@ -177,7 +225,7 @@ class _Runner:
 
     def _reopen(self) -> None:
         if self._engine is None and self._budget.spend(time.monotonic()):
-            self.open()
+            self.open(side_by_side=self._side_by_side)
 
     def _fail(self, error: Exception, jobs: Sequence[_Job]) -> None:
         problem = self._describe(error)
@@ -236,12 +284,25 @@ class _Runner:
         return message("Internal error at {where}: {detail}", where=where, detail=detail)
 
 
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Parts that were begun, and what is known of them; the rest is in the engines. `beside`: so are other parts."""
+
+    findings: list[Findings]
+    legs: list[_Leg]
+    beside: bool
+
+
 class Analyser:
-    """The engines of a program. Opened, used and closed by one thread."""
+    """The engines of a program. Opened, used and closed by one thread.
+
+    `others`: how many flights may be under way beside the one that is begun; 0 unless it was opened `side_by_side`.
+    """
 
     def __init__(self, program: Program, *, report: Report = _ignore) -> None:
         """Opens nothing. `report` is told of engines that fail and work again."""
         self.program = program
+        self.others = 0
         self._runners: dict[_Key, _Runner] = {}
         self._hands = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
         for step in program.steps:
@@ -249,14 +310,14 @@ class Analyser:
             if key not in self._runners:
                 self._runners[key] = _Runner(step.bundle, step.runtime, program.recipe.max_batch, report, self._hands)
 
-    def open(self) -> None:
-        """Open every engine. Raises ConfigError or EngineError; then none stays open."""
+    def open(self, *, side_by_side: bool = False) -> None:
+        """Open every engine. Raises ConfigError or EngineError; then none stays open. `side_by_side`: see `others`."""
         try:
-            for runner in self._runners.values():
-                runner.open()
+            others = [runner.open(side_by_side=side_by_side) for runner in self._runners.values()]
         except BaseException:
             self.close()
             raise
+        self.others = min(others, default=0)
 
     def close(self) -> None:
         """Close every engine; may be called twice."""
@@ -275,6 +336,13 @@ class Analyser:
 
     def analyse(self, parts: Sequence[Part]) -> list[Findings]:
         """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
+        return self.finish(self.begin(parts))
+
+    def begin(self, parts: Sequence[Part], *, beside: bool = False) -> Flight:
+        """Give parts to the engines. `beside`: others are under way, or will be, before this one is finished.
+
+        A lone batch has the engines one after the other: two at once would wait for each other's cores.
+        """
         findings = [Findings() for _ in parts]
         jobs: dict[_Key, list[_Job]] = {key: [] for key in self._runners}
         now = time.monotonic()
@@ -282,11 +350,23 @@ class Analyser:
             found.spent("wait", now - part.grabbed())
             for job in self._jobs(part, found, now):
                 jobs[_key(job.step)].append(job)
-        for key, runner in self._runners.items():
-            waiting = jobs[key]
-            for start in range(0, len(waiting), runner.batch):
-                runner.run(waiting[start : start + runner.batch])
-        return findings
+        legs = [
+            _Leg(runner, jobs[key][start : start + runner.batch])
+            for key, runner in self._runners.items()
+            for start in range(0, len(jobs[key]), runner.batch)
+        ]
+        flight = Flight(findings, legs, beside and self.others > 0)
+        for leg in legs if flight.beside else legs[:1]:
+            leg.runner.start(leg, beside=flight.beside)
+        return flight
+
+    def finish(self, flight: Flight) -> list[Findings]:
+        """Wait for parts that were begun: what `analyse` gives."""
+        for index, leg in enumerate(flight.legs):
+            if index and not flight.beside:
+                leg.runner.start(leg, beside=False)
+            leg.runner.finish(leg)
+        return flight.findings
 
     def _jobs(self, part: Part, findings: Findings, now: float) -> Iterator[_Job]:
         """The jobs of a part; what cannot be inspected becomes a failure."""

@@ -1,20 +1,22 @@
 """The threads between cameras and verdicts: one a camera, one that inspects.
 
-Inspecting is one thread on purpose. Engines use every core for one batch already; two batches side by side take twice as
-long each, and need the memory twice.
+Inspecting is one thread on purpose: engines use every core without it. Where parts come as fast as they are judged, it keeps
+several batches under way in an engine that takes them: while it prepares one and reads another, no core waits.
 """
 
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
-from inspector.core.message import message
+from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection
-from inspector.station.analysis import Analyser
+from inspector.station.analysis import Analyser, Flight
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
 from inspector.station.events import CameraChanged, Cleared, Event, Fault, StageStats
@@ -64,7 +66,7 @@ class Pipeline:
         self._stopping = threading.Event()
         self._worker: Worker | None = None
         self._jammed = False
-        self._busy = False  # the last batch was full
+        self.busy = False  # parts come as fast as they are judged
 
     def _feed(self, camera: Camera) -> Feed:
         return Feed(
@@ -109,8 +111,8 @@ class Pipeline:
         self._clear_jam()
         return self._intake.trigger(name).name
 
-    def next_parts(self) -> list[Part]:
-        """Parts to inspect now; waits a moment for them. Called by the worker only."""
+    def next_parts(self, *, under_way: bool) -> list[Part]:
+        """Parts to inspect now; waits a moment for them, unless others are `under_way`. Called by the worker only."""
         ended = all(feed.done for feed in self._feeds)
         parts = self._intake.expired()
         if parts:  # those that were complete before come first
@@ -118,9 +120,10 @@ class Pipeline:
         else:
             # Company is waited for only while parts come as fast as they are judged; a lone one goes at once.
             recipe = self.program.recipe
-            parts = self._edge.take(recipe.max_batch, timeout=POLL, linger=recipe.max_wait_ms / 1000 if self._busy else 0)
-            self._busy = len(parts) >= recipe.max_batch
-        if ended and not parts and not len(self._intake):
+            linger = recipe.max_wait_ms / 1000 if self.busy else 0
+            parts = self._edge.take(recipe.max_batch, timeout=linger if under_way else POLL, linger=linger)
+            self.busy = len(parts) >= recipe.max_batch > 1  # one at a time is asked for where the time of each counts
+        if ended and not parts and not under_way and not len(self._intake):
             self._owner.through(self)
         return parts
 
@@ -215,6 +218,7 @@ class Worker:
         self._ready = ready
         self._analyser = Analyser(program, report=pipeline.emit)
         self._next: Program | None = None
+        self._under_way: deque[_Begun] = deque()
         self._thread = threading.Thread(target=self._run, name="station-inspect", daemon=True)
         self._thread.start()
 
@@ -236,7 +240,7 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._analyser.open()
+            self._analyser.open(side_by_side=True)
         except InspectorError as error:
             self._ready(self, error)
             return
@@ -247,22 +251,57 @@ class Worker:
         try:
             self._ready(self, None)
             while self._pipeline.serves(self):
-                self._inspect(self._pipeline.next_parts())
+                self._inspect(self._pipeline.next_parts(under_way=bool(self._under_way)))
         finally:
+            while self._under_way:
+                self._finish(self._under_way.popleft())
             self._analyser.close()
 
     def _inspect(self, parts: Sequence[Part]) -> None:
+        """Begin with these parts, and finish those that are not to be under way any longer: all, if none came."""
         if self._next is not None:
             self.program, self._next = self._next, None
             self._analyser.follow(self.program)
-        if not parts:
-            return
+        others = 0
+        if parts:
+            others = self._analyser.others if self._pipeline.busy else 0
+            self._under_way.append(_Begun(parts, self.program))
+            self._begin(self._under_way[-1], beside=others > 0)
+        while len(self._under_way) > others:
+            self._finish(self._under_way.popleft())
+            if not parts:
+                break  # look for parts again: the engine may be idle now
+
+    def _begin(self, batch: "_Begun", *, beside: bool) -> None:
         try:
-            findings = self._analyser.analyse(parts)
-        except Exception as error:
-            log.exception("A batch could not be inspected")
-            problem = message("Internal error while inspecting: {detail}", detail=f"{type(error).__name__}: {error}")
-            self._pipeline.emit(Fault("inspection", problem))
-            findings = [Findings(failures=[problem]) for _ in parts]
-        for part, found in zip(parts, findings, strict=True):
-            self._pipeline.conclude(part, found, self.program)
+            batch.flight = self._analyser.begin(batch.parts, beside=beside)
+        except Exception as error:  # noqa: BLE001 - thread boundary: the next batch must have its chance
+            batch.problem = self._defect(error)
+
+    def _finish(self, batch: "_Begun") -> None:
+        findings: list[Findings] = []
+        try:
+            if batch.flight is not None:
+                findings = self._analyser.finish(batch.flight)
+        except Exception as error:  # noqa: BLE001 - thread boundary: as above
+            batch.problem = self._defect(error)
+        if batch.problem is not None:
+            findings = [Findings(failures=[batch.problem]) for _ in batch.parts]
+        for part, found in zip(batch.parts, findings, strict=True):
+            self._pipeline.conclude(part, found, batch.program)
+
+    def _defect(self, error: Exception) -> Message:
+        log.error("A batch could not be inspected", exc_info=error)
+        problem = message("Internal error while inspecting: {detail}", detail=f"{type(error).__name__}: {error}")
+        self._pipeline.emit(Fault("inspection", problem))
+        return problem
+
+
+@dataclass(slots=True)
+class _Begun:
+    """Parts under way, with the program that judges them."""
+
+    parts: Sequence[Part]
+    program: Program
+    flight: Flight | None = None
+    problem: Message | None = None

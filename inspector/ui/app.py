@@ -1,5 +1,6 @@
 """Opens the window: application, fonts, settings, worker; and takes a picture of it where asked to."""
 
+import gc
 import logging
 import sys
 import time
@@ -81,6 +82,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
     sys.excepthook = _hook(window)
     try:
         window.load(begin)
+        window.loaded.connect(_collect)
         if options.open is not None:
             window.open_path(options.open)
         if options.shot is not None:
@@ -95,10 +97,17 @@ def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
             raise shooter.error
         return code
     finally:
+        gc.enable()
         sys.excepthook = previous
         window.close_now()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
+
+
+def _collect() -> None:
+    """Everything is loaded: from now on garbage is collected, but not looked for in what was loaded and stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def application() -> QApplication:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Verdict
 from inspector.ui import theme
 from inspector.ui.colormaps import PALETTES
+from inspector.ui.rendering import resized
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.verdict_tile import paint_badge
 from inspector.ui.worker import KEPT_NG
@@ -24,7 +24,7 @@ def thumbnail(frame: Frame) -> QImage:
     """A small picture of a frame in the colours the canvas uses by default."""
     scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice, for screens of high density
     size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
-    small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = resized(frame.pixels, size, smooth=True)
     if frame.unit == "kelvin":
         low, high = float(small.min()), float(small.max())
         levels = ((small - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
@@ -34,7 +34,8 @@ def thumbnail(frame: Frame) -> QImage:
     if small.ndim == 2:
         small = np.repeat(small[..., None], 3, axis=2)
     small = np.ascontiguousarray(small)
-    return QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888).copy()
+    picture = QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888)
+    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy, as the screen takes it
 
 
 class Thumb(QAbstractButton):
@@ -47,11 +48,20 @@ class Thumb(QAbstractButton):
         self.setEnabled(False)
         self.inspection: Inspection | None = None
         self._picture = QImage()
+        self._face = QPixmap()  # everything but what shows that it is pressed, drawn once; null: to be drawn
 
     def show_part(self, inspection: Inspection | None, picture: QImage) -> None:
-        self.inspection, self._picture = inspection, picture
+        self.inspection, self._picture, self._face = inspection, picture, QPixmap()
         self.setEnabled(inspection is not None)
         self.describe()
+        self.update()
+
+    def take_over(self, other: "Thumb") -> None:
+        """Show what another place shows, without working it out again."""
+        self.inspection, self._picture, self._face = other.inspection, other.picture, other._drawn()
+        self.setEnabled(other.isEnabled())
+        self.setAccessibleName(other.accessibleName())
+        self.setToolTip(other.toolTip())
         self.update()
 
     @property
@@ -70,13 +80,38 @@ class Thumb(QAbstractButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._drawn())
+        if self.inspection is not None and (self.isChecked() or self.hasFocus() or self.underMouse()):
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(theme.current().color("accent"), 4 if self.isChecked() else 2))
+            painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if theme.is_theme_change(event):
+            self._face = QPixmap()
+
+    def _box(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+
+    def _drawn(self) -> QPixmap:
+        ratio = self.devicePixelRatioF()
+        if self._face.isNull() or self._face.devicePixelRatioF() != ratio:
+            self._face = QPixmap(self.size() * ratio)
+            self._face.setDevicePixelRatio(ratio)
+            self._face.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(self._face)
+            self._draw(painter)
+            painter.end()
+        return self._face
+
+    def _draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         dress = theme.current()
-        box = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
         painter.setPen(QPen(dress.color("border"), 1, Qt.PenStyle.SolidLine if self.inspection else Qt.PenStyle.DashLine))
         painter.setBrush(dress.color("canvas") if self.inspection else Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box, theme.RADIUS / 2, theme.RADIUS / 2)
+        painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
         if self.inspection is None:
             return
         size = self._picture.size().scaled(self.size() - QSize(6, 6), Qt.AspectRatioMode.KeepAspectRatio)
@@ -90,10 +125,6 @@ class Thumb(QAbstractButton):
         painter.setFont(theme.font("small"))
         words = painter.fontMetrics().elidedText(self.inspection.part, Qt.TextElideMode.ElideMiddle, int(caption.width() - 32))
         painter.drawText(caption.adjusted(28, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
-        if self.isChecked() or self.hasFocus() or self.underMouse():
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(dress.color("accent"), 4 if self.isChecked() else 2))
-            painter.drawRoundedRect(box, theme.RADIUS / 2, theme.RADIUS / 2)
 
 
 class Filmstrip(QWidget):
@@ -127,11 +158,15 @@ class Filmstrip(QWidget):
     def add(self, inspections: Sequence[Inspection]) -> None:
         """Put new NG parts, oldest first, in front; the pressed one stays pressed until it leaves the strip."""
         held = next((thumb.inspection for thumb in self.thumbs if thumb.isChecked()), None)
-        fresh = [(item, thumbnail(_telling_frame(item))) for item in reversed(inspections) if item.frames]
-        kept = [(thumb.inspection, thumb.picture) for thumb in self.thumbs]
-        for thumb, (item, picture) in zip(self.thumbs, [*fresh, *kept], strict=False):
-            thumb.show_part(item, picture)
-            thumb.setChecked(held is not None and item is held)
+        fresh = [item for item in reversed(inspections) if item.frames][: len(self.thumbs)]
+        if not fresh:
+            return
+        for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: a place is free before it is taken
+            self.thumbs[place].take_over(self.thumbs[place - len(fresh)])
+        for thumb, item in zip(self.thumbs, fresh, strict=False):
+            thumb.show_part(item, thumbnail(_telling_frame(item)))
+        for thumb in self.thumbs:
+            thumb.setChecked(held is not None and thumb.inspection is held)
 
     def clear(self) -> None:
         """Empty all places."""

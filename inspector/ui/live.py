@@ -14,15 +14,26 @@ from inspector.core.types import Inspection
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe
 from inspector.station.choice import Choice, choose, on_source
-from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Judging, StateChanged, StationState
+from inspector.station.events import (
+    CameraChanged,
+    CameraState,
+    Cleared,
+    Event,
+    Fault,
+    Judging,
+    StateChanged,
+    StationState,
+    Stats,
+)
 from inspector.station.shedding import Shed
 from inspector.ui.live_layout import LIVE, InspectLayout
 from inspector.ui.settings import Preferences
 from inspector.ui.situation import Situation, shown
 from inspector.ui.strings import is_language_change
-from inspector.ui.worker import Mode, Snapshot, StationWorker
+from inspector.ui.worker import KEPT_NG, Mode, Snapshot, StationWorker
 
 SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
+STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
 _CAMERA, _FAULT, _FILE, _TUNED = "camera:", "fault:", "file", "tuned"  # where a banner comes from
 
 
@@ -59,6 +70,11 @@ class InspectPage(InspectLayout):
         self._pictures = QTimer(self)  # runs while the next picture has to wait
         self._pictures.setSingleShot(True)
         self._owed = False  # a picture was left out since it was started
+        self._strip_time = QTimer(self)
+        self._strip_time.setSingleShot(True)
+        self._strip_time.setInterval(STRIP_MS)
+        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts that are not on the strip yet, oldest first
+        self._stats: Stats | None = None
         self._connect()
         self.retranslate()
         self._settle()
@@ -83,6 +99,7 @@ class InspectPage(InspectLayout):
         self.banners.resized.connect(self._place_banners)
         self._watch.timeout.connect(self._settle)
         self._pictures.timeout.connect(self._on_picture_time)
+        self._strip_time.timeout.connect(self._on_strip_time)
         self.takt.panel.tune_button.clicked.connect(self.open_tune)
         self.takt.panel.variants_button.clicked.connect(self.open_variants)
         self.tune.variants_wanted.connect(self.open_variants)
@@ -274,6 +291,7 @@ class InspectPage(InspectLayout):
         """End background threads of the tabs."""
         self._watch.stop()
         self._pictures.stop()
+        self._strip_time.stop()
         self.tune.close_workers()
         if self.variants is not None:
             self.variants.close_workers()
@@ -288,18 +306,26 @@ class InspectPage(InspectLayout):
         if snapshot.recipe is not None and self.running:
             self._recipe = snapshot.recipe
         if snapshot.ng:
-            self.filmstrip.add(snapshot.ng)
+            self._strip_owed = (*self._strip_owed, *snapshot.ng)[-KEPT_NG:]
+            if not self._strip_time.isActive():
+                self._strip_time.start()
         if snapshot.inspection is not None and self.running:
             self._live, self._fresh = snapshot.inspection, True
             self._last_news = time.monotonic()
             if self._held is None:
                 self._show_picture()
         self._set_shed(snapshot.shed)
-        self.takt.set_stats(snapshot.stats)
-        self.counters.set_stats(snapshot.stats)
-        self.status.set_stats(snapshot.stats)
+        if snapshot.stats is not self._stats:  # they come less often than parts
+            self._stats = snapshot.stats
+            self.takt.set_stats(snapshot.stats)
+            self.counters.set_stats(snapshot.stats)
+            self.status.set_stats(snapshot.stats)
         self._settle()
         self.parts_seen.emit(snapshot.stats.parts)
+
+    def _on_strip_time(self) -> None:
+        owed, self._strip_owed = self._strip_owed, ()
+        self.filmstrip.add(owed)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, StateChanged):

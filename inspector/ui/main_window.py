@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
@@ -87,8 +87,10 @@ class MainWindow(QMainWindow):
     """Owns the pages and the station worker; closes the worker when it is closed.
 
     A page is made when it is first seen or used, in the language and the colours of that moment. `load()` before the window is
-    shown: the window is on the screen first, and what its pages need comes after it.
+    shown: the window is on the screen first, and what its pages need comes after it; then `loaded` is emitted.
     """
+
+    loaded = Signal()
 
     def __init__(self, settings: Settings, worker: "StationWorker | None" = None, *, runs: Path | None = None) -> None:
         """`worker` None: one of its own, started when a page needs it. `runs`: the folder of the trainings, by default the
@@ -249,6 +251,7 @@ class MainWindow(QMainWindow):
             if all(self.pages.has(page) for page in PAGES):
                 self._loading = False
                 self._look_for_trainings()
+                self.loaded.emit()
 
         self._loading = True
         self.pages.loaded.connect(on_loaded)

@@ -1,6 +1,7 @@
 """The verdict as a word, a symbol and a colour together, to be read from five metres; and the reasons in words."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
@@ -86,7 +87,7 @@ class VerdictTile(QWidget):
     def _paint_word(self, painter: QPainter, room: QRectF, ink: QColor) -> None:
         symbol = self._verdict is not None
         limit = LARGEST_WORD if symbol else LARGEST_IDLE
-        lines, font = _fitted(self.text, room, limit, symbol)
+        lines, font = _fitted(self.text, room.width(), room.height(), limit, symbol)
         metrics = QFontMetricsF(font)
         cap = metrics.capHeight()
         side = cap * SYMBOL if symbol else 0.0
@@ -102,8 +103,10 @@ class VerdictTile(QWidget):
             painter.drawText(QPointF(left + side + gap, top + cap + index * cap * (1 + LEADING)), line)
 
 
-def _fitted(word: str, room: QRectF, limit: int, symbol: bool) -> tuple[list[str], QFont]:
-    """The lines and the font with which a word is largest in a room."""
+@lru_cache(maxsize=64)
+def _fitted(word: str, width: float, height: float, limit: int, symbol: bool) -> tuple[list[str], QFont]:
+    """The lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the tile
+    is painted with every part."""
     font = theme.font("title", bold=True)
     splits = [[word], word.split(" ")] if " " in word else [[word]]
     for pixels in range(limit, SMALLEST_WORD, -2):
@@ -111,9 +114,9 @@ def _fitted(word: str, room: QRectF, limit: int, symbol: bool) -> tuple[list[str
         metrics = QFontMetricsF(font)
         cap = metrics.capHeight()
         for lines in splits:
-            width = max(metrics.horizontalAdvance(line) for line in lines) + (cap * SYMBOL * (1 + GAP) if symbol else 0.0)
-            height = cap * len(lines) + cap * LEADING * (len(lines) - 1)
-            if width <= room.width() and height <= room.height() * 0.8:
+            wide = max(metrics.horizontalAdvance(line) for line in lines) + (cap * SYMBOL * (1 + GAP) if symbol else 0.0)
+            high = cap * len(lines) + cap * LEADING * (len(lines) - 1)
+            if wide <= width and high <= height * 0.8:
                 return lines, font
     return [word], font
 

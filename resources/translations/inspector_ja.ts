@@ -6083,8 +6083,8 @@
         <translation>分類</translation>
     </message>
     <message>
-        <source>classification: a score is that of four mirrored views together; inspecting takes 4 times as long</source>
-        <translation>分類：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
+        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
+        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
     </message>
     <message>
         <source>classification: temperature scaling, so that a score is a probability</source>

@@ -113,8 +113,9 @@ def test_the_command_compares_both_and_prints_every_figure() -> None:
     verdicts = figures.pop("verdicts")
     assert figures.pop("network") == "simple_cnn"
     assert figures.pop("precision") == "fp32"
-    assert figures.keys() == {"baseline_fps", "ours_fps", "ratio", "engine_only_fps", "share", "overhead", "reading"}
-    assert min(figures[name] for name in ("baseline_fps", "ours_fps", "engine_only_fps", "ratio", "share")) > 0
+    measured = {"baseline_fps", "ours_fps", "ratio", "engine_only_fps", "share", "side_by_side_fps", "side_by_side_share"}
+    assert figures.keys() == {*measured, "overhead", "reading"}
+    assert min(figures[name] for name in measured) > 0
     assert figures["share"] == pytest.approx(1 - figures["overhead"], abs=0.01)
     assert 0 <= figures["reading"] < 1
     assert (verdicts["bundle"], verdicts["parts"], verdicts["drop"]) == ("window-state", 12, 0)

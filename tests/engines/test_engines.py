@@ -140,6 +140,35 @@ def test_outputs_stay_what_they_were_and_a_closed_engine_says_so(name: str, bund
         engine.infer(batch(bundle.card, 1))
 
 
+@pytest.mark.parametrize("name", HERE)
+def test_batches_under_way_at_once_give_what_each_gives_alone(name: str, bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("segmentation")
+    batches = [batch(bundle.card, count) for count in (4, 1, 3, 4, 2)]
+    with opened(name, bundle) as engine:
+        alone = [engine.infer(frames) for frames in batches]
+        others = engine.side_by_side()
+        assert others == engine.side_by_side()
+        waiting = [engine.start(frames, beside=others > 0) for frames in batches]
+        found = [wait() for wait in waiting]
+        again = [engine.start(frames, beside=others > 0)() for frames in reversed(batches)]
+        for expected, first, second in zip(alone, found, reversed(again), strict=True):
+            np.testing.assert_allclose(first, expected, atol=1e-5)
+            np.testing.assert_array_equal(second, first)
+
+
+def test_openvino_takes_several_batches_at_once_unless_it_has_one_thread(bundles: Bundles, batch: Batch) -> None:
+    bundle = bundles("classification")
+    with ENGINES["openvino"].load()(bundle, threads=1) as engine:
+        assert engine.side_by_side() == 0
+    engine = ENGINES["openvino"].load()(bundle)
+    assert engine.side_by_side() > 0
+    waiting = [engine.start(batch(bundle.card, 2), beside=True) for _ in range(3)]
+    engine.close()  # what is under way is finished all the same
+    assert [wait().shape for wait in waiting] == [(2, 3)] * 3
+    with pytest.raises(EngineError, match="closed"):
+        engine.start(batch(bundle.card, 1), beside=True)
+
+
 def test_an_unknown_engine_lists_those_there_are(bundles: Bundles) -> None:
     with pytest.raises(ConfigError, match="openvino"):
         open_engine("abacus", bundles("classification"))

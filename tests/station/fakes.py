@@ -58,7 +58,10 @@ def write_classifier(folder: Path, **changes: Any) -> Path:
 
 @dataclass
 class Behaviour:
-    """What the fake engines do; `opened` counts them, `batches` their batch sizes (without the warm-up)."""
+    """What the fake engines do; `opened` counts them, `batches` their batch sizes (without the warm-up).
+
+    `others`: how many batches they take beside the first; those read their frames only when they are waited for.
+    """
 
     opened: int = 0
     closed: int = 0
@@ -67,6 +70,9 @@ class Behaviour:
     open_error: Exception | None = None
     open_seconds: float = 0.0
     seconds: float = 0.0
+    others: int = 0
+    under_way: int = 0
+    most_under_way: int = 0
 
 
 def fake_engine(behaviour: Behaviour) -> Callable[..., Engine]:
@@ -81,6 +87,21 @@ def fake_engine(behaviour: Behaviour) -> Callable[..., Engine]:
                 time.sleep(behaviour.seconds)
             bad = np.where(mean >= 150, 0.9, 0.1)
             return np.stack([1 - bad, bad], axis=1).astype(np.float32)
+
+        def side_by_side(self) -> int:
+            return behaviour.others
+
+        def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
+            if not beside:
+                return super().start(batch)
+            behaviour.under_way += 1
+            behaviour.most_under_way = max(behaviour.most_under_way, behaviour.under_way)
+
+            def wait() -> Floats:
+                behaviour.under_way -= 1
+                return self.infer(batch)
+
+            return wait
 
         def close(self) -> None:
             behaviour.closed += 1

@@ -90,6 +90,65 @@ def test_a_finite_source_is_judged_completely_in_order_and_in_batches(behaviour:
     assert behaviour.opened == behaviour.closed == 1
 
 
+def _alternating(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
+    """Thirty frames, every third of them bad."""
+    for number in range(30):
+        yield camera.grab(200 if number % 3 == 0 else 100)
+
+
+def test_batches_side_by_side_keep_their_frames_and_their_order(behaviour: Behaviour, bundle: str) -> None:
+    behaviour.others, behaviour.seconds = 2, 0.01
+    with _running(_recipe(bundle), FakeCamera("top", _alternating, live=False)) as (station, recorder):
+        assert station.wait(10)
+        assert [found.sequence for found in recorder.inspections] == list(range(30))
+        expected = [Verdict.NG if number % 3 == 0 else Verdict.OK for number in range(30)]
+        assert [found.verdict for found in recorder.inspections] == expected
+        # Side by side they cost together what the engine took, not each the time it was under way.
+        infer = sum(found.timings_ms["infer"] for found in recorder.inspections)
+        assert infer < 1.5 * 1000 * len(behaviour.batches) * behaviour.seconds + 100
+    assert 1 < behaviour.most_under_way <= 3
+    assert behaviour.under_way == 0
+
+
+def test_an_engine_that_fails_with_batches_under_way_loses_no_part(behaviour: Behaviour, bundle: str) -> None:
+    calls: list[int] = []
+
+    def before(batch: Prepared) -> None:
+        calls.append(len(batch))
+        if len(calls) == 3:
+            raise EngineError("The engine of {bundle} crashed.", bundle="states")
+
+    behaviour.others, behaviour.before = 2, before
+    with _running(_recipe(bundle), FakeCamera("top", _alternating, live=False)) as (station, recorder):
+        assert station.wait(10)
+        found = recorder.inspections
+        assert [inspection.sequence for inspection in found] == list(range(30))
+        lost = [inspection for inspection in found if inspection.verdict is Verdict.NOT_INSPECTED]
+        assert len(lost) == calls[2]
+        assert {inspection.reasons[0].text for inspection in lost} == {"The engine of states crashed."}
+        assert {inspection.verdict for inspection in found if inspection not in lost} == {Verdict.OK, Verdict.NG}
+    assert behaviour.opened == behaviour.closed == 2
+
+
+def test_stopping_gives_batches_under_way_their_verdict(behaviour: Behaviour, bundle: str) -> None:
+    behaviour.others, behaviour.seconds = 2, 0.05
+    with _running(_recipe(bundle), FakeCamera("top", steady(0), live=False)) as (station, recorder):
+        recorder.wait_for(lambda _it: behaviour.under_way >= 2)
+        station.stop()
+        begun = sum(behaviour.batches)
+        assert behaviour.under_way == 0
+        assert [found.sequence for found in recorder.inspections] == list(range(begun))
+        assert {found.verdict for found in recorder.inspections} == {Verdict.OK}
+
+
+def test_a_lone_part_is_not_kept_waiting_for_company(behaviour: Behaviour, bundle: str) -> None:
+    behaviour.others = 2
+    with _running(_recipe(bundle), FakeCamera("top", steady(10, pause=0.05), live=True)) as (station, recorder):
+        assert station.wait(10)
+        assert max(found.latency_ms for found in recorder.inspections) < 45
+    assert behaviour.most_under_way == 0
+
+
 def test_starting_does_not_wait_for_the_engine(behaviour: Behaviour, bundle: str) -> None:
     behaviour.open_seconds = 0.5
     station = Station(_recipe(bundle), cameras=opener({"top": FakeCamera("top", steady(1), live=False)}))

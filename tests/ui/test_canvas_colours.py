@@ -99,6 +99,17 @@ def test_shrinking_averages_the_measured_values() -> None:
     assert int(words[0, 0] & 255) == 128  # 315 is in the middle of 300..330
 
 
+@pytest.mark.parametrize("width", [999, 800, 701, 640, 630, 510, 400, 333])
+def test_a_scratch_of_one_pixel_is_in_sight_wherever_it_lies(width: int) -> None:
+    """However much the frame is shrunk, the scratch keeps at least two fifths of what averaging would leave of it."""
+    size = (width, 4)
+    for column in range(300, 360):
+        pixels = np.full((6, 1000, 3), 200, np.uint8)
+        pixels[:, column] = 0
+        shown = 200 - (picture(make_frame(pixels), Display(), (0, 0, 1000, 6), size) & 255).astype(int)
+        assert shown[1].sum() >= 0.4 * 200 * width / 1000 - 2
+
+
 def test_only_the_crop_is_drawn() -> None:
     words = picture(make_frame(), Display(), (10, 20, 30, 40), (20, 20))
     assert (words[0] >> 16 & 255).tolist() == list(range(10, 30))

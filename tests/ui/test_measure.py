@@ -61,3 +61,9 @@ def test_most_of_many_files_are_links_and_some_have_pictures_of_their_own(tmp_pa
     assert len({file.stat().st_ino for file in files}) == len({file.read_bytes() for file in files}) == 2000
     assert {file.parent.name for file in files} == {"dent", "good", "scratch", "stain"}
     assert told == [0, 1000, 2000]
+
+
+def test_a_start_is_timed_only_with_something_to_open() -> None:
+    result = CliRunner().invoke(cli, ["gui", "--timed"])
+    assert result.exit_code == 2
+    assert "--timed needs --open" in result.stderr
