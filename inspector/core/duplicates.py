@@ -153,7 +153,9 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
     """Pairs of indices (a < b) that look the same."""
     if len(looks) < 2:
         return
-    small = np.stack([one.small for one in looks])
+    small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)
+    for index, seen in enumerate(looks):  # in one go it would keep every other thread waiting
+        small[index] = seen.small
     aspects = np.array([one.aspect for one in looks])
     coarse = _means_removed(np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in small]))
     search = _means_removed(np.stack([cv2.resize(one, (_SEARCH, _SEARCH), interpolation=cv2.INTER_AREA) for one in small]))

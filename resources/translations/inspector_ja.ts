@@ -4497,7 +4497,7 @@
     </message>
     <message>
         <source>A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.</source>
-        <translation>スコアは鏡像4通りの平均で安定させます。1部品の計算時間は{ms:.0f} msになります。</translation>
+        <translation>スコアは鏡像 4 通りの平均で安定させます。1 個あたりの計算時間は {ms:.0f} ms になります。</translation>
     </message>
     <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
@@ -4517,7 +4517,7 @@
     </message>
     <message>
         <source>Four mirrored views a part: steadier scores for four times the computing time.</source>
-        <translation>1部品につき鏡像4通り: 計算時間は4倍ですが、スコアが安定します。</translation>
+        <translation>1 個につき鏡像 4 通り: 計算時間は 4 倍ですが、スコアが安定します。</translation>
     </message>
     <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
@@ -4525,7 +4525,7 @@
     </message>
     <message>
         <source>From about epoch {epoch} on the loss on validation images rose, from {low} to {last}, while that on training images fell: the network learns those by heart. More images or stronger augmentation would help; the weights of epoch {best} were kept.</source>
-        <translation>エポック{epoch}あたりから、学習画像の損失は下がり続けたのに、検証画像の損失は{low}から{last}へ上がりました。ネットワークが学習画像を丸暗記しています。画像を増やすか、水増しを強めると改善します。エポック{best}の重みを残しました。</translation>
+        <translation>エポック {epoch} あたりから、学習画像の損失は下がり続けたのに、検証画像の損失は {low} から {last} へ上がりました。ネットワークが学習画像を丸暗記しています。画像を増やすか、データ拡張を強めると改善します。エポック {best} の重みを残しました。</translation>
     </message>
     <message>
         <source>Give a folder with images of good and bad parts.</source>
@@ -4577,11 +4577,11 @@
     </message>
     <message>
         <source>Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt as one, which finds them better.</source>
-        <translation>{name} の画像は{count}枚しかなく、欠陥の種類を画素単位で区別するには少なすぎます。すべてを1種類として学習すると、見つけやすくなります。</translation>
+        <translation>{name} の画像は {count} 枚しかなく、欠陥の種類を画素単位で区別するには少なすぎます。すべてを 1 種類として学習すると、見つけやすくなります。</translation>
     </message>
     <message>
         <source>One view a part: a quarter of the computing time, and scores that are less steady.</source>
-        <translation>1部品につき1通り: 計算時間は4分の1ですが、スコアの安定性は下がります。</translation>
+        <translation>1 個につき 1 通り: 計算時間は 4 分の 1 ですが、スコアの安定性は下がります。</translation>
     </message>
     <message>
         <source>Only what is there is measured: an export needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
@@ -4717,7 +4717,7 @@
     </message>
     <message>
         <source>The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the best, epoch {best}, was kept.</source>
-        <translation>{patience}エポック続けて改善がなかったため、学習は{asked}エポック中{epochs}エポックで終わりました。最良のエポック{best}を残しました。</translation>
+        <translation>{patience} エポック続けて改善がなかったため、学習は {asked} エポック中 {epochs} エポックで終わりました。最良のエポック {best} を残しました。</translation>
     </message>
     <message>
         <source>The training in {folder} cannot be ended ({detail}).</source>
@@ -6340,6 +6340,30 @@
     <message>
         <source>about {hours} h</source>
         <translation>約 {hours} 時間</translation>
+    </message>
+    <message>
+        <source>8-bit grey</source>
+        <translation>8 ビット グレー</translation>
+    </message>
+    <message>
+        <source>8-bit colour</source>
+        <translation>8 ビット カラー</translation>
+    </message>
+    <message>
+        <source>16-bit grey</source>
+        <translation>16 ビット グレー</translation>
+    </message>
+    <message>
+        <source>16-bit colour</source>
+        <translation>16 ビット カラー</translation>
+    </message>
+    <message>
+        <source>float grey</source>
+        <translation>浮動小数点 グレー</translation>
+    </message>
+    <message>
+        <source>float colour</source>
+        <translation>浮動小数点 カラー</translation>
     </message>
 </context>
 <context>

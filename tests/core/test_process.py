@@ -16,6 +16,7 @@ import pytest
 
 from inspector.core import process
 from inspector.core.errors import ConfigError, JobError
+from inspector.core.outcome import Cause, crash_in, end_of_process, last_words
 from inspector.core.process import End, Outcome, WorkerProcess, worker_command
 from inspector.core.protocol import Packet
 
@@ -334,3 +335,34 @@ def test_a_program_that_cannot_be_started_is_an_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(JobError, match="cannot be started"):
         WorkerProcess("train", {}, on_packet=lambda packet: None)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "asked", "oom", "cause", "how"),
+    [
+        (-9, "", False, False, Cause.KILLED, "SIGKILL"),
+        (-9, "", False, True, Cause.MEMORY, "SIGKILL"),
+        (-15, "", False, False, Cause.KILLED, "SIGTERM"),
+        (-11, "", False, False, Cause.CRASH, "SIGSEGV"),
+        (-6, "terminate called after throwing an instance of 'std::bad_alloc'", False, False, Cause.MEMORY, "SIGABRT"),
+        (3221225477, "", False, False, Cause.CRASH, "access violation"),
+        (-1073740791, "", False, False, Cause.CRASH, "abort"),
+        (1, "RuntimeError: can't start new thread", False, False, Cause.MEMORY, "exit code 1"),
+        (3, "", False, False, Cause.INTERNAL, "exit code 3"),
+    ],
+)
+def test_the_end_of_a_silent_process_has_a_cause(code: int, words: str, asked: bool, oom: bool, cause: Cause, how: str) -> None:
+    """The codes of Linux and of Windows, as `subprocess` gives them."""
+    assert end_of_process(code, words=words, asked=asked, oom=oom) == (cause, how)
+
+
+def test_last_words_are_those_before_the_traceback_of_a_crash() -> None:
+    dump = ["Fatal Python error: Segmentation fault", "Current thread 0x01 (most recent call first):", '  File "a.py", line 1']
+    assert last_words(["weights are loaded", "", *dump]) == "weights are loaded"
+    assert last_words(dump) == "Fatal Python error: Segmentation fault"
+    assert last_words(["one", "two"]) == "two"
+    assert last_words([]) == ""
+    crash = crash_in(["cannot allocate memory", *dump])
+    assert crash is not None
+    assert crash.cause is Cause.MEMORY
+    assert crash_in(["a warning of cudnn"]) is None

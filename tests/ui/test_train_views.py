@@ -66,6 +66,11 @@ SENTENCES = [
         RunState.CRASHED,
     ),
     (
+        Outcome(End.CRASHED, problem=message("It ended unexpectedly (y)."), cause=Cause.CRASH, details="trace"),
+        "It ended unexpectedly (y). Go on from the last epoch; if it happens again, please report it",
+        RunState.CRASHED,
+    ),
+    (
         Outcome(End.CRASHED, problem=message("It ended unexpectedly (x)."), cause=Cause.INTERNAL, details="trace"),
         "It ended unexpectedly (x). Please report it",
         RunState.CRASHED,
@@ -88,7 +93,7 @@ def test_every_end_is_a_sentence_with_what_to_do(
     assert info.state is state
     assert view.outcome.text.startswith(text)
     shown = {name for name, button in view.buttons.items() if button.isVisible()}
-    details = {"details"} if outcome.cause is Cause.INTERNAL else set()
+    details = {"details"} if outcome.cause in (Cause.CRASH, Cause.INTERNAL) else set()
     assert shown == {"again", "folder", "remove", *details}
     (info.folder / CHECKPOINT).write_bytes(b"state")
     view.show_run(run_info(info.folder), 0)

@@ -28,7 +28,7 @@ from inspector.ui.training.draft import Draft
 from inspector.ui.training.problem_list import ProblemList
 from inspector.ui.training.sample_view import SampleView
 from inspector.ui.training.split_view import SplitView
-from inspector.ui.training.words import task_sentence, task_word
+from inspector.ui.training.words import depth_word, task_sentence, task_word
 
 
 class FoundView(QWidget):
@@ -167,7 +167,7 @@ class FoundView(QWidget):
             lines.append(text.format(count=len(sizes), width=width, height=height, share=share))
         depths: Mapping[str, int] = found.depths
         if depths:
-            lines.append(", ".join(depths))
+            lines.append(", ".join(depth_word(depth) for depth in depths))
         if found.duplicates:
             lines.append(self.tr("Groups of duplicates: {count}").format(count=len(found.duplicates)))
         return "\n".join(lines)

@@ -34,3 +34,16 @@ def minutes_text(minutes: float) -> str:
     if minutes < 90:
         return QCoreApplication.translate("training", "about {minutes} min").format(minutes=round(minutes))
     return QCoreApplication.translate("training", "about {hours} h").format(hours=f"{minutes / 60:.1f}")
+
+
+def depth_word(depth: str) -> str:
+    """What a survey says of the depth of images, in the window's language."""
+    words = {
+        "8-bit grey": QCoreApplication.translate("training", "8-bit grey"),
+        "8-bit colour": QCoreApplication.translate("training", "8-bit colour"),
+        "16-bit grey": QCoreApplication.translate("training", "16-bit grey"),
+        "16-bit colour": QCoreApplication.translate("training", "16-bit colour"),
+        "float grey": QCoreApplication.translate("training", "float grey"),
+        "float colour": QCoreApplication.translate("training", "float colour"),
+    }
+    return words.get(depth, depth)
