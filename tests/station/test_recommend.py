@@ -65,18 +65,20 @@ def test_what_is_recommended_can_be_trained_and_is_said_in_whole_sentences(task:
 
 
 def test_the_smaller_the_defects_the_larger_the_input() -> None:
-    sides = [advise("detection", share=share).settings["width"] for share in (0.1, 0.01, 0.003, 0.001)]
-    assert sides[0] == 224
+    sides = [advise("detection", share=share).settings["width"] for share in (0.1, 0.01, 0.002, 0.001)]
+    assert sides[0] == 320
     assert sides == sorted(sides)
     assert sides[-1] > sides[0]
-    # 0.3 % of the area is 5.5 % of a side: 16 px of it need 16 / 0.0548 = 292 px.
-    assert sides[2] == 320
+    # 0.2 % of the area is 4.5 % of a side: 16 px of it need 16 / 0.0447 = 358 px.
+    assert sides[2] == 384
 
 
 def test_an_input_is_no_larger_than_the_images_and_says_so_if_defects_stay_too_small() -> None:
-    advice = advise("detection", share=0.0001, sizes={(200, 200): 800})
+    advice = advise("classification", share=0.0001, sizes={(200, 200): 800})
     assert (advice.settings["width"], advice.settings["height"]) == (224, 224)
-    assert "even at 224 px they span only 2 px, and 16 would be good" in advice.reason.text
+    assert "even at 224 px they span only 2 px, and 12 would be good" in advice.reason.text
+    finer = advise("detection", share=0.0001, sizes={(200, 200): 800})  # a grid over the same pixels
+    assert (finer.settings["width"], finer.settings["height"]) == (320, 320)
 
 
 def test_the_input_has_the_shape_of_the_images_or_pads_those_of_many_shapes() -> None:

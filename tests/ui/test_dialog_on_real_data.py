@@ -28,7 +28,10 @@ KNOWN: dict[tuple[str, TaskName], tuple[dict[str, object], range]] = {
         {"network": "efficientnet_lite0", "width": 224, "height": 224, "lr": 0.0005, "balance": "weights"},
         range(18, 30),
     ),
-    ("neu-det", "detection"): ({"network": "fpn_lite0", "width": 224, "lr": 0.001, "backbone_rate": 0.5}, range(20, 32)),
+    ("neu-det", "detection"): (
+        {"network": "fpn_lite0", "width": 320, "height": 320, "lr": 0.001, "backbone_rate": 0.5},
+        range(20, 32),
+    ),
 }
 
 
