@@ -90,23 +90,28 @@ class _Side:
 
 
 def measure_variants(
-    bundle: Bundle, samples: Sequence[Sample], *, problems: list[Message], tick: Callable[[], None] = lambda: None
+    bundle: Bundle,
+    samples: Sequence[Sample],
+    *,
+    engine: str | None = None,
+    problems: list[Message],
+    tick: Callable[[], None] = lambda: None,
 ) -> list[VariantRow]:
     """A row for each variant that is there, the bundle's own graph first; all judge the same images in turn.
 
-    A file that cannot be read adds a sentence to `problems`. Raises ConfigError where none can.
+    `engine`: only of this one. A file that cannot be read adds a sentence to `problems`. Raises ConfigError where none can.
     """
     rows: list[VariantRow] = []
     with ExitStack() as stack:
         sides: list[_Side] = []
-        for name, precision in _kinds(bundle):
+        for name, precision in _kinds(bundle, engine):
             try:
-                engine = stack.enter_context(open_engine(name, bundle, precision=precision))
+                opened = stack.enter_context(open_engine(name, bundle, precision=precision))
             except InspectorError as error:
                 size = megabytes(bundle, bundle.variant(name, precision))
                 rows.append(VariantRow(name, precision, size, problem=error.problem.text))
             else:
-                sides.append(_Side(bundle, engine, name, precision))
+                sides.append(_Side(bundle, opened, name, precision))
         items = sample_items(samples, bundle.card, problems=problems, tick=tick)
         seen = 0
         while piece := list(islice(items, _AT_ONCE)):
@@ -119,9 +124,11 @@ def measure_variants(
         return [*(side.row() for side in sides), *rows]
 
 
-def _kinds(bundle: Bundle) -> Iterator[tuple[str, Precision]]:
+def _kinds(bundle: Bundle, engine: str | None) -> Iterator[tuple[str, Precision]]:
     """What is there, whether it may be used or not."""
     for name, entry in ENGINES.items():
+        if engine not in (None, name):
+            continue
         for precision in entry.precisions:
             if standing(bundle, name, precision).state != "missing":
                 yield name, precision

@@ -24,6 +24,8 @@ from inspector.engines.base import open_engine
 from inspector.ml.evaluate import measure, rounded, sample_items
 from inspector.recipes.locate import find_bundle
 
+DEFAULT = "openvino"
+
 
 @click.command()
 @click.option("--model", required=True, metavar="BUNDLE", help="Folder of the bundle, or the name of a shipped one.")
@@ -35,17 +37,19 @@ from inspector.recipes.locate import find_bundle
     show_default=True,
     help="test: of the data it was trained on, only the images it has never seen.",
 )
-@click.option("--engine", type=click.Choice(list(ENGINES)), default="openvino", show_default=True, help="What runs the bundle.")
+@click.option("--engine", type=click.Choice(list(ENGINES)), show_default="openvino", help="What runs the bundle.")
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True, help="Others than fp32 are exported first."
 )
 @click.option(
     "--variants",
     is_flag=True,
-    help="Every variant that is there, side by side: size, metric, other verdicts, time.",
+    help="Every variant that is there (with --engine: for that), side by side: size, metric, other verdicts, time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the metrics, and nothing else on stdout.")
-def evaluate(model: str, data: Path, split: str, engine: str, precision: Precision, variants: bool, as_json: bool) -> int:
+def evaluate(
+    model: str, data: Path, split: str, engine: str | None, precision: Precision, variants: bool, as_json: bool
+) -> int:
     """Compare a bundle's predictions with the labels.
 
     Frames are looked at whole. What was tuned for this computer plays no part: figures are of the variant that is named. Exit
@@ -60,13 +64,13 @@ def evaluate(model: str, data: Path, split: str, engine: str, precision: Precisi
     if variants:
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("Evaluating", total=len(chosen))
-            rows = measure_variants(bundle, chosen, problems=broken, tick=lambda: bar.advance(task))
+            rows = measure_variants(bundle, chosen, engine=engine, problems=broken, tick=lambda: bar.advance(task))
         for problem in problems + broken:
             click.echo(f"inspector: {problem}", err=True)
         _show_variants(rows, bundle.name, as_json=as_json)
         return 1 if broken else 0
     with (
-        open_engine(engine, bundle, precision=precision) as opened,
+        open_engine(engine or DEFAULT, bundle, precision=precision) as opened,
         Progress(console=Console(stderr=True), transient=True) as bar,
     ):
         task = bar.add_task("Evaluating", total=len(chosen))

@@ -43,7 +43,8 @@ class Row(_Part):
 class Judged(_Part):
     """What a variant said of the bundle's reference images on this machine, beside the graph that was compared with training.
 
-    `accuracy`: `metric` of the variant, `before` of that graph; None where the bundle has no reference images.
+    `accuracy`: `metric` of the variant, `before` of that graph; None where the bundle has no reference images. `tried`: it
+    could not be made.
     """
 
     bundle: str
@@ -55,6 +56,7 @@ class Judged(_Part):
     before: float | None = None
     flips: int = 0
     images: int = 0
+    tried: bool = False
     reason: Sentence | None = Field(None, description="why it must not be used, or could not be measured")
 
     @property
@@ -247,13 +249,15 @@ def pareto(plans: Sequence[Plan]) -> list[Plan]:
 
 
 def refused(tuning: Tuning) -> list[Judged]:
-    """The variants that answered, and must not be used for it."""
-    return [one for one in tuning.judged if not one.accepted and one.images]
+    """The variants that answered, and must not be used for it, and those that could not be made."""
+    return [one for one in tuning.judged if not one.accepted and (one.images or one.tried)]
 
 
 def unavailable(tuning: Tuning) -> list[str]:
     """The variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
-    return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in tuning.judged if not one.accepted and not one.images))
+    known = refused(tuning)
+    gone = (one for one in tuning.judged if not one.accepted and one not in known)
+    return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in gone))
 
 
 def exported(tuning: Tuning) -> str:

@@ -14,7 +14,7 @@ from inspector.core.message import Message, message
 from inspector.core.protocol import Packet
 from inspector.core.registry import ENGINES
 from inspector.core.report import Sentence, sentence
-from inspector.core.standing import worth_making
+from inspector.core.standing import standing, worth_making
 from inspector.core.variants import Precision
 from inspector.station.jobs import End, Job
 from inspector.station.tuning import Use
@@ -24,6 +24,7 @@ Kind = tuple[str, Precision]
 _POLL_S: Final = 0.2
 _GRACE_S: Final = 2.0  # the tuning itself is given five seconds to end
 _STEPS: Final = 100  # of the progress, for each variant
+_WRITTEN: Final = ("refused", "failed")  # the tuning tells why by itself
 _PACKAGE: Final = "torch"  # what an export cannot do without
 
 
@@ -112,10 +113,11 @@ def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Export
         exported.trouble(outcome.error().problem)
         return set()
     answers: Sequence[Mapping[str, Any]] = outcome.result["made"]
+    now = Bundle.open(bundle.folder)
     for one in answers:
         if one["problem"] is None:
             exported.made.append(Use(bundle=name, engine=one["engine"], precision=one["precision"]))
-        elif one["here"]:
+        elif one["here"] and standing(now, one["engine"], one["precision"]).state not in _WRITTEN:
             told = Sentence.model_validate(one["problem"])
             exported.trouble(Message(told.template, told.values))
     return {(str(one["engine"]), one["precision"]) for one in answers if not one["here"]}

@@ -44,6 +44,7 @@ ROWS_SHARE = 0.6  # of the time is for single variants; the rest confirms and su
 ROW_S = 1.0  # at most so long on one row
 CONFIRMED = 3  # plans that are tried on whole parts, at most
 BUSY = 25.0  # percent of the processor that other programs may use before it is said
+_SOON: tuple[Precision, ...] = ("fp32", "int8")  # measured first, in case that the time is short
 SIZES = (0.75, 0.5)  # of the input's sides, that are suggested
 WIDTHS = (0.5,)  # of the network's filters
 
@@ -106,9 +107,10 @@ class Order:
         cores = core_count()
         threads = self.threads or tuple(sorted({1, max(1, cores // 2), cores}))
         engines = sorted(self.engines or ENGINES, key=lambda name: ENGINES[name].isolate)
+        precisions = sorted(self.precisions or PRECISIONS, key=lambda precision: precision not in _SOON)
         found = [
             Runtime(name, precision, count)
-            for name, precision, count in product(engines, self.precisions or PRECISIONS, threads)
+            for name, precision, count in product(engines, precisions, threads)
             if precision in ENGINES[name].precisions
         ]
         return found, sorted({1, *(self.batches or (self.recipe.max_batch,))})

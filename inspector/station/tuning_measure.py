@@ -130,9 +130,11 @@ class Subject:
         return _judged({**common, "accepted": parity.accepted}, parity)
 
     def refused(self, runtime: Runtime, error: InspectorError) -> Judged:
-        """What is noted of a variant that cannot be opened: with what the gate once found, where that refused it."""
+        """What is noted of a variant that cannot be opened: why it could not be made, or what the gate once found, if so."""
         common = {"bundle": self.name, "engine": runtime.engine, "precision": runtime.precision, "accepted": False}
         variant = self.bundle.variant(runtime.engine, runtime.precision)
+        if variant is not None and variant.failed is not None:
+            return Judged(**common, tried=True, reason=variant.failed)
         parity = None if variant is None else variant.parity
         if parity is None or parity.refused is None:
             return Judged(**common, reason=sentence(error.problem))

@@ -59,7 +59,8 @@ def test_the_table_says_what_each_variant_says_by_itself(demo_bundles: Mapping[s
         assert row["ms"] > 0
     assert rows[("openvino", "fp16")]["megabytes"] < rows[("openvino", "fp32")]["megabytes"]
     next(bundle.folder.glob("openvino-fp16-*.bin")).write_bytes(b"changed")
-    told = evaluated(*common, "--variants")["variants"]
+    told = evaluated(*common, "--variants", "--engine", "openvino")["variants"]
+    assert {row["engine"] for row in told} == {"openvino"}
     (damaged,) = [row for row in told if row["problem"]]
     assert damaged["precision"] == "fp16"
     assert "SHA-256 differs" in damaged["problem"]

@@ -18,7 +18,7 @@ from inspector.core.report import sentence
 from inspector.core.standing import standing
 from inspector.recipes.automatic import recipe_for
 from inspector.station import tuning_job
-from inspector.station.tuning import Tuning, exported, refused
+from inspector.station.tuning import Tuning, exported, refused, unavailable
 from inspector.station.tuning_export import possible
 from inspector.station.tuning_job import Order, tune
 
@@ -93,7 +93,7 @@ def test_what_is_missing_is_exported_once_and_measured(window: Bundle) -> None:
     report = Told()
     tuning = tune(order(window, "fp32", "fp16", "int8"), report)
     assert {(use.engine, use.precision) for use in tuning.made} == {("openvino", "fp16"), ("openvino", "int8")}
-    assert exported(tuning) == "openvino fp16 (1), openvino int8 (1)"
+    assert exported(tuning) == "openvino int8 (1), openvino fp16 (1)"
     assert measured(tuning) == {"fp32", "fp16", "int8"}
     assert not told(tuning)
     assert all(one.accepted and one.images >= 20 for one in tuning.judged)
@@ -151,6 +151,12 @@ def test_what_was_refused_is_not_tried_again_with_the_same_versions_but_is_said(
     assert (window.folder / CARD).read_bytes() == before
     refuse(max_drop=0.001)  # by a narrower limit than a tuning's
     assert [use.precision for use in tune(order(window, "fp32", "fp16"), Told()).made] == ["fp16"]
+    failed = variant.model_copy(update={"failed": told_of, "parity": None, "files": {}})
+    bundle.add_variant(failed)
+    tuning = tune(order(window, "fp32", "fp16"), Told())
+    assert not tuning.made
+    assert [(one.precision, one.reason) for one in refused(tuning)] == [("fp16", told_of)]
+    assert not unavailable(tuning)
     old = variant.model_copy(update={"software": {**variant.software, "openvino": "2020.1"}})
     bundle.add_variant(old.model_copy(update={"failed": told_of, "parity": None}))
     assert [use.precision for use in tune(order(window, "fp32", "fp16"), Told()).made] == ["fp16"]
