@@ -117,15 +117,16 @@ class TaktPanel(Cover):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             head.addWidget(label)
         head.addStretch(1)
-        head.addWidget(self.variants_button)
-        head.addWidget(self.tune_button)
-        head.addWidget(self.copy_button)
+        foot = plain(QHBoxLayout(), theme.SPACING)
+        foot.addWidget(self.why_label, 1)
+        for button in (self.variants_button, self.tune_button, self.copy_button):
+            foot.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
         self._box = box = QVBoxLayout(self)
         box.setContentsMargins(theme.SPACING, theme.SPACING // 2, theme.SPACING // 2, theme.SPACING // 2)
         box.setSpacing(0)
         box.addLayout(head)
         box.addWidget(self.waterfall)
-        box.addWidget(self.why_label)
+        box.addLayout(foot)
         self.retranslate()
 
     def show_rows(self, rows: Mapping[str, StageStats], takt_ms: float | None) -> None:
