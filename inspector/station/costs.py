@@ -56,15 +56,15 @@ class Cost:
 
 COSTS: Mapping[str, Cost] = MappingProxyType(
     {
-        "simple_cnn": Cost(37, 1450, 0, 305),
-        "efficientnet_lite0": Cost(0, 1100, 2.5, 100),
-        "efficientnet_b0": Cost(0, 1050, 1, 155),
-        "resnet50": Cost(0, 4000, 0, 800),
-        "simple_yolo": Cost(0, 1950, 0, 470),
-        "fpn_lite0": Cost(0, 1250, 2, 120),
-        "unet": Cost(0, 38_000, 0, 7260),
-        "unet_effnet": Cost(0, 2200, 6, 276),
-        "thermal_cnn": Cost(0, 1320, 0, 352),
+        "simple_cnn": Cost(0.36, 1070, 0, 285),
+        "efficientnet_lite0": Cost(4.3, 700, 0.31, 98, still=0.72),
+        "efficientnet_b0": Cost(6.7, 754, 0.74, 131, still=0.73),
+        "resnet50": Cost(26, 2680, 2.2, 786, still=0.66),
+        "simple_yolo": Cost(0.69, 1670, 0, 480),
+        "fpn_lite0": Cost(9, 751, 1.1, 172, still=0.78),
+        "unet": Cost(0, 25000, 0, 7600),
+        "unet_effnet": Cost(8, 1530, 0.13, 495, still=0.88),
+        "thermal_cnn": Cost(1.4, 1090, 0, 355),
     }
 )
 # For a network that is not in the table: as dear as the dearest of the transfer networks.
