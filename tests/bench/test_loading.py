@@ -93,4 +93,4 @@ def test_the_costs_command_prints_a_row_a_network() -> None:
     result = CliRunner().invoke(cli, ["bench", "costs", "--network", "thermal_cnn", "--size", "32", "--batch", "2", "--json"])
     assert result.exit_code == 0, result.stderr
     (row,) = json.loads(result.stdout)["costs"]
-    assert row.keys() == {"network", "side", "batch", "step_ms", "infer_ms", "speed"}
+    assert row.keys() == {"network", "side", "batch", "still", "step_ms", "infer_ms", "speed"}

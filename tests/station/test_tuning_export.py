@@ -189,6 +189,7 @@ def test_cancelling_ends_the_export_and_keeps_what_was_there(window: Bundle) -> 
 
     with pytest.raises(KeyboardInterrupt):
         tune(order(window, "int8"), Told(cancel))
+    psutil.wait_procs(children(), timeout=5)
     assert not children()
     assert (window.folder / CARD).read_bytes() == before
     assert not (window.folder.parent / "tuned").exists()

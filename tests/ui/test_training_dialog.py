@@ -258,13 +258,18 @@ def test_what_else_was_considered_is_one_press_away_and_so_is_the_way_back(qtbot
     assert any("SimpleCNN" in text and "learns from nothing" in text for text in texts), texts
     assert all("Training takes" in text for text in texts)
     scratch = next(button for button in network.considered.buttons if "SimpleCNN" in button.accessibleName())
+
+    def values() -> dict[str, object]:
+        return {name: draft.value(name) for name in ("network", "pretrained", "freeze_stages", "freeze_epochs", "lr")}
+
+    advised = values()
+    assert advised["network"] == "efficientnet_lite0"
     qtbot.mouseClick(scratch, Qt.MouseButton.LeftButton)
-    chosen = {name: draft.value(name) for name in ("network", "pretrained", "freeze_stages", "freeze_epochs", "lr")}
-    assert chosen == {"network": "simple_cnn", "pretrained": "", "freeze_stages": 0, "freeze_epochs": 0, "lr": 1e-3}
+    assert values() == {"network": "simple_cnn", "pretrained": "", "freeze_stages": 0, "freeze_epochs": 0, "lr": 1e-3}
     assert network.networks["simple_cnn"].isChecked()
     qtbot.mouseClick(network.follow, Qt.MouseButton.LeftButton)
     assert not draft.own
-    assert draft.value("freeze_stages") == 3
+    assert values() == advised
     network.networks["simple_cnn"].click()
     assert draft.value("freeze_stages") == 0
     network.networks["efficientnet_lite0"].click()
