@@ -84,6 +84,7 @@ class _Leg:
     buffer: Prepared | None = None
     ready: Sequence[_Job] = ()
     outputs: Callable[[], Floats] | None = None
+    engine: Engine | None = None
     prepare_s: float = 0.0
     started: float = 0.0
 
@@ -134,6 +135,7 @@ class _Runner:
         leg.prepare_s = leg.started - began
         if leg.ready:
             leg.outputs = self._start(leg.buffer[: len(leg.ready)], leg.ready, beside=beside)
+            leg.engine = self._engine
 
     def finish(self, leg: _Leg) -> None:
         """Wait for the engine: every job of a started leg gets a prediction or a failure, whatever happens."""
@@ -199,7 +201,7 @@ class _Runner:
                 )
             return self._engine.start(batch, beside=beside)
         except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
-            self._fail(error, jobs)
+            self._fail(error, jobs, self._engine)
             return None
 
     def _wait(self, leg: _Leg) -> Floats | None:
@@ -216,7 +218,7 @@ class _Runner:
                     count=len(leg.ready),
                 )
         except Exception as error:  # noqa: BLE001 - stage boundary: as above
-            self._fail(error, leg.ready)
+            self._fail(error, leg.ready, leg.engine)
             return None
         if self._problem is not None:
             self._problem = None
@@ -227,13 +229,16 @@ class _Runner:
         if self._engine is None and self._budget.spend(time.monotonic()):
             self.open(side_by_side=self._side_by_side)
 
-    def _fail(self, error: Exception, jobs: Sequence[_Job]) -> None:
+    def _fail(self, error: Exception, jobs: Sequence[_Job], engine: Engine | None) -> None:
+        """Note a failure of `engine` and close it, unless another was opened while this batch was under way in it."""
         problem = self._describe(error)
         for job in jobs:
             job.findings.fail(problem)
         if problem != self._problem:
             self._problem = problem
             self._report(Fault(self.bundle.name, problem, error.remedy if isinstance(error, InspectorError) else None))
+        if engine is not self._engine:
+            return
         try:
             self.close()
         except Exception:  # a broken engine may not even close; a new one is opened all the same

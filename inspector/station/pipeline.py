@@ -264,7 +264,9 @@ class Worker:
             self._analyser.follow(self.program)
         others = 0
         if parts:
-            others = self._analyser.others if self._pipeline.busy else 0
+            # More under way are judged faster together, and each of them later: not where a deadline counts.
+            together = self._pipeline.busy and self.program.recipe.deadline_ms is None
+            others = self._analyser.others if together else 0
             self._under_way.append(_Begun(parts, self.program))
             self._begin(self._under_way[-1], beside=others > 0)
         while len(self._under_way) > others:

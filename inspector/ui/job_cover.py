@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QLabel, QProgressBar, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message
 from inspector.core.outcome import End, Outcome
 from inspector.core.protocol import Packet
+from inspector.ui import theme
 from inspector.ui.cover import Cover
 from inspector.ui.strings import translate
 
@@ -68,6 +69,18 @@ class JobCover(Cover):
         job, self._job = self._job, None
         if job is not None:
             job.close()
+
+    def _card(self) -> QVBoxLayout:
+        """The card that fills the cover, for its contents."""
+        card = QFrame()
+        card.setProperty("role", "card")
+        box = QVBoxLayout(card)
+        box.setContentsMargins(*(theme.SPACING * 2,) * 4)
+        box.setSpacing(theme.SPACING)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(*(theme.SPACING * 2,) * 4)
+        whole.addWidget(card)
+        return box
 
     def _begin(self, fields: Mapping[str, Any]) -> None:
         """Start the job; that it cannot be started is how it ends."""

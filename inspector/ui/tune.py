@@ -7,13 +7,11 @@ from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QStackedWidget,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -84,11 +82,7 @@ class TunePanel(JobCover):
         self.plot = QStackedWidget()  # holds the plot once there is something to show; pyqtgraph takes long to import
 
     def _lay_out(self) -> None:
-        card = QFrame()
-        card.setProperty("role", "card")
-        box = QVBoxLayout(card)
-        box.setContentsMargins(*(theme.SPACING * 2,) * 4)
-        box.setSpacing(theme.SPACING)
+        box = self._card()
         head = plain(QHBoxLayout(), theme.SPACING * 2)
         head.addWidget(self.title, 1)
         head.addWidget(self.takt_label)
@@ -106,9 +100,6 @@ class TunePanel(JobCover):
         box.addWidget(self.state)
         box.addLayout(found, 1)
         box.addWidget(self.reason)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(*(theme.SPACING * 2,) * 4)
-        whole.addWidget(card)
 
     # ---- what a person wants --------------------
 

@@ -9,13 +9,11 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -102,11 +100,7 @@ class VariantsPanel(JobCover):
         self.table = ValueTable()
 
     def _lay_out(self) -> None:
-        card = QFrame()
-        card.setProperty("role", "card")
-        box = QVBoxLayout(card)
-        box.setContentsMargins(*(theme.SPACING * 2,) * 4)
-        box.setSpacing(theme.SPACING)
+        box = self._card()
         head = plain(QHBoxLayout(), theme.SPACING * 2)
         head.addWidget(self.title, 1)
         head.addWidget(self.close_button)
@@ -132,9 +126,6 @@ class VariantsPanel(JobCover):
         box.addWidget(self.state)
         box.addWidget(self.table, 1)
         box.addLayout(foot)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(*(theme.SPACING * 2,) * 4)
-        whole.addWidget(card)
 
     def _connect(self) -> None:
         self.bundle.activated.connect(lambda _: self._look())
