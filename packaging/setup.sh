@@ -22,6 +22,13 @@ stop() {
     exit "${2:-1}"
 }
 
+# Tests start hundreds of worker processes. Where the environment forbids compiled bytecode beside the sources, each of them
+# would compile torch and all the rest once more; so it is kept in build/, and the source tree stays clean.
+keep_bytecode() {
+    unset PYTHONDONTWRITEBYTECODE
+    export PYTHONPYCACHEPREFIX="${PYTHONPYCACHEPREFIX:-$ROOT/build/bytecode}"
+}
+
 has_display() {
     [ "$(uname -s)" = Darwin ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]
 }

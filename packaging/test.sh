@@ -7,5 +7,6 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
 setup base dev train
+keep_bytecode
 cd -- "$ROOT"
 exec "$VENV/bin/python" -m pytest "$@"
