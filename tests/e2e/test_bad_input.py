@@ -1,15 +1,11 @@
 """What people and machines get wrong: one clear sentence that names the thing, the rest goes on, nothing is lost."""
 
-import contextlib
 import hashlib
 import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -21,6 +17,7 @@ import pytest
 
 from inspector.core.bundle import CARD, GRAPH, WEIGHTS, find_bundles, read_card
 from inspector.core.paths import models
+from tests.disks import disk_of
 from tests.e2e.helpers import MjpegCamera, Running, assert_one_sentence, classifier, inspector, picture
 
 READABLE = ("deep.png", "cmyk.jpg", "palette.png", "animated.gif", "alpha.png", "wide.png", "good.png", "last.png")
@@ -309,22 +306,9 @@ def test_a_camera_may_change_size_and_be_unplugged(bundle: Path) -> None:
     assert sequences == sorted(set(sequences))
 
 
-@contextlib.contextmanager
-def _full_disk(folder: Path, size: str = "200k") -> Iterator[Path]:
-    """A file system of its own that is soon full. Skips where it cannot be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root on Linux can mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_is_told_and_no_verdict_is_lost(bundle: Path, tmp_path: Path) -> None:
     recipe = _recipe(tmp_path, bundle)
-    with _full_disk(tmp_path / "small") as disk:
+    with disk_of(tmp_path / "small", "200k") as disk:
         ended = inspector("run", "--recipe", recipe, "--limit", "30", "--out", disk / "report", "--json")
         assert ended.code == 1, ended.said()
         assert "Traceback" not in ended.stderr, ended.said()
@@ -334,7 +318,7 @@ def test_a_full_disk_is_told_and_no_verdict_is_lost(bundle: Path, tmp_path: Path
 
 
 def test_training_data_does_not_fit_on_a_full_disk(tmp_path: Path) -> None:
-    with _full_disk(tmp_path / "small") as disk:
+    with disk_of(tmp_path / "small", "200k") as disk:
         ended = inspector("data", "demo", "--out", disk / "set", "--parts", "20")
         assert ended.code == 1, ended.said()
         assert "Traceback" not in ended.stderr, ended.said()

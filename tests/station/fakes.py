@@ -1,7 +1,8 @@
-"""Cameras, engines and bundles whose every move a test decides."""
+"""Cameras, engines and bundles whose every move a test decides, and a station that runs with them."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,13 @@ import numpy as np
 from inspector.cameras.base import Camera
 from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.core.images import InputSpec, Prepared
+from inspector.core.paths import user_data
 from inspector.core.types import Floats, Frame, Inspection
 from inspector.core.variants import Precision
 from inspector.engines.base import Engine
-from inspector.station.events import Event, Inspected
+from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
+from inspector.station.events import CameraChanged, CameraState, Event, Fault, Inspected, StateChanged, StationState
+from inspector.station.station import Station
 
 CLASSES = ("good", "bad")
 
@@ -177,3 +181,56 @@ class Recorder:
         while not condition(self):
             assert time.monotonic() < until, f"did not happen; events: {self.events[-20:]}"
             time.sleep(0.005)
+
+
+def recipe_of(bundle: str, *cameras: str, gate: Gate | None = None, **changes: Any) -> Recipe:
+    names = cameras or ("top",)
+    return Recipe(
+        name="test",
+        cameras={name: CameraModel(source="fake", gate=gate or Gate()) for name in names},
+        inspect=tuple(InspectModel(bundle=bundle, camera=name) for name in names),
+        **{"max_batch": 4, "join_ms": 150, "trigger_ms": 300, **changes},
+    )
+
+
+@contextmanager
+def running(recipe: Recipe, *cameras: FakeCamera, wait: bool = True) -> Iterator[tuple[Station, Recorder]]:
+    recorder = Recorder()
+    known: Mapping[str, Camera] = {camera.name: camera for camera in cameras}
+    station = Station(recipe, listeners=[recorder], cameras=opener(known))
+    station.start()
+    try:
+        if wait:
+            recorder.wait_for(lambda it: StateChanged(StationState.RUNNING) in it.events)
+        yield station, recorder
+    finally:
+        station.stop()
+
+
+def states_of(recorder: Recorder, camera: str = "top") -> list[CameraState]:
+    return [event.state for event in recorder.events if isinstance(event, CameraChanged) and event.camera == camera]
+
+
+def faults_of(recorder: Recorder) -> list[Fault]:
+    return [event for event in recorder.events if isinstance(event, Fault)]
+
+
+class Planted(Engine):
+    """The real engine, made slow or wrong."""
+
+    def __init__(self, inner: Engine, *, pause: float = 0.0, wrong: bool = False) -> None:
+        self._inner, self._pause, self._wrong = inner, pause, wrong
+        self.bundle = inner.bundle
+
+    def infer(self, batch: Prepared) -> Floats:
+        time.sleep(self._pause)
+        answers = self._inner.infer(batch)
+        return answers[:, ::-1].copy() if self._wrong else answers
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def tunings_folder() -> Path:
+    """Where the user's tunings lie."""
+    return user_data() / "tuned"

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,25 +11,13 @@ import pytest
 from inspector.core.images import Prepared
 from inspector.core.types import Frame
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
-from inspector.station import analysis, parts, program
+from inspector.station import analysis, parts
 from inspector.station.counters import COLD, Spread
 from inspector.station.events import StageStats, Stats, TaktStats
 from inspector.station.records import summary
 from inspector.station.station import Station
 from inspector.station.takt import ENOUGH, Arrivals, headroom_ms, needed_ms
-from tests.station.fakes import Behaviour, FakeCamera, fake_engine, opener, steady, write_classifier
-
-
-@pytest.fixture
-def behaviour(monkeypatch: pytest.MonkeyPatch) -> Behaviour:
-    made = Behaviour()
-    monkeypatch.setattr(program, "open_engine", fake_engine(made))
-    return made
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> str:
-    return str(write_classifier(tmp_path / "states"))
+from tests.station.fakes import Behaviour, FakeCamera, opener, steady
 
 
 def _recipe(bundle: str, **changes: Any) -> Recipe:

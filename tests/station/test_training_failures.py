@@ -1,7 +1,6 @@
 """What really goes wrong in a training: each ends in a typed outcome with a remedy, and the whole epochs before it are kept."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,18 +39,6 @@ def curve(settings: TrainSettings) -> list[float]:
     folder = create_run(settings)
     assert trained(settings, folder).state is RunState.DONE
     return losses(folder)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MB. Skips where none may be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True).returncode:
-        pytest.skip("no disk may be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture

@@ -16,17 +16,10 @@ from inspector.ui import theme
 from inspector.ui.main_window import PAGES, MainWindow
 from inspector.ui.settings import Settings
 from inspector.ui.worker import StationWorker
+from tests.ui.pressing import press
 
 LOST = message("{source} has given no frame for {timeout:g} s.", source="rtsp://cam", timeout=5.0)
 REMEDY = message("Check its power, cable and network.")
-
-
-def press(window: MainWindow, qtbot: QtBot, name: str) -> None:
-    """Press the visible button whose accessible name is `name`."""
-    found = [b for b in window.findChildren(QAbstractButton) if b.accessibleName() == name and b.isVisible()]
-    assert len(found) == 1, f"{len(found)} visible buttons called {name!r}"
-    assert found[0].isEnabled(), f"{name!r} is disabled"
-    qtbot.mouseClick(found[0], Qt.MouseButton.LeftButton)
 
 
 def start(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:

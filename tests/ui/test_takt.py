@@ -1,6 +1,5 @@
 """The takt meter on the window, and a station that is really overloaded: what is left out, in which order, and what never."""
 
-import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,9 +9,7 @@ from typing import Any
 
 import pytest
 from line_double import Conductor
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Frame, Inspection, Verdict
@@ -30,10 +27,8 @@ from inspector.ui.settings import Settings
 from inspector.ui.tabs.gradcam import GradCamTab
 from inspector.ui.takt_waterfall import TOTAL, spans
 from inspector.ui.worker import StationWorker
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "station"))
-
-from fakes import Behaviour, FakeCamera, fake_engine, opener, write_classifier
+from tests.station.fakes import Behaviour, FakeCamera, fake_engine, opener, write_classifier
+from tests.ui.pressing import press
 
 STATS = Stats(
     parts=120,
@@ -50,19 +45,13 @@ STATS = Stats(
 )
 
 
-def _press(window: MainWindow, qtbot: QtBot, name: str) -> None:
-    found = [b for b in window.findChildren(QAbstractButton) if b.accessibleName() == name and b.isVisible()]
-    assert len(found) == 1, f"{len(found)} visible buttons called {name!r}"
-    qtbot.mouseClick(found[0], Qt.MouseButton.LeftButton)
-
-
 def test_the_meter_unfolds_over_the_picture_and_nothing_moves(window: MainWindow, qtbot: QtBot) -> None:
     page = window.inspect
     page.takt.set_stats(STATS)
     before = [widget.geometry() for widget in (page.tile, page.views, page.counters, page.filmstrip, page.status)]
     assert page.takt.label.text() == "Late 7  Takt 60 % free"
     assert not page.takt.panel.isVisible()
-    _press(window, qtbot, "Stages")
+    press(window, qtbot, "Stages")
     assert page.takt.panel.isVisible()
     assert [widget.geometry() for widget in (page.tile, page.views, page.counters, page.filmstrip, page.status)] == before
     assert page.views.rect().contains(page.takt.panel.geometry())
@@ -73,7 +62,7 @@ def test_the_meter_unfolds_over_the_picture_and_nothing_moves(window: MainWindow
     assert not page.takt.panel.isVisible()
     window.toggle_operator_view()
     assert page.takt.panel.isVisible()
-    _press(window, qtbot, "Stages")
+    press(window, qtbot, "Stages")
     assert not page.takt.panel.isVisible()
 
 
@@ -82,7 +71,7 @@ def test_what_was_not_measured_is_not_shown_and_the_numbers_can_be_copied(window
     page.takt.set_stats(STATS)
     page.takt.set_open(True)
     assert list(page.takt.panel.waterfall.rows) == ["grab", "wait", "prepare", "infer", "decode", "verdict", TOTAL]
-    _press(window, qtbot, "Copy the numbers")
+    press(window, qtbot, "Copy the numbers")
     copied = [line.split("\t") for line in QGuiApplication.clipboard().text().splitlines()]
     assert ["Infer", "20.000", "30.000"] in copied
     assert ["takt (recipe)", "100.000", ""] in copied
@@ -126,7 +115,7 @@ def test_the_display_is_timed_from_the_news_to_the_end_of_its_painting(
         time.sleep(planted)
         return painted(*arguments)
 
-    _press(window, qtbot, "Start")
+    press(window, qtbot, "Start")
     qtbot.waitUntil(lambda: bool(conductor.stations) and page.tile.text == "WAITING")
     monkeypatch.setattr(canvas, "_refresh", slow)
     for index in range(6):
@@ -244,12 +233,12 @@ def test_an_overloaded_line_leaves_out_display_never_verdicts(qtbot: QtBot, sett
 
 def test_a_held_part_keeps_its_marks_while_the_line_sheds(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     page = window.inspect
-    _press(window, qtbot, "Start")
+    press(window, qtbot, "Start")
     qtbot.waitUntil(lambda: bool(conductor.stations) and page.tile.text == "WAITING")
     bad = conductor.station.judge(1, Verdict.NG)
     qtbot.waitUntil(lambda: page.filmstrip.thumbs[0].inspection is bad)
     page._set_shed(Shed.RATE)
-    _press(window, qtbot, "NG part P000001")
+    press(window, qtbot, "NG part P000001")
     assert page.feed.canvases["visible"].overlays is not NOTHING
     assert not page.analysis.current().canvas.plain
     page.back_to_live()

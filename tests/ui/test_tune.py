@@ -1,14 +1,12 @@
 """Auto-tune in the window: what is shown before, while and after it measures, and that it leaves a running line alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from line_double import RECIPE, Conductor
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
@@ -21,6 +19,8 @@ from inspector.station.events import Judging
 from inspector.station.tuning import Judged, Machine, Plan, Tuning, Use
 from inspector.ui.main_window import MainWindow
 from inspector.ui.tune import TunePanel
+from tests.ui.job_double import JobDouble, give_doubles
+from tests.ui.pressing import press
 
 
 def _plan(precision: Any, p99: float, accuracy: float) -> Plan:
@@ -54,51 +54,24 @@ TUNING = Tuning(
 )
 
 
-class _Job:
-    """A job that the test ends."""
-
-    def __init__(self, fields: Mapping[str, Any], told: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> None:
-        self.fields, self.told, self.ended = fields, told, ended
-        self.cancelled = self.closed = 0
-
-    def cancel(self) -> None:
-        self.cancelled += 1
-
-    def close(self) -> Outcome:
-        self.closed += 1
-        return Outcome(End.CANCELLED)
-
-
 @pytest.fixture
-def jobs(window: MainWindow) -> list[_Job]:
-    made: list[_Job] = []
-
-    def make(*arguments: Any) -> _Job:
-        made.append(_Job(*arguments))
-        return made[-1]
-
-    window.inspect.tune._make_job = make
+def jobs(window: MainWindow) -> list[JobDouble]:
+    made: list[JobDouble] = []
+    give_doubles(window.inspect.tune, made)
     return made
-
-
-def _press(window: QWidget, qtbot: QtBot, name: str) -> None:
-    found = [b for b in window.findChildren(QAbstractButton) if b.accessibleName() == name and b.isVisible()]
-    assert len(found) == 1, f"{len(found)} visible buttons called {name!r}"
-    assert found[0].isEnabled(), f"{name!r} is disabled"
-    qtbot.mouseClick(found[0], Qt.MouseButton.LeftButton)
 
 
 def _open(window: MainWindow, qtbot: QtBot) -> TunePanel:
     window.inspect.takt.set_open(True)
-    _press(window, qtbot, "Auto-tune")
+    press(window, qtbot, "Auto-tune")
     return window.inspect.tune
 
 
-def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot, jobs: list[_Job]) -> None:
+def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot, jobs: list[JobDouble]) -> None:
     panel = _open(window, qtbot)
     assert "about three minutes" in panel.state.text()
     panel.takt.setValue(120)
-    _press(panel, qtbot, "Measure")
+    press(panel, qtbot, "Measure")
     (job,) = jobs
     assert job.fields["takt_ms"] == 120
     assert job.fields["recipe"]["name"] == RECIPE.name
@@ -122,16 +95,16 @@ def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot
     assert plot is not None
     assert [plan.p99_ms for plan in plot.front] == [20, 80]  # type: ignore[attr-defined]
     qtbot.waitUntil(lambda: job.closed == 1)
-    _press(panel, qtbot, "Close")
+    press(panel, qtbot, "Close")
     assert not panel.isVisible()
 
 
 def test_a_running_line_is_not_disturbed_and_starting_it_ends_the_measuring(
-    window: MainWindow, qtbot: QtBot, conductor: Conductor, jobs: list[_Job]
+    window: MainWindow, qtbot: QtBot, conductor: Conductor, jobs: list[JobDouble]
 ) -> None:
     page = window.inspect
     panel = _open(window, qtbot)
-    _press(panel, qtbot, "Measure")
+    press(panel, qtbot, "Measure")
     page.start()
     qtbot.waitUntil(lambda: jobs[0].cancelled >= 1)
     jobs[0].ended(Outcome(End.CANCELLED))
@@ -145,9 +118,9 @@ def test_a_running_line_is_not_disturbed_and_starting_it_ends_the_measuring(
     assert panel.state.text() == "Cancelled; nothing was changed."
 
 
-def test_what_went_wrong_is_said(window: MainWindow, qtbot: QtBot, jobs: list[_Job]) -> None:
+def test_what_went_wrong_is_said(window: MainWindow, qtbot: QtBot, jobs: list[JobDouble]) -> None:
     panel = _open(window, qtbot)
-    _press(panel, qtbot, "Measure")
+    press(panel, qtbot, "Measure")
     problem = message("The file {file} is missing.", file="model.onnx")
     jobs[0].ended(Outcome(End.FAILED, problem=problem, remedy=message("Copy the bundle again from where it was trained.")))
     qtbot.waitUntil(lambda: not panel.busy)
@@ -160,7 +133,7 @@ def test_the_window_says_which_variant_judges_and_what_became_of_the_choice(
 ) -> None:
     page = window.inspect
     page.takt.set_open(True)
-    _press(window, qtbot, "Start")
+    press(window, qtbot, "Start")
     qtbot.waitUntil(lambda: bool(conductor.stations) and page.tile.text == "WAITING")
     reason = message("{variants}, as the recipe says; it was not tuned on this computer.", variants="openvino fp32")
     conductor.station.tell(
@@ -182,7 +155,7 @@ def test_a_real_measurement_ends_in_a_choice(
     panel = _open(window, qtbot)
     panel.takt.setValue(20_000)
     panel.export.setChecked(False)
-    _press(panel, qtbot, "Measure")
+    press(panel, qtbot, "Measure")
     qtbot.waitUntil(lambda: not panel.busy, timeout=110_000)
     assert "keeps the takt of 20000 ms" in panel.reason.text()
     assert panel.table.rowCount() >= 1

@@ -1,7 +1,7 @@
 """The variants of a bundle in the window: listed with their state, exported, checked again, removed."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,7 @@ from inspector.station.runs import run_info
 from inspector.ui import strings
 from inspector.ui.main_window import MainWindow
 from inspector.ui.variants import VariantsPanel
-
-
-class _Job:
-    """A job that the test ends."""
-
-    def __init__(self, fields: Mapping[str, Any], told: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> None:
-        self.fields, self.told, self.ended = fields, told, ended
-        self.cancelled = self.closed = 0
-
-    def cancel(self) -> None:
-        self.cancelled += 1
-
-    def close(self) -> Outcome:
-        self.closed += 1
-        return Outcome(End.CANCELLED)
+from tests.ui.job_double import JobDouble, give_doubles
 
 
 def parity(bundle: Bundle, files: Mapping[str, str], **changes: Any) -> Parity:
@@ -92,12 +78,12 @@ def bundle(demo_bundles: Mapping[str, Path], tmp_path: Path) -> Bundle:
 
 
 @pytest.fixture
-def jobs() -> list[_Job]:
+def jobs() -> list[JobDouble]:
     return []
 
 
 @pytest.fixture
-def panel(window: MainWindow, qtbot: QtBot, bundle: Bundle, jobs: list[_Job]) -> Iterator[VariantsPanel]:
+def panel(window: MainWindow, qtbot: QtBot, bundle: Bundle, jobs: list[JobDouble]) -> Iterator[VariantsPanel]:
     """Opened from the takt panel, for a recipe with that bundle."""
     recipe = recipe_for([bundle.folder], "simulated:visible", name="one bundle")
     window.open_choice(Choice(recipe), None)
@@ -105,12 +91,7 @@ def panel(window: MainWindow, qtbot: QtBot, bundle: Bundle, jobs: list[_Job]) ->
     qtbot.mouseClick(window.inspect.takt.panel.variants_button, Qt.MouseButton.LeftButton)
     made = window.inspect.variants
     assert made is not None
-
-    def make(*arguments: Any) -> _Job:
-        jobs.append(_Job(*arguments))
-        return jobs[-1]
-
-    made._make_job = make
+    give_doubles(made, jobs)
     qtbot.waitUntil(lambda: made.table.rowCount() > 0)
     yield made
     strings.set_language("en")
@@ -156,7 +137,9 @@ def test_each_variant_with_its_state_and_what_the_gate_found(panel: VariantsPane
     assert panel.selected.precision == "fp16"
 
 
-def test_export_watch_and_read_what_came_of_it(panel: VariantsPanel, qtbot: QtBot, bundle: Bundle, jobs: list[_Job]) -> None:
+def test_export_watch_and_read_what_came_of_it(
+    panel: VariantsPanel, qtbot: QtBot, bundle: Bundle, jobs: list[JobDouble]
+) -> None:
     assert panel.kind == ("openvino", "int8")
     panel.engine.setCurrentIndex(panel.engine.findData("onnxruntime"))
     panel._fill_precisions()
@@ -191,7 +174,9 @@ def test_export_watch_and_read_what_came_of_it(panel: VariantsPanel, qtbot: QtBo
     assert panel.details.text().startswith("It is refused: it is bad.")
 
 
-def test_what_cannot_be_had_is_one_sentence_and_the_others_stay(panel: VariantsPanel, qtbot: QtBot, jobs: list[_Job]) -> None:
+def test_what_cannot_be_had_is_one_sentence_and_the_others_stay(
+    panel: VariantsPanel, qtbot: QtBot, jobs: list[JobDouble]
+) -> None:
     before = rows(panel)
     press(qtbot, panel.start_button)
     problem = message("TensorRT is not on this machine.")
@@ -201,7 +186,7 @@ def test_what_cannot_be_had_is_one_sentence_and_the_others_stay(panel: VariantsP
     assert rows(panel) == before
 
 
-def test_closing_it_ends_the_export(panel: VariantsPanel, window: MainWindow, qtbot: QtBot, jobs: list[_Job]) -> None:
+def test_closing_it_ends_the_export(panel: VariantsPanel, window: MainWindow, qtbot: QtBot, jobs: list[JobDouble]) -> None:
     press(qtbot, panel.start_button)
     window.leave()  # Escape
     assert not panel.isVisible()
