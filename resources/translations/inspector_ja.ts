@@ -4500,6 +4500,10 @@
         <translation>スコアは鏡像 4 通りの平均で安定させます。1 個あたりの計算時間は {ms:.0f} ms になります。</translation>
     </message>
     <message>
+        <source>Another process has been writing to {folder} for more than {wait:g} seconds.</source>
+        <translation>別のプロセスが{wait:g}秒を超えて{folder}に書き込んでいます。</translation>
+    </message>
+    <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
         <translation>欠陥を種類ごとに学習: 種類を区別できますが、まれな欠陥は見つけにくくなります。</translation>
     </message>
@@ -5038,6 +5042,10 @@
     <message>
         <source>Validation and test together must leave something to train on.</source>
         <translation>検証とテストの割合の合計は、学習用が残るようにしてください。</translation>
+    </message>
+    <message>
+        <source>Wait until it is done, or end it, then try again.</source>
+        <translation>終わるまで待つか、そのプロセスを終了してから、もう一度試してください。</translation>
     </message>
     <message>
         <source>Wait, or stop it first.</source>
