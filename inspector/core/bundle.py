@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import BundleError, ConfigError, StorageError
@@ -31,7 +31,7 @@ from inspector.core.images import InputSpec
 from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
 from inspector.core.types import Floats, TaskName
-from inspector.core.variants import Precision, Variant
+from inspector.core.variants import AnyVariant, LaterVariant, Precision, Variant
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -42,6 +42,9 @@ SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
 MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
 _MAKING = re.compile(r"\.export-([0-9]+)-.*")
 _OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
+
+
+_VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
 
 
 class Card(BaseModel):
@@ -70,14 +73,14 @@ class Card(BaseModel):
     software: str = Field(description="version of this program")
     files: Mapping[str, str] = Field({}, description="SHA-256 of every other file of the bundle")
     max_batch: PositiveInt = 16
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[AnyVariant, ...] = ()
 
-    def with_variant(self, *variants: Variant) -> "Card":
+    def with_variant(self, *variants: AnyVariant) -> "Card":
         """This card with `variants` instead of earlier ones for the same engines and precisions."""
         new = {variant.kind for variant in variants}
         return self.with_variants([*(old for old in self.variants if old.kind not in new), *variants])
 
-    def with_variants(self, variants: Sequence[Variant]) -> "Card":
+    def with_variants(self, variants: Sequence[AnyVariant]) -> "Card":
         """This card with these variants and no others."""
         return self.model_copy(update={"variants": tuple(variants)})
 
@@ -119,8 +122,17 @@ class Bundle:
         """
         return _variants_folder(self.folder, self.card)
 
-    def variant(self, engine: str, precision: Precision) -> Variant | None:
+    def variant(self, engine: str, precision: str) -> Variant | None:
         """What is known of this engine and precision, whether it may be used or not; None if nothing."""
+        found = self._listed(engine, precision)
+        return found if isinstance(found, Variant) else None
+
+    def later_variant(self, engine: str, precision: str) -> LaterVariant | None:
+        """What a newer version of this program has written of this engine and precision, if this one does not understand it."""
+        found = self._listed(engine, precision)
+        return found if isinstance(found, LaterVariant) else None
+
+    def _listed(self, engine: str, precision: str) -> AnyVariant | None:
         return next((one for one in self.card.variants if one.kind == (engine, precision)), None)
 
     def variant_path(self, name: str) -> Path:
@@ -171,7 +183,7 @@ class Bundle:
             now = self._now()
             return self._add(variant, Bundle(self.folder, now.card, made)) if where(now) else now
 
-    def remove_variant(self, engine: str, precision: Precision) -> "Bundle":
+    def remove_variant(self, engine: str, precision: str) -> "Bundle":
         """Forget a variant and delete its files. Raises StorageError, also for one that lies where nothing may be written."""
         with alone(self.variants_folder):
             bundle = self._keep(lambda kept: [old for old in kept if old.kind != (engine, precision)])
@@ -189,8 +201,9 @@ class Bundle:
         with alone(self.variants_folder):
             bundle = self._now()
             for variant in other.card.variants:
-                old = bundle.variant(*variant.kind)
-                if old is not None and old.created >= variant.created:
+                old = bundle._listed(*variant.kind)
+                newer = isinstance(old, Variant) and isinstance(variant, Variant) and old.created < variant.created
+                if not (old is None or newer):
                     continue
                 if all(other.variant_path(name).is_file() for name in variant.files):  # else it is damaged there
                     bundle = bundle._add(variant, other)
@@ -198,7 +211,7 @@ class Bundle:
 
     # ---- what these have in common: the lock is held --------------------
 
-    def _add(self, variant: Variant, source: "Bundle") -> "Bundle":
+    def _add(self, variant: AnyVariant, source: "Bundle") -> "Bundle":
         """`add_variant` with the files that `source` has."""
         place = self.variants_folder
         for name, digest in variant.files.items():
@@ -213,14 +226,14 @@ class Bundle:
                 raise _unwritten(place, error) from error
         return self._keep(lambda kept: [*(old for old in kept if old.kind != variant.kind), variant])
 
-    def _keep(self, change: Callable[[Sequence[Variant]], Sequence[Variant]]) -> "Bundle":
+    def _keep(self, change: Callable[[Sequence[AnyVariant]], Sequence[AnyVariant]]) -> "Bundle":
         """Replace the list of variants that may be written, all at once or not at all; delete files that it names no more."""
         card, place = read_card(self.folder), self.variants_folder
         if place == self.folder:
             before = card.variants
             bundle = write_card(place, card.with_variants(change(before)))
         else:
-            before = tuple(_read_list(place))
+            before = _read_list(place, to_change=True)
             kept = change(before)
             listed = {"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}
             write_atomically(place / f"{VARIANTS}.json", (json.dumps(listed, indent=2) + "\n").encode())
@@ -419,13 +432,28 @@ def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
             shutil.rmtree(file, ignore_errors=True)
 
 
-def _read_list(place: Path) -> list[Variant]:
-    """The variants that a list in the user's folder names; one that cannot be read is as good as none."""
+def _read_list(place: Path, *, to_change: bool = False) -> tuple[AnyVariant, ...]:
+    """The variants that a list in the user's folder names; one that cannot be read is as good as none.
+
+    `to_change`: raise StorageError for one of a newer version, which must not be replaced.
+    """
+    file = place / f"{VARIANTS}.json"
     try:
-        data = json.loads((place / f"{VARIANTS}.json").read_text("utf-8"))
-        return [Variant.model_validate(one) for one in data[VARIANTS]] if data["format"] == FORMAT else []
+        data = json.loads(file.read_text("utf-8"))
+        if data["format"] == FORMAT:
+            return _VARIANTS.validate_python(data[VARIANTS])
+        newer = int(data["format"]) > FORMAT
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        newer = False
+    if newer and to_change:
+        raise StorageError(
+            "{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.",
+            remedy="Install that version here.",
+            file=file,
+            found=data["format"],
+            known=FORMAT,
+        )
+    return ()
 
 
 def _text(card: Card) -> bytes:

@@ -187,10 +187,12 @@ def _settle(
 
 
 def _usable(bundle: Bundle, order: Order) -> bool:
-    """Whether the bundle has a variant of this kind that may be used."""
+    """Whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
+    if bundle.later_variant(order.engine, order.precision) is not None:
+        return True
     old = bundle.variant(order.engine, order.precision)
-    values = {"bundle": bundle.name, "engine": order.engine}
-    return why_not(old, bundle.card.files, **values, precision=order.precision) is None
+    values = {"bundle": bundle.name, "engine": order.engine, "precision": order.precision}
+    return why_not(old, bundle.card.files, **values) is None
 
 
 def _make(
