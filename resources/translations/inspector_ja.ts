@@ -4556,6 +4556,10 @@
         <translation>そのバージョンをここにインストールするか、このバージョンで学習または書き出してください。</translation>
     </message>
     <message>
+        <source>Install that version here.</source>
+        <translation>そのバージョンをここにインストールしてください。</translation>
+    </message>
+    <message>
         <source>Install the extra gpu on a machine with such a card, or use openvino.</source>
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
     </message>
@@ -4850,6 +4854,10 @@
     <message>
         <source>The {precision} variant of {bundle} for {engine} was checked with other files than these.</source>
         <translation>{bundle} の {engine} 用 {precision} 版が確認されたときのファイルは、今のものと異なります。</translation>
+    </message>
+    <message>
+        <source>The {precision} variant of {bundle} for {engine} was made by a newer version of this program.</source>
+        <translation>{bundle}の{engine}用{precision}バリアントは、このプログラムの新しいバージョンで作成されました。</translation>
     </message>
     <message>
         <source>There are no images in {folder}.</source>
@@ -5458,6 +5466,10 @@
     <message>
         <source>{file} shows no labelled object, so it has no class.</source>
         <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
+    </message>
+    <message>
+        <source>{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.</source>
+        <translation>{file}はこのプログラムの新しいバージョンで書かれたもので（形式{found}、このバージョンが読めるのは{known}）、そのまま残します。</translation>
     </message>
     <message>
         <source>{file} was written by a newer version of this program (format {found}; this one reads {known}).</source>
@@ -6399,6 +6411,10 @@
     <message>
         <source>damaged</source>
         <translation>破損</translation>
+    </message>
+    <message>
+        <source>of a newer version</source>
+        <translation>新しいバージョンのもの</translation>
     </message>
     <message>
         <source>{state}, judges now</source>
