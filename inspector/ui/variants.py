@@ -98,6 +98,9 @@ class VariantsPanel(JobCover):
         self.state, self.details = wrapped(QLabel()), wrapped(QLabel())
         self.state.setProperty("role", "strong")
         self.table = ValueTable()
+        room = self.table.sizePolicy()
+        room.setRetainSizeWhenHidden(True)  # nothing moves when the variants are known
+        self.table.setSizePolicy(room)
 
     def _lay_out(self) -> None:
         box = self._card()
