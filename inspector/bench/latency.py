@@ -21,8 +21,9 @@ class Latency:
     """Medians over the rounds, in ms; ratios are medians of what was measured in the same round.
 
     `engine_ms`: the engine alone, one frame that is ready. `rate`: parts a second, `load` times as many as it manages so.
-    `p50_ms`, `p99_ms`: from the moment a frame is due to its verdict; `ratio`: p99 over `engine_ms`. The same of the naive
-    pipeline, at `load` times the parts a second that itself manages.
+    `p50_ms`, `p99_ms`: from the moment a frame is due to its verdict; `ratio`: p99 over `engine_ms`. `paced_p99_ms` and
+    `paced_ratio`: the same of the engine alone, given one ready frame after the other when it is due: what this machine's own
+    pauses cost, with any pipeline. The same of the naive pipeline, at `load` times the parts a second that itself manages.
     """
 
     network: str
@@ -33,6 +34,8 @@ class Latency:
     p50_ms: float
     p99_ms: float
     ratio: float
+    paced_p99_ms: float
+    paced_ratio: float
     naive_rate: float
     naive_p50_ms: float
     naive_p99_ms: float
@@ -62,13 +65,15 @@ def bench_latency(
                 progress(done, rounds + 1)
                 alone_ms = 1000 / alone.round(max(8, count // 4))
                 rate = load * 1000 / alone_ms
+                paced = alone.paced(count, rate)
                 latencies = [inspection.latency_ms for inspection in ours.round(count, rate=rate)[1]]
                 naive_rate = load * naive.round(max(16, count // 4))["fps"]
                 theirs = naive.round(max(16, count // 4), rate=naive_rate)["latency_ms"]
-                measured.append((alone_ms, rate, *_percentiles(latencies), naive_rate, *_percentiles(theirs)))
+                spreads = *_percentiles(latencies), _percentiles(paced)[1], *_percentiles(theirs)
+                measured.append((alone_ms, rate, naive_rate, *spreads))
     del measured[0]
-    alone_ms, rate, p50, p99, naive_rate, naive_p50, naive_p99 = (
-        median(row[column] for row in measured) for column in range(7)
+    alone_ms, rate, naive_rate, p50, p99, paced_p99, naive_p50, naive_p99 = (
+        median(row[column] for row in measured) for column in range(8)
     )
     return Latency(
         network=network,
@@ -78,11 +83,13 @@ def bench_latency(
         rate=rate,
         p50_ms=p50,
         p99_ms=p99,
-        ratio=median(row[3] / row[0] for row in measured),
+        ratio=median(row[4] / row[0] for row in measured),
+        paced_p99_ms=paced_p99,
+        paced_ratio=median(row[5] / row[0] for row in measured),
         naive_rate=naive_rate,
         naive_p50_ms=naive_p50,
         naive_p99_ms=naive_p99,
-        naive_ratio=median(row[6] / row[0] for row in measured),
+        naive_ratio=median(row[7] / row[0] for row in measured),
     )
 
 

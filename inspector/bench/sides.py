@@ -187,6 +187,17 @@ class EngineAlone(Side):
         """The same with as many batches under way as the engine takes."""
         return self._timed(count, self._others)
 
+    def paced(self, count: int, rate: float) -> list[float]:
+        """So many batches, `rate` due in a second: ms from the moment each was due until the engine was through with it."""
+        taken: list[float] = []
+        started = time.monotonic()
+        for number in range(count):
+            due = started + number / rate
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._engine.infer(self._batches[0])
+            taken.append((time.monotonic() - due) * 1000)
+        return taken
+
     def _timed(self, count: int, others: int) -> float:
         size = len(self._batches[0])
         number = max(1, round(count / size))

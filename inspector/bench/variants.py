@@ -1,7 +1,7 @@
 """The variants of a bundle side by side on labelled images: size, quality, verdicts unlike the bundle's own graph, and time."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -11,9 +11,8 @@ from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.images import Prepared
 from inspector.core.message import Message
-from inspector.core.registry import ENGINES
 from inspector.core.samples import Sample
-from inspector.core.standing import standing
+from inspector.core.standing import standings, strangers
 from inspector.core.types import Floats, Prediction
 from inspector.core.variants import Precision
 from inspector.engines.base import Engine, open_engine
@@ -73,7 +72,7 @@ class _Side:
         return VariantRow(
             self.name,
             self.precision,
-            megabytes(self.bundle, self.bundle.variant(self.name, self.precision)),
+            megabytes(self.bundle, self.name, self.precision),
             self._images,
             primary,
             float(self._metrics.compute()[primary]),
@@ -104,14 +103,19 @@ def measure_variants(
     rows: list[VariantRow] = []
     with ExitStack() as stack:
         sides: list[_Side] = []
-        for name, precision in _kinds(bundle, engine):
+        for name, precision in standings(bundle):
+            if engine not in (None, name):
+                continue
             try:
                 opened = stack.enter_context(open_engine(name, bundle, precision=precision))
             except InspectorError as error:
-                size = megabytes(bundle, bundle.variant(name, precision))
+                size = megabytes(bundle, name, precision)
                 rows.append(VariantRow(name, precision, size, problem=error.problem.text))
             else:
                 sides.append(_Side(bundle, opened, name, precision))
+        for (name, other), known in strangers(bundle).items():
+            if engine in (None, name) and known.reason is not None:
+                rows.append(VariantRow(name, other, megabytes(bundle, name, other), problem=known.reason.text))
         items = sample_items(samples, bundle.card, problems=problems, tick=tick)
         seen = 0
         while piece := list(islice(items, _AT_ONCE)):
@@ -122,13 +126,3 @@ def measure_variants(
         if not seen:
             raise ConfigError("None of the {count} images can be read.", count=len(samples))
         return [*(side.row() for side in sides), *rows]
-
-
-def _kinds(bundle: Bundle, engine: str | None) -> Iterator[tuple[str, Precision]]:
-    """What is there, whether it may be used or not."""
-    for name, entry in ENGINES.items():
-        if engine not in (None, name):
-            continue
-        for precision in entry.precisions:
-            if standing(bundle, name, precision).state != "missing":
-                yield name, precision

@@ -4,15 +4,17 @@ A bundle comes from outside and must not be able to run code: no pickles, only t
 file must have the SHA-256 the card names.
 
 Variants lie in the bundle's own folder and card. Those of a bundle that belongs to the program, or that may not be written to,
-lie in the user's folder (`variants_folder`), with a list of their own beside them.
+lie in the user's folder (`variants_folder`), with a list of their own beside them. Several processes may change the list at the
+same time: each reads, changes and replaces it, and deletes what it names no more, while it holds the folder's lock (`locks`).
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,14 +22,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
+from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
 from inspector.core.types import Floats, TaskName
-from inspector.core.variants import Precision, Variant
+from inspector.core.variants import AnyVariant, LaterVariant, Precision, Variant
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -35,6 +39,12 @@ GRAPH = "model.onnx"
 VARIANTS = "variants"  # folder of the user's, and the name of the list in it
 FORMAT = 1  # of cards and lists of variants
 SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
+MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
+_MAKING = re.compile(r"\.export-([0-9]+)-.*")
+_OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
+
+
+_VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
 
 
 class Card(BaseModel):
@@ -63,14 +73,14 @@ class Card(BaseModel):
     software: str = Field(description="version of this program")
     files: Mapping[str, str] = Field({}, description="SHA-256 of every other file of the bundle")
     max_batch: PositiveInt = 16
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[AnyVariant, ...] = ()
 
-    def with_variant(self, *variants: Variant) -> "Card":
+    def with_variant(self, *variants: AnyVariant) -> "Card":
         """This card with `variants` instead of earlier ones for the same engines and precisions."""
         new = {variant.kind for variant in variants}
         return self.with_variants([*(old for old in self.variants if old.kind not in new), *variants])
 
-    def with_variants(self, variants: Sequence[Variant]) -> "Card":
+    def with_variants(self, variants: Sequence[AnyVariant]) -> "Card":
         """This card with these variants and no others."""
         return self.model_copy(update={"variants": tuple(variants)})
 
@@ -82,10 +92,11 @@ class Card(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened, verified bundle."""
+    """An opened, verified bundle. `making`: where the files lie of a variant that is not written down yet."""
 
     folder: Path
     card: Card
+    making: Path | None = None
 
     @property
     def name(self) -> str:
@@ -111,14 +122,23 @@ class Bundle:
         """
         return _variants_folder(self.folder, self.card)
 
-    def variant(self, engine: str, precision: Precision) -> Variant | None:
+    def variant(self, engine: str, precision: str) -> Variant | None:
         """What is known of this engine and precision, whether it may be used or not; None if nothing."""
+        found = self._listed(engine, precision)
+        return found if isinstance(found, Variant) else None
+
+    def later_variant(self, engine: str, precision: str) -> LaterVariant | None:
+        """What a newer version of this program has written of this engine and precision, if this one does not understand it."""
+        found = self._listed(engine, precision)
+        return found if isinstance(found, LaterVariant) else None
+
+    def _listed(self, engine: str, precision: str) -> AnyVariant | None:
         return next((one for one in self.card.variants if one.kind == (engine, precision)), None)
 
     def variant_path(self, name: str) -> Path:
         """Where a file of a variant lies, or should; nothing is verified."""
-        kept = self.variants_folder / name
-        return kept if kept.is_file() else self.folder / name
+        places = (*(() if self.making is None else (self.making,)), self.variants_folder)
+        return next((place / name for place in places if (place / name).is_file()), self.folder / name)
 
     def verify_variant(self, variant: Variant) -> None:
         """Raise BundleError unless every file of the variant is the one it was made with."""
@@ -151,58 +171,80 @@ class Bundle:
             precision=precision,
         )
 
-    def add_variant(self, variant: Variant) -> "Bundle":
-        """Write down a variant, whose files lie in `variants_folder`, instead of an earlier one of its kind.
+    def add_variant(
+        self, variant: Variant, *, made: Path | None = None, where: Callable[["Bundle"], bool] = lambda now: True
+    ) -> "Bundle":
+        """Write down a variant instead of an earlier one of its kind. Its files lie in `variants_folder`, or come from `made`.
 
-        The list of variants is read again first: others may have been added since it was. Raises StorageError.
+        The list of variants is read again first: others may have been added since it was. `where` is asked with the bundle as
+        it is then; if it says no, that is what is returned. Raises StorageError.
         """
-        return self._keep(lambda kept: [*(old for old in kept if old.kind != variant.kind), variant])
+        with alone(self.variants_folder):
+            now = self._now()
+            return self._add(variant, Bundle(self.folder, now.card, made)) if where(now) else now
 
-    def remove_variant(self, engine: str, precision: Precision) -> "Bundle":
+    def remove_variant(self, engine: str, precision: str) -> "Bundle":
         """Forget a variant and delete its files. Raises StorageError, also for one that lies where nothing may be written."""
-        bundle = self._keep(lambda kept: [old for old in kept if old.kind != (engine, precision)])
-        gone = bundle.variant(engine, precision)
-        if gone is not None:
+        with alone(self.variants_folder):
+            bundle = self._keep(lambda kept: [old for old in kept if old.kind != (engine, precision)])
+        if bundle.variant(engine, precision) is not None:
             raise StorageError(
                 "The {precision} variant for {engine} cannot be removed: nothing may be written in {folder}.",
                 precision=precision,
                 engine=engine,
                 folder=self.folder,
             )
-        for name in self.card.variant_files - bundle.card.variant_files:
-            with suppress(OSError):  # nothing names it any more; the next export deletes it
-                (self.variants_folder / name).unlink(missing_ok=True)
         return bundle
-
-    def _keep(self, change: Callable[[Sequence[Variant]], Sequence[Variant]]) -> "Bundle":
-        """Replace the list of variants that may be written, all at once or not at all."""
-        card, place = read_card(self.folder), self.variants_folder
-        if place == self.folder:
-            return write_card(self.folder, card.with_variants(change(card.variants)))
-        kept = change(_read_list(place))
-        text = json.dumps({"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}, indent=2) + "\n"
-        write_atomically(place / f"{VARIANTS}.json", text.encode())
-        return Bundle(self.folder, card.with_variant(*kept))
 
     def take_variants(self, other: "Bundle") -> "Bundle":
         """With the variants of another copy of this bundle that are newer, or that it has not. Raises StorageError."""
-        bundle = self
-        for variant in other.card.variants:
-            old = bundle.variant(*variant.kind)
-            if old is not None and old.created >= variant.created:
+        with alone(self.variants_folder):
+            bundle = self._now()
+            for variant in other.card.variants:
+                old = bundle._listed(*variant.kind)
+                newer = isinstance(old, Variant) and isinstance(variant, Variant) and old.created < variant.created
+                if not (old is None or newer):
+                    continue
+                if all(other.variant_path(name).is_file() for name in variant.files):  # else it is damaged there
+                    bundle = bundle._add(variant, other)
+        return bundle
+
+    # ---- what these have in common: the lock is held --------------------
+
+    def _add(self, variant: AnyVariant, source: "Bundle") -> "Bundle":
+        """`add_variant` with the files that `source` has."""
+        place = self.variants_folder
+        for name, digest in variant.files.items():
+            found, target = source.variant_path(name), place / name
+            if found == target or (target.is_file() and sha256(target) == digest):  # an engine may have it open
                 continue
             try:
-                for name, digest in variant.files.items():
-                    target = bundle.variants_folder / name
-                    if not (target.is_file() and sha256(target) == digest):  # an engine may have it open
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        shutil.copyfile(other.variant_path(name), target)
-            except FileNotFoundError:  # it is damaged there
-                continue
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(found, target)
             except OSError as error:
-                raise _unwritten(bundle.folder, error) from error
-            bundle = bundle.add_variant(variant)
+                target.unlink(missing_ok=True)
+                raise _unwritten(place, error) from error
+        return self._keep(lambda kept: [*(old for old in kept if old.kind != variant.kind), variant])
+
+    def _keep(self, change: Callable[[Sequence[AnyVariant]], Sequence[AnyVariant]]) -> "Bundle":
+        """Replace the list of variants that may be written, all at once or not at all; delete files that it names no more."""
+        card, place = read_card(self.folder), self.variants_folder
+        if place == self.folder:
+            before = card.variants
+            bundle = write_card(place, card.with_variants(change(before)))
+        else:
+            before = _read_list(place, to_change=True)
+            kept = change(before)
+            listed = {"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}
+            write_atomically(place / f"{VARIANTS}.json", (json.dumps(listed, indent=2) + "\n").encode())
+            bundle = Bundle(self.folder, card.with_variant(*kept))
+        _clean(place, {name for one in before for name in one.files}, bundle.card.variant_files)
         return bundle
+
+    def _now(self) -> "Bundle":
+        """As it is on disk; the bundle's own files are not verified again."""
+        card, place = read_card(self.folder), self.variants_folder
+        return Bundle(self.folder, card if place == self.folder else card.with_variant(*_read_list(place)))
 
     def copy_to(self, folder: Path) -> "Bundle":
         """Make the same bundle at `folder`, with its variants, all at once or not at all. Raises StorageError.
@@ -213,9 +255,7 @@ class Bundle:
         def fill(target: Path) -> None:
             for name in self.card.files:
                 shutil.copyfile(self.folder / name, target / name)
-            for name in self.card.variant_files:
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(self.variant_path(name), target / name)
+            _copy_variants(self, target)
 
         return write_bundle(folder, self.card, fill)
 
@@ -257,8 +297,7 @@ class Bundle:
                     bundle=folder,
                     file=needed,
                 )
-        place = _variants_folder(folder, card)
-        return cls(folder, card if place == folder else card.with_variant(*_read_list(place)))
+        return cls(folder, card)._now()
 
     def weights(self) -> dict[str, Floats]:
         """The network's parameters by name, read with safetensors; ConfigError if the file is something else."""
@@ -318,11 +357,12 @@ def write_card(folder: Path, card: Card) -> Bundle:
     return Bundle(folder, card)
 
 
-def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None]) -> Bundle:
+def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep_variants: bool = False) -> Bundle:
     """Make a bundle all at once or not at all.
 
     `fill(temporary_folder)` writes the files; then they are hashed into the card, the card is written, and the folder is
-    renamed to `folder`, replacing an earlier bundle there. Raises StorageError if the disk refuses.
+    renamed to `folder`, replacing an earlier bundle there. `keep_variants`: with the variants of that one, whatever `card`
+    says. Raises StorageError if the disk refuses.
     """
     folder = folder.resolve()
     try:
@@ -337,17 +377,28 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None]) -> Bund
         ) from error
     try:
         fill(temporary)
-        own = card.variant_files  # the variants vouch for these
-        files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
-        full = card.model_copy(update={"files": files})
-        (temporary / CARD).write_bytes(_text(full))
-        temporary.chmod(0o755)
-        _replace(temporary, folder)
+        with alone(folder):
+            if keep_variants:
+                card = card.with_variants(read_card(folder).variants)
+                _copy_variants(Bundle(folder, card), temporary)
+            own = card.variant_files  # the variants vouch for these
+            files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
+            full = card.model_copy(update={"files": files})
+            (temporary / CARD).write_bytes(_text(full))
+            temporary.chmod(0o755)
+            _replace(temporary, folder)
     except OSError as error:
         raise _unwritten(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Bundle(folder, full)
+
+
+def _copy_variants(bundle: Bundle, folder: Path) -> None:
+    """The files of its variants; those that are gone are gone there, too. Raises OSError."""
+    for name in bundle.card.variant_files:
+        with suppress(FileNotFoundError):
+            shutil.copyfile(bundle.variant_path(name), folder / name)
 
 
 def _unwritten(folder: Path, error: OSError) -> StorageError:
@@ -370,13 +421,39 @@ def _variants_folder(folder: Path, card: Card) -> Path:
     return user_data() / VARIANTS / _fingerprint(card)[:16]
 
 
-def _read_list(place: Path) -> list[Variant]:
-    """The variants that a list in the user's folder names; one that cannot be read is as good as none."""
+def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
+    """Remove files of variants that nothing names any more, and what a killed export left."""
+    for file in place.glob("*"):
+        if file.name not in kept and (file.name in before or _OWN_FILE.fullmatch(file.name)):
+            with suppress(OSError):  # an engine may have it open: the next change of the list deletes it
+                file.unlink()
+        making = _MAKING.fullmatch(file.name)
+        if making is not None and not psutil.pid_exists(int(making[1])):
+            shutil.rmtree(file, ignore_errors=True)
+
+
+def _read_list(place: Path, *, to_change: bool = False) -> tuple[AnyVariant, ...]:
+    """The variants that a list in the user's folder names; one that cannot be read is as good as none.
+
+    `to_change`: raise StorageError for one of a newer version, which must not be replaced.
+    """
+    file = place / f"{VARIANTS}.json"
     try:
-        data = json.loads((place / f"{VARIANTS}.json").read_text("utf-8"))
-        return [Variant.model_validate(one) for one in data[VARIANTS]] if data["format"] == FORMAT else []
+        data = json.loads(file.read_text("utf-8"))
+        if data["format"] == FORMAT:
+            return _VARIANTS.validate_python(data[VARIANTS])
+        newer = int(data["format"]) > FORMAT
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        newer = False
+    if newer and to_change:
+        raise StorageError(
+            "{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.",
+            remedy="Install that version here.",
+            file=file,
+            found=data["format"],
+            known=FORMAT,
+        )
+    return ()
 
 
 def _text(card: Card) -> bytes:

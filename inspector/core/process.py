@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 80  # the traceback of a crash among them
+_ENDING_S = 10.0  # so long a worker may take to end after its last message
 __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command", "world_size"]
 
 
@@ -245,7 +246,7 @@ class WorkerProcess:
     def _finish(self) -> None:
         # It has closed its messages, so it is ending; one that hangs in its own clean-up is ended after a while.
         try:
-            code = self._process.wait(10)
+            code = self._process.wait(_ENDING_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()

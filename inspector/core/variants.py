@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from inspector import __version__
 from inspector.core.message import Message, message
@@ -108,8 +108,47 @@ class Variant(_Part):
         return self.engine, self.precision
 
 
+class LaterVariant(BaseModel):
+    """A variant that only a newer version of this program understands: kept with its files as it was written, never used."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    engine: str
+    precision: str
+    files: Mapping[FileName, str] = {}
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """As of those that are understood."""
+        return self.engine, self.precision
+
+
+_NEWS = frozenset({"extra_forbidden", "literal_error"})  # what is wrong with a variant that says more than is known here
+
+
+def _reader(value: object) -> str:
+    """Which of the two an entry of a list is: `later` if it names an engine, a precision or a field that is not known here."""
+    if isinstance(value, Mapping):
+        if not any(value.get("engine") == engine for engine in _PACKAGES):
+            return "later"
+        try:
+            Variant.model_validate(value)
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+            if any(problem["loc"] == ("precision",) and problem["type"] == "literal_error" for problem in problems):
+                return "later"
+            return "later" if all(problem["type"] in _NEWS for problem in problems) else "variant"
+    return "later" if isinstance(value, LaterVariant) else "variant"
+
+
+AnyVariant = Annotated[
+    Annotated[Variant, Tag("variant")] | Annotated[LaterVariant, Tag("later")],
+    Discriminator(_reader),
+]
+
+
 def why_not(
-    variant: Variant | None, files: Mapping[str, str], *, bundle: object, engine: str, precision: Precision
+    variant: Variant | None, files: Mapping[str, str], *, bundle: object, engine: str, precision: str
 ) -> Message | None:
     """Why a variant must not judge parts, or None: it was never made, never judged, made from other files, or refused.
 

@@ -9,9 +9,9 @@ from inspector.core.bundle import Bundle
 from inspector.core.errors import BundleError, ConfigError
 from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
-from inspector.core.standing import is_own
+from inspector.core.standing import barred
 from inspector.core.types import Floats
-from inspector.core.variants import Precision, why_not
+from inspector.core.variants import Precision
 
 
 class Engine(ABC):
@@ -90,9 +90,7 @@ def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", thr
 
 def check_active(bundle: Bundle, name: str, precision: Precision) -> None:
     """Raise BundleError unless this variant of the bundle may judge parts: the parity gate."""
-    if is_own(bundle, name, precision):
-        return
-    problem = why_not(bundle.variant(name, precision), bundle.card.files, bundle=bundle.name, engine=name, precision=precision)
+    problem = barred(bundle, name, precision)
     if problem is not None:
         raise BundleError(
             problem.template,

@@ -110,7 +110,11 @@ class Channel:
         threading.Thread(target=self._watch, args=(journal,), name="control", daemon=True).start()
 
     def send(self, kind: str, /, **fields: object) -> None:
-        """Send one message. Raises Cancelled if the parent is gone, StorageError if the run folder cannot be written."""
+        """Send one message. Raises Cancelled if the parent is gone, StorageError if the run folder cannot be written.
+
+        After the last one the parent sees the end of the messages, and does not wait for long for the end of this process: a
+        library may hang in its own clean-up.
+        """
         line = Packet(kind, {key: _plain(value) for key, value in fields.items()}).line()
         with self._lock:
             if self._finished:
@@ -128,6 +132,8 @@ class Channel:
             try:
                 while line:
                     line = line[os.write(self._out, line) :]
+                if last:
+                    os.close(self._out)
             except OSError as error:
                 self._lose_parent()
                 raise Cancelled from error
@@ -223,7 +229,7 @@ class Channel:
         """Close the pipes and go on; refused without a run folder, where nobody could ever find the work again."""
         self._kept.wait(_KEEP_S)
         with self._lock:
-            if self._journal is None:
+            if self._journal is None or self._finished:
                 return False
             self._detached = True
             self._journal.take_stderr()

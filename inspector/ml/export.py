@@ -91,9 +91,16 @@ def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
 
 
 def write_trained_bundle(
-    folder: Path, card: Card, network: nn.Module, *, extra: Mapping[str, bytes] = MappingProxyType({})
+    folder: Path,
+    card: Card,
+    network: nn.Module,
+    *,
+    extra: Mapping[str, bytes] = MappingProxyType({}),
+    keep_variants: bool = False,
 ) -> Bundle:
     """Make the bundle of a trained network: weights, ONNX graph, `extra` files and card, all at once or not at all.
+
+    `keep_variants` is as for `write_bundle`.
 
     The network is left on the CPU in evaluation mode. The card's `training` gets `onnx_max_difference`. Raises EngineError or
     StorageError; an earlier bundle stays then.
@@ -115,7 +122,7 @@ def write_trained_bundle(
                 for file, data in extra.items():
                     (target / file).write_bytes(data)
 
-            return write_bundle(folder, stated, fill)
+            return write_bundle(folder, stated, fill, keep_variants=keep_variants)
     except OSError as error:
         raise StorageError(
             "The bundle {folder} cannot be written ({detail}).",
@@ -128,10 +135,12 @@ def write_trained_bundle(
 def export_bundle(bundle: Bundle, folder: Path) -> Bundle:
     """Make the ONNX graph of a bundle again, from its weights, as a bundle at `folder` (which may be the same).
 
-    Files beside the graph and the weights come along.
+    Files beside the graph and the weights come along; variants stay where they are, and must be made again for another graph.
     """
+    same = folder.resolve() == bundle.folder.resolve()
     kept = {name: (bundle.folder / name).read_bytes() for name in bundle.card.files if name not in (GRAPH, WEIGHTS)}
-    return write_trained_bundle(folder, bundle.card, load_network(bundle), extra=kept)
+    card = bundle.card if same else bundle.card.with_variants(())
+    return write_trained_bundle(folder, card, load_network(bundle), extra=kept, keep_variants=same)
 
 
 def _first_line(error: Exception) -> str:

@@ -3,21 +3,18 @@
 import hashlib
 import os
 import platform
-import re
-import shutil
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 
-from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256
+from inspector.core.bundle import GRAPH, MAKING, WEIGHTS, Bundle, sha256
 from inspector.core.errors import ConfigError, EngineError, StorageError
 from inspector.core.images import Prepared
 from inspector.core.offline import no_usage_statistics
@@ -31,8 +28,6 @@ from inspector.ml.gate import Gate
 from inspector.ml.quantise import Quantised, quantise_onnx, quantise_openvino
 from inspector.ml.reference import FEWEST, read_calibration
 from inspector.tasks.parity import MAX_DROP, Limits, excess, limits_for
-
-_OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
 
 
 class Progress(Protocol):
@@ -71,27 +66,29 @@ class Exporter:
     def make(self, order: Order) -> Variant:
         """Make the variant, let it pass the gate, and write it down; `bundle` is the bundle with it then.
 
-        Nothing is half written whenever this is killed: files have names of their own before the list of variants, replaced
-        last, names them. A variant that does not pass, or cannot be made, leaves an accepted one as it is. Raises ConfigError
-        (reference or calibration images missing or too few, another precision), EngineError (not on this machine, refused),
-        StorageError, Cancelled.
+        Nothing is half written whenever this is killed: files are made in a folder of this process's own and come to the other
+        variants together with the list that names them, so that an export of another process at the same time finds the list
+        as it was, or as it is. A variant that does not pass, or cannot be made, leaves an accepted one as it is. Raises
+        ConfigError (reference or calibration images missing or too few, another precision), EngineError (not on this machine,
+        refused), StorageError, Cancelled.
         """
         ensure_possible(order.engine, order.precision)
         reference, gate = self._opened()
         limits = limits_for(order.precision, max_drop=order.max_drop)
         try:
-            if order.check:
-                variant = self.bundle.variant(order.engine, order.precision) or _bare(order)
-            else:
-                if order.precision == "fp32" and order.engine in ("openvino", "onnxruntime", "tensorrt"):
-                    self.bundle = _with_sound_graph(self.bundle, gate, limits, order)
-                variant = _make(self.bundle, order, gate, limits, reference, self._report)
-            self.bundle, variant = _settle(self.bundle, variant, gate, limits, order, self._report)
+            if not order.check and order.precision == "fp32" and order.engine in ("openvino", "onnxruntime", "tensorrt"):
+                self.bundle = _with_sound_graph(self.bundle, gate, limits, order)
+            with _making(self.bundle) as made:
+                if order.check:
+                    variant = self.bundle.variant(order.engine, order.precision) or _bare(order)
+                else:
+                    variant = _make(self.bundle, order, gate, limits, reference, self._report, made)
+                self.bundle, variant = _settle(self.bundle, variant, gate, limits, order, self._report, made)
         except EngineError as error:
             # With a narrower limit than usual it says nothing of the usual one.
-            if not order.check and order.max_drop >= MAX_DROP and not _usable(self.bundle, order):
+            if not order.check and order.max_drop >= MAX_DROP:
                 failed = _bare(order).model_copy(update={"failed": sentence(error.problem)})
-                self.bundle = self.bundle.add_variant(failed)
+                self.bundle = self.bundle.add_variant(failed, where=lambda now: not _usable(now, order))
             raise
         if variant.parity is not None and variant.parity.refused is not None:
             raise EngineError(
@@ -149,47 +146,64 @@ def _reference(bundle: Bundle) -> Reference:
     return reference
 
 
+@contextmanager
+def _making(bundle: Bundle) -> Iterator[Path]:
+    """A folder for the files of a variant until it is written down, on the disk where they will lie. Raises StorageError."""
+    place = bundle.variants_folder
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix=MAKING.format(pid=os.getpid()), dir=place, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _unwritten(bundle, error) from error
+    with made as name:
+        yield Path(name)
+
+
+def _unwritten(bundle: Bundle, error: OSError) -> StorageError:
+    return StorageError(
+        "The bundle {bundle} cannot be written ({detail}).",
+        remedy="Free some space, or export it into another folder: --out DIR.",
+        bundle=bundle.variants_folder,
+        detail=error.strerror or error,
+    )
+
+
 def _settle(
-    bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Progress
+    bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Progress, made: Path
 ) -> tuple[Bundle, Variant]:
-    """Judge a variant whose files lie where the bundle's are kept, and write down what came of it."""
+    """Judge a variant whose files lie in `made`, or where the bundle's are kept, and write down what came of it."""
     report.progress(phase="judge", step=0, steps=len(gate))
     known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH)}
-    candidate = Bundle(bundle.folder, bundle.card.with_variant(variant))
-    new = [bundle.variants_folder / name for name in variant.files.keys() - bundle.card.variant_files]
+    candidate = Bundle(bundle.folder, bundle.card.with_variant(variant), made)
+    engine = ENGINES[order.engine].load()(candidate, precision=order.precision, threads=order.threads)
     try:
-        engine = ENGINES[order.engine].load()(candidate, precision=order.precision, threads=order.threads)
-        try:
-            parity = gate.judge(engine.infer, limits=limits, files={**known, **variant.files})
-        finally:
-            engine.close()
-    except BaseException:
-        _remove(new)
-        raise
+        parity = gate.judge(engine.infer, limits=limits, files={**known, **variant.files})
+    finally:
+        engine.close()
     variant = variant.model_copy(update={"parity": parity, "failed": None})
-    if parity.accepted or order.check or not _usable(bundle, order):
-        kept = variant if parity.accepted or order.check else variant.model_copy(update={"files": {}})
-        bundle = bundle.add_variant(kept)
-    _clean(bundle)
-    return bundle, variant
+    holds = parity.accepted or order.check
+    kept = variant if holds else variant.model_copy(update={"files": {}})
+    return bundle.add_variant(kept, made=made, where=lambda now: holds or not _usable(now, order)), variant
 
 
 def _usable(bundle: Bundle, order: Order) -> bool:
-    """Whether the bundle has a variant of this kind that may be used."""
+    """Whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
+    if bundle.later_variant(order.engine, order.precision) is not None:
+        return True
     old = bundle.variant(order.engine, order.precision)
-    values = {"bundle": bundle.name, "engine": order.engine}
-    return why_not(old, bundle.card.files, **values, precision=order.precision) is None
+    values = {"bundle": bundle.name, "engine": order.engine, "precision": order.precision}
+    return why_not(old, bundle.card.files, **values) is None
 
 
-def _make(bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Progress) -> Variant:
-    """Write the variant's own files to where the bundle's are kept, under names that no other version of them has."""
+def _make(
+    bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Progress, made: Path
+) -> Variant:
+    """Write the variant's own files into `made`, under names that no other version of them has."""
     if order.precision == "int8":
         frames = _calibration(bundle, order, reference, report)
-        return _written(
-            bundle, order, lambda folder: _quantise(bundle, order, gate, limits, frames, folder, report), len(frames)
-        )
+        return _written(bundle, order, made, lambda: _quantise(bundle, order, gate, limits, frames, made, report), len(frames))
     if order.engine == "openvino" and order.precision == "fp16":
-        return _written(bundle, order, lambda folder: _halve(bundle, folder), 0)
+        return _written(bundle, order, made, lambda: _halve(bundle, made), 0)
     return _bare(order)
 
 
@@ -243,33 +257,18 @@ def _halve(bundle: Bundle, folder: Path) -> Quantised:
     return Quantised((target, target.with_suffix(".bin")), ())
 
 
-def _written(bundle: Bundle, order: Order, write: Callable[[Path], Quantised], calibration: int) -> Variant:
-    """Let `write` make the files in a temporary folder, then give them their names beside the bundle's other variants."""
-    made: list[Path] = []
-    place = bundle.variants_folder
+def _written(bundle: Bundle, order: Order, made: Path, write: Callable[[], Quantised], calibration: int) -> Variant:
+    """Let `write` make the files in `made`, then give them their names."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".export-{os.getpid()}-", dir=place) as name:
-            result = write(Path(name))
-            digests = [sha256(file) for file in result.files]
-            content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
-            stem = f"{order.engine}-{order.precision}-{content[:8]}"
-            files: dict[str, str] = {}
-            for file, digest in zip(result.files, digests, strict=True):
-                final = place / f"{stem}{file.suffix}"
-                if final.name not in bundle.card.variant_files:
-                    made.append(final)
-                file.replace(final)
-                final.chmod(0o644)
-                files[final.name] = digest
+        result = write()
+        digests = [sha256(file) for file in result.files]
+        content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
+        stem = f"{order.engine}-{order.precision}-{content[:8]}"
+        files: dict[str, str] = {}
+        for file, digest in zip(result.files, digests, strict=True):
+            files[file.replace(made / f"{stem}{file.suffix}").name] = digest
     except OSError as error:
-        _remove(made)
-        raise StorageError(
-            "The bundle {bundle} cannot be written ({detail}).",
-            remedy="Free some space, or export it into another folder: --out DIR.",
-            bundle=place,
-            detail=error.strerror or error,
-        ) from error
+        raise _unwritten(bundle, error) from error
     return _bare(order).model_copy(update={"files": files, "full_precision": result.full_precision, "calibration": calibration})
 
 
@@ -284,22 +283,6 @@ def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) 
     except EngineError:
         sound = False
     return bundle if sound else export_bundle(bundle, bundle.folder)
-
-
-def _clean(bundle: Bundle) -> None:
-    """Remove files of variants that nothing names any more, and what a killed export left."""
-    place, kept = bundle.variants_folder, bundle.card.variant_files
-    _remove([file for file in place.glob("*") if _OWN_FILE.fullmatch(file.name) and file.name not in kept])
-    for folder in place.glob(".export-*"):
-        pid = folder.name.split("-")[1]
-        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove(files: Iterable[Path]) -> None:
-    for file in files:
-        with suppress(OSError):
-            file.unlink(missing_ok=True)
 
 
 def _software(engine: str, precision: Precision) -> dict[str, str]:

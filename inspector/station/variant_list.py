@@ -6,9 +6,8 @@ from pathlib import Path
 
 from inspector.core.bundle import GRAPH, Bundle, find_bundles
 from inspector.core.errors import InspectorError
-from inspector.core.registry import ENGINES
-from inspector.core.standing import Standing, standing
-from inspector.core.variants import Precision, Variant
+from inspector.core.standing import Standing, standings, strangers
+from inspector.core.variants import Variant
 from inspector.recipes.locate import bundle_roots, find_bundle
 from inspector.recipes.recipe import Recipe
 from inspector.station.program import Runtime, load_program
@@ -17,10 +16,12 @@ from inspector.station.tuning_store import newest
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One variant. `variant`: what is written down of it, None for the bundle's own graph. `active`: it judges now."""
+    """One variant. `variant`: what is written down of it, None for the bundle's own graph and what is not understood.
+    `active`: it judges now.
+    """
 
     engine: str
-    precision: Precision
+    precision: str
     standing: Standing
     variant: Variant | None
     megabytes: float
@@ -29,12 +30,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A bundle and its variants, in the order of the registry; those that were never made are left out."""
+    """A bundle and its variants, in the order of the registry, then those it does not know; what was never made is left out."""
 
     bundle: Bundle
     variants: tuple[Listed, ...]
 
-    def find(self, engine: str, precision: Precision) -> Listed | None:
+    def find(self, engine: str, precision: str) -> Listed | None:
         """The one of this kind."""
         return next((one for one in self.variants if (one.engine, one.precision) == (engine, precision)), None)
 
@@ -44,18 +45,16 @@ def list_variants(folder: Path, active: Mapping[Path, Runtime]) -> Listing:
     bundle = Bundle.open(folder)
     judges = active.get(folder.resolve())
     found: list[Listed] = []
-    for engine, entry in ENGINES.items():
-        for precision in entry.precisions:
-            known = standing(bundle, engine, precision)
-            if known.state != "missing":
-                used = judges is not None and (judges.engine, judges.precision) == (engine, precision)
-                variant = bundle.variant(engine, precision)
-                found.append(Listed(engine, precision, known, variant, megabytes(bundle, variant), used))
+    for (engine, precision), known in (standings(bundle) | strangers(bundle)).items():
+        used = judges is not None and (judges.engine, judges.precision) == (engine, precision)
+        variant = bundle.variant(engine, precision)
+        found.append(Listed(engine, precision, known, variant, megabytes(bundle, engine, precision), used))
     return Listing(bundle, tuple(found))
 
 
-def megabytes(bundle: Bundle, variant: Variant | None) -> float:
+def megabytes(bundle: Bundle, engine: str, precision: str) -> float:
     """What the graph takes on disk: the variant's own files, or the bundle's graph where it has none."""
+    variant = bundle.variant(engine, precision) or bundle.later_variant(engine, precision)
     names = () if variant is None else variant.files
     files = [bundle.variant_path(name) for name in names] or [bundle.folder / GRAPH]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6

@@ -22,6 +22,7 @@ from inspector.ui.theme import Choice
 
 log = logging.getLogger(__name__)
 
+SWITCH_S: Final = 0.001  # a thread of Python that computes gives way to the window after so long, instead of after 5 ms
 SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that every widget has painted it
 
 
@@ -111,7 +112,8 @@ def _collect() -> None:
 
 
 def application() -> QApplication:
-    """The one application, with our fonts."""
+    """The one application, with our fonts, in a process whose other threads let it through."""
+    sys.setswitchinterval(SWITCH_S)
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     app.setApplicationName("inspector")

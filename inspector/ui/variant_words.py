@@ -21,6 +21,7 @@ def state_word(listed: Listed) -> str:
         "refused": QCoreApplication.translate("variants", "refused"),
         "changed": QCoreApplication.translate("variants", "of other files"),
         "damaged": QCoreApplication.translate("variants", "damaged"),
+        "later": QCoreApplication.translate("variants", "of a newer version"),
     }
     word = words.get(listed.standing.state, listed.standing.state)
     return QCoreApplication.translate("variants", "{state}, judges now").format(state=word) if listed.active else word

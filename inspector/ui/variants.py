@@ -58,7 +58,7 @@ class VariantsPanel(JobCover):
         self._trouble: Trouble | None = None
         self._calibration: Path | None = None
         self._checking = False
-        self._wanted: tuple[str, Precision] | None = None  # the row to select as soon as it is there
+        self._wanted: tuple[str, str] | None = None  # the row to select as soon as it is there
         self.ask = AskThread(self)
         self._make()
         self._lay_out()
@@ -98,6 +98,9 @@ class VariantsPanel(JobCover):
         self.state, self.details = wrapped(QLabel()), wrapped(QLabel())
         self.state.setProperty("role", "strong")
         self.table = ValueTable()
+        room = self.table.sizePolicy()
+        room.setRetainSizeWhenHidden(True)  # nothing moves when the variants are known
+        self.table.setSizePolicy(room)
 
     def _lay_out(self) -> None:
         box = self._card()
@@ -187,7 +190,7 @@ class VariantsPanel(JobCover):
         if listed is not None:
             self._export((listed.engine, listed.precision), check=True)
 
-    def _export(self, kind: tuple[str, Precision], *, check: bool, **more: str) -> None:
+    def _export(self, kind: tuple[str, str], *, check: bool, **more: str) -> None:
         folder = self.folder
         if folder is None or self.busy:
             return
@@ -317,7 +320,8 @@ class VariantsPanel(JobCover):
                 Cell(after, parity.after),
                 Cell(metric),
             )
-        name = f"{ENGINES[listed.engine].label} {listed.precision}"
+        engine = ENGINES[listed.engine].label if listed.engine in ENGINES else listed.engine
+        name = f"{engine} {listed.precision}"
         there = listed.standing.state not in ("failed", "refused")  # nothing is kept of those
         size = Cell(f"{listed.megabytes:.2f}", listed.megabytes) if there else Cell("")
         return Row(number, (Cell(name), *measured, size, Cell(state_word(listed))))
@@ -337,7 +341,7 @@ class VariantsPanel(JobCover):
         self.start_button.setEnabled(not busy and self._listing is not None)
         self.cancel_button.setEnabled(busy)
         judges = listed is not None and listed.active and self._running()
-        self.check_button.setEnabled(not busy and listed is not None)
+        self.check_button.setEnabled(not busy and listed is not None and listed.standing.state != "later")
         self.remove_button.setEnabled(not busy and listed is not None and listed.variant is not None and not judges)
         self.table.setVisible(self._listing is not None)
         self.state.setText(self._state())

@@ -4500,6 +4500,10 @@
         <translation>スコアは鏡像 4 通りの平均で安定させます。1 個あたりの計算時間は {ms:.0f} ms になります。</translation>
     </message>
     <message>
+        <source>Another process has been writing to {folder} for more than {wait:g} seconds.</source>
+        <translation>別のプロセスが{wait:g}秒を超えて{folder}に書き込んでいます。</translation>
+    </message>
+    <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
         <translation>欠陥を種類ごとに学習: 種類を区別できますが、まれな欠陥は見つけにくくなります。</translation>
     </message>
@@ -4550,6 +4554,10 @@
     <message>
         <source>Install that version here, or train or export the bundle with this one.</source>
         <translation>そのバージョンをここにインストールするか、このバージョンで学習または書き出してください。</translation>
+    </message>
+    <message>
+        <source>Install that version here.</source>
+        <translation>そのバージョンをここにインストールしてください。</translation>
     </message>
     <message>
         <source>Install the extra gpu on a machine with such a card, or use openvino.</source>
@@ -4848,6 +4856,10 @@
         <translation>{bundle} の {engine} 用 {precision} 版が確認されたときのファイルは、今のものと異なります。</translation>
     </message>
     <message>
+        <source>The {precision} variant of {bundle} for {engine} was made by a newer version of this program.</source>
+        <translation>{bundle}の{engine}用{precision}バリアントは、このプログラムの新しいバージョンで作成されました。</translation>
+    </message>
+    <message>
         <source>There are no images in {folder}.</source>
         <translation>{folder} に画像がありません。</translation>
     </message>
@@ -5038,6 +5050,10 @@
     <message>
         <source>Validation and test together must leave something to train on.</source>
         <translation>検証とテストの割合の合計は、学習用が残るようにしてください。</translation>
+    </message>
+    <message>
+        <source>Wait until it is done, or end it, then try again.</source>
+        <translation>終わるまで待つか、そのプロセスを終了してから、もう一度試してください。</translation>
     </message>
     <message>
         <source>Wait, or stop it first.</source>
@@ -5450,6 +5466,10 @@
     <message>
         <source>{file} shows no labelled object, so it has no class.</source>
         <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
+    </message>
+    <message>
+        <source>{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.</source>
+        <translation>{file}はこのプログラムの新しいバージョンで書かれたもので（形式{found}、このバージョンが読めるのは{known}）、そのまま残します。</translation>
     </message>
     <message>
         <source>{file} was written by a newer version of this program (format {found}; this one reads {known}).</source>
@@ -6391,6 +6411,10 @@
     <message>
         <source>damaged</source>
         <translation>破損</translation>
+    </message>
+    <message>
+        <source>of a newer version</source>
+        <translation>新しいバージョンのもの</translation>
     </message>
     <message>
         <source>{state}, judges now</source>

@@ -47,6 +47,7 @@ def test_latency_is_at_least_the_engine_s_and_grows_with_the_percentile() -> Non
     assert 0 < figures["naive_p50_ms"] <= figures["naive_p99_ms"]
     assert figures["rate"] == pytest.approx(700 / figures["engine_ms"], rel=0.01)
     assert figures["ratio"] == pytest.approx(figures["p99_ms"] / figures["engine_ms"], rel=0.01)
+    assert figures["paced_ratio"] == pytest.approx(figures["paced_p99_ms"] / figures["engine_ms"], rel=0.01)
     assert figures["naive_ratio"] == pytest.approx(figures["naive_p99_ms"] / figures["engine_ms"], rel=0.01)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from inspector.cameras.demo_data import write_demo_data
 from inspector.cli.main import cli
 from inspector.core.bundle import Bundle
+from inspector.core.errors import BundleError
 
 pytest.importorskip("torch")
 
@@ -64,3 +65,29 @@ def test_the_table_says_what_each_variant_says_by_itself(demo_bundles: Mapping[s
     (damaged,) = [row for row in told if row["problem"]]
     assert damaged["precision"] == "fp16"
     assert "SHA-256 differs" in damaged["problem"]
+
+
+def test_a_variant_of_a_newer_version_is_named_and_the_others_are_measured(
+    demo_bundles: Mapping[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(demo_bundles["window-state"], tmp_path / "window-state")
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    entries = [
+        {"engine": "openvino", "precision": "int4", "files": {}},
+        {"engine": "openvino", "precision": "int8", "created": "2030-01-01T00:00:00Z", "sparsity": 0.5},
+        {"engine": "accelerator", "precision": "fp32"},
+    ]
+    (folder / "card.json").write_text(json.dumps({**card, "variants": entries}), "utf-8")
+    export_variant(Bundle.open(folder), Order("openvino", "fp16"), Quiet())
+    write_demo_data(tmp_path / "unseen", parts=4, seed=5, good=0.3)
+    told = evaluated("--model", str(folder), "--data", str(tmp_path / "unseen" / "window"), "--variants")["variants"]
+    problems = {(row["engine"], row["precision"]): row["problem"] for row in told}
+    for entry in entries:
+        problem = problems[(entry["engine"], entry["precision"])]
+        name = f"The {entry['precision']} variant of window-state for {entry['engine']}"
+        assert problem == f"{name} was made by a newer version of this program."
+    assert all(problems[("openvino", precision)] == "" for precision in ("fp32", "fp16"))
+    kept = json.loads((folder / "card.json").read_text("utf-8"))["variants"]
+    assert [(one["engine"], one["precision"]) for one in kept[:3]] == [(one["engine"], one["precision"]) for one in entries]
+    with pytest.raises(BundleError, match="made by a newer version of this program"):
+        evaluated("--model", str(folder), "--data", str(tmp_path / "unseen" / "window"), "--precision", "int8")

@@ -312,3 +312,77 @@ def test_a_variant_names_files_of_its_folder_only(folder: Path, name: str) -> No
     with pytest.raises(ConfigError, match=r"not a valid bundle card: .* is not the name of a file") as caught:
         Bundle.open(folder)
     one_sentence(caught)
+
+
+LATER: Mapping[str, Mapping[str, object]] = {
+    "unknown precision": {"engine": "openvino", "precision": "int4", "sparse": True},
+    "unknown engine": {"engine": "accelerator", "precision": "fp32", "made": {"on": "2030"}},
+    "unknown field": {"engine": "openvino", "precision": "int8", "created": "2030-01-01T00:00:00Z", "sparsity": 0.5},
+}
+
+
+def add_later(folder: Path, listed: Mapping[str, object], list_file: str = CARD) -> Mapping[str, object]:
+    """Write a variant of a newer version, with a file, into the card or list; what was written is returned."""
+    place = folder / list_file
+    file = folder / "openvino-int8-0123abcd.xml"  # a name that this version would give and delete
+    file.write_text("of a newer version")
+    entry = {**listed, "files": {file.name: sha256(file)}}
+    data = json.loads(place.read_text("utf-8")) if place.is_file() else {"format": 1, "variants": []}
+    place.write_text(json.dumps({**data, "variants": [*data["variants"], entry]}), "utf-8")
+    return entry
+
+
+def written(folder: Path, list_file: str = CARD) -> list[Any]:
+    variants: list[Any] = json.loads((folder / list_file).read_text("utf-8"))["variants"]
+    return variants
+
+
+@pytest.mark.parametrize("listed", LATER.values(), ids=LATER)
+def test_a_variant_of_a_newer_version_is_kept_as_it_is_and_only_it_is_unusable(
+    folder: Path, listed: Mapping[str, object], tmp_path: Path
+) -> None:
+    entry = add_later(folder, listed)
+    engine, precision = str(listed["engine"]), str(listed["precision"])
+    bundle = Bundle.open(folder)
+    assert bundle.variant(engine, precision) is None
+    later = bundle.later_variant(engine, precision)
+    assert later is not None
+    assert later.files == entry["files"]
+    # Others are written and removed beside it, ...
+    bundle = add(bundle, "fp16").remove_variant("onnxruntime", "fp16")
+    assert written(folder) == [entry]
+    # ... it goes with a copy, and to a bundle that has not got it, and a graph that is made again leaves it.
+    copy = bundle.copy_to(tmp_path / "copy")
+    bare = write_bundle(tmp_path / "bare", card(), fill)
+    assert bare.take_variants(bundle).later_variant(engine, precision) == later
+    write_bundle(folder, card(), fill, keep_variants=True)
+    for place in (folder, copy.folder, bare.folder):
+        assert written(place) == [entry]
+        assert (place / "openvino-int8-0123abcd.xml").read_text() == "of a newer version"
+        assert Bundle.open(place).later_variant(engine, precision) == later
+
+
+def test_so_it_is_in_the_users_list_and_a_list_of_a_newer_version_is_not_replaced(shipped: Path) -> None:
+    place = add(Bundle.open(shipped), "fp16").variants_folder
+    entry = add_later(place, LATER["unknown precision"], "variants.json")
+    bundle = Bundle.open(shipped).remove_variant("onnxruntime", "fp16")
+    assert bundle.later_variant("openvino", "int4") is not None
+    assert written(place, "variants.json") == [entry]
+    newer = {"format": 2, "variants": "in another way"}
+    (place / "variants.json").write_text(json.dumps(newer))
+    bundle = Bundle.open(shipped)
+    assert bundle.card.variants == ()
+    with pytest.raises(StorageError, match=r"written by a newer version .* is kept\. Install") as caught:
+        add(bundle, "int8")
+    one_sentence(caught)
+    assert json.loads((place / "variants.json").read_text()) == newer
+
+
+@pytest.mark.parametrize(
+    "entry", [{}, {"engine": []}, {"engine": "openvino"}, {"engine": "new", "precision": "int4", "files": {"../a": ""}}]
+)
+def test_an_entry_that_is_no_variant_of_any_version_is_told(folder: Path, entry: Mapping[str, object]) -> None:
+    change_card(folder, variants=[entry])
+    with pytest.raises(ConfigError, match="not a valid bundle card: variants") as caught:
+        Bundle.open(folder)
+    one_sentence(caught)

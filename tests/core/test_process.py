@@ -182,6 +182,17 @@ def test_a_message_after_the_last_one_is_a_crash(child: Child) -> None:
     assert "progress" in str(outcome.error())
 
 
+@pytest.mark.parametrize("body", ["return {'size': 3}", "raise ConfigError('The size is wrong.')"], ids=["done", "failed"])
+def test_one_that_hangs_in_its_own_clean_up_is_ended_and_its_result_counts(
+    child: Child, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_ENDING_S", 0.5)
+    worker = child.work(body, setup="import atexit; atexit.register(time.sleep, 100)")
+    outcome = end(worker)
+    assert outcome.end is (End.SUCCEEDED if "size'" in body else End.FAILED)
+    assert not psutil.pid_exists(worker.pid)
+
+
 def test_messages_cut_anywhere_are_put_together(child: Child) -> None:
     text = """
 import sys, time

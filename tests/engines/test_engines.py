@@ -1,5 +1,7 @@
 """Every engine gives the same outputs and the same decisions from the same bundle."""
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -182,3 +184,20 @@ def test_onnx_runtime_sleeps_when_it_has_nothing_to_do(bundles: Bundles, batch: 
         began = time.process_time()
         time.sleep(0.5)
         assert time.process_time() - began < 0.1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads keep to cores on Linux only")
+def test_openvino_keeps_its_own_threads_to_cores_and_not_its_caller(bundles: Bundles, batch: Batch) -> None:
+    everywhere = os.sched_getaffinity(0)
+    bundle = bundles("classification")
+    with ENGINES["openvino"].load()(bundle) as engine:
+        engine.side_by_side()
+        engine.infer(batch(bundle.card, 2))
+        for wait in [engine.start(batch(bundle.card, 2), beside=True) for _ in range(3)]:
+            wait()
+        assert os.sched_getaffinity(0) == everywhere
+        found: list[set[int]] = []
+        later = threading.Thread(target=lambda: found.append(os.sched_getaffinity(0)))
+        later.start()
+        later.join()
+        assert found == [everywhere]

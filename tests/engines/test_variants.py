@@ -19,6 +19,7 @@ from inspector.engines.base import open_engine
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
+from inspector.ml.export import export_bundle  # noqa: E402 - needs torch
 from inspector.ml.gate import Gate  # noqa: E402 - needs torch
 from inspector.ml.graph import Graph, as_tensor, load_network  # noqa: E402 - needs torch
 from inspector.ml.variants import Order, export_variant  # noqa: E402 - needs torch
@@ -267,3 +268,54 @@ def test_another_graph_or_other_weights_end_what_was_proven(window: Bundle) -> N
         other = Bundle(bundle.folder, bundle.card.model_copy(update={"files": {**bundle.card.files, name: "0" * 64}}))
         with pytest.raises(BundleError, match="checked with other files"):
             open_engine("openvino", other, precision="fp16")
+
+
+class _Meanwhile(Quiet):
+    """Does something once, when the variant begins to be judged: as another process would at that moment."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._act: Callable[[], object] | None = act
+
+    def progress(self, **fields: object) -> None:
+        super().progress(**fields)
+        if fields["phase"] == "judge" and self._act is not None:
+            act, self._act = self._act, None
+            act()
+
+
+def test_two_exports_of_one_bundle_at_once_keep_both_variants(window: Bundle) -> None:
+    def other() -> None:
+        export_variant(Bundle.open(window.folder), Order("openvino", "fp16"), Quiet())
+
+    bundle, _ = export_variant(window, Order("onnxruntime", "int8"), _Meanwhile(other))
+    assert bundle.card == Bundle.open(window.folder).card
+    assert {one.precision for one in bundle.card.variants} == {"fp16", "int8"}
+    frames = np.zeros((1, *window.card.input.shape), np.uint8)
+    for engine, precision in (("openvino", "fp16"), ("onnxruntime", "int8")):
+        with open_engine(engine, bundle, precision=precision) as opened:
+            assert len(opened.infer(frames)) == 1
+    left = {file.name for file in window.folder.iterdir()} - {"card.json", *window.card.files}
+    assert left == bundle.card.variant_files
+
+
+def test_what_is_refused_here_leaves_what_passed_elsewhere_meanwhile(window: Bundle) -> None:
+    # A card whose normalisation is not the graph's: this export differs from the trained network.
+    wrong = Bundle(window.folder, window.card.model_copy(update={"mean": (0.0, 0.0, 0.0)}))
+
+    def other() -> None:
+        export_variant(Bundle.open(window.folder), Order("openvino", "fp16"), Quiet())
+
+    with pytest.raises(EngineError, match="is refused"):
+        export_variant(wrong, Order("openvino", "fp16"), _Meanwhile(other))
+    with open_engine("openvino", Bundle.open(window.folder), precision="fp16") as engine:
+        engine.infer(np.zeros((1, *window.card.input.shape), np.uint8))
+
+
+def test_a_graph_made_again_keeps_the_variants_that_others_made(window: Bundle, tmp_path: Path) -> None:
+    _, variant = export_variant(window, Order("openvino", "fp16"), Quiet())
+    again = export_bundle(window, window.folder)  # `window` knows nothing of the variant
+    assert again.variant("openvino", "fp16") == variant
+    again.verify_variant(variant)
+    assert Bundle.open(window.folder).card == again.card
+    assert not export_bundle(again, tmp_path / "elsewhere").card.variants

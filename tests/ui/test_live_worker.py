@@ -1,20 +1,24 @@
 """The thread between station and widgets, and what the verdict tile may say."""
 
+import os
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from line_double import RECIPE, Conductor, inspection
+from line_double import RECIPE, ConductedStation, Conductor, inspection
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import SEVERITY, Inspection, Verdict
+from inspector.recipes.recipe import Recipe
 from inspector.station.choice import Choice
 from inspector.station.events import CameraState, StationState
 from inspector.ui.situation import QUIET_S, Situation, shown
 from inspector.ui.verdict_tile import VerdictTile
-from inspector.ui.worker import DISPLAY_HZ, StationWorker
+from inspector.ui.worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
 
 
 @pytest.fixture
@@ -69,6 +73,28 @@ def test_a_finite_source_ends_the_run(worker: StationWorker, conductor: Conducto
     conductor.station.camera("thermal", CameraState.ENDED)
     qtbot.waitUntil(lambda: conductor.station.stopped == 1)
     assert conductor.station.base == Path("recipes")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads do not inherit a priority")
+def test_what_the_station_starts_lets_the_window_through(qtbot: QtBot) -> None:
+    found: list[int] = []
+
+    class Starting(Conductor):
+        def __call__(self, recipe: Recipe, *, base: Path | None, listeners: Sequence[Listener]) -> ConductedStation:
+            engine = threading.Thread(
+                target=lambda: found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())), name="engine"
+            )
+            engine.start()
+            engine.join()
+            return super().__call__(recipe, base=base, listeners=listeners)
+
+    worker = StationWorker(factory=Starting())
+    worker.start()
+    worker.begin(Choice(RECIPE))
+    qtbot.waitUntil(lambda: bool(found))
+    worker.close()
+    window = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert found == [window + BEHIND_WINDOW]
 
 
 def test_beginning_again_stops_the_station_before(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:

@@ -1,5 +1,6 @@
 """The variants of a bundle in the window: listed with their state, exported, checked again, removed."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 from results_making import finished_run
 
-from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256
+from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, sha256
 from inspector.core.message import message
 from inspector.core.outcome import End, Outcome
 from inspector.core.protocol import Packet
@@ -135,6 +136,25 @@ def test_each_variant_with_its_state_and_what_the_gate_found(panel: VariantsPane
     qtbot.waitUntil(lambda: rows(panel)["OpenVINO int8"][-1] == "合格")
     assert panel.selected is not None
     assert panel.selected.precision == "fp16"
+
+
+def test_what_a_newer_version_made_is_listed_and_can_only_be_left_alone(
+    panel: VariantsPanel, qtbot: QtBot, bundle: Bundle
+) -> None:
+    unknown = {"engine": "accelerator", "precision": "int4"}
+    richer = {"engine": "onnxruntime", "precision": "int8", "created": "2030-01-01T00:00:00Z", "sparsity": 0.5}
+    later = [unknown, richer]
+    card = json.loads((bundle.folder / CARD).read_text("utf-8"))
+    (bundle.folder / CARD).write_text(json.dumps({**card, "variants": [*card["variants"], *later]}), "utf-8")
+    panel._look()
+    qtbot.waitUntil(lambda: "accelerator int4" in rows(panel))
+    assert rows(panel)["OpenVINO int8"][-1] == "passed"
+    for name in ("accelerator int4", "ONNX Runtime int8"):
+        assert rows(panel)[name][-1] == "of a newer version"
+        pick(panel, name)
+        assert panel.details.text().endswith("was made by a newer version of this program.")
+        assert not panel.check_button.isEnabled()
+        assert not panel.remove_button.isEnabled()
 
 
 def test_export_watch_and_read_what_came_of_it(

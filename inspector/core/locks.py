@@ -1,0 +1,63 @@
+"""One process at a time where a file is read, changed and replaced."""
+
+import hashlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from inspector.core.errors import StorageError
+from inspector.core.paths import user_data
+
+WAIT_S = 60.0  # what is done under a lock takes a second; one that is stopped in it must not stop the others for ever
+_LOCKS = "locks"
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def alone(place: Path, *, wait: float = WAIT_S) -> Iterator[None]:
+    """Keep the other processes and threads out that ask for the same folder `place`, which need not exist. Not twice in one.
+
+    The system holds the lock and lets go of it when its process dies, however that ends. It lies in the user's own folder, so
+    that `place` may be renamed or replaced meanwhile, also on Windows, and may be on a drive that knows no locks: other users
+    and other computers are not kept out. Where not even that folder can be written to, there is no lock.
+
+    Raises StorageError if another process holds it for longer than `wait` seconds.
+    """
+    from filelock import FileLock, Timeout  # takes longer to import than the rest of this package
+
+    where = place.resolve()
+    file = user_data() / _LOCKS / f"{hashlib.sha256(str(where).encode()).hexdigest()[:16]}.lock"
+    lock = FileLock(file, fallback_to_soft=False)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise StorageError(
+            "Another process has been writing to {folder} for more than {wait:g} seconds.",
+            remedy="Wait until it is done, or end it, then try again.",
+            folder=place,
+            wait=wait,
+        ) from None
+    except OSError as error:
+        log.warning("%s is changed without a lock (%s)", place, error.strerror or error)
+        yield
+        return
+    try:
+        yield
+    finally:
+        _release(lock.release, file)
+
+
+def _release(release: Callable[[], None], file: Path) -> None:
+    """Let go of the lock and delete its file. Where an open file can be deleted, whoever waits for it finds that it has no name
+    any more, and makes a new one; where it cannot, nobody waits for it.
+    """
+    if sys.platform != "win32":
+        file.unlink(missing_ok=True)
+    release()
+    if sys.platform == "win32":
+        with suppress(OSError):
+            file.unlink()
