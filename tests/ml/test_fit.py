@@ -92,7 +92,6 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "inspector", "train"]
     tiny_options = ["--size", "32", "--option", "head=gap", "--option", "filters=4", "--batch", "4", "--lr", "0.01"]
     options = ["--task", "classification", "--data", str(data), *tiny_options, "--threads", "1", "--epochs", "60"]
-    subprocess.run([*command, *options, "--out", str(tmp_path / "whole")], check=True, capture_output=True, timeout=110)
     broken, folder = tmp_path / "broken", tmp_path / "broken.run"
     with subprocess.Popen(
         [*command, *options, "--out", str(broken)], stderr=subprocess.DEVNULL, start_new_session=True
@@ -109,8 +108,11 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path: Path) -> None:
     done = len(losses(folder))
     assert done < 60
     subprocess.run([*command, "--resume", str(folder)], check=True, capture_output=True, timeout=110)
+    asked = read_run(folder).train_settings()
+    whole = run(asked.model_copy(update={"out": tmp_path / "whole", "run": tmp_path / "whole.run"}))
     assert losses(folder) == losses(tmp_path / "whole.run")
-    assert all(np.array_equal(a, weights(Bundle.open(tmp_path / "whole"))[k]) for k, a in weights(Bundle.open(broken)).items())
+    assert len(losses(folder)) == 60
+    assert all(np.array_equal(array, weights(whole)[name]) for name, array in weights(Bundle.open(broken)).items())
 
 
 def test_resuming_needs_the_same_settings_and_a_state(tmp_path: Path) -> None:
