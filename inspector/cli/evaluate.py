@@ -122,9 +122,11 @@ def _show_variants(rows: Sequence[VariantRow], name: str, *, as_json: bool) -> N
         table.add_column(title, justify="right")
     for row in rows:
         numbers = [f"{row.value:.4f}", f"{row.flips}", f"{row.mean_difference:.4f}", f"{row.ms:.2f}"]
-        cells = [row.problem, "", "", ""] if row.problem else numbers
-        table.add_row(row.engine, row.precision, f"{row.megabytes:.2f}", *cells)
+        table.add_row(row.engine, row.precision, f"{row.megabytes:.2f}", *([] if row.problem else numbers))
     Console().print(table)
+    for row in rows:  # a sentence has no room in a column of numbers
+        if row.problem:
+            click.echo(f"{row.engine} {row.precision}: {row.problem}")
 
 
 def _show(metrics: Mapping[str, float], count: int, name: str, *, as_json: bool) -> None:

@@ -87,6 +87,11 @@ def test_a_variant_of_a_newer_version_is_named_and_the_others_are_measured(
         name = f"The {entry['precision']} variant of window-state for {entry['engine']}"
         assert problem == f"{name} was made by a newer version of this program."
     assert all(problems[("openvino", precision)] == "" for precision in ("fp32", "fp16"))
+    only = ["--model", str(folder), "--data", str(tmp_path / "unseen" / "window"), "--variants", "--engine", "openvino"]
+    told_lines = CliRunner().invoke(cli, ["evaluate", *only], standalone_mode=False).stdout.splitlines()
+    assert [line for line in told_lines if line.startswith("openvino")] == [
+        f"openvino {precision}: {problems[('openvino', precision)]}" for precision in ("int8", "int4")
+    ]
     kept = json.loads((folder / "card.json").read_text("utf-8"))["variants"]
     assert [(one["engine"], one["precision"]) for one in kept[:3]] == [(one["engine"], one["precision"]) for one in entries]
     with pytest.raises(BundleError, match="made by a newer version of this program"):
