@@ -44,6 +44,7 @@ class OpenVinoEngine(Engine):
         from openvino import frontend
 
         properties, hint = openvino.properties, openvino.properties.hint
+        self._tensor = openvino.Tensor
         self._options: dict[str, object] = {
             hint.inference_precision(): openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32,
             hint.enable_cpu_pinning(): sys.platform == "linux" and not 0 < threads < (os.cpu_count() or 1),
@@ -92,9 +93,12 @@ class OpenVinoEngine(Engine):
         requests = self._many if beside and self._many is not None else self._lone
         if requests is None:
             raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
+        batch = np.require(batch, requirements=("C", "W"))  # a copy only of what is not so: memory is shared with the request
         with self._sentence():
             request = requests.take()
-            request.start_async({0: np.ascontiguousarray(batch)}, share_inputs=True)
+            request.set_input_tensor(0, self._tensor(batch, shared_memory=True))
+            request.batch = batch  # lives as long as the request reads it
+            request.start_async()
         return lambda: self._outputs(request, requests, len(batch))
 
     def close(self) -> None:

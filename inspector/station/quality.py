@@ -29,7 +29,7 @@ def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | Non
     mean = float(cv2.mean(grey)[0])
     if mean < gate.black_mean:
         return message("The frame of {camera} is black (mean {mean:.1f} of 255).", camera=frame.camera, mean=mean)
-    if gate.white_share < 1:
+    if gate.white_share < 1 and mean >= _SATURATED * gate.white_share:  # below, there cannot be so many white pixels
         share = float(np.count_nonzero(grey >= _SATURATED)) / grey.size
         if share > gate.white_share:
             return message(
@@ -87,7 +87,7 @@ def _sample(pixels: Pixels) -> Pixels:
 
 def _grey(pixels: Pixels, levels: tuple[float, float] | None) -> NDArray[np.uint8]:
     """Luma (ITU-R BT.601) as uint8 [H, W]; only a pixel whose channels are all high comes near 255."""
-    eight = np.ascontiguousarray(pixels)
+    eight = pixels  # rows apart from each other are as good to OpenCV as a copy without gaps
     if pixels.dtype != np.uint8 or levels is not None:
         low, high = levels or (0.0, 65535.0 if pixels.dtype == np.uint16 else 255.0)
         scaled = (pixels.astype(np.float32) - low) * np.float32(255.0 / (high - low))
