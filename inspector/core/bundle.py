@@ -238,7 +238,8 @@ class Bundle:
             listed = {"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}
             write_atomically(place / f"{VARIANTS}.json", (json.dumps(listed, indent=2) + "\n").encode())
             bundle = Bundle(self.folder, card.with_variant(*kept))
-        _clean(place, {name for one in before for name in one.files}, bundle.card.variant_files)
+        kept_files = {CARD, f"{VARIANTS}.json", *card.files, *bundle.card.variant_files}  # whatever a variant says is its own
+        _clean(place, {name for one in before for name in one.files}, kept_files)
         return bundle
 
     def _now(self) -> "Bundle":

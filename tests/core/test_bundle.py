@@ -321,6 +321,15 @@ LATER: Mapping[str, Mapping[str, object]] = {
 }
 
 
+def test_a_variant_that_claims_files_of_the_bundle_takes_none_along(folder: Path) -> None:
+    claimed = {"card.json": "0" * 64, "model.onnx": "0" * 64}
+    bundle = add(Bundle.open(folder), "fp16")
+    claiming = next(iter(bundle.card.variants)).model_copy(update={"files": claimed})
+    change_card(folder, variants=[claiming.model_dump(mode="json")])
+    Bundle.open(folder).remove_variant(*claiming.kind)
+    assert Bundle.open(folder).card.variants == ()
+
+
 def add_later(folder: Path, listed: Mapping[str, object], list_file: str = CARD) -> Mapping[str, object]:
     """Write a variant of a newer version, with a file, into the card or list; what was written is returned."""
     place = folder / list_file
