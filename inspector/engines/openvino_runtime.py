@@ -34,9 +34,8 @@ class OpenVinoEngine(Engine):
     Linux would now and then put two on one and see it at its next tick, 4 ms later (p99 of the latency 2.3 instead of 5.3
     times the engine's own time, SimpleCNN int8 at 70 % load). Of several batches under way each has the threads of a stream
     for itself: nobody then waits for the slowest core, which prepares frames or decodes between two layers. Those threads
-    go where there is room, past what the station does meanwhile (0.97 instead of 0.82 of the engine's own speed, U-Net
-    int8). What is not quantised computes in float32 unless bf16 is asked for, even where the CPU would offer it, so that a
-    variant gives the same verdicts on every machine.
+    go where there is room, past what the station does meanwhile. What is not quantised computes in float32 unless bf16 is
+    asked for, even where the CPU would offer it, so that a variant gives the same verdicts on every machine.
     """
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
