@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,19 @@ class Latency:
     naive_ratio: float
 
 
+class _Round(NamedTuple):
+    """What one round gave, as in `Latency`."""
+
+    engine_ms: float
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    paced_p99_ms: float
+    naive_rate: float
+    naive_p50_ms: float
+    naive_p99_ms: float
+
+
 def bench_latency(
     network: str = "simple_cnn",
     *,
@@ -59,7 +73,7 @@ def bench_latency(
         make(plain, network, size=size or SIZES.get(network, 224))
         variant = exported(plain, engine, precision, out=Path(name) / "variant")
         recipe = recipe_for([variant], "bench", engine=engine, precision=precision)
-        measured = []
+        measured: list[_Round] = []
         with Naive(plain, batch=8) as naive, Ours(recipe) as ours, EngineAlone(variant, engine, precision, 1) as alone:
             for done in range(rounds + 1):
                 progress(done, rounds + 1)
@@ -69,27 +83,33 @@ def bench_latency(
                 latencies = [inspection.latency_ms for inspection in ours.round(count, rate=rate)[1]]
                 naive_rate = load * naive.round(max(16, count // 4))["fps"]
                 theirs = naive.round(max(16, count // 4), rate=naive_rate)["latency_ms"]
-                spreads = *_percentiles(latencies), _percentiles(paced)[1], *_percentiles(theirs)
-                measured.append((alone_ms, rate, naive_rate, *spreads))
+                measured.append(
+                    _Round(
+                        alone_ms,
+                        rate,
+                        *_percentiles(latencies),
+                        _percentiles(paced)[1],
+                        naive_rate,
+                        *_percentiles(theirs),
+                    )
+                )
     del measured[0]
-    alone_ms, rate, naive_rate, p50, p99, paced_p99, naive_p50, naive_p99 = (
-        median(row[column] for row in measured) for column in range(8)
-    )
+    middle = _Round(*(median(column) for column in zip(*measured, strict=True)))
     return Latency(
         network=network,
         precision=precision,
         load=load,
-        engine_ms=alone_ms,
-        rate=rate,
-        p50_ms=p50,
-        p99_ms=p99,
-        ratio=median(row[4] / row[0] for row in measured),
-        paced_p99_ms=paced_p99,
-        paced_ratio=median(row[5] / row[0] for row in measured),
-        naive_rate=naive_rate,
-        naive_p50_ms=naive_p50,
-        naive_p99_ms=naive_p99,
-        naive_ratio=median(row[7] / row[0] for row in measured),
+        engine_ms=middle.engine_ms,
+        rate=middle.rate,
+        p50_ms=middle.p50_ms,
+        p99_ms=middle.p99_ms,
+        ratio=median(one.p99_ms / one.engine_ms for one in measured),
+        paced_p99_ms=middle.paced_p99_ms,
+        paced_ratio=median(one.paced_p99_ms / one.engine_ms for one in measured),
+        naive_rate=middle.naive_rate,
+        naive_p50_ms=middle.naive_p50_ms,
+        naive_p99_ms=middle.naive_p99_ms,
+        naive_ratio=median(one.naive_p99_ms / one.engine_ms for one in measured),
     )
 
 

@@ -42,8 +42,6 @@ SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
 MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
 _MAKING = re.compile(r"\.export-([0-9]+)-.*")
 _OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
-
-
 _VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
 
 
@@ -244,8 +242,7 @@ class Bundle:
 
     def _now(self) -> "Bundle":
         """As it is on disk; the bundle's own files are not verified again."""
-        card, place = read_card(self.folder), self.variants_folder
-        return Bundle(self.folder, card if place == self.folder else card.with_variant(*_read_list(place)))
+        return _listed_too(self.folder, read_card(self.folder))
 
     def copy_to(self, folder: Path) -> "Bundle":
         """Make the same bundle at `folder`, with its variants, all at once or not at all. Raises StorageError.
@@ -298,7 +295,7 @@ class Bundle:
                     bundle=folder,
                     file=needed,
                 )
-        return cls(folder, card)._now()
+        return _listed_too(folder, card)
 
     def weights(self) -> dict[str, Floats]:
         """The network's parameters by name, read with safetensors; ConfigError if the file is something else."""
@@ -420,6 +417,12 @@ def _variants_folder(folder: Path, card: Card) -> Path:
     if not is_shipped(folder) and os.access(folder, os.W_OK):
         return folder
     return user_data() / VARIANTS / _fingerprint(card)[:16]
+
+
+def _listed_too(folder: Path, card: Card) -> Bundle:
+    """The bundle of a card, with the variants that are listed in the user's folder."""
+    place = _variants_folder(folder, card)
+    return Bundle(folder, card if place == folder else card.with_variant(*_read_list(place)))
 
 
 def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
