@@ -29,7 +29,7 @@ _PRINTED = (
     "inspector/bench/",
     "inspector/cameras/demo_data.py",
 )
-_SETTINGS = "inspector/core/training.py"
+_SETTINGS = "inspector/runs/settings.py"
 _ERRORS = ("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
 
 
@@ -97,9 +97,9 @@ def _table(node: ast.expr, tree: ast.Module) -> Iterator[str]:
 def _labels() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(ROOT))
     from inspector.cameras.demo_line import PLATE_CLASSES, WINDOW_CLASSES
-    from inspector.core.measures import MEASURES
-    from inspector.core.outcome import REMEDIES
     from inspector.core.registry import CAMERAS, NETWORKS, TABS
+    from inspector.runs.measures import MEASURES
+    from inspector.workers.outcome import REMEDIES
 
     yield from (("tabs", entry.label) for entry in TABS.values())
     yield from (("networks", entry.label) for entry in NETWORKS.values())
@@ -113,7 +113,7 @@ def _labels() -> Iterator[tuple[str, str]]:
 
 def _settings() -> Iterator[str]:
     """Labels, units, descriptions and choices of the settings of a training."""
-    from inspector.core.training import Shown, TrainSettings
+    from inspector.runs.settings import Shown, TrainSettings
 
     for field in TrainSettings.model_fields.values():
         for shown in (item for item in field.metadata if isinstance(item, Shown)):

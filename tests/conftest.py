@@ -23,6 +23,7 @@ HAS_QT = importlib.util.find_spec("PySide6") is not None and importlib.util.find
 if HAS_QT:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+pytest_plugins = ["tests.line_fixtures"]
 collect_ignore = [] if HAS_QT else ["ui"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,7 +182,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def demo_bundles() -> Mapping[str, Path]:
     """Folders of the shipped bundles by name. Skips where none is shipped."""
-    from inspector.core.bundle import find_bundles
+    from inspector.bundles.bundle import find_bundles
     from inspector.core.paths import models
 
     found = {folder.name: folder for folder in find_bundles(models())}

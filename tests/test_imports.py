@@ -49,13 +49,13 @@ def test_the_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("core.types", "import inspector.station.events", "one direction"),
-        ("cameras.base", "import inspector.recipes.recipe", "one direction"),
+        ("core.types", "import inspector.inspection.events", "one direction"),
+        ("recipes.recipe", "import inspector.cameras.base", "one direction"),
         ("surprise", '"""A package that nobody placed in the layers."""', "one direction"),
-        ("station.events", "import PySide6.QtCore", "Qt lives in ui"),
+        ("inspection.events", "import PySide6.QtCore", "Qt lives in ui"),
         ("cameras.base", "import pyqtgraph", "Qt lives in ui"),
-        ("station.events", "import torch", "torch stays behind the worker"),
-        ("ui.strings", "def later():\n    import torch", "torch stays behind the worker"),
+        ("inspection.events", "import torch", "torch stays behind the worker"),
+        ("ui.shell.strings", "def later():\n    import torch", "torch stays behind the worker"),
         ("cameras.base", "import inspector.ml", "torch stays behind the worker"),
     ],
 )
@@ -109,8 +109,8 @@ def test_the_doctor_needs_neither_qt_nor_torch_in_its_process() -> None:
 
 def test_the_station_and_prediction_need_neither_qt_nor_torch() -> None:
     loaded = _loaded_by(
-        "import inspector.station.station, inspector.station.inspector, inspector.engines.base, inspector.recipes.verdict\n"
-        "import inspector.cameras.base, inspector.tasks.base\n"
+        "import inspector.station.station, inspector.station.part_inspector, inspector.engines.base\n"
+        "import inspector.recipes.verdict, inspector.cameras.base, inspector.tasks.base\n"
         "from inspector.core.registry import CAMERAS, ENGINES, TASKS\n"
         "[entry.load() for table in (CAMERAS, TASKS) for entry in table.values()]\n"
         "[ENGINES[name].load() for name in ('openvino', 'onnxruntime')]\n"
@@ -123,7 +123,7 @@ def test_a_verdict_calls_no_server(demo_bundles: dict[str, Path]) -> None:
     code = (
         "import sys, psutil\n"
         "from pathlib import Path\n"
-        "from inspector.core.bundle import Bundle\n"
+        "from inspector.bundles.bundle import Bundle\n"
         "from inspector.engines.base import open_engine\n"
         "with open_engine('openvino', Bundle.open(Path(sys.argv[1]))):\n"
         "    found = [name for name in sys.modules if 'telemetry' in name and 'stub' not in name and sys.modules[name]]\n"

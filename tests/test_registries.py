@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
+from inspector.bundles.bundle import Bundle, Card
 from inspector.cameras.base import open_camera
 from inspector.core import registry
-from inspector.core.bundle import Bundle, Card
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.images import InputSpec, prepare, view, whole
 from inspector.core.registry import CAMERAS, ENGINES, LOSSES, NETWORKS, TABS, TASKS, Entry, find
@@ -152,7 +152,7 @@ def _truth(card: Card) -> Annotation:
 @pytest.mark.parametrize(("network", "deep"), [*((name, False) for name in NETWORKS), *((name, True) for name in DEEP)])
 def test_every_network_learns_exports_and_runs_the_same_on_every_engine(network: str, deep: bool, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import Graph, build_network, load_graph
 
     torch.manual_seed(0)

@@ -19,13 +19,13 @@ from inspector.bench.frames import frames
 from inspector.cameras.base import Camera, Pace
 from inspector.cameras.demo_data import write_demo_data
 from inspector.core.errors import JobError
-from inspector.core.protocol import Packet
-from inspector.core.training import train_settings
 from inspector.core.types import Frame
+from inspector.inspection.events import Event, Inspected
 from inspector.recipes.automatic import CAMERA, recipe_for
-from inspector.station.events import Event, Inspected
-from inspector.station.jobs import Job
+from inspector.runs.settings import train_settings
 from inspector.station.station import Station
+from inspector.workers.jobs import Job
+from inspector.workers.protocol import Packet
 
 _PATIENCE = 600.0  # seconds until engines are open, torch is loaded, or a starved training has made a step
 _TRAINED_AT = {"width": 96, "height": 96, "batch": 8}  # steps so short that a few seconds hold many of them

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from inspector.bench.frames import PICTURES, Picture, frames
-from inspector.core.bundle import GRAPH, Bundle
+from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import InspectorError
 from inspector.core.images import Prepared, prepare
 from inspector.core.registry import ENGINES
-from inspector.core.variants import Precision
+from inspector.core.types import Precision
 from inspector.engines.base import open_engine
 
 PEER = "benchmark_app"

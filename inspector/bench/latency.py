@@ -11,7 +11,7 @@ import numpy as np
 from inspector.bench.making import exported, make
 from inspector.bench.pipeline import SIZES, Progress, silent
 from inspector.bench.sides import EngineAlone, Naive, Ours
-from inspector.core.variants import Precision
+from inspector.core.types import Precision
 from inspector.recipes.automatic import recipe_for
 
 LOAD = 0.7

@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import median
 
 from inspector.bench.steps import card_of, stepper
+from inspector.bundles.bundle import Card
 from inspector.cameras.demo_data import write_demo_data
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import Card
-from inspector.core.samples import Dataset
-from inspector.core.training import train_settings
 from inspector.core.types import TaskName
-from inspector.ml.data import Inputs, batches
-from inspector.ml.transforms import augmentation_for
+from inspector.data.annotations import read_dataset
+from inspector.data.samples import Dataset
+from inspector.ml.train.data import Inputs, batches
+from inspector.ml.train.transforms import augmentation_for
+from inspector.runs.settings import train_settings
 from inspector.tasks.base import task_of
 
 # The tasks' usual networks, and where the demo line's pictures for them lie.

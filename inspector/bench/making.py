@@ -13,14 +13,13 @@ import numpy as np
 
 from inspector.bench.frames import frames
 from inspector.bench.sides import needs_torch
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.reference import REFERENCE, Reference, pack_reference
 from inspector.core.images import prepare
-from inspector.core.reference import REFERENCE, Reference, pack_reference
 from inspector.core.registry import NETWORKS
-from inspector.core.types import TaskName
-from inspector.core.variants import Precision
+from inspector.core.types import Precision, TaskName
 from inspector.recipes.locate import find_bundle
-from inspector.station.jobs import Job
+from inspector.workers.jobs import Job
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,7 +66,7 @@ def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
     import torch
 
     from inspector.bench.steps import card_of, some_batch
-    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import build_network
 
     torch.manual_seed(0)

@@ -10,8 +10,7 @@ from inspector.bench.frames import demo_frames
 from inspector.bench.making import exported, make, shipped
 from inspector.bench.sides import EngineAlone, Naive, Ours
 from inspector.core.registry import NETWORKS
-from inspector.core.types import TaskName, Verdict
-from inspector.core.variants import Precision
+from inspector.core.types import Precision, TaskName, Verdict
 from inspector.recipes.automatic import recipe_for
 
 SIZES = {"simple_yolo": 448, "unet": 256}  # pixels a side; others: 224

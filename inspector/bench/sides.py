@@ -15,17 +15,16 @@ from typing import Any, Self
 import numpy as np
 
 from inspector.bench.frames import PICTURES, Picture, frames
+from inspector.bundles.bundle import Bundle
 from inspector.cameras.base import Camera
-from inspector.core.bundle import Bundle
 from inspector.core.errors import JobError
 from inspector.core.images import prepare
-from inspector.core.types import Floats, Frame, Inspection
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import open_engine
+from inspector.inspection.events import Event as StationEvent
+from inspector.inspection.events import Inspected
 from inspector.recipes.automatic import CAMERA
 from inspector.recipes.recipe import Recipe
-from inspector.station.events import Event as StationEvent
-from inspector.station.events import Inspected
 from inspector.station.station import Station
 
 PATIENCE = 300.0  # seconds for one round, and for the engines to open

@@ -1,4 +1,4 @@
-"""How long a step of training takes, and one frame through an engine: what `station.costs` is a table of."""
+"""How long a step of training takes, and one frame through an engine: what `training.costs` is a table of."""
 
 import tempfile
 import time
@@ -11,19 +11,19 @@ from statistics import median
 import numpy as np
 
 from inspector import __version__
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.images import InputSpec
 from inspector.core.registry import NETWORKS
 from inspector.core.types import Annotation, Boxes, TaskName
 from inspector.engines.base import open_engine
-from inspector.ml.data import Batch, InputSample, collate
-from inspector.ml.export import write_trained_bundle
+from inspector.ml.export.network import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
 from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network
-from inspector.station.costs import STILL_STAGES, processor_speed
+from inspector.ml.train.data import Batch, InputSample, collate
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
+from inspector.training.costs import STILL_STAGES, processor_speed
 
 _CLASSES = ("a", "b", "c", "d", "e", "f")
 _LEAST = 3
@@ -31,7 +31,7 @@ _LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Milliseconds an image on this machine, and `speed`: the machine's over that of the table in `station.costs`.
+    """Milliseconds an image on this machine, and `speed`: the machine's over that of the table in `training.costs`.
 
     `still`: a step in which the first stages do not learn, over a whole one; 1 for a network without start weights.
     """

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.status import standings, strangers
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.images import Prepared
 from inspector.core.message import Message
-from inspector.core.samples import Sample
-from inspector.core.standing import standings, strangers
-from inspector.core.types import Floats, Prediction
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Precision, Prediction
+from inspector.data.samples import Sample
 from inspector.engines.base import Engine, open_engine
 from inspector.ml.evaluate import Item, predict_items, sample_items
-from inspector.station.variant_list import megabytes
 from inspector.tasks.base import Metrics, task_of
 from inspector.tasks.parity import compare, limits_for
+from inspector.tuning.variant_list import megabytes
 
 _AT_ONCE = 16  # images that every variant judges before the next ones
 _WARM_UP = 3  # images whose time does not count

@@ -9,10 +9,10 @@ import numpy as np
 
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine
 from inspector.cameras.demo_noise import Bytes
-from inspector.core.datasets.place import new_folder
-from inspector.core.datasets.write import voc_xml
 from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats, Region
+from inspector.data.formats.place import new_folder
+from inspector.data.formats.write import voc_xml
 
 
 def write_demo_data(

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from inspector.cli.bench_line import COMMANDS, rounded
 from inspector.cli.bench_window import dialog, start, window
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
-from inspector.core.training import parse_size
+from inspector.runs.settings import parse_size
 
 _NETWORKS = ("simple_cnn", "resnet50", "efficientnet_b0", "efficientnet_lite0")
 

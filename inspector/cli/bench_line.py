@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from inspector.core.registry import ENGINES
-from inspector.core.variants import PRECISIONS, Precision
+from inspector.core.types import PRECISIONS, Precision
 from inspector.recipes.locate import find_bundle
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def engines(
 ) -> None:
     """Every engine, precision, batch and number of threads for one bundle."""
     from inspector.bench.engines import bench_engines
-    from inspector.core.bundle import Bundle
+    from inspector.bundles.bundle import Bundle
 
     bundle, rows = Bundle.open(find_bundle(model)), []
     with Progress(console=Console(stderr=True), transient=True) as bar:

@@ -39,7 +39,7 @@ def window(*, seconds: float, as_json: bool) -> None:
 
     Beside it the same window before the line starts. Where there is no display, the window is drawn into memory.
     """
-    result = _said_by("-m", "inspector.ui.measure", "stall", str(seconds), patience=_PATIENCE + 2 * seconds)
+    result = _said_by("-m", "inspector.ui.shell.measure", "stall", str(seconds), patience=_PATIENCE + 2 * seconds)
     if as_json:
         click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
         return
@@ -65,7 +65,7 @@ def dialog(*, files: int, as_json: bool) -> None:
         task = bar.add_task("images", total=files)
         write_many(Path(name) / "images", files, tick=lambda done: bar.update(task, completed=done))
         bar.update(task, description="looking", total=None)
-        looking = ("-m", "inspector.ui.measure", "looking", str(Path(name) / "images"))
+        looking = ("-m", "inspector.ui.shell.measure", "looking", str(Path(name) / "images"))
         result = _said_by(*looking, patience=_PATIENCE + files / 50)
     if as_json:
         click.echo(json.dumps({key: round(value, 3) for key, value in result.items()}))
@@ -97,7 +97,9 @@ def start(*, rounds: int, as_json: bool) -> None:
         command = ("-m", "inspector", "gui", "--open", str(picture), "--settings", str(settings), "--timed")
         for _ in range(rounds + 1):
             began = time.monotonic()
-            bare.append(_said_by("-m", "inspector.ui.measure", "bare", str(picture), environment=started)["shown"] - began)
+            bare.append(
+                _said_by("-m", "inspector.ui.shell.measure", "bare", str(picture), environment=started)["shown"] - began
+            )
             began = time.monotonic()
             said = _said_by(*command, environment=started)
             torch = torch or bool(said["torch"])

@@ -11,14 +11,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from inspector.cameras.demo_data import write_demo_data
-from inspector.core.annotations import read_dataset
-from inspector.core.datasets.elpv import write_elpv
-from inspector.core.datasets.write import HOLDS, Format, write_dataset
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS
-from inspector.core.samples import Dataset
-from inspector.core.survey import Survey, TaskSurvey, survey
 from inspector.core.types import TaskName
+from inspector.data.annotations import read_dataset
+from inspector.data.formats.elpv import write_elpv
+from inspector.data.formats.write import HOLDS, Format, write_dataset
+from inspector.data.samples import Dataset
+from inspector.data.survey import Survey, TaskSurvey, survey
 
 
 @click.group()

@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from inspector import __version__
-from inspector.core.bundle import Bundle, find_bundles
+from inspector.bundles.bundle import Bundle, find_bundles
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.paths import models, resources, user_data
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
@@ -255,7 +255,7 @@ def window() -> Iterator[Finding]:
         return
     headless = sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     environment = {"QT_QPA_PLATFORM": "offscreen"} if headless else {}
-    code, output = _child([sys.executable, "-P", "-m", "inspector.ui.probe"], environment)
+    code, output = _child([sys.executable, "-P", "-m", "inspector.ui.shell.probe"], environment)
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if code or not lines:
         said = next((line.strip() for line in output.splitlines() if line.strip()), f"exit code {code}")

@@ -11,15 +11,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from inspector.bench.variants import VariantRow, measure_variants
+from inspector.bundles.bundle import Bundle
 from inspector.cli.bench_line import rounded as shortened
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES
-from inspector.core.samples import Dataset, Sample
-from inspector.core.split import SPLIT, read_split
-from inspector.core.variants import PRECISIONS, Precision
+from inspector.core.types import PRECISIONS, Precision
+from inspector.data.annotations import read_dataset
+from inspector.data.samples import Dataset, Sample
+from inspector.data.split import SPLIT, read_split
 from inspector.engines.base import open_engine
 from inspector.ml.evaluate import measure, rounded, sample_items
 from inspector.recipes.locate import find_bundle

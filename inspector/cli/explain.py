@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.main import stop_with
-from inspector.core.bundle import Bundle, Card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image

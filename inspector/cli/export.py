@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from inspector.cli.signals import stop_signals
-from inspector.core.bundle import Bundle
-from inspector.core.protocol import Packet
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.variants import Parity, Variant
+from inspector.cli.support.signals import stop_signals
 from inspector.core.registry import ENGINES
-from inspector.core.variants import Parity, Precision, Variant
+from inspector.core.types import Precision
 from inspector.recipes.locate import find_bundle
-from inspector.station.jobs import Job
+from inspector.workers.jobs import Job
+from inspector.workers.protocol import Packet
 
 _POLL = 0.2  # seconds
 _PHASES = {

@@ -71,7 +71,7 @@ def gui(
             stop_with("There is no display here. Use `inspector run`, or start this in a desktop session.")
         os.environ["QT_QPA_PLATFORM"] = "offscreen"  # a picture of the window needs no screen
     gc.disable()  # what is loaded at the start is no garbage; `launch` has it collected again when that is done
-    from inspector.ui.app import Options, Shot, launch
+    from inspector.ui.shell.app import Options, Shot, launch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends the program while Qt waits
     shot = None if screenshot is None else Shot(screenshot, page=page, tab=tab, size=size, parts=parts, hold=hold, takt=takt)

@@ -8,15 +8,14 @@ from pathlib import Path
 import click
 
 from inspector.cameras.sequence import FrameSequence, open_sequence
-from inspector.cli.notes import say_masks_left_out
-from inspector.cli.output import Output
+from inspector.cli.support.notes import say_masks_left_out
+from inspector.cli.support.output import Output
 from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES, find
-from inspector.core.types import Frame, Unit
-from inspector.core.variants import PRECISIONS, Precision
+from inspector.core.types import PRECISIONS, Frame, Precision, Unit
+from inspector.inspection.choice import camera_for, choose
 from inspector.recipes.automatic import only_camera
-from inspector.station.choice import camera_for, choose
-from inspector.station.inspector import PartInspector
+from inspector.station.part_inspector import PartInspector
 
 
 @click.command()

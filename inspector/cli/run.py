@@ -7,17 +7,16 @@ from pathlib import Path
 import click
 
 from inspector.cameras.base import kind_of
-from inspector.cli.notes import say_masks_left_out
-from inspector.cli.output import Output
-from inspector.cli.signals import stop_signals
+from inspector.cli.support.notes import say_masks_left_out
+from inspector.cli.support.output import Output
+from inspector.cli.support.signals import stop_signals
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, find
-from inspector.core.types import Inspection
-from inspector.core.variants import PRECISIONS, Precision
-from inspector.station.choice import choose
+from inspector.core.types import PRECISIONS, Inspection, Precision
+from inspector.inspection.choice import choose
+from inspector.inspection.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected, Judging
+from inspector.inspection.parts import weight_of
 from inspector.station.edge import Edge
-from inspector.station.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected, Judging
-from inspector.station.parts import weight_of
 from inspector.station.pipeline import CAPACITY
 from inspector.station.station import Station
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from inspector.cli.train_output import summary
+from inspector.cli.support.train_output import summary
 from inspector.core.errors import ConfigError, InspectorError, JobError
-from inspector.core.runs import find_runs, remove_run, runs_folder
-from inspector.station.runs import LIVE, RunInfo, RunState, command_run, run_info
+from inspector.runs.folder import find_runs, remove_run, runs_folder
+from inspector.training.state import LIVE, RunInfo, RunState, command_run, run_info
 
 _FOLDER = click.option(
     "--folder", type=click.Path(path_type=Path), default=None, help="Folder of the runs; by default the window's."

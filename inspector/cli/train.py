@@ -14,20 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from inspector.cameras.demo_data import write_demo_data
-from inspector.cli.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
-from inspector.cli.signals import stop_signals
-from inspector.cli.train_options import chosen, setting_options
-from inspector.cli.train_output import TrainOutput
-from inspector.core.annotations import read_dataset
+from inspector.cli.support.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
+from inspector.cli.support.signals import stop_signals
+from inspector.cli.support.train_options import chosen, setting_options
+from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
-from inspector.core.process import rank
 from inspector.core.registry import NETWORKS, TASKS, find
-from inspector.core.runs import create_run, read_run, resumable, run_path
-from inspector.core.training import TrainSettings, parse_option, parse_size, train_settings
-from inspector.station.jobs import End, Job, Outcome
-from inspector.station.preflight import preflight, preflight_places
-from inspector.station.runs import settle_run, still_going
+from inspector.data.annotations import read_dataset
+from inspector.runs.folder import create_run, read_run, resumable, run_path
+from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
+from inspector.training.preflight import preflight, preflight_places
+from inspector.training.state import settle_run, still_going
+from inspector.workers.jobs import End, Job, Outcome
+from inspector.workers.process import rank
 
 _POLL = 0.2  # seconds
 _GRACE = 15.0  # seconds that a cancelled training may take to end by itself

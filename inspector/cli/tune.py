@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from inspector.cli.signals import stop_signals
-from inspector.cli.tune_picture import draw
+from inspector.cli.support.signals import stop_signals
+from inspector.cli.support.tune_image import draw
 from inspector.core.config import write_atomically
 from inspector.core.message import Message
-from inspector.core.protocol import Packet
 from inspector.core.registry import ENGINES
-from inspector.core.report import Sentence
-from inspector.core.variants import PRECISIONS
-from inspector.station.choice import choose
-from inspector.station.jobs import Job
-from inspector.station.tuning import Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
+from inspector.core.sentence import Sentence
+from inspector.core.types import PRECISIONS
+from inspector.inspection.choice import choose
+from inspector.tuning.plan import Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
+from inspector.workers.jobs import Job
+from inspector.workers.protocol import Packet
 
 _POLL = 0.2  # seconds
 PHASES = {

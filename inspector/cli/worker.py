@@ -27,7 +27,7 @@ def worker(kind: str, job: Path) -> int:
 
 def _tune(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
     from inspector.ml.channel import Report
-    from inspector.station.tuning_job import work
+    from inspector.tuning.job import work
 
     return work(job, Report(channel))
 

@@ -10,8 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from inspector.core.errors import ConfigError
-from inspector.core.types import TaskName
-from inspector.core.variants import Precision
+from inspector.core.types import Precision, TaskName
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,11 @@ LOSSES: Mapping[str, Entry] = MappingProxyType(
     }
 )
 
-TRAINER = Entry("inspector.ml.trainer:train", "Training", extra="train")
+TRAINER = Entry("inspector.ml.train.trainer:train", "Training", extra="train")
 
-EXPORTER = Entry("inspector.ml.variants:Exporter", "Exporting", extra="train")
+EXPORTER = Entry("inspector.ml.export.variants:Exporter", "Exporting", extra="train")
 
-UNTRAINED = Entry("inspector.ml.untrained:write_untrained", "Building a network", extra="train")
+UNTRAINED = Entry("inspector.ml.export.untrained:write_untrained", "Building a network", extra="train")
 
 NETWORKS: Mapping[str, Entry] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from inspector.core.verdict import Verdict as Verdict
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 Floats = NDArray[np.float32]
 Unit = Literal["intensity", "kelvin"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TaskName = Literal["classification", "detection", "segmentation", "thermal"]
 
 KELVIN_AT_0_C = 273.15

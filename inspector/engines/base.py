@@ -5,13 +5,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.status import barred
 from inspector.core.errors import BundleError, ConfigError
 from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
-from inspector.core.standing import barred
-from inspector.core.types import Floats
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Precision
 
 
 class Engine(ABC):

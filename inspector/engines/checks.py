@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inspector.core.bundle import Bundle, Card
+from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import BundleError, EngineError
 from inspector.core.images import Prepared
 from inspector.engines.base import Engine

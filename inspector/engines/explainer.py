@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.core.images import prepare, view, whole, wrong_unit
-from inspector.core.process import WorkerProcess
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
+from inspector.workers.process import WorkerProcess
 
 Method = Literal["gradcam", "layercam"]
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from inspector.core.bundle import GRAPH, Bundle
+from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import EngineError
 from inspector.core.images import Prepared
-from inspector.core.types import Floats
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, probe
 

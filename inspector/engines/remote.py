@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError, EngineError, InspectorError, JobError
-from inspector.core.exchange import INPUT, OUTPUT, make_exchange, open_map
 from inspector.core.images import Prepared
-from inspector.core.process import End, Outcome, WorkerProcess
-from inspector.core.protocol import Packet
-from inspector.core.types import Floats
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch
+from inspector.workers.exchange import INPUT, OUTPUT, make_exchange, open_map
+from inspector.workers.process import End, Outcome, WorkerProcess
+from inspector.workers.protocol import Packet
 
 OPEN_TIMEOUT_S = 180.0
 REPLY_TIMEOUT_S = 60.0

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import EngineError
-from inspector.core.variants import Precision
+from inspector.core.types import Precision
 from inspector.engines.onnx_runtime import OnnxRuntimeEngine, Provider
 
 _PROVIDER = "TensorrtExecutionProvider"

@@ -4,8 +4,8 @@ import warnings
 
 import torch
 
-from inspector.core.bundle import Bundle
-from inspector.core.variants import Precision
+from inspector.bundles.bundle import Bundle
+from inspector.core.types import Precision
 from inspector.engines.checks import not_here
 from inspector.engines.torch_eager import TorchEagerEngine
 from inspector.ml.graph import example_batch, load_graph

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.message import message
-from inspector.core.outcome import REMEDIES, Cause, End, Outcome
-from inspector.core.protocol import LineDecoder, Packet
-from inspector.core.runs import COMMANDS, CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
+from inspector.runs.folder import COMMANDS, CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
+from inspector.workers.outcome import REMEDIES, Cause, End, Outcome
+from inspector.workers.protocol import LineDecoder, Packet
 
 log = logging.getLogger(__name__)
 

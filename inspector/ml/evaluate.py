@@ -7,13 +7,13 @@ from itertools import islice
 
 import numpy as np
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.images import Prepared, View, prepare, view, whole
 from inspector.core.message import Message
-from inspector.core.samples import Sample
 from inspector.core.types import Annotation, Floats, Frame, Prediction
+from inspector.data.samples import Sample
 from inspector.tasks.base import Metrics, task_of
 
 Infer = Callable[[Prepared], Floats]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from inspector.core.bundle import Bundle, Card, normalisation
+from inspector.bundles.bundle import Bundle, Card, normalisation
 from inspector.core.errors import ConfigError
 from inspector.core.images import Prepared
 from inspector.core.registry import NETWORKS, find

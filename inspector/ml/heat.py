@@ -6,7 +6,7 @@ from inspector.core.images import prepare, view, whole
 from inspector.core.types import Floats, Frame
 from inspector.ml.explain import Question, explain
 from inspector.ml.graph import Graph
-from inspector.ml.report_pictures import Heat
+from inspector.ml.reports.images import Heat
 
 
 def graph_heat(graph: Graph) -> Heat:

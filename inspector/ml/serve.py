@@ -1,4 +1,4 @@
-"""Serving workers: answer requests about frames that lie in memory shared with the parent (see `core.exchange`).
+"""Serving workers: answer requests about frames that lie in memory shared with the parent (see `workers.exchange`).
 
 The job names the folder that holds the input, made by the parent: one batch as the bundle's input spec says. This end makes
 the output once it knows the size of an answer. Only small messages go through the pipes.
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import InspectorError
-from inspector.core.exchange import INPUT, OUTPUT, make_map, open_map
 from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import Floats
+from inspector.workers.exchange import INPUT, OUTPUT, make_map, open_map
 
 if TYPE_CHECKING:
     from inspector.ml.worker import Channel

@@ -19,19 +19,19 @@ import psutil
 from filelock import FileLock, Timeout
 
 from inspector import __version__
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.core.message import message
-from inspector.core.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
-from inspector.core.protocol import VERSION
 from inspector.core.registry import EXPORTER
-from inspector.core.report import sentence
-from inspector.core.runs import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
-from inspector.core.variants import Precision
+from inspector.core.sentence import sentence
+from inspector.core.types import Precision
 from inspector.ml.channel import Cancelled, Channel, Journal, Report
+from inspector.runs.folder import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
+from inspector.workers.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
+from inspector.workers.protocol import VERSION
 
 if TYPE_CHECKING:
-    from inspector.ml.variants import Exporter
+    from inspector.ml.export.variants import Exporter
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def diagnose(error: BaseException) -> Outcome:
 
 def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
     from inspector.core.registry import TRAINER
-    from inspector.core.training import train_settings
+    from inspector.runs.settings import train_settings
 
     settings = train_settings(job["settings"])
     folder = run_path(settings)
@@ -122,8 +122,8 @@ def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
 def _rank(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
     """One of several processes that train together, but not the first."""
     os.environ.update(job["environment"])
-    from inspector.core.training import train_settings
-    from inspector.ml.trainer import train_beside
+    from inspector.ml.train.trainer import train_beside
+    from inspector.runs.settings import train_settings
 
     train_beside(train_settings(job["settings"]), Report(channel))
     return {}
@@ -155,7 +155,7 @@ def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
     source = Bundle.open(Path(job["bundle"]))  # a wrong folder is told before the seconds that torch takes
     out = None if job.get("out") is None else Path(job["out"])
     if job.get("engine") is None and job.get("variants") is None:
-        from inspector.ml.export import DIFFERENCE, export_bundle
+        from inspector.ml.export.network import DIFFERENCE, export_bundle
 
         bundle = export_bundle(source, out or source.folder)
         channel.send("artifact", path=bundle.folder)
@@ -163,7 +163,7 @@ def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
     exporter = EXPORTER.load()(source, Report(channel), out=out)
     if job.get("variants") is not None:
         return {"bundle": str(source.folder), "made": [_attempt(exporter, channel, *kind) for kind in job["variants"]]}
-    from inspector.ml.variants import Order
+    from inspector.ml.export.variants import Order
 
     more = {name: job[name] for name in ("max_drop", "check", "threads") if job.get(name) is not None}
     folder = None if job.get("calibration") is None else Path(job["calibration"])
@@ -174,7 +174,7 @@ def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
 
 def _attempt(exporter: "Exporter", channel: Channel, engine: str, precision: Precision) -> Mapping[str, object]:
     """Make one of several variants: that it cannot be had is an answer. `here`: whether this machine can compute so."""
-    from inspector.ml.variants import Order, ensure_possible
+    from inspector.ml.export.variants import Order, ensure_possible
 
     channel.send("progress", phase="variant", engine=engine, precision=precision, step=0, steps=0)
     told: dict[str, object] = {"engine": engine, "precision": precision, "here": False, "problem": None}

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inspector.core.bundle import Bundle, Card, find_bundles, read_card
+from inspector.bundles.bundle import Bundle, Card, find_bundles, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import user_data

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from inspector.core.bundle import Card, find_bundles, read_card
+from inspector.bundles.bundle import Card, find_bundles, read_card
 from inspector.core.errors import ConfigError
 from inspector.core.paths import models
-from inspector.core.variants import Precision
+from inspector.core.types import Precision
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
 from inspector.recipes.verdict import DEFAULT_THRESHOLD
 from inspector.tasks.masks import SPECK_PX

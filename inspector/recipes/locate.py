@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from inspector.core.bundle import CARD, find_bundles
+from inspector.bundles.bundle import CARD, find_bundles
 from inspector.core.errors import ConfigError
 from inspector.core.paths import models, resources, user_data
 

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import ConfigError
-from inspector.core.types import Region
-from inspector.core.variants import Precision
+from inspector.core.types import Precision, Region
 
 Option = str | int | float | bool
 Quantity = Literal[

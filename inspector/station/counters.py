@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from inspector.core.types import Inspection, Verdict
-from inspector.station.events import StageStats, Stats, TaktStats
-from inspector.station.takt import FEW, INSPECTION, Arrivals
+from inspector.inspection.events import StageStats, Stats, TaktStats
+from inspector.inspection.takt import FEW, INSPECTION, Arrivals
 
 KEPT = 300  # parts that percentiles are taken over
 COLD = 4  # values at the beginning that are let go

@@ -15,8 +15,8 @@ from inspector.cameras.base import Camera
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame
-from inspector.station.analysis import RESTARTS, Budget
-from inspector.station.events import CameraChanged, CameraState
+from inspector.inspection.analysis import RESTARTS, Budget
+from inspector.inspection.events import CameraChanged, CameraState
 
 log = logging.getLogger(__name__)
 

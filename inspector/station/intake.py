@@ -14,9 +14,9 @@ from typing import Literal
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.station.events import CameraState
-from inspector.station.parts import Part, Shot
-from inspector.station.takt import Arrivals
+from inspector.inspection.events import CameraState
+from inspector.inspection.parts import Part, Shot
+from inspector.inspection.takt import Arrivals
 
 AHEAD = 4  # parts that a camera which can wait may be ahead of the others
 PATIENCE = 10.0  # seconds without a frame after which a camera that can wait is not waited for any more

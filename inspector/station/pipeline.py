@@ -16,15 +16,15 @@ from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection
-from inspector.station.analysis import Analyser, Flight
+from inspector.inspection.analysis import Analyser, Flight
+from inspector.inspection.events import CameraChanged, Cleared, Event, Fault, StageStats
+from inspector.inspection.parts import Findings, Part, Shot, conclude, shoot
+from inspector.inspection.program import Program
+from inspector.inspection.quality import FrozenWatch
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
-from inspector.station.events import CameraChanged, Cleared, Event, Fault, StageStats
 from inspector.station.feed import Feed, hangs
 from inspector.station.intake import Intake
-from inspector.station.parts import Findings, Part, Shot, conclude, shoot
-from inspector.station.program import Program
-from inspector.station.quality import FrozenWatch
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.types import Inspection
-from inspector.core.variants import Precision
-from inspector.recipes.recipe import Recipe
-from inspector.station.counters import Counters
-from inspector.station.events import (
+from inspector.core.types import Inspection, Precision
+from inspector.inspection.events import (
     Cleared,
     Event,
     Fault,
@@ -22,9 +19,11 @@ from inspector.station.events import (
     StationState,
     Stats,
 )
+from inspector.inspection.program import Program, load_program
+from inspector.recipes.recipe import Recipe
+from inspector.station.counters import Counters
 from inspector.station.pipeline import STOP_SECONDS, Mode, Pipeline, Worker
-from inspector.station.program import Program, load_program
-from inspector.station.tuning_store import Decision, decide
+from inspector.tuning.store import Decision, decide
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.images import View
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
-from inspector.core.report import Confusion, Curve, Interval
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
+from inspector.runs.report import Confusion, Curve, Interval
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import View
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName

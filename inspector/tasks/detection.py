@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import View
 from inspector.core.registry import LOSSES

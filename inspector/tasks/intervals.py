@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.report import Interval
+from inspector.runs.report import Interval
 
 Z95 = 1.959963984540054
 _DRAWS = 1000

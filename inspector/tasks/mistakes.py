@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.types import Annotation, Boxes, Prediction
 from inspector.tasks.boxes import box_iou, in_region
 from inspector.tasks.masks import class_map

@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
+from inspector.bundles.variants import Parity
 from inspector.core.message import Message, message
-from inspector.core.report import sentence
-from inspector.core.types import KELVIN_AT_0_C, Annotation, Boxes, Floats, Prediction
-from inspector.core.variants import Parity, Precision
+from inspector.core.sentence import sentence
+from inspector.core.types import KELVIN_AT_0_C, Annotation, Boxes, Floats, Precision, Prediction
 from inspector.tasks.base import task_of
 from inspector.tasks.boxes import box_iou
 from inspector.tasks.masks import class_map

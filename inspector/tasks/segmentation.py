@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import View
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName

@@ -10,7 +10,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import View
 from inspector.core.types import KELVIN_AT_0_C, Annotation, Floats, Frame, HotSpot, Prediction, Region, TaskName, Temperatures

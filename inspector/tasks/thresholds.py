@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.message import Message, message
-from inspector.core.report import Interval, Sentence, Threshold, sentence
+from inspector.core.sentence import Sentence, sentence
 from inspector.core.types import Annotation, Prediction
+from inspector.runs.report import Interval, Threshold
 from inspector.tasks.intervals import allowed_hits, group_numbers, needed, proportion
 from inspector.tasks.masks import MASK, SPECK_PX, areas
 

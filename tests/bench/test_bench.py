@@ -13,15 +13,15 @@ from inspector.bench.frames import demo_frames, frames
 from inspector.bench.making import write_untrained
 from inspector.bench.naive import NaivePipeline, run
 from inspector.bench.pipeline import bench_pipeline
+from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
-from inspector.core.bundle import Bundle
 from inspector.core.images import prepare
 from inspector.core.types import Frame
 from inspector.engines.base import open_engine
+from inspector.inspection.quality import check_quality
 from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.recipes.recipe import Gate
-from inspector.station.inspector import PartInspector
-from inspector.station.quality import check_quality
+from inspector.station.part_inspector import PartInspector
 from tests.station.fakes import frame
 
 

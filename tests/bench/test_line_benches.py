@@ -10,8 +10,8 @@ from inspector.bench.engines import Row, bench_engines
 from inspector.bench.frames import frames
 from inspector.bench.sides import Ours
 from inspector.bench.soak import bench_soak
+from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
-from inspector.core.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.recipes.automatic import recipe_for
 from inspector.recipes.locate import find_bundle

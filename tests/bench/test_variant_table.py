@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from inspector.bundles.bundle import Bundle
 from inspector.cameras.demo_data import write_demo_data
 from inspector.cli.main import cli
-from inspector.core.bundle import Bundle
 from inspector.core.errors import BundleError
 
 pytest.importorskip("torch")
 
-from inspector.ml.variants import Order, export_variant
+from inspector.ml.export.variants import Order, export_variant
 
 
 class Quiet:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.images import InputSpec
 
 
@@ -13,7 +13,7 @@ from inspector.core.images import InputSpec
 def states(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classification bundle of three states with random weights, whose scores differ from frame to frame."""
     torch = pytest.importorskip("torch")
-    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import build_network
 
     torch.manual_seed(3)

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from inspector.cli.data import data
-from inspector.core.annotations import read_dataset
 from inspector.core.errors import ConfigError
+from inspector.data.annotations import read_dataset
 
 
 def run(*arguments: str | Path) -> Result:

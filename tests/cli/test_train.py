@@ -12,12 +12,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from inspector.cli.demo_bundles import DEMO_BUNDLES
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
+from inspector.cli.support.demo_bundles import DEMO_BUNDLES
 from inspector.core.errors import ConfigError
-from inspector.core.split import split_samples
-from inspector.core.training import TrainSettings, parse_option, parse_size, train_settings
+from inspector.data.annotations import read_dataset
+from inspector.data.split import split_samples
+from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from tests.ml.making import FOLDERS
 
 COMMAND = [sys.executable, "-m", "inspector"]

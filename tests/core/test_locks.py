@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import StorageError
 from inspector.core.locks import alone
 from inspector.core.paths import user_data
@@ -32,8 +32,9 @@ ADD = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from inspector.core.bundle import Bundle, sha256
-from inspector.core.variants import PRECISIONS, Variant
+from inspector.bundles.bundle import Bundle, sha256
+from inspector.bundles.variants import Variant
+from inspector.core.types import PRECISIONS
 folder, made, engine = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 bundle = Bundle.open(folder)
 print("ready", flush=True)

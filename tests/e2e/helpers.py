@@ -80,9 +80,9 @@ def classifier(folder: Path, demo: Path | None) -> Path:
         shutil.copytree(demo, folder)
         return folder
     torch = pytest.importorskip("torch")
-    from inspector.core.bundle import Card
+    from inspector.bundles.bundle import Card
     from inspector.core.images import InputSpec
-    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import build_network
 
     torch.manual_seed(0)

@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from inspector.core.bundle import CARD, GRAPH, WEIGHTS, find_bundles, read_card
+from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, find_bundles, read_card
 from inspector.core.paths import models
 from tests.disks import disk_of
 from tests.e2e.helpers import MjpegCamera, Running, assert_one_sentence, classifier, inspector, picture

@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import Bundle
-from inspector.core.datasets.elpv import write_elpv
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
-from inspector.core.split import read_split
 from inspector.core.types import Prediction
+from inspector.data.annotations import read_dataset
+from inspector.data.formats.elpv import write_elpv
+from inspector.data.split import read_split
 from inspector.engines.base import open_engine
 from inspector.ml.evaluate import Item, predict_items, sample_items
 from inspector.tasks.masks import class_map

@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from inspector.core.outcome import Cause
-from inspector.core.runs import read_curves, read_run, resumable
-from inspector.station.runs import RunState, run_info
+from inspector.runs.folder import read_curves, read_run, resumable
+from inspector.training.state import RunState, run_info
+from inspector.workers.outcome import Cause
 from tests.e2e.helpers import COMMAND, ROOT, Ended, assert_one_sentence, inspector
 from tests.ml.making import FOLDERS
 from tests.ml.planted import PLANTED, planted

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inspector.core.bundle import Bundle, Card
+from inspector.bundles.bundle import Bundle, Card
 from inspector.core.images import InputSpec, Prepared
 
 CLASSES = ("scratch", "stain", "dent")
@@ -42,7 +42,7 @@ def make_card(task: str) -> Card:
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
     """The small bundle of a task. Its weights are random but spread, so that outputs differ from frame to frame."""
     torch = pytest.importorskip("torch")
-    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import build_network
 
     folder = tmp_path_factory.mktemp("bundles")

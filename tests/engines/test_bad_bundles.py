@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, sha256
+from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, sha256
 from inspector.core.errors import ConfigError, EngineError, InspectorError
 from inspector.core.registry import ENGINES
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from inspector.core.bundle import Bundle, Card
+from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared, view
 from inspector.core.registry import ENGINES

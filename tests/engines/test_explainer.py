@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
+from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.explain import inside_share
-from inspector.core.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import InputSpec
 from inspector.core.types import Boxes, Frame, Prediction, Region

@@ -13,14 +13,14 @@ import numpy as np
 import psutil
 import pytest
 
-from inspector.core import exchange
-from inspector.core.bundle import Bundle, Card
+from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared
 from inspector.engines import remote
 from inspector.engines.base import open_engine
 from inspector.engines.onnx_runtime import OnnxRuntimeEngine
 from inspector.engines.remote import RemoteEngine
+from inspector.workers import exchange
 
 Bundles = Callable[[str], Bundle]
 Batch = Callable[[Card, int], Prepared]
@@ -132,7 +132,7 @@ def test_a_full_disk_is_one_sentence(bundles: Bundles, monkeypatch: pytest.Monke
 PARENT = """
 import sys, time
 from pathlib import Path
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.engines.remote import RemoteEngine
 engine = RemoteEngine(Bundle.open(Path(sys.argv[1])), engine="onnxruntime", threads=1)
 print(engine._link._process.pid, flush=True)

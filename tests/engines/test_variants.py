@@ -7,22 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256, write_card
+from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, sha256, write_card
+from inspector.bundles.reference import read_reference
 from inspector.core.errors import BundleError, EngineError
 from inspector.core.images import Prepared
-from inspector.core.reference import read_reference
 from inspector.core.registry import ENGINES
-from inspector.core.types import Floats
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Precision
 from inspector.engines.base import open_engine
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")
 
-from inspector.ml.export import export_bundle  # noqa: E402 - needs torch
-from inspector.ml.gate import Gate  # noqa: E402 - needs torch
+from inspector.ml.export.network import export_bundle  # noqa: E402 - needs torch
+from inspector.ml.export.parity_check import Gate  # noqa: E402 - needs torch
+from inspector.ml.export.variants import Order, export_variant  # noqa: E402 - needs torch
 from inspector.ml.graph import Graph, as_tensor, load_network  # noqa: E402 - needs torch
-from inspector.ml.variants import Order, export_variant  # noqa: E402 - needs torch
 from inspector.tasks.parity import limits_for  # noqa: E402 - beside it
 
 SHIPPED = {

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from inspector.bundles.bundle import CARD, GRAPH, Bundle, sha256, write_card
+from inspector.bundles.reference import REFERENCE, Reference, pack_reference, read_reference
 from inspector.cli.main import cli
-from inspector.core.bundle import CARD, GRAPH, Bundle, sha256, write_card
 from inspector.core.errors import BundleError, ConfigError, EngineError, InspectorError
-from inspector.core.protocol import Packet
-from inspector.core.reference import REFERENCE, Reference, pack_reference, read_reference
 from inspector.core.registry import ENGINES
 from inspector.engines.base import open_engine
+from inspector.inspection.program import load_program
 from inspector.recipes.automatic import recipe_for
-from inspector.station import tuning_job
-from inspector.station.inspector import PartInspector
-from inspector.station.jobs import End, Job
-from inspector.station.program import load_program
-from inspector.station.tuning_store import decide
+from inspector.station.part_inspector import PartInspector
+from inspector.tuning import job as tuning_job
+from inspector.tuning.store import decide
+from inspector.workers.jobs import End, Job
+from inspector.workers.protocol import Packet
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_an_engine_or_an_instruction_set_that_is_not_there_leaves_the_bundle_as_
     import onnxruntime
     import openvino
 
-    from inspector.ml.variants import Order, export_variant
+    from inspector.ml.export.variants import Order, export_variant
 
     before = (window.folder / CARD).read_bytes()
     if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
@@ -149,7 +149,7 @@ class Quiet:
 
 def test_too_few_images_are_told_before_anything_is_made(window: Bundle, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from inspector.ml.variants import Order, export_variant
+    from inspector.ml.export.variants import Order, export_variant
 
     reference = read_reference(window)
     assert reference is not None
@@ -176,7 +176,7 @@ def test_too_few_images_are_told_before_anything_is_made(window: Bundle, tmp_pat
 @pytest.mark.parametrize("phase", ["calibrate", "judge"])
 def test_an_export_that_is_killed_leaves_the_last_good_variant(window: Bundle, phase: str) -> None:
     pytest.importorskip("nncf")
-    from inspector.ml.variants import Order, export_variant
+    from inspector.ml.export.variants import Order, export_variant
 
     _, good = export_variant(window, Order("openvino", "fp16"), Quiet())
     before = (window.folder / CARD).read_bytes()
@@ -209,7 +209,7 @@ def test_an_export_that_is_killed_leaves_the_last_good_variant(window: Bundle, p
 
 def test_a_tuned_variant_whose_files_were_changed_is_passed_over_with_one_sentence(window: Bundle, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from inspector.ml.variants import Order, export_variant
+    from inspector.ml.export.variants import Order, export_variant
 
     export_variant(window, Order("openvino", "fp16"), Quiet())
     recipe = recipe_for([window.folder], "simulated:visible", name="changed")
@@ -231,7 +231,7 @@ def test_a_tuned_variant_whose_files_were_changed_is_passed_over_with_one_senten
 
 def test_a_graph_of_its_own_from_a_newer_version_is_one_sentence(window: Bundle) -> None:
     pytest.importorskip("torch")
-    from inspector.ml.variants import Order, export_variant
+    from inspector.ml.export.variants import Order, export_variant
 
     bundle, variant = export_variant(window, Order("openvino", "fp16"), Quiet())
     (name,) = [name for name in variant.files if name.endswith(".xml")]

@@ -7,8 +7,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from inspector.core.training import TrainSettings, train_settings
 from inspector.ml.channel import Cancelled
+from inspector.runs.settings import TrainSettings, train_settings
 
 SIDE = 32
 

@@ -42,7 +42,7 @@ def worker_command(kind: str, job: Path) -> list[str]:
 
 def plant(patch: pytest.MonkeyPatch, harm: str, *, step: int, place: Path | None = None) -> None:
     """Let workers started from now on come to `harm` in this training step."""
-    patch.setattr("inspector.core.process.worker_command", worker_command)
+    patch.setattr("inspector.workers.process.worker_command", worker_command)
     for name, value in planted(harm, step=step, place=place).items():
         patch.setenv(name, value)
 

@@ -12,18 +12,18 @@ pytest.importorskip("torch")
 
 import torch
 
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.files import Image
 from inspector.core.images import InputSpec, prepare
-from inspector.core.samples import Sample
-from inspector.core.split import read_split
-from inspector.core.training import TrainSettings
 from inspector.core.types import Annotation
+from inspector.data.annotations import read_dataset
+from inspector.data.samples import Sample
+from inspector.data.split import read_split
 from inspector.engines.base import open_engine
-from inspector.ml import trainer
-from inspector.ml.depth import choose_input, used_levels
 from inspector.ml.evaluate import measure, sample_items
+from inspector.ml.train import trainer
+from inspector.ml.train.depth import choose_input, used_levels
+from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, SIDE, Told, tiny
 
 LIGHT, CONTRAST = 30_000, 30  # of 16 bits; the defect is brighter by a thousandth

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402 - after the check that torch is there
 from torch.nn import functional  # noqa: E402
 
-from inspector.core.bundle import Card  # noqa: E402
+from inspector.bundles.bundle import Card  # noqa: E402
 from inspector.core.errors import ConfigError  # noqa: E402
 from inspector.core.images import InputSpec  # noqa: E402
 from inspector.core.registry import NETWORKS  # noqa: E402

@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 import onnxruntime as ort  # noqa: E402 - after the check that torch is there
 from torch import nn  # noqa: E402
 
-from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, read_card, sha256  # noqa: E402
+from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, read_card, sha256  # noqa: E402
 from inspector.core.errors import ConfigError, EngineError, StorageError  # noqa: E402
 from inspector.core.images import InputSpec  # noqa: E402
-from inspector.ml import export  # noqa: E402
-from inspector.ml.export import DIFFERENCE, export_bundle, export_onnx, verify_onnx, write_trained_bundle  # noqa: E402
+from inspector.ml.export import network as export  # noqa: E402
+from inspector.ml.export.network import DIFFERENCE, export_bundle, export_onnx, verify_onnx, write_trained_bundle  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch, load_graph, load_network  # noqa: E402
 
 

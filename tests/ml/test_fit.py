@@ -17,16 +17,16 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
-from inspector.core.report import read_report
-from inspector.core.runs import CHECKPOINT, REPORT, REPORT_HTML, read_curves, read_run
-from inspector.core.split import SPLIT
-from inspector.core.training import TrainSettings
-from inspector.ml import fit as fit_module
-from inspector.ml import trainer
-from inspector.ml.optimisation import Average, Thaw, stage_factors
+from inspector.data.split import SPLIT
+from inspector.ml.train import fit as fit_module
+from inspector.ml.train import trainer
+from inspector.ml.train.optimisation import Average, Thaw, stage_factors
 from inspector.ml.worker import Cancelled
+from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, read_curves, read_run
+from inspector.runs.report import read_report
+from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, Told, tiny
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, Frame, TaskName
 from inspector.tasks.base import task_of

@@ -11,12 +11,13 @@ pytest.importorskip("torch")
 
 import torch
 
-from inspector.core.samples import Sample
-from inspector.core.training import TrainSettings
 from inspector.core.types import Annotation, TaskName
-from inspector.ml import sample_pictures, trainer
-from inspector.ml.run_folder import EPOCHS_SHOWN, RunFolder
-from inspector.ml.sample_pictures import Pace, chosen
+from inspector.data.samples import Sample
+from inspector.ml.train import sample_images as sample_pictures
+from inspector.ml.train import trainer
+from inspector.ml.train.run_folder import EPOCHS_SHOWN, RunFolder
+from inspector.ml.train.sample_images import Pace, chosen
+from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, Told, tiny
 
 

@@ -14,11 +14,11 @@ pytest.importorskip("torch")
 import torch
 
 from inspector.core.errors import ConfigError
-from inspector.core.outcome import Cause, End
-from inspector.core.runs import create_run, read_curves, read_messages, read_run
-from inspector.core.training import TrainSettings
-from inspector.ml import trainer
-from inspector.station.jobs import Job
+from inspector.ml.train import trainer
+from inspector.runs.folder import create_run, read_curves, read_messages, read_run
+from inspector.runs.settings import TrainSettings
+from inspector.workers.jobs import Job
+from inspector.workers.outcome import Cause, End
 from tests.ml.making import FOLDERS, Told, tiny
 
 LIMIT_S = 240.0

@@ -12,19 +12,19 @@ pytest.importorskip("torch")
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, sha256
+from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, sha256
+from inspector.bundles.reference import REFERENCE, read_reference
 from inspector.core.errors import ConfigError, JobError
-from inspector.core.reference import REFERENCE, read_reference
-from inspector.core.samples import Sample
-from inspector.core.split import SPLIT, read_split
-from inspector.core.training import TrainSettings
 from inspector.core.types import Annotation, TaskName
+from inspector.data.annotations import read_dataset
+from inspector.data.samples import Sample
+from inspector.data.split import SPLIT, read_split
 from inspector.engines.base import open_engine
-from inspector.ml import fit, trainer
 from inspector.ml.evaluate import measure, rounded, sample_items
-from inspector.ml.optimisation import learning_rate
+from inspector.ml.train import fit, trainer
+from inspector.ml.train.optimisation import learning_rate
 from inspector.ml.worker import Cancelled
+from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, Told, tiny
 
 TASKS: tuple[TaskName, ...] = ("classification", "detection", "segmentation", "thermal")

@@ -14,8 +14,8 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from inspector.core.training import Augmentations
-from inspector.ml.transforms import PRESETS, Augmentation, affine, augment, augmentation_for, warp_boxes, warp_target
+from inspector.ml.train.transforms import PRESETS, Augmentation, affine, augment, augmentation_for, warp_boxes, warp_target
+from inspector.runs.settings import Augmentations
 
 WIDTH, HEIGHT = 96, 64
 MIRROR = Augmentation(flip=1.0, degrees=0.0, brightness=0.0, contrast=0.0)

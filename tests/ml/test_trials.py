@@ -18,20 +18,20 @@ pytest.importorskip("torch")
 
 import torch
 
-from inspector.core.annotations import read_dataset
-from inspector.core.bundle import Bundle
+from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
-from inspector.core.report import TrainReport, read_report
-from inspector.core.runs import CHECKPOINT, REPORT, REPORT_HTML, TRIALS, read_run
-from inspector.core.samples import Sample
-from inspector.core.split import split_samples
-from inspector.core.training import TrainSettings
 from inspector.core.types import Annotation, TaskName
-from inspector.ml import trainer
-from inspector.ml.checkpoint import save_whole
-from inspector.ml.crossval import Measured, fit_power_law, k_folds, learning_curve, learning_plan, nested
-from inspector.ml.trials import _Trial, more_images
+from inspector.data.annotations import read_dataset
+from inspector.data.samples import Sample
+from inspector.data.split import split_samples
+from inspector.ml.train import trainer
+from inspector.ml.train.checkpoint import save_whole
+from inspector.ml.train.crossval import Measured, fit_power_law, k_folds, learning_curve, learning_plan, nested
+from inspector.ml.train.resampling import _Trial, more_images
 from inspector.ml.worker import Cancelled
+from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, TRIALS, read_run
+from inspector.runs.report import TrainReport, read_report
+from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, Told, tiny
 
 

@@ -11,17 +11,17 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional
 
-from inspector.core.annotations import read_dataset
 from inspector.core.files import read_image
 from inspector.core.images import prepare
-from inspector.core.report import Epoch, read_report
-from inspector.core.runs import CHECKPOINT, REPORT, REPORT_HTML, read_curves
-from inspector.core.split import read_split
-from inspector.core.training import TrainSettings
-from inspector.ml import trainer
+from inspector.data.annotations import read_dataset
+from inspector.data.split import read_split
 from inspector.ml.networks.simple_cnn import SimpleCNN, build
-from inspector.ml.report import by_heart
+from inspector.ml.reports.report import by_heart
+from inspector.ml.train import trainer
 from inspector.ml.worker import Cancelled
+from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, read_curves
+from inspector.runs.report import Epoch, read_report
+from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, SIDE, TINY, Told, tiny
 
 

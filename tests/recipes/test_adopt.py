@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from inspector.core.bundle import Bundle, read_card, sha256
+from inspector.bundles.bundle import Bundle, read_card, sha256
+from inspector.bundles.variants import Variant
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import is_shipped, models, user_data
-from inspector.core.variants import Variant
 from inspector.recipes import adopt
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import Rule, load_recipe

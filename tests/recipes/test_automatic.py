@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
 from inspector.core.paths import user_data

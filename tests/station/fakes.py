@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.cameras.base import Camera
-from inspector.core.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.paths import user_data
-from inspector.core.types import Floats, Frame, Inspection
-from inspector.core.variants import Precision
+from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import Engine
+from inspector.inspection.events import CameraChanged, CameraState, Event, Fault, Inspected, StateChanged, StationState
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
-from inspector.station.events import CameraChanged, CameraState, Event, Fault, Inspected, StateChanged, StationState
 from inspector.station.station import Station
 
 CLASSES = ("good", "bad")

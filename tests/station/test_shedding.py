@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from inspector.station.shedding import Limits, Shed, Shedder
+from inspector.station.load_shedding import Limits, Shed, Shedder
 
 STEP = 0.25
 

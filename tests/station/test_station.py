@@ -9,9 +9,9 @@ import pytest
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared
 from inspector.core.types import Frame, Verdict
-from inspector.station import analysis
-from inspector.station.events import CameraState, Cleared, Event, Fault, StateChanged, StationState
-from inspector.station.inspector import PartInspector
+from inspector.inspection import analysis
+from inspector.inspection.events import CameraState, Cleared, Event, Fault, StateChanged, StationState
+from inspector.station.part_inspector import PartInspector
 from inspector.station.station import Station
 from tests.station.fakes import (
     Behaviour,

@@ -8,9 +8,9 @@ import pytest
 
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Verdict
+from inspector.inspection.events import CameraChanged, CameraState
 from inspector.recipes.recipe import Gate, InspectModel, RegionModel
 from inspector.station import feed
-from inspector.station.events import CameraChanged, CameraState
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,

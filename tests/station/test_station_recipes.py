@@ -5,7 +5,7 @@ from pathlib import Path
 
 from inspector.core.images import Prepared
 from inspector.core.types import Verdict
-from inspector.station.events import Cleared, StationState
+from inspector.inspection.events import Cleared, StationState
 from inspector.station.station import Station
 from tests.station.fakes import (
     Behaviour,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from inspector.core.types import Frame, Verdict
-from inspector.station.events import Cleared
+from inspector.inspection.events import Cleared
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.images import InputSpec, View, view
 from inspector.core.types import Boxes, Floats, Frame, Pixels, Prediction, Region, TaskName, Unit
 

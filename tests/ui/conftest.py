@@ -11,12 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from line_double import RECIPE, Conductor
 
-from inspector.station.choice import Choice
-from inspector.ui import strings, theme
-from inspector.ui.app import application
-from inspector.ui.main_window import MainWindow
-from inspector.ui.settings import Preferences, Settings
-from inspector.ui.worker import StationWorker
+from inspector.inspection.choice import Choice
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.shell import strings, theme
+from inspector.ui.shell.app import application
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Preferences, Settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from inspector.core.outcome import End, Outcome
-from inspector.core.protocol import Packet
+from inspector.workers.outcome import End, Outcome
+from inspector.workers.protocol import Packet
 
 
 class JobDouble:

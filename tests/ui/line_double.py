@@ -16,9 +16,9 @@ import numpy as np
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
 from inspector.core.message import Message, message
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Temperatures, Verdict
+from inspector.inspection.events import CameraChanged, CameraState, Event, Inspected, StateChanged, StationState, Stats
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
-from inspector.station.events import CameraChanged, CameraState, Event, Inspected, StateChanged, StationState, Stats
-from inspector.ui.worker import Listener, Mode
+from inspector.ui.inspect.station_worker import Listener, Mode
 
 RECIPE = Recipe(
     name="Demo line",

@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from inspector.core.bundle import GRAPH, WEIGHTS, Card, write_bundle
+from inspector.bundles.bundle import GRAPH, WEIGHTS, Card, write_bundle
 from inspector.core.images import InputSpec
 from inspector.core.types import (
     Boxes,

@@ -9,21 +9,12 @@ import cv2
 import numpy as np
 
 from inspector.core.paths import models
-from inspector.core.protocol import Packet
-from inspector.core.report import (
-    Calibration,
-    ClassRow,
-    Confusion,
-    Curve,
-    Interval,
-    Sentence,
-    Threshold,
-    TrainReport,
-    Worst,
-)
-from inspector.core.runs import MESSAGES, REPORT, REPORT_HTML, append_packet, create_run
-from inspector.core.training import train_settings
-from inspector.station.runs import RunInfo, run_info
+from inspector.core.sentence import Sentence
+from inspector.runs.folder import MESSAGES, REPORT, REPORT_HTML, append_packet, create_run
+from inspector.runs.report import Calibration, ClassRow, Confusion, Curve, Interval, Threshold, TrainReport, Worst
+from inspector.runs.settings import train_settings
+from inspector.training.state import RunInfo, run_info
+from inspector.workers.protocol import Packet
 
 LABELS = ("good", "dent", "scratch")
 

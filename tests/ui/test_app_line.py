@@ -13,10 +13,10 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Verdict
 from inspector.recipes.locate import demo_recipe
-from inspector.ui.live import InspectPage
-from inspector.ui.main_window import MainWindow
-from inspector.ui.settings import Settings
-from inspector.ui.worker import StationWorker
+from inspector.ui.inspect.page import InspectPage
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Settings
 
 
 def _parts(page: InspectPage) -> int:

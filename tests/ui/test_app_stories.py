@@ -10,12 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import Verdict
-from inspector.station.choice import Choice
-from inspector.station.events import CameraState, Cleared, Fault, StationState
-from inspector.ui import theme
-from inspector.ui.main_window import PAGES, MainWindow
-from inspector.ui.settings import Settings
-from inspector.ui.worker import StationWorker
+from inspector.inspection.choice import Choice
+from inspector.inspection.events import CameraState, Cleared, Fault, StationState
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.shell import theme
+from inspector.ui.shell.main_window import PAGES, MainWindow
+from inspector.ui.shell.settings import Settings
 from tests.ui.pressing import press
 
 LOST = message("{source} has given no frame for {timeout:g} s.", source="rtsp://cam", timeout=5.0)

@@ -7,11 +7,11 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.types import HotSpot, Region
 from inspector.tasks.masks import class_map
-from inspector.ui import theme
-from inspector.ui.canvas import Canvas, ViewLink
-from inspector.ui.interaction import FIT
-from inspector.ui.overlays import NOTHING, ClassLayer, HeatLayer, Overlays, RegionMark, box_marks, spot_marks
-from inspector.ui.rendering import Display
+from inspector.ui.canvas.canvas import Canvas, ViewLink
+from inspector.ui.canvas.interaction import FIT
+from inspector.ui.canvas.overlays import NOTHING, ClassLayer, HeatLayer, Overlays, RegionMark, box_marks, spot_marks
+from inspector.ui.canvas.rendering import Display
+from inspector.ui.shell import theme
 from tests.ui.making import INNER, make_boxes, make_frame, make_kelvin, make_mask, picture_of, pixels_of, wheel
 
 
@@ -212,7 +212,7 @@ def test_an_empty_canvas_says_what_to_do(qtbot: QtBot) -> None:
 
 
 def test_an_unchanged_view_is_not_rendered_again(canvas: Canvas, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inspector.ui import rendering
+    from inspector.ui.canvas.canvas import rendering
 
     picture_of(canvas)
     calls: list[object] = []

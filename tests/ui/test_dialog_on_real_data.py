@@ -7,12 +7,12 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from inspector.core.training import TrainSettings
 from inspector.core.types import TaskName
-from inspector.station.costs import Hardware
-from inspector.ui.settings import Settings
-from inspector.ui.training.dialog import TrainingDialog
-from inspector.ui.training.wiring import training_dialog
+from inspector.runs.settings import TrainSettings
+from inspector.training.costs import Hardware
+from inspector.ui.shell.settings import Settings
+from inspector.ui.training.new.dialog import TrainingDialog
+from inspector.ui.training.new.wiring import training_dialog
 
 pytestmark = pytest.mark.timeout(600)
 PATIENCE = 300_000  # milliseconds on a busy machine
@@ -38,8 +38,8 @@ KNOWN: dict[tuple[str, TaskName], tuple[dict[str, object], range]] = {
 @pytest.fixture
 def dialog(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingDialog]:
     machine = Hardware(cores=2, memory=8 << 30)  # the advice must not depend on where the test runs
-    monkeypatch.setattr("inspector.ui.training.wiring.this_machine", lambda: machine)
-    monkeypatch.setattr("inspector.station.costs.this_machine", lambda: machine)
+    monkeypatch.setattr("inspector.ui.training.new.wiring.this_machine", lambda: machine)
+    monkeypatch.setattr("inspector.training.costs.this_machine", lambda: machine)
     made = training_dialog(Settings(tmp_path / "window.toml"), tmp_path / "runs")
     qtbot.addWidget(made)
     made.resize(1270, 768)

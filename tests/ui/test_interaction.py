@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inspector.core.types import HotSpot
-from inspector.ui.interaction import (
+from inspector.ui.canvas.interaction import (
     FIT,
     Placement,
     Viewport,

@@ -13,12 +13,12 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import SEVERITY, Inspection, Verdict
+from inspector.inspection.choice import Choice
+from inspector.inspection.events import CameraState, StationState
 from inspector.recipes.recipe import Recipe
-from inspector.station.choice import Choice
-from inspector.station.events import CameraState, StationState
-from inspector.ui.situation import QUIET_S, Situation, shown
-from inspector.ui.verdict_tile import VerdictTile
-from inspector.ui.worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
+from inspector.ui.inspect.situation import QUIET_S, Situation, shown
+from inspector.ui.inspect.station_worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
+from inspector.ui.inspect.verdict_tile import VerdictTile
 
 
 @pytest.fixture

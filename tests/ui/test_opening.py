@@ -22,17 +22,31 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.files import read_image
-from inspector.ui import strings, theme
-from inspector.ui.main_window import PAGES, MainWindow
-from inspector.ui.opening import plain_picture
-from inspector.ui.settings import Layout, Settings
-from inspector.ui.worker import StationWorker
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.shell import strings, theme
+from inspector.ui.shell.main_window import PAGES, MainWindow
+from inspector.ui.shell.opening import plain_picture
+from inspector.ui.shell.settings import Layout, Settings
 
 # What a page may need and the window may not: each costs more than the window itself.
 HEAVY = (
     *("torch", "torchvision", "openvino", "onnxruntime", "pyqtgraph", "numpy", "cv2", "PIL", "pydantic", "psutil", "yaml"),
-    *("inspector.core.types", "inspector.station", "inspector.recipes", "inspector.cameras", "inspector.engines"),
-    *("inspector.tasks", "inspector.ui.live", "inspector.ui.review", "inspector.ui.settings_page", "inspector.ui.training"),
+    *(
+        "inspector.core.types",
+        "inspector.station",
+        "inspector.inspection",
+        "inspector.tuning",
+        "inspector.recipes",
+        "inspector.cameras",
+        "inspector.engines",
+    ),
+    *(
+        "inspector.tasks",
+        "inspector.ui.inspect.page",
+        "inspector.ui.review.page",
+        "inspector.ui.shell.settings_page",
+        "inspector.ui.training",
+    ),
 )
 
 STARTED = """
@@ -116,7 +130,7 @@ def test_nothing_heavy_is_loaded_before_the_window_shows_the_picture(picture: Pa
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["picture"]
     assert found["painted"] == []
-    assert {"numpy", "cv2", "pydantic", "inspector.ui.review", "inspector.ui.live"} <= set(
+    assert {"numpy", "cv2", "pydantic", "inspector.ui.review.page", "inspector.ui.inspect.page"} <= set(
         found["loaded"]
     )  # the probe sees them
     assert not {"torch", "torchvision"} & set(found["loaded"])

@@ -11,16 +11,16 @@ from pytestqt.qtbot import QtBot
 from results_making import finished_run
 
 from inspector.core.paths import models, user_data
-from inspector.core.report import Epoch, Interval, read_report
-from inspector.core.runs import REPORT, create_run
-from inspector.core.training import train_settings
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
-from inspector.station.runs import run_info
-from inspector.ui import strings
-from inspector.ui.training.compare import CompareView
-from inspector.ui.training.recipe_panel import RecipePanel
-from inspector.ui.training.results import ResultsView
+from inspector.runs.folder import REPORT, create_run
+from inspector.runs.report import Epoch, Interval, read_report
+from inspector.runs.settings import train_settings
+from inspector.training.state import run_info
+from inspector.ui.shell import strings
+from inspector.ui.training.results.compare import CompareView
+from inspector.ui.training.results.page import ResultsView
+from inspector.ui.training.results.recipe_panel import RecipePanel
 
 
 @pytest.fixture

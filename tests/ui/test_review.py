@@ -17,11 +17,11 @@ from inspector.core.errors import StorageError
 from inspector.core.types import Verdict
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
-from inspector.ui.review import ReviewPage
-from inspector.ui.review_chooser import With
-from inspector.ui.review_source import DemoParts, Material, open_parts
-from inspector.ui.review_strip import TimeLine
-from inspector.ui.review_table import Column
+from inspector.ui.review.chooser import With
+from inspector.ui.review.page import ReviewPage
+from inspector.ui.review.source import DemoParts, Material, open_parts
+from inspector.ui.review.table import Column
+from inspector.ui.review.timeline import TimeLine
 from tests.ui.making import picture_of, pixels_of, write_brightness_bundle
 
 BRIGHT, DARK = 220, 40  # the bundle says "bad" of what is bright

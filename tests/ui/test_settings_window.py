@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
 
 from inspector.core.errors import StorageError
-from inspector.ui import theme
-from inspector.ui.main_window import MainWindow
-from inspector.ui.settings import Layout, Preferences, Settings
-from inspector.ui.settings_page import SETTINGS
-from inspector.ui.worker import StationWorker
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.shell import theme
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Layout, Preferences, Settings
+from inspector.ui.shell.settings_page import SETTINGS
 
 
 def test_choices_survive(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from pytestqt.qtbot import QtBot
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection, Prediction, Verdict
 from inspector.recipes.recipe import Recipe
-from inspector.ui import theme
-from inspector.ui.analysis import AnalysisTabs
+from inspector.ui.shell import theme
 from inspector.ui.tabs.detection import DetectionTab
 from inspector.ui.tabs.histogram import Histogram
 from inspector.ui.tabs.segmentation import SegmentationTab
+from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.tabs.thermal import ThermalTab
 from tests.ui.making import INNER, make_boxes, make_frame, make_inspection, make_kelvin, make_recipe, picture_of
 
@@ -329,7 +329,7 @@ def test_zoom_is_shared_between_the_tabs(tabs: AnalysisTabs) -> None:
 def test_everything_pressed_is_large_enough_and_named(tabs: AnalysisTabs) -> None:
     from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QScrollBar
 
-    from inspector.ui import theme
+    from inspector.ui.shell import theme
 
     for name in tabs.tabs:
         show(tabs, name)

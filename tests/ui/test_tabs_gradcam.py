@@ -10,13 +10,13 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from inspector.core.bundle import Bundle, Card
+from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import EngineError
 from inspector.core.images import InputSpec
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Verdict
 from inspector.engines.explainer import HeatMap
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe
-from inspector.ui.explain_thread import Answer, ExplainThread, Question, Refusal
+from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
 from inspector.ui.tabs.gradcam import GradCamTab, heat_share
 from tests.ui.making import INNER, WHOLE, make_boxes, make_frame, make_mask
 
@@ -188,7 +188,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     torch = pytest.importorskip("torch")
     from datetime import UTC, datetime
 
-    from inspector.ml.export import write_trained_bundle
+    from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import build_network
 
     card = Card(

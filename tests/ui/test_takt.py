@@ -13,20 +13,20 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Frame, Inspection, Verdict
+from inspector.inspection import program
+from inspector.inspection.choice import Choice
+from inspector.inspection.events import Inspected, StageStats, Stats, TaktStats
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
-from inspector.station import program
-from inspector.station.choice import Choice
-from inspector.station.events import Inspected, StageStats, Stats, TaktStats
-from inspector.station.shedding import Limits, Shed
+from inspector.station.load_shedding import Limits, Shed
 from inspector.station.station import Station
-from inspector.ui import strings
-from inspector.ui.live import InspectPage
-from inspector.ui.main_window import MainWindow
-from inspector.ui.overlays import NOTHING
-from inspector.ui.settings import Settings
+from inspector.ui.canvas.overlays import NOTHING
+from inspector.ui.inspect.page import InspectPage
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.inspect.takt_waterfall import TOTAL, spans
+from inspector.ui.shell import strings
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Settings
 from inspector.ui.tabs.gradcam import GradCamTab
-from inspector.ui.takt_waterfall import TOTAL, spans
-from inspector.ui.worker import StationWorker
 from tests.station.fakes import Behaviour, FakeCamera, fake_engine, opener, write_classifier
 from tests.ui.pressing import press
 

@@ -16,16 +16,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
-from inspector.core.bundle import Bundle
-from inspector.core.runs import read_run
-from inspector.core.training import TrainSettings, shown_settings
+from inspector.bundles.bundle import Bundle
+from inspector.inspection.choice import Choice
 from inspector.recipes.locate import find_bundle
-from inspector.station.choice import Choice
-from inspector.station.runs import RunState, run_info
-from inspector.ui import theme
-from inspector.ui.main_window import MainWindow
-from inspector.ui.settings import Settings
-from inspector.ui.worker import StationWorker
+from inspector.runs.folder import read_run
+from inspector.runs.settings import TrainSettings, shown_settings
+from inspector.training.state import RunState, run_info
+from inspector.ui.inspect.station_worker import StationWorker
+from inspector.ui.shell import theme
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Settings
 from tests.ml.making import FOLDERS, tiny
 
 LONG = 5_000  # epochs that nobody waits for

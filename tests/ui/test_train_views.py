@@ -11,16 +11,16 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
-from inspector.core.outcome import REMEDIES, Cause, End, Outcome
-from inspector.core.protocol import Packet
-from inspector.core.runs import CHECKPOINT, CURVES, MESSAGES, append_packet, create_run, read_run, started, write_run
-from inspector.core.training import train_settings
-from inspector.station.runs import RunInfo, RunState, run_info
-from inspector.ui.training.bridge import TrainingBridge, newest_samples
-from inspector.ui.training.chart import thinned
-from inspector.ui.training.history import LOG_LINES, RunHistory, compressed
-from inspector.ui.training.run_list import in_order
-from inspector.ui.training.run_view import RunView
+from inspector.runs.folder import CHECKPOINT, CURVES, MESSAGES, append_packet, create_run, read_run, started, write_run
+from inspector.runs.settings import train_settings
+from inspector.training.state import RunInfo, RunState, run_info
+from inspector.ui.training.run.bridge import TrainingBridge, newest_samples
+from inspector.ui.training.run.chart import thinned
+from inspector.ui.training.run.history import LOG_LINES, RunHistory, compressed
+from inspector.ui.training.run.list import in_order
+from inspector.ui.training.run.view import RunView
+from inspector.workers.outcome import REMEDIES, Cause, End, Outcome
+from inspector.workers.protocol import Packet
 
 
 def run_of(folder: Path, name: str, *packets: Packet, queued: bool = False) -> RunInfo:

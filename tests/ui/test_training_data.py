@@ -12,10 +12,10 @@ import pytest
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
-from inspector.ui.settings import Settings
-from inspector.ui.strings import translate
-from inspector.ui.training.dialog import TrainingDialog
-from inspector.ui.training.wiring import training_dialog
+from inspector.ui.shell.settings import Settings
+from inspector.ui.shell.strings import translate
+from inspector.ui.training.new.dialog import TrainingDialog
+from inspector.ui.training.new.wiring import training_dialog
 
 RNG = np.random.default_rng(0)
 COUNT = 12

@@ -16,15 +16,15 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
-from inspector.core.survey import Survey
-from inspector.core.training import TrainSettings, shown_settings
 from inspector.core.types import TaskName
-from inspector.station.recommend import Advice
-from inspector.ui import strings
-from inspector.ui.settings import Settings
-from inspector.ui.training.dialog import TrainingDialog
-from inspector.ui.training.fields import in_words
-from inspector.ui.training.wiring import training_dialog
+from inspector.data.survey import Survey
+from inspector.runs.settings import TrainSettings, shown_settings
+from inspector.training.recommend import Advice
+from inspector.ui.shell import strings
+from inspector.ui.shell.settings import Settings
+from inspector.ui.training.new.dialog import TrainingDialog
+from inspector.ui.training.new.fields import in_words
+from inspector.ui.training.new.wiring import training_dialog
 
 
 @pytest.fixture

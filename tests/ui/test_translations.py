@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 from inspector.core.message import Message, message
 from inspector.core.paths import resources
 from inspector.core.types import Verdict
-from inspector.ui import strings, theme
-from inspector.ui.main_window import MainWindow
+from inspector.ui.shell import strings, theme
+from inspector.ui.shell.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
 TS = resources() / "translations" / "inspector_ja.ts"

@@ -10,15 +10,15 @@ from line_double import RECIPE, Conductor
 from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
-from inspector.core.outcome import End, Outcome
-from inspector.core.protocol import Packet
-from inspector.core.report import sentence
+from inspector.core.sentence import sentence
+from inspector.inspection.choice import Choice
+from inspector.inspection.events import Judging
 from inspector.recipes.automatic import recipe_for
-from inspector.station.choice import Choice
-from inspector.station.events import Judging
-from inspector.station.tuning import Judged, Machine, Plan, Tuning, Use
-from inspector.ui.main_window import MainWindow
-from inspector.ui.tune import TunePanel
+from inspector.tuning.plan import Judged, Machine, Plan, Tuning, Use
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.variants.tune_panel import TunePanel
+from inspector.workers.outcome import End, Outcome
+from inspector.workers.protocol import Packet
 from tests.ui.job_double import JobDouble, give_doubles
 from tests.ui.pressing import press
 
@@ -149,7 +149,7 @@ def test_the_window_says_which_variant_judges_and_what_became_of_the_choice(
 def test_a_real_measurement_ends_in_a_choice(
     window: MainWindow, qtbot: QtBot, demo_bundles: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector.ui.tune.BUDGET_S", 5.0)
+    monkeypatch.setattr("inspector.ui.variants.tune_panel.BUDGET_S", 5.0)
     recipe = recipe_for([demo_bundles["window-state"]], "simulated:visible", name="measured")
     window.open_choice(Choice(recipe), None)
     panel = _open(window, qtbot)

@@ -14,20 +14,20 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 from results_making import finished_run
 
-from inspector.core.bundle import CARD, GRAPH, WEIGHTS, Bundle, sha256
+from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, sha256
+from inspector.bundles.variants import Parity, Variant
 from inspector.core.message import message
-from inspector.core.outcome import End, Outcome
-from inspector.core.protocol import Packet
-from inspector.core.report import sentence
-from inspector.core.runs import MESSAGES
-from inspector.core.variants import Parity, Variant
+from inspector.core.sentence import sentence
+from inspector.inspection.choice import Choice
 from inspector.recipes.automatic import recipe_for
-from inspector.station.choice import Choice
-from inspector.station.jobs import Job
-from inspector.station.runs import run_info
-from inspector.ui import strings
-from inspector.ui.main_window import MainWindow
-from inspector.ui.variants import VariantsPanel
+from inspector.runs.folder import MESSAGES
+from inspector.training.state import run_info
+from inspector.ui.shell import strings
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.variants.panel import VariantsPanel
+from inspector.workers.jobs import Job
+from inspector.workers.outcome import End, Outcome
+from inspector.workers.protocol import Packet
 from tests.ui.job_double import JobDouble, give_doubles
 
 

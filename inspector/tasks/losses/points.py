@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.tasks.losses.overlap import complete_iou, corners, pairwise_iou
 from inspector.tasks.losses.settings import Targets
 

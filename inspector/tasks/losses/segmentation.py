@@ -6,7 +6,7 @@ from types import MappingProxyType
 from torch import Tensor
 from torch.nn import functional
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.tasks.losses.settings import Targets, chosen
 
 

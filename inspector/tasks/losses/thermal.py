@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from inspector.core.bundle import Card
+from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.tasks.losses.settings import Targets, chosen
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.report import Confusion, Curve, Interval
 from inspector.core.types import Annotation, Floats, Prediction
+from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, f1_interval, group_numbers, mean_interval, proportion, share_interval
 from inspector.tasks.metrics.common import mean_where, precision_recall, ratio

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.report import Curve
+from inspector.runs.report import Curve
 
 _CURVE_POINTS = 200
 

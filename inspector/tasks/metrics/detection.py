@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.report import Confusion, Curve, Interval
 from inspector.core.types import Annotation, Boxes, Floats, Prediction
+from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.boxes import box_iou, in_region
 from inspector.tasks.intervals import draw_weights, f1_interval, group_numbers, proportion, share_interval

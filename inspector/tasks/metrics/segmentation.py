@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.report import Confusion, Curve, Interval
 from inspector.core.types import Annotation, Prediction
+from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, group_numbers, proportion, share_interval
 from inspector.tasks.masks import MASK, SPECK_PX, areas_of, class_map

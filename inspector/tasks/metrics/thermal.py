@@ -5,8 +5,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.report import Interval
 from inspector.core.types import Annotation, Prediction
+from inspector.runs.report import Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, group_numbers, mean_interval
 from inspector.tasks.metrics.common import ratio

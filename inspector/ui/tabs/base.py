@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QBoxLayout, QComboBox, QFrame, QHBoxLayout, QLabel
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
-from inspector.ui import strings, theme
-from inspector.ui.canvas import Canvas, ViewLink
-from inspector.ui.colormaps import TemperatureUnit
+from inspector.ui.canvas.canvas import Canvas, ViewLink
+from inspector.ui.canvas.colormaps import TemperatureUnit
+from inspector.ui.shell import strings, theme
 from inspector.ui.tabs.controls import CanvasTools
 
 PANEL_WIDTH = theme.SPACING * 50

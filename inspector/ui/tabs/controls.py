@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.ui import strings, theme
-from inspector.ui.canvas import Canvas
+from inspector.ui.canvas.canvas import Canvas
+from inspector.ui.shell import strings, theme
 
 
 class ShareSlider(QWidget):

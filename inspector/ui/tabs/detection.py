@@ -5,14 +5,14 @@ from typing import ClassVar
 from PySide6.QtWidgets import QLabel, QWidget
 
 from inspector.core.types import Prediction, TaskName
-from inspector.ui import theme
-from inspector.ui.canvas import ViewLink
-from inspector.ui.overlays import Overlays, RegionMark, box_marks, region_mark
-from inspector.ui.strings import class_name
-from inspector.ui.tables import Cell, Row, ValueTable
+from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.canvas.overlays import Overlays, RegionMark, box_marks, region_mark
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import class_name
 from inspector.ui.tabs.base import caption, headed, mm_per_px
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.tabs.threshold import ThresholdTab
+from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
 
 class DetectionTab(ThresholdTab):

@@ -14,14 +14,14 @@ from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import DEFAULT_THRESHOLD, threshold_of
 from inspector.tasks.masks import class_map
-from inspector.ui import theme
-from inspector.ui.canvas import ViewLink
-from inspector.ui.explain_thread import Answer, ExplainThread, Question, Refusal
-from inspector.ui.interaction import Rect
-from inspector.ui.overlays import HeatLayer, Overlays, box_marks, region_mark
-from inspector.ui.strings import class_name, translate
+from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.canvas.interaction import Rect
+from inspector.ui.canvas.overlays import HeatLayer, Overlays, box_marks, region_mark
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.tabs.base import AnalysisTab, caption, labelled, step_of
 from inspector.ui.tabs.controls import ShareSlider
+from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
 
 SETTLE_MS = 150  # stepping through frames explains only the one where the person stays
 

@@ -13,8 +13,8 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.core.types import Frame
-from inspector.ui import theme
-from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
+from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
+from inspector.ui.shell import theme
 
 BINS: Final = 96
 NARROWEST: Final = 0.5  # kelvin between the ends of the band

@@ -6,14 +6,14 @@ from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
 
 from inspector.core.types import Prediction, TaskName
 from inspector.tasks.masks import Area, areas_of, class_map
-from inspector.ui import theme
-from inspector.ui.canvas import ViewLink
-from inspector.ui.overlays import BoxMark, ClassLayer, Overlays, RegionMark
-from inspector.ui.strings import class_name
-from inspector.ui.tables import Cell, Row, ValueTable
+from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.canvas.overlays import BoxMark, ClassLayer, Overlays, RegionMark
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import class_name
 from inspector.ui.tabs.base import caption, headed, mm_per_px
 from inspector.ui.tabs.controls import CopyButton, ShareSlider
 from inspector.ui.tabs.threshold import ThresholdTab
+from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
 LABELLED = 12  # of the connected areas, so many of the largest get a label
 SMALLEST_PX = 4.0  # connected areas below this are no area a person can see

@@ -9,14 +9,14 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.types import KELVIN_AT_0_C, Frame, TaskName, Temperatures
-from inspector.ui import theme
-from inspector.ui.canvas import ViewLink
-from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
-from inspector.ui.overlays import Overlays, RegionMark, spot_marks
-from inspector.ui.rendering import Display, full_range
-from inspector.ui.tables import Cell, Row, ValueTable
+from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
+from inspector.ui.canvas.overlays import Overlays, RegionMark, spot_marks
+from inspector.ui.canvas.rendering import Display, full_range
+from inspector.ui.shell import theme
 from inspector.ui.tabs.base import AnalysisTab, caption, headed
 from inspector.ui.tabs.controls import Choice, CopyButton, NumberField
+from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
 if TYPE_CHECKING:
     from inspector.ui.tabs.histogram import Histogram

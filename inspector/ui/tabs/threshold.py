@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 from inspector.core.types import Prediction, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import DEFAULT_THRESHOLD, judge, threshold_of
-from inspector.ui import theme
-from inspector.ui.canvas import ViewLink
-from inspector.ui.readouts import Badge
-from inspector.ui.strings import translate, verdict_word
+from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.inspect.readouts import Badge
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import translate, verdict_word
 from inspector.ui.tabs.base import AnalysisTab, caption, step_of
 from inspector.ui.tabs.controls import ShareSlider
 

@@ -9,23 +9,23 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShow
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.training import TrainSettings
-from inspector.station.runs import LIVE, RunInfo, RunState
-from inspector.ui import theme
-from inspector.ui.banner import Banners
-from inspector.ui.boxes import plain
-from inspector.ui.question import Answer, Question
-from inspector.ui.settings import Settings
-from inspector.ui.strings import is_language_change
-from inspector.ui.training.bridge import News, TrainingBridge
-from inspector.ui.training.run_list import RunList
+from inspector.runs.settings import TrainSettings
+from inspector.training.state import LIVE, RunInfo, RunState
+from inspector.ui.shell import theme
+from inspector.ui.shell.settings import Settings
+from inspector.ui.shell.strings import is_language_change
+from inspector.ui.training.run.bridge import News, TrainingBridge
+from inspector.ui.training.run.list import RunList
+from inspector.ui.widgets.banner import Banners
+from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.question import Answer, Question
 
 if TYPE_CHECKING:
-    from inspector.ui.training.compare import CompareView
-    from inspector.ui.training.dialog import TrainingDialog
-    from inspector.ui.training.recipe_panel import RecipePanel
-    from inspector.ui.training.run_view import RunView
-    from inspector.ui.variants import VariantsPanel
+    from inspector.ui.training.new.dialog import TrainingDialog
+    from inspector.ui.training.results.compare import CompareView
+    from inspector.ui.training.results.recipe_panel import RecipePanel
+    from inspector.ui.training.run.view import RunView
+    from inspector.ui.variants.panel import VariantsPanel
 
 _LIST_WIDTH: Final = theme.SPACING * 42
 DEMO: Final = "window"  # the demo data that a first training is tried with
@@ -115,7 +115,7 @@ class TrainPage(QWidget):
 
     def open_dialog(self, settings: TrainSettings | None = None) -> "TrainingDialog":
         """Put a training together, from the settings of an earlier one where they are given."""
-        from inspector.ui.training.wiring import training_dialog
+        from inspector.ui.training.new.wiring import training_dialog
 
         if self.dialog is None:
             self.dialog = training_dialog(self._settings, self.bridge.folder, self)
@@ -182,7 +182,7 @@ class TrainPage(QWidget):
 
     def _run_view(self) -> "RunView":
         if self.view is None:
-            from inspector.ui.training.run_view import RunView  # its charts take longer to import than the rest of the window
+            from inspector.ui.training.run.view import RunView  # its charts take longer to import than the rest of the window
 
             self.view = RunView(self)
             self.view.wanted.connect(self._on_wish)
@@ -203,7 +203,7 @@ class TrainPage(QWidget):
 
     def _compare(self, folders: list[Path]) -> None:
         if self.comparison is None:
-            from inspector.ui.training.compare import CompareView
+            from inspector.ui.training.results.compare import CompareView
 
             self.comparison = CompareView()
             self.detail.addWidget(self.comparison)
@@ -215,7 +215,7 @@ class TrainPage(QWidget):
 
     def open_panel(self, bundle: Path) -> "RecipePanel":
         """Put this bundle into a recipe."""
-        from inspector.ui.training.recipe_panel import RecipePanel
+        from inspector.ui.training.results.recipe_panel import RecipePanel
 
         self.close_panel()
         self.panel = RecipePanel()
@@ -230,7 +230,7 @@ class TrainPage(QWidget):
     def open_variants(self, bundle: Path) -> "VariantsPanel":
         """Show what this bundle can be run with."""
         if self.variants is None:
-            from inspector.ui.variants import VariantsPanel
+            from inspector.ui.variants.panel import VariantsPanel
 
             self.variants = VariantsPanel(self)
         self.variants.open(None, first=bundle)

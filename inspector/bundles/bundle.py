@@ -1,0 +1,497 @@
+"""A trained network on disk: `card.json` + `weights.safetensors` + `model.onnx`, and variants for engines and precisions.
+
+A bundle comes from outside and must not be able to run code: no pickles, only the file kinds in `SUFFIXES`, and every
+file must have the SHA-256 the card names.
+
+Variants lie in the bundle's own folder and card. Those of a bundle that belongs to the program, or that may not be written to,
+lie in the user's folder (`variants_folder`), with a list of their own beside them. Several processes may change the list at the
+same time: each reads, changes and replaces it, and deletes what it names no more, while it holds the folder's lock (`locks`).
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+
+from inspector.bundles.variants import AnyVariant, LaterVariant, Variant
+from inspector.core.config import describe_validation, write_atomically
+from inspector.core.errors import BundleError, ConfigError, StorageError
+from inspector.core.images import InputSpec
+from inspector.core.locks import alone
+from inspector.core.paths import is_shipped, user_data
+from inspector.core.types import Floats, Precision, TaskName
+
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+GRAPH = "model.onnx"
+VARIANTS = "variants"  # folder of the user's, and the name of the list in it
+FORMAT = 1  # of cards and lists of variants
+SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
+MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
+_MAKING = re.compile(r"\.export-([0-9]+)-.*")
+_OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
+_VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
+
+
+class Card(BaseModel):
+    """What is needed to use a trained network: written once by the trainer, verified at every open."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    name: str = Field(min_length=1, max_length=80)
+    task: TaskName
+    network: str
+    network_options: Mapping[str, int | float | str | bool] = {}
+    classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")
+    ok_classes: tuple[str, ...] = Field((), description="classes of a good part; empty where no class is good")
+    input: InputSpec
+    mean: tuple[float, ...] = Field(description="per channel, of the array prepare() makes")
+    std: tuple[float, ...] = Field(description="per channel; the graph computes (array - mean) / std")
+    target_mean: tuple[float, ...] = Field((), description="thermal: kelvin added to the scaled outputs (max, mean, min)")
+    target_std: tuple[float, ...] = Field((), description="thermal: kelvin per unit of the scaled outputs")
+    thresholds: Mapping[str, float] = Field({}, description="defaults of the decision: score, nms_iou, mask, floor, ...")
+    metrics: Mapping[str, float] = Field({}, description="on the test part of the split")
+    validation: Mapping[str, float] = Field({}, description="on the validation part, best epoch")
+    dataset: Mapping[str, str | int] = Field({}, description="name, fingerprint, counts, split seed")
+    training: Mapping[str, str | int | float | bool] = Field({}, description="the settings it was trained with")
+    created: datetime
+    software: str = Field(description="version of this program")
+    files: Mapping[str, str] = Field({}, description="SHA-256 of every other file of the bundle")
+    max_batch: PositiveInt = 16
+    variants: tuple[AnyVariant, ...] = ()
+
+    def with_variant(self, *variants: AnyVariant) -> "Card":
+        """This card with `variants` instead of earlier ones for the same engines and precisions."""
+        new = {variant.kind for variant in variants}
+        return self.with_variants([*(old for old in self.variants if old.kind not in new), *variants])
+
+    def with_variants(self, variants: Sequence[AnyVariant]) -> "Card":
+        """This card with these variants and no others."""
+        return self.model_copy(update={"variants": tuple(variants)})
+
+    @property
+    def variant_files(self) -> frozenset[str]:
+        """The files that the variants name; they are not among `files`, which a bundle cannot do without."""
+        return frozenset(name for variant in self.variants for name in variant.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened, verified bundle. `making`: where the files lie of a variant that is not written down yet."""
+
+    folder: Path
+    card: Card
+    making: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    def path(self, file: str) -> Path:
+        """Where a file of the bundle lies; ConfigError if the card does not list it."""
+        if file not in self.card.files:
+            raise ConfigError(
+                "The bundle {bundle} has no {file}.", remedy="Export or train it again.", bundle=self.folder, file=file
+            )
+        return self.folder / file
+
+    @property
+    def fingerprint(self) -> str:
+        """One SHA-256 for all files of the bundle; variants that are added later do not change it."""
+        return _fingerprint(self.card)
+
+    @property
+    def variants_folder(self) -> Path:
+        """Where its variants are written: its own folder, or one of the user's where that belongs to the program or may not be
+        written to. May not exist yet.
+        """
+        return _variants_folder(self.folder, self.card)
+
+    def variant(self, engine: str, precision: str) -> Variant | None:
+        """What is known of this engine and precision, whether it may be used or not; None if nothing."""
+        found = self._listed(engine, precision)
+        return found if isinstance(found, Variant) else None
+
+    def later_variant(self, engine: str, precision: str) -> LaterVariant | None:
+        """What a newer version of this program has written of this engine and precision, if this one does not understand it."""
+        found = self._listed(engine, precision)
+        return found if isinstance(found, LaterVariant) else None
+
+    def _listed(self, engine: str, precision: str) -> AnyVariant | None:
+        return next((one for one in self.card.variants if one.kind == (engine, precision)), None)
+
+    def variant_path(self, name: str) -> Path:
+        """Where a file of a variant lies, or should; nothing is verified."""
+        places = (*(() if self.making is None else (self.making,)), self.variants_folder)
+        return next((place / name for place in places if (place / name).is_file()), self.folder / name)
+
+    def verify_variant(self, variant: Variant) -> None:
+        """Raise BundleError unless every file of the variant is the one it was made with."""
+        for name, expected in variant.files.items():
+            file = self.variant_path(name)
+            if file.suffix not in SUFFIXES or not file.is_file() or sha256(file) != expected:
+                raise BundleError(
+                    "The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).",
+                    remedy="Export the bundle again, or use the precision fp32.",
+                    file=file,
+                )
+
+    def variant_file(self, engine: str, precision: Precision, suffix: str) -> Path:
+        """The variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
+
+        They are not verified by `open`: a damaged variant leaves the others usable.
+        """
+        variant = self.variant(engine, precision)
+        files = {} if variant is None else variant.files
+        if variant is not None:
+            self.verify_variant(variant)
+        for name in files:
+            if Path(name).suffix == suffix:
+                return self.variant_path(name)
+        raise BundleError(
+            "The bundle {bundle} has no {precision} graph for {engine}.",
+            remedy="Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.",
+            bundle=self.folder,
+            engine=engine,
+            precision=precision,
+        )
+
+    def add_variant(
+        self, variant: Variant, *, made: Path | None = None, where: Callable[["Bundle"], bool] = lambda now: True
+    ) -> "Bundle":
+        """Write down a variant instead of an earlier one of its kind. Its files lie in `variants_folder`, or come from `made`.
+
+        The list of variants is read again first: others may have been added since it was. `where` is asked with the bundle as
+        it is then; if it says no, that is what is returned. Raises StorageError.
+        """
+        with alone(self.variants_folder):
+            now = self._now()
+            return self._add(variant, Bundle(self.folder, now.card, made)) if where(now) else now
+
+    def remove_variant(self, engine: str, precision: str) -> "Bundle":
+        """Forget a variant and delete its files. Raises StorageError, also for one that lies where nothing may be written."""
+        with alone(self.variants_folder):
+            bundle = self._keep(lambda kept: [old for old in kept if old.kind != (engine, precision)])
+        if bundle.variant(engine, precision) is not None:
+            raise StorageError(
+                "The {precision} variant for {engine} cannot be removed: nothing may be written in {folder}.",
+                precision=precision,
+                engine=engine,
+                folder=self.folder,
+            )
+        return bundle
+
+    def take_variants(self, other: "Bundle") -> "Bundle":
+        """With the variants of another copy of this bundle that are newer, or that it has not. Raises StorageError."""
+        with alone(self.variants_folder):
+            bundle = self._now()
+            for variant in other.card.variants:
+                old = bundle._listed(*variant.kind)
+                newer = isinstance(old, Variant) and isinstance(variant, Variant) and old.created < variant.created
+                if not (old is None or newer):
+                    continue
+                if all(other.variant_path(name).is_file() for name in variant.files):  # else it is damaged there
+                    bundle = bundle._add(variant, other)
+        return bundle
+
+    # ---- what these have in common: the lock is held --------------------
+
+    def _add(self, variant: AnyVariant, source: "Bundle") -> "Bundle":
+        """`add_variant` with the files that `source` has."""
+        place = self.variants_folder
+        for name, digest in variant.files.items():
+            found, target = source.variant_path(name), place / name
+            if found == target or (target.is_file() and sha256(target) == digest):  # an engine may have it open
+                continue
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(found, target)
+            except OSError as error:
+                target.unlink(missing_ok=True)
+                raise _unwritten(place, error) from error
+        return self._keep(lambda kept: [*(old for old in kept if old.kind != variant.kind), variant])
+
+    def _keep(self, change: Callable[[Sequence[AnyVariant]], Sequence[AnyVariant]]) -> "Bundle":
+        """Replace the list of variants that may be written, all at once or not at all; delete files that it names no more."""
+        card, place = read_card(self.folder), self.variants_folder
+        if place == self.folder:
+            before = card.variants
+            bundle = write_card(place, card.with_variants(change(before)))
+        else:
+            before = _read_list(place, to_change=True)
+            kept = change(before)
+            listed = {"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}
+            write_atomically(place / f"{VARIANTS}.json", (json.dumps(listed, indent=2) + "\n").encode())
+            bundle = Bundle(self.folder, card.with_variant(*kept))
+        kept_files = {CARD, f"{VARIANTS}.json", *card.files, *bundle.card.variant_files}  # whatever a variant says is its own
+        _clean(place, {name for one in before for name in one.files}, kept_files)
+        return bundle
+
+    def _now(self) -> "Bundle":
+        """As it is on disk; the bundle's own files are not verified again."""
+        return _listed_too(self.folder, read_card(self.folder))
+
+    def copy_to(self, folder: Path) -> "Bundle":
+        """Make the same bundle at `folder`, with its variants, all at once or not at all. Raises StorageError.
+
+        A variant whose files are gone is as unusable there as it is here.
+        """
+
+        def fill(target: Path) -> None:
+            for name in self.card.files:
+                shutil.copyfile(self.folder / name, target / name)
+            _copy_variants(self, target)
+
+        return write_bundle(folder, self.card, fill)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Bundle":
+        """Read the card and verify every file it lists but the variants' own (see `variant_file`).
+
+        Raises ConfigError, naming the file, if the card is missing or invalid, a file is missing, has another
+        SHA-256 than the card says, or is of a kind that a bundle does not hold.
+        """
+        card = read_card(folder)
+        for name, expected in card.files.items():
+            file = folder / name
+            if Path(name).name != name or file.suffix not in SUFFIXES:
+                raise ConfigError(
+                    "The bundle {bundle} lists {file}, a kind of file that bundles do not hold.",
+                    remedy="Use a bundle made by this program.",
+                    bundle=folder,
+                    file=name,
+                )
+            if not file.is_file():
+                raise ConfigError(
+                    "The bundle {bundle} lacks its file {file}.",
+                    remedy="Copy the whole folder again, or train it again.",
+                    bundle=folder,
+                    file=name,
+                )
+            if sha256(file) != expected:
+                raise ConfigError(
+                    "The file {file} is not the one this bundle was made with (its SHA-256 differs).",
+                    remedy="Copy the bundle again from where it was trained.",
+                    file=file,
+                )
+        for needed in (WEIGHTS, GRAPH):
+            if needed not in card.files:
+                raise ConfigError(
+                    "The card of the bundle {bundle} does not list {file}.",
+                    remedy="Train or export it again.",
+                    bundle=folder,
+                    file=needed,
+                )
+        return _listed_too(folder, card)
+
+    def weights(self) -> dict[str, Floats]:
+        """The network's parameters by name, read with safetensors; ConfigError if the file is something else."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.path(WEIGHTS)
+        try:
+            return load_file(path)
+        except (SafetensorError, ValueError, OSError) as error:
+            raise ConfigError(
+                "{file} is not a safetensors file ({detail}).",
+                remedy="Use a bundle made by this program; other weight files are never loaded.",
+                file=path,
+                detail=error,
+            ) from error
+
+
+def read_card(folder: Path) -> Card:
+    """Parse `folder/card.json`, without looking at the other files. Raises ConfigError."""
+    path = folder / CARD
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            "There is no bundle at {folder}: it has no card.json.",
+            remedy="Give the folder that `inspector train --out` made.",
+            folder=folder,
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError("{file} is not JSON ({detail}).", file=path, detail=error) from error
+    made_as = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
+    if isinstance(made_as, int) and made_as > FORMAT:
+        raise ConfigError(
+            "{file} was written by a newer version of this program (format {found}; this one reads {known}).",
+            remedy="Install that version here, or train or export the bundle with this one.",
+            file=path,
+            found=made_as,
+            known=FORMAT,
+        )
+    try:
+        return Card.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(
+            "{file} is not a valid bundle card: {detail}.", file=path, detail=describe_validation(error)
+        ) from error
+
+
+def write_card(folder: Path, card: Card) -> Bundle:
+    """Replace the card of a bundle, all at once or not at all. Raises StorageError."""
+    write_atomically(folder / CARD, _text(card))
+    (folder / CARD).chmod(0o644)
+    return Bundle(folder, card)
+
+
+def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep_variants: bool = False) -> Bundle:
+    """Make a bundle all at once or not at all.
+
+    `fill(temporary_folder)` writes the files; then they are hashed into the card, the card is written, and the folder is
+    renamed to `folder`, replacing an earlier bundle there. `keep_variants`: with the variants of that one, whatever `card`
+    says. Raises StorageError if the disk refuses.
+    """
+    folder = folder.resolve()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise StorageError(
+            "The bundle {folder} cannot be written ({detail}).",
+            remedy="Choose a folder with free space and write permission.",
+            folder=folder,
+            detail=error.strerror or error,
+        ) from error
+    try:
+        fill(temporary)
+        with alone(folder):
+            if keep_variants:
+                card = card.with_variants(read_card(folder).variants)
+                _copy_variants(Bundle(folder, card), temporary)
+            own = card.variant_files  # the variants vouch for these
+            files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
+            full = card.model_copy(update={"files": files})
+            (temporary / CARD).write_bytes(_text(full))
+            temporary.chmod(0o755)
+            _replace(temporary, folder)
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Bundle(folder, full)
+
+
+def _copy_variants(bundle: Bundle, folder: Path) -> None:
+    """The files of its variants; those that are gone are gone there, too. Raises OSError."""
+    for name in bundle.card.variant_files:
+        with suppress(FileNotFoundError):
+            shutil.copyfile(bundle.variant_path(name), folder / name)
+
+
+def _unwritten(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        "The bundle {folder} cannot be written ({detail}).",
+        remedy="Free some space, or choose another folder; an earlier bundle there is unchanged.",
+        folder=folder,
+        detail=error.strerror or error,
+    )
+
+
+def _fingerprint(card: Card) -> str:
+    listed = "\n".join(f"{name} {digest}" for name, digest in sorted(card.files.items()))
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _variants_folder(folder: Path, card: Card) -> Path:
+    if not is_shipped(folder) and os.access(folder, os.W_OK):
+        return folder
+    return user_data() / VARIANTS / _fingerprint(card)[:16]
+
+
+def _listed_too(folder: Path, card: Card) -> Bundle:
+    """The bundle of a card, with the variants that are listed in the user's folder."""
+    place = _variants_folder(folder, card)
+    return Bundle(folder, card if place == folder else card.with_variant(*_read_list(place)))
+
+
+def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
+    """Remove files of variants that nothing names any more, and what a killed export left."""
+    for file in place.glob("*"):
+        if file.name not in kept and (file.name in before or _OWN_FILE.fullmatch(file.name)):
+            with suppress(OSError):  # an engine may have it open: the next change of the list deletes it
+                file.unlink()
+        making = _MAKING.fullmatch(file.name)
+        if making is not None and not psutil.pid_exists(int(making[1])):
+            shutil.rmtree(file, ignore_errors=True)
+
+
+def _read_list(place: Path, *, to_change: bool = False) -> tuple[AnyVariant, ...]:
+    """The variants that a list in the user's folder names; one that cannot be read is as good as none.
+
+    `to_change`: raise StorageError for one of a newer version, which must not be replaced.
+    """
+    file = place / f"{VARIANTS}.json"
+    try:
+        data = json.loads(file.read_text("utf-8"))
+        if data["format"] == FORMAT:
+            return _VARIANTS.validate_python(data[VARIANTS])
+        newer = int(data["format"]) > FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        newer = False
+    if newer and to_change:
+        raise StorageError(
+            "{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.",
+            remedy="Install that version here.",
+            file=file,
+            found=data["format"],
+            known=FORMAT,
+        )
+    return ()
+
+
+def _text(card: Card) -> bytes:
+    return (card.model_dump_json(indent=2) + "\n").encode()
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Rename `new` to `folder`; an old folder there is moved aside first and removed last."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    if not (folder / CARD).is_file() and any(folder.iterdir()):
+        raise FileExistsError(17, "the folder exists and is not a bundle", str(folder))
+    aside = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    folder.rename(aside)
+    try:
+        new.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def find_bundles(root: Path) -> list[Path]:
+    """The folders directly under `root` that hold a card, by name."""
+    return sorted(card.parent for card in root.glob(f"*/{CARD}")) if root.is_dir() else []
+
+
+def sha256(file: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def normalisation(card: Card) -> tuple[Floats, Floats]:
+    """The card's mean and std as float32 [C]."""
+    return np.asarray(card.mean, np.float32), np.asarray(card.std, np.float32)

@@ -1,0 +1,116 @@
+"""The reference images of a bundle: what variants are calibrated with, and what they must judge as the trained network does.
+
+One safetensors file with the arrays that the network takes, bit for bit, so that they need neither the data set nor a decoder
+that may change. Pictures are packed as PNG, which loses nothing.
+
+frames           uint8 [bytes] a PNG for each frame, one after the other, that end at frames.ends int64 [N];
+                 kelvin: float32 [N, H, W, 1]
+calibration      int64 [1]: the first so many are for calibration; the others are judged
+target.NAME      the truth as `Task.encode` gives it, [N, ...]; mask planes are packed like frames, as [K * H, W]
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.bundles.bundle import Bundle, Card
+from inspector.core.errors import ConfigError
+from inspector.core.images import Prepared
+
+REFERENCE = "reference.safetensors"
+Arrays = Mapping[str, NDArray[Any]]
+_ENDS = ".ends"
+_MASK = "target.mask"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """`frames` [N, H, W, C] as `prepare()` makes them; `targets` by name [N, ...]; the first `calibration` are not judged."""
+
+    frames: Prepared
+    targets: Arrays
+    calibration: int
+
+    @property
+    def for_calibration(self) -> Prepared:
+        return self.frames[: self.calibration]
+
+    @property
+    def judged(self) -> range:
+        """The indices of the others."""
+        return range(self.calibration, len(self.frames))
+
+
+def pack_reference(reference: Reference) -> bytes:
+    """The content of the file."""
+    from safetensors.numpy import save
+
+    arrays: dict[str, NDArray[Any]] = {"calibration": np.array([reference.calibration], np.int64)}
+    for name, values in {
+        "frames": reference.frames,
+        **{f"target.{key}": array for key, array in reference.targets.items()},
+    }.items():
+        if name == "frames" and values.dtype == np.uint8:
+            arrays |= _pack(name, values)
+        elif name == _MASK:
+            arrays |= _pack(name, values.reshape(len(values), -1, values.shape[-1], 1))
+        else:
+            arrays[name] = np.ascontiguousarray(values)
+    packed: bytes = save(arrays)
+    return packed
+
+
+def read_reference(bundle: Bundle) -> Reference | None:
+    """The bundle's reference images; None if it has none. Raises ConfigError if they do not fit it."""
+    if REFERENCE not in bundle.card.files:
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = bundle.path(REFERENCE)
+    try:
+        return _unpack(load_file(path), bundle.card)
+    except (SafetensorError, OSError, KeyError, ValueError, IndexError, cv2.error) as error:
+        raise ConfigError(
+            "The reference images {file} cannot be used ({detail}).",
+            remedy="Copy the bundle again from where it was trained, or train it again.",
+            file=path,
+            detail=str(error).splitlines()[0] if str(error) else type(error).__name__,
+        ) from error
+
+
+def _unpack(arrays: Arrays, card: Card) -> Reference:
+    spec = card.input
+    frames = _images(arrays, "frames", spec.shape) if spec.kind == "uint8" else arrays["frames"]
+    targets = {name.removeprefix("target."): array for name, array in arrays.items() if name.startswith("target.")}
+    if _MASK in arrays:
+        planes = _images(arrays, _MASK, (len(card.classes) * spec.height, spec.width, 1))
+        targets["mask"] = planes.reshape(len(planes), len(card.classes), spec.height, spec.width)
+    targets = {name: array for name, array in targets.items() if not name.endswith(_ENDS)}
+    calibration = int(arrays["calibration"][0])
+    counts = {len(frames), *(len(array) for array in targets.values())}
+    if frames.shape[1:] != spec.shape or frames.dtype != spec.dtype or len(counts) != 1 or not 0 <= calibration <= len(frames):
+        raise ValueError(f"its arrays are {list(frames.shape)} {frames.dtype}")
+    return Reference(frames, targets, calibration)
+
+
+def _pack(name: str, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """uint8 [N, H, W, C] -> the files one after the other, and where each ends."""
+    files = [cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1] for image in images]
+    ends = np.cumsum([len(file) for file in files], dtype=np.int64)
+    return {name: np.concatenate(files).astype(np.uint8), name + _ENDS: ends}
+
+
+def _images(arrays: Arrays, name: str, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    data, ends = arrays[name], arrays[name + _ENDS].tolist()
+    images = []
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        image = cv2.imdecode(data[start:end], cv2.IMREAD_UNCHANGED)
+        if image is None:
+            raise ValueError("an image in it is damaged")
+        images.append(np.asarray(image, np.uint8).reshape(shape))
+    return np.stack(images)

@@ -1,0 +1,107 @@
+"""Whether a bundle may be run with an engine in a precision, and if not, why: the one answer for lists, exports and tunings."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.variants import PROCESSOR, software_for, why_not
+from inspector.core.errors import BundleError
+from inspector.core.message import Message, message
+from inspector.core.registry import ENGINES
+from inspector.core.types import Precision
+
+State = Literal["own", "passed", "missing", "failed", "refused", "changed", "damaged", "later"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a variant, and the sentence why it may not be used, if so.
+
+    `own`: the graph that was compared with the trained network when it was written. `passed`: the gate. `missing`: never made.
+    `failed`: it could not be made. `refused`: by the gate. `changed`: it was checked with other files. `damaged`: its files are
+    not those it was made with. `later`: only a newer version of this program understands it.
+    """
+
+    state: State
+    reason: Message | None = None
+
+    @property
+    def usable(self) -> bool:
+        return self.reason is None
+
+
+def is_own(bundle: Bundle, engine: str, precision: Precision) -> bool:
+    """Whether this is the bundle's own graph, which was compared with the trained network when it was written."""
+    return (
+        precision == "fp32"
+        and not ENGINES[engine].gated
+        and not any(one.kind == (engine, precision) for one in bundle.card.variants)
+    )
+
+
+def barred(bundle: Bundle, engine: str, precision: Precision) -> Message | None:
+    """Why it must not judge parts, by what is written down; None if it may. No file is read."""
+    if is_own(bundle, engine, precision):
+        return None
+    if bundle.later_variant(engine, precision) is not None:
+        return _of_later(bundle, engine, precision)
+    variant = bundle.variant(engine, precision)
+    return why_not(variant, bundle.card.files, bundle=bundle.name, engine=engine, precision=precision)
+
+
+def _of_later(bundle: Bundle, engine: str, precision: str) -> Message:
+    return message(
+        "The {precision} variant of {bundle} for {engine} was made by a newer version of this program.",
+        precision=precision,
+        bundle=bundle.name,
+        engine=engine,
+    )
+
+
+def standings(bundle: Bundle) -> dict[tuple[str, Precision], Standing]:
+    """Those that are there, whether they may be used or not, in the order of the registry."""
+    kinds = ((engine, precision) for engine, entry in ENGINES.items() for precision in entry.precisions)
+    found = {kind: standing(bundle, *kind) for kind in kinds}
+    return {kind: known for kind, known in found.items() if known.state != "missing"}
+
+
+def strangers(bundle: Bundle) -> dict[tuple[str, str], Standing]:
+    """Those for an engine, or in a precision of one, that this version has not."""
+    kinds = [variant.kind for variant in bundle.card.variants]
+    return {
+        (engine, precision): Standing("later", _of_later(bundle, engine, precision))
+        for engine, precision in kinds
+        if engine not in ENGINES or precision not in ENGINES[engine].precisions
+    }
+
+
+def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
+    """What is known of a variant; its files are read. Whether this machine can compute so is another question."""
+    if is_own(bundle, engine, precision):
+        return Standing("own")
+    if bundle.later_variant(engine, precision) is not None:
+        return Standing("later", barred(bundle, engine, precision))
+    variant = bundle.variant(engine, precision)
+    reason = barred(bundle, engine, precision)
+    if variant is not None and reason is None:
+        try:
+            bundle.verify_variant(variant)
+        except BundleError as error:
+            return Standing("damaged", error.problem)
+        return Standing("passed")
+    if variant is None or (variant.parity is None and variant.failed is None):
+        return Standing("missing", reason)
+    if variant.parity is None:
+        return Standing("failed", reason)
+    return Standing("changed" if variant.parity.accepted else "refused", reason)
+
+
+def worth_making(bundle: Bundle, engine: str, precision: Precision) -> bool:
+    """Whether an export may give what is not there: not again what was refused, or failed, with the versions of today, and
+    nothing in place of what a newer version made.
+    """
+    state, variant = standing(bundle, engine, precision).state, bundle.variant(engine, precision)
+    if variant is None or state in ("missing", "changed", "damaged"):
+        return state not in ("own", "later")
+    before = {name: text for name, text in variant.software.items() if name != PROCESSOR}
+    return state in ("refused", "failed") and before != software_for(engine, precision)

@@ -1,0 +1,173 @@
+"""Variants of a bundle: its graph for one engine and precision, and the proof that it judges as the trained network does."""
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+
+from inspector import __version__
+from inspector.core.message import Message, message
+from inspector.core.sentence import Sentence
+from inspector.core.types import Precision
+
+PROCESSOR = "processor"  # beside the versions of what made a variant
+_PACKAGES: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "openvino": ("openvino",),
+        "onnxruntime": ("onnxruntime",),
+        "tensorrt": ("onnxruntime-gpu",),
+        "torchscript": ("torch",),
+        "torch": ("torch",),
+    }
+)
+
+
+def software_for(engine: str, precision: Precision) -> dict[str, str]:
+    """Versions of what makes and runs a variant here. Imports none of it."""
+    found = {"inspector": __version__}
+    for package in (*_PACKAGES[engine], *(("nncf",) if precision == "int8" else ())):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+_FILE = re.compile(r"\w[\w.-]*")
+
+
+def _plain_name(name: str) -> str:
+    """Files of variants are copied and deleted by their names, and cards come from outside."""
+    if _FILE.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is not the name of a file in the bundle's folder")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parity(_Part):
+    """What a variant said of the bundle's reference images, beside what the trained network says of them.
+
+    Differences are of scores (0..1), or kelvin for thermal bundles, each image's largest; `unit` says which. `flips` counts
+    images with another verdict, with boxes or areas that do not overlap (IoU below one half), or with temperatures more than
+    5 K apart. `before` and `after` are `metric` of the trained network and of the variant.
+    """
+
+    images: int = Field(ge=1)
+    unit: Literal["score", "kelvin"]
+    max_difference: float
+    mean_difference: float
+    flips: int
+    metric: str
+    before: float
+    after: float
+    max_drop: float = Field(description="largest accepted drop of `metric`, in its own unit")
+    max_flips: int
+    max_mean: float = Field(description="largest accepted mean difference")
+    refused: Sentence | None = Field(None, description="why it must not be used; None: accepted")
+    files: Mapping[str, str] = Field(
+        description="SHA-256 of the files that this holds for: weights, graph and the variant's own"
+    )
+    checked: datetime
+
+    @property
+    def accepted(self) -> bool:
+        return self.refused is None
+
+    @property
+    def drop(self) -> float:
+        """How much worse than the trained network, in the metric's unit; below 0: better."""
+        return self.before - self.after
+
+
+class Variant(_Part):
+    """The graph for one engine and precision. `files` (SHA-256 by name) is empty where it runs the bundle's own graph."""
+
+    engine: str
+    precision: Precision
+    files: Mapping[FileName, str] = {}
+    software: Mapping[str, str] = Field({}, description="versions it was made with, and the processor it was judged on")
+    full_precision: tuple[str, ...] = Field((), description="int8: layers that stayed in floating point")
+    calibration: int = Field(0, ge=0, description="int8: images it was calibrated with")
+    parity: Parity | None = None
+    failed: Sentence | None = Field(None, description="why it could not be made, so that there is nothing to be judged")
+    created: datetime
+
+    @property
+    def kind(self) -> tuple[str, Precision]:
+        """A bundle has one variant of each."""
+        return self.engine, self.precision
+
+
+class LaterVariant(BaseModel):
+    """A variant that only a newer version of this program understands: kept with its files as it was written, never used."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    engine: str
+    precision: str
+    files: Mapping[FileName, str] = {}
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """As of those that are understood."""
+        return self.engine, self.precision
+
+
+_NEWS = frozenset({"extra_forbidden", "literal_error"})  # what is wrong with a variant that says more than is known here
+
+
+def _reader(value: object) -> str:
+    """Which of the two an entry of a list is: `later` if it names an engine, a precision or a field that is not known here."""
+    if isinstance(value, Mapping):
+        if not any(value.get("engine") == engine for engine in _PACKAGES):
+            return "later"
+        try:
+            Variant.model_validate(value)
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+            if any(problem["loc"] == ("precision",) and problem["type"] == "literal_error" for problem in problems):
+                return "later"
+            return "later" if all(problem["type"] in _NEWS for problem in problems) else "variant"
+    return "later" if isinstance(value, LaterVariant) else "variant"
+
+
+AnyVariant = Annotated[
+    Annotated[Variant, Tag("variant")] | Annotated[LaterVariant, Tag("later")],
+    Discriminator(_reader),
+]
+
+
+def why_not(
+    variant: Variant | None, files: Mapping[str, str], *, bundle: object, engine: str, precision: str
+) -> Message | None:
+    """Why a variant must not judge parts, or None: it was never made, never judged, made from other files, or refused.
+
+    `files`: the card's own, SHA-256 by name.
+    """
+    values = {"bundle": bundle, "engine": engine, "precision": precision}
+    if variant is not None and variant.failed is not None:
+        reason = variant.failed.text
+        return message("The {precision} variant of {bundle} for {engine} could not be made: {reason}", **values, reason=reason)
+    if variant is None or variant.parity is None:
+        return message("The bundle {bundle} has not been exported and checked for {engine} in {precision}.", **values)
+    known = {**files, **variant.files}
+    if not set(variant.files) <= set(variant.parity.files) or any(
+        known.get(name) != digest for name, digest in variant.parity.files.items()
+    ):
+        return message("The {precision} variant of {bundle} for {engine} was checked with other files than these.", **values)
+    if variant.parity.refused is not None:
+        return message(
+            "The {precision} variant of {bundle} for {engine} is refused: {reason}",
+            **values,
+            reason=variant.parity.refused.text,
+        )
+    return None

@@ -1,0 +1,247 @@
+"""One labelled image of a data folder, and the folder as a whole."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from inspector.core.errors import ConfigError
+from inspector.core.files import DAMAGE, MAX_PIXELS
+from inspector.core.message import Message
+from inspector.core.types import Annotation, TaskName
+from inspector.data.outlines import Outline
+
+# Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
+HALF = 128
+_GREY = 40  # levels that the colours of a grey pixel may differ by
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A mask on disk. `value` None: its pixels are 0 or k+1 for the class with index k. Otherwise it is drawn in black and
+    white, and the white half of it (>= 128) means `value`. `merged`: whatever is not background is the first class.
+    """
+
+    path: Path
+    value: int | None = None
+    merged: bool = False
+
+    def read(self, height: int, width: int) -> NDArray[np.uint8]:
+        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError, also if it has another size than its image."""
+        pixels = read_mask_of(self.path, height, width)
+        classes = pixels if self.value is None else np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
+        return np.minimum(classes, 1) if self.merged else classes
+
+    def fingerprint(self) -> bytes:
+        """What tells this mask from another. Raises ConfigError if it is gone."""
+        with _there(self.path):
+            return self.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMask:
+    """A mask that is drawn when it is read, from (outline, value) in this order; empty where there is nothing."""
+
+    file: Path
+    outlines: tuple[tuple[Outline, int], ...]
+    merged: bool = False
+
+    def read(self, height: int, width: int) -> NDArray[np.uint8]:
+        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError if an outline is for another size."""
+        mask = np.zeros((height, width), np.uint8)
+        for outline, value in self.outlines:
+            try:
+                outline.paint(mask, 1 if self.merged else value)
+            except ValueError as error:
+                raise ConfigError(
+                    "An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.",
+                    remedy="Export the labels again, at the size of the images.",
+                    file=self.file,
+                    detail=error,
+                    width=width,
+                    height=height,
+                ) from error
+        return mask
+
+    def fingerprint(self) -> bytes:
+        """What tells this mask from another."""
+        return repr(self.outlines).encode()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One labelled image.
+
+    `name` is its path relative to the data folder, with forward slashes. Samples of one `group` show the same part or lot
+    and are never spread over the parts of a split; `stratum` is the class by which a split is balanced. `truth` holds all
+    but the mask, which is read when needed.
+    """
+
+    name: str
+    path: Path
+    group: str
+    stratum: str
+    truth: Annotation
+    mask: MaskFile | DrawnMask | None = None
+    part: Part | None = None
+
+    def annotation(self, height: int, width: int) -> Annotation:
+        """The whole truth, with the mask read, for an image of this size. Raises ConfigError if the mask has another."""
+        if self.mask is None:
+            return self.truth
+        return replace(self.truth, mask=self.mask.read(height, width))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """The usable samples of a folder by name, and a sentence for every file that is not used or was corrected."""
+
+    folder: Path
+    task: TaskName
+    classes: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    problems: tuple[Message, ...] = ()
+
+    def as_one_class(self, name: str) -> "Dataset":
+        """The same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long before
+        which kind it is. Raises ConfigError for tasks whose classes are not places in the image.
+        """
+        if self.task not in ("detection", "segmentation"):
+            raise ConfigError(
+                "Classes can be merged for detection and segmentation, not for {task}.",
+                remedy="Leave out --one-class.",
+                task=self.task,
+            )
+        return replace(self, classes=(name,), samples=tuple(_merged(sample) for sample in self.samples))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again.
+
+        Raises ConfigError if a file is gone.
+        """
+        digest = hashlib.sha256("\0".join((self.task, *self.classes)).encode())
+        for sample in self.samples:
+            truth = sample.truth
+            boxes = b"" if truth.boxes is None else truth.boxes.xyxy.tobytes() + truth.boxes.classes.tobytes()
+            mask = b"" if sample.mask is None else sample.mask.fingerprint()
+            with _there(sample.path):
+                size = sample.path.stat().st_size
+            sure = "" if truth.confidence == 1 else f"{truth.confidence:.6g}\0"
+            head = f"\0{sample.name}\0{size}\0{truth.label}\0{sure}{truth.temperatures}\0"
+            digest.update(head.encode() + boxes + mask)
+        return digest.hexdigest()
+
+    def counts(self) -> Mapping[str, int]:
+        """Samples by stratum."""
+        return dict(sorted(Counter(sample.stratum for sample in self.samples).items()))
+
+
+@contextmanager
+def _there(path: Path) -> Iterator[None]:
+    """Raises ConfigError for a file that was there when the folder was read."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            "{file} cannot be read any more ({detail}).",
+            remedy="Check the disk or network drive; do not change the data while it is used.",
+            file=path,
+            detail=error.strerror or error,
+        ) from error
+
+
+def _merged(sample: Sample) -> Sample:
+    boxes = sample.truth.boxes
+    truth = sample.truth if boxes is None else replace(sample.truth, boxes=replace(boxes, classes=np.zeros_like(boxes.classes)))
+    return replace(sample, truth=truth, mask=None if sample.mask is None else replace(sample.mask, merged=True))
+
+
+def group_of(name: str, pattern: str) -> str:
+    """The part or lot that a file shows: what `pattern` finds in its name (its first group, if it has one), or the stem.
+
+    Raises ConfigError for a pattern that is not a regular expression.
+    """
+    if pattern:
+        try:
+            found = re.search(pattern, name)
+        except re.error as error:
+            raise ConfigError("{pattern!r} is not a regular expression ({detail}).", pattern=pattern, detail=error) from error
+        if found:
+            return found.group(1) if found.re.groups else found.group(0)
+    return Path(name).stem
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """The values of a mask, uint8 [H, W], upright as `read_image` reads its image: palette images give their indices, what is
+    transparent is background. Raises ConfigError, also for a mask in colours: which class is red?
+    """
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(f"{opened.width} x {opened.height} px, more than {MAX_PIXELS // 1_000_000} million in all")
+            image = ImageOps.exif_transpose(opened)
+            if image.mode in ("I;16", "I"):
+                narrow: NDArray[np.uint8] = np.clip(np.asarray(image), 0, 255).astype(np.uint8)
+                return narrow
+            if image.mode in ("L", "P", "1"):
+                return np.asarray(image.convert("L") if image.mode == "1" else image, np.uint8)
+            rgba = np.asarray(image.convert("RGBA"))
+    except DAMAGE as error:
+        raise ConfigError(
+            "The mask {file} cannot be read ({detail}).", remedy="Save it again as an 8-bit PNG.", file=path, detail=error
+        ) from error
+    colours = np.where(rgba[..., 3:] >= HALF, rgba[..., :3], np.uint8(0))
+    if int((colours.max(axis=2).astype(np.int16) - colours.min(axis=2)).max(initial=0)) > _GREY:
+        raise ConfigError(
+            "The mask {file} is in colours, which name no class.",
+            remedy="Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.",
+            file=path,
+        )
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def read_mask_of(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """The mask of an image of this size. Raises ConfigError, also if it has another."""
+    pixels = read_mask(path)
+    if pixels.shape != (height, width):
+        raise ConfigError(
+            "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",
+            remedy="Draw the mask at the size of the image.",
+            file=path,
+            mask_width=pixels.shape[1],
+            mask_height=pixels.shape[0],
+            width=width,
+            height=height,
+        )
+    return pixels
+
+
+def class_indices(names: Sequence[str], expected: Sequence[str] | None, folder: Path) -> dict[str, int]:
+    """Class name -> index, in the order of `expected` where it is given (a bundle's classes), else of `names`.
+
+    Raises ConfigError if the data has a class that is not expected.
+    """
+    if expected is None:
+        return {name: index for index, name in enumerate(names)}
+    unknown = [name for name in names if name not in expected]
+    if unknown:
+        raise ConfigError(
+            "The data in {folder} has the class {name!r}, which is not one of {classes}.",
+            remedy="Use data with the classes the bundle was trained on, or train a bundle on this data.",
+            folder=folder,
+            name=unknown[0],
+            classes=", ".join(expected) or "(none)",
+        )
+    return {name: index for index, name in enumerate(expected)}

@@ -1,0 +1,384 @@
+"""A look at a folder before anything is trained on it: what it can teach, how much of it there is, and what is wrong in it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import PIL.Image
+
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message, message
+from inspector.core.types import TaskName
+from inspector.data.annotations import dataset_of, layout_of, read_listing
+from inspector.data.collector import no_collection
+from inspector.data.duplicates import Look, find_duplicates, look_at, never, without_duplicates
+from inspector.data.formats import thermal
+from inspector.data.formats.record import NO_DEFECT, Listing
+from inspector.data.formats.scan import Folder
+from inspector.data.pose import Pose, pose_of
+from inspector.data.samples import Dataset, Sample
+from inspector.data.split import split_samples
+from inspector.runs.settings import TrainSettings
+
+_HEADERS = 2000  # images whose size and depth are looked at
+T = TypeVar("T")
+_THUMBNAILS = 24
+_FEW = 10  # fewer images of a class teach little about it
+_IMBALANCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSurvey:
+    """What the folder offers for one task.
+
+    `images`: usable images by stratum (their class, their most frequent object's class, or NO_DEFECT). `objects`: labelled
+    boxes by class. `parts`: images by the part that the data itself puts them in; empty if it brings no split along.
+    `object_share`: median area of an object over that of its image; None where that is not known. `problems`: a sentence for
+    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
+    """
+
+    task: TaskName
+    classes: tuple[str, ...]
+    images: Mapping[str, int]
+    objects: Mapping[str, int] = field(default_factory=dict)
+    groups: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+    object_share: float | None = None
+    problems: tuple[Message, ...] = ()
+    blocked: Message | None = None
+
+    @property
+    def total(self) -> int:
+        """Usable images."""
+        return sum(self.images.values())
+
+    @property
+    def imbalance(self) -> float:
+        """Images of the most frequent class over those of the rarest; 1 where there is but one."""
+        counts = [count for count in self.images.values() if count]
+        return max(counts) / min(counts) if counts else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """An image worth showing in a preview, and its class."""
+
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in a folder.
+
+    `layout`: how the labels are stored, in words. `tasks`: those it can serve, the most telling first. `images`: image files
+    that a label belongs to or could belong to. `sizes`: (width, height) -> images and `depths`: "8-bit grey", "16-bit colour",
+    ... -> images, both of the `looked_at` images whose headers were read. `duplicates`: groups of images that show the same,
+    exact or nearly. `pose`: how alike the pictures lie; None where that is not known. `complete`: False for the first, quick
+    look, before images are decoded.
+    """
+
+    folder: Path
+    layout: Message
+    tasks: Mapping[TaskName, TaskSurvey]
+    images: int
+    sizes: Mapping[tuple[int, int], int]
+    depths: Mapping[str, int]
+    looked_at: int
+    problems: tuple[Message, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    thumbnails: tuple[Thumbnail, ...] = ()
+    pose: Pose | None = None
+    complete: bool = True
+
+
+class _GivenUp(Exception):
+    """Nobody wants the survey any more."""
+
+
+def survey(
+    folder: Path,
+    *,
+    group: str = "",
+    cancelled: Callable[[], bool] = never,
+    progress: Callable[[int, int], None] | None = None,
+    preview: Callable[[Survey], None] | None = None,
+) -> Survey:
+    """Look at a folder. `preview` gets the first look, before any image is decoded, as soon as it is there; then every image is
+    decoded, to find those that are damaged or there twice.
+
+    `progress(done, total)` in images of that second look; both are called on the calling thread. When `cancelled()` turns true
+    the survey so far is returned, with `complete=False`: empty, if not even the labels were read. Raises ConfigError if the
+    folder cannot be read or holds nothing labelled.
+    """
+    with no_collection():
+        first = _first_look(folder, group, cancelled)
+    if first is None:
+        return Survey(folder, message("Not looked at"), {}, 0, {}, {}, 0, complete=False)
+    found, datasets, samples = first
+    if preview is not None:
+        preview(found)
+    return _second_look(found, datasets, samples, cancelled, progress)
+
+
+def _first_look(
+    folder: Path, group: str, cancelled: Callable[[], bool]
+) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]] | None:
+    """What names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given up."""
+    place = Folder(folder, cancelled=cancelled)
+
+    def tick() -> None:
+        if cancelled():
+            raise _GivenUp
+
+    try:
+        tick()
+        listing = read_listing(place, layout_of(place), tick)
+        datasets, refusals = _datasets(place, listing, group, tick)
+    except _GivenUp:
+        return None
+    if not datasets:
+        raise _nothing_labelled(place, listing, refusals)
+    records = {sample.name: sample for dataset in reversed(datasets.values()) for sample in dataset.samples}
+    samples = [records[name] for name in sorted(records)]
+    sizes, depths, looked_at = _headers([sample.path for sample in samples], cancelled)
+    found = Survey(
+        folder,
+        listing.layout if listing is not None and "thermal" not in datasets else thermal.TITLE,
+        {task: _task_survey(dataset) for task, dataset in datasets.items()},
+        len(samples),
+        sizes,
+        depths,
+        looked_at,
+        tuple(_size_problems(sizes)),
+        thumbnails=_thumbnails(next(iter(datasets.values()))),
+        complete=False,
+    )
+    return found, datasets, samples
+
+
+def _second_look(
+    first: Survey,
+    datasets: Mapping[TaskName, Dataset],
+    samples: Sequence[Sample],
+    cancelled: Callable[[], bool],
+    progress: Callable[[int, int], None] | None,
+) -> Survey:
+    """With every image decoded: what is damaged or there twice is counted out of the tasks."""
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, len(samples))
+
+    looks, errors = look_at([sample.path for sample in samples], tick=tick, cancelled=cancelled, spare=1)
+    with no_collection():
+        return _without_what_is_wrong(first, datasets, samples, (looks, errors), cancelled)
+
+
+def _without_what_is_wrong(
+    first: Survey,
+    datasets: Mapping[TaskName, Dataset],
+    samples: Sequence[Sample],
+    seen: tuple[Sequence[Look | None], Sequence[ConfigError]],
+    cancelled: Callable[[], bool],
+) -> Survey:
+    """The survey without the images that `look_at` could not read, and without copies."""
+    looks, errors = seen
+    duplicates = find_duplicates(looks, cancelled=cancelled)
+    if cancelled():
+        return first
+    by_name = {sample.name: one for sample, one in zip(samples, looks, strict=True)}
+    tasks: dict[TaskName, TaskSurvey] = {}
+    for task, dataset in datasets.items():
+        own = [by_name[sample.name] for sample in dataset.samples]
+        # Comparing takes minutes where there are many; what all samples came to is right for a task that uses them all.
+        same = duplicates if len(own) == len(looks) else find_duplicates(own, cancelled=cancelled)
+        try:
+            clean = without_duplicates(dataset, own, same, errors)
+        except ConfigError as error:
+            tasks[task] = replace(first.tasks[task], blocked=error.problem)
+        else:
+            tasks[task] = _task_survey(clean)
+    groups = sorted({*duplicates.exact, *duplicates.near})
+    named = tuple(tuple(samples[index].name for index in group) for group in groups)
+    return replace(first, tasks=tasks, duplicates=named, pose=pose_of(looks), complete=True)
+
+
+def _datasets(
+    place: Folder, listing: Listing | None, group: str, tick: Callable[[], None]
+) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
+    """What each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
+    found: dict[TaskName, Dataset] = {}
+    refusals = []
+    order: tuple[TaskName, ...] = ("thermal", "segmentation", "detection", "classification")
+    for task in order:
+        try:
+            if task != "thermal":
+                found[task] = dataset_of(listing, place.root, task, group=group, tick=tick)
+            elif thermal.matches(place):
+                measured = read_listing(place, thermal, tick)
+                found[task] = dataset_of(measured, place.root, task, group=group, tick=tick)
+        except ConfigError as error:
+            refusals.append(error)
+    return found, refusals
+
+
+def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence[ConfigError]) -> ConfigError:
+    """Why no task can be taught by this folder."""
+    if not place.images:
+        return ConfigError(
+            "There are no images in {folder}.",
+            remedy="Choose the folder that holds the images and their labels.",
+            folder=place.root,
+        )
+    why = next((values["why"] for values in (error.problem.values for error in refusals) if values.get("why")), None)
+    if listing is not None and why is not None:
+        return ConfigError(
+            "Nothing in {folder} can be used ({layout}): {why}",
+            remedy="Correct the labels, and look at the folder again.",
+            folder=place.root,
+            layout=listing.layout,
+            why=why,
+        )
+    tables = [name for name in place.files if "/" not in name and name.lower().endswith(".csv")]
+    if tables:
+        return ConfigError(
+            "{file} is not understood as a table of labels.",
+            remedy="Its first line must name the columns path and label; save it as UTF-8.",
+            file=place.files[min(tables)],
+        )
+    return ConfigError(
+        "{folder} has {count} images, but nothing says what they show.",
+        remedy="Put the images of each class into a folder of their own, or add labels in a layout that is understood.",
+        folder=place.root,
+        count=len(place.images),
+    )
+
+
+def _task_survey(dataset: Dataset) -> TaskSurvey:
+    counts = dataset.counts()
+    objects: Counter[str] = Counter()
+    for sample in dataset.samples:
+        if sample.truth.boxes is not None:
+            objects.update(dataset.classes[index] for index in sample.truth.boxes.classes.tolist())
+    parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
+    problems = [*dataset.problems, *_class_problems(dataset, counts)]
+    blocked = None
+    if dataset.task in ("detection", "segmentation") and not set(counts) - {NO_DEFECT}:
+        blocked = message("No image has anything labelled in it: there is nothing to learn to find.")
+    elif dataset.task == "classification" and len(dataset.classes) < 2:
+        blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
+    else:
+        try:
+            shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}
+            split = split_samples(dataset.samples, seed=0, **shares)
+            problems += _never_trained(dataset, [sample.stratum for sample in split.train])
+        except ConfigError as error:
+            blocked = error.problem
+    return TaskSurvey(
+        dataset.task,
+        dataset.classes,
+        counts,
+        dict(objects),
+        len({sample.group for sample in dataset.samples}),
+        {str(part): count for part, count in parts.items()},
+        _object_share(dataset.samples),
+        tuple(problems),
+        blocked,
+    )
+
+
+def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
+    if dataset.task == "thermal":
+        return
+    rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
+    for name in rare:
+        yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
+    used = [count for count in counts.values() if count]
+    if len(used) > 1 and max(used) >= _IMBALANCE * min(used):
+        most, least = max(counts, key=lambda key: counts[key]), min(counts, key=lambda key: counts[key])
+        yield message(
+            "{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.",
+            most=most,
+            least=least,
+            times=max(used) / min(used),
+        )
+
+
+def _never_trained(dataset: Dataset, trained: Sequence[str]) -> Iterable[Message]:
+    """Classes that the data's own split keeps out of training."""
+    for name in sorted({sample.stratum for sample in dataset.samples} - set(trained)):
+        yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
+
+
+def _object_share(samples: Sequence[Sample]) -> float | None:
+    """Median area of a box over that of its image, over at most `_HEADERS` images."""
+    shares: list[float] = []
+    boxed = [sample for sample in samples if sample.truth.boxes is not None and len(sample.truth.boxes)]
+    for sample in _spread(boxed, _HEADERS):
+        size = _header(sample.path)
+        if size is not None and sample.truth.boxes is not None:
+            xyxy = sample.truth.boxes.xyxy
+            areas = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+            shares.extend((areas / (size[0] * size[1])).tolist())
+    return float(np.median(shares)) if shares else None
+
+
+def _header(path: Path) -> tuple[int, int, str] | None:
+    """(width, height, depth in words) without decoding; None if it cannot be told."""
+    try:
+        with PIL.Image.open(path) as picture:
+            mode, (width, height) = picture.mode, picture.size
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+        return None
+    bits = "float" if mode == "F" else "16-bit" if mode.startswith("I") else "8-bit"
+    return width, height, f"{bits} {'grey' if mode in ('1', 'L', 'LA', 'F') or mode.startswith('I') else 'colour'}"
+
+
+def _headers(paths: Sequence[Path], cancelled: Callable[[], bool]) -> tuple[dict[tuple[int, int], int], dict[str, int], int]:
+    sizes: Counter[tuple[int, int]] = Counter()
+    depths: Counter[str] = Counter()
+    for path in _spread(paths, _HEADERS):
+        if cancelled():
+            break
+        seen = _header(path)
+        if seen is not None:
+            sizes[seen[:2]] += 1
+            depths[seen[2]] += 1
+    return dict(sizes.most_common()), dict(depths.most_common()), sum(sizes.values())
+
+
+def _size_problems(sizes: Mapping[tuple[int, int], int]) -> Iterable[Message]:
+    if len(sizes) > 1:
+        widths, heights = [size[0] for size in sizes], [size[1] for size in sizes]
+        yield message(
+            "The images have {count} sizes, from {width} x {height} to {widest} x {highest} px; all are fitted to the input.",
+            count=len(sizes),
+            width=min(widths),
+            height=min(heights),
+            widest=max(widths),
+            highest=max(heights),
+        )
+
+
+def _thumbnails(dataset: Dataset) -> tuple[Thumbnail, ...]:
+    """Some images of every class in turn."""
+    by_class: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        by_class.setdefault(sample.stratum, []).append(sample)
+    each = max(1, _THUMBNAILS // max(1, len(by_class)))
+    picked = [sample for samples in by_class.values() for sample in _spread(samples, each)]
+    return tuple(Thumbnail(sample.path, sample.stratum) for sample in picked[:_THUMBNAILS])
+
+
+def _spread(items: Sequence[T], count: int) -> Sequence[T]:
+    """At most `count` of the items, evenly spread."""
+    if len(items) <= count:
+        return items
+    return [items[index * len(items) // count] for index in range(count)]

@@ -1,0 +1,1 @@
+"""Judging parts without threads: from frames to an Inspection."""

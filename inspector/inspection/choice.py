@@ -1,0 +1,76 @@
+"""From what a person chooses (a recipe, bundles, a source) to the recipe that is run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.bundles.bundle import read_card
+from inspector.cameras.base import kind_of
+from inspector.core.message import Message, message
+from inspector.core.types import Unit
+from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
+from inspector.recipes.locate import demo_recipe, find_bundle
+from inspector.recipes.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A recipe, the folder its bundles are looked for in, and what a person should know of how it was chosen."""
+
+    recipe: Recipe
+    base: Path | None = None
+    note: Message | None = None
+
+
+def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, kelvin: bool = False) -> Choice:
+    """What to run. Raises ConfigError.
+
+    A recipe is taken as it is, on `source` if one is named. Bundles without a recipe look at the whole frame. Without
+    either, the demo line has its own recipe, and any other source gets the shipped bundles: those for temperatures
+    if `kelvin`, else those for pictures.
+    """
+    if recipe is not None:
+        return Choice(on_source(load_recipe(recipe), source), recipe.resolve().parent)
+    if bundles:
+        found = [find_bundle(bundle).resolve() for bundle in bundles]
+        return Choice(recipe_for(found, source or "simulated"))
+    if not source or kind_of(source)[0] == "simulated":
+        path = demo_recipe()
+        return Choice(on_source(load_recipe(path), source), path.parent)
+    kind_of(source)
+    shipped = shipped_bundles(kelvin=kelvin)
+    note = message(
+        "No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.",
+        names=", ".join(folder.name for folder in shipped),
+    )
+    return Choice(recipe_for(shipped, source), note=note)
+
+
+def on_source(recipe: Recipe, source: str) -> Recipe:
+    """The recipe with its first camera looking at another source, and without its other cameras, which would not match.
+
+    "" and, for a recipe on the demo line, "simulated" leave it as it is. Raises ConfigError for what is not a source.
+    """
+    if not source:
+        return recipe
+    kind, address = kind_of(source)
+    on_demo_line = [name for name, camera in recipe.cameras.items() if kind_of(camera.source)[0] == "simulated"]
+    if kind == "simulated" and not address and on_demo_line:
+        return recipe
+    if kind == "simulated":
+        same = [name for name in on_demo_line if kind_of(recipe.cameras[name].source)[1] == address]
+        if same:
+            return only_camera(recipe, same[0])
+    first = next(iter(recipe.cameras))
+    cut = only_camera(recipe, first)
+    camera = cut.cameras[first].model_copy(update={"source": source, "options": {}})
+    return cut.model_copy(update={"cameras": {first: camera}})
+
+
+def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
+    """The camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
+    for step in recipe.inspect:
+        card = read_card(find_bundle(step.bundle, base))
+        if (card.task == "thermal") == (unit == "kelvin"):
+            return step.camera
+    return next(iter(recipe.cameras))

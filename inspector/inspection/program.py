@@ -1,0 +1,126 @@
+"""A recipe with its bundles opened and verified: everything that inspecting a part needs but the engines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.bundles.bundle import Bundle, Card
+from inspector.core.images import wrong_unit
+from inspector.core.message import Message, message
+from inspector.core.types import Frame, Precision, Region
+from inspector.engines.base import Engine, open_engine
+from inspector.recipes.automatic import complete, thresholds
+from inspector.recipes.locate import find_bundle
+from inspector.recipes.recipe import InspectModel, Recipe
+from inspector.tasks.base import Task, task_of
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What runs a bundle."""
+
+    engine: str
+    precision: Precision = "fp32"
+    threads: int = 0
+
+    def open(self, bundle: Bundle) -> Engine:
+        """Raises ConfigError or EngineError, also for a variant that did not pass the parity gate."""
+        return open_engine(self.engine, bundle, precision=self.precision, threads=self.threads)
+
+
+def runtime_of(
+    bundle: Bundle, model: InspectModel, recipe: Recipe, *, engine: str | None = None, precision: Precision | None = None
+) -> Runtime:
+    """What is to run the bundle of one [[inspect]]: the one place where this is decided.
+
+    `engine`, `precision`: what a person asks for instead of the recipe's; an engine that is named alone runs in fp32, which
+    every one has.
+    """
+    default = "fp32" if engine is not None else model.precision or recipe.precision
+    return Runtime(engine or model.engine or recipe.engine, precision or default)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One [[inspect]] of the recipe. `card` is the bundle's with the recipe's thresholds."""
+
+    model: InspectModel
+    bundle: Bundle
+    card: Card
+    task: Task
+    runtime: Runtime
+
+    @property
+    def region(self) -> Region | None:
+        return None if self.model.region is None else self.model.region.region()
+
+    def unfit(self, frame: Frame) -> Message | None:
+        """Why the step cannot look at this frame, or None."""
+        region, spec = self.region, self.card.input
+        if region is not None and not region.fits(frame.width, frame.height):
+            return message(
+                "The frame of {camera} is {width} x {height} pixels, too small for the region {region} of {bundle}.",
+                camera=frame.camera,
+                width=frame.width,
+                height=frame.height,
+                region=f"{region.x},{region.y} {region.width} x {region.height}",
+                bundle=self.model.bundle,
+            )
+        return wrong_unit(spec, frame, self.model.bundle)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more.
+
+    `why`: why these engines and precisions judge; `note`: what a person must know of it; `tuned`: they were chosen for this
+    machine.
+    """
+
+    recipe: Recipe
+    steps: tuple[Step, ...]
+    why: Message | None = None
+    note: Message | None = None
+    tuned: bool = False
+
+    @property
+    def variants(self) -> str:
+        """The engines and precisions that judge, each once, as people write them."""
+        return ", ".join(dict.fromkeys(f"{step.runtime.engine} {step.runtime.precision}" for step in self.steps))
+
+    def levels(self, camera: str) -> tuple[float, float] | None:
+        """The grey levels that count as black and white for a camera, as its bundles were trained with."""
+        for step in self.steps:
+            if step.model.camera == camera and step.card.input.kind != "kelvin":
+                return step.card.input.levels
+        return None
+
+    def cameras(self) -> frozenset[str]:
+        """The cameras that some step looks at: the ones a part needs."""
+        return frozenset(step.model.camera for step in self.steps)
+
+
+def load_program(
+    recipe: Recipe, base: Path | None = None, *, engine: str | None = None, precision: Precision | None = None
+) -> Program:
+    """Find and verify the bundles of a recipe. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`.
+
+    Raises ConfigError naming the bundle, file or rule that is wrong.
+    """
+    bundles: dict[str, Bundle] = {}
+    for model in recipe.inspect:
+        if model.bundle not in bundles:
+            bundles[model.bundle] = Bundle.open(find_bundle(model.bundle, base))
+    cards: Mapping[str, Card] = {name: bundle.card for name, bundle in bundles.items()}
+    full = complete(recipe, cards)
+    steps = tuple(
+        Step(
+            model=model,
+            bundle=bundles[model.bundle],
+            card=cards[model.bundle].model_copy(update={"thresholds": thresholds(model, cards[model.bundle])}),
+            task=task_of(cards[model.bundle].task),
+            runtime=runtime_of(bundles[model.bundle], model, full, engine=engine, precision=precision),
+        )
+        for model in full.inspect
+    )
+    return Program(full, steps)

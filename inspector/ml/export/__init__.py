@@ -1,0 +1,1 @@
+"""From trained weights to graphs and variants, and the parity check each must pass."""

@@ -1,0 +1,27 @@
+"""The gate with the trained network itself, in torch, answering for the trained network."""
+
+from collections.abc import Callable
+
+import torch
+
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.reference import Reference
+from inspector.core.images import Prepared
+from inspector.core.types import Floats
+from inspector.ml.graph import as_tensor, load_graph
+from inspector.tasks import parity_check as gate
+
+
+class Gate(gate.Gate):
+    """The reference images of a bundle with the trained network's answers to them."""
+
+    def __init__(self, bundle: Bundle, reference: Reference, *, tick: Callable[[], None] = lambda: None) -> None:
+        """Runs the trained network on every judged image. Raises ConfigError if its weights do not fit."""
+        graph = load_graph(bundle)
+
+        def trained(batch: Prepared) -> Floats:
+            with torch.inference_mode():
+                answer: Floats = graph(as_tensor(batch)).numpy()
+            return answer
+
+        super().__init__(bundle, reference, trained, tick=tick)

@@ -1,0 +1,305 @@
+"""Making a variant of a bundle, and the gate that it must pass: its answers to the reference images against the network's."""
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from inspector.bundles.bundle import GRAPH, MAKING, WEIGHTS, Bundle, sha256
+from inspector.bundles.reference import Reference, read_reference
+from inspector.bundles.variants import PROCESSOR, Variant, software_for, why_not
+from inspector.core.errors import ConfigError, EngineError, StorageError
+from inspector.core.images import Prepared
+from inspector.core.offline import no_usage_statistics
+from inspector.core.registry import ENGINES, find
+from inspector.core.sentence import sentence
+from inspector.core.types import Precision
+from inspector.ml.evaluate import Infer
+from inspector.ml.export.network import export_bundle
+from inspector.ml.export.parity_check import Gate
+from inspector.ml.export.quantise import Quantised, quantise_onnx, quantise_openvino
+from inspector.ml.export.reference import FEWEST, read_calibration
+from inspector.tasks.parity import MAX_DROP, Limits, excess, limits_for
+
+
+class Progress(Protocol):
+    """What is needed here of `channel.Report`."""
+
+    def progress(self, **fields: object) -> None: ...
+
+    def log(self, text: str) -> None: ...
+
+    def pause_point(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to export. `calibration`: a folder with more images to calibrate with. `check`: only judge again what is there."""
+
+    engine: str
+    precision: Precision
+    max_drop: float = MAX_DROP
+    calibration: Path | None = None
+    check: bool = False
+    threads: int = 0
+
+
+class Exporter:
+    """Makes variants of a bundle, one after the other. The trained network judges the reference images once for all of them."""
+
+    def __init__(self, bundle: Bundle, report: Progress, *, out: Path | None = None) -> None:
+        """`out`: make a copy of the bundle there and write into that."""
+        self.bundle = bundle
+        self._report = report
+        self._out = None if out is None or out.resolve() == bundle.folder.resolve() else out
+        self._reference: Reference | None = None
+        self._gate: Gate | None = None
+
+    def make(self, order: Order) -> Variant:
+        """Make the variant, let it pass the gate, and write it down; `bundle` is the bundle with it then.
+
+        Nothing is half written whenever this is killed: files are made in a folder of this process's own and come to the other
+        variants together with the list that names them, so that an export of another process at the same time finds the list
+        as it was, or as it is. A variant that does not pass, or cannot be made, leaves an accepted one as it is. Raises
+        ConfigError (reference or calibration images missing or too few, another precision), EngineError (not on this machine,
+        refused), StorageError, Cancelled.
+        """
+        ensure_possible(order.engine, order.precision)
+        reference, gate = self._opened()
+        limits = limits_for(order.precision, max_drop=order.max_drop)
+        try:
+            if not order.check and order.precision == "fp32" and order.engine in ("openvino", "onnxruntime", "tensorrt"):
+                self.bundle = _with_sound_graph(self.bundle, gate, limits, order)
+            with _making(self.bundle) as made:
+                if order.check:
+                    variant = self.bundle.variant(order.engine, order.precision) or _bare(order)
+                else:
+                    variant = _make(self.bundle, order, gate, limits, reference, self._report, made)
+                self.bundle, variant = _settle(self.bundle, variant, gate, limits, order, self._report, made)
+        except EngineError as error:
+            # With a narrower limit than usual it says nothing of the usual one.
+            if not order.check and order.max_drop >= MAX_DROP:
+                failed = _bare(order).model_copy(update={"failed": sentence(error.problem)})
+                self.bundle = self.bundle.add_variant(failed, where=lambda now: not _usable(now, order))
+            raise
+        if variant.parity is not None and variant.parity.refused is not None:
+            raise EngineError(
+                "The {precision} variant of {bundle} for {engine} is refused: {reason}",
+                remedy="Use another precision; or give more images to calibrate with, or allow a larger drop.",
+                precision=order.precision,
+                bundle=self.bundle.name,
+                engine=order.engine,
+                reason=variant.parity.refused.text,
+            )
+        return variant
+
+    def _opened(self) -> tuple[Reference, Gate]:
+        if self._reference is None or self._gate is None:
+            self._reference = _reference(self.bundle)
+            if self._out is not None:
+                self.bundle = self.bundle.copy_to(self._out)
+            steps = len(self._reference.judged)
+            self._report.progress(phase="reference", step=0, steps=steps)
+            self._gate = Gate(self.bundle, self._reference, tick=_Steps(self._report, "reference", steps))
+        return self._reference, self._gate
+
+
+def ensure_possible(engine: str, precision: Precision) -> None:
+    """Raise ConfigError if the engine has no such precision, EngineError if this machine cannot compute so."""
+    entry = find(ENGINES, engine, "engine")
+    if precision not in entry.precisions:
+        raise ConfigError(
+            "{engine} does not run bundles in {precision}.",
+            remedy="Use one of: {names}.",
+            engine=entry.label,
+            precision=precision,
+            names=", ".join(entry.precisions),
+        )
+    entry.load().ensure_here(precision)
+
+
+def export_variant(bundle: Bundle, order: Order, report: Progress, *, out: Path | None = None) -> tuple[Bundle, Variant]:
+    """Make one variant of a bundle, or of a copy of it at `out`; see `Exporter`."""
+    exporter = Exporter(bundle, report, out=out)
+    variant = exporter.make(order)
+    return exporter.bundle, variant
+
+
+def _reference(bundle: Bundle) -> Reference:
+    reference = read_reference(bundle)
+    if reference is None or len(reference.judged) < FEWEST:
+        raise ConfigError(
+            "The bundle {bundle} has {count} reference images to be judged, and {fewest} are needed.",
+            remedy="Train it again with this version; a training keeps them in the bundle.",
+            bundle=bundle.folder,
+            count=0 if reference is None else len(reference.judged),
+            fewest=FEWEST,
+        )
+    return reference
+
+
+@contextmanager
+def _making(bundle: Bundle) -> Iterator[Path]:
+    """A folder for the files of a variant until it is written down, on the disk where they will lie. Raises StorageError."""
+    place = bundle.variants_folder
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix=MAKING.format(pid=os.getpid()), dir=place, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _unwritten(bundle, error) from error
+    with made as name:
+        yield Path(name)
+
+
+def _unwritten(bundle: Bundle, error: OSError) -> StorageError:
+    return StorageError(
+        "The bundle {bundle} cannot be written ({detail}).",
+        remedy="Free some space, or export it into another folder: --out DIR.",
+        bundle=bundle.variants_folder,
+        detail=error.strerror or error,
+    )
+
+
+def _settle(
+    bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Progress, made: Path
+) -> tuple[Bundle, Variant]:
+    """Judge a variant whose files lie in `made`, or where the bundle's are kept, and write down what came of it."""
+    report.progress(phase="judge", step=0, steps=len(gate))
+    known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH)}
+    candidate = Bundle(bundle.folder, bundle.card.with_variant(variant), made)
+    engine = ENGINES[order.engine].load()(candidate, precision=order.precision, threads=order.threads)
+    try:
+        parity = gate.judge(engine.infer, limits=limits, files={**known, **variant.files})
+    finally:
+        engine.close()
+    variant = variant.model_copy(update={"parity": parity, "failed": None})
+    holds = parity.accepted or order.check
+    kept = variant if holds else variant.model_copy(update={"files": {}})
+    return bundle.add_variant(kept, made=made, where=lambda now: holds or not _usable(now, order)), variant
+
+
+def _usable(bundle: Bundle, order: Order) -> bool:
+    """Whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
+    if bundle.later_variant(order.engine, order.precision) is not None:
+        return True
+    old = bundle.variant(order.engine, order.precision)
+    values = {"bundle": bundle.name, "engine": order.engine, "precision": order.precision}
+    return why_not(old, bundle.card.files, **values) is None
+
+
+def _make(
+    bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Progress, made: Path
+) -> Variant:
+    """Write the variant's own files into `made`, under names that no other version of them has."""
+    if order.precision == "int8":
+        frames = _calibration(bundle, order, reference, report)
+        return _written(bundle, order, made, lambda: _quantise(bundle, order, gate, limits, frames, made, report), len(frames))
+    if order.engine == "openvino" and order.precision == "fp16":
+        return _written(bundle, order, made, lambda: _halve(bundle, made), 0)
+    return _bare(order)
+
+
+def _bare(order: Order) -> Variant:
+    """A variant without files of its own."""
+    return Variant(
+        engine=order.engine,
+        precision=order.precision,
+        software=_software(order.engine, order.precision),
+        created=datetime.now(UTC),
+    )
+
+
+def _calibration(bundle: Bundle, order: Order, reference: Reference, report: Progress) -> Prepared:
+    frames = list(reference.for_calibration)
+    if order.calibration is not None:
+        more, problems = read_calibration(order.calibration, bundle)
+        for problem in problems:
+            report.log(problem.text)
+        frames += more
+    if len(frames) < FEWEST:
+        raise ConfigError(
+            "There are {count} images to calibrate {bundle} with, and {fewest} are needed.",
+            remedy="Give a folder with images of good and bad parts: --calibration DIR.",
+            count=len(frames),
+            bundle=bundle.name,
+            fewest=FEWEST,
+        )
+    stacked: Prepared = np.stack(frames)
+    return stacked
+
+
+def _quantise(
+    bundle: Bundle, order: Order, gate: Gate, limits: Limits, frames: Prepared, folder: Path, report: Progress
+) -> Quantised:
+    def judge(infer: Infer, rows: list[int]) -> float:
+        return excess(gate.distance(infer, rows, limits=limits))
+
+    quantise, name = (quantise_openvino, "int8.xml") if order.engine == "openvino" else (quantise_onnx, "int8.onnx")
+    tick = _Steps(report, "calibrate", len(frames))
+    return quantise(bundle.path(GRAPH), frames, judge=judge, judged=len(gate), target=folder / name, tick=tick)
+
+
+def _halve(bundle: Bundle, folder: Path) -> Quantised:
+    """The graph with its weights in sixteen bits; it computes in float32."""
+    no_usage_statistics()
+    import openvino  # type: ignore[import-untyped]  # it ships no types
+
+    target = folder / "fp16.xml"
+    openvino.save_model(openvino.Core().read_model(bundle.path(GRAPH)), target, compress_to_fp16=True)
+    return Quantised((target, target.with_suffix(".bin")), ())
+
+
+def _written(bundle: Bundle, order: Order, made: Path, write: Callable[[], Quantised], calibration: int) -> Variant:
+    """Let `write` make the files in `made`, then give them their names."""
+    try:
+        result = write()
+        digests = [sha256(file) for file in result.files]
+        content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
+        stem = f"{order.engine}-{order.precision}-{content[:8]}"
+        files: dict[str, str] = {}
+        for file, digest in zip(result.files, digests, strict=True):
+            files[file.replace(made / f"{stem}{file.suffix}").name] = digest
+    except OSError as error:
+        raise _unwritten(bundle, error) from error
+    return _bare(order).model_copy(update={"files": files, "full_precision": result.full_precision, "calibration": calibration})
+
+
+def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) -> Bundle:
+    """The bundle with an ONNX graph that agrees with its weights: as it is, or else written anew."""
+    try:
+        engine = ENGINES["onnxruntime"].load()(bundle, threads=order.threads)
+        try:
+            sound = gate.judge(engine.infer, limits=limits, files={}).accepted
+        finally:
+            engine.close()
+    except EngineError:
+        sound = False
+    return bundle if sound else export_bundle(bundle, bundle.folder)
+
+
+def _software(engine: str, precision: Precision) -> dict[str, str]:
+    """Versions of what made it, and the processor."""
+    name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
+    return {**software_for(engine, precision), PROCESSOR: name}
+
+
+class _Steps:
+    """Counts steps of a phase and tells them; raises Cancelled."""
+
+    def __init__(self, report: Progress, phase: str, steps: int) -> None:
+        self._report, self._phase, self._steps, self._done = report, phase, steps, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._report.pause_point()
+        if self._done % 8 == 0 and self._done <= self._steps:
+            self._report.progress(phase=self._phase, step=self._done, steps=self._steps)

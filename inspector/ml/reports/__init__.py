@@ -1,0 +1,1 @@
+"""The report of a run: numbers, charts, pages, images."""

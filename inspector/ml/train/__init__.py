@@ -1,0 +1,1 @@
+"""The gradient learner: data, loop, schedule, checkpoints."""

@@ -1,0 +1,130 @@
+"""The state of a training after a whole epoch, on disk: enough to go on as if nothing had happened.
+
+What an epoch does depends on this state, the settings, the data and the epoch's number only: order, augmentation and dropout
+are drawn anew from the seed and the epoch's number, so no generator's state is kept.
+"""
+
+import errno
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inspector.core.errors import ConfigError, StorageError
+from inspector.runs.settings import TrainSettings
+
+_LITTLE = 1 << 20  # bytes of free space that tell that the disk is full
+_FORMAT = 1
+# What may differ between the run that wrote a checkpoint and the one that goes on from it.
+_FREE = frozenset({"out", "run", "name", "threads", "devices", "time_limit", "keep_best", "calibrate", "score", "false_reject"})
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best epoch so far, counted from 1: the task's primary number, all numbers, and the network's weights."""
+
+    epoch: int
+    value: float
+    numbers: dict[str, float]
+    state: dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`epochs` whole epochs were done in `seconds`. `average`: of the weights, if one is kept. `precision`: of the scaling
+    of 16-bit gradients. `curve`: one row of numbers an epoch, as `Report.metric` got it.
+    """
+
+    epochs: int
+    seconds: float
+    network: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    average: dict[str, Tensor]
+    precision: dict[str, Any]
+    best: Best | None
+    curve: list[dict[str, Any]]
+
+
+def identity(settings: TrainSettings, fingerprint: str) -> dict[str, str]:
+    """What must be the same for a training to go on: every setting that changes its course, and the data."""
+    values = settings.model_dump(mode="json", exclude=set(_FREE))
+    return {"data": fingerprint} | {f"setting {name}": str(value) for name, value in values.items() if name != "data"}
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, who: Mapping[str, str]) -> None:
+    """Write it whole or not at all. Raises StorageError."""
+    content = {field: getattr(checkpoint, field) for field in Checkpoint.__dataclass_fields__}
+    content["best"] = None if checkpoint.best is None else asdict(checkpoint.best)
+    save_whole(path, content, who)
+
+
+def load_checkpoint(path: Path, who: Mapping[str, str]) -> Checkpoint:
+    """Read a checkpoint, on the CPU; nothing in it is run as code.
+
+    Raises ConfigError if there is none, it cannot be read, or it is of other settings or data.
+    """
+    content = load_whole(path, who, fields=frozenset(Checkpoint.__dataclass_fields__))
+    best = content.pop("best")
+    return Checkpoint(**content, best=None if best is None else Best(**best))
+
+
+def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]) -> None:
+    """Write plain data and tensors by name, whole or not at all. Raises StorageError."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"format": _FORMAT, "who": dict(who), **content}, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError that tells of streams and positions.
+        full = path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LITTLE
+        temporary.unlink(missing_ok=True)
+        raise StorageError(
+            "The state of the training cannot be written to {file} ({detail}).",
+            remedy="Free some space, or choose a folder on another disk.",
+            file=path,
+            detail=os.strerror(errno.ENOSPC) if full else (str(error).strip().splitlines() or [type(error).__name__])[0],
+        ) from error
+
+
+def load_whole(path: Path, who: Mapping[str, str], *, fields: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """What `save_whole` wrote; nothing in it is run as code. `fields`: the names that must be in it.
+
+    Raises ConfigError if there is nothing, it cannot be read, or it is of other settings or data.
+    """
+    try:
+        content = dict(torch.load(path, map_location="cpu", weights_only=True))
+        if content.pop("format") != _FORMAT:
+            raise ValueError("of another format")
+        written = dict(content.pop("who"))
+        missing = fields - content.keys()
+        if missing:
+            raise ValueError(f"without {min(missing)}")
+    except FileNotFoundError:
+        raise ConfigError(
+            "There is no training to go on with: {folder} has no checkpoint.",
+            remedy="Start the training again.",
+            folder=path.parent,
+        ) from None
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise ConfigError(
+            "The checkpoint {file} cannot be read ({detail}).",
+            remedy="Start the training again.",
+            file=path,
+            detail=(str(error).strip().splitlines() or [type(error).__name__])[0][:200],
+        ) from error
+    for name in who.keys() | written.keys():
+        if who.get(name) != written.get(name):
+            raise ConfigError(
+                "The training in {folder} cannot go on, because its {what} has changed.",
+                remedy="Start it again, or restore what was changed.",
+                folder=path.parent,
+                what=name,
+            )
+    return content

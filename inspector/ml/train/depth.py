@@ -1,0 +1,74 @@
+"""The input that suits the training images: their depth, and the range of values that they really use."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from inspector.core.errors import ConfigError
+from inspector.core.files import Image, read_image
+from inspector.core.images import InputSpec
+from inspector.data.samples import Sample
+from inspector.runs.settings import TrainSettings
+
+_FIRST_LOOK, _LOOK = 8, 64  # images that tell whether there is more depth, and what range they use
+_OUTLIERS = 0.01  # percent of an image's pixels at either end that may be defects of the sensor
+_MARGIN = 0.1  # of the range, at either end, for images to come
+_MARGIN_KELVIN = 10.0
+
+
+def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpec:
+    """The input for these training samples.
+
+    Images of 8 bits are taken as they are. Where all that are looked at have more depth (10 to 16 bits in 16, or kelvin), the
+    input is "float", unless `settings.depth` is "8", and its levels, where a person gave none, are what the images use: from
+    the lowest to the highest value without the outermost 0.01 % of each, and a tenth of that more at either end. For
+    temperatures to be predicted it is the labelled ones with 10 K more.
+    """
+    levels = settings.levels
+    deep = _deep(_images(samples, _FIRST_LOOK)) and _deep(found := _images(samples, _LOOK))
+    if deep and levels is None:
+        known = [sample.truth.temperatures for sample in samples if sample.truth.temperatures is not None]
+        if known and found[0].unit == "kelvin":
+            low, high = min(low for _, _, low in known), max(high for high, _, _ in known)
+            levels = (math.floor(low - _MARGIN_KELVIN), math.ceil(high + _MARGIN_KELVIN))
+        else:
+            levels = used_levels(found)
+    return InputSpec(
+        width=settings.width,
+        height=settings.height,
+        channels=settings.channels,
+        kind="float" if deep and settings.depth == "auto" else "uint8",
+        fit=settings.fit,
+        levels=levels,
+    )
+
+
+def used_levels(images: Sequence[Image]) -> tuple[float, float]:
+    """The range of values that these images use, with a margin; whole numbers, for grey levels none below 0."""
+    finite = [image.pixels[np.isfinite(image.pixels)] for image in images]
+    ends = np.array([np.percentile(values, [_OUTLIERS, 100 - _OUTLIERS]) for values in finite if values.size])
+    if not len(ends):
+        return 0.0, 1.0
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    margin = max(_MARGIN * (high - low), 1.0)
+    lowest, highest = math.floor(low - margin), math.ceil(high + margin)
+    if images[0].unit == "kelvin":
+        return float(lowest), float(highest)
+    return float(max(lowest, 0)), float(min(highest, 65535))
+
+
+def _deep(images: Sequence[Image]) -> bool:
+    """Whether all have more than 8 bits, or all hold temperatures. A mixture is taken as 8 bits, each over its own range."""
+    return bool(images) and all(image.pixels.dtype != np.uint8 and image.unit == images[0].unit for image in images)
+
+
+def _images(samples: Sequence[Sample], count: int) -> list[Image]:
+    """Up to so many of the samples' images, evenly chosen; those that cannot be read are left out."""
+    found = []
+    for index in np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)):
+        try:
+            found.append(read_image(samples[index].path))
+        except ConfigError:
+            continue
+    return found

@@ -1,0 +1,201 @@
+"""Several processes that train one network: on the devices of this computer, or on several computers with `torchrun`.
+
+Each process reads the same data, takes its share of every batch and averages its gradients with the others' (DDP). The first
+one alone validates, decides, writes and is talked to; before every step it tells the others whether to go on. Statistics of
+batch normalisation are each process's own while it learns; the first one's running averages are everybody's (SyncBatchNorm
+exists only for GPUs, and batches of the usual size do not need it).
+"""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+from inspector.runs.settings import TrainSettings
+from inspector.workers.outcome import REMEDIES, Cause, CompanionError
+from inspector.workers.process import End, Outcome, WorkerProcess, world_size
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+_PATIENCE = {"gloo": timedelta(days=1), "nccl": timedelta(hours=1)}  # of processes that wait while the first one is paused
+_GRACE_S = 30.0  # a process that has lost another ends by itself within so long
+_EXPLAINED_S = 3.0  # how long a process that was lost may take to say why
+_LOST = ("gloo", "nccl", "peer", "connection", "process group", "tcpstore", "socket")
+
+
+def make_fabric(precision: Precision) -> Fabric:
+    """Fabric for this process alone, or for all that train together; then it waits until all are there."""
+    size = world_size()
+    if size == 1:
+        return Fabric(accelerator="auto", devices=1, precision=precision)
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    gpus = torch.cuda.device_count() >= local
+    backend = "nccl" if gpus else "gloo"
+    # Stages that are frozen for some epochs have no gradients then.
+    strategy = DDPStrategy(find_unused_parameters=True, process_group_backend=backend, timeout=_PATIENCE[backend])
+    fabric = Fabric(
+        accelerator="cuda" if gpus else "cpu",
+        devices=local,
+        num_nodes=size // local,
+        strategy=strategy,
+        precision=precision,
+        plugins=[TorchElasticEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
+def lost(error: BaseException) -> CompanionError | None:
+    """What to say if this error means that another process is gone; None if it is something else."""
+    if world_size() == 1 or not any(word in str(error).lower() for word in _LOST):
+        return None
+    for other in _OTHERS:
+        ended = other.ended(timeout=_EXPLAINED_S)
+        if ended is not None:
+            return _gone(ended)
+    return _companion((str(error).strip().splitlines() or [type(error).__name__])[0][:200], Cause.KILLED)
+
+
+def check_company() -> None:
+    """Raise CompanionError if a process that this one started has ended: while it validates it would not notice otherwise."""
+    for other in _OTHERS:
+        ended = other.ended()
+        if ended is not None:
+            raise _gone(ended)
+
+
+def _gone(outcome: Outcome) -> CompanionError:
+    detail = outcome.problem.text.rstrip(".") if outcome.problem else outcome.end.value
+    return _companion(detail, outcome.cause if outcome.cause is not Cause.NONE else Cause.KILLED)
+
+
+def _companion(detail: str, cause: Cause) -> CompanionError:
+    remedy = "Go on from the last epoch, if need be with fewer devices."
+    if cause in (Cause.MEMORY, Cause.DISK, Cause.DEVICE):
+        remedy = REMEDIES[cause]
+    problem = "A process that trained together with this one has ended ({detail})."
+    return CompanionError(problem, remedy=remedy, cause=cause, detail=detail)
+
+
+@contextmanager
+def company(settings: TrainSettings) -> Iterator[None]:
+    """Start the other processes that `settings.devices` asks for, unless somebody else has, and end them with the block."""
+    if settings.devices == 1 or world_size() > 1:
+        try:
+            yield
+        finally:
+            _leave()
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    before = dict(os.environ)
+    threads = torch.get_num_threads()
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(settings.devices),
+        "LOCAL_WORLD_SIZE": str(settings.devices),
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+    }
+    torch.set_num_threads(settings.threads or max(1, threads // settings.devices))
+    try:
+        _OTHERS.extend(_Other(settings, number) for number in range(1, settings.devices))
+        yield
+    finally:
+        _leave()
+        for other in _OTHERS:
+            other.end()
+        _OTHERS.clear()
+        os.environ.clear()
+        os.environ |= before
+        torch.set_num_threads(threads)
+
+
+class _Other:
+    """A further process of this computer. If it fails while it is needed, this process must not wait for it for ever."""
+
+    def __init__(self, settings: TrainSettings, number: int) -> None:
+        job = {
+            "settings": settings.model_copy(update={"run": None}).model_dump(mode="json"),
+            "environment": {"RANK": str(number), "LOCAL_RANK": str(number)},
+        }
+        self._over, self._gone = threading.Event(), threading.Event()
+        self._outcome: Outcome | None = None
+        self._worker = WorkerProcess("rank", job, on_packet=lambda packet: None, on_end=self._ended)
+
+    def end(self) -> None:
+        """It has ended, or is ended."""
+        self._over.set()
+        self._worker.stop()
+
+    def ended(self, *, timeout: float = 0.0) -> Outcome | None:
+        """How it ended although it was still needed; None if it did not within `timeout` seconds."""
+        return self._outcome if self._gone.wait(timeout) else None
+
+    def _ended(self, outcome: Outcome) -> None:
+        if outcome.end is End.SUCCEEDED or self._over.is_set():
+            return
+        self._outcome = outcome
+        self._gone.set()
+        threading.Thread(target=self._give_up, args=(outcome,), name="lost-process", daemon=True).start()
+
+    def _give_up(self, outcome: Outcome) -> None:
+        if not self._over.wait(_GRACE_S):
+            log.error("a process that trains together with this one ended: %s", outcome.problem)
+            os._exit(1)
+
+
+# Those that this process has started: as much the whole process's as RANK in its environment.
+_OTHERS: list[_Other] = []
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+class Lockstep:
+    """Keeps the processes together: the first one says before every step whether to go on, and how late it is."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._fabric = fabric
+        self.count, self.first = fabric.world_size, fabric.global_rank == 0
+        self.shard = (fabric.global_rank, fabric.world_size)
+
+    def meet(self, word: int, seconds: float) -> tuple[int, float]:
+        """The first process's word and clock, in every one of them."""
+        if self.count == 1:
+            return word, seconds
+        told = torch.tensor([float(word), seconds], dtype=torch.float64, device=self._fabric.device)
+        dist.broadcast(told, 0)
+        return int(told[0]), float(told[1])
+
+    def same(self, value: Any) -> Any:  # noqa: ANN401 - whatever the first process has
+        """The first process's value, in every one of them; plain data and tensors."""
+        if self.count == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, 0)
+        return box[0]
+
+    def mean(self, total: float, count: int) -> float:
+        """Over what all of them have seen."""
+        if self.count > 1:
+            sums = torch.tensor([total, float(count)], dtype=torch.float64, device=self._fabric.device)
+            dist.all_reduce(sums)
+            total, count = float(sums[0]), int(sums[1])
+        return total / max(count, 1)

@@ -1,0 +1,312 @@
+"""The loop: epochs of batches, each followed by validation; the best epoch's weights are kept, the last one's on disk."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from inspector.bundles.bundle import Card
+from inspector.core.errors import JobError
+from inspector.core.message import Message
+from inspector.ml.evaluate import measure, rounded
+from inspector.ml.graph import Graph
+from inspector.ml.networks.base import Network
+from inspector.ml.train.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
+from inspector.ml.train.data import Inputs, balanced_weights, batch_count, batches
+from inspector.ml.train.distributed import Lockstep, Precision, check_company, lost, make_fabric
+from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
+from inspector.ml.train.run_folder import RunFolder
+from inspector.ml.train.sample_images import Pace, chosen, sample_pictures
+from inspector.ml.train.transforms import augmentation_for
+from inspector.ml.train.validation import Judge
+from inspector.ml.worker import Cancelled, Report
+from inspector.runs.settings import TrainSettings
+from inspector.tasks.base import Metrics, task_of
+
+_GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
+_TELL_S = 0.5
+_GO, _STOP, _CANCEL = range(3)  # what the first process says to the others
+_PRECISIONS: Mapping[str, Precision] = {
+    "32": "32-true",
+    "bf16": "bf16-mixed",
+    "16": "16-mixed",
+}
+
+
+class _Stopped(Exception):
+    """The best epoch so far is enough."""
+
+
+class Fit:
+    """One training. After `run()`, `best` holds the best epoch, and `load_best()` puts it into the graph."""
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        card: Card,
+        network: nn.Module,
+        inputs: dict[str, Inputs],
+        report: Report,
+        *,
+        folder: RunFolder | None = None,
+    ) -> None:
+        """`folder`: where curves and the state after each epoch are kept, if anywhere."""
+        assert isinstance(network, Network)
+        self.settings, self.card, self.inputs, self.report, self.folder = settings, card, inputs, report, folder
+        self.fabric = make_fabric(_PRECISIONS[settings.precision])
+        self._steady = Lockstep(self.fabric)
+        self.graph = Graph(network.to(memory_format=torch.channels_last), card)
+        self.optimizer = optimizer_for(settings, network)
+        self.best: Best | None = None
+        self.epochs_done = 0
+        self.curve: list[dict[str, Any]] = []
+        self._who = identity(settings, str(card.dataset["fingerprint"]))
+        self._thaw = Thaw(network, settings.freeze_epochs, settings.freeze_stages if settings.pretrained else 0)
+        self._average: Average | None = None
+        self._started = time.monotonic()
+        self._told = 0.0
+        self._pace = Pace()
+        self._steps = batch_count(len(inputs["train"]), settings.batch, self._steady.count)
+        self._clock = 0.0
+        sampler = settings.task == "classification" and settings.balance == "sampler"
+        self._weights = balanced_weights(inputs["train"].samples) if sampler else None
+
+    @property
+    def seconds(self) -> float:
+        """Since the first epoch began, without pauses; that of an interrupted run included."""
+        return time.monotonic() - self._started
+
+    def run(self, *, resume: bool = False) -> None:
+        """All epochs, or as many as the time limit and the patience allow. `resume`: from the state on disk.
+
+        Raises Cancelled, JobError, StorageError, or ConfigError if there is no state to go on from.
+        """
+        model, optimizer = self.fabric.setup(self.graph, self.optimizer)
+        model.mark_forward_method("raw")
+        if self.settings.ema:
+            self._average = Average(self.graph.network, self.settings.ema)
+        saved = load_checkpoint(self.folder.checkpoint, self._who) if resume and self.folder is not None else None
+        try:
+            self._train(model, optimizer, self._steady.same(saved))
+        except RuntimeError as error:
+            problem = lost(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+    def _train(self, model: Any, optimizer: Any, saved: Checkpoint | None) -> None:  # noqa: ANN401 - see `_one`
+        """Every process does the same until the first one says that it is over."""
+        if saved is not None:
+            self._restore(saved, optimizer)
+        first = self._steady.first
+        try:
+            while not first or not self._over():
+                self._meet(_GO)
+                self._one(model, optimizer, self.epochs_done)
+            self._meet(_STOP)
+        except _Stopped:
+            if first:
+                self._meet(_STOP)
+        except Cancelled:
+            if first:
+                self._meet(_CANCEL)
+            raise
+
+    def _meet(self, word: int) -> None:
+        """Wait for the others, and do as the first one says."""
+        word, self._clock = self._steady.meet(word, self.seconds)
+        if self._steady.first:
+            return
+        if word == _STOP:
+            raise _Stopped
+        if word == _CANCEL:
+            raise Cancelled
+
+    def load_best(self) -> Graph:
+        """The graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
+        if self.best is None:
+            raise _diverged(self.epochs_done)
+        self.graph.cpu()
+        self.graph.network.load_state_dict(self.best.state)
+        return self.graph
+
+    def _over(self) -> bool:
+        settings, done = self.settings, self.epochs_done
+        if done >= settings.epochs:
+            return True
+        if settings.patience and self.best is not None and done - self.best.epoch >= settings.patience:
+            return True
+        lasted = float(self.curve[-1]["seconds"]) if self.curve else 0.0
+        return bool(done and settings.time_limit and self.seconds + lasted / 2 > settings.time_limit)
+
+    def _one(self, model: Any, optimizer: Any, epoch: int) -> None:  # noqa: ANN401 - Fabric's wrappers forward to ours
+        """One epoch with its validation, told and saved."""
+        began = self.seconds
+        # What an epoch draws depends on its number only, so that an interrupted training goes on as it would have.
+        torch.manual_seed(self.settings.seed * 100_003 + epoch + 1)
+        self._thaw.before(epoch)
+        loss = self._epoch(model, optimizer, epoch)
+        if not self._steady.first:
+            self.epochs_done = epoch + 1
+            return
+        judge = self._judge(model)
+        primary, numbers = self._validated(judge)
+        value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
+        better = self.best is None or value > self.best.value
+        if better:
+            source = self.graph.network if self._average is None else self._average.module
+            state = {key: tensor.detach().cpu().clone() for key, tensor in source.state_dict().items()}
+            self.best = Best(epoch + 1, value, rounded(numbers), state)
+        self.epochs_done = epoch + 1
+        row = {
+            "epoch": epoch + 1,
+            "epochs": self.settings.epochs,
+            "loss": loss,
+            "val_loss": judge.loss(),
+            "lr": float(self.optimizer.param_groups[-1]["lr"]),
+            "seconds": self.seconds - began,
+            "best": better,
+            "name": primary,
+            "value": value,
+            "val": {key: number for key, number in rounded(numbers).items() if "/" not in key},
+        }
+        self.curve.append(row)
+        self._save(optimizer)
+        self.report.metric(**row)
+        self._show(judge, self.seconds - began)
+
+    def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401
+        """One pass over the training samples; the mean loss."""
+        settings, task = self.settings, task_of(self.card.task)
+        how = augmentation_for(settings.task, settings.augment)
+        total, count = 0.0, 0
+        model.train()
+        loader = batches(
+            self.inputs["train"],
+            size=settings.batch,
+            seed=settings.seed,
+            epoch=epoch,
+            how=how,
+            weights=self._weights,
+            shard=self._steady.shard,
+            pin=self.fabric.device.type == "cuda",
+        )
+        optimizer.zero_grad()
+        for step, (frames, target) in enumerate(loader):
+            if self._steady.first:
+                self._pause_point()
+            self._meet(_GO)
+            frames = frames.to(self.fabric.device, non_blocking=True)
+            target = {name: tensor.to(self.fabric.device, non_blocking=True) for name, tensor in target.items()}
+            loss = task.loss(model.raw(frames), target, self.card)
+            value = float(loss.detach())
+            if not math.isfinite(value) and self._steady.first:  # with the others' gradients it will be everybody's
+                raise _diverged(epoch + 1)
+            first = step - step % settings.accumulate
+            together = min(settings.accumulate, self._steps - first)
+            last = step + 1 == first + together
+            with self.fabric.no_backward_sync(model, enabled=self._steady.count > 1 and not last):
+                self.fabric.backward(loss / together)
+            if last:
+                set_rate(self.optimizer, settings.lr * learning_rate(settings, epoch + first / self._steps, self._clock))
+                self.fabric.clip_gradients(self.graph, optimizer, max_norm=_GRADIENT_NORM, error_if_nonfinite=False)
+                optimizer.step()
+                optimizer.zero_grad()
+                if self._average is not None:
+                    self._average.update(self.graph.network)
+            total, count = total + value * len(frames), count + len(frames)
+            self._tell(epoch, step + 1, total / count)
+        self._log(self.inputs["train"].take_problems())
+        return self._steady.mean(total, count)
+
+    def _judge(self, model: Any) -> Judge:  # noqa: ANN401
+        """The network that is validated."""
+        # Alone, because the others do not validate: their wrapper would wait for them.
+        alone = model if self._steady.count == 1 else self.graph
+        graph = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
+        graph.eval()
+        return Judge(graph.raw, self.card, device=self.fabric.device, autocast=self.fabric.autocast, tick=self._pause_point)
+
+    def _validated(self, judge: Judge) -> tuple[str, dict[str, float]]:
+        """The validation part, compared at the input's size: the primary number's name, and all of them."""
+        metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
+        self._log(self.inputs["val"].take_problems())
+        return metrics.primary, metrics.compute()
+
+    def _show(self, judge: Judge, epoch_s: float) -> None:
+        """Pictures of what the network says of some validation samples, now and then."""
+        if self.folder is None or not self._pace.due(epoch_s):
+            return
+        began = time.monotonic()
+        inputs = self.inputs["val"]
+        items = list(judge.items(inputs, chosen(inputs.samples)))
+        files = self.folder.save_samples(self.epochs_done, sample_pictures(judge, self.card, items))
+        self.report.artifact(files[0], what="samples")
+        self._pace.done(time.monotonic() - began)
+
+    def _pause_point(self) -> None:
+        check_company()
+        self._started += self.report.pause_point()
+        if self.best is not None and self.report.stopping():
+            raise _Stopped
+
+    def _save(self, optimizer: Any) -> None:  # noqa: ANN401
+        if self.folder is None:
+            return
+        last = self.curve[-1]
+        told = {name: last[name] for name in ("epoch", "loss", "val_loss", "lr", "seconds")}
+        self.folder.append_curve({**told, **last["val"]})
+        done = Checkpoint(
+            epochs=self.epochs_done,
+            seconds=self.seconds,
+            network=self.graph.network.state_dict(),
+            optimizer=optimizer.state_dict(),
+            average={} if self._average is None else self._average.state_dict(),
+            precision=self.fabric.strategy.precision.state_dict(),
+            best=self.best,
+            curve=self.curve,
+        )
+        save_checkpoint(self.folder.checkpoint, done, self._who)
+
+    def _restore(self, state: Checkpoint, optimizer: Any) -> None:  # noqa: ANN401
+        self.graph.network.load_state_dict(state.network)
+        optimizer.load_state_dict(state.optimizer)
+        if self._average is not None:
+            self._average.load_state_dict(state.average)
+        self.fabric.strategy.precision.load_state_dict(state.precision)
+        self.best, self.curve, self.epochs_done = state.best, state.curve, state.epochs
+        self._started = time.monotonic() - state.seconds
+
+    def _tell(self, epoch: int, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self._told < _TELL_S and step < self._steps:
+            return
+        self._told = now
+        share = (epoch + step / self._steps) / self.settings.epochs
+        eta = self.seconds * (1 - share) / share
+        if self.settings.time_limit:
+            eta = min(eta, max(self.settings.time_limit - self.seconds, 0.0))
+        self.report.progress(
+            phase="train",
+            epoch=epoch + 1,
+            epochs=self.settings.epochs,
+            step=step,
+            steps=self._steps,
+            loss=loss,
+            eta_s=round(eta, 1),
+        )
+
+    def _log(self, problems: "list[Message]") -> None:
+        for problem in problems:
+            self.report.log(problem.text)
+
+
+def _diverged(epoch: int) -> JobError:
+    return JobError(
+        "The training went astray in epoch {epoch}: the loss is no longer a number.",
+        remedy="Use a smaller learning rate, and check the labels for impossible values.",
+        epoch=epoch,
+    )

@@ -1,0 +1,338 @@
+"""Training: one loop for the four tasks, from labelled files to a bundle."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from inspector import __version__
+from inspector.bundles.bundle import Bundle, Card
+from inspector.bundles.reference import REFERENCE
+from inspector.core.errors import ConfigError
+from inspector.core.images import InputSpec, Prepared
+from inspector.core.message import Message
+from inspector.core.types import Floats
+from inspector.data.annotations import read_dataset
+from inspector.data.duplicates import deduplicated
+from inspector.data.samples import Dataset, Sample
+from inspector.data.split import SPLIT, Split, split_samples
+from inspector.ml.evaluate import Infer, measure, sample_items
+from inspector.ml.export.network import write_trained_bundle
+from inspector.ml.export.reference import make_reference
+from inspector.ml.graph import Graph, build_network
+from inspector.ml.heat import graph_heat
+from inspector.ml.memory import keep_freed_memory
+from inspector.ml.networks.base import Network, normalisation_for
+from inspector.ml.reports.report import Facts, write_report
+from inspector.ml.train.data import Inputs, Subset, free_memory
+from inspector.ml.train.depth import choose_input
+from inspector.ml.train.disk_cache import spill_folder
+from inspector.ml.train.distributed import company
+from inspector.ml.train.fit import Fit
+from inspector.ml.train.quality import examine, measured, settle
+from inspector.ml.train.resampling import Trials, Tried
+from inspector.ml.train.run_folder import RunFolder
+from inspector.ml.worker import Cancelled, Report
+from inspector.runs.folder import REPORT_HTML, read_curves
+from inspector.runs.settings import TrainSettings
+from inspector.tasks.base import Metrics, task_of
+from inspector.workers.process import world_size
+
+_HEAVIEST_CLASS = 10.0
+# Boxes below are never looked at. Precision over recall ends there: 0.05 cost a point and a half of mAP where defects are hard
+# to tell. Much lower, all the thousands of boxes of an untrained network would be compared.
+_FLOOR = 0.02
+_TELL_S = 0.5
+
+
+def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> Bundle:
+    """Train as told and write the bundle `settings.out`, and into `settings.run`, if it is given, what a run folder holds.
+
+    `resume`: go on from the last whole epoch in `settings.run`. Raises ConfigError (data, network, options, no state to go
+    on from), JobError (the loss is not a number), StorageError (something was not written), or Cancelled when
+    `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
+    """
+    keep_freed_memory()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    with company(settings):
+        if world_size() > 1 and (settings.folds or settings.learning_curve):
+            raise ConfigError(
+                "Folds and the learning curve are trained on one device.", remedy="Set devices to 1, or leave them out."
+            )
+        return _train(settings, report, resume=resume)
+
+
+def train_beside(settings: TrainSettings, report: Report) -> None:
+    """Be one of the processes that train together with the first one, which does all the rest (see `ml.train.distributed`)."""
+    keep_freed_memory()
+    if settings.threads or settings.devices > 1:
+        torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // settings.devices))
+    with company(settings):
+        ready = _ready(settings, report)
+        network, card = _network(ready.card, settings, ready.inputs["train"])
+        Fit(settings, card, network, ready.inputs, report).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a training starts from: `found` is everything there is, `dataset` what of it is used."""
+
+    found: Dataset
+    dataset: Dataset
+    split: Split
+    card: Card
+    inputs: dict[str, Inputs]
+
+
+def _ready(settings: TrainSettings, report: Report) -> _Ready:
+    found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
+    dataset = _without_duplicates(found, report)
+    _tell(report, dataset.problems)
+    split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
+    card = _first_card(settings, found, split, choose_input(settings, split.train))
+    return _Ready(found, dataset, split, card, _load(card, split, report, threads=settings.threads))
+
+
+def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
+    ready = _ready(settings, report)
+    folder = None if settings.run is None else RunFolder(settings.run, resume=resume)
+    try:
+        if folder is not None:
+            folder.save_split(ready.split)
+        begun = resume and (folder is None or folder.checkpoint.is_file())
+        tried = _trials(settings, ready, report, folder, resume=resume)
+        network, card = _network(ready.card, settings, ready.inputs["train"])
+        fit = Fit(_final(settings, tried), card, network, ready.inputs, report, folder=folder)
+        try:
+            fit.run(resume=begun)
+        except Cancelled:
+            if not (settings.keep_best and fit.best):
+                raise
+        bundle = _finish(fit, ready.split, report, ready.dataset.problems, tried)
+    finally:
+        if folder is not None:
+            folder.close()
+    if folder is not None:
+        folder.finish()
+    return bundle
+
+
+def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunFolder | None, *, resume: bool) -> Tried:
+    """The trainings before the final one, if there are to be any."""
+
+    inputs, split = tuple(ready.inputs.values()), ready.split
+
+    def train_once(own: TrainSettings, part: Split, length: int, told: Report) -> tuple[Metrics, float]:
+        parts = {
+            "train": Subset(inputs, part.train, length=length),
+            "val": Subset(inputs, part.val),
+        }
+        network, known = _network(_first_card(own, ready.found, part, ready.card.input), own, parts["train"])
+        fit = Fit(own, known, network, dict(parts), told)
+        fit.run()
+
+        def tick() -> None:
+            told.pause_point()
+
+        items = sample_items(part.test, known, problems=[], tick=tick)
+        return measure(torch_infer(fit.load_best()), known, items, batch=own.batch), fit.seconds
+
+    read = Split(tuple(ready.inputs["train"].samples), tuple(ready.inputs["val"].samples), split.test)
+    return Trials(settings, ready.card, read, report, folder).run(train_once, resume=resume)
+
+
+def _final(settings: TrainSettings, tried: Tried) -> TrainSettings:
+    """The settings of the final training: it has the time that is left."""
+    left = max(settings.time_limit - tried.seconds, 1.0) if settings.time_limit else 0.0
+    return settings.model_copy(update={"time_limit": left})
+
+
+def _without_duplicates(dataset: Dataset, report: Report) -> Dataset:
+    """See `deduplicated`. Raises Cancelled."""
+    tick = _Tick(report, len(dataset.samples))
+    result = deduplicated(dataset, tick=tick, cancelled=report.cancelled)
+    if report.cancelled():
+        raise Cancelled
+    return result
+
+
+class _Tick:
+    """Counts samples that were read and tells it now and then; raises Cancelled."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report, self._total, self._done, self._told = report, total, 0, time.monotonic()
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._report.pause_point()
+        if time.monotonic() - self._told > _TELL_S or self._done == self._total:
+            self._told = time.monotonic()
+            self._report.progress(phase="prepare", step=self._done, steps=self._total)
+
+
+def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: InputSpec) -> Card:
+    """The card as far as it is known before training."""
+    options = dict(settings.options)
+    if settings.pretrained:
+        options["pretrained"] = settings.pretrained
+    unknown = [name for name in settings.ok_classes if name not in dataset.classes]
+    if unknown:
+        raise ConfigError(
+            "There is no class {name!r} in {folder}.",
+            remedy="Choose the good classes among: {classes}.",
+            name=unknown[0],
+            folder=dataset.folder,
+            classes=", ".join(dataset.classes),
+        )
+    left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
+    left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # all in the card's input
+    training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
+    if settings.pretrained:
+        training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
+    if settings.task == "classification" and settings.balance == "weights":
+        training["class_weights"] = ",".join(f"{weight:g}" for weight in class_weights(split.train, len(dataset.classes)))
+    return Card(
+        name=settings.bundle_name,
+        task=settings.task,
+        network=settings.network,
+        network_options=options,
+        classes=dataset.classes,
+        ok_classes=settings.ok_classes,
+        input=spec,
+        mean=(0.0,) * spec.channels,
+        std=(1.0,) * spec.channels,
+        thresholds={"score": settings.score or 0.5, "floor": _FLOOR, "nms_iou": 0.5, "mask": 0.5}
+        if settings.task in ("detection", "segmentation")
+        else {},
+        dataset={"name": settings.data.resolve().name, "fingerprint": dataset.fingerprint(), "seed": settings.seed},
+        training=training,
+        created=datetime.now(UTC),
+        software=__version__,
+    )
+
+
+def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:
+    """Weights that make rare classes count as much as frequent ones, at most 10 times the most frequent one's."""
+    counts = Counter(sample.truth.label for sample in samples)
+    most = max(counts.values())
+    return [min(most / max(counts[index], 1), _HEAVIEST_CLASS) for index in range(classes)]
+
+
+def _load(card: Card, split: Split, report: Report, *, threads: int) -> dict[str, Inputs]:
+    """Read and prepare the training and validation samples. Raises ConfigError if a part has none that can be read."""
+    task = task_of(card.task)
+    tick = _Tick(report, len(split.train) + len(split.val))
+    parts: dict[str, Inputs] = {}
+    memory = free_memory()
+    for name, samples in (("train", split.train), ("val", split.val)):
+        inputs = Inputs(samples, task, card, memory=memory, disk=spill_folder(), threads=threads)
+        inputs.load(tick)
+        memory = inputs.memory_left
+        _tell(report, inputs.take_problems())
+        if not len(inputs):
+            raise ConfigError("None of the {count} samples for {part} can be read.", count=len(samples), part=name)
+        parts[name] = inputs
+    return parts
+
+
+def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Module, Card]:
+    """Build the network, and complete the card with what it and the data say: normalisation and target scaling.
+
+    The seed gives the start weights, whatever was trained before.
+    """
+    torch.manual_seed(settings.seed)
+    network = build_network(card)
+    assert isinstance(network, Network)
+    known: dict[str, object] = {}
+    if card.task == "thermal":
+        # These networks have no batch normalisation that would make up for another scale.
+        pixels = np.stack([inputs[index].pixels for index in range(0, len(inputs), max(1, len(inputs) // 200))])
+        temperatures = np.stack([inputs[index].target["temperatures"] for index in range(len(inputs))]).astype(np.float64)
+        known["mean"] = tuple(float(value) for value in pixels.mean((0, 1, 2), dtype=np.float64))
+        known["std"] = tuple(float(value) for value in np.maximum(pixels.std((0, 1, 2), dtype=np.float64), 1e-3))
+        known["target_mean"] = tuple(float(value) for value in temperatures.mean(0))
+        known["target_std"] = tuple(float(value) for value in np.maximum(temperatures.std(0), 0.1))
+    else:
+        known["mean"], known["std"] = normalisation_for(network, card.input)
+    # Trained weights replace the ones it started from: the bundle must open where those are not installed.
+    known["network_options"] = {key: value for key, value in card.network_options.items() if key != "pretrained"}
+    return network, card.model_copy(update=known)
+
+
+def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
+    """Calibrate and choose the threshold on validation, measure on the test part, write the report and the bundle.
+
+    Both at the frames' own size.
+    """
+    settings, graph = fit.settings, fit.load_best()
+    assert fit.best is not None
+    report.progress(phase="test", step=0, steps=len(split.test))
+    settled = settle(
+        torch_infer(graph),
+        fit.card,
+        split.val,
+        score=settings.score,
+        false_reject=settings.false_reject,
+        calibrate=settings.calibrate,
+        batch=settings.batch,
+    )
+    graph = Graph(graph.network, settled.card)
+    examined = examine(torch_infer(graph), settled.card, split.test, settled=settled, batch=settings.batch)
+    _tell(report, examined.problems)
+    counts = {"train": len(fit.inputs["train"]), "val": len(fit.inputs["val"]), "test": examined.images}
+    done = {"best_epoch": fit.best.epoch, "epochs_done": fit.epochs_done, "seconds": round(fit.seconds + tried.seconds)}
+    card = measured(settled.card, examined).model_copy(
+        update={
+            "validation": fit.best.numbers,
+            "dataset": {**settled.card.dataset, **counts},
+            "training": {**settled.card.training, **done},
+        }
+    )
+    if fit.folder is not None:
+        report.progress(phase="report", step=0, steps=1)
+        facts = Facts(
+            counts=counts,
+            seconds=fit.seconds + tried.seconds,
+            epochs=fit.epochs_done,
+            best_epoch=fit.best.epoch,
+            settings=card.training,
+            history=read_curves(fit.folder.path),
+            problems=problems,
+            folds=tried.folds,
+            learning=tried.learning,
+        )
+        write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        report.artifact(fit.folder.path / REPORT_HTML, what="report")
+    report.progress(phase="export", step=0, steps=1)
+    extra = {
+        SPLIT: json.dumps(split.names(), ensure_ascii=False, indent=0).encode(),
+        REFERENCE: make_reference(fit.inputs["train"], fit.inputs["val"]),
+    }
+    bundle = write_trained_bundle(settings.out, card, graph.network, extra=extra)
+    report.artifact(bundle.folder)
+    return bundle
+
+
+def torch_infer(graph: Graph) -> Infer:
+    """A graph on the CPU as a function of arrays."""
+    graph.eval()
+
+    def infer(frames: Prepared) -> Floats:
+        with torch.inference_mode():
+            out: Floats = graph(torch.from_numpy(frames)).numpy()
+        return out
+
+    return infer
+
+
+def _tell(report: Report, problems: Sequence[Message]) -> None:
+    for problem in problems:
+        report.log(problem.text)

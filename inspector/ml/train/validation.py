@@ -1,0 +1,71 @@
+"""The network that is validated, as a function of arrays, which sums up the loss of what it judges on the way."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inspector.bundles.bundle import Card
+from inspector.core.images import Prepared
+from inspector.core.types import Floats
+from inspector.ml.evaluate import Item
+from inspector.ml.train.data import Inputs
+from inspector.tasks.base import Target, task_of
+from inspector.tasks.truth import input_frame, input_view, truth_of
+
+
+class Judge:
+    """Called with prepared frames [N, H, W, C] it gives the activated outputs [N, ...], as an engine does.
+
+    One forward pass serves the metrics and the loss: `items` notes the target of each sample it hands out, and the next frames
+    that are judged are taken to be those.
+    """
+
+    def __init__(
+        self,
+        raw: Callable[[Tensor], Tensor],
+        card: Card,
+        *,
+        device: torch.device,
+        autocast: Callable[[], AbstractContextManager[None]],
+        tick: Callable[[], object],
+    ) -> None:
+        """`raw`: frames -> the network's own output, not activated. `tick`: called before each batch; may raise to end it."""
+        self._raw, self._card, self._device, self._autocast, self._tick = raw, card, device, autocast, tick
+        self._task = task_of(card.task)
+        self._targets: deque[Target] = deque()
+        self._total, self._count = 0.0, 0
+
+    def __call__(self, frames: Prepared) -> Floats:
+        self._tick()
+        with torch.inference_mode():
+            with self._autocast():
+                raw = self._raw(torch.from_numpy(frames).to(self._device))
+            if self._targets:
+                self._add(raw, [self._targets.popleft() for _ in range(len(frames))])
+            with self._autocast():
+                out: Floats = self._task.activation(raw, self._card).float().cpu().numpy()
+        return out
+
+    def items(self, inputs: Inputs, wanted: Sequence[int] | None = None) -> Iterator[Item]:
+        """All samples, or those wanted, as frames of the input's size; of all of them the loss is counted."""
+        geometry = input_view(self._card.input)
+        for index in range(len(inputs)) if wanted is None else wanted:
+            sample = inputs.readable(index)
+            if wanted is None:
+                self._targets.append(sample.target)
+            frame = input_frame(sample.pixels, self._card.input, index)
+            yield Item(sample.pixels, geometry, frame, truth_of(sample.target, self._card.input))
+
+    def loss(self) -> float:
+        """The mean loss of the samples judged so far, weighted like that of training; NaN before there is one."""
+        return self._total / self._count if self._count else math.nan
+
+    def _add(self, raw: Tensor, targets: Sequence[Target]) -> None:
+        target = {name: torch.from_numpy(np.stack([one[name] for one in targets])).to(self._device) for name in targets[0]}
+        self._total += float(self._task.loss(raw, target, self._card)) * len(targets)
+        self._count += len(targets)

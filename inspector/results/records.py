@@ -1,0 +1,133 @@
+"""Inspections as JSON objects, for `--json`, result files and reports."""
+
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Prediction, Temperatures
+from inspector.inspection.events import Stats
+from inspector.inspection.takt import headroom_ms, measured
+from inspector.recipes.recipe import InspectModel, Recipe
+from inspector.recipes.verdict import threshold_of
+from inspector.tasks.masks import areas
+
+MOST_AREAS = 100  # areas of a mask that are listed; the count is always complete
+
+
+def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
+    """One part. `recipe` is the complete one the inspection was made with: boxes and areas are those at its thresholds."""
+    steps = {(step.bundle, step.camera): step for step in recipe.inspect}
+    return {
+        "source": inspection.source,
+        "sequence": inspection.sequence,
+        "part": inspection.part,
+        "verdict": inspection.verdict.value,
+        "reasons": [reason.text for reason in inspection.reasons],
+        "predictions": [_prediction(p, steps.get((p.bundle, p.camera))) for p in inspection.predictions],
+        "latency_ms": _number(inspection.latency_ms, 3),
+        "recipe": inspection.recipe,
+        "revision": inspection.revision,
+        "utc": inspection.utc.isoformat(),
+    }
+
+
+def summary(stats: Stats) -> dict[str, Any]:
+    """The last line of a run."""
+    return {
+        "summary": {
+            "parts": stats.parts,
+            "ok": stats.ok,
+            "ng": stats.ng,
+            "review": stats.review,
+            "not_inspected": stats.not_inspected,
+            "dropped": stats.dropped,
+            "seconds": _number(stats.seconds, 3),
+            "takt": _takt(stats),
+            "stages": {name: _times(stage.p50_ms, stage.p99_ms) for name, stage in measured(stats).items()},
+        }
+    }
+
+
+def _takt(stats: Stats) -> dict[str, Any]:
+    """`source` "" and nulls where the takt is not known; `inspection`: what one part takes of the thread that inspects."""
+    takt, room = stats.takt, headroom_ms(stats)
+    busy = takt.busy_p50_ms, takt.busy_p99_ms
+    return {
+        "takt_ms": None if takt.takt_ms is None else _number(takt.takt_ms, 3),
+        "source": takt.source,
+        "inspection": None if busy[0] is None or busy[1] is None else _times(busy[0], busy[1]),
+        "headroom_ms": None if room is None else _number(room, 3),
+        "late": takt.late,
+    }
+
+
+def _times(p50: float, p99: float) -> dict[str, float | None]:
+    return {"p50_ms": _number(p50, 3), "p99_ms": _number(p99, 3)}
+
+
+def bundle_name(name: str) -> str:
+    """A bundle as people call it: the last part of its folder."""
+    return PurePath(name).name or name
+
+
+def _prediction(prediction: Prediction, step: InspectModel | None) -> dict[str, Any]:
+    region = prediction.region
+    threshold = threshold_of(step) if step is not None else 0.5
+    common: dict[str, Any] = {
+        "bundle": bundle_name(prediction.bundle),
+        "task": prediction.task,
+        "camera": prediction.camera,
+        "engine": prediction.engine,
+        "precision": prediction.precision,
+        "region": [region.x, region.y, region.width, region.height],
+    }
+    if prediction.scores is not None:
+        scores = {name: _number(float(score)) for name, score in zip(prediction.classes, prediction.scores, strict=True)}
+        best = int(prediction.scores.argmax())
+        return {**common, "class": prediction.classes[best], "score": _number(float(prediction.scores[best])), "scores": scores}
+    if prediction.boxes is not None:
+        return {**common, "threshold": threshold, "boxes": _boxes(prediction, prediction.boxes.at_least(threshold))}
+    if prediction.mask is not None:
+        found = areas(prediction, threshold)
+        listed = [
+            {
+                "class": prediction.classes[area.class_index],
+                "area_px": _number(area.area_px, 1),
+                "box": [area.bbox.x, area.bbox.y, area.bbox.right, area.bbox.bottom],
+            }
+            for area in found[:MOST_AREAS]
+        ]
+        total = _number(sum(area.area_px for area in found), 1)
+        return {**common, "threshold": threshold, "count": len(found), "area_px": total, "areas": listed}
+    assert prediction.temperatures is not None
+    return {**common, **_temperatures(prediction.temperatures)}
+
+
+def _boxes(prediction: Prediction, boxes: Boxes) -> list[Mapping[str, Any]]:
+    return [
+        {"class": prediction.classes[index], "score": _number(score), "box": [_number(value, 1) for value in xyxy]}
+        for xyxy, score, index in zip(boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True)
+    ]
+
+
+def _temperatures(temperatures: Temperatures) -> dict[str, Any]:
+    return {
+        "maximum_c": _celsius(temperatures.maximum),
+        "mean_c": _celsius(temperatures.mean),
+        "minimum_c": _celsius(temperatures.minimum),
+        "source": temperatures.source,
+        "hot_spots": [
+            {"x": spot.x, "y": spot.y, "celsius": _celsius(spot.kelvin), "area_px": _number(spot.area_px, 1)}
+            for spot in temperatures.hot_spots
+        ],
+    }
+
+
+def _celsius(kelvin: float) -> float | None:
+    return _number(kelvin - KELVIN_AT_0_C, 2)
+
+
+def _number(value: float, digits: int = 4) -> float | None:
+    """JSON has no NaN: null."""
+    return round(value, digits) if math.isfinite(value) else None

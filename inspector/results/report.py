@@ -1,0 +1,86 @@
+"""The report of a run: one HTML file beside its pictures, readable without this program and without a network."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from inspector import __version__
+from inspector.core.types import Inspection
+from inspector.inspection.events import Stats
+
+MOST_ROWS = 2000  # parts listed; results.jsonl has them all
+
+_STYLE = """
+body { font-family: system-ui, "Noto Sans CJK JP", sans-serif; margin: 32px; color: #1b1b1b; background: #fff; }
+table { border-collapse: collapse; } td, th { padding: 8px; text-align: left; vertical-align: top; border-top: 1px solid #ccc; }
+.counts td, .counts th { border: 0; padding-right: 32px; } .counts td { font-size: 24px; font-weight: bold; }
+img { width: 240px; } .v { font-weight: bold; white-space: nowrap; }
+.OK { color: #00734f; } .NG { color: #a84300; } .REVIEW { color: #8a5f00; } .NOT_INSPECTED { color: #555; }
+"""
+_SYMBOLS = {"OK": "●", "NG": "✕", "REVIEW": "▲", "NOT_INSPECTED": "▬"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the report says of one part: no pixels are kept."""
+
+    sequence: int
+    part: str
+    source: str
+    verdict: str
+    reasons: tuple[str, ...]
+    latency_ms: float
+    utc: datetime
+    pictures: tuple[str, ...]
+
+    @classmethod
+    def of(cls, inspection: Inspection, pictures: tuple[str, ...]) -> "Row":
+        """`pictures`: paths relative to the report."""
+        return cls(
+            inspection.sequence,
+            inspection.part,
+            inspection.source,
+            inspection.verdict.value,
+            tuple(reason.text for reason in inspection.reasons),
+            inspection.latency_ms,
+            inspection.utc,
+            pictures,
+        )
+
+
+def write_report(recipe: str, rows: Sequence[Row], stats: Stats) -> str:
+    """The whole page as text."""
+    counts = {
+        "Parts": stats.parts,
+        "OK": stats.ok,
+        "NG": stats.ng,
+        "Review": stats.review,
+        "Not inspected": stats.not_inspected,
+        "Dropped frames": stats.dropped,
+        "Seconds": f"{stats.seconds:.1f}",
+    }
+    heads = "".join(f"<th>{name}</th>" for name in counts)
+    cells = "".join(f"<td>{value}</td>" for value in counts.values())
+    more = f"<p>The first {len(rows)} of {stats.parts} parts.</p>" if len(rows) < stats.parts else ""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(recipe)}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{html.escape(recipe)}</h1>"
+        f'<table class="counts"><tr>{heads}</tr><tr>{cells}</tr></table>{more}'
+        "<table><tr><th>Part</th><th>Verdict</th><th>Why</th><th>Source</th><th>Latency</th><th>Pictures</th></tr>\n"
+        + "\n".join(map(_row, rows))
+        + f"</table><p>inspector {__version__}</p></body></html>\n"
+    )
+
+
+def _row(row: Row) -> str:
+    reasons = "<br>".join(map(html.escape, row.reasons))
+    pictures = " ".join(
+        f'<a href="{html.escape(path)}"><img src="{html.escape(path)}" alt="{html.escape(row.part)}" loading="lazy"></a>'
+        for path in row.pictures
+    )
+    verdict = f'<span class="v {row.verdict}">{_SYMBOLS[row.verdict]} {row.verdict.replace("_", " ")}</span>'
+    return (
+        f"<tr><td>{html.escape(row.part)}</td><td>{verdict}</td><td>{reasons}</td><td>{html.escape(row.source)}</td>"
+        f"<td>{row.latency_ms:.0f} ms</td><td>{pictures}</td></tr>"
+    )

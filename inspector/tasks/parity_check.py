@@ -1,0 +1,92 @@
+"""The gate before a variant of a bundle may judge parts: its answers to the reference images against the trained network's.
+
+Numpy only: who answers for the trained network, torch itself or the graph that was compared with it, is the caller's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.reference import Reference
+from inspector.bundles.variants import Parity
+from inspector.core.errors import EngineError
+from inspector.core.images import Prepared
+from inspector.core.message import message
+from inspector.core.sentence import sentence
+from inspector.core.types import Annotation, Floats, Prediction
+from inspector.tasks.base import task_of
+from inspector.tasks.parity import Limits, compare
+from inspector.tasks.truth import input_frame, input_view, truth_of
+
+Infer = Callable[[Prepared], Floats]  # prepared frames [N, H, W, C] -> the graph's output [N, ...]
+_BATCH = 8
+_COLOURED = 16  # images that are also shown to the trained network with red and blue exchanged
+
+
+class Gate:
+    """The reference images of a bundle with the trained network's answers to them."""
+
+    def __init__(
+        self, bundle: Bundle, reference: Reference, trained: Infer, *, tick: Callable[[], None] = lambda: None
+    ) -> None:
+        """Asks `trained`, which answers like the trained network, about every judged image. `tick`: called for each batch."""
+        self._card = bundle.card
+        self._tick = tick
+        judged = list(reference.judged)
+        self._frames = reference.frames[judged]
+        spec = bundle.card.input
+        self._truths = [truth_of({name: array[row] for name, array in reference.targets.items()}, spec) for row in judged]
+        self._expected = self.answers(trained, range(len(judged)))
+        shown = self._coloured()
+        self._colours = None if shown is None else [_outputs(trained, one) for one in (shown, shown[..., ::-1])]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def answers(self, infer: Infer, rows: Sequence[int]) -> list[Prediction]:
+        """What a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
+        card, geometry = self._card, input_view(self._card.input)
+        size = min(_BATCH, card.max_batch)
+        found: list[Prediction] = []
+        for start in range(0, len(rows), size):
+            piece = list(rows[start : start + size])
+            self._tick()
+            raw = infer(np.ascontiguousarray(self._frames[piece]))
+            if not np.isfinite(raw).all():
+                raise EngineError("The graph of {bundle} gave values that are not numbers.", bundle=card.name)
+            frames = [input_frame(self._frames[row], card.input, row) for row in piece]
+            found += task_of(card.task).decode(raw, card, [geometry] * len(piece), frames)
+        return found
+
+    def distance(self, infer: Infer, rows: Sequence[int], *, limits: Limits) -> Parity:
+        """How a graph compares with the trained network on some of the judged images."""
+        return self._compare(infer, rows, limits=limits, files={})
+
+    def judge(self, infer: Infer, *, limits: Limits, files: Mapping[str, str]) -> Parity:
+        """Hold a graph against the trained network on all judged images. `files`: SHA-256 of what that holds for.
+
+        Scores of a network that hardly needs colours change little when red and blue are exchanged. So its whole output is
+        looked at, too: it must be nearer to the trained network's for these images than to that for exchanged ones.
+        """
+        parity = self._compare(infer, range(len(self)), limits=limits, files=files)
+        shown = self._coloured()
+        if parity.refused is None and shown is not None and self._colours is not None:
+            found = _outputs(infer, shown)
+            right, exchanged = (float(np.square(found - answer, dtype=np.float64).sum()) for answer in self._colours)
+            if exchanged < right:
+                reason = message("it answers as the trained network does when red and blue are exchanged.")
+                parity = parity.model_copy(update={"refused": sentence(reason)})
+        return parity
+
+    def _compare(self, infer: Infer, rows: Sequence[int], *, limits: Limits, files: Mapping[str, str]) -> Parity:
+        expected: list[Prediction] = [self._expected[row] for row in rows]
+        truths: list[Annotation] = [self._truths[row] for row in rows]
+        return compare(expected, self.answers(infer, rows), truths, self._card, limits=limits, files=files)
+
+    def _coloured(self) -> Prepared | None:
+        return self._frames[:_COLOURED] if self._card.input.channels == 3 else None
+
+
+def _outputs(infer: Infer, frames: Prepared) -> Floats:
+    return np.concatenate([infer(np.ascontiguousarray(frames[row : row + 1])) for row in range(len(frames))])

@@ -1,0 +1,298 @@
+"""Training runs of the window: one at a time, the others wait; they outlive the window and are found again."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
+from inspector.runs.folder import RUN, create_run, find_runs, new_run_path, read_messages, remove_run, unwritable
+from inspector.runs.settings import TrainSettings
+from inspector.training.state import (
+    LIVE,
+    Follower,
+    RunInfo,
+    RunState,
+    command_run,
+    end_run,
+    kill_run,
+    queue_again,
+    settle_run,
+    still_going,
+    writing,
+)
+from inspector.workers.jobs import Job
+from inspector.workers.outcome import Cause, End, Outcome
+from inspector.workers.protocol import Packet
+
+__all__ = ["LIVE", "RunInfo", "RunState", "TrainingQueue"]
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+_GRACE_S = 15.0  # a cancelled training may take so long to end by itself
+_GRACE_KEEP_S = 600.0  # the same where it still measures and exports its best epoch
+_LEADER = ".leader.lock"
+
+
+class TrainingQueue:
+    """The runs in one folder. Made is started: it finds the runs of earlier windows, and those that still go on.
+
+    Several windows may share the folder: one of them, the first, starts what waits; each shows and commands all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listener: Callable[[Path, Packet], None] | None = None,
+        changed: Callable[[RunInfo], None] | None = None,
+        removed: Callable[[Path], None] | None = None,
+    ) -> None:
+        """`listener` gets every message of live runs, `changed` each run that is new or in another state or outcome.
+
+        All are called on the thread of this object and must be quick. Raises StorageError if the folder cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        self.folder = folder
+        self._listener, self._changed, self._removed = listener, changed, removed
+        self._lock = threading.RLock()
+        self._runs: dict[Path, Follower] = {}
+        self._infos: dict[Path, RunInfo] = {}
+        self._told: dict[Path, tuple[RunState, Outcome | None]] = {}
+        self._cancelled: dict[Path, float] = {}
+        self._leader = FileLock(folder / _LEADER, thread_local=False)
+        self._wake = threading.Event()
+        self._closing = False
+        self._refresh()
+        self._thread = threading.Thread(target=self._run, name="training-queue", daemon=True)
+        self._thread.start()
+
+    def add(self, settings: TrainSettings) -> Path:
+        """Put a run at the end of the queue and return its folder: `settings.run`, or a new one named after the bundle.
+
+        Without `settings.run` the bundle goes into the run folder. Raises StorageError, ConfigError or JobError.
+        """
+        if settings.run is None:
+            with self._lock:
+                run = new_run_path(self.folder, settings.bundle_name)
+                name = settings.bundle_name
+                settings = settings.model_copy(update={"run": run, "out": run / "bundle", "name": name})
+                folder = create_run(settings, queued=True)
+        else:
+            folder = create_run(settings, queued=True)
+        self._look_at(folder)
+        self._wake.set()
+        return folder
+
+    def runs(self) -> list[RunInfo]:
+        """All runs, the oldest first."""
+        with self._lock:
+            return sorted(self._infos.values(), key=lambda info: (info.record.created, info.folder))
+
+    def run(self, folder: Path) -> RunInfo:
+        """One run. Raises ConfigError if there is none."""
+        with self._lock:
+            info = self._infos.get(folder)
+        if info is None:
+            raise ConfigError("{folder} is not a training run.", remedy="Choose a folder with a run.json.", folder=folder)
+        return info
+
+    def messages(self, folder: Path) -> list[Packet]:
+        """Every message of a run so far, for a view that opens late."""
+        return read_messages(folder)
+
+    def pause(self, folder: Path) -> None:
+        """Let a running run rest: no processor, but its memory stays in use."""
+        self._command(folder, "pause")
+
+    def resume(self, folder: Path) -> None:
+        """Go on after `pause`."""
+        self._command(folder, "resume")
+
+    def stop(self, folder: Path) -> None:
+        """End a run now and keep its best epoch: it is measured and becomes a bundle."""
+        self._command(folder, "stop")
+
+    def cancel(self, folder: Path) -> None:
+        """End a run, or take it out of the queue; it leaves no bundle, unless its settings say `keep_best`."""
+        self._command(folder, "cancel")
+        with self._lock:
+            self._cancelled.setdefault(folder, time.monotonic())
+
+    def remove(self, folder: Path) -> None:
+        """Delete a run that is over, with everything in its folder. Raises ConfigError, JobError or StorageError."""
+        with self._lock:
+            if self.run(folder).state in LIVE:
+                raise still_going(folder)
+            remove_run(folder)
+        self._wake.set()
+
+    def resume_interrupted(self, folder: Path) -> None:
+        """Put a run that broke off back into the queue, to go on from its last whole epoch.
+
+        Without a checkpoint it begins anew. Raises JobError if it is not over, ConfigError or StorageError.
+        """
+        with self._lock:
+            queue_again(self.run(folder))
+        self._look_at(folder)
+        self._wake.set()
+
+    def close(self, *, detach: bool) -> None:
+        """End the queue. `detach`: a run started here goes on in the background, else it is cancelled. What waits, waits on."""
+        with self._lock:
+            self._closing = True
+        self._wake.set()
+        self._thread.join()
+        for run in self._runs.values():
+            job = run.job
+            if job is None or job.outcome is not None:
+                continue
+            if detach and job.detach():
+                run.job = None  # no longer this window's
+            else:
+                job.close()
+        with suppress(InspectorError):
+            self._collect()
+        self._leader.release()
+
+    def _command(self, folder: Path, command: str) -> None:
+        info = self.run(folder)
+        with self._lock:
+            job = self._runs[folder].job
+        if job is not None and job.outcome is None:
+            {"pause": job.pause, "resume": job.resume, "stop": job.stop, "cancel": job.cancel}[command]()
+        else:
+            command_run(info, command)
+        self._look_at(folder)
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._refresh()
+                self._collect()
+                self._end_cancelled()
+                self._start_next()
+                self._tell()
+            except InspectorError as error:
+                log.warning("%s", error)
+            except Exception:
+                log.exception("the training queue failed")
+            self._wake.wait(_TICK_S)
+            self._wake.clear()
+
+    def _refresh(self) -> None:
+        """Follow every run in the folder, and those elsewhere that were added."""
+        with self._lock:
+            found = {*find_runs(self.folder), *(folder for folder in self._runs if (folder / RUN).is_file())}
+            for folder in [folder for folder in self._runs if folder not in found]:
+                del self._runs[folder]
+                self._infos.pop(folder, None)
+        for folder in sorted(found):
+            self._look_at(folder)
+
+    def _look_at(self, folder: Path) -> None:
+        with self._lock:
+            try:
+                self._infos[folder] = self._runs.setdefault(folder, Follower(folder)).look()
+            except ConfigError:
+                log.debug("%s is not followed", folder, exc_info=True)
+
+    def _collect(self) -> None:
+        """Write down how processes of ours ended that could not say it themselves."""
+        with self._lock:
+            for folder, run in self._runs.items():
+                outcome = run.job.outcome if run.job is not None else None
+                if run.job is None or outcome is None:
+                    continue
+                run.job.close()
+                run.ended, run.job = outcome, None
+                try:
+                    settle_run(folder, outcome)
+                except StorageError as error:
+                    log.warning("%s", error)
+                self._look_at(folder)
+
+    def _end_cancelled(self) -> None:
+        """End runs of an earlier window that were cancelled and do not listen."""
+        with self._lock:
+            waiting = [(self._infos.get(folder), since) for folder, since in self._cancelled.items()]
+        for info, since in waiting:
+            if info is not None and info.state in LIVE:
+                if time.monotonic() - since < _grace(info) or self._runs[info.folder].job is not None:
+                    continue
+                try:
+                    kill_run(info)
+                except JobError as error:
+                    log.error("%s", error)
+                    with self._lock:
+                        self._cancelled.pop(info.folder, None)  # it is told once
+                self._look_at(info.folder)
+        with self._lock:
+            for folder in list(self._cancelled):
+                if folder not in self._infos or self._infos[folder].state not in LIVE:
+                    del self._cancelled[folder]
+
+    def _start_next(self) -> None:
+        """Start the run that waits the longest, if none is live and no other window does this."""
+        with self._lock:
+            infos = list(self._infos.values())
+            waiting = [info for info in infos if info.state is RunState.WAITING]
+            busy = any(info.state in LIVE for info in infos) or any(run.job is not None for run in self._runs.values())
+            if busy or not waiting or self._closing or not self._leads():
+                return
+            info = min(waiting, key=lambda info: (info.record.queued or info.record.created, info.folder))
+            try:
+                settings = info.record.train_settings().model_copy(update={"run": info.folder})
+                job = Job("train", {"settings": settings.model_dump(mode="json")}, ended=self._ended, grace=_grace(info))
+                self._runs[info.folder].job = job
+            except InspectorError as error:
+                kind = type(error) if isinstance(error, ConfigError) else JobError
+                with writing(info.folder):
+                    end_run(
+                        info.folder,
+                        Outcome(End.FAILED, problem=error.problem, remedy=error.remedy, kind=kind, cause=Cause.DATA),
+                    )
+            self._infos[info.folder] = self._runs[info.folder].look()
+
+    def _ended(self, _outcome: Outcome) -> None:
+        self._wake.set()
+
+    def _leads(self) -> bool:
+        if not self._leader.is_locked:
+            with suppress(Timeout, OSError):
+                self._leader.acquire(timeout=0)
+        return self._leader.is_locked
+
+    def _tell(self) -> None:
+        """Call the listeners with what is new."""
+        with self._lock:
+            news = [(folder, packet) for folder, run in sorted(self._runs.items()) for packet in run.news]
+            for run in self._runs.values():
+                run.news = []
+            infos = list(self._infos.values())
+            gone = [folder for folder in self._told if folder not in self._infos]
+        for folder, packet in news:
+            if self._listener is not None:
+                self._listener(folder, packet)
+        for info in infos:
+            if self._told.get(info.folder) != (info.state, info.outcome):
+                self._told[info.folder] = (info.state, info.outcome)
+                if self._changed is not None:
+                    self._changed(info)
+        for folder in gone:
+            del self._told[folder]
+            if self._removed is not None:
+                self._removed(folder)
+
+
+def _grace(info: RunInfo) -> float:
+    return _GRACE_KEEP_S if info.record.settings.get("keep_best") else _GRACE_S

@@ -1,0 +1,473 @@
+"""Which network, input and settings suit a folder of images, and why: rules in the open, each with its sentence.
+
+1. Network: the one that starts from a network which knows pictures already, where its weights are installed; where they are
+   not, for detection the one that has been seen to learn from nothing. Temperatures have a network of their own.
+2. Input: so large that the median object spans enough pixels of it (`_OBJECT_PX`), but no larger than the images. A detector
+   finds more with a finer grid over the same pixels, so small images are enlarged for it (rolled steel of 200 px: mAP50 0.68
+   at 224 px, 0.72 at 320).
+3. Takt: the network may need half of it. Otherwise a smaller input or a faster network; if none is fast enough, that is said.
+4. Kind of data: surfaces, whose pictures have no up and down (`data.pose`), are mirrored and turned, and stretched to the
+   input; of two classes of them a score is the mean over four mirrored views, where the takt allows it.
+5. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
+   cross-validation in five folds.
+6. Rare classes: from three times as many images of the most frequent class as of the rarest, rare ones count more. Kinds of
+   defects on a surface with fewer than 40 images are learnt as one.
+7. Learning: the average of the last weights is kept. A network that knows pictures already leaves the first stages as they are,
+   which see edges and textures alike in all pictures and cost most of the time; new layers, which have much to learn, learn
+   faster than the rest. Many images: larger batches and steps.
+8. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
+
+With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in README.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from statistics import median
+from types import MappingProxyType
+from typing import Any
+
+from inspector.core.message import Message, message
+from inspector.core.registry import NETWORKS
+from inspector.core.types import TaskName
+from inspector.data.survey import Survey, TaskSurvey
+from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, TASK_DEFAULTS
+from inspector.training.costs import COSTS, STILL_STAGES, UNKNOWN, Hardware
+
+# Each task's networks, the recommended one first.
+_NETWORKS: Mapping[TaskName, tuple[str, ...]] = MappingProxyType(
+    {
+        "classification": ("efficientnet_lite0", "simple_cnn", "resnet50"),
+        "detection": ("fpn_lite0", "simple_yolo"),
+        "segmentation": ("unet_effnet", "unet"),
+        "thermal": ("thermal_cnn",),
+    }
+)
+_SIDES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
+_GRID = 32  # the networks halve the input five times
+_SMALLEST = 96
+_USUAL: Mapping[TaskName, int] = MappingProxyType(
+    {"classification": 224, "detection": 320, "segmentation": 256, "thermal": 160}
+)
+_USUAL_OF_MANY = 256  # classification
+_ENLARGED: Mapping[TaskName, float] = MappingProxyType({"detection": 1.6})  # at the most
+_LARGEST, _LARGEST_GPU = 640, 1024
+# Pixels a side that the median object should span in the input: two cells of the detector's finest grid, which is 8 px; an
+# edge or a class can be told from fewer.
+_OBJECT_PX: Mapping[TaskName, int] = MappingProxyType({"classification": 12, "detection": 16, "segmentation": 10, "thermal": 8})
+# Images that are shown in all epochs together, and the fewest and most epochs.
+_SEEN: Mapping[TaskName, int] = MappingProxyType(
+    {"classification": 12_000, "detection": 25_000, "segmentation": 17_000, "thermal": 10_000}
+)
+_EPOCHS: Mapping[TaskName, tuple[int, int]] = MappingProxyType(
+    {"classification": (12, 60), "detection": (20, 100), "segmentation": (20, 100), "thermal": (20, 100)}
+)
+_FEW, _FEW_OF_A_CLASS, _FOLDS = 150, 20, 5
+_MANY = 1000
+_FEW_TO_TELL_APART = 40  # images of a kind of defect
+_ONE_CLASS = "defect"
+_AVERAGE = 0.99
+_IMBALANCED, _VERY_IMBALANCED = 3, 25
+_LONGEST_MIN = 60.0
+_SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
+_VIEWS, _VIEWS_MS = 4, 50.0  # mirrored views; what they may compute where the takt is not known
+_LARGER = 1.4  # an input that is worth telling of
+# What it takes to learn from nothing, where that is known.
+_FROM_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({"simple_yolo": {"options": {"filters": 24, "context": 3}}})
+_SAME_SHAPE = 1.03
+_ALMOST_SQUARE = 1.25
+_FORWARD = 1 / 3  # of a step: going forward only, as validation does
+_START_S = 30.0  # torch is loaded, the network is exported and measured
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another way to learn the same data: what to set instead, what it would bring, and its price in minutes of training and ms
+    of computing time a part.
+    """
+
+    settings: Mapping[str, Any]
+    minutes: float
+    ms: float
+    trade: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`settings`: values of `TrainSettings`. `reasons`: why, a sentence each. `problems`: what stands in the way, with its
+    remedy. `minutes` of training and `ms` of computing time a part, both estimated for this machine.
+    """
+
+    settings: Mapping[str, Any]
+    reasons: tuple[Message, ...]
+    problems: tuple[Message, ...]
+    minutes: float
+    ms: float
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def reason(self) -> Message:
+        """All reasons and problems as one message."""
+        return reduce(lambda first, then: message("{first} {then}", first=first, then=then), (*self.reasons, *self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    width: int
+    height: int
+    fit: str = "stretch"
+
+    @property
+    def side(self) -> int:
+        return max(self.width, self.height)
+
+    def shrunk(self, side: int) -> "_Input":
+        """The same shape with this longer side."""
+        width, height = (max(_GRID, round(size * side / self.side / _GRID) * _GRID) for size in (self.width, self.height))
+        return _Input(width, height, self.fit)
+
+
+def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware) -> Advice:
+    """What to train on this folder. `task` is one of `survey.tasks`; `takt_s`: seconds the line gives each part, or None."""
+    offered, surface = survey.tasks[task], _is_surface(survey, task)
+    reasons: list[Message] = []
+    problems = _missing(task, hardware)
+    networks = networks_for(task, weights=hardware.weights)
+    network, chosen = networks[0], _input(survey, offered, hardware, reasons)
+    if takt_s:
+        network, chosen = _within_takt(networks, chosen, takt_s, hardware, reasons, problems)
+    pretrained = hardware.weights and NETWORKS[network].pretrained
+    reasons.insert(0, _network_sentence(network, offered, pretrained=pretrained))
+    settings: dict[str, Any] = {
+        "network": network,
+        "width": chosen.width,
+        "height": chosen.height,
+        "fit": chosen.fit,
+        "pretrained": "imagenet" if pretrained else "",
+        "batch": _batch(task, offered.total),
+        **learning(task, network, offered.total, pretrained=pretrained),
+        **(_for_a_surface(offered, reasons) if surface else {}),
+        **_for_the_data(offered, reasons, pretrained=pretrained),
+    }
+    settings["epochs"] = _epochs(settings, task, offered.total, hardware, reasons)
+    ms = part_ms(network, chosen.width, chosen.height, hardware)
+    allowed = 1000 * takt_s * _SHARE_OF_TAKT if takt_s else _VIEWS_MS
+    if surface and task == "classification" and len(offered.classes) == 2 and _VIEWS * ms <= allowed:
+        settings["mirrored"] = True
+        ms *= _VIEWS
+        reasons.append(
+            message("A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.", ms=ms)
+        )
+    if hardware.gpu:
+        reasons.append(message("It is trained on the graphics card {name}.", name=hardware.gpu))
+    minutes = estimate_minutes(settings, offered.total, hardware)
+    advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms)
+    return replace(advice, alternatives=alternatives(advice, offered, hardware))
+
+
+def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
+    """The task's networks, the one to begin with first (rule 1)."""
+    found = _NETWORKS[task]
+    return found if weights else tuple(sorted(found, key=lambda name: name not in _FROM_NOTHING))
+
+
+def _is_surface(survey: Survey, task: TaskName) -> bool:
+    """Whether the images may be turned as one likes (rule 4)."""
+    return task != "thermal" and survey.pose is not None and survey.pose.any_direction
+
+
+def _batch(task: TaskName, images: int) -> int:
+    if task == "segmentation" or images < _FEW:
+        return 8
+    return 32 if task == "classification" and images >= _MANY else 16
+
+
+def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> dict[str, Any]:
+    """Rates, average and frozen stages (rule 7)."""
+    if not pretrained:
+        return {"lr": TASK_DEFAULTS[task]["lr"], "ema": _AVERAGE, **_FROM_NOTHING.get(network, {})}
+    rates: dict[str, Any] = {"lr": 5e-4}
+    if task != "classification":
+        rates = {"lr": 1e-3, "backbone_rate": 0.5}
+    elif images >= _MANY:
+        rates = {"lr": 1e-3, "backbone_rate": 0.3}
+    return {**rates, "ema": _AVERAGE, "freeze_stages": STILL_STAGES}
+
+
+def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any]:
+    """Mirrored and turned; and kinds of defects that are too few to be told apart learnt as one (rules 4 and 6)."""
+    settings: dict[str, Any] = {"augment": "surface"}
+    reasons.append(
+        message("The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.")
+    )
+    kinds = {name: count for name, count in offered.images.items() if count and name in offered.classes}
+    if offered.task == "segmentation" and len(kinds) > 1 and min(kinds.values()) < _FEW_TO_TELL_APART:
+        rarest = min(kinds, key=lambda name: kinds[name])
+        settings["one_class"] = _ONE_CLASS
+        reasons.append(
+            message(
+                "Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt "
+                "as one, which finds them better.",
+                name=rarest,
+                count=kinds[rarest],
+            )
+        )
+    return settings
+
+
+def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
+    """Minutes of a training with `images` images in all, by the table of `costs`. `settings` as for `TrainSettings`; what is
+    left out has the task's or the usual default.
+    """
+    values: dict[str, Any] = {**TASK_DEFAULTS.get(str(settings.get("task")), {}), "epochs": 30, "val": 0.15, "test": 0.15}
+    values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
+    cost = COSTS.get(str(values["network"]), UNKNOWN)
+    pixels = int(values["width"]) * int(values["height"])
+    val, test = float(values["val"]), float(values["test"])
+    still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
+    step, judged = cost.step_ms(pixels, still=still), cost.step_ms(pixels) * _FORWARD
+    epoch_s = images * ((1 - val - test) * step + val * judged) / 1000 / hardware.training_speed
+    trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
+    learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))
+    return (_START_S + learning) / 60
+
+
+def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
+    """Milliseconds that a network takes for one part on this machine's processor, by the table of `costs`."""
+    return COSTS.get(network, UNKNOWN).infer_ms(width * height) / hardware.speed
+
+
+def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
+    found = []
+    if not hardware.torch:
+        found.append(
+            message(
+                "Training needs packages that are not installed. Install them from the program's folder: "
+                "packaging/run.sh --with train (Windows: run.ps1)."
+            )
+        )
+    if not hardware.weights and NETWORKS[_NETWORKS[task][0]].pretrained:
+        found.append(
+            message(
+                "Start weights that need no download are not installed, so it would learn from nothing. Install them from the "
+                "program's folder: packaging/run.sh --with pretrained (Windows: run.ps1), or choose a file of weights."
+            )
+        )
+    return found
+
+
+def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) -> Message:
+    label, count = NETWORKS[network].label, offered.total
+    if pretrained:
+        return message(
+            "{network}: it starts from a network that knows pictures already, and learns from fewer images; here are {count}.",
+            network=label,
+            count=count,
+        )
+    if offered.task == "thermal":
+        return message("{network}: made for the small pictures of thermal cameras.", network=label)
+    return message("{network}: it learns from these {count} images alone.", network=label, count=count)
+
+
+def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: list[Message]) -> _Input:
+    """The input by the size of images and objects (rule 2)."""
+    task = offered.task
+    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [_USUAL[task]]
+    widest = round(median(longest))
+    most = max(_SMALLEST, min(_ladder(_ENLARGED.get(task, 1.0) * widest), _LARGEST_GPU if hardware.gpu else _LARGEST))
+    usual = _USUAL_OF_MANY if task == "classification" and offered.total >= _MANY else _USUAL[task]
+    side = min(usual, most)
+    shares = [one.object_share for one in (offered, *survey.tasks.values()) if one.object_share]
+    if shares:
+        part, needed = shares[0] ** 0.5, _OBJECT_PX[task]  # side of the median object over that of its image
+        side = min(max(side, _ladder(needed / part)), most)
+        spans = round(part * side)
+        values = {"share": 100 * shares[0], "side": side, "spans": spans}
+        reasons.append(
+            message(
+                "Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.", **values
+            )
+            if spans >= needed
+            else message(
+                "Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} "
+                "px, and {needed} would be good: cut the images into pieces, or let the camera look closer.",
+                needed=needed,
+                **values,
+            )
+        )
+    else:
+        reasons.append(message("An input of {side} px suits images of {widest} px.", side=side, widest=widest))
+    return _shape(list(survey.sizes), side, stretch=_is_surface(survey, task))
+
+
+def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _Input:
+    """The input's two sides: of the images' own shape where they have one, else square. `stretch`: whatever their shapes."""
+    aspects = [width / height for width, height in sizes] or [1.0]
+    if max(aspects) / min(aspects) <= _SAME_SHAPE:
+        width, height = sizes[0] if sizes else (1, 1)
+        return _Input(width, height).shrunk(side)
+    wide = max(max(aspects), 1 / min(aspects)) > _ALMOST_SQUARE
+    return _Input(side, side, "letterbox" if wide and not stretch else "stretch")
+
+
+def _ladder(pixels: float) -> int:
+    """The smallest usual side that reaches `pixels`."""
+    return next((side for side in _SIDES if side >= pixels), _SIDES[-1])
+
+
+def _within_takt(
+    networks: Sequence[str],
+    wanted: _Input,
+    takt_s: float,
+    hardware: Hardware,
+    reasons: list[Message],
+    problems: list[Message],
+) -> tuple[str, _Input]:
+    """Network and input that need no more than half of the takt (rule 3): the largest input up to the wanted one, and for
+    each the first network that is fast enough.
+    """
+    first, budget = networks[0], 1000 * takt_s * _SHARE_OF_TAKT
+    candidates = [wanted, *(wanted.shrunk(side) for side in reversed(_SIDES) if _SMALLEST <= side < wanted.side)]
+    for size in candidates:
+        for network in networks:
+            ms = part_ms(network, size.width, size.height, hardware)
+            if ms <= budget:
+                values = {"ms": ms, "takt": 1000 * takt_s}
+                reasons.append(
+                    message("It computes about {ms:.0f} ms a part here, and the takt is {takt:.0f} ms.", **values)
+                    if (network, size) == (first, wanted)
+                    else message(
+                        "The takt of {takt:.0f} ms allows {width} x {height} px with this network, which computes about "
+                        "{ms:.0f} ms a part here; small defects are told worse.",
+                        width=size.width,
+                        height=size.height,
+                        **values,
+                    )
+                )
+                return network, size
+    fastest = min(networks, key=lambda name: part_ms(name, candidates[-1].width, candidates[-1].height, hardware))
+    problems.append(
+        message(
+            "No network is fast enough here for a takt of {takt:.0f} ms: the smallest input computes {ms:.0f} ms, and half of "
+            "the takt is needed for the rest. Use a faster computer or a longer takt.",
+            takt=1000 * takt_s,
+            ms=part_ms(fastest, candidates[-1].width, candidates[-1].height, hardware),
+        )
+    )
+    return fastest, candidates[-1]
+
+
+def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool) -> dict[str, Any]:
+    """Augmentation, folds, rates and weights by how many images there are of what (rules 5 and 6)."""
+    counts = [count for count in offered.images.values() if count]
+    rarest = min(counts, default=0)
+    settings: dict[str, Any] = {}
+    if offered.task != "thermal" and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):
+        settings["augment"] = "strong"
+        if rarest >= _FOLDS:
+            settings["folds"] = _FOLDS
+        if pretrained:
+            settings |= {"freeze_epochs": 3, "backbone_rate": 0.3}
+        reasons.append(
+            message(
+                "Few images ({count}, {rarest} of the rarest class): they are varied strongly, and measured in {folds} folds.",
+                count=offered.total,
+                rarest=rarest,
+                folds=_FOLDS,
+            )
+            if rarest >= _FOLDS
+            else message(
+                "Few images ({count}, {rarest} of the rarest class): they are varied strongly; what it can do is known only "
+                "roughly.",
+                count=offered.total,
+                rarest=rarest,
+            )
+        )
+    if offered.task == "classification":
+        settings["balance"] = "none"
+    if offered.task == "classification" and offered.imbalance >= _IMBALANCED:
+        # Weights stop at ten times the most frequent class's; beyond that a batch hardly ever has one of the rare class.
+        settings["balance"] = "sampler" if offered.imbalance > _VERY_IMBALANCED else "weights"
+        reasons.append(
+            message(
+                "The most frequent class has {times:.0f} times as many images as the rarest: rare ones count more.",
+                times=offered.imbalance,
+            )
+        )
+    return settings
+
+
+def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
+    """How many epochs (rule 8)."""
+    fewest, most = _EPOCHS[task]
+    wanted = min(max(round(_SEEN[task] / max(1, 0.7 * images)), fewest), most)
+    minutes = estimate_minutes({**settings, "epochs": wanted}, images, hardware)
+    if minutes <= _LONGEST_MIN:
+        return wanted
+    epochs = max(fewest, int(wanted * _LONGEST_MIN / minutes))
+    reasons.append(
+        message("{epochs} epochs, so that it takes about an hour; {wanted} would be better.", epochs=epochs, wanted=wanted)
+        if estimate_minutes({**settings, "epochs": epochs}, images, hardware) <= 1.1 * _LONGEST_MIN
+        else message("{epochs} epochs are the fewest that make sense; they take more than an hour here.", epochs=epochs)
+    )
+    return epochs
+
+
+def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tuple[Alternative, ...]:
+    """What else was weighed: the task's other networks, a larger input, each kind of defect by itself, mirrored views."""
+    settings, task = advice.settings, offered.task
+    found = [
+        _network(name, advice, offered, hardware)
+        for name in networks_for(task, weights=hardware.weights)
+        if name != settings["network"]
+    ]
+    larger = _larger(advice, offered, hardware)
+    if larger is not None:
+        found.append(larger)
+    if settings.get("one_class"):
+        trade = message("Each kind of defect by itself: tells them apart, but finds the rare ones less surely.")
+        found.append(Alternative({"one_class": ""}, advice.minutes, advice.ms, trade))
+    if settings.get("mirrored"):
+        trade = message("One view a part: a quarter of the computing time, and scores that are less steady.")
+        found.append(Alternative({"mirrored": False}, advice.minutes, advice.ms / _VIEWS, trade))
+    elif task == "classification" and settings.get("augment") == "surface":
+        trade = message("Four mirrored views a part: steadier scores for four times the computing time.")
+        found.append(Alternative({"mirrored": True}, advice.minutes, advice.ms * _VIEWS, trade))
+    return tuple(found)
+
+
+def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative:
+    """The same input with another network."""
+    settings, label = advice.settings, NETWORKS[network].label
+    pretrained = NETWORKS[network].pretrained and hardware.weights and network.endswith("lite0")
+    changed: dict[str, Any] = {
+        "network": network,
+        "pretrained": "imagenet" if pretrained else "",
+        **({"options": {}} if settings.get("options") else {}),
+        **({} if pretrained else {"freeze_stages": 0, "freeze_epochs": 0, "backbone_rate": 1.0}),
+        **learning(offered.task, network, offered.total, pretrained=pretrained),
+    }
+    mine = part_ms(str(settings["network"]), settings["width"], settings["height"], hardware)
+    ms = part_ms(network, settings["width"], settings["height"], hardware)
+    trade = (
+        message("{network} computes {times:.1f} times as long a part.", network=label, times=ms / mine)
+        if ms > mine
+        else message("{network} needs {share:.0f} % of the computing time a part.", network=label, share=100 * ms / mine)
+    )
+    if not pretrained:
+        trade = message("{trade} It learns from nothing, which needs many more images.", trade=trade)
+    return Alternative(changed, estimate_minutes({**settings, **changed}, offered.total, hardware), ms, trade)
+
+
+def _larger(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative | None:
+    """The same network with a larger input, if the machine can."""
+    settings = advice.settings
+    now = _Input(int(settings["width"]), int(settings["height"]))
+    side = _ladder(_LARGER * now.side)
+    if side > (_LARGEST_GPU if hardware.gpu else _LARGEST) or offered.task == "thermal":
+        return None
+    size = now.shrunk(side)
+    changed = {"width": size.width, "height": size.height}
+    trade = message("{width} x {height} px: shows smaller defects.", **changed)
+    ms = part_ms(str(settings["network"]), size.width, size.height, hardware) * (_VIEWS if settings.get("mirrored") else 1)
+    return Alternative(changed, estimate_minutes({**settings, **changed}, offered.total, hardware), ms, trade)

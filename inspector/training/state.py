@@ -1,0 +1,325 @@
+"""How a training run stands: read from its folder, whoever does it."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import psutil
+
+from inspector.core.errors import ConfigError, JobError
+from inspector.core.message import Message, message
+from inspector.runs.folder import (
+    CONTROL,
+    MESSAGES,
+    RUN,
+    WORKER_LOG,
+    RunRecord,
+    Tail,
+    append_packet,
+    read_run,
+    resumable,
+    tidy,
+    unwritable,
+    write_run,
+)
+from inspector.workers.jobs import Job
+from inspector.workers.outcome import REMEDIES, Cause, End, Outcome, crash_in, read_outcome
+from inspector.workers.protocol import Packet
+
+log = logging.getLogger(__name__)
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # it said what was wrong
+    CRASHED = "crashed"  # its process died
+    INTERRUPTED = "interrupted"  # nobody saw how it ended: power, or the whole computer
+
+
+LIVE = (RunState.RUNNING, RunState.PAUSED)
+_LAST_LINES = 80
+_RECENT = 5  # epochs that tell how long the next one takes
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run as it stands now.
+
+    `progress`, `metric`, `best`: the fields of the last such message ({} before it) and of the best epoch's metric. `samples`:
+    the newest picture of predictions. `outcome`: how it ended, None while it has not. `resumable`: it can go on from its last
+    epoch. `epoch_s`: mean seconds of the last few epochs, pauses left out; 0 before the first.
+    """
+
+    folder: Path
+    record: RunRecord
+    state: RunState
+    progress: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    metric: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    best: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    samples: Path | None = None
+    outcome: Outcome | None = None
+    resumable: bool = False
+    epoch_s: float = 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until its last epoch is through, by how long its epochs took; None if it does not learn now, or none is measured."""
+        if self.state is not RunState.RUNNING or not self.epoch_s or self.progress.get("phase") != "train":
+            return None
+        done, epochs = float(self.metric.get("epoch") or 0), float(self.metric.get("epochs") or 0)
+        begun = float(self.progress.get("step") or 0) / max(float(self.progress.get("steps") or 0), 1.0)
+        if float(self.progress.get("epoch") or 0) != done + 1:
+            begun = 0.0  # the last word is of the epoch before
+        left = max(epochs - done - begun, 0.0) * self.epoch_s
+        limited = self.progress.get("eta_s") if self.record.settings.get("time_limit") else None
+        return left if limited is None else min(left, float(limited))
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def bundle(self) -> Path | None:
+        """Folder of the bundle, once there is one."""
+        made = self.outcome.result.get("bundle") if self.outcome else None
+        return Path(made) if made else None
+
+    @property
+    def sentence(self) -> Message | None:
+        """What went wrong, if something did."""
+        return self.outcome.problem if self.outcome else None
+
+    @property
+    def remedy(self) -> Message | None:
+        """What to do about it."""
+        return self.outcome.remedy if self.outcome else None
+
+
+def _last_lines(folder: Path) -> list[str]:
+    """What the process of a run wrote on stderr at last, if it went on without its parent."""
+    try:
+        return (folder / WORKER_LOG).read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
+    except OSError:
+        return []
+
+
+def _files(folder: Path) -> tuple[int, int]:
+    """What changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such file."""
+    try:
+        record = (folder / RUN).stat().st_mtime_ns
+    except OSError:
+        record = -1
+    try:
+        return record, (folder / MESSAGES).stat().st_size
+    except OSError:
+        return record, -1
+
+
+class Follower:
+    """A run folder that is followed: what its record and its messages say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.job: Job | None = None
+        self.ended: Outcome | None = None  # as its process ended; told where the folder cannot tell it, on a full disk
+        self._tail = Tail(folder / MESSAGES)
+        self._progress = self._metric = self._best = _NOTHING
+        self._seconds: deque[float] = deque(maxlen=_RECENT)
+        self._samples: Path | None = None
+        self._last: Packet | None = None
+        self._paused = False
+        self._record: RunRecord | None = None
+        self._stamp = 0
+        self.news: list[Packet] = []
+        self._first = True
+        self._over: tuple[tuple[int, int], RunInfo] | None = None  # how it ended, and the state of its files then
+
+    def look(self) -> RunInfo:
+        """Read what is new; messages that came after the first look are added to `news`. Raises ConfigError if it is no run."""
+        now = _files(self.folder)
+        if self._over is not None and self.job is None and self._over[0] == now:
+            return self._over[1]  # a list of hundreds of runs is looked at twice a second
+        info = self._look()
+        self._over = (now, info) if info.outcome is not None and self.job is None else None
+        return info
+
+    def _look(self) -> RunInfo:
+        packets = list(self._tail.read())
+        for packet in packets:
+            self._take(packet)
+        if not self._first:
+            self.news += packets
+        try:
+            stamp = (self.folder / RUN).stat().st_mtime_ns
+        except OSError:
+            stamp = -1
+        if self.job is not None:
+            self.ended = self.job.outcome
+        if self._record is None or stamp != self._stamp:
+            self._record, self._stamp = read_run(self.folder), stamp
+        self._first = False
+        return self._info(self._record)
+
+    def _take(self, packet: Packet) -> None:
+        if packet.type == "hello":
+            self.ended = None  # it was started again
+        if packet.type == "progress":
+            self._progress = packet.fields
+        elif packet.type == "metric":
+            self._metric = packet.fields
+            self._seconds.append(float(packet.fields.get("seconds") or 0))
+            if packet.fields.get("best"):
+                self._best = packet.fields
+        elif packet.type == "artifact" and packet.fields.get("what") == "samples":
+            self._samples = Path(str(packet.fields["path"]))
+        elif packet.type in ("paused", "resumed", "hello"):
+            self._paused = packet.type == "paused"
+        self._last = packet
+
+    def _info(self, record: RunRecord) -> RunInfo:
+        last = self._last
+        ended = last is not None and last.type in ("done", "failed")
+        outcome: Outcome | None = None
+        if record.alive() and not ended:
+            state = RunState.PAUSED if self._paused else RunState.RUNNING
+        elif record.queued is not None:
+            state = RunState.WAITING
+        elif self.job is not None and self.job.outcome is None:
+            state = RunState.RUNNING  # its process is starting, or ending
+        elif ended and last is not None:
+            outcome = read_outcome(last)
+            state = _STATES[outcome.end]
+        else:
+            outcome = self.ended or crash_in(_last_lines(self.folder)) or _INTERRUPTED
+            state = RunState.INTERRUPTED if self.ended is None else _STATES[self.ended.end]
+        over = outcome is not None and state is not RunState.DONE
+        return RunInfo(
+            self.folder,
+            record,
+            state,
+            self._progress,
+            self._metric,
+            self._best,
+            self._samples,
+            outcome,
+            over and resumable(self.folder),
+            sum(self._seconds) / max(len(self._seconds), 1),
+        )
+
+
+_STATES: Mapping[End, RunState] = MappingProxyType(
+    {
+        End.SUCCEEDED: RunState.DONE,
+        End.CANCELLED: RunState.CANCELLED,
+        End.FAILED: RunState.FAILED,
+        End.CRASHED: RunState.CRASHED,
+    }
+)
+_INTERRUPTED = Outcome(
+    End.CRASHED,
+    problem=message("The training was interrupted: its process was gone without a word."),
+    remedy=message(REMEDIES[Cause.KILLED]),
+    cause=Cause.KILLED,
+)
+
+
+def run_info(folder: Path) -> RunInfo:
+    """How the run in this folder stands. Raises ConfigError."""
+    return Follower(folder).look()
+
+
+def still_going(folder: Path) -> JobError:
+    """What to say to a wish that only a run that is over can fulfil."""
+    return JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder)
+
+
+def command_run(info: RunInfo, command: str) -> None:
+    """Tell a live run, whoever started it, to `cancel`, `pause`, `resume` or `stop`. Raises StorageError.
+
+    A waiting run is taken out of the queue by `cancel`. For a run that is over this does nothing.
+    """
+    with writing(info.folder):
+        if info.state in LIVE:
+            append_packet(info.folder / CONTROL, Packet(command))
+        elif info.state is RunState.WAITING and command == "cancel":
+            end_run(info.folder, Outcome(End.CANCELLED))
+
+
+def end_run(folder: Path, outcome: Outcome) -> None:
+    """Write how a run ended whose process cannot do it any more, or never was. Raises OSError or ConfigError."""
+    append_packet(folder / MESSAGES, outcome.packet())
+    write_run(folder, read_run(folder).model_copy(update={"queued": None, "pid": 0}))
+
+
+def settle_run(folder: Path, outcome: Outcome) -> None:
+    """Write how a run's process ended, if it did not do it itself and its folder is still there. Raises StorageError."""
+    try:
+        with writing(folder):
+            if run_info(folder).state in (RunState.INTERRUPTED, RunState.WAITING):
+                tidy(folder)
+                end_run(folder, outcome)
+    except ConfigError:
+        log.debug("%s is no run any more", folder, exc_info=True)
+
+
+def queue_again(info: RunInfo) -> None:
+    """Put a run that is over back into the queue, to go on from its last whole epoch, if it has one.
+
+    Raises JobError if it is not over, ConfigError or StorageError.
+    """
+    if info.state in (*LIVE, RunState.WAITING):
+        raise still_going(info.folder)
+    again = {"queued": datetime.now(UTC), "pid": 0, "resume": resumable(info.folder)}
+    with writing(info.folder):
+        write_run(info.folder, read_run(info.folder).model_copy(update=again))
+
+
+def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
+    """Terminate the process of a run that does not listen, kill it after `grace` seconds, and write that it was cancelled.
+
+    Raises JobError if it cannot be ended: then it still trains, and nothing is written.
+    """
+    if not info.record.alive():
+        return
+    try:
+        process = psutil.Process(info.record.pid)
+        process.terminate()
+        try:
+            process.wait(grace)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(grace)
+    except psutil.Error as error:
+        if info.record.alive():
+            raise JobError(
+                "The training in {folder} cannot be ended ({detail}).",
+                remedy="End the process {pid} by hand.",
+                folder=info.folder,
+                detail=error,
+                pid=info.record.pid,
+            ) from error
+    settle_run(info.folder, Outcome(End.CANCELLED))
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """OSError as StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(folder, error) from error

@@ -1,0 +1,1 @@
+"""Choosing engines, precisions and threads for this machine: plan, measure, export, keep."""

@@ -1,0 +1,163 @@
+"""Making what a tuning could measure and what is not there yet: each bundle in a worker process of its own, through the gate.
+
+A worker of its own, because what makes variants is large and must neither slow nor end the measuring.
+"""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from inspector.bundles.bundle import Bundle
+from inspector.bundles.status import standing, worth_making
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message, message
+from inspector.core.registry import ENGINES
+from inspector.core.sentence import Sentence, sentence
+from inspector.core.types import Precision
+from inspector.tasks.parity import KELVIN, limits_for
+from inspector.tuning.plan import Use
+from inspector.workers.jobs import End, Job
+from inspector.workers.protocol import Packet
+
+Kind = tuple[str, Precision]
+_POLL_S: Final = 0.2
+_GRACE_S: Final = 2.0  # the tuning itself is given five seconds to end
+_STEPS: Final = 100  # of the progress, for each variant
+_WRITTEN: Final = ("refused", "failed")  # the tuning tells why by itself
+_PACKAGE: Final = "torch"  # what an export cannot do without
+
+
+class Report(Protocol):
+    """What is needed here of the worker's channel."""
+
+    def progress(self, **fields: object) -> None: ...
+
+    def pause_point(self) -> float: ...
+
+
+@dataclass(slots=True)
+class Exported:
+    """The variants that were made and passed the gate, and a sentence for each thing that went wrong."""
+
+    made: list[Use] = field(default_factory=list)
+    problems: list[Sentence] = field(default_factory=list)
+
+    def trouble(self, problem: Message) -> None:
+        """Note it, once."""
+        told = sentence(problem)
+        if told not in self.problems:
+            self.problems.append(told)
+
+
+def possible(kinds: Sequence[Kind]) -> list[Kind]:
+    """Those that this machine can compute. Engines with a process of their own are not asked here, which would load them."""
+    found: list[Kind] = []
+    for engine, precision in dict.fromkeys(kinds):
+        entry = ENGINES[engine]
+        try:
+            if not entry.isolate:
+                entry.load().ensure_here(precision)
+        except InspectorError:
+            continue
+        found.append((engine, precision))
+    return found
+
+
+def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report: Report) -> Exported:
+    """Make the variants of these kinds that the bundles have not, each bundle once. Raises what `report` raises."""
+    exported = Exported()
+    wanted = {name: [kind for kind in kinds if _worth(bundle, kind)] for name, bundle in bundles.items()}
+    if not any(wanted.values()):
+        return exported
+    if importlib.util.find_spec(_PACKAGE) is None:
+        problem = message(
+            "Only what is there is measured: an export needs the Python package {package}, which is not installed. Install it "
+            "from the program's folder: packaging/run.sh --with train (Windows: run.ps1).",
+            package=_PACKAGE,
+        )
+        exported.trouble(problem)
+        return exported
+    progress = _Progress(report, sum(len(missing) for missing in wanted.values()))
+    absent: set[Kind] = set()  # of engines that were asked in the worker
+    for name, bundle in bundles.items():
+        missing = [kind for kind in wanted[name] if kind not in absent]
+        if missing:
+            absent |= _export(name, bundle, missing, exported, progress)
+        progress.skip(len(wanted[name]) - len(missing))
+    return exported
+
+
+def _worth(bundle: Bundle, kind: Kind) -> bool:
+    """Whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
+    variant = bundle.variant(*kind)
+    parity = None if variant is None else variant.parity
+    if parity is not None and parity.refused is not None:
+        usual = limits_for(kind[1]).drop * (KELVIN if parity.unit == "kelvin" else 1.0)
+        return parity.max_drop < usual or worth_making(bundle, *kind)
+    return worth_making(bundle, *kind)
+
+
+def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Exported, progress: "_Progress") -> set[Kind]:
+    """One bundle; what this machine cannot compute is returned."""
+    progress.bundle(bundle.name)
+    fields = {"bundle": str(bundle.folder.resolve()), "variants": [list(kind) for kind in missing]}
+    job = Job("export", fields, listener=progress.hear, low_priority=False, grace=_GRACE_S)
+    try:
+        while job.wait(_POLL_S) is None:
+            progress.tell()
+    finally:
+        outcome = job.close()
+    progress.done(len(missing))
+    if outcome.end is not End.SUCCEEDED:
+        exported.trouble(outcome.error().problem)
+        return set()
+    answers: Sequence[Mapping[str, Any]] = outcome.result["made"]
+    now = Bundle.open(bundle.folder)
+    for one in answers:
+        if one["problem"] is None:
+            exported.made.append(Use(bundle=name, engine=one["engine"], precision=one["precision"]))
+        elif one["here"] and standing(now, one["engine"], one["precision"]).state not in _WRITTEN:
+            told = Sentence.model_validate(one["problem"])
+            exported.trouble(Message(told.template, told.values))
+    return {(str(one["engine"]), one["precision"]) for one in answers if not one["here"]}
+
+
+class _Progress:
+    """Steps over all bundles. `hear` is called on the job's thread; `tell` on that of the tuning, which may be cancelled."""
+
+    def __init__(self, report: Report, variants: int) -> None:
+        self._report, self._steps = report, variants * _STEPS
+        self._done = 0  # variants of the bundles before
+        self._begun = 0  # variants of this bundle
+        self._share = 0.0  # of the one that is being made
+        self._bundle = self._what = ""
+
+    def bundle(self, name: str) -> None:
+        """This one is next."""
+        self._bundle, self._what, self._begun, self._share = name, name, 0, 0.0
+        self.tell()
+
+    def hear(self, packet: Packet) -> None:
+        """What the worker says."""
+        if packet.type != "progress":
+            return
+        if packet.fields["phase"] == "variant":
+            self._begun, self._share = self._begun + 1, 0.0
+            self._what = f"{self._bundle}: {packet.fields['engine']} {packet.fields['precision']}"
+        elif packet.fields["phase"] != "reference":
+            self._share = min(1.0, max(self._share, packet.fields["step"] / max(1, packet.fields["steps"])))
+
+    def tell(self) -> None:
+        """Say how far it is. Raises what the report raises."""
+        self._report.pause_point()
+        step = (self._done + max(0, self._begun - 1) + self._share) * _STEPS
+        self._report.progress(phase="export", step=int(step), steps=self._steps, what=self._what)
+
+    def done(self, variants: int) -> None:
+        """The bundle is through."""
+        self._done, self._begun, self._share = self._done + variants, 0, 0.0
+
+    def skip(self, variants: int) -> None:
+        """Variants that need not be tried."""
+        self._done += variants

@@ -1,0 +1,303 @@
+"""What a recipe's bundles cost on this machine, variant by variant, and which variants keep the takt for the least work.
+
+Plain data and pure functions; `tuning_measure` measures, `tuning_store` keeps the choice and tests it at the next start.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inspector.core.message import Message, message
+from inspector.core.sentence import Sentence, sentence
+from inspector.core.types import Precision
+
+HEADROOM: Final = 0.2  # of the takt that a choice must leave at p99
+WORTH: Final = 0.97  # a larger batch must take less than this share of the time an image, to be worth its memory
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Row(_Part):
+    """What one image of a bundle took, in ms: half of the batches, 99 of 100, and of the processor (all cores together)."""
+
+    bundle: str
+    engine: str
+    precision: Precision
+    threads: int
+    batch: int
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    images: int
+
+    @property
+    def variant(self) -> tuple[str, Precision]:
+        return self.engine, self.precision
+
+
+class Judged(_Part):
+    """What a variant said of the bundle's reference images on this machine, beside the graph that was compared with training.
+
+    `accuracy`: `metric` of the variant, `before` of that graph; None where the bundle has no reference images. `tried`: it
+    could not be made.
+    """
+
+    bundle: str
+    engine: str
+    precision: Precision
+    accepted: bool
+    metric: str = ""
+    accuracy: float | None = None
+    before: float | None = None
+    flips: int = 0
+    images: int = 0
+    tried: bool = False
+    reason: Sentence | None = Field(None, description="why it must not be used, or could not be measured")
+
+    @property
+    def share(self) -> float:
+        """The accuracy as a share of what it was, at most 1; errors in kelvin count the other way round."""
+        if self.accuracy is None or self.before is None or self.accuracy == self.before:
+            return 1.0
+        if self.before <= 0 or self.accuracy <= 0:  # thermal bundles: minus an error
+            return min(1.0, self.before / self.accuracy) if self.accuracy < 0 else 1.0
+        return min(1.0, self.accuracy / self.before)
+
+
+class Use(_Part):
+    """The variant that judges for one bundle."""
+
+    bundle: str
+    engine: str
+    precision: Precision
+
+
+class Plan(_Part):
+    """A variant for each bundle, with what one part takes in ms: sums of the bundles and of the work around them.
+
+    `accuracy`: mean share of the bundles' accuracy. `measured`: the times are of whole parts, inspected with exactly this.
+    """
+
+    uses: tuple[Use, ...]
+    threads: int
+    batch: int
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    accuracy: float = 1.0
+    measured: bool = False
+
+    def variant(self, bundle: str) -> Use | None:
+        """What judges for this bundle."""
+        return next((use for use in self.uses if use.bundle == bundle), None)
+
+    @property
+    def words(self) -> str:
+        """The engines and precisions, each once, as people write them."""
+        return ", ".join(dict.fromkeys(f"{use.engine} {use.precision}" for use in self.uses))
+
+
+class Around(_Part):
+    """What a part takes beside the engines, in ms: preparing, decoding, the verdict."""
+
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    cpu_ms: float = 0.0
+
+
+class Machine(_Part):
+    """What a choice holds for; another processor, card or version may make another choice the best."""
+
+    processor: str
+    cores: int
+    features: tuple[str, ...] = ()
+    gpu: str = ""
+    software: Mapping[str, str] = {}
+
+    def differences(self, other: "Machine") -> list[str]:
+        """What is different here, in words that need no translation: "openvino 1.0 -> 1.1"."""
+        found = [] if self.processor == other.processor else [f"{other.processor} -> {self.processor}"]
+        if self.cores != other.cores:
+            found.append(f"{other.cores} -> {self.cores} cores")
+        found += [f"-{name}" for name in other.features if name not in self.features]
+        found += [f"+{name}" for name in self.features if name not in other.features]
+        if self.gpu != other.gpu:
+            found.append(f"GPU {other.gpu or 'none'} -> {self.gpu or 'none'}")
+        names = [*self.software, *(name for name in other.software if name not in self.software)]
+        for name in names:
+            now, before = self.software.get(name, "none"), other.software.get(name, "none")
+            if now != before:
+                found.append(f"{name} {before} -> {now}")
+        return found
+
+
+class Tuning(_Part):
+    """All that one tuning found. `state`: "kept" the takt, or "missed" it and took the quickest there is.
+
+    `bundles`: SHA-256 of each bundle's files together, by the name in the recipe. `needs`: what would be needed, measured.
+    `made`: the variants that were exported for it.
+    """
+
+    format: Literal[1] = 1
+    recipe: str
+    revision: int
+    takt_ms: float
+    headroom: float = HEADROOM
+    machine: Machine
+    bundles: Mapping[str, str]
+    rows: tuple[Row, ...] = ()
+    judged: tuple[Judged, ...] = ()
+    around: Around = Around()
+    plans: tuple[Plan, ...] = ()
+    chosen: Plan | None = None
+    state: Literal["kept", "missed"] = "missed"
+    needs: tuple[Sentence, ...] = ()
+    made: tuple[Use, ...] = ()
+    left_out: tuple[Sentence, ...] = ()
+    seconds: float = 0.0
+    created: datetime
+
+    @property
+    def limit_ms(self) -> float:
+        """What a part may take at p99."""
+        return self.takt_ms * (1 - self.headroom)
+
+
+def plans_of(rows: Sequence[Row], judged: Sequence[Judged], counts: Mapping[str, int], around: Around) -> list[Plan]:
+    """Every plan with one engine and precision for all bundles, and those with the best of each for every bundle.
+
+    `counts`: how often a part needs each bundle. Parts come one by one, so times are those of single images; the batch is for
+    catching up. Only variants that agreed with the trained network are used.
+    """
+    agreed = {(one.bundle, one.engine, one.precision): one for one in judged if one.accepted}
+    single = [row for row in rows if row.batch == 1 and (row.bundle, *row.variant) in agreed]
+    plans: list[Plan] = []
+    for threads in sorted({row.threads for row in single}):
+        here = [row for row in single if row.threads == threads]
+        variants = dict.fromkeys(row.variant for row in here)
+        chosen = [[_best(here, bundle, variant, "p99_ms") for bundle in counts] for variant in variants]
+        chosen += [[_best(here, bundle, None, by) for bundle in counts] for by in ("cpu_ms", "p99_ms")]
+        for pick in chosen:
+            found = [row for row in pick if row is not None]
+            if len(found) == len(counts):
+                plans.append(_plan(found, rows, agreed, counts, around))
+    unique = {(plan.uses, plan.threads): plan for plan in plans}
+    return list(unique.values())
+
+
+def _best(rows: Sequence[Row], bundle: str, variant: tuple[str, Precision] | None, by: str) -> Row | None:
+    found = [row for row in rows if row.bundle == bundle and variant in (None, row.variant)]
+    return min(found, key=lambda row: float(getattr(row, by)), default=None)
+
+
+def _plan(
+    picked: Sequence[Row],
+    rows: Sequence[Row],
+    agreed: Mapping[tuple[str, str, Precision], Judged],
+    counts: Mapping[str, int],
+    around: Around,
+) -> Plan:
+    shares = [agreed[(row.bundle, *row.variant)].share for row in picked]
+    return Plan(
+        uses=tuple(Use(bundle=row.bundle, engine=row.engine, precision=row.precision) for row in picked),
+        threads=picked[0].threads,
+        batch=_batch(picked, rows, counts),
+        p50_ms=around.p50_ms + sum(row.p50_ms * counts[row.bundle] for row in picked),
+        p99_ms=around.p99_ms + sum(row.p99_ms * counts[row.bundle] for row in picked),
+        cpu_ms=around.cpu_ms + sum(row.cpu_ms * counts[row.bundle] for row in picked),
+        accuracy=sum(shares) / len(shares),
+    )
+
+
+def _batch(picked: Sequence[Row], rows: Sequence[Row], counts: Mapping[str, int]) -> int:
+    """The batch with the least time an image, where that is worth it."""
+    times: dict[int, float] = {}
+    for batch in sorted({row.batch for row in rows}):
+        same = [next((row for row in rows if _same(row, one) and row.batch == batch), None) for one in picked]
+        found = [row for row in same if row is not None]
+        if len(found) == len(picked):
+            times[batch] = sum(row.p50_ms * counts[row.bundle] for row in found)
+    best = min(times, key=lambda batch: times[batch], default=1)
+    return best if times.get(best, 0.0) < WORTH * times.get(1, 0.0) else 1
+
+
+def _same(row: Row, other: Row) -> bool:
+    return (row.bundle, row.variant, row.threads) == (other.bundle, other.variant, other.threads)
+
+
+def ranked(plans: Sequence[Plan], limit_ms: float) -> list[Plan]:
+    """The plans that keep to the limit, cheapest first (fewest threads, then least processor time); then the others, the
+    quickest first.
+    """
+    keep = sorted((plan for plan in plans if plan.p99_ms <= limit_ms), key=lambda plan: (plan.threads, plan.cpu_ms))
+    miss = sorted((plan for plan in plans if plan.p99_ms > limit_ms), key=lambda plan: plan.p99_ms)
+    return keep + miss
+
+
+def pareto(plans: Sequence[Plan]) -> list[Plan]:
+    """The plans than which no other is both quicker and as accurate, or more accurate and as quick; the quickest first."""
+    front: list[Plan] = []
+    for plan in sorted(plans, key=lambda plan: (plan.p99_ms, -plan.accuracy)):
+        if not front or plan.accuracy > front[-1].accuracy:
+            front.append(plan)
+    return front
+
+
+def refused(tuning: Tuning) -> list[Judged]:
+    """The variants that answered, and must not be used for it, and those that could not be made."""
+    return [one for one in tuning.judged if not one.accepted and (one.images or one.tried)]
+
+
+def unavailable(tuning: Tuning) -> list[str]:
+    """The variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
+    known = refused(tuning)
+    gone = (one for one in tuning.judged if not one.accepted and one not in known)
+    return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in gone))
+
+
+def exported(tuning: Tuning) -> str:
+    """The variants that were exported for it, each once, with how many bundles that was for; "" if none was."""
+    counts = Counter(f"{one.engine} {one.precision}" for one in tuning.made)
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
+
+
+def why(tuning: Tuning) -> Message:
+    """Why these variants judge, in one sentence."""
+    plan = tuning.chosen
+    if plan is None:
+        return message("No variant of these bundles could be measured on this computer.")
+    values = {"variants": plan.words, "threads": plan.threads, "p99": plan.p99_ms, "takt": tuning.takt_ms}
+    if tuning.state == "kept":
+        return message(
+            "{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at "
+            "most {p99:.1f} ms.",
+            **values,
+        )
+    return message(
+        "Nothing keeps the takt of {takt:.0f} ms with head-room; {variants} on {threads} threads is the quickest: 99 of 100 "
+        "parts take at most {p99:.1f} ms.",
+        **values,
+    )
+
+
+def smaller(what: str, before: str, after: str, p99_ms: float, limit_ms: float) -> Sentence:
+    """A measured suggestion: what a part would take with a smaller input or a narrower network."""
+    values = {"bundle": what, "before": before, "after": after, "p99": p99_ms, "limit": limit_ms}
+    if p99_ms <= limit_ms:
+        enough = message(
+            "With {after} instead of {before} in {bundle} a part would take {p99:.1f} ms and keep the limit of {limit:.1f} ms: "
+            "the network was built so, untrained, and timed.",
+            **values,
+        )
+        return sentence(enough)
+    still = message(
+        "With {after} instead of {before} in {bundle} a part would still take {p99:.1f} ms, more than the limit of {limit:.1f} "
+        "ms: the network was built so, untrained, and timed.",
+        **values,
+    )
+    return sentence(still)

@@ -1,0 +1,91 @@
+"""The variants of a bundle as a person wants to see them: what is there, whether it may be used, and what judges."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.bundles.bundle import GRAPH, Bundle, find_bundles
+from inspector.bundles.status import Standing, standings, strangers
+from inspector.bundles.variants import Variant
+from inspector.core.errors import InspectorError
+from inspector.inspection.program import Runtime, load_program
+from inspector.recipes.locate import bundle_roots, find_bundle
+from inspector.recipes.recipe import Recipe
+from inspector.tuning.store import newest
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One variant. `variant`: what is written down of it, None for the bundle's own graph and what is not understood.
+    `active`: it judges now.
+    """
+
+    engine: str
+    precision: str
+    standing: Standing
+    variant: Variant | None
+    megabytes: float
+    active: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A bundle and its variants, in the order of the registry, then those it does not know; what was never made is left out."""
+
+    bundle: Bundle
+    variants: tuple[Listed, ...]
+
+    def find(self, engine: str, precision: str) -> Listed | None:
+        """The one of this kind."""
+        return next((one for one in self.variants if (one.engine, one.precision) == (engine, precision)), None)
+
+
+def list_variants(folder: Path, active: Mapping[Path, Runtime]) -> Listing:
+    """Open the bundle and look at each of its variants. `active`: as `judging` tells. Raises ConfigError."""
+    bundle = Bundle.open(folder)
+    judges = active.get(folder.resolve())
+    found: list[Listed] = []
+    for (engine, precision), known in (standings(bundle) | strangers(bundle)).items():
+        used = judges is not None and (judges.engine, judges.precision) == (engine, precision)
+        variant = bundle.variant(engine, precision)
+        found.append(Listed(engine, precision, known, variant, megabytes(bundle, engine, precision), used))
+    return Listing(bundle, tuple(found))
+
+
+def megabytes(bundle: Bundle, engine: str, precision: str) -> float:
+    """What the graph takes on disk: the variant's own files, or the bundle's graph where it has none."""
+    variant = bundle.variant(engine, precision) or bundle.later_variant(engine, precision)
+    names = () if variant is None else variant.files
+    files = [bundle.variant_path(name) for name in names] or [bundle.folder / GRAPH]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+
+
+def judging(recipe: Recipe, base: Path | None) -> dict[Path, Runtime]:
+    """What judges for each bundle of the recipe by its folder, if the tuned choice passes its test at the next start.
+
+    Empty where the recipe cannot run.
+    """
+    try:
+        program = load_program(recipe, base)
+    except InspectorError:
+        return {}
+    tuned = newest(program)
+    return {step.bundle.folder.resolve(): tuned.get(step.model.bundle, step.runtime) for step in program.steps}
+
+
+def known_bundles(recipe: Recipe | None, base: Path | None) -> list[Path]:
+    """The folders of the bundles there are: those of the recipe first, then the shipped ones and the user's."""
+    found: list[Path] = []
+    for step in () if recipe is None else recipe.inspect:
+        try:
+            found.append(find_bundle(step.bundle, base).resolve())
+        except InspectorError:
+            continue
+    found += [folder.resolve() for root in bundle_roots() for folder in find_bundles(root)]
+    return list(dict.fromkeys(found))
+
+
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """A short name for each folder, with that of its parent where two are called alike."""
+    names = [folder.name for folder in folders]
+    return [folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}" for folder in folders]

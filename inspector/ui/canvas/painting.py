@@ -1,0 +1,129 @@
+"""Drawing overlays: functions from data and a placement to a painter. Lines and letters keep their size at any zoom."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+
+from inspector.ui.canvas.interaction import Placement, Rect, place_labels
+from inspector.ui.canvas.overlays import BoxMark, RegionMark, SpotMark
+from inspector.ui.shell import theme
+
+LINE = theme.SPACING / 4
+PAD = theme.SPACING / 2
+
+
+def contrast(color: QColor) -> QColor:
+    """The dark or the light text colour, whichever reads better on `color` (relative luminance as in WCAG 2)."""
+    parts = [color.redF(), color.greenF(), color.blueF()]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return theme.LIGHT.color("text") if luminance > 0.18 else theme.DARK.color("text")
+
+
+def halo() -> QColor:
+    """What lies under every coloured line, so that it is seen on a bright and on a dark frame."""
+    color = theme.DARK.color("canvas")
+    color.setAlphaF(0.75)
+    return color
+
+
+def draw_boxes(painter: QPainter, placement: Placement, marks: Sequence[BoxMark], selected: int | None, view: QSizeF) -> None:
+    """Boxes with labels. The selected one has a thick line, corner handles and its label on top of the others."""
+    rects = [placement.rect(mark.xyxy) for mark in marks]
+    for mark, rect in zip(marks, rects, strict=True):
+        _outline(painter, rect, theme.current().class_color(mark.class_index), mark.index == selected)
+    metrics = QFontMetricsF(theme.font("small", bold=True))
+    seen = [
+        (mark, rect)
+        for mark, rect in zip(marks, rects, strict=True)
+        if mark.label and rect[2] > 0 and rect[3] > 0 and rect[0] < view.width() and rect[1] < view.height()
+    ]
+    sizes = [(metrics.horizontalAdvance(mark.label) + 2 * PAD, metrics.height() + PAD) for mark, _ in seen]
+    places = place_labels([rect for _, rect in seen], sizes, (view.width(), view.height()))
+    ordered = sorted(zip(seen, places, strict=True), key=lambda item: item[0][0].index == selected)
+    for (mark, _), place in ordered:
+        draw_label(painter, place, mark.label, theme.current().class_color(mark.class_index))
+
+
+def draw_spots(painter: QPainter, placement: Placement, marks: Sequence[SpotMark], selected: int | None, view: QSizeF) -> None:
+    """A ring with a cross at each hottest pixel, and its temperature."""
+    color = theme.current().color("ng")
+    metrics = QFontMetricsF(theme.font("small", bold=True))
+    radius = theme.SPACING * 1.25
+    centres = [placement.to_view(mark.spot.x + 0.5, mark.spot.y + 0.5) for mark in marks]
+    gap = radius + PAD  # beside the ring, not on it
+    anchors: list[Rect] = [(x - gap, y - gap, x + gap, y + gap) for x, y in centres]
+    sizes = [(metrics.horizontalAdvance(mark.label) + 2 * PAD, metrics.height() + PAD) for mark in marks]
+    for number, (x, y) in enumerate(centres):
+        reach = radius * (1.6 if number == selected else 1.0)
+        for pen in (QPen(halo(), LINE * 2.5), QPen(contrast(theme.DARK.color("canvas")), LINE)):
+            painter.setPen(pen)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(QPointF(x, y), reach, reach)
+            painter.drawLine(QLineF(x - reach / 2, y, x + reach / 2, y))
+            painter.drawLine(QLineF(x, y - reach / 2, x, y + reach / 2))
+    rings: list[Rect] = [(x - radius, y - radius, x + radius, y + radius) for x, y in centres]
+    places = place_labels(anchors, sizes, (view.width(), view.height()), avoid=rings)
+    for mark, place in zip(marks, places, strict=True):
+        draw_label(painter, place, mark.label, color)
+
+
+def draw_regions(painter: QPainter, placement: Placement, marks: Sequence[RegionMark], view: QSizeF) -> None:
+    """Dashed outlines, with a label inside their upper left corner."""
+    metrics = QFontMetricsF(theme.font("small", bold=True))
+    for mark in marks:
+        box = mark.region
+        rect = placement.rect((box.x, box.y, box.right, box.bottom))
+        line = QRectF(QPointF(rect[0], rect[1]), QPointF(rect[2], rect[3]))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(halo(), LINE * 1.5))
+        painter.drawRect(line)
+        painter.setPen(QPen(contrast(theme.DARK.color("canvas")), LINE / 2, Qt.PenStyle.DashLine))
+        painter.drawRect(line)
+        if mark.label:
+            size = (metrics.horizontalAdvance(mark.label) + 2 * PAD, metrics.height() + PAD)
+            (place,) = place_labels([rect], [size], (view.width(), view.height()))
+            draw_label(painter, place, mark.label, theme.DARK.color("raised"))
+
+
+def draw_label(painter: QPainter, rect: Rect, text: str, color: QColor) -> None:
+    """Text on a filled plate of `color`, with a thin dark edge."""
+    painter.setFont(theme.font("small", bold=True))
+    plate = QRectF(QPointF(rect[0], rect[1]), QPointF(rect[2], rect[3]))
+    painter.setPen(QPen(halo(), 1))
+    painter.setBrush(color)
+    painter.drawRoundedRect(plate, PAD / 2, PAD / 2)
+    painter.setPen(contrast(color))
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def _outline(painter: QPainter, rect: Rect, color: QColor, selected: bool) -> None:
+    line = QRectF(QPointF(rect[0], rect[1]), QPointF(rect[2], rect[3]))
+    width = LINE * 2 if selected else LINE
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(halo(), width + LINE))
+    painter.drawRect(line)
+    painter.setPen(QPen(color, width))
+    painter.drawRect(line)
+    if selected:
+        painter.setBrush(contrast(theme.DARK.color("canvas")))
+        painter.setPen(QPen(halo(), LINE / 2))
+        side = theme.SPACING
+        for corner in (line.topLeft(), line.topRight(), line.bottomLeft(), line.bottomRight()):
+            painter.drawRect(QRectF(corner.x() - side / 2, corner.y() - side / 2, side, side))
+
+
+def draw_hint(painter: QPainter, view: QSizeF, title: str, text: str) -> None:
+    """A title and a sentence in the middle of an empty view."""
+    rect = QRectF(QPointF(0, 0), view).adjusted(theme.SPACING, theme.SPACING, -theme.SPACING, -theme.SPACING)
+    middle = rect.center().y()
+    painter.setPen(theme.current().color("text"))
+    painter.setFont(theme.font("title", bold=True))
+    upper = QRectF(rect.left(), rect.top(), rect.width(), middle - rect.top())
+    flags = Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap
+    painter.drawText(upper, flags | Qt.AlignmentFlag.AlignBottom, title)
+    painter.setPen(theme.current().color("muted"))
+    painter.setFont(theme.font("body"))
+    lower = QRectF(rect.left(), middle + theme.SPACING, rect.width(), rect.bottom() - middle - theme.SPACING)
+    painter.drawText(lower, flags | Qt.AlignmentFlag.AlignTop, text)

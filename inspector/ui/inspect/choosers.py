@@ -1,0 +1,205 @@
+"""What is inspected, with what, and which camera is seen: the three choosers above the feed."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Signal
+from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
+
+from inspector.core.paths import resources, user_config
+from inspector.core.registry import CAMERAS
+from inspector.recipes.locate import DEMO_RECIPE
+from inspector.ui.inspect.feed import ALL
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change
+
+VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
+IMAGES: Final = "*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp"
+_BROWSE: Final = "browse"
+
+
+def shipped_recipes() -> list[Path]:
+    """The recipes that come with the program and the user's own, the demo line first."""
+    folders = (resources() / "recipes", user_config() / "recipes")
+    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
+    return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
+
+
+def recipe_name(path: Path) -> str:
+    """The name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError):
+        name = None
+    return name if isinstance(name, str) and name else path.stem
+
+
+class _Chooser(QComboBox):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMinimumHeight(theme.TOUCH)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(14)
+        self.view().setTextElideMode(self.view().textElideMode().ElideMiddle)
+
+    def retranslate(self) -> None:
+        """Set all texts."""
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+
+
+class RecipeChooser(_Chooser):
+    """`chosen` is emitted with the path of a recipe."""
+
+    chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("recipe_chooser")
+        self._current: Path | None = None
+        for path in shipped_recipes():
+            self.addItem(recipe_name(path), path)
+        self.addItem("", _BROWSE)
+        self.activated.connect(self._activate)
+        self.retranslate()
+
+    def show_recipe(self, path: Path | None, name: str) -> None:
+        """Show which recipe is open; one that is not in the list yet joins it. None: made from bundles."""
+        self._current = path
+        with QSignalBlocker(self):
+            index = self._find(path)
+            if index < 0:
+                self.insertItem(0, name, path)
+                index = 0
+            self.setItemText(index, name)
+            self.setCurrentIndex(index)
+
+    def _find(self, path: Path | None) -> int:
+        data = [self.itemData(index) for index in range(self.count())]
+        return next((index for index, item in enumerate(data) if item == path), -1)
+
+    def browse(self) -> None:
+        """Ask for a recipe file."""
+        with QSignalBlocker(self):
+            self.setCurrentIndex(self._find(self._current))
+        title, kinds = self.tr("Open a recipe"), self.tr("Recipes (*.toml)")
+        name, _ = QFileDialog.getOpenFileName(self.window(), title, "", kinds)
+        if name:
+            self.chosen.emit(Path(name))
+
+    def _activate(self, index: int) -> None:
+        data = self.itemData(index)
+        if data == _BROWSE:
+            self.browse()
+        elif isinstance(data, Path):
+            self.chosen.emit(data)
+
+    def retranslate(self) -> None:
+        self.setItemText(self.count() - 1, self.tr("Open a recipe…"))
+        self.setAccessibleName(self.tr("Recipe"))
+        self.setToolTip(self.tr("What is inspected: cameras, bundles and rules of one product"))
+
+
+class SourceChooser(_Chooser):
+    """Where frames come from. `chosen` is emitted with a source string; empty: as the recipe says.
+
+    A kind that needs an address (stream) puts its beginning into the field, to be completed and confirmed with Enter.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("source_chooser")
+        self.setEditable(True)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.setCompleter(QCompleter(self))  # an empty one: what is typed must stay as it is typed
+        self._source = ""
+        for data in ("", *CAMERAS):
+            self.addItem("", data)
+        self.activated.connect(self._activate)
+        line = self.lineEdit()
+        if line is not None:
+            line.returnPressed.connect(self._typed)
+        self.retranslate()
+
+    def show_source(self, source: str) -> None:
+        """Show the source in use; empty: the recipe's own."""
+        self._source = source
+        with QSignalBlocker(self):
+            if source in ("", "simulated"):
+                self.setCurrentIndex(self.findData(source))
+            else:
+                self.setCurrentIndex(-1)
+            self.setEditText(source or self.itemText(0))
+
+    def _typed(self) -> None:
+        text = self.currentText().strip()
+        if self.findText(text) < 0 and text != self._source:
+            self.chosen.emit(text)
+
+    def _activate(self, index: int) -> None:
+        kind = self.itemData(index)
+        if kind in ("", "simulated"):
+            self.chosen.emit(kind)
+        elif kind == "folder":
+            self._picked("folder", QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a folder of images")))
+        elif kind == "video":
+            kinds = self.tr("Videos ({patterns})").format(patterns=VIDEOS)
+            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a video"), "", kinds)
+            self._picked("video", name)
+        else:
+            self.setEditText("usb:0" if kind == "usb" else "rtsp://")
+            line = self.lineEdit()
+            if line is not None:
+                line.setFocus()
+                line.end(False)
+
+    def _picked(self, kind: str, name: str) -> None:
+        if name:
+            self.chosen.emit(f"{kind}:{name}")
+        else:
+            self.show_source(self._source)
+
+    def retranslate(self) -> None:
+        self.setItemText(0, self.tr("As the recipe says"))
+        for index in range(1, self.count()):
+            entry = CAMERAS[str(self.itemData(index))]
+            self.setItemText(index, QCoreApplication.translate("cameras", entry.label))
+        self.setAccessibleName(self.tr("Source"))
+        self.setToolTip(self.tr("Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter takes them."))
+        self.show_source(self._source)
+
+
+class CameraChooser(_Chooser):
+    """Which camera is seen. Hidden where there is only one. `chosen` is emitted with its name, empty for all."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("camera_chooser")
+        self.activated.connect(lambda index: self.chosen.emit(self.itemData(index)))
+        self.set_cameras(())
+
+    def set_cameras(self, cameras: Sequence[str]) -> None:
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItem("", ALL)
+            for camera in cameras:
+                self.addItem(camera, camera)
+        self.setVisible(len(cameras) > 1)
+        self.retranslate()
+
+    def show_camera(self, camera: str) -> None:
+        self.setCurrentIndex(max(self.findData(camera), 0))
+
+    def retranslate(self) -> None:
+        self.setItemText(0, self.tr("All cameras"))
+        self.setAccessibleName(self.tr("Camera"))
+        self.setToolTip(self.tr("Which camera is shown"))

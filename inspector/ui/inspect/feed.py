@@ -1,0 +1,206 @@
+"""The feed: a canvas a camera with everything the bundles found, and a veil for when what is seen is not now."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from PySide6.QtCore import QEvent, QRectF, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from inspector.core.types import Inspection, Prediction
+from inspector.recipes.recipe import Recipe
+from inspector.tasks.masks import class_map
+from inspector.ui.canvas.canvas import Canvas, ViewLink
+from inspector.ui.canvas.colormaps import TemperatureUnit
+from inspector.ui.canvas.overlays import NOTHING, ClassLayer, Overlays, box_marks, region_mark, spot_marks
+from inspector.ui.shell import theme
+from inspector.ui.widgets.cover import Cover
+
+ALL: Final = ""  # the choice of all cameras
+DEFAULT_THRESHOLD: Final = 0.5
+
+
+def overlays_of(predictions: Sequence[Prediction], recipe: Recipe | None, unit: TemperatureUnit) -> Overlays:
+    """Everything these predictions found, to be drawn over their one frame."""
+    found = NOTHING
+    for prediction in predictions:
+        threshold = _threshold(prediction, recipe)
+        if prediction.boxes is not None:
+            found += Overlays(boxes=box_marks(prediction, threshold))
+        elif prediction.mask is not None:
+            found += Overlays(layers=(ClassLayer(prediction.region, class_map(prediction, threshold)),))
+        elif prediction.temperatures is not None:
+            found += Overlays(spots=spot_marks(prediction.temperatures.hot_spots, unit))
+        else:
+            found += Overlays(regions=(region_mark(prediction),))
+    return found
+
+
+def _threshold(prediction: Prediction, recipe: Recipe | None) -> float:
+    steps = recipe.inspect if recipe is not None else ()
+    own = (step.threshold for step in steps if step.bundle == prediction.bundle and step.camera == prediction.camera)
+    return next((value for value in own if value is not None), DEFAULT_THRESHOLD)
+
+
+class Feed(QWidget):
+    """The cameras of an inspection: one, or the first large and the others beside it."""
+
+    def __init__(self, link: ViewLink, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("feed")
+        self._link = link
+        self._cameras: tuple[str, ...] = ()
+        self._camera = ALL
+        self._unit: TemperatureUnit = "C"
+        self._hint = ("", "")
+        self._plain = False
+        self._inspection: Inspection | None = None
+        self._recipe: Recipe | None = None
+        self.canvases: dict[str, Canvas] = {}
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(theme.SPACING // 2)
+        self.set_cameras(("",))
+
+    @property
+    def inspection(self) -> Inspection | None:
+        """What is on screen."""
+        return self._inspection
+
+    def set_cameras(self, cameras: Sequence[str]) -> None:
+        """The cameras of the recipe; the first is the large one."""
+        if tuple(cameras) == self._cameras:
+            return
+        self._cameras = tuple(cameras)
+        for canvas in self.canvases.values():
+            self._grid.removeWidget(canvas)
+            canvas.hide()
+            canvas.deleteLater()
+        self.canvases = {}
+        for camera in self._cameras:
+            canvas = Canvas(self, link=self._link)
+            canvas.setObjectName(f"canvas_{camera}")
+            canvas.setAccessibleName(camera)
+            canvas.set_unit(self._unit)
+            self.canvases[camera] = canvas
+        self._arrange()
+
+    def choose_camera(self, camera: str) -> None:
+        """Show one camera, or `ALL`."""
+        self._camera = camera if camera in self._cameras else ALL
+        self._arrange()
+
+    def _arrange(self) -> None:
+        shown = [self._camera] if self._camera != ALL else list(self._cameras)
+        for camera, canvas in self.canvases.items():
+            self._grid.removeWidget(canvas)
+            canvas.setVisible(camera in shown)
+        rest = shown[1:]
+        self._grid.addWidget(self.canvases[shown[0]], 0, 0, max(len(rest), 1), 1)
+        for row, camera in enumerate(rest):
+            self._grid.addWidget(self.canvases[camera], row, 1)
+        self._grid.setColumnStretch(0, 5)
+        self._grid.setColumnStretch(1, 3 if rest else 0)
+        for canvas in self.canvases.values():
+            canvas.set_hint("")
+        self.canvases[shown[0]].set_hint(*self._hint)
+        self._show()
+
+    def set_hint(self, title: str, text: str) -> None:
+        """What the feed says before the first frame."""
+        self._hint = (title, text)
+        self._arrange()
+
+    def set_unit(self, unit: TemperatureUnit) -> None:
+        self._unit = unit
+        for canvas in self.canvases.values():
+            canvas.set_unit(unit)
+        self._show()
+
+    def set_plain(self, plain: bool) -> None:
+        """Leave out what was found, to save the processor; from the next inspection on."""
+        self._plain = plain
+
+    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
+        """Show the frames of this inspection with what was found in them."""
+        self._inspection, self._recipe = inspection, recipe
+        self._show()
+
+    def _show(self) -> None:
+        inspection = self._inspection
+        for camera, canvas in self.canvases.items():
+            if inspection is None:
+                canvas.show_frame(None)
+                canvas.set_overlays(NOTHING)
+                continue
+            frame = inspection.frames.get(camera)
+            if frame is None or canvas.isHidden():
+                continue
+            found = [prediction for prediction in inspection.predictions if prediction.camera == camera]
+            canvas.show_frame(frame)
+            canvas.set_overlays(NOTHING if self._plain else overlays_of(found, self._recipe, self._unit), key=camera)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self._show()
+
+
+class _Shade(Cover):
+    """Greys what lies below."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), theme.current().color("veil"))
+
+
+class Veil(Cover):
+    """Lies over everything that shows a frame and greys it, with words, when the frame is not of now.
+
+    `also`: a second widget that is greyed with it, for the numbers that belong to the frame.
+    """
+
+    def __init__(self, over: QWidget, *, also: QWidget | None = None) -> None:
+        super().__init__(over)
+        self.shade = _Shade(also) if also is not None else None
+        self.setObjectName("veil")
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._words = ""
+
+    @property
+    def words(self) -> str:
+        return self._words
+
+    def set_words(self, words: str) -> None:
+        """Grey what lies below and say why; empty: show it plainly."""
+        if words == self._words:
+            return
+        self._words = words
+        self.setAccessibleName(words)
+        self.uncover(bool(words))
+        if self.shade is not None:
+            self.shade.uncover(bool(words))
+        self.update()
+
+    def rise(self) -> None:
+        """Above what has come to the front."""
+        self.raise_()
+        if self.shade is not None:
+            self.shade.raise_()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        dress = theme.current()
+        painter.fillRect(self.rect(), dress.color("veil"))
+        painter.setFont(theme.font("title", bold=True))
+        width = painter.fontMetrics().horizontalAdvance(self._words) + theme.SPACING * 6
+        plate = QRectF((self.width() - width) / 2, (self.height() - theme.SPACING * 7) / 2, width, theme.SPACING * 7)
+        painter.setPen(dress.color("border"))
+        painter.setBrush(dress.color("surface"))
+        painter.drawRoundedRect(plate, theme.RADIUS, theme.RADIUS)
+        painter.setPen(dress.color("text"))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, self._words)

@@ -1,0 +1,165 @@
+"""What stands on the page an operator works with, and where: the widgets of the inspect page and their places."""
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QTabBar, QToolButton, QVBoxLayout, QWidget
+
+from inspector.core.registry import TABS
+from inspector.ui.inspect.choosers import CameraChooser, RecipeChooser, SourceChooser
+from inspector.ui.inspect.feed import Feed, Veil
+from inspector.ui.inspect.filmstrip import Filmstrip
+from inspector.ui.inspect.hold import HoldStrip
+from inspector.ui.inspect.readouts import Counters, StatusLine
+from inspector.ui.inspect.takt_meter import ShedNotice, TaktMeter
+from inspector.ui.inspect.verdict_tile import Reasons, VerdictTile
+from inspector.ui.shell import theme
+from inspector.ui.tabs.tabs import AnalysisTabs
+from inspector.ui.variants.tune_panel import TunePanel
+from inspector.ui.widgets.banner import Banners
+from inspector.ui.widgets.boxes import plain, two_thirds
+
+if TYPE_CHECKING:
+    from inspector.ui.variants.panel import VariantsPanel
+
+LIVE: Final = "live"
+TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
+ANALYSIS_TILE_SHARE: Final = 0.201
+OPERATOR_TILE_SHARE: Final = 0.4
+
+
+class InspectLayout(QWidget):
+    """The widgets of the inspect page, without what they do."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self._make()
+        self._lay_out()
+
+    def _make(self) -> None:
+        self.recipe_chooser, self.source_chooser, self.camera_chooser = RecipeChooser(), SourceChooser(), CameraChooser()
+        self.fullscreen_button, self.help_button = QToolButton(), QToolButton()
+        self.fullscreen_button.setObjectName("fullscreen")
+        self.help_button.setObjectName("help")
+        for small in (self.fullscreen_button, self.help_button):
+            small.setFixedSize(theme.TOUCH, theme.TOUCH)
+            small.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.tab_bar = QTabBar()
+        self.tab_bar.setObjectName("tabs")
+        self.tab_bar.setDrawBase(False)
+        self.tab_bar.setExpanding(False)
+        self.tab_bar.setUsesScrollButtons(False)
+        for name in (LIVE, *TABS):
+            self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
+        self.analysis = AnalysisTabs(apart=True)
+        self.analysis.tabBar().hide()
+        self.feed = Feed(self.analysis.link)
+        self.views = QStackedWidget()
+        self.views.addWidget(self.feed)
+        self.views.addWidget(self.analysis)
+        self.veil = Veil(self.views, also=self.analysis.panels)
+        self.hold_strip = HoldStrip()
+        self.tile, self.reasons, self.counters = VerdictTile(), Reasons(), Counters()
+        self.start_button, self.stop_button, self.trigger_button = QPushButton(), QPushButton(), QPushButton()
+        self.start_button.setProperty("role", "primary")
+        for button, name in ((self.start_button, "start"), (self.stop_button, "stop"), (self.trigger_button, "trigger")):
+            button.setObjectName(name)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.filmstrip, self.takt, self.status = Filmstrip(), TaktMeter(self.views), StatusLine()
+        self.notice = ShedNotice(self.views, above=self.takt.panel)
+        self.tune = TunePanel(self)
+        self.variants: VariantsPanel | None = None  # made when it is first wanted
+        self.banners = Banners(self)
+        self._watch = QTimer(self)
+        self._watch.setInterval(1000)
+
+    def _lay_out(self) -> None:
+        space = theme.SPACING
+        self.tools = QWidget()
+        tools = plain(QHBoxLayout(self.tools), space)
+        tools.addWidget(self.recipe_chooser, 3)
+        tools.addWidget(self.source_chooser, 3)
+        tools.addWidget(self.camera_chooser, 2)
+        tools.addStretch(1)
+        tools.addWidget(self.fullscreen_button)
+        tools.addWidget(self.help_button)
+        left = QWidget()
+        views = plain(QVBoxLayout(left), space)
+        head = plain(QHBoxLayout(), space)
+        head.addWidget(self.tab_bar)
+        head.addWidget(self.takt, 1)
+        views.addLayout(head)
+        views.addWidget(self.hold_strip)
+        views.addWidget(self.views, 1)
+        summary = QWidget()
+        words = plain(QVBoxLayout(summary), space * 2)
+        words.addWidget(self.reasons)
+        words.addStretch(1)
+        words.addWidget(self.counters)
+        self.aside = QStackedWidget()
+        self.aside.addWidget(summary)
+        self.aside.addWidget(self.analysis.panels)
+        right = QWidget()
+        side = QVBoxLayout(right)
+        side.setContentsMargins(space, 0, 0, 0)
+        side.setSpacing(space * 2)
+        side.addWidget(self.tile)
+        side.addWidget(self.aside, 1)
+        self.buttons = QWidget()
+        buttons = plain(QHBoxLayout(self.buttons), space)
+        for button in (self.start_button, self.stop_button, self.trigger_button):
+            buttons.addWidget(button, 1)
+        side.addWidget(self.buttons)
+        self.splitter = two_thirds(left, right)
+        page = QVBoxLayout()
+        page.setContentsMargins(space * 2, space * 2, space * 2, space)
+        page.setSpacing(space)
+        page.addWidget(self.tools)
+        page.addWidget(self.splitter, 1)
+        page.addWidget(self.filmstrip)
+        whole = plain(QVBoxLayout(self), 0)
+        whole.addLayout(page, 1)
+        whole.addWidget(self.status)
+
+    def name_widgets(self) -> None:
+        """Set all texts, in the window's language."""
+        texts = (
+            (self.start_button, self.tr("Start"), self.tr("Start inspecting")),
+            (self.stop_button, self.tr("Stop"), self.tr("Stop inspecting")),
+            (self.trigger_button, self.tr("Trigger"), self.tr("Inspect one part now")),
+        )
+        for button, text, tip in texts:
+            button.setText(text)
+            button.setAccessibleName(text)
+            button.setToolTip(tip)
+        self.fullscreen_button.setAccessibleName(self.tr("Full screen"))
+        self.fullscreen_button.setToolTip(self.tr("Operator view on the full screen (F11)"))
+        self.help_button.setAccessibleName(self.tr("Keys"))
+        self.help_button.setToolTip(self.tr("What the keys do (F1)"))
+        self.tab_bar.setAccessibleName(self.tr("Views"))
+        self.tab_bar.setTabText(0, self.tr("Live"))
+        for index, entry in enumerate(TABS.values(), start=1):
+            self.tab_bar.setTabText(index, QCoreApplication.translate("tabs", entry.label))
+        self.feed.set_hint(self.tr("Ready"), self.tr("Press Start (F5) to inspect the line."))
+        self._dress()
+
+    def _dress(self) -> None:
+        self.start_button.setIcon(theme.icon("start", "on_accent"))
+        self.stop_button.setIcon(theme.icon("stop"))
+        self.trigger_button.setIcon(theme.icon("trigger"))
+        self.fullscreen_button.setIcon(theme.icon("fullscreen"))
+        self.help_button.setIcon(theme.icon("help"))
+
+    def _size_tile(self) -> None:
+        """Smaller beside the panels of the tabs, which need the room; never less than a fifth of the window."""
+        windowed = ANALYSIS_TILE_SHARE if self.tab_bar.currentIndex() else TILE_SHARE
+        share = OPERATOR_TILE_SHARE if self.tools.isHidden() else windowed
+        self.tile.setFixedHeight(round(self.window().height() * share))
+
+    def _place_banners(self) -> None:
+        """Over the top of the picture, which is not of now while there is a problem."""
+        corner = self.views.mapTo(self, QPoint(0, 0))
+        width = self.views.width()
+        self.banners.setGeometry(corner.x(), corner.y(), width, max(self.banners.heightForWidth(width), 0))
+        self.banners.raise_()

@@ -1,0 +1,481 @@
+"""The page an operator works with: the feed, the verdict, the counters, and what the line needs of a person."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message
+from inspector.core.types import Inspection
+from inspector.inspection.choice import Choice, choose, on_source
+from inspector.inspection.events import (
+    CameraChanged,
+    CameraState,
+    Cleared,
+    Event,
+    Fault,
+    Judging,
+    StateChanged,
+    StationState,
+    Stats,
+)
+from inspector.recipes.locate import demo_recipe
+from inspector.recipes.recipe import Recipe
+from inspector.station.load_shedding import Shed
+from inspector.ui.inspect.layout import LIVE, InspectLayout
+from inspector.ui.inspect.situation import Situation, shown
+from inspector.ui.inspect.station_worker import KEPT_NG, Mode, Snapshot, StationWorker
+from inspector.ui.shell.settings import Preferences
+from inspector.ui.shell.strings import is_language_change
+
+SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
+STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
+_CAMERA, _FAULT, _FILE, _TUNED = "camera:", "fault:", "file", "tuned"  # where a banner comes from
+
+
+class InspectPage(InspectLayout):
+    """Shows what the worker tells and passes on what the operator wants.
+
+    `fullscreen_wanted` and `help_wanted` are emitted when their buttons are pressed; `resting(bool)` when the line begins or
+    ceases to need the processor, so that nothing else may be explained meanwhile.
+    """
+
+    fullscreen_wanted = Signal()
+    help_wanted = Signal()
+    parts_seen = Signal(int)
+    resting = Signal(bool)
+
+    def __init__(self, worker: StationWorker, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._worker = worker
+        self._file: Path | None = None
+        self._written: Choice | None = None  # the recipe as its file says
+        self._choice: Choice | None = None  # what will be or is inspected
+        self._recipe: Recipe | None = None  # the same with everything that it left to its bundles
+        self._state = StationState.STOPPED
+        self._triggered = False  # whether this run takes single parts
+        self._lost: dict[str, Message | None] = {}
+        self._finished = False
+        self._asked = 0  # single parts asked for while the station starts
+        self._fresh = False  # whether `_live` came after the last trouble
+        self._live: Inspection | None = None
+        self._held: Inspection | None = None
+        self._last_news = time.monotonic()
+        self._tab_before, self._camera = LIVE, ""  # before the operator view; seen where the recipe has it
+        self._shed = Shed.NOTHING
+        self._pictures = QTimer(self)  # runs while the next picture has to wait
+        self._pictures.setSingleShot(True)
+        self._owed = False  # a picture was left out since it was started
+        self._strip_time = QTimer(self)
+        self._strip_time.setSingleShot(True)
+        self._strip_time.setInterval(STRIP_MS)
+        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts that are not on the strip yet, oldest first
+        self._stats: Stats | None = None
+        self._connect()
+        self.retranslate()
+        self._settle()
+
+    # ---- building --------------------
+
+    def _connect(self) -> None:
+        self._worker.news.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
+        self.recipe_chooser.chosen.connect(self.open_recipe)
+        self.source_chooser.chosen.connect(self.use_source)
+        self.camera_chooser.chosen.connect(self.choose_camera)
+        self.fullscreen_button.clicked.connect(self.fullscreen_wanted)
+        self.help_button.clicked.connect(self.help_wanted)
+        self.tab_bar.currentChanged.connect(self._on_tab)
+        self.start_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.stop)
+        self.trigger_button.clicked.connect(self.trigger)
+        self.filmstrip.chosen.connect(self.hold)
+        self.analysis.hold_wanted.connect(self.hold)
+        self.hold_strip.released.connect(self.back_to_live)
+        self.banners.retry.connect(self._on_retry)
+        self.banners.resized.connect(self._place_banners)
+        self._watch.timeout.connect(self._settle)
+        self._pictures.timeout.connect(self._on_picture_time)
+        self._strip_time.timeout.connect(self._on_strip_time)
+        self.takt.panel.tune_button.clicked.connect(self.open_tune)
+        self.takt.panel.variants_button.clicked.connect(self.open_variants)
+        self.tune.variants_wanted.connect(self.open_variants)
+
+    # ---- what the operator wants --------------------
+
+    def set_choice(self, choice: Choice, path: Path | None) -> None:
+        """Make this recipe the one that Start runs; a line that runs goes on with it."""
+        self._file, self._written = path, choice
+        self.recipe_chooser.show_recipe(path, choice.recipe.name)
+        self.source_chooser.show_source("")
+        self._use(choice)
+
+    def open_recipe(self, path: Path) -> None:
+        """Read a recipe and make it the one that Start runs. A problem becomes a banner."""
+        try:
+            choice = choose(path)
+        except InspectorError as error:
+            self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
+            self.recipe_chooser.show_recipe(self._file, self._written.recipe.name if self._written else "")
+            return
+        self.banners.clear(_FILE)
+        self.set_choice(choice, path)
+
+    def use_source(self, source: str) -> None:
+        """Inspect the frames of this source instead of the recipe's; empty: the recipe's again."""
+        if self._written is None:
+            return
+        try:
+            choice = self._on_source(self._written, source)
+        except InspectorError as error:
+            self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
+            return
+        self.banners.clear(_FILE)
+        self.source_chooser.show_source(source)
+        self._use(choice)
+
+    def _on_source(self, written: Choice, source: str) -> Choice:
+        """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
+        if source and self._file == demo_recipe():
+            return choose(source=source)
+        return Choice(on_source(written.recipe, source), written.base)
+
+    def _use(self, choice: Choice) -> None:
+        self._choice = choice
+        self._recipe = choice.recipe
+        if choice.note is not None:
+            self.banners.show_problem(_FILE, choice.note, retryable=False)
+        cameras = tuple(choice.recipe.cameras)
+        self.feed.set_cameras(cameras)
+        self.camera_chooser.set_cameras(cameras)
+        self.choose_camera(self._camera)
+        self.banners.clear_all(_CAMERA)
+        self.banners.clear_all(_FAULT)
+        self._forget()
+        if self.running:
+            self.start()
+        self._settle()
+
+    def start(self) -> None:
+        """Start inspecting."""
+        self._start(None)
+
+    def _start(self, mode: Mode | None) -> None:
+        if self._choice is None:
+            return
+        self._forget()
+        self.banners.clear_all(_CAMERA)
+        self.banners.clear_all(_FAULT)
+        self._state = StationState.STARTING
+        self._triggered = (mode or self._choice.recipe.mode) == "triggered"
+        self._worker.begin(self._choice, mode)
+        self._settle()
+
+    def stop(self) -> None:
+        """Stop inspecting."""
+        if self.running:
+            self._state = StationState.STOPPING
+            self._worker.end()
+            self._settle()
+
+    def trigger(self) -> None:
+        """Inspect one part now. A line that stands is started for single parts."""
+        if self._state is StationState.STOPPED:
+            self._start("triggered")
+        if self._state is StationState.RUNNING and self._triggered:
+            self._worker.single()
+        elif self._triggered:
+            self._asked += 1  # until the engines are ready
+
+    def open_tune(self) -> None:
+        """Show where it is measured which variants keep the takt."""
+        if self._choice is not None:
+            self.tune.open(self._choice, running=self.running, takt_ms=self.takt.takt_ms)
+
+    def open_variants(self) -> None:
+        """Show the variants of the bundles. Not beside a measurement, which they would disturb: then that is shown."""
+        if self.tune.busy:
+            self.open_tune()
+            return
+        self.tune.uncover(False)
+        if self.variants is None:
+            from inspector.ui.variants.panel import VariantsPanel  # its words and tables need not be there at the start
+
+            self.variants = VariantsPanel(self)
+        self.variants.open(self._choice, running=lambda: self.running)
+
+    def leave(self) -> None:
+        """Close what lies on top, or show the newest part again."""
+        if self.variants is not None and self.variants.isVisible():
+            self.variants.leave()
+        elif self.tune.isVisible():
+            self.tune.leave()
+        elif self._held is not None:
+            self.back_to_live()
+
+    @property
+    def running(self) -> bool:
+        return self._state in (StationState.STARTING, StationState.RUNNING)
+
+    @property
+    def recipe_file(self) -> Path | None:
+        """The file of the recipe that is open, if it has one."""
+        return self._file
+
+    @property
+    def choice(self) -> Choice | None:
+        return self._choice
+
+    def hold(self, inspection: Inspection | None) -> None:
+        """Keep this part on screen while the line goes on; None: back to live."""
+        self._held = inspection
+        self.analysis.set_frozen(inspection is not None)
+        self.hold_strip.show_part(inspection)
+        self._leave_out()
+        QTimer.singleShot(0, self, self._place_banners)  # once the strip has its place
+        self._show_views()
+        self._settle()
+
+    def back_to_live(self) -> None:
+        """Show the newest part again."""
+        self.filmstrip.release()
+        self.hold(None)
+
+    @property
+    def held(self) -> Inspection | None:
+        return self._held
+
+    def choose_tab(self, name: str) -> None:
+        """Show the tab called "live" or as in the registry."""
+        names = [self.tab_bar.tabData(index) for index in range(self.tab_bar.count())]
+        if name in names:
+            self.tab_bar.setCurrentIndex(names.index(name))
+
+    @property
+    def tab(self) -> str:
+        return str(self.tab_bar.tabData(self.tab_bar.currentIndex()))
+
+    def choose_camera(self, camera: str) -> None:
+        """See this camera, now and with every recipe that has it; empty: all."""
+        self._camera = camera
+        self.camera_chooser.show_camera(camera)
+        self.feed.choose_camera(camera)
+
+    @property
+    def camera(self) -> str:
+        """The camera that a person chose to see; empty: all."""
+        return self._camera
+
+    def set_operator_view(self, on: bool) -> None:
+        """Leave only what an operator looks at, of the newest part."""
+        if on:
+            self.back_to_live()
+            self._tab_before = self.tab
+            self.choose_tab(LIVE)
+        else:
+            self.choose_tab(self._tab_before)
+        for widget in (self.tools, self.tab_bar, self.filmstrip, self.takt, self.status, self.buttons):
+            widget.setVisible(not on)
+        self.takt.panel.uncover(self.takt.open and not on)
+        self._size_tile()
+
+    def use_preferences(self, preferences: Preferences) -> None:
+        """Take over what was chosen on the settings page."""
+        self.feed.set_unit(preferences.temperature)
+        self.analysis.set_unit(preferences.temperature)
+
+    def close_workers(self) -> None:
+        """End background threads of the tabs."""
+        self._watch.stop()
+        self._pictures.stop()
+        self._strip_time.stop()
+        self.tune.close_workers()
+        if self.variants is not None:
+            self.variants.close_workers()
+        self.analysis.close_workers()
+
+    # ---- what the line tells --------------------
+
+    def _on_news(self) -> None:
+        snapshot: Snapshot = self._worker.take()
+        for event in snapshot.events:
+            self._on_event(event)
+        if snapshot.recipe is not None and self.running:
+            self._recipe = snapshot.recipe
+        if snapshot.ng:
+            self._strip_owed = (*self._strip_owed, *snapshot.ng)[-KEPT_NG:]
+            if not self._strip_time.isActive():
+                self._strip_time.start()
+        if snapshot.inspection is not None and self.running:
+            self._live, self._fresh = snapshot.inspection, True
+            self._last_news = time.monotonic()
+            if self._held is None:
+                self._show_picture()
+        self._set_shed(snapshot.shed)
+        if snapshot.stats is not self._stats:  # they come less often than parts
+            self._stats = snapshot.stats
+            self.takt.set_stats(snapshot.stats)
+            self.counters.set_stats(snapshot.stats)
+            self.status.set_stats(snapshot.stats)
+        self._settle()
+        self.parts_seen.emit(snapshot.stats.parts)
+
+    def _on_strip_time(self) -> None:
+        owed, self._strip_owed = self._strip_owed, ()
+        self.filmstrip.add(owed)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, StateChanged):
+            self._on_state(event.state)
+        elif isinstance(event, CameraChanged):
+            self._on_camera(event)
+        elif isinstance(event, Fault):
+            self.banners.show_problem(_FAULT + event.where, event.problem, event.remedy)
+        elif isinstance(event, Cleared):
+            self.banners.clear(_FAULT + event.where)
+        elif isinstance(event, Judging):
+            self.takt.panel.show_why(event.why)
+            if event.note is not None:
+                self.banners.show_problem(_TUNED, event.note, retryable=False)
+            else:
+                self.banners.clear(_TUNED)
+
+    def _on_state(self, state: StationState) -> None:
+        self._state = state
+        self._last_news = time.monotonic()
+        if state is StationState.STOPPED:
+            self._triggered = False
+            self._asked = 0
+            self._watch.stop()
+            self._lost.clear()
+        elif state is StationState.RUNNING:
+            self._watch.start()
+            for _ in range(self._asked):
+                self._worker.single()
+            self._asked = 0
+
+    def _on_camera(self, event: CameraChanged) -> None:
+        key = _CAMERA + event.camera
+        self._finished = event.state is CameraState.ENDED
+        if event.state in (CameraState.LOST, CameraState.FAULT):
+            self._lost[event.camera] = event.problem
+            self._fresh = False
+            if event.problem is not None:
+                self.banners.show_problem(key, event.problem, event.remedy)
+        elif event.state in (CameraState.STREAMING, CameraState.ENDED):
+            self._lost.pop(event.camera, None)
+            self.banners.clear(key)
+
+    def _forget(self) -> None:
+        self._live, self._fresh = None, False
+        self._lost.clear()
+        self._finished = False
+        self._asked = 0
+        self.back_to_live()
+
+    def _on_retry(self, key: str) -> None:
+        self.banners.clear(key)
+        self.start()
+
+    def _on_tab(self, index: int) -> None:
+        self.views.setCurrentWidget(self.feed if index == 0 else self.analysis)
+        self.aside.setCurrentIndex(min(index, 1))
+        self._size_tile()
+        if index > 0:
+            self.analysis.setCurrentIndex(index - 1)
+        self.veil.rise()
+        self.takt.panel.raise_()
+        self.notice.raise_()
+        self._show_views()
+
+    def _show_views(self) -> None:
+        shown = self._held or self._live
+        if self.views.currentWidget() is self.feed:
+            self.feed.set_inspection(shown, self._recipe)
+        else:
+            self.analysis.set_inspection(shown, self._recipe, base=self._choice.base if self._choice else None)
+
+    # ---- what is left out when the line needs the processor --------------------
+
+    @property
+    def shed(self) -> Shed:
+        """What is left out now."""
+        return self._shed
+
+    def _set_shed(self, level: Shed) -> None:
+        if level is self._shed:
+            return
+        before, self._shed = self._shed, level
+        self._leave_out()
+        self.notice.show_level(level)
+        if (before is Shed.NOTHING) != (level is Shed.NOTHING):
+            self.analysis.set_resting(level is not Shed.NOTHING)
+            self.resting.emit(level is not Shed.NOTHING)
+
+    def _leave_out(self) -> None:
+        """A held part keeps its marks: it is painted once, and someone is looking at it."""
+        plain = self._shed >= Shed.OVERLAYS and self._held is None
+        self.feed.set_plain(plain)
+        self.analysis.set_plain(plain)
+
+    def _show_picture(self) -> None:
+        """Show the newest part, or let it wait for its time; the verdict does not wait."""
+        if self._pictures.isActive():
+            self._owed = True
+            return
+        self.takt.clock.begin()
+        self._show_views()
+        if self._shed is Shed.RATE:
+            self._pictures.start(SHED_PICTURE_MS)
+
+    def _on_picture_time(self) -> None:
+        owed, self._owed = self._owed, False
+        if owed and self._held is None:
+            self._show_picture()
+
+    # ---- what is shown --------------------
+
+    def _settle(self) -> None:
+        """Bring tile, reasons, veil and buttons in line with what is known now."""
+        quiet = time.monotonic() - self._last_news
+        now = Situation(
+            self._state,
+            ready=self._choice is not None,
+            triggered=self._triggered,
+            finished=self._finished,
+            lost=dict(self._lost),
+            live=self._live,
+            fresh=self._fresh,
+            quiet_s=quiet,
+        )
+        tell = shown(now)
+        if tell.verdict is None:
+            self.tile.set_idle(tell.words)
+        else:
+            self.tile.set_verdict(tell.verdict, tell.part)
+        self.reasons.set_reasons(tell.reasons)
+        self.veil.set_words("" if self._held is not None else tell.veil)
+        stopped = self._state is StationState.STOPPED
+        self.tune.set_running(not stopped)
+        self.start_button.setEnabled(stopped and self._choice is not None)
+        self.stop_button.setEnabled(self.running)
+        self.trigger_button.setEnabled(self._choice is not None and (stopped or self._triggered))
+
+    def retranslate(self) -> None:
+        self.name_widgets()
+        self._settle()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif event.type() == QEvent.Type.StyleChange:
+            self._dress()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._size_tile()
+        self._place_banners()

@@ -1,0 +1,173 @@
+"""Numbers beside the feed: the counters of the shift, and the line of technical figures at the bottom."""
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from inspector.core.types import Verdict
+from inspector.inspection.events import Stats
+from inspector.ui.inspect.verdict_tile import paint_badge
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change
+
+NONE: Final = "–"
+
+
+class Badge(QWidget):
+    """A verdict's symbol in its colour."""
+
+    def __init__(self, verdict: Verdict, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._verdict = verdict
+        self.setFixedSize(QSize(theme.SPACING * 2, theme.SPACING * 2))
+
+    def set_verdict(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        paint_badge(painter, self._verdict, QRectF(self.rect()))
+
+
+class Counter(QFrame):
+    """One number with its caption, and a verdict's badge where it counts a verdict."""
+
+    def __init__(self, name: str, verdict: Verdict | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setProperty("role", "card")
+        self._value = QLabel(NONE)
+        self._value.setProperty("role", "title")
+        self._caption = QLabel()
+        self._caption.setProperty("role", "small")
+        caption = QHBoxLayout()
+        caption.setSpacing(theme.SPACING // 2)
+        if verdict is not None:
+            caption.addWidget(Badge(verdict))
+        caption.addWidget(self._caption, 1)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(theme.SPACING * 3 // 2, theme.SPACING // 2, theme.SPACING // 2, theme.SPACING // 2)
+        box.setSpacing(0)
+        box.addLayout(caption)
+        box.addWidget(self._value)
+
+    @property
+    def value(self) -> str:
+        return self._value.text()
+
+    def set_caption(self, caption: str) -> None:
+        self._caption.setText(caption)
+        self._name()
+
+    def set_value(self, value: str) -> None:
+        if value != self._value.text():
+            self._value.setText(value)
+            self._name()
+
+    def _name(self) -> None:
+        self.setAccessibleName(f"{self._caption.text()}: {self._value.text()}")
+
+
+class Counters(QWidget):
+    """Total, OK, NG, review, not inspected, yield."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("counters")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.total = Counter("count_total")
+        self.passed = Counter("count_ok", Verdict.OK)
+        self.ng = Counter("count_ng", Verdict.NG)
+        self.review = Counter("count_review", Verdict.REVIEW)
+        self.not_inspected = Counter("count_not_inspected", Verdict.NOT_INSPECTED)
+        self.yield_share = Counter("count_yield")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(theme.SPACING)
+        places = (self.total, self.passed, self.ng, self.yield_share, self.review, self.not_inspected)
+        for index, counter in enumerate(places):
+            grid.addWidget(counter, index // 3, index % 3)
+            grid.setColumnStretch(index % 3, 1)
+        self.retranslate()
+        self.set_stats(Stats())
+
+    def set_stats(self, stats: Stats) -> None:
+        share = stats.yield_share
+        self.total.set_value(f"{stats.parts:,}")
+        self.passed.set_value(f"{stats.ok:,}")
+        self.ng.set_value(f"{stats.ng:,}")
+        self.review.set_value(f"{stats.review:,}")
+        self.not_inspected.set_value(f"{stats.not_inspected:,}")
+        self.yield_share.set_value(NONE if share is None else f"{share * 100:.1f} %")
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Counters"))
+        self.total.set_caption(self.tr("Total"))
+        self.passed.set_caption(self.tr("OK"))
+        self.ng.set_caption(self.tr("NG"))
+        self.review.set_caption(self.tr("Review"))
+        self.not_inspected.set_caption(self.tr("Not inspected"))
+        self.yield_share.set_caption(self.tr("Yield"))
+        self.yield_share.setToolTip(self.tr("OK parts of all inspected parts"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+
+
+class StatusLine(QFrame):
+    """Camera rates, verdict rate, latency, queue depth and drops. Every figure keeps its place."""
+
+    FIGURES: Final = ("cameras", "rate", "latency", "queue", "drops")
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("statusline")
+        self._stats = Stats()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.SPACING * 2, theme.SPACING // 2, theme.SPACING * 2, theme.SPACING // 2)
+        row.setSpacing(theme.SPACING * 3)
+        self.figures: dict[str, QLabel] = {}
+        for name in self.FIGURES:
+            label = QLabel()
+            label.setObjectName(f"figure_{name}")
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            self.figures[name] = label
+            row.addWidget(label)
+            row.addStretch(0 if name != "cameras" else 1)
+        self.retranslate()
+
+    def set_stats(self, stats: Stats) -> None:
+        self._stats = stats
+        cameras = "   ".join(f"{name} {fps:.1f}" for name, fps in stats.camera_fps.items()) or NONE
+        depth = sum(stage.depth for stage in stats.stages.values())
+        latency = f"{stats.latency_p50_ms:.0f} / {stats.latency_p99_ms:.0f} ms" if stats.parts else NONE
+        texts = {
+            "cameras": self.tr("Cameras: {value} frames/s").format(value=cameras),
+            "rate": self.tr("Verdicts: {value}/s").format(value=f"{stats.verdicts_per_s:.1f}" if stats.parts else NONE),
+            "latency": self.tr("Latency p50 / p99: {value}").format(value=latency),
+            "queue": self.tr("Waiting: {value}").format(value=depth),
+            "drops": self.tr("Dropped: {value}").format(value=f"{stats.dropped:,}"),
+        }
+        for name, text in texts.items():
+            self.figures[name].setText(text)
+            self.figures[name].setAccessibleName(text)
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Figures of the line"))
+        self.figures["cameras"].setToolTip(self.tr("Frames a second that each camera delivers"))
+        self.figures["rate"].setToolTip(self.tr("Verdicts a second"))
+        self.figures["latency"].setToolTip(self.tr("From grabbing a frame to its verdict: half of the parts, 99 of 100 parts"))
+        self.figures["queue"].setToolTip(self.tr("Frames that wait between the stages"))
+        self.figures["drops"].setToolTip(self.tr("Frames left out because the line was faster than the inspection"))
+        self.set_stats(self._stats)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()

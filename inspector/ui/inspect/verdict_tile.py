@@ -1,0 +1,190 @@
+"""The verdict as a word, a symbol and a colour together, to be read from five metres; and the reasons in words."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from inspector.core.types import Verdict
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import verdict_word
+
+LARGEST_WORD: Final = 160  # pixels; what a wall screen in full-screen view can use
+LARGEST_IDLE: Final = 56  # no verdict is no news: it does not shout
+SMALLEST_WORD: Final = 24
+SYMBOL: Final = 1.15  # side of the symbol, in heights of a capital letter
+GAP: Final = 0.4  # between symbol and word, in sides of the symbol
+LEADING: Final = 0.45  # between two lines of a word, in heights of a capital letter
+
+
+class VerdictTile(QWidget):
+    """Shows a verdict, or words that say why there is none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("verdict")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._verdict: Verdict | None = None
+        self._idle = ""
+        self._part = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What is shown; None: no verdict."""
+        return self._verdict
+
+    @property
+    def text(self) -> str:
+        """The word that is shown."""
+        return self._idle if self._verdict is None else verdict_word(self._verdict)
+
+    def set_verdict(self, verdict: Verdict, part: str) -> None:
+        """Show the verdict of a part."""
+        self._set(verdict, "", part)
+
+    def set_idle(self, words: str) -> None:
+        """Show that there is no verdict, in a word or two."""
+        self._set(None, words, "")
+
+    def _set(self, verdict: Verdict | None, idle: str, part: str) -> None:
+        if (verdict, idle, part) != (self._verdict, self._idle, self._part):
+            self._verdict, self._idle, self._part = verdict, idle, part
+            self.setAccessibleName(self.text)
+            self.setAccessibleDescription(part)
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme.SPACING * 40, theme.SPACING * 22)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.LanguageChange:
+            self.setAccessibleName(self.text)
+        if theme.is_theme_change(event) or event.type() == QEvent.Type.LanguageChange:
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        dress = theme.current()
+        back = dress.color("idle") if self._verdict is None else dress.verdict(self._verdict)
+        ink = dress.color("on_idle") if self._verdict is None else dress.on_verdict(self._verdict)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(back)
+        painter.drawRoundedRect(QRectF(self.rect()), theme.RADIUS, theme.RADIUS)
+        inner = QRectF(self.rect()).adjusted(theme.SPACING * 3, theme.SPACING * 2, -theme.SPACING * 3, -theme.SPACING * 2)
+        if self._part:
+            caption = QRectF(inner.left(), inner.bottom() - theme.SPACING * 3, inner.width(), theme.SPACING * 3)
+            painter.setPen(ink)
+            painter.setFont(theme.font("body", bold=True))
+            painter.drawText(caption, Qt.AlignmentFlag.AlignCenter, self._part)
+            inner.setBottom(caption.top())
+        self._paint_word(painter, inner, ink)
+
+    def _paint_word(self, painter: QPainter, room: QRectF, ink: QColor) -> None:
+        symbol = self._verdict is not None
+        limit = LARGEST_WORD if symbol else LARGEST_IDLE
+        lines, font = _fitted(self.text, room.width(), room.height(), limit, symbol)
+        metrics = QFontMetricsF(font)
+        cap = metrics.capHeight()
+        side = cap * SYMBOL if symbol else 0.0
+        gap = side * GAP
+        width = max(metrics.horizontalAdvance(line) for line in lines)
+        left = room.center().x() - (side + gap + width) / 2
+        top = room.center().y() - (cap * len(lines) + cap * LEADING * (len(lines) - 1)) / 2
+        if self._verdict is not None:
+            _paint_symbol(painter, self._verdict, QRectF(left, room.center().y() - side / 2, side, side), ink)
+        painter.setPen(ink)
+        painter.setFont(font)
+        for index, line in enumerate(lines):
+            painter.drawText(QPointF(left + side + gap, top + cap + index * cap * (1 + LEADING)), line)
+
+
+@lru_cache(maxsize=64)
+def _fitted(word: str, width: float, height: float, limit: int, symbol: bool) -> tuple[list[str], QFont]:
+    """The lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the tile
+    is painted with every part."""
+    font = theme.font("title", bold=True)
+    splits = [[word], word.split(" ")] if " " in word else [[word]]
+    for pixels in range(limit, SMALLEST_WORD, -2):
+        font.setPixelSize(pixels)
+        metrics = QFontMetricsF(font)
+        cap = metrics.capHeight()
+        for lines in splits:
+            wide = max(metrics.horizontalAdvance(line) for line in lines) + (cap * SYMBOL * (1 + GAP) if symbol else 0.0)
+            high = cap * len(lines) + cap * LEADING * (len(lines) - 1)
+            if wide <= width and high <= height * 0.8:
+                return lines, font
+    return [word], font
+
+
+def _paint_symbol(painter: QPainter, verdict: Verdict, box: QRectF, ink: QColor) -> None:
+    """OK a filled circle, NG a cross, REVIEW a triangle, NOT_INSPECTED a bar."""
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(ink)
+    if verdict is Verdict.OK:
+        painter.drawEllipse(box)
+    elif verdict is Verdict.NG:
+        stroke = box.width() * 0.24
+        painter.setPen(QPen(ink, stroke, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap))
+        inset = box.adjusted(stroke / 2, stroke / 2, -stroke / 2, -stroke / 2)
+        painter.drawLine(inset.topLeft(), inset.bottomRight())
+        painter.drawLine(inset.topRight(), inset.bottomLeft())
+    elif verdict is Verdict.REVIEW:
+        painter.drawPolygon(QPolygonF([QPointF(box.center().x(), box.top()), box.bottomRight(), box.bottomLeft()]))
+    else:
+        painter.drawRect(QRectF(box.left(), box.center().y() - box.height() * 0.15, box.width(), box.height() * 0.3))
+
+
+def paint_badge(painter: QPainter, verdict: Verdict, box: QRectF) -> None:
+    """A small disc in the verdict's colour with its symbol, for thumbnails and lists."""
+    dress = theme.current()
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(dress.verdict(verdict))
+    painter.drawRoundedRect(box, theme.RADIUS / 2, theme.RADIUS / 2)
+    inset = box.width() * 0.25
+    _paint_symbol(painter, verdict, box.adjusted(inset, inset, -inset, -inset), dress.on_verdict(verdict))
+
+
+class Reasons(QWidget):
+    """The reasons in a room that keeps its size, so that nothing jumps: large where they fit, else smaller and cut."""
+
+    def __init__(self, lines: int = 3, parent: QWidget | None = None) -> None:
+        """`lines`: how many of title size there is room for."""
+        super().__init__(parent)
+        self.setObjectName("reasons")
+        self._reasons: tuple[str, ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(round(QFontMetricsF(theme.font("title")).lineSpacing() * lines))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._reasons)
+
+    def set_reasons(self, reasons: Sequence[str]) -> None:
+        """Show these sentences, the first first."""
+        if tuple(reasons) == self._reasons:
+            return
+        self._reasons = tuple(reasons)
+        self.setAccessibleName(self.text)
+        self.setToolTip(self.text)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(theme.current().color("text"))
+        flags = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
+        room = QRectF(self.rect())
+        for size in ("title", "body", "small"):
+            painter.setFont(theme.font(size))
+            if painter.boundingRect(room, int(flags), self.text).height() <= room.height() or size == "small":
+                break
+        painter.drawText(room, int(flags), self.text)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if theme.is_theme_change(event):
+            self.update()

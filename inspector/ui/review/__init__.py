@@ -1,0 +1,1 @@
+"""The review page: saved images stepped through and judged again."""

@@ -1,0 +1,255 @@
+"""The rows of the review page: what is opened, the player, the outcome of the part in sight, and the empty page."""
+
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from inspector.core.message import Message
+from inspector.core.types import Inspection, Verdict
+from inspector.ui.inspect.readouts import Badge
+from inspector.ui.review.chooser import WithChooser
+from inspector.ui.review.timeline import TimeLine
+from inspector.ui.shell import strings, theme
+from inspector.ui.shell.strings import translate, verdict_word
+
+SPEEDS: Final = (1, 2, 5, 10, 30)  # parts a second
+OPENERS: Final = {"image": "open-image", "folder": "open", "video": "open-video", "demo": "inspect"}
+STEPS: Final = {
+    "previous_ng": "previous-ng",
+    "previous": "previous",
+    "play": "start",
+    "next": "next",
+    "next_ng": "next-ng",
+}
+
+
+class _Bar(QWidget):
+    def retranslate(self) -> None:
+        """Set all texts and icons."""
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()
+        super().changeEvent(event)
+
+
+class OpenBar(_Bar):
+    """Buttons to open something, the chooser of what judges it, and the exports. `wanted` carries a name of `OPENERS`,
+    "table" or "picture"."""
+
+    wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.buttons = {name: QPushButton() for name in (*OPENERS, "table", "picture")}
+        self.chooser = WithChooser()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACING)
+        for name, button in self.buttons.items():
+            button.setObjectName(f"review_{name}")
+            button.setMinimumHeight(theme.TOUCH)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.clicked.connect(lambda _=False, name=name: self.wanted.emit(name))
+            row.addWidget(button)
+            if name == "demo":
+                row.addWidget(self.chooser, 1)
+        self.set_opened(False)
+        self.retranslate()
+
+    def set_opened(self, opened: bool) -> None:
+        """Whether there is anything to save."""
+        for name in ("table", "picture"):
+            self.buttons[name].setEnabled(opened)
+
+    def retranslate(self) -> None:
+        texts = opener_texts() | {"table": self.tr("Save table"), "picture": self.tr("Save picture")}
+        tips = {"table": self.tr("Save the list as CSV"), "picture": self.tr("Save the picture with its marks as PNG")}
+        for name, button in self.buttons.items():
+            button.setText(texts[name])
+            button.setAccessibleName(texts[name])
+            button.setToolTip(tips.get(name, ""))
+            button.setIcon(theme.icon(OPENERS.get(name, "save")))
+
+
+def opener_texts() -> dict[str, str]:
+    """The words on the buttons that open something."""
+    return {
+        "image": QCoreApplication.translate("Openers", "Image"),
+        "folder": QCoreApplication.translate("Openers", "Folder"),
+        "video": QCoreApplication.translate("Openers", "Video"),
+        "demo": QCoreApplication.translate("Openers", "Demo line"),
+    }
+
+
+class Player(_Bar):
+    """Step, play, jump to NG, and the time line. `wanted` carries a name of `STEPS`; `jumped` a number."""
+
+    wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._playing = False
+        self.buttons = {name: QToolButton() for name in STEPS}
+        self.speed = QComboBox()
+        self.speed.setMinimumHeight(theme.TOUCH)
+        for speed in SPEEDS:
+            self.speed.addItem("", speed)
+        self.time_line = TimeLine()
+        self.position = QLabel()
+        self.position.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.position.setMinimumWidth(theme.SPACING * 12)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACING)
+        for name, button in self.buttons.items():
+            button.setObjectName(f"review_{name}")
+            button.setMinimumSize(theme.TOUCH, theme.TOUCH)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a press leaves the arrow keys to the page
+            button.clicked.connect(lambda _=False, name=name: self.wanted.emit(name))
+            row.addWidget(button)
+        row.addWidget(self.speed)
+        row.addWidget(self.time_line, 1)
+        row.addWidget(self.position)
+        self.retranslate()
+
+    def parts_per_second(self) -> int:
+        return int(self.speed.currentData())
+
+    def set_playing(self, playing: bool) -> None:
+        self._playing = playing
+        self.retranslate()
+
+    def set_position(self, index: int, count: int) -> None:
+        self.position.setText(f"{index + 1} / {count}" if count else "")
+
+    def retranslate(self) -> None:
+        play = self.tr("Pause (Space)") if self._playing else self.tr("Play (Space)")
+        texts = {
+            "previous_ng": self.tr("Previous NG (Shift+N)"),
+            "previous": self.tr("Previous (Left)"),
+            "play": play,
+            "next": self.tr("Next (Right)"),
+            "next_ng": self.tr("Next NG (N)"),
+        }
+        for name, button in self.buttons.items():
+            button.setToolTip(texts[name])
+            button.setAccessibleName(texts[name])
+            button.setIcon(theme.icon("pause" if name == "play" and self._playing else STEPS[name]))
+        for index, speed in enumerate(SPEEDS):
+            self.speed.setItemText(index, self.tr("{number}/s").format(number=speed))
+        self.speed.setAccessibleName(self.tr("Speed"))
+        self.speed.setToolTip(self.tr("Parts a second"))
+        self.time_line.setAccessibleName(self.tr("Time line"))
+
+
+class OutcomeBar(_Bar):
+    """One line: the verdict's symbol and word, the part, and the reasons."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._shown: tuple[Inspection, bool] | None = None
+        self._note = ""
+        self._judge: tuple[str, Message | None] = ("", None)
+        self.badge = Badge(Verdict.OK)
+        self.badge.setFixedSize(theme.ICON, theme.ICON)
+        self.word, self.part, self.reason, self.note = QLabel(), QLabel(), QLabel(), QLabel()
+        self.word.setProperty("role", "strong")
+        self.part.setProperty("role", "muted")
+        self.note.setProperty("role", "muted")
+        self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.reason.setMinimumWidth(1)  # a long reason does not widen the page; the tool tip has it whole
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACING)
+        for widget in (self.badge, self.word, self.part):
+            row.addWidget(widget)
+        row.addWidget(self.reason, 1)
+        row.addWidget(self.note)
+        self.setMinimumHeight(theme.SPACING * 4)
+        self.retranslate()
+
+    @property
+    def inspection(self) -> Inspection | None:
+        """What is shown."""
+        return self._shown[0] if self._shown is not None else None
+
+    def show_outcome(self, inspection: Inspection, *, final: bool) -> None:
+        """`final` False: the verdict is still to come."""
+        self._shown = (inspection, final)
+        self.retranslate()
+
+    def set_note(self, note: str) -> None:
+        """What the page does besides, at the right."""
+        self._note = note
+        self.retranslate()
+
+    def set_judge(self, variants: str, why: Message | None) -> None:
+        """Which variants judge and why these, at the right where nothing else is said."""
+        self._judge = (variants, why)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        variants, why = self._judge
+        self.note.setText(self._note or variants)
+        self.note.setToolTip("" if why is None else translate(why))
+        self.badge.setVisible(self._shown is not None and self._shown[1])
+        if self._shown is None:
+            return
+        inspection, final = self._shown
+        self.badge.set_verdict(inspection.verdict)
+        self.word.setText(verdict_word(inspection.verdict) if final else self.tr("Inspecting…"))
+        self.part.setText(inspection.part)
+        reasons = "; ".join(translate(reason) for reason in inspection.reasons) if final else ""
+        self.reason.setText(reasons)
+        self.reason.setToolTip(reasons)
+        self.setAccessibleName(f"{self.word.text()} {inspection.part} {reasons}")
+
+
+class EmptyPage(_Bar):
+    """Teaches the next step. `wanted` carries a name of `OPENERS`."""
+
+    wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title, self.text = QLabel(), QLabel()
+        self.title.setProperty("role", "title")
+        self.text.setProperty("role", "muted")
+        self.buttons = {name: QPushButton() for name in OPENERS}
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACING * 2)
+        row.addStretch(1)
+        for name, button in self.buttons.items():
+            button.setObjectName(f"empty_{name}")
+            button.setMinimumSize(theme.TOUCH * 4, theme.TOUCH * 2)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.clicked.connect(lambda _=False, name=name: self.wanted.emit(name))
+            row.addWidget(button)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(theme.SPACING * 2)
+        layout.addStretch(1)
+        for label in (self.title, self.text):
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        layout.addLayout(row)
+        layout.addStretch(2)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        self.title.setText(self.tr("Review parts at your own pace"))
+        self.text.setText(
+            self.tr(
+                "Open an image, a folder of images or a video, or drop it here. Every part is inspected in the background "
+                "while you step through."
+            )
+        )
+        texts = opener_texts()
+        for name, button in self.buttons.items():
+            button.setText(texts[name])
+            button.setAccessibleName(texts[name])
+            button.setIcon(theme.icon(OPENERS[name]))

@@ -1,0 +1,99 @@
+"""With what to review: the bundles that fit the frames, a recipe, or one bundle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from PySide6.QtCore import QEvent, QSignalBlocker, Signal
+from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
+
+from inspector.bundles.bundle import find_bundles
+from inspector.recipes.automatic import recipe_for
+from inspector.recipes.locate import bundle_roots
+from inspector.recipes.recipe import Recipe, load_recipe
+from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
+from inspector.ui.shell import strings, theme
+
+
+@dataclass(frozen=True, slots=True)
+class With:
+    """A choice: the shipped bundles that fit, a recipe file, or a bundle's folder."""
+
+    kind: Literal["automatic", "recipe", "bundle"]
+    path: Path | None = None
+
+    def load(self) -> tuple[Recipe | None, Path | None]:
+        """The recipe (None: by the kind of the frames) and the folder its bundles are looked for in. Raises ConfigError."""
+        if self.kind == "recipe" and self.path is not None:
+            return load_recipe(self.path), self.path.parent
+        if self.kind == "bundle" and self.path is not None:
+            return recipe_for([self.path], "folder:.", name=self.path.name), None
+        return None, None
+
+
+AUTOMATIC: Final = With("automatic")
+_BROWSE_RECIPE: Final = "browse recipe"
+_BROWSE_BUNDLE: Final = "browse bundle"
+
+
+class WithChooser(QComboBox):
+    """`chosen` is emitted with a `With`."""
+
+    chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("review_with")
+        self.setMinimumHeight(theme.TOUCH)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(14)
+        self._current = AUTOMATIC
+        self.addItem("", AUTOMATIC)
+        for path in shipped_recipes():
+            self.addItem(recipe_name(path), With("recipe", path))
+        for root in bundle_roots():
+            for folder in find_bundles(root):
+                self.addItem(folder.name, With("bundle", folder))
+        self.addItem("", _BROWSE_RECIPE)
+        self.addItem("", _BROWSE_BUNDLE)
+        self.activated.connect(self._activate)
+        self.retranslate()
+
+    def current(self) -> With:
+        return self._current
+
+    def show_choice(self, choice: With) -> None:
+        """Show a choice without a signal; one that is not in the list joins it."""
+        self._current = choice
+        with QSignalBlocker(self):
+            data = [self.itemData(index) for index in range(self.count())]
+            if choice not in data and choice.path is not None:
+                self.insertItem(1, recipe_name(choice.path) if choice.kind == "recipe" else choice.path.name, choice)
+                data.insert(1, choice)
+            self.setCurrentIndex(data.index(choice))
+
+    def _activate(self, index: int) -> None:
+        data = self.itemData(index)
+        choice = data if isinstance(data, With) else self._browse(data)
+        self.show_choice(choice or self._current)
+        if choice is not None:
+            self.chosen.emit(choice)
+
+    def _browse(self, what: object) -> With | None:
+        if what == _BROWSE_RECIPE:
+            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Open a recipe"), "", self.tr("Recipes (*.toml)"))
+            return With("recipe", Path(name)) if name else None
+        name = QFileDialog.getExistingDirectory(self.window(), self.tr("Open a bundle"))
+        return With("bundle", Path(name)) if name else None
+
+    def retranslate(self) -> None:
+        self.setItemText(0, self.tr("Bundles that fit"))
+        self.setItemText(self.count() - 2, self.tr("Open a recipe…"))
+        self.setItemText(self.count() - 1, self.tr("Open a bundle…"))
+        self.setAccessibleName(self.tr("Inspect with"))
+        self.setToolTip(self.tr("The recipe or bundle that judges what is reviewed"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event):
+            self.retranslate()
+        super().changeEvent(event)

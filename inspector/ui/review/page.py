@@ -1,0 +1,463 @@
+"""The review page: images, folders, videos or the demo line, stepped through with every part's verdict."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHeaderView,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.core.config import write_atomically
+from inspector.core.errors import InspectorError, StorageError
+from inspector.core.types import Verdict
+from inspector.recipes.locate import demo_recipe
+from inspector.recipes.recipe import Recipe
+from inspector.ui.inspect.choosers import IMAGES, VIDEOS
+from inspector.ui.review.bars import EmptyPage, OpenBar, OutcomeBar, Player
+from inspector.ui.review.chooser import With
+from inspector.ui.review.source import Material
+from inspector.ui.review.table import Column, PartsFilter, PartsModel, PartsTable
+from inspector.ui.review.thread import Judge, Line, Opened, ReviewThread, Shown, Trouble
+from inspector.ui.shell import strings, theme
+from inspector.ui.shell.strings import verdict_word
+from inspector.ui.tabs.tabs import AnalysisTabs
+from inspector.ui.widgets.banner import Banners
+
+FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.OK)
+
+
+class ReviewPage(QWidget):
+    """Opens, steps, plays and jumps; the thread inspects. `opened` carries the number of parts; `settled`: the part that was
+    wanted is in sight, or why it is not (True: nothing more comes for it, it has its verdict).
+    """
+
+    opened = Signal(int)
+    settled = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("review")
+        self.setAcceptDrops(True)
+        self._path: Path | None = None
+        self._is_demo = False
+        self._job = 0
+        self._count = 0
+        self._index = 0
+        self._recipe: Recipe | None = None
+        self._base: Path | None = None
+        self._delivered = True
+        self._hopeless = False  # no verdict will come: only the frames can be looked at
+        self._seeking: Literal[-1, 0, 1] = 0  # looking for the next (1) or previous (-1) NG part
+        self.thread_ = ReviewThread(self)
+        self._clock = QTimer(self)
+        self._make()
+        self._lay_out()
+        self._connect()
+        self.retranslate()
+
+    def _make(self) -> None:
+        self.open_bar, self.player, self.outcome, self.empty = OpenBar(), Player(), OutcomeBar(), EmptyPage()
+        self.analysis = AnalysisTabs()
+        self.analysis.set_frozen(True)
+        self.model = PartsModel(self)
+        self.shown_parts = PartsFilter(self)
+        self.shown_parts.setSourceModel(self.model)
+        self.table = PartsTable()
+        self.table.setModel(self.shown_parts)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(Column.NUMBER, Qt.SortOrder.AscendingOrder)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setAlternatingRowColors(True)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their end
+        self.table.setTabKeyNavigation(False)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.table.verticalHeader().setDefaultSectionSize(theme.TOUCH)
+        self.table.horizontalHeader().setMinimumHeight(theme.TOUCH)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.setColumnWidth(Column.NUMBER, theme.SPACING * 8)
+        self.table.setColumnWidth(Column.VERDICT, theme.SPACING * 16)
+        self.filter = QComboBox()
+        self.filter.setMinimumHeight(theme.TOUCH)
+        self.filter.addItems([""] * len(FILTERS))
+        self.banners = Banners(self)
+
+    def _lay_out(self) -> None:
+        listing = QWidget()
+        column = QVBoxLayout(listing)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.SPACING)
+        column.addWidget(self.filter)
+        column.addWidget(self.table, 1)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.addWidget(listing)
+        self.splitter.addWidget(self.analysis)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([theme.SPACING * 30, theme.SPACING * 120])
+        player = QWidget()
+        rows = QVBoxLayout(player)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(theme.SPACING)
+        rows.addWidget(self.splitter, 1)
+        rows.addWidget(self.outcome)
+        rows.addWidget(self.player)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(player)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*(theme.SPACING,) * 4)
+        layout.setSpacing(theme.SPACING)
+        layout.addWidget(self.open_bar)
+        layout.addWidget(self.banners)
+        layout.addWidget(self.stack, 1)
+
+    def _connect(self) -> None:
+        self.open_bar.wanted.connect(self._on_wanted)
+        self.empty.wanted.connect(self._on_wanted)
+        self.open_bar.chooser.chosen.connect(lambda _choice: self._open_again())
+        self.player.wanted.connect(self._on_step)
+        self.player.time_line.valueChanged.connect(self.go_to)
+        self.player.speed.currentIndexChanged.connect(self._set_pace)
+        self._clock.timeout.connect(self._on_tick)
+        self.filter.currentIndexChanged.connect(lambda index: self.shown_parts.show_only(FILTERS[index]))
+        self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        self.banners.retry.connect(lambda _key: self._open_again())
+        self.thread_.opened.connect(self._on_opened)
+        self.thread_.lined.connect(self._on_line)
+        self.thread_.shown.connect(self._on_shown)
+        self.thread_.judging.connect(self._on_judge)
+        self.thread_.troubled.connect(self._on_trouble)
+
+    # Opening
+
+    def open_path(self, path: Path) -> None:
+        """Review an image, a folder of images or a video."""
+        self._path, self._is_demo = path, False
+        self._open_again()
+
+    def open_demo(self) -> None:
+        """Review parts of the demo line."""
+        self._path, self._is_demo = None, True
+        if self.open_bar.chooser.current().kind == "automatic":
+            self.open_bar.chooser.show_choice(With("recipe", demo_recipe()))
+        self._open_again()
+
+    def use(self, choice: With) -> None:
+        """Judge by this from now on."""
+        self.open_bar.chooser.show_choice(choice)
+        self._open_again()
+
+    @property
+    def index(self) -> int:
+        """The part in sight, from 0."""
+        return self._index
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _open_again(self) -> None:
+        if self._path is None and not self._is_demo:
+            return
+        self._pause()
+        self.banners.clear_all()
+        choice = self.open_bar.chooser.current()
+        try:
+            recipe, self._base = choice.load()
+        except InspectorError as error:
+            self.banners.show_problem("open", error.problem, error.remedy)
+            self.settled.emit(True)
+            return
+        self._seeking, self._hopeless = 0, False
+        self._job = self.thread_.open(Material(self._path, recipe, self._base))
+        self.outcome.set_note(self.tr("Opening…"))
+
+    def _on_opened(self, opened: Opened) -> None:
+        if opened.job != self._job:
+            return
+        self._count, self._index, self._recipe = len(opened.names), 0, opened.recipe
+        self.model.set_names(opened.names)
+        with QSignalBlocker(self.player.time_line):
+            self.player.time_line.set_count(self._count)
+            self.player.time_line.setValue(0)
+        self.stack.setCurrentIndex(1)
+        self.open_bar.set_opened(True)
+        self._select_row()
+        self._show_progress()
+        self.analysis.current().canvas.setFocus()
+        self.opened.emit(self._count)
+
+    def _on_judge(self, judge: Judge) -> None:
+        if judge.job == self._job:
+            self.outcome.set_judge(judge.variants, judge.why)
+            if judge.note is not None:
+                self.banners.show_problem("tuned", judge.note, retryable=False)
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        if trouble.job == self._job:
+            self._pause()
+            self._hopeless = True
+            if self.outcome.inspection is not None:
+                self.outcome.show_outcome(self.outcome.inspection, final=True)
+            self.banners.show_problem("open", trouble.problem, trouble.remedy)
+            self.outcome.set_note("")
+            self.settled.emit(True)
+
+    # Stepping
+
+    def go_to(self, index: int) -> None:
+        """Bring a part into sight; its frames come at once if they are in memory, else as soon as they are read."""
+        if not 0 <= index < self._count:
+            return
+        self._index = index
+        with QSignalBlocker(self.player.time_line):
+            self.player.time_line.setValue(index)
+        self.player.time_line.update()
+        self.player.set_position(index, self._count)
+        self._select_row()
+        kept, line = self.thread_.kept(index), self.model.line(index)
+        self._delivered = kept is not None
+        self.thread_.want(index, shown=self._delivered)
+        if kept is not None and line is not None:
+            self._show(Shown(self._job, index, kept, self._judged_by(), final=True))
+
+    def step(self, by: int) -> None:
+        """To the next or previous part."""
+        self._seeking = 0
+        self.go_to(min(max(self._index + by, 0), self._count - 1))
+
+    def seek_ng(self, direction: Literal[-1, 1]) -> None:
+        """To the next or previous NG part; where parts on the way are not inspected yet, wait for them."""
+        self._pause()
+        self._seeking = direction
+        self._seek_on()
+
+    def _seek_on(self) -> None:
+        if self._seeking == 0:
+            return
+        at = self._index + self._seeking
+        while 0 <= at < self._count:
+            line = self.model.line(at)
+            if line is None:
+                self.outcome.set_note(self.tr("Looking for an NG part…"))
+                return
+            if line.verdict is Verdict.NG:
+                self._seeking = 0
+                self._show_progress()
+                self.go_to(at)
+                return
+            at += self._seeking
+        forward, self._seeking = self._seeking == 1, 0
+        self.outcome.set_note(self.tr("No further NG part.") if forward else self.tr("No earlier NG part."))
+
+    def toggle_play(self) -> None:
+        """Play, or stop playing."""
+        if self._clock.isActive():
+            self._pause()
+        elif self._count > 1:
+            self._seeking = 0
+            if self._index == self._count - 1:
+                self.go_to(0)
+            self._set_pace()
+            self._clock.start()
+            self.player.set_playing(True)
+
+    def _pause(self) -> None:
+        self._clock.stop()
+        self.player.set_playing(False)
+
+    def _set_pace(self) -> None:
+        self._clock.setInterval(1000 // self.player.parts_per_second())
+
+    def _on_tick(self) -> None:
+        if not self._delivered:
+            return  # never faster than parts can be inspected: each is seen with its verdict
+        if self._index + 1 >= self._count:
+            self._pause()
+        else:
+            self.go_to(self._index + 1)
+
+    # What the thread tells
+
+    def _on_line(self, line: Line) -> None:
+        if line.job != self._job:
+            return
+        self.model.set_line(line)
+        self.player.time_line.set_verdict(line.index, line.verdict)
+        if self._seeking:
+            self._seek_on()
+        else:
+            self._show_progress()
+
+    def _on_shown(self, shown: Shown) -> None:
+        if shown.job == self._job and shown.index == self._index:
+            self._delivered = shown.final or self._hopeless or self._delivered
+            self._recipe = shown.recipe
+            self._show(shown)
+            self.settled.emit(shown.final)
+
+    def _show(self, shown: Shown) -> None:
+        self.player.set_position(shown.index, self._count)
+        self.outcome.show_outcome(shown.inspection, final=shown.final or self._hopeless)
+        self.analysis.set_inspection(shown.inspection, shown.recipe, base=self._base)
+
+    def _judged_by(self) -> Recipe:
+        if self._recipe is None:
+            raise RuntimeError("nothing is opened")
+        return self._recipe
+
+    def _show_progress(self) -> None:
+        done = self.model.count_inspected()
+        text = self.tr("{done} of {count} inspected").format(done=done, count=self._count)
+        self.outcome.set_note(text if done < self._count else "")
+
+    # Saving
+
+    def save_table(self, path: Path) -> None:
+        """Write the list as CSV (UTF-8 with a mark, so that spreadsheets read Japanese). Raises StorageError."""
+        write_atomically(path, self.model.as_csv().encode("utf-8-sig"))
+
+    def save_picture(self, path: Path) -> None:
+        """Write the frame in sight with its marks at full size. Raises StorageError."""
+        image = self.analysis.current().canvas.render_whole()
+        if image.isNull() or not QImageWriter(str(path), b"png").write(image):
+            raise StorageError(
+                "The picture {file} cannot be written.",
+                remedy="Choose a folder with free space and write permission.",
+                file=path,
+            )
+
+    def _save(self, what: str) -> None:
+        if what == "table":
+            title, kinds, name = self.tr("Save table"), self.tr("Tables (*.csv)"), "review.csv"
+        else:
+            title, kinds, name = self.tr("Save picture"), self.tr("Pictures (*.png)"), "part.png"
+        chosen, _ = QFileDialog.getSaveFileName(self.window(), title, name, kinds)
+        if not chosen:
+            return
+        try:
+            (self.save_table if what == "table" else self.save_picture)(Path(chosen))
+        except StorageError as error:
+            self.banners.show_problem("save", error.problem, error.remedy, retryable=False)
+
+    # Buttons, keys, drops
+
+    def _on_wanted(self, what: str) -> None:
+        if what in ("table", "picture"):
+            if self._count:
+                self._save(what)
+            return
+        if what == "demo":
+            self.open_demo()
+        else:
+            self.browse(what)
+
+    def browse(self, what: str) -> bool:
+        """Ask for an "image", a "folder" or a "video" and review it; False if none was chosen."""
+        window = self.window()
+        if what == "folder":
+            name = QFileDialog.getExistingDirectory(window, self.tr("Review a folder of images"))
+        else:
+            kinds = self.tr("Images ({patterns})") if what == "image" else self.tr("Videos ({patterns})")
+            patterns = IMAGES if what == "image" else VIDEOS
+            title = self.tr("Review an image") if what == "image" else self.tr("Review a video")
+            name, _ = QFileDialog.getOpenFileName(window, title, "", kinds.format(patterns=patterns))
+        if name:
+            self.open_path(Path(name))
+        return bool(name)
+
+    def _on_step(self, what: str) -> None:
+        if what == "play":
+            self.toggle_play()
+        elif what in ("next_ng", "previous_ng"):
+            self.seek_ng(1 if what == "next_ng" else -1)
+        else:
+            self.step(1 if what == "next" else -1)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        canvas = self.analysis.current().canvas
+        actions = {
+            Qt.Key.Key_Left: lambda: self.step(-1),
+            Qt.Key.Key_Right: lambda: self.step(1),
+            Qt.Key.Key_Home: lambda: self.go_to(0),
+            Qt.Key.Key_End: lambda: self.go_to(self._count - 1),
+            Qt.Key.Key_Space: self.toggle_play,
+            Qt.Key.Key_N: lambda: self.seek_ng(-1 if shift else 1),
+            Qt.Key.Key_F: canvas.fit,
+            Qt.Key.Key_Plus: canvas.zoom_in,
+            Qt.Key.Key_Minus: canvas.zoom_out,
+        }
+        action = actions.get(Qt.Key(event.key()))
+        if action is not None and self._count and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            action()
+        else:
+            super().keyPressEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        files = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            # Several files dropped together are reviewed as the folder they lie in.
+            self.open_path(files[0] if len(files) == 1 else files[0].parent)
+            event.acceptProposedAction()
+
+    def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        row = self.shown_parts.mapToSource(current).row()
+        if row >= 0 and row != self._index:
+            self._seeking = 0
+            self.go_to(row)
+
+    def _select_row(self) -> None:
+        where = self.shown_parts.mapFromSource(self.model.index(self._index, 0))
+        selection = self.table.selectionModel()
+        with QSignalBlocker(selection):
+            mode = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+            selection.setCurrentIndex(where, mode)
+        if where.isValid():
+            self.table.scrollTo(where)
+        self.table.viewport().update()
+
+    # Coming and going
+
+    def close_workers(self) -> None:
+        """End the threads; waits for what they are at."""
+        self._pause()
+        self.thread_.end()
+        self.analysis.close_workers()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        self._pause()
+        super().hideEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.close_workers()
+        super().closeEvent(event)
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Review"))
+        self.table.setAccessibleName(self.tr("Parts"))
+        self.filter.setAccessibleName(self.tr("Show"))
+        for index, verdict in enumerate(FILTERS):
+            self.filter.setItemText(index, self.tr("All parts") if verdict is None else verdict_word(verdict))
+        if self._count:
+            self._show_progress()
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event):
+            self.retranslate()
+        super().changeEvent(event)

@@ -1,0 +1,139 @@
+"""What the review page steps through: files, or the demo line; and the recipe that fits them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from inspector.bundles.bundle import read_card
+from inspector.cameras.base import stamp
+from inspector.cameras.demo_line import DemoLine
+from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.core.errors import ConfigError
+from inspector.core.types import Frame, Unit
+from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
+from inspector.recipes.locate import find_bundle
+from inspector.recipes.recipe import Recipe
+
+DEMO_PARTS: Final = 200
+PROBED: Final = 8  # of the first frames, so many are tried to learn whether they are temperatures
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is reviewed, with what. `path` None: the demo line. `recipe` None: chosen by the kind of the frames.
+
+    `base`: the recipe's folder.
+    """
+
+    path: Path | None
+    recipe: Recipe | None = None
+    base: Path | None = None
+
+
+class Parts(Protocol):
+    """Parts by number. Used by one thread."""
+
+    def __len__(self) -> int: ...
+    def name(self, index: int) -> str: ...
+    def source(self, index: int) -> str: ...
+    def frames(self, index: int) -> Mapping[str, Frame]:
+        """The frames of a part by camera name. Raises ConfigError where they cannot be read."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class FileParts:
+    """One frame of a sequence is one part."""
+
+    def __init__(self, sequence: FrameSequence, camera: str) -> None:
+        self._sequence = sequence
+        self._camera = camera
+
+    def __len__(self) -> int:
+        return len(self._sequence)
+
+    def name(self, index: int) -> str:
+        return self._sequence.name(index)
+
+    def source(self, index: int) -> str:
+        return self._sequence.name(index)
+
+    def frames(self, index: int) -> Mapping[str, Frame]:
+        return {self._camera: self._sequence.frame(index)}
+
+    def close(self) -> None:
+        self._sequence.close()
+
+
+class DemoParts:
+    """Parts of the demo line, seen by the recipe's cameras."""
+
+    def __init__(self, recipe: Recipe, *, count: int = DEMO_PARTS) -> None:
+        self._cameras = {name: camera.source.endswith(":thermal") for name, camera in recipe.cameras.items()}
+        seeds = (camera.options.get("seed", 0) for camera in recipe.cameras.values())
+        self._line = DemoLine(int(next(seeds, 0)))
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def name(self, index: int) -> str:
+        return f"P{index:06d}"
+
+    def source(self, index: int) -> str:
+        return "simulated"
+
+    def frames(self, index: int) -> Mapping[str, Frame]:
+        return {camera: self._frame(camera, index, thermal) for camera, thermal in self._cameras.items()}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _frame(self, camera: str, index: int, thermal: bool) -> Frame:
+        if thermal:
+            kelvin, truth = self._line.thermal(index)
+            return stamp(kelvin, camera, index, unit="kelvin", part=self.name(index), source="simulated:thermal", truth=truth)
+        pixels, truth = self._line.visible(index)
+        return stamp(pixels, camera, index, part=self.name(index), source="simulated:visible", truth=truth)
+
+
+def open_parts(material: Material) -> tuple[Parts, Recipe]:
+    """The parts, and the recipe cut down to the camera they can come from. Raises ConfigError."""
+    if material.path is None:
+        if material.recipe is None:
+            raise ConfigError("The demo line needs a recipe.", remedy="Choose one.")
+        return DemoParts(material.recipe), material.recipe
+    sequence = open_sequence(material.path)
+    recipe = material.recipe
+    if recipe is None or len(recipe.cameras) > 1:
+        unit = _unit(sequence)
+        recipe = _automatic(material.path, unit) if recipe is None else only_camera(recipe, _camera(recipe, material, unit))
+    (camera,) = recipe.cameras
+    sequence.close()
+    return FileParts(open_sequence(material.path, camera=camera), camera), recipe
+
+
+def _automatic(path: Path, unit: Unit) -> Recipe:
+    source = f"{'folder' if path.is_dir() else 'video'}:{path}"
+    return recipe_for(shipped_bundles(kelvin=unit == "kelvin"), source)
+
+
+def _unit(sequence: FrameSequence) -> Unit:
+    """What the first frame that can be read is made of."""
+    for index in range(min(len(sequence), PROBED)):
+        try:
+            return sequence.frame(index).unit
+        except ConfigError:
+            continue
+    return "intensity"
+
+
+def _camera(recipe: Recipe, material: Material, unit: Unit) -> str:
+    """The camera of the recipe whose bundles take such frames, else its first."""
+    for step in recipe.inspect:
+        card = read_card(find_bundle(step.bundle, material.base))
+        if (card.input.kind == "kelvin") == (unit == "kelvin"):
+            return step.camera
+    return next(iter(recipe.cameras))

@@ -1,0 +1,157 @@
+"""The list of what is reviewed: name, verdict and reason, to be sorted, filtered and exported."""
+
+import csv
+import io
+from enum import IntEnum
+from typing import Final
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRectF,
+    QSortFilterProxyModel,
+    Qt,
+)
+from PySide6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QTableView
+
+from inspector.core.types import SEVERITY, Verdict
+from inspector.ui.inspect.verdict_tile import paint_badge
+from inspector.ui.review.thread import Line
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import translate, verdict_word
+
+Index = QModelIndex | QPersistentModelIndex
+NOWHERE: Final = QModelIndex()
+NAME_WIDTH: Final = theme.SPACING * 19
+
+
+class Column(IntEnum):
+    NUMBER = 0
+    NAME = 1
+    VERDICT = 2
+    REASON = 3
+
+
+class PartsModel(QAbstractTableModel):
+    """A row a part, in the order of the parts."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._names: tuple[str, ...] = ()
+        self._lines: dict[int, Line] = {}
+
+    def set_names(self, names: tuple[str, ...]) -> None:
+        """Begin anew with these parts."""
+        self.beginResetModel()
+        self._names, self._lines = names, {}
+        self.endResetModel()
+
+    def set_line(self, line: Line) -> None:
+        """The outcome of a part."""
+        self._lines[line.index] = line
+        self.dataChanged.emit(self.index(line.index, Column.NUMBER), self.index(line.index, Column.REASON))
+
+    def line(self, index: int) -> Line | None:
+        return self._lines.get(index)
+
+    def count_inspected(self) -> int:
+        return len(self._lines)
+
+    def rowCount(self, parent: Index = NOWHERE) -> int:
+        return 0 if parent.isValid() else len(self._names)
+
+    def columnCount(self, parent: Index = NOWHERE) -> int:
+        return 0 if parent.isValid() else len(Column)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        column, line = Column(index.column()), self._lines.get(index.row())
+        if role == Qt.ItemDataRole.DisplayRole or (role == Qt.ItemDataRole.ToolTipRole and column != Column.NUMBER):
+            return self._text(index.row(), column)
+        if role == Qt.ItemDataRole.DecorationRole and column == Column.NUMBER and line is not None:
+            return badge_icon(line.verdict)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return " ".join(self._text(index.row(), part) for part in Column)
+        if role == Qt.ItemDataRole.UserRole:  # what it sorts by
+            if column == Column.VERDICT:
+                return SEVERITY[line.verdict] if line is not None else -1
+            return index.row() if column == Column.NUMBER else self._text(index.row(), column).casefold()
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
+            return None
+        return {
+            Column.NUMBER: "#",
+            Column.NAME: self.tr("Name"),
+            Column.VERDICT: self.tr("Verdict"),
+            Column.REASON: self.tr("Reason"),
+        }[Column(section)]
+
+    def as_csv(self) -> str:
+        """All parts: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(["number", "name", "verdict", "reasons", "latency_ms"])
+        for row, name in enumerate(self._names):
+            line = self._lines.get(row)
+            outcome = [line.verdict.value, self._reasons(line), f"{line.latency_ms:.1f}"] if line else ["", "", ""]
+            writer.writerow([row + 1, name, *outcome])
+        return out.getvalue()
+
+    def _text(self, row: int, column: Column) -> str:
+        line = self._lines.get(row)
+        if column == Column.NUMBER:
+            return str(row + 1)
+        if column == Column.NAME:
+            return self._names[row]
+        if line is None:
+            return ""
+        return verdict_word(line.verdict) if column == Column.VERDICT else self._reasons(line)
+
+    def _reasons(self, line: Line) -> str:
+        return "; ".join(translate(reason) for reason in line.reasons)
+
+
+class PartsFilter(QSortFilterProxyModel):
+    """The parts in the order asked for, all or those of one verdict."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._only: Verdict | None = None
+        self.setSortRole(Qt.ItemDataRole.UserRole)
+        self.setDynamicSortFilter(True)
+
+    def show_only(self, verdict: Verdict | None) -> None:
+        self._only = verdict
+        self.invalidate()
+
+    def filterAcceptsRow(self, row: int, parent: Index) -> bool:
+        if self._only is None:
+            return True
+        model = self.sourceModel()
+        line = model.line(row) if isinstance(model, PartsModel) else None
+        return line is not None and line.verdict is self._only
+
+
+def badge_icon(verdict: Verdict) -> QIcon:
+    """A verdict's symbol in its colour, for lists."""
+    pixmap = QPixmap(theme.ICON * 2, theme.ICON * 2)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    paint_badge(painter, verdict, QRectF(pixmap.rect()))
+    painter.end()
+    return QIcon(pixmap)
+
+
+class PartsTable(QTableView):
+    """The list beside the picture. Where it is narrow the name takes all of it, so that no column is seen by half."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.viewport().width() - self.columnWidth(Column.NUMBER)
+        both = NAME_WIDTH + self.columnWidth(Column.VERDICT)
+        self.setColumnWidth(Column.NAME, NAME_WIDTH if room >= both else room)

@@ -1,0 +1,1 @@
+"""The application window around the pages: rail, theme, settings, keys, language."""

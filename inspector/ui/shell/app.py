@@ -1,0 +1,221 @@
+"""Opens the window: application, fonts, settings, worker; and takes a picture of it where asked to."""
+
+import gc
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from inspector.core.errors import InspectorError, StorageError
+from inspector.ui.shell import theme
+from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Settings
+from inspector.ui.shell.theme import Choice
+
+log = logging.getLogger(__name__)
+
+SWITCH_S: Final = 0.001  # a thread of Python that computes gives way to the window after so long, instead of after 5 ms
+SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that every widget has painted it
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture of the window to be made: where to, of what, after how many parts, and for how long to wait for them.
+
+    `hold`: the id of an NG part that is picked from the filmstrip first. `takt`: with the takt meter unfolded.
+    """
+
+    file: Path
+    page: str = "inspect"
+    tab: str = "live"
+    size: tuple[int, int] = (1920, 1080)
+    parts: int = 20
+    hold: str = ""
+    takt: bool = False
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks of the window. `settings`: their file, by default the user's."""
+
+    recipe: Path | None = None
+    source: str = ""
+    bundles: tuple[Path, ...] = ()
+    start: bool = False
+    open: Path | None = None
+    language: Literal["", "en", "ja"] = ""
+    theme: Choice | None = None
+    shot: Shot | None = None
+    settings: Path | None = None
+
+
+def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
+    """Open the window and return the exit code when it is closed. Raises InspectorError where a picture cannot be made.
+
+    `moments`: given, the program ends as soon as what `options.open` names was shown with its verdict, and the moments up to
+    there are put in (see `moments.Moments`).
+    """
+    app = application()
+    settings = Settings(options.settings)
+    if options.language:
+        settings.override(language=options.language)
+    if options.theme is not None:
+        settings.override(theme=options.theme)
+    window = MainWindow(settings)
+    shooter: Shooter | None = None
+
+    def begin() -> None:
+        nonlocal shooter
+        if options.shot is not None:
+            shooter = Shooter(window, options.shot)
+        prepare(window, options)
+
+    previous = sys.excepthook
+    sys.excepthook = _hook(window)
+    try:
+        window.load(begin)
+        window.loaded.connect(_collect)
+        if options.open is not None:
+            window.open_path(options.open)
+        if options.shot is not None:
+            window.resize(*options.shot.size)
+        if moments is not None:
+            from inspector.ui.shell.moments import Moments
+
+            Moments(window, moments)
+        window.show()
+        code = app.exec()
+        if shooter is not None and shooter.error is not None:
+            raise shooter.error
+        return code
+    finally:
+        gc.enable()
+        sys.excepthook = previous
+        window.close_now()
+        window.deleteLater()
+        QCoreApplication.sendPostedEvents(window, 0)
+
+
+def _collect() -> None:
+    """Everything is loaded: from now on garbage is collected, but not looked for in what was loaded and stays."""
+    gc.freeze()
+    gc.enable()
+
+
+def application() -> QApplication:
+    """The one application, with our fonts, in a process whose other threads let it through."""
+    sys.setswitchinterval(SWITCH_S)
+    existing = QApplication.instance()
+    app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    app.setApplicationName("inspector")
+    app.setApplicationDisplayName("Inspector")
+    QGuiApplication.setDesktopFileName("inspector")
+    theme.load_fonts()
+    app.setWindowIcon(theme.icon("inspect", "accent"))
+    return app
+
+
+def prepare(window: MainWindow, options: Options) -> None:
+    """Bring the window to what the options ask for, once its inspect page can be made."""
+    from inspector.inspection.choice import choose
+    from inspector.recipes.locate import demo_recipe
+
+    page = window.inspect
+    try:
+        if options.bundles:
+            window.open_choice(choose(None, [str(path) for path in options.bundles], options.source), None)
+        elif options.recipe is not None or not options.source:
+            window.open_first() if options.recipe is None else page.open_recipe(options.recipe)
+        else:
+            page.open_recipe(demo_recipe())
+        if options.source and not options.bundles:
+            page.use_source(options.source)
+    except InspectorError as error:
+        window.show_error(error)
+        return
+    if options.shot is not None:
+        window.show_page(options.shot.page)
+        page.choose_tab(options.shot.tab)
+        page.takt.set_open(options.shot.takt)
+    if options.start or (options.shot is not None and options.shot.parts > 0):
+        page.start()
+
+
+class Shooter(QObject):
+    """Saves a picture of the window once enough parts were seen, and ends the program."""
+
+    def __init__(self, window: MainWindow, shot: Shot) -> None:
+        super().__init__(window)
+        self._window, self._shot = window, shot
+        self._taken = False
+        self._until = time.monotonic() + shot.timeout_s
+        self.error: InspectorError | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(500)
+        self._timer.timeout.connect(self._check)
+        self._timer.start()
+        window.inspect.parts_seen.connect(self._seen)
+        if shot.parts == 0:
+            QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
+
+    def _seen(self, parts: int) -> None:
+        if parts >= self._shot.parts and self._shot.parts > 0 and not self._taken:
+            self._taken = True
+            if self._shot.hold:
+                self._window.inspect.filmstrip.pick(self._shot.hold)
+            QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
+
+    def _take_when_calm(self) -> None:
+        """Take the picture, but not while a heat map is being computed or the trainings are being read."""
+        window = self._window
+        busy = window.inspect.analysis.current().busy or (window.page == "train" and not window.train.calm)
+        if busy and time.monotonic() < self._until:
+            QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
+        else:
+            self._take()
+
+    def _check(self) -> None:
+        if time.monotonic() > self._until and not self._taken:
+            self._taken = True
+            self.error = InspectorError(
+                "The line gave fewer than {parts} parts in {seconds:.0f} seconds.",
+                remedy="The picture {file} shows the window as it was then.",
+                parts=self._shot.parts,
+                seconds=self._shot.timeout_s,
+                file=self._shot.file,
+            )
+            self._take()
+
+    def _take(self) -> None:
+        self._timer.stop()
+        if not self._window.grab().save(str(self._shot.file)):
+            self.error = StorageError(
+                "{file} cannot be written.", remedy="Name a .png or .jpg file in a folder that exists.", file=self._shot.file
+            )
+        self._window.close_now()
+        QCoreApplication.exit(0)
+
+
+def _hook(window: MainWindow) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """Errors that escape from a slot: to the log with their traceback, and to the operator as a banner."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            QCoreApplication.exit(1)
+            return
+        log.error("an error escaped", exc_info=(kind, error, trace))
+        if window.usable:
+            window.show_defect(error)
+        else:  # there is nothing to say it on
+            QCoreApplication.exit(1)
+
+    return hook

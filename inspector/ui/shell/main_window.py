@@ -1,0 +1,439 @@
+"""The window: a rail of pages on the left, the page beside it, keys for everything, and the layout it remembers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import message
+from inspector.ui.shell import theme
+from inspector.ui.shell.pages import Pages
+from inspector.ui.shell.settings import Layout, Preferences, Settings
+from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
+from inspector.ui.shell.strings import is_language_change, set_language, system_language
+
+if TYPE_CHECKING:  # what the pages are made of is imported when they are made
+    from inspector.inspection.choice import Choice
+    from inspector.ui.inspect.page import InspectPage
+    from inspector.ui.inspect.station_worker import StationWorker
+    from inspector.ui.review.page import ReviewPage
+    from inspector.ui.shell.settings_page import SettingsPage
+    from inspector.ui.training.close_question import Leaving
+    from inspector.ui.training.page import TrainPage
+
+PAGES: Final = ("inspect", "review", "train", "settings")
+FIRST_SIZE: Final = QSize(1440, 900)
+SMALLEST_SIZE: Final = QSize(1120, 680)
+QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
+
+
+class Rail(QFrame):
+    """The buttons of the pages."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("rail")
+        self.setFixedWidth(theme.RAIL)
+        self.buttons: dict[str, QToolButton] = {}
+        box = QVBoxLayout(self)
+        box.setContentsMargins(theme.SPACING, theme.SPACING * 2, theme.SPACING, theme.SPACING * 2)
+        box.setSpacing(theme.SPACING)
+        for page in PAGES:
+            button = QToolButton()
+            button.setObjectName(f"page_{page}")
+            button.setCheckable(True)
+            button.setAutoExclusive(True)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            if page == "settings":
+                box.addStretch(1)
+            box.addWidget(button)
+            self.buttons[page] = button
+            button.toggled.connect(self._dress)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Pages"))
+        texts = {
+            "inspect": self.tr("Inspect"),
+            "review": self.tr("Review"),
+            "train": self.tr("Train"),
+            "settings": self.tr("Settings"),
+        }
+        for page, button in self.buttons.items():
+            button.setText(texts[page])
+            button.setAccessibleName(texts[page])
+        self._dress()
+
+    def _dress(self) -> None:
+        for page, button in self.buttons.items():
+            button.setIcon(theme.icon(page, "on_accent" if button.isChecked() else "on_rail"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif event.type() == QEvent.Type.StyleChange:
+            self._dress()
+
+
+class MainWindow(QMainWindow):
+    """Owns the pages and the station worker; closes the worker when it is closed.
+
+    A page is made when it is first seen or used, in the language and the colours of that moment. `load()` before the window is
+    shown: the window is on the screen first, and what its pages need comes after it; then `loaded` is emitted.
+    """
+
+    loaded = Signal()
+
+    def __init__(self, settings: Settings, worker: "StationWorker | None" = None, *, runs: Path | None = None) -> None:
+        """`worker` None: one of its own, started when a page needs it. `runs`: the folder of the trainings, by default the
+        user's.
+        """
+        super().__init__()
+        self.setObjectName("main")
+        self._settings = settings
+        self._worker, self._runs = worker, runs
+        self._resting = False  # the line needs the processor
+        self._path: Path | None = None  # to be reviewed as soon as that page is there
+        self._loading = False
+        self.rail = Rail()
+        self.pages = Pages(
+            {
+                "inspect": lambda: self.inspect,
+                "review": lambda: self.review,
+                "train": lambda: self.train,
+                "settings": lambda: self.settings_page,
+            }
+        )
+        body = QWidget()
+        body.setObjectName("page")
+        row = QHBoxLayout(body)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.rail)
+        row.addWidget(self.pages, 1)
+        self.setCentralWidget(body)
+        self.actions_by_name: dict[str, QAction] = {}
+        self._make_actions()
+        for name, button in self.rail.buttons.items():
+            button.clicked.connect(lambda _checked=False, name=name: self.show_page(name))
+        self._settings.changed.connect(self._use)
+        self.setMinimumSize(SMALLEST_SIZE)
+        self._recall(settings.layout)
+        self.retranslate()
+        self._use(settings.preferences)
+
+    def _make_actions(self) -> None:
+        slots: dict[str, Callable[[], object]] = {
+            "start": lambda: self.inspect.start_button.click(),
+            "stop": lambda: self.inspect.stop_button.click(),
+            "trigger": lambda: self.inspect.trigger_button.click(),
+            "live": lambda: self.inspect.back_to_live(),
+            "older_ng": lambda: self.inspect.filmstrip.step(1),
+            "newer_ng": lambda: self.inspect.filmstrip.step(-1),
+            "page_inspect": lambda: self.show_page("inspect"),
+            "page_review": lambda: self.show_page("review"),
+            "page_train": lambda: self.show_page("train"),
+            "page_settings": lambda: self.show_page("settings"),
+            "next_tab": lambda: self._step_tab(1),
+            "previous_tab": lambda: self._step_tab(-1),
+            "open_image": lambda: self._browse("image"),
+            "open_folder": lambda: self._browse("folder"),
+            "open_video": lambda: self._browse("video"),
+            "open_recipe": lambda: self.inspect.recipe_chooser.browse(),
+            "fullscreen": self.toggle_operator_view,
+            "leave": self.leave,
+            "help": self._toggle_help,
+            "quit": self.close,
+        }
+        for shortcut in SHORTCUTS:
+            action = QAction(self)
+            action.setObjectName(f"action_{shortcut.name}")
+            action.setShortcut(QKeySequence(shortcut.keys))
+            action.triggered.connect(lambda _checked=False, slot=slots[shortcut.name]: slot())
+            self.addAction(action)
+            self.actions_by_name[shortcut.name] = action
+
+    # ---- what is made when it is needed first --------------------
+
+    def _has(self, name: str) -> bool:
+        """Whether one of the following has been made."""
+        return name in vars(self)
+
+    @cached_property
+    def worker(self) -> "StationWorker":
+        if self._worker is not None:
+            return self._worker
+        from inspector.ui.inspect.station_worker import StationWorker
+
+        worker = StationWorker()
+        worker.start()
+        return worker
+
+    @cached_property
+    def inspect(self) -> "InspectPage":
+        from inspector.ui.inspect.page import InspectPage
+
+        page = InspectPage(self.worker)
+        self.pages.addWidget(page)
+        page.fullscreen_wanted.connect(self.toggle_operator_view)
+        page.help_wanted.connect(lambda: self.help.open())
+        page.resting.connect(self._rest)
+        layout = self._settings.layout
+        if layout.feed:
+            page.splitter.restoreState(QByteArray.fromBase64(layout.feed.encode()))
+        page.choose_tab(layout.tab)
+        page.choose_camera(layout.camera)
+        page.takt.set_open(layout.takt)
+        page.use_preferences(self._settings.preferences)
+        return page
+
+    @cached_property
+    def review(self) -> "ReviewPage":
+        from inspector.ui.review.page import ReviewPage
+
+        page = ReviewPage()
+        self.pages.addWidget(page)
+        page.settled.connect(self.pages.arrived)
+        page.analysis.set_unit(self._settings.preferences.temperature)
+        page.analysis.set_resting(self._resting)
+        if self._path is not None:
+            page.open_path(self._path)
+        return page
+
+    @cached_property
+    def train(self) -> "TrainPage":
+        from inspector.runs.folder import runs_folder
+        from inspector.ui.training.page import TrainPage
+
+        page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
+        self.pages.addWidget(page)
+        page.recipe_written.connect(lambda path: self.inspect.open_recipe(path))
+        return page
+
+    @cached_property
+    def settings_page(self) -> "SettingsPage":
+        from inspector.ui.shell.settings_page import SettingsPage
+
+        page = SettingsPage(self._settings)
+        self.pages.addWidget(page)
+        page.failed.connect(self.show_error)
+        return page
+
+    @cached_property
+    def leaving(self) -> "Leaving":
+        from inspector.ui.training.close_question import Leaving
+        from inspector.ui.widgets.question import Question
+
+        leaving = Leaving(self.train, Question(self), self)
+        leaving.settled.connect(self.close)
+        return leaving
+
+    @cached_property
+    def help(self) -> HelpOverlay:
+        return HelpOverlay(self)
+
+    def load(self, then: Callable[[], None]) -> None:
+        """Before the window is shown: import what its pages need once it has been painted. `then`: what is to be done as soon
+        as the inspect page can be made.
+        """
+
+        def on_loaded(name: str) -> None:
+            if name == "inspect":
+                then()
+            if all(self.pages.has(page) for page in PAGES):
+                self._loading = False
+                self._look_for_trainings()
+                self.loaded.emit()
+
+        self._loading = True
+        self.pages.loaded.connect(on_loaded)
+        self.pages.load()
+
+    def _look_for_trainings(self) -> None:
+        """A little later, so that what a person looks at is made before."""
+        QTimer.singleShot(QUEUE_MS, self, lambda: self.train.bridge.begin() if self.isVisible() else None)
+
+    # ---- pages --------------------
+
+    @property
+    def page(self) -> str:
+        """The name of the page in sight."""
+        return self.pages.name
+
+    def show_page(self, name: str) -> None:
+        """Bring a page to the front."""
+        if self.operator_view and name != "inspect":
+            self.toggle_operator_view()
+        self.rail.buttons[name].setChecked(True)
+        self.pages.want(name)
+        self.pages.settle()
+
+    def open_choice(self, choice: "Choice", path: Path | None) -> None:
+        """Inspect by this recipe from now on, on both pages."""
+        self.inspect.set_choice(choice, path)
+
+    def open_first(self) -> None:
+        """The recipe the window opens with."""
+        from inspector.recipes.locate import demo_recipe
+
+        chosen = self._settings.preferences.recipe
+        self.inspect.open_recipe(Path(chosen) if chosen else demo_recipe())
+
+    def open_path(self, path: Path) -> None:
+        """Show an image, folder or video on the review page."""
+        if self.pages.has("review") or self._has("review"):
+            self.show_page("review")
+            self.review.open_path(path)
+        else:
+            self._path = path
+            self.pages.look_at(path, until="review")
+            self.show_page("review")
+
+    def _browse(self, what: str) -> None:
+        if self.review.browse(what):
+            self.show_page("review")
+
+    def _step_tab(self, by: int) -> None:
+        bar = self.inspect.tab_bar
+        bar.setCurrentIndex((bar.currentIndex() + by) % bar.count())
+
+    # ---- operator view, help --------------------
+
+    @property
+    def operator_view(self) -> bool:
+        return self.rail.isHidden()
+
+    def toggle_operator_view(self) -> None:
+        """Feed, verdict, reasons and counters on the whole screen, or the whole window again."""
+        on = not self.operator_view
+        if on:
+            self.show_page("inspect")
+        self.rail.setVisible(not on)
+        self.inspect.set_operator_view(on)
+        self.setWindowState(
+            self.windowState() | Qt.WindowState.WindowFullScreen
+            if on
+            else self.windowState() & ~Qt.WindowState.WindowFullScreen
+        )
+
+    def leave(self) -> None:
+        """Close what lies on top: a question, the help, the operator view, what the page in sight has opened."""
+        if self._has("leaving") and self.leaving.question.isVisible():
+            self.leaving.question.escape()
+        elif self._has("help") and self.help.isVisible():
+            self.help.hide()
+        elif self.operator_view:
+            self.toggle_operator_view()
+        elif self.page == "train" and self._has("train"):
+            self.train.leave()
+        elif self._has("inspect"):
+            self.inspect.leave()
+
+    def _toggle_help(self) -> None:
+        if self.help.isVisible():
+            self.help.hide()
+        else:
+            self.help.open()
+
+    # ---- settings, errors, layout --------------------
+
+    def _use(self, preferences: Preferences) -> None:
+        app = QApplication.instance()
+        if not isinstance(app, QApplication):
+            raise RuntimeError("the window needs the application")
+        if not app.styleSheet() or theme.choose(preferences.theme) is not theme.current():
+            theme.apply(app, preferences.theme)
+        set_language(preferences.language or system_language())
+        if self._has("inspect"):
+            self.inspect.use_preferences(preferences)
+        if self._has("review"):
+            self.review.analysis.set_unit(preferences.temperature)
+
+    def _rest(self, resting: bool) -> None:
+        """The line begins or ceases to need the processor."""
+        self._resting = resting
+        if self._has("review"):
+            self.review.analysis.set_resting(resting)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a page yet on which a problem can be told."""
+        return self._has("inspect")
+
+    def show_error(self, error: InspectorError) -> None:
+        """A problem that is nobody's page: told as a banner on the inspect page."""
+        self.inspect.banners.show_problem("window", error.problem, error.remedy, retryable=False)
+
+    def show_defect(self, error: BaseException) -> None:
+        """An error nobody foresaw: said, so that it is reported; the line goes on."""
+        problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
+        remedy = message("Please report it with the program's log.")
+        self.inspect.banners.show_problem("defect", problem, remedy, retryable=False)
+
+    def _recall(self, layout: Layout) -> None:
+        self.resize(FIRST_SIZE)
+        if layout.geometry:
+            self.restoreGeometry(QByteArray.fromBase64(layout.geometry.encode()))
+        name = layout.page if layout.page in PAGES else "inspect"
+        self.rail.buttons[name].setChecked(True)
+        self.pages.want(name)
+
+    def _layout(self) -> Layout:
+        layout = replace(self._settings.layout, geometry=bytes(self.saveGeometry().toBase64().data()).decode(), page=self.page)
+        if not self._has("inspect"):
+            return layout
+        return replace(
+            layout,
+            feed=bytes(self.inspect.splitter.saveState().toBase64().data()).decode(),
+            tab=self.inspect.tab,
+            camera=self.inspect.camera,
+            takt=self.inspect.takt.open,
+        )
+
+    def retranslate(self) -> None:
+        self.setWindowTitle(self.tr("Inspector"))
+        self.setAccessibleName(self.tr("Inspector"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.pages.settle()
+        if not self._loading:
+            self._look_for_trainings()
+
+    def close_now(self) -> None:
+        """Close without a question: what trains goes on in the background."""
+        if self._has("train"):
+            self.train.close_workers()
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stop the line, wait for the threads, and remember the layout; where something trains, ask first."""
+        if self._has("train") and not self.leaving.may_close():
+            event.ignore()
+            return
+        if self.operator_view:
+            self.toggle_operator_view()
+        self._settings.remember(self._layout())
+        self.pages.close_workers()
+        if self._has("inspect"):
+            self.inspect.close_workers()
+        if self._has("review"):
+            self.review.close_workers()
+        if self._has("train"):
+            self.train.close_workers()
+        if self._has("worker"):
+            self.worker.close()
+        super().closeEvent(event)

@@ -1,0 +1,152 @@
+"""The pages of the window, each made when it is needed first.
+
+What the pages are made of (numpy, OpenCV, pydantic, the station) takes several times as long to import as the window itself to
+be on the screen. A program that starts therefore lets a thread import it after the window has been painted (`load`); until a
+page can be made, `Opening` has its place.
+"""
+
+import importlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QStackedWidget, QWidget
+
+from inspector.ui.shell.opening import Opening
+from inspector.ui.widgets.work_thread import WorkThread
+
+log = logging.getLogger(__name__)
+
+MODULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "inspect": "inspector.ui.inspect.page",
+        "review": "inspector.ui.review.page",
+        "train": "inspector.ui.training.page",
+        "settings": "inspector.ui.shell.settings_page",
+    }
+)
+UNSEEN_MS: Final = 500  # a window that is opened out of sight is not painted, and is loaded nevertheless
+PATIENCE_MS: Final = 2000  # so long a page that shows something has the processor for itself
+
+
+class Loader(WorkThread[str]):
+    """Imports what a page is made of. `loaded` carries the page's name as soon as it can be made without waiting."""
+
+    loaded = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._name = ""
+
+    def load(self, name: str) -> None:
+        """Import what this page is made of next."""
+        with self._telling():
+            self._name = name
+
+    def _take(self) -> str | None:
+        name, self._name = self._name, ""
+        return name or None
+
+    def _do(self, work: str) -> None:
+        try:
+            importlib.import_module(MODULES[work])
+        except Exception:
+            log.exception("the page %s could not be loaded", work)  # whoever makes the page meets the same error
+        self.loaded.emit(work)
+
+
+class Pages(QStackedWidget):
+    """The pages by name. Without `load` a page is made as soon as it is to be seen.
+
+    `loaded` carries the name of a page that can be made without waiting from now on.
+    """
+
+    loaded = Signal(str)
+
+    def __init__(self, makers: Mapping[str, Callable[[], QWidget]], parent: QWidget | None = None) -> None:
+        """`makers`: what makes a page and adds it here, or gives the one that it made before."""
+        super().__init__(parent)
+        self.opening = Opening()
+        self.addWidget(self.opening)
+        self._makers = makers
+        self._name = next(iter(makers))
+        self._missing: set[str] = set()  # what a page of these names is made of is not imported yet
+        self._loading = ""  # the page for which it is being imported
+        self._waiting = ""  # the page that does not show yet what it was opened for
+        self._begun = self._closed = False
+        self._loader = Loader(self)
+        self._loader.loaded.connect(self._on_loaded)
+
+    @property
+    def name(self) -> str:
+        """The page that is in sight, or will be as soon as it can."""
+        return self._name
+
+    def has(self, name: str) -> bool:
+        """Whether what a page of this name is made of is there, so that it can be made without waiting."""
+        return name not in self._missing
+
+    def want(self, name: str) -> None:
+        """This page is the one to be seen, once the window is. Raises KeyError."""
+        if name not in self._makers:
+            raise KeyError(name)
+        self._name = name
+
+    def settle(self) -> None:
+        """Show the page that is wanted, or that it is being opened."""
+        ready = self.has(self._name)
+        page = self._makers[self._name]() if ready else self.opening
+        self.setCurrentWidget(self.opening if self._name == self._waiting else page)
+        if not ready and self._begun:
+            self._go_on()
+
+    def load(self) -> None:
+        """Import what the pages are made of as soon as the window has been painted: the wanted page's first, and what the
+        others need when that page shows what it was opened for."""
+        self._missing = set(self._makers)
+        self.opening.painted.connect(lambda: QTimer.singleShot(0, self, self._begin))
+        QTimer.singleShot(UNSEEN_MS, self, self._begin)
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Import what one more page is made of."""
+        if self._missing and not self._loading and not self._closed:
+            wanted = (self._name, *self._makers)
+            self._loading = next(name for name in wanted if name in self._missing)
+            self._loader.load(self._loading)
+
+    def look_at(self, path: Path, *, until: str) -> None:
+        """Show the picture in this file where that can be done at once, until the page of this name has `arrived`."""
+        self.opening.look_at(path)
+        self._waiting = until if self.opening.picture is not None else ""
+
+    def arrived(self, wholly: bool) -> None:
+        """The page that was waited for shows what it was opened for. `wholly`: and needs the processor no longer for it."""
+        if self._waiting:
+            self._waiting = ""
+            self.opening.look_at(None)
+            self.settle()
+        if wholly and self._begun:
+            QTimer.singleShot(0, self, self._go_on)
+
+    def _on_loaded(self, name: str) -> None:
+        if self._closed:
+            return
+        self._loading = ""
+        self._missing.discard(name)
+        if name == self._name:
+            self.settle()
+        self.loaded.emit(name)
+        QTimer.singleShot(PATIENCE_MS if self._waiting else 0, self, self._go_on)
+
+    def close_workers(self) -> None:
+        """End the thread; waits for the import under way."""
+        self._closed = True
+        self._loader.end()

@@ -1,0 +1,148 @@
+"""What the window remembers between runs: a person's choices and the layout. One TOML file in the user's folder."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.core.errors import StorageError
+from inspector.core.paths import user_config
+from inspector.ui.shell.theme import Choice
+
+log = logging.getLogger(__name__)
+
+FILE: Final = "window.toml"
+TemperatureUnit = Literal["C", "K"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a person chooses on the settings page. `language` empty: the desktop's. `recipe` empty: the demo line.
+
+    Raises ValueError for a value that is none.
+    """
+
+    language: Literal["", "en", "ja"] = ""
+    theme: Choice = "system"
+    temperature: TemperatureUnit = "C"
+    recipe: str = ""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things were when the window was closed. `geometry` and `feed` are Qt's own states, base64. `takt`: whether the
+    takt meter is unfolded. `folders`: data folders that were chosen for training, the newest first. Raises ValueError."""
+
+    geometry: str = ""
+    feed: str = ""
+    page: str = "inspect"
+    tab: str = "live"
+    camera: str = ""
+    takt: bool = False
+    folders: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    preferences: Preferences = field(default_factory=Preferences)
+    layout: Layout = field(default_factory=Layout)
+
+
+class Settings(QObject):
+    """The settings of this run. `changed` is emitted with the new preferences after a choice was made and written."""
+
+    changed = Signal(object)
+
+    def __init__(self, path: Path | None = None, *, preferences: Preferences | None = None) -> None:
+        """Read `path` (default: the user's file). `preferences` given: used for this run, whatever the file says."""
+        super().__init__()
+        self._path = path or user_config() / FILE
+        stored = _read(self._path)
+        self.preferences = preferences or stored.preferences
+        self.layout = stored.layout
+        self._stored = stored.preferences
+
+    def override(self, **values: object) -> None:
+        """Use other preferences in this run without remembering them (command-line options)."""
+        self.preferences = _made(Preferences, asdict(self.preferences) | values)
+
+    def choose(self, **values: object) -> None:
+        """Change preferences and remember them. Raises StorageError after the change has taken effect."""
+        self.preferences = _made(Preferences, asdict(self.preferences) | values)
+        self._stored = _made(Preferences, asdict(self._stored) | values)
+        self.changed.emit(self.preferences)
+        self._write()
+
+    def remember(self, layout: Layout) -> None:
+        """Keep the layout for the next run; a layout that cannot be written is not worth a sentence to the operator."""
+        self.layout = layout
+        try:
+            self._write()
+        except StorageError as error:
+            log.info("layout not kept: %s", error)
+
+    def _write(self) -> None:
+        import tomli_w
+
+        from inspector.core.config import write_atomically  # with pydantic, which the window's first picture does not wait for
+
+        data = asdict(_File(preferences=self._stored, layout=self.layout))
+        write_atomically(self._path, tomli_w.dumps(data).encode())
+
+
+def _read(path: Path) -> _File:
+    """The file, or the defaults where it is missing or was damaged: the window must open in any case."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return _File()
+    except (OSError, UnicodeDecodeError) as error:
+        return _defaults(path, error)
+    import tomllib
+
+    try:
+        tables = tomllib.loads(text)
+        return _File(_made(Preferences, tables.get("preferences", {})), _made(Layout, tables.get("layout", {})))
+    except (tomllib.TOMLDecodeError, ValueError) as error:
+        return _defaults(path, error)
+
+
+def _defaults(path: Path, error: Exception) -> _File:
+    log.warning("%s is not usable, so the window starts with its defaults (%s)", path, error)
+    return _File()
+
+
+Values = TypeVar("Values", Preferences, Layout)
+
+
+def _made(kind: type[Values], table: object) -> Values:
+    """From a table of the file; what it does not know is passed over. Raises ValueError."""
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{table!r} is not a table")
+    found: dict[str, Any] = {value.name: table[value.name] for value in fields(kind) if value.name in table}
+    for name, value in found.items():
+        if isinstance(value, list):
+            found[name] = tuple(value)
+    return kind(**found)
+
+
+def _check(values: Preferences | Layout) -> None:
+    for name, kind in get_type_hints(type(values)).items():
+        value = getattr(values, name)
+        if get_origin(kind) is Literal:
+            fits = value in get_args(kind)
+        elif get_origin(kind) is tuple:
+            fits = isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+        else:
+            fits = isinstance(value, kind)
+        if not fits:
+            raise ValueError(f"{name} cannot be {value!r}")

@@ -1,0 +1,165 @@
+"""The settings page: every choice with what it is, what it was at first, and why one would change it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from inspector.core.errors import StorageError
+from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
+from inspector.ui.shell import theme
+from inspector.ui.shell.settings import Preferences, Settings
+from inspector.ui.shell.strings import LANGUAGES, is_language_change, later
+
+_CONTEXT: Final = "SettingsPage"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: the field of `Preferences`, its caption, why one would change it, and (value, words) to choose from."""
+
+    field: str
+    caption: str
+    why: str
+    values: tuple[tuple[str, str], ...]
+
+
+SETTINGS: Final = (
+    Setting(
+        "language",
+        later("SettingsPage", "Language"),
+        later("SettingsPage", "The language of the window. It changes at once; the line goes on."),
+        (("", later("SettingsPage", "As this computer")), *LANGUAGES.items()),
+    ),
+    Setting(
+        "theme",
+        later("SettingsPage", "Colours"),
+        later("SettingsPage", "Light for a bright hall, dark for a dim booth. Verdict colours stay the same."),
+        (
+            ("system", later("SettingsPage", "As this computer")),
+            ("light", later("SettingsPage", "Light")),
+            ("dark", later("SettingsPage", "Dark")),
+        ),
+    ),
+    Setting(
+        "temperature",
+        later("SettingsPage", "Temperature unit"),
+        later("SettingsPage", "How temperatures are shown. Recipes and records keep their own unit."),
+        (
+            ("C", later("SettingsPage", "Degrees Celsius (°C)")),
+            ("K", later("SettingsPage", "Kelvin (K)")),
+        ),
+    ),
+    Setting(
+        "recipe",
+        later("SettingsPage", "Recipe at the start"),
+        later("SettingsPage", "The recipe the window opens with, so that Start is the only key to press."),
+        (("", later("SettingsPage", "Demo line")),),
+    ),
+)
+
+
+class SettingsPage(QWidget):
+    """Shows and changes `Settings`. `failed` is emitted with the StorageError of a choice that could not be written."""
+
+    failed = Signal(object)
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self._settings = settings
+        self._title = QLabel()
+        self._title.setProperty("role", "title")
+        self.choosers: dict[str, QComboBox] = {}
+        self._texts: dict[str, tuple[QLabel, QLabel, QLabel]] = {}
+        card = QFrame()
+        card.setProperty("role", "card")
+        card.setMaximumWidth(theme.SPACING * 130)
+        grid = QGridLayout(card)
+        grid.setContentsMargins(*(theme.SPACING * 3,) * 4)
+        grid.setHorizontalSpacing(theme.SPACING * 4)
+        grid.setVerticalSpacing(theme.SPACING * 3)
+        grid.setColumnStretch(2, 1)
+        for row, setting in enumerate(SETTINGS):
+            self._add(grid, row, setting)
+        inside = QWidget()
+        box = QVBoxLayout(inside)
+        box.setContentsMargins(*(theme.SPACING * 4,) * 4)
+        box.setSpacing(theme.SPACING * 3)
+        box.addWidget(self._title)
+        box.addWidget(card)
+        box.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
+        self.retranslate()
+
+    def _add(self, grid: QGridLayout, row: int, setting: Setting) -> None:
+        caption, why, default = QLabel(), QLabel(), QLabel()
+        caption.setProperty("role", "strong")
+        why.setWordWrap(True)
+        default.setProperty("role", "small")
+        chooser = QComboBox()
+        chooser.setObjectName(f"setting_{setting.field}")
+        chooser.setMinimumSize(theme.SPACING * 32, theme.TOUCH)
+        caption.setBuddy(chooser)
+        values = [value for value, _ in setting.values]
+        if setting.field == "recipe":
+            values += [str(path) for path in shipped_recipes()[1:]]
+            if self._settings.preferences.recipe not in values:
+                values.append(self._settings.preferences.recipe)
+        for value in values:
+            chooser.addItem("", value)
+        chooser.activated.connect(lambda index: self._choose(setting.field, chooser.itemData(index)))
+        words = QVBoxLayout()
+        words.setSpacing(theme.SPACING // 2)
+        words.addWidget(why)
+        words.addWidget(default)
+        grid.addWidget(caption, row, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(chooser, row, 1, Qt.AlignmentFlag.AlignTop)
+        grid.addLayout(words, row, 2)
+        self.choosers[setting.field] = chooser
+        self._texts[setting.field] = (caption, why, default)
+
+    def _choose(self, field: str, value: str) -> None:
+        try:
+            self._settings.choose(**{field: value})
+        except StorageError as error:
+            self.failed.emit(error)
+
+    def retranslate(self) -> None:
+        self._title.setText(self.tr("Settings"))
+        for setting in SETTINGS:
+            caption, why, default = self._texts[setting.field]
+            chooser = self.choosers[setting.field]
+            name = QCoreApplication.translate(_CONTEXT, setting.caption)
+            caption.setText(name)
+            chooser.setAccessibleName(name)
+            why.setText(QCoreApplication.translate(_CONTEXT, setting.why))
+            words = {value: _words(value, text) for value, text in setting.values}
+            for index in range(chooser.count()):
+                value = str(chooser.itemData(index))
+                chooser.setItemText(index, words.get(value) or _recipe(value))
+            first = words[str(getattr(Preferences(), setting.field))]
+            default.setText(self.tr("Default: {value}").format(value=first))
+            with QSignalBlocker(chooser):
+                chooser.setCurrentIndex(chooser.findData(getattr(self._settings.preferences, setting.field)))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+
+
+def _words(value: str, text: str) -> str:
+    return text if value in LANGUAGES else QCoreApplication.translate(_CONTEXT, text)
+
+
+def _recipe(value: str) -> str:
+    return recipe_name(Path(value))

@@ -1,0 +1,164 @@
+"""The thread that asks for Grad-CAM heat maps: one question at a time, and only the newest is kept."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.bundles.bundle import Bundle
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message, message
+from inspector.core.types import Frame, Region
+from inspector.engines.explainer import Explainer, HeatMap
+from inspector.ui.canvas.interaction import Rect
+from inspector.ui.widgets.work_thread import WorkThread
+
+log = logging.getLogger(__name__)
+
+IDLE_S: Final = 90.0  # after so long without a question the worker process is ended, for its memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What to explain. `layer` and `class_index` None: the default layer, the class the network names."""
+
+    folder: Path
+    frame: Frame
+    region: Region
+    layer: str | None = None
+    class_index: int | None = None
+    box: Rect | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A heat map, and the layers there are to choose from."""
+
+    question: Question
+    heat: HeatMap
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refusal:
+    """Why there is no heat map."""
+
+    question: Question
+    problem: Message
+    remedy: Message | None = None
+
+
+class Explains(Protocol):
+    """What the thread needs of `engines.explainer.Explainer`."""
+
+    def layers(self) -> list[str]: ...
+    def explain(
+        self,
+        frame: Frame,
+        *,
+        region: Region | None = None,
+        layer: str | None = None,
+        class_index: int | None = None,
+        box: Rect | None = None,
+    ) -> HeatMap: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def open_explainer(folder: Path) -> Explains:
+    """Verify the bundle and prepare to explain it. Raises ConfigError."""
+    return Explainer(Bundle.open(folder))
+
+
+class ExplainThread(WorkThread[Question]):
+    """Answers questions in the background. `answered(Answer)` and `refused(Refusal)` come only for the newest question."""
+
+    answered = Signal(object)
+    refused = Signal(object)
+
+    def __init__(self, parent: QObject | None = None, *, make: Callable[[Path], Explains] = open_explainer) -> None:
+        super().__init__(parent, idle_s=IDLE_S)
+        self._make = make
+        self._asked: Question | None = None
+        self._newest: Question | None = None
+        self._gave_up = False
+        self._explainer: Explains | None = None
+        self._folder: Path | None = None
+
+    def ask(self, question: Question) -> None:
+        """Ask this instead of whatever was asked before. Returns at once."""
+        with self._telling():
+            self._asked = self._newest = question
+
+    def forget(self) -> None:
+        """Want no answer any more."""
+        with self._telling(start=False):
+            self._asked = self._newest = None
+
+    def give_up(self) -> None:
+        """End the worker process now, with the answer under way; the next question starts another. Returns at once."""
+        with self._wake:
+            self._asked = self._newest = None
+            self._gave_up = True
+            explainer = self._explainer
+        if explainer is not None:
+            explainer.abort()
+
+    def end(self) -> None:
+        """End the thread and its worker process; an answer under way is given up."""
+        with self._wake:
+            self._asked = self._newest = None
+            self._stop = True
+            explainer = self._explainer
+        if explainer is not None:
+            explainer.abort()
+        super().end()
+
+    def _take(self) -> Question | None:
+        question, self._asked = self._asked, None
+        return question
+
+    def _do(self, question: Question) -> None:
+        with self._wake:
+            gave_up, self._gave_up = self._gave_up, False
+        try:
+            if gave_up:
+                self._rest()
+            if self._explainer is None or self._folder != question.folder:
+                self._rest()
+                made = self._make(question.folder)
+                with self._wake:
+                    self._explainer, self._folder = made, question.folder
+                    if self._stop or self._gave_up:
+                        return
+            layers = tuple(self._explainer.layers())
+            heat = self._explainer.explain(
+                question.frame,
+                region=question.region,
+                layer=question.layer if question.layer in layers else None,
+                class_index=question.class_index,
+                box=question.box,
+            )
+        except InspectorError as error:
+            self._tell(question, Refusal(question, error.problem, error.remedy))
+        except Exception as error:
+            log.exception("explaining failed")
+            problem = message("The explanation failed ({detail}).", detail=f"{type(error).__name__}: {error}")
+            self._tell(question, Refusal(question, problem))
+        else:
+            self._tell(question, Answer(question, heat, layers))
+
+    def _tell(self, question: Question, reply: Answer | Refusal) -> None:
+        with self._wake:
+            wanted = question is self._newest
+        if wanted:
+            (self.answered if isinstance(reply, Answer) else self.refused).emit(reply)
+
+    def _rest(self) -> None:
+        """Without questions for a while, the worker process is ended, for its memory."""
+        if self._explainer is not None:
+            self._explainer.close()
+            self._explainer = None

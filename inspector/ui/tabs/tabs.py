@@ -1,0 +1,86 @@
+"""The four analysis tabs side by side, on the same inspection and in step."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QEvent, Signal
+from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
+
+from inspector.core.registry import TABS
+from inspector.core.types import Inspection
+from inspector.recipes.recipe import Recipe
+from inspector.ui.canvas.canvas import ViewLink
+from inspector.ui.canvas.colormaps import TemperatureUnit
+from inspector.ui.shell import strings
+from inspector.ui.tabs.base import AnalysisTab
+from inspector.ui.tabs.gradcam import GradCamTab
+
+
+class AnalysisTabs(QTabWidget):
+    """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works.
+
+    `hold_wanted` carries an inspection that must stay in sight while the line goes on.
+    """
+
+    hold_wanted = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None, apart: bool = False) -> None:
+        """`apart`: the panels of the tabs are in `panels`, which may be shown anywhere, instead of beside the pictures."""
+        super().__init__(parent)
+        self.panels = QStackedWidget(self)
+        self.panels.hide()
+        self.link = link or ViewLink(self)
+        self.tabs: dict[str, AnalysisTab] = {}
+        for name, entry in TABS.items():
+            tab: AnalysisTab = entry.load()(link=self.link)
+            self.tabs[name] = tab
+            self.addTab(tab, name)
+            if apart:
+                self.panels.addWidget(tab.panel_apart())
+            if isinstance(tab, GradCamTab):
+                tab.hold_wanted.connect(self.hold_wanted)
+        self.currentChanged.connect(self.panels.setCurrentIndex)
+        self.retranslate()
+
+    def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:
+        """Show this inspection in every tab. `base`: the recipe's folder, where its bundles are looked for."""
+        for tab in self.tabs.values():
+            tab.base = base
+            tab.set_inspection(inspection, recipe)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Whether the inspection stays (review, or a part picked while the line runs): then Grad-CAM explains by itself."""
+        for tab in self.tabs.values():
+            tab.set_frozen(frozen)
+
+    def set_plain(self, plain: bool) -> None:
+        """Leave out what lies over the pictures, to save the processor."""
+        for tab in self.tabs.values():
+            tab.canvas.set_plain(plain)
+
+    def set_resting(self, resting: bool) -> None:
+        """Whether the line needs the processor: then nothing is explained."""
+        for tab in self.tabs.values():
+            tab.set_resting(resting)
+
+    def set_unit(self, unit: TemperatureUnit) -> None:
+        """In which unit every tab shows temperatures."""
+        for tab in self.tabs.values():
+            tab.set_unit(unit)
+
+    def close_workers(self) -> None:
+        """End background threads; waits for them."""
+        for tab in self.tabs.values():
+            tab.close_workers()
+
+    def current(self) -> AnalysisTab:
+        return self.tabs[list(self.tabs)[self.currentIndex()]]
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Analysis"))
+        for index, name in enumerate(self.tabs):
+            self.setTabText(index, QCoreApplication.translate("tabs", TABS[name].label))
+
+    def changeEvent(self, event: QEvent) -> None:
+        if strings.is_language_change(event):
+            self.retranslate()
+        super().changeEvent(event)

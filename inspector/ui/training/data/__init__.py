@@ -1,0 +1,1 @@
+"""New training, first step: the labelled images."""

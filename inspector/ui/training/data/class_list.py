@@ -1,0 +1,109 @@
+"""The classes of the data as bars, so that what is rare is seen, and which of them are good parts."""
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import class_name, is_language_change
+from inspector.ui.widgets.boxes import plain, scrolled
+
+
+class ClassList(QWidget):
+    """One row a class: its name, a bar, its images. `good_changed` carries the classes that are ticked as good."""
+
+    good_changed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title, self._hint = QLabel(), QLabel()
+        self._title.setProperty("role", "strong")
+        self._hint.setProperty("role", "small")
+        self._hint.setWordWrap(True)
+        self._inside = QWidget()
+        self._grid = QGridLayout(self._inside)
+        self._grid.setContentsMargins(0, 0, theme.SPACING, 0)
+        self._grid.setHorizontalSpacing(theme.SPACING)
+        self._grid.setVerticalSpacing(0)
+        self._grid.setColumnStretch(1, 1)
+        self._scroll = scrolled(self._inside)
+        box = plain(QVBoxLayout(self), theme.SPACING // 2)
+        box.addWidget(self._title)
+        box.addWidget(self._hint)
+        box.addWidget(self._scroll, 1)
+        self.checks: dict[str, QCheckBox] = {}
+        self.bars: dict[str, QProgressBar] = {}
+        self._counts: Mapping[str, int] = {}
+        self._selectable: tuple[str, ...] = ()
+        self.retranslate()
+
+    def show_counts(self, counts: Mapping[str, int], selectable: Sequence[str], good: Sequence[str]) -> None:
+        """Images by class, the most frequent first. `selectable`: the classes that can be called good."""
+        if dict(counts) == self._counts and tuple(selectable) == self._selectable:
+            self.show_good(good)
+            return
+        self._counts, self._selectable = dict(counts), tuple(selectable)
+        self._clear()
+        most = max(counts.values(), default=0)
+        for row, (name, count) in enumerate(sorted(counts.items(), key=lambda item: (-item[1], item[0]))):
+            self._add(row, name, count, most)
+        self._grid.setRowStretch(len(counts), 1)
+        self.show_good(good)
+        self.retranslate()
+
+    def show_good(self, good: Sequence[str]) -> None:
+        """Tick these classes without a signal."""
+        for name, check in self.checks.items():
+            with QSignalBlocker(check):
+                check.setChecked(name in good)
+
+    def _add(self, row: int, name: str, count: int, most: int) -> None:
+        bar = QProgressBar()
+        bar.setRange(0, max(1, most))
+        bar.setValue(count)
+        bar.setTextVisible(False)
+        number = QLabel(f"{count:,}")
+        number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if name in self._selectable:
+            check = QCheckBox()
+            check.toggled.connect(self._emit_good)
+            self.checks[name] = check
+            self._grid.addWidget(check, row, 0)
+        else:
+            label = QLabel(class_name(name))
+            label.setMinimumHeight(theme.TOUCH)
+            self._grid.addWidget(label, row, 0)
+        self.bars[name] = bar
+        self._grid.addWidget(bar, row, 1)
+        self._grid.addWidget(number, row, 2)
+
+    def _emit_good(self) -> None:
+        self.good_changed.emit(tuple(name for name, check in self.checks.items() if check.isChecked()))
+
+    def _clear(self) -> None:
+        self.checks.clear()
+        self.bars.clear()
+        while (item := self._grid.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        for row in range(self._grid.rowCount()):
+            self._grid.setRowStretch(row, 0)
+
+    def retranslate(self) -> None:
+        self._title.setText(self.tr("Classes"))
+        self._hint.setText(self.tr("Tick the classes of good parts: the test report then counts false rejects."))
+        self._hint.setVisible(bool(self._selectable))
+        for name, check in self.checks.items():
+            check.setText(class_name(name))
+            check.setAccessibleName(self.tr("{name}: good part").format(name=class_name(name)))
+        for name, bar in self.bars.items():
+            count = self._counts[name]
+            bar.setAccessibleName(self.tr("{name}: {count} images").format(name=class_name(name), count=f"{count:,}"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()

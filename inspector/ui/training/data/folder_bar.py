@@ -1,0 +1,86 @@
+"""Which folder is trained on: a button, what was used before, and what is dropped on the page."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Signal
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from inspector.ui.shell import theme
+from inspector.ui.shell.settings import Settings
+from inspector.ui.shell.strings import is_language_change
+from inspector.ui.widgets.boxes import plain
+
+REMEMBERED: Final = 8
+
+
+class FolderBar(QWidget):
+    """`chosen` carries the path of a folder."""
+
+    chosen = Signal(object)
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self._folder: Path | None = None
+        self.recent = QComboBox()
+        self.recent.setObjectName("recent_folders")
+        self.recent.setMinimumHeight(theme.TOUCH)
+        self.recent.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.recent.view().setTextElideMode(self.recent.view().textElideMode().ElideMiddle)
+        self.recent.activated.connect(self._pick)
+        self.button = QPushButton()
+        self.button.setObjectName("choose_folder")
+        self.button.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.button.clicked.connect(self.browse)
+        row = plain(QHBoxLayout(self))
+        row.addWidget(self.recent, 1)
+        row.addWidget(self.button)
+        self.retranslate()
+
+    def show_folder(self, folder: Path | None) -> None:
+        """This is the folder now; it is remembered for the next time."""
+        self._folder = folder
+        if folder is not None:
+            layout = self._settings.layout
+            older = [text for text in layout.folders if text != str(folder)]
+            folders = (str(folder), *older)[:REMEMBERED]
+            if folders != layout.folders:
+                self._settings.remember(replace(layout, folders=folders))
+        self._fill()
+
+    def browse(self) -> None:
+        """Ask for a folder."""
+        start = str(self._folder.parent) if self._folder is not None else ""
+        name = QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a folder of labelled images"), start)
+        if name:
+            self.chosen.emit(Path(name))
+
+    def _pick(self, index: int) -> None:
+        folder = self.recent.itemData(index)
+        if isinstance(folder, Path) and folder != self._folder:
+            self.chosen.emit(folder)
+
+    def _fill(self) -> None:
+        with QSignalBlocker(self.recent):
+            self.recent.clear()
+            if self._folder is None:
+                self.recent.addItem(self.tr("No folder is chosen yet"))
+            for text in self._settings.layout.folders:
+                self.recent.addItem(text, Path(text))
+            self.recent.setCurrentIndex(0)
+        self.recent.setToolTip(str(self._folder or ""))
+        self.recent.setEnabled(self.recent.count() > 0)
+
+    def retranslate(self) -> None:
+        self.recent.setAccessibleName(self.tr("Data folder"))
+        self.button.setText(self.tr("Choose a folder…"))
+        self.button.setAccessibleName(self.tr("Choose a folder…"))
+        self.button.setIcon(theme.icon("open"))
+        self._fill()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()

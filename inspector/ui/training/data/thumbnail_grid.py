@@ -1,0 +1,51 @@
+"""Small pictures with words below, as many in a row as there is room for; each opens."""
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QListView, QListWidget, QListWidgetItem
+
+from inspector.ui.shell import theme
+
+
+class PictureGrid(QListWidget):
+    """`opened` carries the number of the picture that was pressed."""
+
+    opened = Signal(int)
+    _NUMBER = Qt.ItemDataRole.UserRole
+
+    def __init__(self, name: str, picture: QSize, *, words: int) -> None:
+        """`picture`: its size in pixels. `words`: the height of what is said below it."""
+        super().__init__()
+        self.setObjectName(name)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setIconSize(picture)
+        self.setGridSize(QSize(picture.width() + theme.SPACING * 2, picture.height() + words))
+        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.itemClicked.connect(self._open)
+        self.itemActivated.connect(self._open)
+
+    def add(self, number: int) -> QListWidgetItem:
+        """A further picture; what it shows may come later."""
+        item = QListWidgetItem()
+        item.setData(self._NUMBER, number)
+        item.setSizeHint(self.gridSize())
+        self.addItem(item)
+        return item
+
+    def show_picture(self, item: QListWidgetItem, icon: QIcon, name: str, words: str) -> None:
+        """What it shows. `name` is told by the tip and read out with the words."""
+        item.setIcon(icon)
+        item.setText(words)
+        item.setToolTip(f"{name}\n{words}")
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}: {words}")
+
+    def number(self, row: int) -> int:
+        """The number of the picture in this row; -1: there is none."""
+        item = self.item(row)
+        return -1 if item is None else int(item.data(self._NUMBER))
+
+    def _open(self, item: QListWidgetItem) -> None:
+        self.opened.emit(int(item.data(self._NUMBER)))

@@ -1,0 +1,1 @@
+"""New training: network, settings, start."""

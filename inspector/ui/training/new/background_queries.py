@@ -1,0 +1,76 @@
+"""Questions whose answers take a while: what suits this data, how long it takes, what would stop it."""
+
+import logging
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import message
+from inspector.ui.training.data.dataset_threads import Trouble
+from inspector.ui.widgets.work_thread import WorkThread
+
+log = logging.getLogger(__name__)
+
+Question = Callable[[], object]
+
+
+class AskThread(WorkThread[tuple[str, int, Question]]):
+    """Answers questions in the background, of each kind only the newest.
+
+    `answered` carries the kind and the answer, `troubled` the kind and a Trouble. A question is called on the thread: it must
+    hold what it needs and touch nothing that the window changes.
+    """
+
+    answered = Signal(str, object)
+    troubled = Signal(str, object)
+    _done = Signal(str, int, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._asked: dict[str, tuple[int, Question]] = {}
+        self._newest: dict[str, int] = {}  # of the questions that wait for their answer
+        self._number = 0
+        self._done.connect(self._deliver)
+
+    def ask(self, kind: str, question: Question) -> None:
+        """Answer this instead of what was asked of this kind before."""
+        with self._telling():
+            self._number += 1
+            self._asked.pop(kind, None)
+            self._asked[kind] = (self._number, question)
+            self._newest[kind] = self._number
+
+    def forget(self, kind: str) -> None:
+        """Want no answer of this kind any more."""
+        with self._telling(start=False):
+            self._asked.pop(kind, None)
+            self._newest.pop(kind, None)
+
+    def waits(self, kind: str) -> bool:
+        """Whether the newest question of this kind has no answer yet."""
+        return kind in self._newest
+
+    def _take(self) -> tuple[str, int, Question] | None:
+        if not self._asked:
+            return None
+        kind = next(iter(self._asked))
+        return kind, *self._asked.pop(kind)
+
+    def _do(self, work: tuple[str, int, Question]) -> None:
+        kind, number, question = work
+        try:
+            answer = question()
+        except InspectorError as error:
+            answer = Trouble(error.problem, error.remedy)
+        except Exception as error:
+            log.exception("no answer about %s", kind)
+            answer = Trouble(message("This could not be worked out ({detail}).", detail=f"{type(error).__name__}: {error}"))
+        self._done.emit(kind, number, answer)
+
+    def _deliver(self, kind: str, number: int, answer: object) -> None:
+        """On the window's thread: an answer to an older question is dropped."""
+        if self._newest.get(kind) != number:
+            return
+        del self._newest[kind]
+        (self.troubled if isinstance(answer, Trouble) else self.answered).emit(kind, answer)

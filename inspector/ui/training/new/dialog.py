@@ -1,0 +1,340 @@
+"""New training: data, network, further settings and start, in one place in the page."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message
+from inspector.core.paths import user_data
+from inspector.data.survey import Survey
+from inspector.runs.folder import BUNDLE
+from inspector.runs.settings import TrainSettings, train_settings
+from inspector.ui.shell import theme
+from inspector.ui.shell.settings import Settings
+from inspector.ui.shell.strings import is_language_change
+from inspector.ui.training.data.dataset_threads import Trouble
+from inspector.ui.training.data.page import DataPage
+from inspector.ui.training.new.advanced import AdvancedPage
+from inspector.ui.training.new.background_queries import AskThread
+from inspector.ui.training.new.draft import Draft
+from inspector.ui.training.new.network_page import Advisor, Estimator, NetworkPage
+from inspector.ui.training.new.start_page import StartPage
+from inspector.ui.widgets.boxes import plain
+
+STEPS: Final = ("data", "network", "advanced", "start")
+_UNFIT: Final = re.compile(r"[^\w.-]+")
+
+Preflight = Callable[[TrainSettings], Sequence[Message]]
+
+
+def folder_name(name: str) -> str:
+    """A name that every file system takes."""
+    return _UNFIT.sub("-", name).strip("-. ")
+
+
+class TrainingDialog(QWidget):
+    """Puts a training together. `accepted` is emitted with its `TrainSettings`, `rejected` when it is given up.
+
+    `advisor` recommends and `estimator` tells the time; `preflight` names what would stop a run before it begins; `cards`
+    counts the graphics cards. They are called on a thread of the dialog's. Runs are put into `runs`.
+    """
+
+    accepted = Signal(object)
+    rejected = Signal()
+
+    def __init__(
+        self,
+        settings: Settings,
+        parent: QWidget | None = None,
+        *,
+        advisor: Advisor | None = None,
+        estimator: Estimator | None = None,
+        preflight: Preflight | None = None,
+        cards: Callable[[], int] | None = None,
+        runs: Path | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self.draft = Draft(self)
+        self._preflight = preflight
+        self._checked: TrainSettings | None = None  # what `_found` is about
+        self._found: tuple[Message, ...] | None = None  # None: not known yet
+        self._runs = runs or user_data() / "runs"
+        self._name = ""  # as the person typed it; empty: made from data and network
+        self._waiting = False
+        self.ask = AskThread(self)
+        self.data = DataPage(self.draft, settings)
+        self.network = NetworkPage(self.draft, self.ask, advisor=advisor, estimator=estimator)
+        self.advanced = AdvancedPage(self.draft)
+        self.start = StartPage(self.draft)
+        self._title = QLabel()
+        self._title.setProperty("role", "title")
+        self.steps = self._make_steps()
+        self.stack = QStackedWidget()
+        for page in (self.data, self.network, self.advanced, self.start):
+            self.stack.addWidget(page)
+        self.cancel, self.back, self.next = QPushButton(), QPushButton(), QPushButton()
+        self._why_not = QLabel()
+        self._arrange()
+        self._connect()
+        self.advanced.offer("devices", False)
+        if cards is not None:
+            self.ask.ask("cards", cards)
+        self.retranslate()
+        self.show_step("data")
+
+    def _make_steps(self) -> dict[str, QPushButton]:
+        group = QButtonGroup(self)
+        made = {}
+        for name in STEPS:
+            button = QPushButton()
+            button.setObjectName(f"step_{name}")
+            button.setCheckable(True)
+            button.clicked.connect(lambda _=False, name=name: self.show_step(name))
+            group.addButton(button)
+            made[name] = button
+        return made
+
+    def _arrange(self) -> None:
+        head = plain(QHBoxLayout())
+        head.addWidget(self._title)
+        head.addStretch(1)
+        for button in self.steps.values():
+            head.addWidget(button)
+        self.cancel.setObjectName("cancel")
+        self.back.setObjectName("back")
+        self.next.setObjectName("next")
+        self.next.setProperty("role", "primary")
+        self._why_not.setProperty("role", "muted")
+        self._why_not.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._why_not.setTextFormat(Qt.TextFormat.PlainText)
+        self._why_not.setWordWrap(True)
+        foot = QFrame()
+        row = plain(QHBoxLayout(foot))
+        row.addWidget(self.cancel)
+        row.addWidget(self._why_not, 1)
+        row.addWidget(self.back)
+        row.addWidget(self.next)
+        for button in (self.cancel, self.back, self.next):
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+        box = QVBoxLayout(self)
+        box.setContentsMargins(*(theme.SPACING * 2,) * 4)
+        box.setSpacing(theme.SPACING * 2)
+        box.addLayout(head)
+        box.addWidget(self.stack, 1)
+        box.addWidget(foot)
+
+    def _connect(self) -> None:
+        self.cancel.clicked.connect(self._reject)
+        self.back.clicked.connect(lambda: self._go(-1))
+        self.next.clicked.connect(self._forward)
+        self.data.survey_changed.connect(self._on_survey)
+        self.draft.changed.connect(self._refresh)
+        self.network.told.connect(self._refresh)
+        self.data.found.split.told.connect(self._refresh)
+        self.ask.answered.connect(self._on_answer)
+        self.ask.troubled.connect(self._on_trouble)
+        self.start.renamed.connect(self._rename)
+        self.start.setting_wanted.connect(self.show_setting)
+
+    # What the page does with it
+
+    def set_folder(self, folder: Path) -> None:
+        """Begin with this data."""
+        self.show_step("data")
+        self.data.choose(folder)
+
+    def open_with(self, settings: TrainSettings) -> None:
+        """Begin with the settings of an earlier run, to train again with changes."""
+        self.draft.take(settings)
+        self._name = self._unused(settings.bundle_name)
+        self.show_step("data")
+        self.data.choose(settings.data, task=settings.task)
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Whether another run is under way, so that this one would wait for its turn."""
+        self._waiting = waiting
+        self.retranslate()
+
+    def end(self) -> None:
+        """End what runs in the background; called before the window closes."""
+        self.data.end()
+        self.ask.end()
+
+    # Steps
+
+    @property
+    def step(self) -> str:
+        return STEPS[self.stack.currentIndex()]
+
+    def show_step(self, name: str) -> None:
+        """Turn to a step."""
+        self.stack.setCurrentIndex(STEPS.index(name))
+        self.steps[name].setChecked(True)
+        self._checked = None  # the disk may be another than when it was looked at last
+        self._refresh()
+        self.retranslate()
+
+    def show_setting(self, name: str) -> None:
+        """Turn to the field of a setting."""
+        self.show_step("advanced")
+        self.advanced.show_setting(name)
+
+    def _go(self, step: int) -> None:
+        self.show_step(STEPS[min(max(0, self.stack.currentIndex() + step), len(STEPS) - 1)])
+
+    def _forward(self) -> None:
+        if self.step != "start":
+            self._go(1)
+            return
+        try:
+            settings = self.settings()
+        except ConfigError as error:
+            self.start.show_problems([error.problem], {})
+            return
+        self.accepted.emit(settings)
+
+    def _reject(self) -> None:
+        self.data.surveyor.give_up()
+        self.rejected.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self._reject()
+        else:
+            super().keyPressEvent(event)
+
+    # What is put together
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run and its bundle."""
+        if self._name:
+            return self._name
+        folder, network = self.draft.folder, str(self.draft.value("network"))
+        data = folder_name(folder.name) if folder is not None else ""
+        return self._unused(f"{data or 'training'}-{network}")
+
+    def _unused(self, name: str) -> str:
+        """The name, with a number if there is such a run."""
+        taken, number = folder_name(name), 1
+        while (self._runs / taken).exists():
+            number += 1
+            taken = f"{folder_name(name)}-{number}"
+        return name if number == 1 else f"{name}-{number}"
+
+    def settings(self) -> TrainSettings:
+        """The settings as they stand. Raises ConfigError naming what is wrong."""
+        run = self._runs / folder_name(self.run_name)
+        return train_settings({**self.draft.values(), "name": self.run_name, "run": run, "out": run / BUNDLE})
+
+    def _name_error(self) -> str:
+        if not folder_name(self.run_name):
+            return self.tr("The name needs a letter or a digit.")
+        if (self._runs / folder_name(self.run_name)).exists():
+            return self.tr("There is a run of this name already.")
+        return ""
+
+    def _rename(self, name: str) -> None:
+        self._name = name.strip()
+        self._refresh()
+
+    def _on_survey(self, found: Survey | None) -> None:
+        self.network.show_survey(found)
+        self._refresh()
+
+    def _check(self, *, can: bool) -> None:
+        """Ask what would stop the run as it stands now, unless that is known. `can`: there is no simpler reason against it."""
+        if self.step != "start" or self._preflight is None or not can:
+            return
+        settings, preflight = self.settings(), self._preflight
+        if settings != self._checked:
+            self._checked, self._found = settings, None
+            self.ask.ask("preflight", lambda: tuple(preflight(settings)))
+
+    def _on_answer(self, kind: str, answer: Any) -> None:  # noqa: ANN401 - whatever was asked for
+        if kind == "preflight":
+            self._found = answer
+            self._refresh()
+        elif kind == "cards":
+            self.advanced.offer("devices", answer > 1)
+
+    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+        if kind == "preflight":
+            self._found = (trouble.problem,)
+            self._refresh()
+
+    def _refresh(self) -> None:
+        ready = self.data.ready
+        errors = dict(self.draft.errors())
+        for name, button in self.steps.items():
+            button.setEnabled(ready or name == "data")
+        if not ready and self.step != "data" and self.data.survey is not None:
+            self.show_step("data")
+            return
+        self.next.setEnabled(ready)
+        if self.step == "start":
+            self._refresh_start(errors, ready=ready)
+        self._say_why_not(errors)
+
+    def _refresh_start(self, errors: dict[str, str], *, ready: bool) -> None:
+        can = ready and not errors and not self._name_error()
+        self._check(can=can)
+        split = self.data.found.split.trouble
+        problems = [*((split,) if split is not None else ()), *(self._found or ())]
+        survey, task = self.data.survey, self.draft.task
+        images = survey.tasks[task].total if survey is not None and task is not None and task in survey.tasks else 0
+        self.start.show_name(self._name or self.run_name, self._name_error())
+        self.start.show_facts(images=images, minutes=self.network.minutes)
+        self.start.show_problems(problems, errors)
+        known = self._preflight is None or self._found is not None
+        self.next.setEnabled(can and known and not problems and self.network.can_train and self.network.settled)
+
+    def _say_why_not(self, errors: dict[str, str]) -> None:
+        """Beside the buttons: what is still missing."""
+        text = ""
+        if self.data.survey is not None and not self.data.ready:
+            text = self.data.found.blocked
+        elif self.step == "start" and not self.network.can_train:
+            text = self.network.missing.text()
+        elif self.step == "start" and not self.network.settled:
+            text = self.tr("Working out what suits this data…")
+        elif self.step == "start" and self.ask.waits("preflight"):
+            text = self.tr("Checking whether it can start…")
+        elif errors and self.step != "start":
+            text = self.tr("{count} settings are wrong; they are marked.").format(count=len(errors))
+        self._why_not.setText(text)
+
+    def retranslate(self) -> None:
+        self._title.setText(self.tr("New training"))
+        self.setAccessibleName(self.tr("New training"))
+        titles = (self.tr("1  Data"), self.tr("2  Network"), self.tr("3  Advanced"), self.tr("4  Start"))
+        for button, text in zip(self.steps.values(), titles, strict=True):
+            button.setText(text)
+            button.setAccessibleName(text)
+        last = self.step == "start"
+        go = (self.tr("Add to queue") if self._waiting else self.tr("Start training")) if last else self.tr("Next")
+        for button, text in ((self.cancel, self.tr("Cancel")), (self.back, self.tr("Back")), (self.next, go)):
+            button.setText(text)
+            button.setAccessibleName(text)
+        self.back.setEnabled(self.step != "data")
+        self._dress()
+        self._refresh()
+
+    def _dress(self) -> None:
+        self.cancel.setIcon(theme.icon("close"))
+        self.back.setIcon(theme.icon("previous"))
+        self.next.setIcon(theme.icon("start" if self.step == "start" else "next", "on_accent"))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif theme.is_theme_change(event):
+            self._dress()

@@ -1,0 +1,151 @@
+"""The training that is being put together: what a person has chosen so far, over what is advised, over what suits the task."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticUndefined
+from PySide6.QtCore import QObject, Signal
+
+from inspector.core.message import Message, message
+from inspector.core.types import TaskName
+from inspector.runs.settings import TASK_DEFAULTS, TrainSettings, shown_settings
+from inspector.ui.shell.strings import translate
+
+_PLACE: Final = Path("bundle")  # stands for `out` until a name is given; only to check the other settings
+_LIMITS: Final = MappingProxyType(
+    {
+        "greater_than": message("It must be more than {limit:g}."),
+        "greater_than_equal": message("It must be at least {limit:g}."),
+        "less_than": message("It must be less than {limit:g}."),
+        "less_than_equal": message("It must be at most {limit:g}."),
+        "string_too_long": message("It may have at most {limit:g} letters."),
+    }
+)
+
+
+def _sentence(problem: ErrorDetails) -> Message:
+    """What pydantic says, so that it can be translated."""
+    known, context = _LIMITS.get(problem["type"]), problem.get("ctx", {})
+    if known is not None:
+        return Message(known.template, {"limit": next(iter(context.values()))})
+    if problem["type"] == "value_error":
+        return Message(str(context["error"]))  # of TrainSettings itself
+    return message("This is not a value for it ({detail}).", detail=problem["msg"])
+
+
+class Draft(QObject):
+    """Settings as they are being chosen. `changed` is emitted with the names of the settings that have other values now.
+
+    A value is the person's own if there is one, else the advised one, else the task's or the declaration's default.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._task: TaskName | None = None
+        self._folder: Path | None = None
+        self._advised: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
+
+    @property
+    def task(self) -> TaskName | None:
+        return self._task
+
+    @property
+    def folder(self) -> Path | None:
+        return self._folder
+
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """What the person has set to something else than what is advised."""
+        return {name: value for name, value in self._own.items() if value != self.default(name)}
+
+    def set_folder(self, folder: Path | None) -> None:
+        """Other data: classes that were named good or merged belonged to the old data."""
+        if folder != self._folder:
+            self._folder = folder
+            self._forget(("ok_classes", "one_class", "levels", "group"))
+            self.changed.emit({"data"})
+
+    def set_task(self, task: TaskName | None) -> None:
+        """Another task: what was advised or set for the old one, and means something else for this, is forgotten."""
+        if task != self._task:
+            self._task, self._advised = task, {}
+            self._forget(("network", "loss", "options", "pretrained", "width", "height", "batch", "lr", "channels"))
+            self.changed.emit(frozenset(TrainSettings.model_fields))
+
+    def advise(self, values: Mapping[str, Any]) -> None:
+        """What is recommended for this data and task."""
+        advised = {name: value for name, value in values.items() if name in shown_settings() or name in ("network", "options")}
+        if advised != self._advised:
+            self._advised = advised
+            self.changed.emit(frozenset(TrainSettings.model_fields))
+
+    @property
+    def advised(self) -> Mapping[str, Any]:
+        return self._advised
+
+    def value(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
+        """The value that would be trained with."""
+        return self._own[name] if name in self._own else self.default(name)
+
+    def default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
+        """What it is if nobody touches it: advised, or suited to the task, or the declared default."""
+        if name in self._advised:
+            return self._advised[name]
+        return self.plain_default(name)
+
+    def plain_default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
+        """The default without advice."""
+        by_task = TASK_DEFAULTS.get(self._task or "classification", {})
+        if name in by_task:
+            return by_task[name]
+        default = TrainSettings.model_fields[name].default
+        return None if default is PydanticUndefined else default
+
+    def set(self, **values: Any) -> None:  # noqa: ANN401 - as different as the settings are
+        """The person's own values."""
+        before = {name: self.value(name) for name in values}
+        self._own |= values
+        names = frozenset(name for name, value in before.items() if value != self.value(name))
+        if names:
+            self.changed.emit(names)
+
+    def reset(self, names: Sequence[str]) -> None:
+        """Back to what is advised or the default."""
+        before = {name: self.value(name) for name in names}
+        self._forget(names)
+        moved = frozenset(name for name, value in before.items() if value != self.value(name))
+        if moved:
+            self.changed.emit(moved)
+
+    def take(self, settings: TrainSettings) -> None:
+        """Everything as in an earlier run: its folder and task, its values as the person's own."""
+        self._task, self._folder, self._advised = settings.task, settings.data, {}
+        kept = (*shown_settings(), "network", "options")
+        self._own = {name: getattr(settings, name) for name in kept}
+        self.changed.emit(frozenset(TrainSettings.model_fields))
+
+    def values(self) -> dict[str, Any]:
+        """What `TrainSettings` is made of; `out` is not among it."""
+        given = {**self._advised, **self._own}
+        return {**given, "task": self._task, "data": self._folder or Path()}
+
+    def errors(self) -> Mapping[str, str]:
+        """What is wrong, in the window's language, by the name of the setting; "" for what concerns several."""
+        try:
+            TrainSettings.model_validate({**self.values(), "task": self._task or "classification", "out": _PLACE})
+        except ValidationError as error:
+            found: dict[str, str] = {}
+            for problem in error.errors(include_url=False):
+                found.setdefault(str(problem["loc"][0]) if problem["loc"] else "", translate(_sentence(problem)))
+            return found
+        return {}
+
+    def _forget(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._own.pop(name, None)

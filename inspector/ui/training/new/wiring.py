@@ -1,0 +1,32 @@
+"""The dialog with what the station knows: advice for this computer, time, and what would stop a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtWidgets import QWidget
+
+from inspector.core.types import TaskName
+from inspector.data.survey import Survey
+from inspector.training.costs import this_machine
+from inspector.training.preflight import preflight
+from inspector.training.recommend import Advice, estimate_minutes, recommend
+from inspector.ui.shell.settings import Settings
+from inspector.ui.training.new.dialog import TrainingDialog
+
+
+def training_dialog(settings: Settings, runs: Path, parent: QWidget | None = None) -> TrainingDialog:
+    """A dialog that puts runs into the folder `runs`. Whoever shows it calls its `end()` before the window closes."""
+    return TrainingDialog(settings, parent, advisor=_advise, estimator=_estimate, preflight=preflight, cards=_cards, runs=runs)
+
+
+def _advise(survey: Survey, task: TaskName, takt_s: float | None) -> Advice:
+    return recommend(survey, task, takt_s=takt_s, hardware=this_machine())
+
+
+def _estimate(settings: Mapping[str, Any], images: int) -> float:
+    return estimate_minutes(settings, images, this_machine())
+
+
+def _cards() -> int:
+    return this_machine().gpus

@@ -1,0 +1,1 @@
+"""A finished run: metrics, errors, comparison, use in a recipe."""

@@ -1,0 +1,137 @@
+"""What was taken for what: a table whose cells are the darker the more of a row they hold."""
+
+import csv
+import io
+from typing import Final
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QColor, QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from inspector.runs.report import Confusion
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change
+from inspector.ui.tabs.controls import CopyButton
+from inspector.ui.training.results.labels import label_word
+from inspector.ui.widgets.boxes import plain
+
+_LEAST: Final = 0.06  # of the colour in a cell that holds anything, so that it is seen
+
+
+class ConfusionView(QWidget):
+    """`picked` carries (truth, said) of the cell that was pressed, as they are called in the report."""
+
+    picked = Signal(str, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._confusion: Confusion | None = None
+        self._title, self._hint = QLabel(), QLabel()
+        self._title.setProperty("role", "strong")
+        self._hint.setProperty("role", "small")
+        self._hint.setWordWrap(True)
+        self.copy_button = CopyButton()
+        self.copy_button.setObjectName("copy_confusion")
+        self.table = QTableWidget()
+        self.copy_button.serve(self.table, self.copy)
+        self.table.setObjectName("confusion")
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.table.setShowGrid(False)
+        self.table.verticalHeader().setDefaultSectionSize(theme.TOUCH)
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.table.horizontalHeader().setMinimumHeight(theme.TOUCH)
+        self.table.horizontalHeader().setMinimumSectionSize(theme.TOUCH * 2)
+        self.table.cellClicked.connect(self._pick)
+        self.table.cellActivated.connect(self._pick)
+        head = plain(QHBoxLayout())
+        head.addWidget(self._title, 1)
+        head.addWidget(self.copy_button)
+        box = plain(QVBoxLayout(self))
+        box.addLayout(head)
+        box.addWidget(self._hint)
+        box.addWidget(self.table, 1)
+        self.retranslate()
+
+    def show_confusion(self, confusion: Confusion | None) -> None:
+        """Show these counts; None: there are none for this task."""
+        self._confusion = confusion
+        self.retranslate()
+
+    def _fill(self) -> None:
+        confusion = self._confusion
+        self.table.setVisible(confusion is not None)
+        self.copy_button.setVisible(confusion is not None)
+        if confusion is None:
+            self.table.setRowCount(0)
+            return
+        words = [label_word(label) for label in confusion.labels]
+        self.table.setRowCount(len(words))
+        self.table.setColumnCount(len(words))
+        self.table.setHorizontalHeaderLabels(words)
+        self.table.setVerticalHeaderLabels(words)
+        for row, counts in enumerate(confusion.counts):
+            whole = max(sum(counts), 1)
+            for column, count in enumerate(counts):
+                self.table.setItem(row, column, self._cell(words[row], words[column], count, count / whole, row == column))
+        self.table.resizeColumnsToContents()
+
+    def _cell(self, truth: str, said: str, count: int, share: float, right: bool) -> QTableWidgetItem:
+        item = QTableWidgetItem(f"{count:,}" if count else "·")
+        item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+        dress = theme.current()
+        strength = max(share, _LEAST) if count else 0.0
+        ground = _mixed(dress.color("surface"), dress.color("ok" if right else "ng"), strength)
+        item.setBackground(ground)
+        item.setForeground(_on(ground))
+        text = self.tr("{truth}, said to be {said}: {count} ({share:.0f} % of the row)")
+        item.setToolTip(text.format(truth=truth, said=said, count=f"{count:,}", share=100 * share))
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, item.toolTip())
+        return item
+
+    def _pick(self, row: int, column: int) -> None:
+        if self._confusion is not None:
+            self.picked.emit(self._confusion.labels[row], self._confusion.labels[column])
+
+    def as_text(self, separator: str = "\t") -> str:
+        """The counts with their labels, one line a row."""
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+        if self._confusion is not None:
+            writer.writerow(["", *self._confusion.labels])
+            writer.writerows(
+                [label, *counts] for label, counts in zip(self._confusion.labels, self._confusion.counts, strict=True)
+            )
+        return out.getvalue()
+
+    def copy(self) -> None:
+        """Put the counts on the clipboard."""
+        QGuiApplication.clipboard().setText(self.as_text())
+
+    def retranslate(self) -> None:
+        self._title.setText(self.tr("What was taken for what"))
+        confusion = self._confusion
+        units = {"images": self.tr("images"), "objects": self.tr("objects"), "pixels": self.tr("pixels")}
+        text = self.tr("Rows: what it is. Columns: what the network said. Counted are {unit}. Press a cell to see its images.")
+        none = self.tr("There is no such table for this task.")
+        self._hint.setText(text.format(unit=units[confusion.unit]) if confusion is not None else none)
+        self.table.setAccessibleName(self.tr("What was taken for what"))
+        self.copy_button.setIcon(theme.icon("copy"))
+        self._fill()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()
+
+
+def _on(ground: QColor) -> QColor:
+    """Black or white, whichever is told better from the ground (WCAG 2, relative luminance)."""
+    light = 0.2126 * ground.redF() ** 2.2 + 0.7152 * ground.greenF() ** 2.2 + 0.0722 * ground.blueF() ** 2.2
+    return QColor(Qt.GlobalColor.white if light < 0.179 else Qt.GlobalColor.black)
+
+
+def _mixed(ground: QColor, color: QColor, share: float) -> QColor:
+    pairs = ((ground.red(), color.red()), (ground.green(), color.green()), (ground.blue(), color.blue()))
+    parts = (round(one * (1 - share) + other * share) for one, other in pairs)
+    return QColor(*parts)

@@ -1,0 +1,140 @@
+"""Numbers of a report as a person reads them."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication
+
+from inspector.core.message import Message
+from inspector.core.sentence import Sentence
+from inspector.runs.measures import MEASURES, measure_of
+from inspector.runs.report import Interval, TrainReport
+from inspector.runs.settings import TrainSettings, shown_settings
+from inspector.ui.shell.strings import class_name, translate
+from inspector.ui.training.labels import task_word
+from inspector.ui.training.new.fields import in_words, number_text
+
+_MINUS = "minus_mae_kelvin"  # what training raises; people are told the error itself
+# Settings that say where something is, not how it was trained.
+_PLACES = frozenset({"out", "run", "name"})
+
+
+def primary_name(report: TrainReport) -> str:
+    """The number that counts, by its name in `report.metrics`."""
+    return "mae_kelvin" if report.primary == _MINUS else report.primary
+
+
+def primary_sign(report: TrainReport) -> float:
+    """What turns values that training raises into the number a person is told."""
+    return -1.0 if report.primary == _MINUS else 1.0
+
+
+def larger_is_better(name: str) -> bool:
+    """Whether more of a measure is better."""
+    return name.partition("/")[0] not in ("mae_kelvin", "image_false_reject")
+
+
+def measure_word(name: str) -> str:
+    """What "recall" or "recall/scratch" is called."""
+    known = measure_of(name)
+    return QCoreApplication.translate("measures", known.label) if known is not None else name
+
+
+def measure_help(name: str) -> str:
+    """What it says."""
+    known = measure_of(name)
+    return QCoreApplication.translate("measures", known.help) if known is not None else ""
+
+
+def unit_of(name: str) -> str:
+    """ "K", or nothing for shares."""
+    return MEASURES[name].unit if name in MEASURES else ""
+
+
+def value_text(value: float, unit: str = "") -> str:
+    """Three digits; a dash for what is no number."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return f"{text} {unit}" if unit else text
+
+
+def range_text(interval: Interval) -> str:
+    """ "0.814 to 0.901"; a dash where no interval is known."""
+    if interval.low == interval.high:
+        return "–"
+    words = QCoreApplication.translate("results", "{low} to {high}")
+    return words.format(low=value_text(interval.low), high=value_text(interval.high))
+
+
+def interval_text(interval: Interval, unit: str = "") -> str:
+    """ "0.861 (0.814 to 0.901)"; the value alone where no interval is known."""
+    value = value_text(interval.value, unit)
+    if interval.low == interval.high:
+        return value
+    words = QCoreApplication.translate("results", "{value} ({low} to {high})")
+    return words.format(value=value, low=value_text(interval.low), high=value_text(interval.high))
+
+
+def part_word(part: str) -> str:
+    """The part of the split that was measured."""
+    words = {
+        "train": QCoreApplication.translate("results", "training"),
+        "val": QCoreApplication.translate("results", "validation"),
+        "test": QCoreApplication.translate("results", "test"),
+        "all": QCoreApplication.translate("results", "all"),
+    }
+    return words.get(part, part)
+
+
+def said(sentence: Sentence) -> str:
+    """A sentence of a report in the window's language."""
+    return translate(Message(sentence.template, sentence.values))
+
+
+def label_word(label: str) -> str:
+    """A class of a confusion matrix; "(none)" is nothing labelled, or nothing found."""
+    return QCoreApplication.translate("results", "(none)") if label == "(none)" else class_name(label)
+
+
+def setting_word(name: str) -> str:
+    """What a setting is called."""
+    shown = shown_settings().get(name)
+    if shown is not None:
+        return in_words(shown.label)
+    words = {
+        "task": QCoreApplication.translate("results", "What is learnt"),
+        "network": QCoreApplication.translate("results", "Network"),
+        "options": QCoreApplication.translate("results", "Options of the network"),
+        "data": QCoreApplication.translate("results", "Data"),
+        "keep_best": QCoreApplication.translate("results", "Keep the best when cancelled"),
+    }
+    return words.get(name, name)
+
+
+def setting_text(name: str, value: object) -> str:
+    """The value of a setting."""
+    if value is None or value == "" or value == () or value == [] or value == {}:
+        return "–"
+    if isinstance(value, bool):
+        return QCoreApplication.translate("SettingRow", "on") if value else QCoreApplication.translate("SettingRow", "off")
+    shown = shown_settings().get(name)
+    unit = f" {in_words(shown.unit)}" if shown is not None and shown.unit else ""
+    if isinstance(value, int | float):
+        return number_text(value) + unit
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={one}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(number_text(one) if isinstance(one, int | float) else str(one) for one in value)
+    if name == "task" and value in ("classification", "detection", "segmentation", "thermal"):
+        return task_word(value)
+    if name == "data":
+        return Path(str(value)).name
+    return (in_words(str(value)) if name in shown_settings() else str(value)) + unit
+
+
+def told_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run that say how it was trained, in the order of their declaration."""
+    return {name: settings[name] for name in TrainSettings.model_fields if name in settings and name not in _PLACES}

@@ -1,0 +1,227 @@
+"""The results of a finished run: how good it is, what it takes for what, where it errs, and what it was trained with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+
+from inspector.core.config import write_atomically
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message
+from inspector.runs.folder import REPORT, REPORT_HTML
+from inspector.runs.report import TrainReport, read_report
+from inspector.training.state import RunInfo
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.training.results import facts as result_facts
+from inspector.ui.training.results.confusion_view import ConfusionView
+from inspector.ui.training.results.tables import FactsTable, Overview
+from inspector.ui.training.results.worst_view import WorstView
+from inspector.ui.widgets.boxes import plain
+
+if TYPE_CHECKING:
+    from inspector.ui.training.results.curve_view import CurveView
+
+TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
+
+
+class ResultsView(QWidget):
+    """`use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
+
+    Everything comes from the run's report.json; a run without one says why.
+    """
+
+    use_in_recipe = Signal(object)
+    variants_wanted = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("results")
+        self.info: RunInfo | None = None
+        self.report: TrainReport | None = None
+        self._problem: Message | None = None
+        self._curves: CurveView | None = None  # made when it is first looked at: pyqtgraph takes long to import
+        self._headline, self._measured, self._said = QLabel(), QLabel(), QLabel()
+        self._headline.setProperty("role", "title")
+        self._measured.setProperty("role", "muted")
+        self._said.setProperty("role", "error")
+        for label in (self._headline, self._measured, self._said):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            label.setWordWrap(True)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.use, self.open_report, self.export, self.variants = (QPushButton() for _ in range(4))
+        for button, name, act in (
+            (self.use, "use_in_recipe", self._use),
+            (self.open_report, "open_report", self._open_report),
+            (self.export, "export_result", self._ask_where),
+            (self.variants, "variants_of_bundle", self._show_variants),
+        ):
+            self._prepare(button, name, act)
+        self.use.setProperty("role", "primary")
+        self.overview, self.confusion, self.worst = Overview(), ConfusionView(), WorstView()
+        self.settings = FactsTable()
+        self._curve_place = QWidget()
+        self._curve_box = plain(QVBoxLayout(self._curve_place))
+        self.tabs = QTabWidget()
+        self.tabs.tabBar().setDrawBase(False)
+        for page in (self.overview, self.confusion, self._curve_place, self.worst, self.settings):
+            self.tabs.addTab(page, "")
+        self.tabs.currentChanged.connect(self._on_tab)
+        self.confusion.picked.connect(self._show_cell)
+        self._arrange()
+        self.retranslate()
+
+    def _prepare(self, button: QPushButton, name: str, act: Callable[[], None]) -> None:
+        button.setObjectName(name)
+        button.setIconSize(QSize(theme.ICON, theme.ICON))
+        button.clicked.connect(act)
+
+    def _arrange(self) -> None:
+        words = plain(QVBoxLayout(), 0)
+        words.addWidget(self._headline)
+        words.addWidget(self._measured)
+        head = plain(QHBoxLayout())
+        head.addLayout(words, 1)
+        for button in (self.export, self.open_report, self.variants, self.use):
+            head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        box = plain(QVBoxLayout(self), theme.SPACING)
+        box.addLayout(head)
+        box.addWidget(self._said)
+        box.addWidget(self.tabs, 1)
+
+    def show_run(self, info: RunInfo) -> None:
+        """Show the results of this run."""
+        same = self.info is not None and self.info.folder == info.folder
+        self.info, self._problem = info, None
+        try:
+            self.report = read_report(info.folder / REPORT)
+        except InspectorError as error:
+            self.report, self._problem = None, error.problem
+        if not same:
+            self.tabs.setCurrentIndex(0)
+        self._fill()
+
+    @property
+    def bundle(self) -> Path | None:
+        """The run's bundle, if it is there."""
+        folder = self.info.bundle if self.info is not None else None
+        return folder if folder is not None and folder.is_dir() else None
+
+    def _fill(self) -> None:
+        report, info = self.report, self.info
+        self.tabs.setVisible(report is not None)
+        self._headline.setVisible(report is not None)
+        self._measured.setVisible(report is not None)
+        self._say(self._problem)
+        self.use.setEnabled(self.bundle is not None)
+        self.variants.setEnabled(self.bundle is not None)
+        self.export.setEnabled(report is not None)
+        self.open_report.setEnabled(info is not None and (info.folder / REPORT_HTML).is_file())
+        if report is None or info is None:
+            return
+        number, measured = result_facts.headline(report)
+        self._headline.setText(number)
+        self._measured.setText(f"{report.name}  ·  {measured}")
+        self.overview.show_report(report)
+        self.confusion.show_confusion(report.confusion)
+        self.worst.show_worst(report.worst, info.folder)
+        self.settings.show_facts([*result_facts.training(report), *result_facts.settings(report)])
+        self._name_tabs()
+        self._show_curves(make=TABS[self.tabs.currentIndex()] == "curves")
+
+    def _on_tab(self, index: int) -> None:
+        if TABS[index] == "curves":
+            self._show_curves(make=True)
+
+    def _show_curves(self, *, make: bool = False) -> None:
+        if self._curves is None and make:
+            from inspector.ui.training.results.curve_view import CurveView
+
+            self._curves = CurveView()
+            self._curve_box.addWidget(self._curves)
+        if self._curves is not None and self.report is not None:
+            self._curves.show_report(self.report)
+
+    def _show_cell(self, truth: str, said: str) -> None:
+        """The errors of a cell of the table; a right answer has none."""
+        if truth != said:
+            self.worst.show_cell((truth, said))
+            self.tabs.setCurrentIndex(TABS.index("errors"))
+
+    def _use(self) -> None:
+        if self.bundle is not None:
+            self.use_in_recipe.emit(self.bundle)
+
+    def _show_variants(self) -> None:
+        if self.bundle is not None:
+            self.variants_wanted.emit(self.bundle)
+
+    def _open_report(self) -> None:
+        if self.info is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.info.folder / REPORT_HTML)))
+
+    def _ask_where(self) -> None:
+        name = self.report.name if self.report is not None else ""
+        kinds = self.tr("Tables (*.csv);;Report with everything (*.json)")
+        chosen, _ = QFileDialog.getSaveFileName(self.window(), self.tr("Export the results"), f"{name}.csv", kinds)
+        if chosen:
+            try:
+                self.save(Path(chosen))
+                self._say(None)
+            except InspectorError as error:
+                self._say(error.problem)
+
+    def save(self, path: Path) -> None:
+        """The tables as .csv, or everything as .json. Raises StorageError."""
+        if self.report is None:
+            return
+        if path.suffix.lower() == ".json":
+            write_atomically(path, self.report.model_dump_json(indent=1).encode())
+            return
+        tables = (self.overview.metrics, self.overview.classes, self.settings)
+        parts = [*(table.as_text(separator=",") for table in tables), self.confusion.as_text(",")]
+        write_atomically(path, "\n".join(part for part in parts if part.strip()).encode("utf-8-sig"))
+
+    def _say(self, problem: Message | None) -> None:
+        self._said.setText(translate(problem) if problem is not None else "")
+        self._said.setVisible(problem is not None)
+
+    def _name_tabs(self) -> None:
+        count = len(self.report.worst) if self.report is not None else 0
+        names = (
+            self.tr("Overview"),
+            self.tr("Confusions"),
+            self.tr("Curves"),
+            self.tr("Errors ({count})").format(count=count),
+            self.tr("Settings"),
+        )
+        for index, name in enumerate(names):
+            self.tabs.setTabText(index, name)
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Results"))
+        self.tabs.setAccessibleName(self.tr("Results"))
+        texts = (
+            (self.use, self.tr("Use in a recipe")),
+            (self.open_report, self.tr("Open the report")),
+            (self.export, self.tr("Export")),
+            (self.variants, self.tr("Variants")),
+        )
+        for button, text in texts:
+            button.setText(text)
+            button.setAccessibleName(text)
+        self.variants.setToolTip(self.tr("What the bundle can be run with: export, check and remove"))
+        self.use.setIcon(theme.icon("start", "on_accent"))
+        self.open_report.setIcon(theme.icon("open"))
+        self.export.setIcon(theme.icon("save"))
+        self._name_tabs()
+        self._fill()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()

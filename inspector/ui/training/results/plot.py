@@ -1,0 +1,183 @@
+"""Curves of a result over two named axes, with their values to copy and a picture to save.
+
+Imported when a result is first shown: pyqtgraph takes longer to import than the rest of the window.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPen
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from inspector.core.config import write_atomically
+from inspector.core.errors import StorageError
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.plot_frame import PlotFrame
+
+_STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+_AROUND: Final = 7  # colours there are; then the stroke changes
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curve, in data units. `dots`: marked, not joined. `bars`: (low, high) at each point. `faint`: to compare with."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    dots: bool = False
+    bars: tuple[tuple[float, float], ...] = ()
+    faint: bool = False
+
+
+class Plot(QWidget):
+    """A title, its curves and their legend. `copy` puts the values on the clipboard, `save` writes a picture or the values."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.lines: tuple[Line, ...] = ()
+        self._items: list[object] = []
+        self._title, self._legend, self._said = QLabel(), QLabel(), QLabel()
+        self._title.setProperty("role", "strong")
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend.setWordWrap(True)
+        self._said.setProperty("role", "error")
+        self._said.setWordWrap(True)
+        self._said.hide()
+        for label in (self._title, self._legend):
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.copy_button, self.save_button = QToolButton(), QToolButton()
+        for button, act in ((self.copy_button, self.copy), (self.save_button, self._ask_where)):
+            button.setMinimumSize(theme.TOUCH, theme.TOUCH)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            button.clicked.connect(act)
+        self.frame = PlotFrame(self, height=theme.SPACING * 24)
+        self.box = self.frame.box
+        head = plain(QHBoxLayout())
+        head.addWidget(self._title, 1)
+        head.addWidget(self.copy_button)
+        head.addWidget(self.save_button)
+        box = plain(QVBoxLayout(self), theme.SPACING // 2)
+        box.addLayout(head)
+        box.addWidget(self._said)
+        box.addWidget(self.frame.view, 1)
+        box.addWidget(self._legend)
+        self.retranslate()
+
+    def show_lines(
+        self,
+        lines: Sequence[Line],
+        *,
+        title: str,
+        x: str,
+        y: str,
+        x_range: tuple[float, float] | None = None,
+        y_range: tuple[float, float] | None = None,
+    ) -> None:
+        """Draw these; a range that is None is that of the points."""
+        self.lines = tuple(lines)
+        self._title.setText(title)
+        self.setAccessibleName(title)
+        self.frame.name_axes(x, y)
+        self.box.enableAutoRange()
+        if x_range is not None:
+            self.box.setXRange(*x_range, padding=0.02)
+        if y_range is not None:
+            self.box.setYRange(*y_range, padding=0.02)
+        self._draw()
+
+    def _draw(self) -> None:
+        for item in self._items:
+            self.box.removeItem(item)
+        self._items = []
+        for index, line in enumerate(self.lines):
+            pen = self._pen(index, line)
+            if line.bars:
+                value, ends = np.asarray(line.y), np.asarray(line.bars)
+                self._add(
+                    pg.ErrorBarItem(x=np.asarray(line.x), y=value, top=ends[:, 1] - value, bottom=value - ends[:, 0], pen=pen)
+                )
+            if line.dots:
+                brush = pg.mkBrush(pen.color())
+                self._add(pg.ScatterPlotItem(x=list(line.x), y=list(line.y), size=theme.SPACING, brush=brush, pen=None))
+            else:
+                self._add(pg.PlotCurveItem(x=np.asarray(line.x), y=np.asarray(line.y), pen=pen))
+        named = ((index, line) for index, line in enumerate(self.lines) if line.name)
+        entries = [f'<span style="color: {self._color(at, line).name()}">■</span> {escape(line.name)}' for at, line in named]
+        self._legend.setText("&nbsp;&nbsp; ".join(entry.replace("</span> ", "</span>&nbsp;") for entry in entries))
+        self._legend.setVisible(bool(entries))
+
+    def _add(self, item: object) -> None:
+        self.box.addItem(item)
+        self._items.append(item)
+
+    def _color(self, index: int, line: Line) -> QColor:
+        return theme.current().color("muted") if line.faint else theme.current().series_color(index)
+
+    def _pen(self, index: int, line: Line) -> QPen:
+        stroke = Qt.PenStyle.DashLine if line.faint else _STROKES[index // _AROUND % len(_STROKES)]
+        pen = QPen(self._color(index, line), 1 if line.faint else 2, stroke)
+        pen.setCosmetic(True)
+        return pen
+
+    def as_text(self, separator: str = "\t") -> str:
+        """The values, one point a line: curve, x, y, and low and high where they are known."""
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+        writer.writerow(["curve", self.frame.bottom.labelText, self.frame.left.labelText, "low", "high"])
+        for line in self.lines:
+            bars = line.bars or (("", ""),) * len(line.x)
+            writer.writerows([line.name, x, y, *bar] for x, y, bar in zip(line.x, line.y, bars, strict=True))
+        return out.getvalue()
+
+    def copy(self) -> None:
+        """The values on the clipboard."""
+        QGuiApplication.clipboard().setText(self.as_text())
+
+    def save(self, path: Path) -> None:
+        """A picture (.png), or the values (.csv). Raises StorageError."""
+        if path.suffix.lower() == ".csv":
+            write_atomically(path, self.as_text(",").encode("utf-8-sig"))
+        elif not self.grab().save(str(path)):
+            raise StorageError("{file} cannot be written ({detail}).", remedy="Choose another folder.", file=path, detail="PNG")
+
+    def _ask_where(self) -> None:
+        kinds = self.tr("Picture (*.png);;Values (*.csv)")
+        name, _ = QFileDialog.getSaveFileName(self.window(), self.tr("Save the chart"), "", kinds)
+        if not name:
+            return
+        try:
+            self.save(Path(name if Path(name).suffix else f"{name}.png"))
+            self._said.hide()
+        except StorageError as error:
+            self._said.setText(translate(error.problem))
+            self._said.show()
+
+    def retranslate(self) -> None:
+        for button, text in ((self.copy_button, self.tr("Copy the values")), (self.save_button, self.tr("Save the chart"))):
+            button.setAccessibleName(text)
+            button.setToolTip(text)
+        self._dress()
+
+    def _dress(self) -> None:
+        self.copy_button.setIcon(theme.icon("copy"))
+        self.save_button.setIcon(theme.icon("save"))
+        self.frame.dress()
+        self._draw()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif theme.is_theme_change(event):
+            self._dress()

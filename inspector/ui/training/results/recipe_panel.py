@@ -1,0 +1,485 @@
+"""Use a new bundle in a recipe: where it looks, what it replaces, by which rule it judges; written, and taken back."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector.bundles.bundle import Card, read_card
+from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.message import Message, message
+from inspector.core.paths import is_shipped
+from inspector.recipes import adopt
+from inspector.recipes.automatic import CAMERA, completed, default_rules
+from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.tabs.controls import NumberField
+from inspector.ui.training.data.dataset_threads import Trouble
+from inspector.ui.training.new.background_queries import AskThread
+from inspector.ui.widgets.boxes import plain, scrolled
+
+_NEW, _OTHER, _OWN = "new", "other", "own"
+_WIDEST: Final = 1e6
+_WARM: Final = 60.0  # degrees Celsius that a limit begins with where the card has none; a person sets their own
+_SIDES: Final = ("x", "y", "width", "height")
+
+
+class RecipePanel(QWidget):
+    """`applied` carries the path of the recipe that was written, or put back; `left`: the person is done with it."""
+
+    applied = Signal(object)
+    left = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("recipe_panel")
+        self._bundle: Path | None = None
+        self._card: Card | None = None
+        self._current: Path | None = None
+        self._file: adopt.RecipeFile | None = None
+        self._cards: dict[str, Card] = {}
+        self.done: adopt.Written | None = None
+        self.ask = AskThread(self)
+        self._title = QLabel()
+        self._title.setProperty("role", "title")
+        names = ("recipe", "camera", "source", "replaces", "region", "area", "threshold", "rule", "limit")
+        self._captions = {name: QLabel() for name in names}
+        self.recipe, self.camera, self.replaces, self.region, self.rule = (
+            self._combo(name) for name in ("recipe_choice", "camera_choice", "replaces_choice", "region_choice", "rule_choice")
+        )
+        self.source, self.area = QLineEdit(), QLineEdit()
+        for field, name in ((self.source, "source"), (self.area, "area")):
+            field.setObjectName(name)
+            field.setMinimumHeight(theme.TOUCH)
+            field.textEdited.connect(self._preview)
+        self.threshold, self.limit = NumberField(0.0, 1.0), NumberField(-_WIDEST, _WIDEST)
+        self.threshold.field.setDecimals(3)
+        self.threshold.field.setSingleStep(0.01)
+        self.limit.field.setDecimals(2)
+        self.said, self.preview = QLabel(), QLabel()
+        self.said.setProperty("role", "error")
+        for label, name in ((self.said, "problem"), (self.preview, "preview")):
+            label.setObjectName(name)
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.cancel, self.undo, self.apply = QPushButton(), QPushButton(), QPushButton()
+        self.apply.setProperty("role", "primary")
+        self._arrange()
+        self._connect()
+        self.retranslate()
+
+    def _combo(self, name: str) -> QComboBox:
+        box = QComboBox()
+        box.setObjectName(name)
+        box.setMinimumHeight(theme.TOUCH)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        return box
+
+    def _fields(self) -> dict[str, QWidget]:
+        return {
+            "recipe": self.recipe,
+            "source": self.source,
+            "camera": self.camera,
+            "replaces": self.replaces,
+            "region": self.region,
+            "area": self.area,
+            "threshold": self.threshold,
+            "rule": self.rule,
+            "limit": self.limit,
+        }
+
+    def _arrange(self) -> None:
+        self._form = card = QFrame()
+        card.setProperty("role", "card")
+        card.setMaximumWidth(theme.SPACING * 120)
+        grid = QGridLayout(card)
+        grid.setContentsMargins(*(theme.SPACING * 2,) * 4)
+        grid.setHorizontalSpacing(theme.SPACING * 3)
+        grid.setVerticalSpacing(theme.SPACING)
+        grid.setColumnStretch(1, 1)
+        for row, (name, field) in enumerate(self._fields().items()):
+            grid.addWidget(self._captions[name], row, 0)
+            grid.addWidget(field, row, 1)
+        inside = QWidget()
+        column = plain(QVBoxLayout(inside), theme.SPACING * 2)
+        column.addWidget(card)
+        column.addWidget(self.preview)
+        column.addStretch(1)
+        foot = plain(QHBoxLayout())
+        foot.addWidget(self.cancel)
+        foot.addStretch(1)
+        foot.addWidget(self.undo)
+        foot.addWidget(self.apply)
+        for button, name in ((self.cancel, "leave"), (self.undo, "undo"), (self.apply, "apply")):
+            button.setObjectName(name)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+        box = plain(QVBoxLayout(self), theme.SPACING * 2)
+        box.addWidget(self._title)
+        box.addWidget(self.said)
+        box.addWidget(scrolled(inside), 1)
+        box.addLayout(foot)
+
+    def _connect(self) -> None:
+        self.recipe.activated.connect(self._choose_recipe)
+        self.camera.activated.connect(lambda _: self._fill_camera())
+        self.replaces.activated.connect(lambda _: self._fill_rules())
+        for box in (self.region, self.rule):
+            box.activated.connect(lambda _: self._preview())
+        for field in (self.threshold, self.limit):
+            field.valueChanged.connect(lambda _: self._preview())
+        self.cancel.clicked.connect(self.left)
+        self.apply.clicked.connect(self._apply)
+        self.undo.clicked.connect(self._undo)
+        self.ask.answered.connect(self._on_answer)
+        self.ask.troubled.connect(lambda _, trouble: self._on_trouble(trouble))
+
+    # What the page does with it
+
+    def show_bundle(self, bundle: Path, current: Path | None) -> None:
+        """Put this bundle into a recipe; `current`: the one that the station runs, if it is a file."""
+        self._bundle, self._current, self.done = bundle, current, None
+        self._file, self._cards, self._card = None, {}, None
+        self._say(None)
+        try:
+            self._card = read_card(bundle)
+        except ConfigError as error:
+            self._say(error.problem, error.remedy)
+        self.retranslate()
+        self._fill_recipes()
+        self.open_recipe(current)
+
+    def open_recipe(self, path: Path | None) -> None:
+        """Put it into this recipe; None: into a new one."""
+        self.done = None
+        self._say(None)
+        self._file, self._cards = None, {}
+        try:
+            if path is not None:
+                file = adopt.open_recipe_file(path)
+                self._cards = adopt.cards_of(file.recipe, file.base)
+                self._file = file
+                if self.recipe.findData(path) < 0:
+                    self.recipe.insertItem(0, file.recipe.name, path)
+        except ConfigError as error:
+            self._say(error.problem, error.remedy)
+        with QSignalBlocker(self.recipe):
+            self.recipe.setCurrentIndex(self.recipe.findData(path if path is not None else _NEW))
+        self._fill_cameras()
+
+    def end(self) -> None:
+        """End what runs in the background."""
+        self.ask.end()
+
+    # Choices
+
+    def _fill_recipes(self) -> None:
+        with QSignalBlocker(self.recipe):
+            self.recipe.clear()
+            if self._current is not None:
+                self.recipe.addItem(self.tr("The one that runs now ({name})").format(name=self._current.name), self._current)
+            self.recipe.addItem(self.tr("Another file…"), _OTHER)
+            self.recipe.addItem(self.tr("A new recipe"), _NEW)
+
+    def _choose_recipe(self, index: int) -> None:
+        value = self.recipe.itemData(index)
+        if value == _OTHER:
+            kinds = self.tr("Recipes (*.toml)")
+            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a recipe"), "", kinds)
+            value = Path(name) if name else (self._file.path if self._file is not None and self._file.stamp else None)
+        self.open_recipe(value if isinstance(value, Path) else None)
+
+    @property
+    def _is_new(self) -> bool:
+        return bool(self.recipe.currentData() == _NEW)
+
+    def _fill_cameras(self) -> None:
+        cameras = list(self._file.recipe.cameras) if self._file is not None else [CAMERA] if self._is_new else []
+        with QSignalBlocker(self.camera):
+            self.camera.clear()
+            for name in cameras:
+                self.camera.addItem(name, name)
+            self.camera.setCurrentIndex(max(0, self._likely_camera(cameras)))
+        if self._is_new and not self.source.text():
+            self.source.setText("simulated")
+        self._fill_camera()
+
+    def _likely_camera(self, cameras: Sequence[str]) -> int:
+        """The camera whose bundles do the same task, else one that gives frames of the same kind."""
+        if self._file is None or self._card is None:
+            return 0
+        tasks = {
+            camera: {self._cards[s.bundle].task for s in self._file.recipe.inspect if s.camera == camera} for camera in cameras
+        }
+        thermal = self._card.task == "thermal"
+        same = [at for at, camera in enumerate(cameras) if self._card.task in tasks[camera]]
+        alike = [at for at, camera in enumerate(cameras) if ("thermal" in tasks[camera]) == thermal]
+        return next(iter((*same, *alike)), 0)
+
+    def _steps(self) -> list[InspectModel]:
+        """What looks at the chosen camera."""
+        camera = self.camera.currentData()
+        return [step for step in self._file.recipe.inspect if step.camera == camera] if self._file is not None else []
+
+    def _fill_camera(self) -> None:
+        task = self._card.task if self._card is not None else None
+        with QSignalBlocker(self.replaces), QSignalBlocker(self.region):
+            self.replaces.clear()
+            self.replaces.addItem(self.tr("Nothing: it looks beside the others"), "")
+            for step in self._steps():
+                if self._cards[step.bundle].task == task:
+                    self.replaces.addItem(step.bundle, step.bundle)
+            self.replaces.setCurrentIndex(self.replaces.count() - 1 if self.replaces.count() == 2 else 0)
+            self.region.clear()
+            self.region.addItem(self.tr("The whole frame"), None)
+            for region in dict.fromkeys(step.region for step in self._steps() if step.region is not None):
+                names = ", ".join(step.bundle for step in self._steps() if step.region == region)
+                self.region.addItem(self.tr("{region}, as {bundles}").format(region=_area(region), bundles=names), region)
+            self.region.addItem(self.tr("Another one…"), _OWN)
+        self._fill_rules()
+
+    def _fill_rules(self) -> None:
+        card, gone = self._card, str(self.replaces.currentData() or "")
+        if card is None:
+            self._preview()
+            return
+        replaced = next((step for step in self._steps() if step.bundle == gone), None)
+        with QSignalBlocker(self.rule), QSignalBlocker(self.region), QSignalBlocker(self.limit), QSignalBlocker(self.threshold):
+            if replaced is not None:
+                at = next((at for at in range(self.region.count()) if self.region.itemData(at) == replaced.region), 0)
+                self.region.setCurrentIndex(at)
+            self.rule.clear()
+            going_on = adopt.going_on(self._file.recipe, gone, card) if self._file is not None and gone else ()
+            if going_on:
+                self.rule.addItem(
+                    self.tr("The rules of {bundle} go on ({count})").format(count=len(going_on), bundle=gone), None
+                )
+            suggested = default_rules(self._completed(), card)
+            if not suggested and not going_on:
+                self.rule.addItem(self.tr("No rule yet: it is measured, not judged"), None)
+            quantity = suggested[0].quantity if suggested else "temperature_max"
+            limit = suggested[0].limit if suggested else _WARM
+            self.rule.addItem(_rule_words(quantity), quantity)
+            self.limit.field.setDecimals(3 if card.task == "classification" else 1)
+            self.limit.setValue(limit)
+            self.threshold.setValue(self._card_threshold())
+        self._preview()
+
+    def _completed(self) -> InspectModel:
+        assert self._card is not None
+        return completed(InspectModel(bundle=self._card.name, camera=CAMERA), self._card)
+
+    def _card_threshold(self) -> float:
+        return float(self._completed().threshold or 0.0)
+
+    # What comes of it
+
+    def wish(self) -> adopt.Wish:
+        """What is asked for. Raises ConfigError for an area that is none."""
+        card = self._card
+        if card is None or self._bundle is None:
+            raise ConfigError("There is no bundle to use.")
+        threshold = round(self.threshold.value(), 3)
+        step = InspectModel(
+            bundle=card.name,
+            camera=str(self.camera.currentData()),
+            region=self._region(),
+            threshold=None if card.task == "thermal" or threshold == round(self._card_threshold(), 3) else threshold,
+        )
+        quantity = self.rule.currentData()
+        rules: tuple[Rule, ...] = ()
+        if quantity is not None:
+            limit = self.limit.value()
+            review = limit if card.task == "classification" else None
+            rules = (Rule(bundle=card.name, quantity=quantity, limit=limit, review=review),)
+        return adopt.Wish(step, rules, str(self.replaces.currentData() or ""))
+
+    def _region(self) -> RegionModel | None:
+        chosen = self.region.currentData()
+        if chosen != _OWN:
+            return chosen if isinstance(chosen, RegionModel) else None
+        parts = self.area.text().replace(",", " ").split()
+        if len(parts) != 4 or not all(part.isdigit() for part in parts) or "0" in parts[2:]:
+            raise ConfigError("A region is four whole numbers: left, top, width and height in pixels.")
+        return RegionModel.model_validate(dict(zip(_SIDES, map(int, parts), strict=True)))
+
+    def _plan(self) -> tuple[adopt.RecipeFile, adopt.Wish, Path]:
+        """The recipe, what is done to it, and where it is written. Raises ConfigError."""
+        wish = self.wish()
+        assert self._card is not None
+        if self._is_new:
+            if not self.source.text().strip():
+                raise ConfigError("A new recipe needs a source of frames.")
+            path = adopt.own_path(self._card.name)
+            cameras = {CAMERA: {"source": self.source.text().strip()}}
+            step = wish.step.model_dump()
+            recipe = Recipe.model_validate({"name": self._card.name, "cameras": cameras, "inspect": [step]})
+            return adopt.RecipeFile(path, recipe), wish, path
+        if self._file is None:
+            raise ConfigError("There is no recipe to change.")
+        path = adopt.own_path(self._file.recipe.name) if is_shipped(self._file.path) else self._file.path
+        adopt.adopt(self._file.recipe, self._cards, wish, self._card)
+        return self._file, wish, path
+
+    def _preview(self) -> None:
+        own = self.region.currentData() == _OWN
+        shown = {"source": self._is_new, "camera": not self._is_new, "replaces": not self._is_new and len(self._steps()) > 0}
+        shown |= {"area": own, "limit": self.rule.currentData() is not None}
+        shown |= {"threshold": self._card is not None and self._card.task != "thermal"}
+        for name, field in self._fields().items():
+            field.setVisible(shown.get(name, True))
+            self._captions[name].setVisible(shown.get(name, True))
+        if self.done is not None:
+            return
+        try:
+            file, wish, path = self._plan()
+        except InspectorError as error:
+            self.preview.setText(translate(error.problem))
+            self.apply.setEnabled(False)
+            return
+        self.preview.setText(self._plan_text(file, wish, path))
+        self.apply.setEnabled(not self.ask.waits("write"))
+
+    def _plan_text(self, file: adopt.RecipeFile, wish: adopt.Wish, path: Path) -> str:
+        name = wish.step.bundle
+        lines = []
+        if not file.stamp:
+            lines.append(self.tr("A new recipe is written to {file}.").format(file=path))
+        elif path != file.path:
+            text = self.tr("The recipe came with the program; its changed copy is written to {file}.")
+            lines.append(text.format(file=path))
+        else:
+            text = self.tr("{file} becomes revision {revision}. What it holds now is kept beside it; comments in it are lost.")
+            lines.append(text.format(file=path, revision=file.recipe.revision + 1))
+        if wish.replaces:
+            lines.append(self.tr("{bundle} takes the place of {other}.").format(bundle=name, other=wish.replaces))
+        lines.append(self.tr("The bundle is copied to the program's own folder, so that the run may be deleted."))
+        return "\n".join(lines)
+
+    def _apply(self) -> None:
+        try:
+            file, wish, path = self._plan()
+        except InspectorError as error:
+            self._say(error.problem, error.remedy)
+            return
+        assert self._bundle is not None
+        bundle, cards = self._bundle, dict(self._cards)
+        self._say(None)
+        self.ask.ask("write", lambda: adopt.apply(file, bundle, cards, wish, path))
+        self.apply.setEnabled(False)
+
+    def _undo(self) -> None:
+        done = self.done
+        if done is not None:
+            self.ask.ask("undo", lambda: adopt.undo(done))
+            self.undo.setEnabled(False)
+
+    def _on_answer(self, kind: str, answer: Any) -> None:  # noqa: ANN401 - whatever was asked for
+        self._say(None)
+        if kind == "write":
+            self.done = answer
+            self._tell_done()
+            self.applied.emit(answer.path)
+        elif self.done is not None:
+            undone, self.done = self.done, None
+            self.open_recipe(undone.path if undone.before is not None else self._current)
+            self._tell_done()
+            if undone.before is not None:
+                self.applied.emit(undone.path)
+            elif self._current is not None:
+                self.applied.emit(self._current)
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        self._say(trouble.problem, trouble.remedy)
+        self._tell_done()
+        if self.done is None and self._file is not None:  # it may be another file now
+            path = self._file.path
+            said = self.said.text()
+            self.open_recipe(path)
+            self.said.setText(said)
+            self.said.show()
+
+    def _tell_done(self) -> None:
+        done = self.done
+        self.undo.setVisible(done is not None)
+        self.undo.setEnabled(done is not None)
+        self.apply.setVisible(done is None)
+        self._form.setEnabled(done is None)
+        if done is not None:
+            text = self.tr("Done: the recipe {name}, revision {revision}, is in {file}.")
+            lines = [text.format(name=done.recipe.name, revision=done.recipe.revision, file=done.path)]
+            if done.backup is not None:
+                lines.append(self.tr("The earlier one is kept as {file}.").format(file=done.backup))
+            self.preview.setText("\n".join(lines))
+        else:
+            self._preview()
+
+    def _say(self, problem: Message | None, remedy: Message | None = None) -> None:
+        parts = [translate(part) for part in (problem, remedy) if part is not None]
+        self.said.setText(" ".join(parts))
+        self.said.setVisible(bool(parts))
+
+    def retranslate(self) -> None:
+        name = self._card.name if self._card is not None else ""
+        self._title.setText(self.tr("Use {bundle} in a recipe").format(bundle=name))
+        self.setAccessibleName(self.tr("Use in a recipe"))
+        captions = {
+            "recipe": self.tr("Recipe"),
+            "source": self.tr("Source of frames"),
+            "camera": self.tr("Camera"),
+            "replaces": self.tr("In place of"),
+            "region": self.tr("Region"),
+            "area": self.tr("Left, top, width, height"),
+            "threshold": self.tr("Threshold"),
+            "rule": self.tr("Rule"),
+            "limit": self.tr("Limit"),
+        }
+        for key, text in captions.items():
+            self._captions[key].setText(text)
+            field = self._fields()[key]
+            if isinstance(field, NumberField):
+                field.set_texts(text, self.tr("less"), self.tr("more"))
+            else:
+                field.setAccessibleName(text)
+        for button, text, icon, color in (
+            (self.cancel, self.tr("Back to the results"), "previous", "text"),
+            (self.undo, self.tr("Undo"), "retry", "text"),
+            (self.apply, self.tr("Use it"), "start", "on_accent"),
+        ):
+            button.setText(text)
+            button.setAccessibleName(text)
+            button.setIcon(theme.icon(icon, color))
+        self._tell_done()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event) or theme.is_theme_change(event):
+            self.retranslate()
+
+
+def _area(region: RegionModel) -> str:
+    return f"({region.x}, {region.y}) {region.width} × {region.height} px"
+
+
+def _rule_words(quantity: str) -> str:
+    words = {
+        "class": message("NG if a class that is not good scores more than"),
+        "count": message("NG if there are more objects than"),
+        "largest_px": message("NG if the largest area has more pixels than"),
+        "temperature_max": message("NG if the hottest place has more degrees Celsius than"),
+    }
+    return translate(words[quantity])

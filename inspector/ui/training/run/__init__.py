@@ -1,0 +1,1 @@
+"""The list of the runs, and one run while it trains."""

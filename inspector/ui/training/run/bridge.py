@@ -1,0 +1,275 @@
+"""The thread between the training queue and the page: whatever reads or writes a run's files happens here.
+
+The page is told at most `DISPLAY_HZ` times a second, and never again before it has taken what it was told last: a flood of
+messages makes it skip, neither queue nor freeze.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from PySide6.QtCore import QObject, QSize, Qt, QThread, Signal
+from PySide6.QtGui import QImage, QImageReader
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import message
+from inspector.runs.folder import MESSAGES, SAMPLES, Tail, read_curves
+from inspector.runs.settings import TrainSettings
+from inspector.training.queue import TrainingQueue
+from inspector.training.state import LIVE, RunInfo
+from inspector.ui.training.run.history import RunHistory, compressed
+from inspector.workers.protocol import Packet
+
+log = logging.getLogger(__name__)
+
+DISPLAY_HZ: Final = 8.0
+LOOK_S: Final = 0.5  # between two looks at the runs where nobody says that there is news
+CANCEL_S: Final = 40.0  # runs of an earlier window may take so long to end when this one closes
+SAMPLES_SHOWN: Final = 8
+SAMPLE_SIDE: Final = 512  # pixels, at most; enough for a large view of it
+
+Command = Literal["pause", "resume", "stop", "cancel", "remove", "resume_interrupted"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamplePicture:
+    """A picture of predictions on a validation image."""
+
+    file: Path
+    image: QImage
+
+
+@dataclass(slots=True)
+class News:
+    """What has changed since the page took the news last. None, empty: nothing.
+
+    `history` is that of the watched run so far, when it is new; `packets` are what it has said since.
+    """
+
+    runs: tuple[RunInfo, ...] | None = None
+    watched: Path | None = None
+    history: RunHistory | None = None
+    packets: list[Packet] = field(default_factory=list)
+    samples: tuple[SamplePicture, ...] | None = None
+
+
+class TrainingBridge(QThread):
+    """Owns the queue of the runs in `folder`. Every method but `end` returns at once.
+
+    `news`: call `take`. `failed` carries an InspectorError, `added` the folder of a run that was put into the queue. QThread's
+    `finished` follows `close`.
+    """
+
+    news = Signal()
+    failed = Signal(object)
+    added = Signal(object)
+
+    def __init__(self, folder: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.folder = folder
+        self._wake = threading.Condition()
+        self._commands: deque[Callable[[TrainingQueue], None]] = deque()
+        self._stirred = False
+        self._closing: Literal["", "detach", "cancel"] = ""
+        self._told = False
+        self._news = News()
+        # Of the thread alone:
+        self._runs: tuple[RunInfo, ...] | None = None  # None: not told yet
+        self._watched: Path | None = None
+        self._tail: Tail | None = None
+        self._sample_files: tuple[Path, ...] = ()
+
+    @property
+    def closing(self) -> bool:
+        """Whether it was told to end; it does not begin again then."""
+        return bool(self._closing)
+
+    def begin(self) -> None:
+        """Look for runs, go on with those that wait, and follow those that train; once is enough."""
+        if not self.isRunning() and not self._closing:
+            self.start()
+
+    def add(self, settings: TrainSettings) -> None:
+        """Put a run at the end of the queue; `added` tells its folder."""
+        self._command(lambda queue: self.added.emit(queue.add(settings)))
+
+    def command(self, name: Command, folder: Path) -> None:
+        """Tell a run something, or remove it."""
+        self._command(lambda queue: getattr(queue, name)(folder))
+
+    def watch(self, folder: Path | None) -> None:
+        """From now on the news are of this run, too: its history first."""
+        self._command(lambda queue: self._open(folder))
+
+    def take(self) -> News:
+        """What has changed since the last call."""
+        with self._wake:
+            taken, self._news, self._told = self._news, News(), False
+            self._wake.notify()
+        taken.packets = compressed(taken.packets)
+        return taken
+
+    def close(self, *, cancel: bool) -> None:
+        """End the queue. `cancel`: and what trains; otherwise that goes on in the background."""
+        with self._wake:
+            self._closing = "cancel" if cancel else "detach"
+            self._wake.notify()
+
+    def end(self) -> None:
+        """End it now, without questions: what trains goes on in the background. Waits for the thread."""
+        if not self._closing:
+            self.close(cancel=False)
+        self.wait()
+
+    def _command(self, command: Callable[[TrainingQueue], None]) -> None:
+        with self._wake:
+            self._commands.append(command)
+            self._wake.notify()
+        self.begin()
+
+    # On the thread itself
+
+    def run(self) -> None:
+        try:
+            queue = TrainingQueue(self.folder, listener=self._hear, changed=self._stir, removed=self._stir)
+        except InspectorError as error:
+            self._fail(error)
+            return
+        except Exception as error:
+            log.exception("the training queue cannot be opened")
+            self._fail(_defect(error))
+            return
+        try:
+            self._work(queue)
+            if self._closing == "cancel":
+                self._cancel_all(queue)
+        finally:
+            queue.close(detach=self._closing != "cancel")
+
+    def _work(self, queue: TrainingQueue) -> None:
+        told = 0.0
+        while True:
+            command = self._next(told + 1 / DISPLAY_HZ)
+            if self._closing:
+                return
+            try:
+                if command is not None:
+                    command(queue)
+                if self._look(queue):
+                    told = time.monotonic()
+            except InspectorError as error:
+                self._fail(error)
+            except Exception as error:
+                log.exception("the training page's thread failed")
+                self._fail(_defect(error))
+
+    def _next(self, due: float) -> Callable[[TrainingQueue], None] | None:
+        """The next command, or None when it is time to look; not before `due` (monotonic seconds)."""
+        with self._wake:
+            if not self._commands and not self._closing and not self._stirred:
+                self._wake.wait(LOOK_S)
+            if not self._commands and not self._closing:
+                self._wake.wait_for(lambda: bool(self._commands or self._closing), max(due - time.monotonic(), 0.0))
+            self._stirred = False
+            return self._commands.popleft() if self._commands else None
+
+    def _look(self, queue: TrainingQueue) -> bool:
+        """Gather what is new and tell it. Whether something was told."""
+        runs = tuple(queue.runs())
+        packets = list(self._tail.read()) if self._tail is not None else []
+        samples = self._new_samples(runs)
+        with self._wake:
+            news = self._news
+            if runs != self._runs:
+                self._runs = news.runs = runs
+            if packets:
+                news.watched = self._watched
+                news.packets += packets
+                if len(news.packets) > DISPLAY_HZ * 1000:
+                    news.packets = compressed(news.packets)
+            if samples is not None:
+                news.watched, news.samples = self._watched, samples
+            fresh = news.runs is not None or news.history is not None or bool(packets) or samples is not None
+            if not fresh or self._told:
+                return False
+            self._told = True
+        self.news.emit()
+        return True
+
+    def _open(self, folder: Path | None) -> None:
+        """Read all that a run has said, and follow it."""
+        self._watched, self._sample_files = folder, ()
+        self._tail = Tail(folder / MESSAGES) if folder is not None else None
+        history = RunHistory()
+        if self._tail is not None and folder is not None:
+            for packet in self._tail.read():
+                history.take(packet)
+            history.fill_gaps(read_curves(folder))
+        with self._wake:
+            self._news.watched, self._news.history = folder, history
+            self._news.packets, self._news.samples = [], ()
+
+    def _new_samples(self, runs: Sequence[RunInfo]) -> tuple[SamplePicture, ...] | None:
+        """The newest pictures of the watched run, if they are others than those told last."""
+        told = next((info.samples for info in runs if info.folder == self._watched), None)
+        if self._watched is None or told is None:
+            return None
+        files = newest_samples(self._watched / SAMPLES)
+        if files == self._sample_files:
+            return None
+        self._sample_files = files
+        return tuple(SamplePicture(file, image) for file in files if not (image := _read(file)).isNull())
+
+    def _cancel_all(self, queue: TrainingQueue) -> None:
+        """Cancel what trains, and give the workers that an earlier window started the time to end."""
+        try:
+            for info in queue.runs():
+                if info.state in LIVE:
+                    queue.cancel(info.folder)
+            end = time.monotonic() + CANCEL_S
+            while any(info.state in LIVE for info in queue.runs()) and time.monotonic() < end:
+                time.sleep(1 / DISPLAY_HZ)
+        except InspectorError as error:
+            log.error("%s", error)
+
+    def _fail(self, error: InspectorError) -> None:
+        self.failed.emit(error)
+
+    # Called by the queue, in its thread
+
+    def _hear(self, folder: Path, packet: Packet) -> None:
+        self._stir(folder)
+
+    def _stir(self, what: object) -> None:
+        with self._wake:
+            self._stirred = True
+            self._wake.notify()
+
+
+def newest_samples(folder: Path) -> tuple[Path, ...]:
+    """The pictures of the newest epoch that has some, in their order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
+    try:
+        files = [(path.stem.split("-"), path) for path in folder.glob("epoch-*.jpg")]
+    except OSError:
+        return ()
+    numbered = [([int(part) for part in parts[1:]], path) for parts, path in files if all(part.isdigit() for part in parts[1:])]
+    newest = max((numbers[0] for numbers, _ in numbered), default=0)
+    return tuple(path for numbers, path in sorted(numbered) if numbers[0] == newest)[:SAMPLES_SHOWN]
+
+
+def _read(file: Path) -> QImage:
+    reader = QImageReader(str(file))
+    size = reader.size()
+    if size.isValid() and max(size.width(), size.height()) > SAMPLE_SIDE:
+        reader.setScaledSize(size.scaled(QSize(SAMPLE_SIDE, SAMPLE_SIDE), Qt.AspectRatioMode.KeepAspectRatio))
+    return reader.read()
+
+
+def _defect(error: Exception) -> InspectorError:
+    problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
+    return InspectorError(problem.template, remedy="Please report it with the program's log.", **problem.values)

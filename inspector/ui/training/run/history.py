@@ -1,0 +1,168 @@
+"""What a run has said so far, as the window shows it: its curves by epoch and its log. Plain data, without Qt."""
+
+from array import array
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.workers.outcome import End, Outcome, read_outcome
+from inspector.workers.protocol import Packet
+
+LOG_LINES: Final = 1000  # that are kept and shown; the file has them all
+LOSS: Final = "loss"
+VAL_LOSS: Final = "val_loss"
+_NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the log. `kind`: "said" by the worker, or what became of the run. `fields`: those of its message."""
+
+    kind: str
+    fields: Mapping[str, Any]
+    outcome: Outcome | None = None
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether a person should look at it."""
+        return self.kind == "said" or (self.outcome is not None and self.outcome.end in (End.FAILED, End.CRASHED))
+
+
+class RunHistory:
+    """Fed with the messages of one run in their order. `dropped` counts log lines that were too many to keep."""
+
+    def __init__(self) -> None:
+        self._epochs = array("d")
+        self._columns: dict[str, array[float]] = {}
+        self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self.dropped = 0
+        self._bests: list[int] = []  # the epochs that were the best when they came
+        self.primary = ""  # name of the number that chooses the best epoch
+        self.version = 0  # grows with every change of the curves
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept; 0: none yet."""
+        return self._bests[-1] if self._bests else 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns there are, in the order in which they came."""
+        return tuple(self._columns)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The columns that say how good it is, the one that chooses the best epoch first."""
+        found = [name for name in self._columns if name not in _NOT_MEASURED]
+        return tuple(sorted(found, key=lambda name: name != self.primary))
+
+    @property
+    def epochs(self) -> NDArray[np.float64]:
+        """The epochs there are, from 1, float64 [n]."""
+        return np.array(self._epochs, np.float64)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """One column, float64 [n]; NaN where it was not measured."""
+        if name not in self._columns:
+            return np.full(len(self), np.nan)
+        return np.array(self._columns[name], np.float64)
+
+    def take(self, packet: Packet) -> None:
+        """One message."""
+        fields = packet.fields
+        if packet.type == "metric":
+            self._take_metric(fields)
+        elif packet.type == "log":
+            self._write(LogLine("said", fields))
+        elif packet.type in ("paused", "resumed"):
+            self._write(LogLine(packet.type, fields))
+        elif packet.type == "hello" and (not self.log or self.log[-1].kind != "hello"):  # it says so to its parent, too
+            self._write(LogLine("hello", fields))
+        elif packet.type in ("done", "failed"):
+            self._write(LogLine(packet.type, fields, read_outcome(packet)))
+
+    def fill_gaps(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Add epochs of curves.csv that no message told of."""
+        known = set(self._epochs)
+        missing = [row for row in rows if row.get("epoch") and row["epoch"] not in known]
+        if not missing:
+            return
+        have = [{name: self._columns[name][place] for name in self._columns} for place in range(len(self))]
+        for row, epoch in zip(have, self._epochs, strict=True):
+            row["epoch"] = epoch
+        bests = self._bests
+        merged = sorted((*have, *(dict(row) for row in missing)), key=lambda row: row["epoch"])
+        self._cut(0)
+        for row in merged:
+            self._append(row.pop("epoch"), {name: value for name, value in row.items() if not np.isnan(value)})
+        self._bests = bests
+
+    def as_rows(self) -> list[list[str]]:
+        """The curves as a table of text, the header first."""
+        columns = [self._columns[name] for name in self._columns]
+        rows = [["epoch", *self._columns]]
+        for place, epoch in enumerate(self._epochs):
+            rows.append([f"{epoch:g}", *("" if np.isnan(values[place]) else f"{values[place]:.8g}" for values in columns)])
+        return rows
+
+    def _take_metric(self, fields: Mapping[str, Any]) -> None:
+        epoch = fields.get("epoch")
+        if not isinstance(epoch, int | float):
+            return
+        self._cut(bisect_left(self._epochs, epoch))  # a run that goes on repeats what was not whole
+        self.primary = _shown_name(str(fields.get("name", ""))) or self.primary
+        validated = fields.get("val")
+        measured = dict(validated) if isinstance(validated, Mapping) else {}
+        numbers = {name: fields.get(name) for name in (LOSS, VAL_LOSS, "lr", "seconds")} | measured
+        self._append(float(epoch), {name: value for name, value in numbers.items() if isinstance(value, int | float)})
+        if fields.get("best"):
+            self._bests.append(int(epoch))
+            self._write(LogLine("best", fields))
+
+    def _append(self, epoch: float, numbers: Mapping[str, float]) -> None:
+        for name in numbers:
+            if name == _shown_name(name) and name not in self._columns:
+                self._columns[name] = array("d", [np.nan] * len(self))
+        for name, values in self._columns.items():
+            values.append(float(numbers.get(name, np.nan)))
+        self._epochs.append(epoch)
+        self.version += 1
+
+    def _cut(self, length: int) -> None:
+        if length < len(self):
+            del self._epochs[length:]
+            for values in self._columns.values():
+                del values[length:]
+            last = self._epochs[-1] if self._epochs else 0
+            self._bests = [epoch for epoch in self._bests if epoch <= last]
+            self.version += 1
+
+    def _write(self, line: LogLine) -> None:
+        self.dropped += len(self.log) == self.log.maxlen
+        self.log.append(line)
+
+
+def compressed(packets: Iterable[Packet]) -> list[Packet]:
+    """The same for a view that was away for a while: of many progress messages the last, of log lines as many as it keeps."""
+    found = list(packets)
+    logs = [place for place, packet in enumerate(found) if packet.type == "log"]
+    first = logs[-LOG_LINES] if len(logs) > LOG_LINES else -1
+    last = max((place for place, packet in enumerate(found) if packet.type == "progress"), default=-1)
+    return [
+        packet
+        for place, packet in enumerate(found)
+        if (packet.type != "progress" or place == last) and (packet.type != "log" or place >= first)
+    ]
+
+
+def _shown_name(name: str) -> str:
+    """The number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    return name.removeprefix("minus_")

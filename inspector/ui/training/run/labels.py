@@ -1,0 +1,173 @@
+"""How a training run stands, in words: its state, how far it is, how good, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
+
+from inspector.core.message import Message, message
+from inspector.core.registry import NETWORKS
+from inspector.runs.measures import measure_of
+from inspector.training.state import LIVE, RunInfo, RunState
+from inspector.ui.training.labels import minutes_text, task_word
+from inspector.workers.outcome import Cause
+
+_CONTEXT: Final = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The symbol of a state (an icon) and its colour (of the palette)."""
+
+    icon: str
+    color: str
+
+
+SIGNS: Final[Mapping[RunState, Sign]] = {
+    RunState.WAITING: Sign("clock", "muted"),
+    RunState.RUNNING: Sign("start", "accent"),
+    RunState.PAUSED: Sign("pause", "text"),
+    RunState.DONE: Sign("done", "ok"),
+    RunState.CANCELLED: Sign("close", "muted"),
+    RunState.FAILED: Sign("warning", "ng"),
+    RunState.CRASHED: Sign("warning", "ng"),
+    RunState.INTERRUPTED: Sign("warning", "ng"),
+}
+
+
+def state_word(info: RunInfo, turn: int = 0) -> str:
+    """What a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
+    if info.state is RunState.WAITING and turn:
+        return QCoreApplication.translate("runs", "Waits, number {turn}").format(turn=turn)
+    words = {
+        RunState.WAITING: QCoreApplication.translate("runs", "Waits"),
+        RunState.RUNNING: QCoreApplication.translate("runs", "Training"),
+        RunState.PAUSED: QCoreApplication.translate("runs", "Paused"),
+        RunState.DONE: QCoreApplication.translate("runs", "Done"),
+        RunState.CANCELLED: QCoreApplication.translate("runs", "Cancelled"),
+        RunState.FAILED: QCoreApplication.translate("runs", "Failed"),
+        RunState.CRASHED: QCoreApplication.translate("runs", "Broken off"),
+        RunState.INTERRUPTED: QCoreApplication.translate("runs", "Broken off"),
+    }
+    return words[info.state]
+
+
+def phase_word(info: RunInfo) -> str:
+    """What a live run is at, in a few words; "" if it is not live."""
+    if info.state not in LIVE:
+        return ""
+    progress = info.progress
+    epoch, epochs = progress.get("epoch"), progress.get("epochs")
+    if progress.get("phase") == "train" and epoch:
+        return QCoreApplication.translate("runs", "Epoch {epoch} of {epochs}").format(epoch=epoch, epochs=epochs)
+    words = {
+        "prepare": QCoreApplication.translate("runs", "Reading the images"),
+        "folds": QCoreApplication.translate("runs", "Cross-validating"),
+        "curve": QCoreApplication.translate("runs", "Learning from fewer images"),
+        "test": QCoreApplication.translate("runs", "Measuring on the test images"),
+        "report": QCoreApplication.translate("runs", "Writing the report"),
+        "export": QCoreApplication.translate("runs", "Writing the bundle"),
+    }
+    return words.get(str(progress.get("phase")), QCoreApplication.translate("runs", "Starting"))
+
+
+def left_text(info: RunInfo) -> str:
+    """ "about 12 min left"; "" while that is not known."""
+    seconds = info.seconds_left
+    if seconds is None:
+        return ""
+    return QCoreApplication.translate("runs", "{time} left").format(time=minutes_text(seconds / 60))
+
+
+def share_done(info: RunInfo) -> float | None:
+    """How much of a live run is done, 0 to 1; None where it cannot be said."""
+    progress = info.progress
+    if info.state is RunState.DONE:
+        return 1.0
+    if info.state not in LIVE and not info.resumable:
+        return None
+    epochs = float(progress.get("epochs") or 0)
+    if progress.get("phase") == "train" and epochs:
+        part = float(progress.get("step") or 0) / max(float(progress.get("steps") or 0), 1.0)
+        return min((float(progress.get("epoch") or 1) - 1 + part) / epochs, 1.0)
+    return 1.0 if progress.get("phase") in ("test", "report", "export") else 0.0
+
+
+def images_per_second(info: RunInfo) -> float | None:
+    """Training images a second over the last epochs, their validation included; None before the first."""
+    steps, batch = info.progress.get("steps"), info.record.settings.get("batch")
+    if not info.epoch_s or info.progress.get("phase") != "train" or not steps or not batch:
+        return None
+    return float(steps) * float(batch) / info.epoch_s
+
+
+def kind_text(info: RunInfo) -> str:
+    """Task and network."""
+    settings = info.record.settings
+    network = str(settings.get("network", ""))
+    label = NETWORKS[network].label if network in NETWORKS else network
+    task = settings.get("task")
+    known = task in ("classification", "detection", "segmentation", "thermal")
+    return f"{task_word(task)} · {label}" if known else label  # type: ignore[arg-type]  # it is one of the four
+
+
+def measure_word(name: str) -> str:
+    """What a number of the metrics is called."""
+    measure = measure_of(name.removeprefix("minus_"))
+    return QCoreApplication.translate("measures", measure.label) if measure else name
+
+
+def measure_text(name: str, value: float) -> str:
+    """A number with its name: "Macro F1 0.931"."""
+    measure = measure_of(name.removeprefix("minus_"))
+    if measure is not None and measure.unit:
+        return f"{measure_word(name)} {abs(value):.2f} {measure.unit}"
+    return f"{measure_word(name)} {value:.3f}"
+
+
+def best_text(info: RunInfo) -> str:
+    """The best value so far, with its name; "" before there is one."""
+    name, value = info.best.get("name"), info.best.get("value")
+    return measure_text(str(name), float(value)) if name and isinstance(value, int | float) else ""
+
+
+def when_text(info: RunInfo) -> str:
+    """When it was ordered, in this computer's time."""
+    local = QDateTime.fromSecsSinceEpoch(int(info.record.created.timestamp()))
+    return QLocale().toString(local, QLocale.FormatType.ShortFormat)
+
+
+def outcome_sentence(info: RunInfo) -> Message | None:
+    """How a run that is over ended, in one sentence; None while it is not."""
+    outcome = info.outcome
+    if outcome is None:
+        return None
+    if info.state is RunState.DONE:
+        epochs, asked = info.metric.get("epoch"), info.metric.get("epochs")
+        best, patience = info.best.get("epoch"), info.record.settings.get("patience")
+        if epochs and asked and epochs < asked and best and patience and epochs - best >= patience:
+            return message(
+                "The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the "
+                "best, epoch {best}, was kept.",
+                epochs=epochs,
+                asked=asked,
+                patience=patience,
+                best=best,
+            )
+        if epochs and asked and epochs < asked:
+            return message(
+                "The training ended after {epochs} of {asked} epochs, and its best epoch was kept.", epochs=epochs, asked=asked
+            )
+        return message("The training is done.")
+    if info.state is RunState.CANCELLED:
+        return message("The training was cancelled and left no bundle.")
+    if outcome.cause is Cause.PARENT:
+        return message("The window that had started the training was closed or ended, and the training with it.")
+    return outcome.problem
+
+
+def facts(settings: Mapping[str, Any]) -> str:
+    """What was asked, in short: input size, epochs, batch."""
+    text = QCoreApplication.translate("runs", "{width} × {height} px, {epochs} epochs, batches of {batch}")
+    return text.format(**{name: settings.get(name, "?") for name in ("width", "height", "epochs", "batch")})

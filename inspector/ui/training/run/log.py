@@ -1,0 +1,112 @@
+"""The log of a run: what its worker said and what became of it, to be read and copied; what went wrong is marked."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.training.run.history import LOG_LINES, LogLine, RunHistory
+from inspector.ui.training.run.labels import measure_text
+
+_MARK: Final = "⚠ "
+_NO_MARK: Final = "    "
+
+
+class RunLog(QPlainTextEdit):
+    """Keeps the newest line in sight unless a person has scrolled away from it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_log")
+        self.setReadOnly(True)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.setMaximumBlockCount(LOG_LINES + 1)
+        self.setUndoRedoEnabled(False)
+        self.setTabChangesFocus(True)
+        self._history: RunHistory | None = None
+        self._at_end = True
+        self._shown = 0  # lines of the run, those dropped included, that are on the screen or have been
+        self.retranslate()
+
+    def show_log(self, history: RunHistory) -> None:
+        """Show the log of this run; only what is new is written."""
+        total = history.dropped + len(history.log)
+        if history is not self._history or total < self._shown:
+            self.clear()
+            self._history, self._shown = history, 0
+        new = list(history.log)[-(total - self._shown) :] if total > self._shown else []
+        if not new:
+            return
+        if total - self._shown > len(new) and history.dropped:
+            self._write(self.tr("… earlier lines are in the run's folder, in messages.jsonl."), problem=False)
+        bar = self.verticalScrollBar()
+        self._at_end = bar.value() >= bar.maximum() - self.fontMetrics().height()
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()  # laid out once, not line by line
+        for line in new:
+            self._write(_words(line), problem=line.is_problem)
+        cursor.endEditBlock()
+        self._shown = total
+        if self._at_end:
+            bar.setValue(bar.maximum())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._at_end:
+            self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+
+    def _write(self, text: str, *, problem: bool) -> None:
+        style = QTextCharFormat()
+        style.setForeground(theme.current().color("text" if problem else "muted"))
+        style.setFontWeight(theme.font("small", bold=problem).weight())
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if not self.document().isEmpty():
+            cursor.insertBlock()
+        cursor.insertText((_MARK if problem else _NO_MARK) + text.replace("\n", " "), style)
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Log"))
+        self.setPlaceholderText(self.tr("Nothing has been said yet."))
+        self._again()
+
+    def _again(self) -> None:
+        history, self._history = self._history, None
+        if history is not None:
+            self.show_log(history)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif theme.is_theme_change(event) and self._history is not None:
+            self._again()
+
+
+def _words(line: LogLine) -> str:
+    """A line in the window's language."""
+    fields: Mapping[str, Any] = line.fields
+    if line.kind == "said":
+        return str(fields.get("text", ""))
+    if line.kind == "best":
+        text = QCoreApplication.translate("runs", "Epoch {epoch}: the best so far, {measure}.")
+        value = fields.get("value")
+        measure = measure_text(str(fields.get("name", "")), float(value) if isinstance(value, int | float) else float("nan"))
+        return text.format(epoch=fields.get("epoch"), measure=measure)
+    if line.outcome is not None and line.outcome.problem is not None:
+        return translate(line.outcome.problem)
+    words = {
+        "hello": QCoreApplication.translate("runs", "Begun, in process {pid}.").format(pid=fields.get("pid", "")),
+        "paused": QCoreApplication.translate("runs", "Paused."),
+        "resumed": QCoreApplication.translate("runs", "Gone on."),
+        "done": QCoreApplication.translate("runs", "Done."),
+    }
+    if line.kind == "done" and fields.get("status") == "cancelled":
+        return QCoreApplication.translate("runs", "Cancelled.")
+    return words.get(line.kind, line.kind)

@@ -1,0 +1,1 @@
+"""Variants of a bundle and auto-tune."""

@@ -1,0 +1,263 @@
+"""Auto-tune in the window: measure every variant of the recipe's bundles, and see which keeps the takt for the least work."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QToolButton,
+    QWidget,
+)
+
+from inspector.core.message import Message
+from inspector.inspection.choice import Choice
+from inspector.tuning.plan import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.variants.job_cover import JobCover, JobLike, MakeJob, in_words, wrapped
+from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.workers.jobs import Job
+from inspector.workers.outcome import End, Outcome
+from inspector.workers.protocol import Packet
+
+FIRST_TAKT_MS: Final = 500.0
+BUDGET_S: Final = 180.0
+
+
+def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
+    """The worker process that measures."""
+    return Job("tune", fields, listener=listener, ended=ended, low_priority=False)
+
+
+class TunePanel(JobCover):
+    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
+    the variants themselves are to be seen.
+    """
+
+    tuned = Signal(object)
+    variants_wanted = Signal()
+
+    def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
+        super().__init__(over, make=make)
+        self.setObjectName("tune")
+        self._choice: Choice | None = None
+        self._running = False
+        self._tuning: Tuning | None = None
+        self._make()
+        self._lay_out()
+        self.retranslate()
+
+    def _make(self) -> None:
+        self.title, self.takt_label = QLabel(), QLabel()
+        self.state, self.reason = wrapped(QLabel()), wrapped(QLabel())
+        self.title.setProperty("role", "title")
+        self.reason.setProperty("role", "strong")
+        self.takt = QDoubleSpinBox()
+        self.takt.setRange(1, 600_000)
+        self.takt.setDecimals(1)
+        self.takt.setValue(FIRST_TAKT_MS)
+        self.takt.setMinimumHeight(theme.TOUCH)
+        self.takt_label.setBuddy(self.takt)
+        self.export = QCheckBox()
+        self.export.setObjectName("tune_export")
+        self.export.setChecked(True)
+        self.export.setMinimumHeight(theme.TOUCH)
+        self.start_button, self.cancel_button, self.close_button = QPushButton(), QPushButton(), QToolButton()
+        self.variants_button = QPushButton()
+        self.variants_button.clicked.connect(self.variants_wanted)
+        self.start_button.setProperty("role", "primary")
+        self.close_button.setFixedSize(theme.TOUCH, theme.TOUCH)
+        self.close_button.setIconSize(QSize(theme.ICON, theme.ICON))
+        self.start_button.clicked.connect(self.start)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.close_button.clicked.connect(self.leave)
+        self.table = ValueTable()
+        self.plot = QStackedWidget()  # holds the plot once there is something to show; pyqtgraph takes long to import
+
+    def _lay_out(self) -> None:
+        box = self._card()
+        head = plain(QHBoxLayout(), theme.SPACING * 2)
+        head.addWidget(self.title, 1)
+        head.addWidget(self.takt_label)
+        head.addWidget(self.takt)
+        head.addWidget(self.export)
+        head.addWidget(self.start_button)
+        head.addWidget(self.cancel_button)
+        head.addWidget(self.variants_button)
+        head.addWidget(self.close_button)
+        found = plain(QHBoxLayout(), theme.SPACING * 2)
+        found.addWidget(self.table, 5)
+        found.addWidget(self.plot, 3)
+        box.addLayout(head)
+        box.addWidget(self.progress)
+        box.addWidget(self.state)
+        box.addLayout(found, 1)
+        box.addWidget(self.reason)
+
+    # ---- what a person wants --------------------
+
+    def open(self, choice: Choice, *, running: bool, takt_ms: float | None) -> None:
+        """Show the panel for this recipe. `takt_ms`: what the line was measured to give each part."""
+        same = self._choice is not None and self._choice.recipe == choice.recipe
+        self._choice = choice
+        if not same and not self.busy:
+            self._tuning, self._outcome = None, None
+            self.takt.setValue(choice.recipe.takt_ms or takt_ms or FIRST_TAKT_MS)
+        self.set_running(running)
+        self._show()
+        self.uncover(True)
+        self.start_button.setFocus()
+
+    def set_running(self, running: bool) -> None:
+        """Whether the line is inspected: then nothing is measured, since both would slow each other."""
+        if running == self._running:
+            return
+        self._running = running
+        if running:
+            self.cancel()
+        self._show()
+
+    def start(self) -> None:
+        """Begin to measure."""
+        if self._choice is None or self.busy or self._running:
+            return
+        recipe, base = self._choice.recipe, self._choice.base
+        fields = {
+            "recipe": recipe.model_dump(mode="json", exclude_none=True),
+            "base": None if base is None else str(base),
+            "takt_ms": self.takt.value(),
+            "budget_s": BUDGET_S,
+            "export": self.export.isChecked(),
+        }
+        self._tuning = None
+        self._begin(fields)
+
+    def _finished(self, outcome: Outcome) -> None:
+        if outcome.end is End.SUCCEEDED:
+            self._tuning = Tuning.model_validate(outcome.result["tuning"])
+            self._fill(self._tuning)
+            self.tuned.emit(self._tuning)
+
+    # ---- what is shown --------------------
+
+    def _show(self) -> None:
+        super()._show()
+        busy, name = self.busy, self._choice.recipe.name if self._choice else ""
+        self.title.setText(self.tr("Auto-tune: {recipe}").format(recipe=name))
+        self.start_button.setEnabled(not busy and not self._running and self._choice is not None)
+        self.takt.setEnabled(not busy)
+        self.export.setEnabled(not busy)
+        self.cancel_button.setEnabled(busy)
+        self.variants_button.setEnabled(not busy)
+        self.state.setText(self._state())
+        self.reason.setText("" if self._tuning is None else _sentence(why(self._tuning)))
+        shown = self._tuning is not None
+        self.table.setVisible(shown)
+        self.plot.setVisible(shown)
+
+    def _state(self) -> str:
+        if self.busy:
+            phases = {
+                "export": self.tr("Exporting: {what}"),
+                "variants": self.tr("Measuring each variant: {what}"),
+                "parts": self.tr("Measuring whole parts"),
+                "confirm": self.tr("Confirming on whole parts: {what}"),
+                "suggest": self.tr("Measuring what would be needed: {what}"),
+            }
+            words = phases.get(str(self._phase.get("phase")), self.tr("Starting"))
+            return words.format(what=self._phase.get("what") or "")
+        if self._tuning is not None:
+            notes = [_sentence(Message(one.template, one.values)) for one in (*self._tuning.left_out, *self._tuning.needs)]
+            notes += [self._refused(one) for one in refused(self._tuning)]
+            if self._tuning.made:
+                told = self.tr("Exported now, for so many bundles: {variants}")
+                notes.append(told.format(variants=exported(self._tuning)))
+            missing = ", ".join(unavailable(self._tuning))
+            if missing:
+                notes.append(self.tr("Not exported, or not on this computer: {variants}").format(variants=missing))
+            return "\n".join(notes)
+        if self._outcome is not None and self._outcome.end is not End.CANCELLED and self._outcome.problem is not None:
+            return in_words(self._outcome)
+        if self._running:
+            return self.tr("Stop the line first: measuring and inspecting would slow each other.")
+        if self._outcome is not None:
+            return self.tr("Cancelled; nothing was changed.")
+        return self.tr(
+            "Exports what is missing, which takes some minutes the first time, then measures every engine, precision, batch "
+            "and number of threads on this computer with the recipe's own bundles, for about three minutes. What does not "
+            "judge like the trained network is refused. The cheapest that keeps the takt judges from the next start on."
+        )
+
+    def _refused(self, one: Judged) -> str:
+        reason = "" if one.reason is None else _sentence(Message(one.reason.template, one.reason.values))
+        return f"{one.bundle}, {one.engine} {one.precision}: {reason}"
+
+    def _fill(self, tuning: Tuning) -> None:
+        front = pareto(tuning.plans)
+        titles = (self.tr("Variants"), self.tr("Threads"), self.tr("p50 ms"), self.tr("p99 ms"), self.tr("CPU ms"))
+        self.table.set_titles([*titles, self.tr("Accuracy"), self.tr("Mark")])
+        rows = [self._row(number, plan, tuning, front) for number, plan in enumerate(ranked(tuning.plans, tuning.limit_ms))]
+        self.table.set_rows(rows)
+        from inspector.ui.variants.tune_plot import TunePlot
+
+        while (old := self.plot.widget(0)) is not None:
+            self.plot.removeWidget(old)
+            old.deleteLater()
+        self.plot.addWidget(TunePlot(tuning))
+
+    def _row(self, number: int, plan: Plan, tuning: Tuning, front: list[Plan]) -> Row:
+        chosen = self.tr("chosen") if plan == tuning.chosen else ""
+        marks = ", ".join(filter(None, (chosen, self.tr("front") if plan in front else "")))
+        return Row(
+            number,
+            (
+                Cell(plan.words),
+                Cell(str(plan.threads), plan.threads),
+                Cell(f"{plan.p50_ms:.1f}", plan.p50_ms),
+                Cell(f"{plan.p99_ms:.1f}", plan.p99_ms),
+                Cell(f"{plan.cpu_ms:.1f}", plan.cpu_ms),
+                Cell(f"{plan.accuracy * 100:.1f} %", plan.accuracy),
+                Cell(marks),
+            ),
+        )
+
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.tr("Auto-tune"))
+        self.takt_label.setText(self.tr("Takt (ms)"))
+        self.takt.setAccessibleName(self.tr("Takt (ms)"))
+        self.export.setText(self.tr("Export what is missing"))
+        self.export.setAccessibleName(self.tr("Export what is missing"))
+        self.export.setToolTip(self.tr("Without it only the variants that are there already are measured"))
+        for button, text in (
+            (self.start_button, self.tr("Measure")),
+            (self.cancel_button, self.tr("Cancel")),
+            (self.variants_button, self.tr("Variants")),
+        ):
+            button.setText(text)
+            button.setAccessibleName(text)
+        self.close_button.setAccessibleName(self.tr("Close"))
+        self.close_button.setToolTip(self.tr("Close"))
+        self.progress.setAccessibleName(self.tr("Progress"))
+        self.table.setAccessibleName(self.tr("Variants"))
+        self.close_button.setIcon(theme.icon("close"))
+        if self._tuning is not None:
+            self._fill(self._tuning)
+        self._show()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if is_language_change(event):
+            self.retranslate()
+        elif event.type() == QEvent.Type.StyleChange:
+            self.close_button.setIcon(theme.icon("close"))
+
+
+def _sentence(message: Message) -> str:
+    return translate(message)

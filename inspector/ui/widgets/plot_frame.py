@@ -1,0 +1,59 @@
+"""The field of a chart with its two axes, in the theme's dress: what every chart of the window is drawn in.
+
+Imported when a chart is first shown: pyqtgraph takes longer to import than the rest of the window.
+"""
+
+from typing import Final
+
+import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from inspector.ui.shell import theme
+
+_GRID: Final = 48  # how opaque its lines are, of 255
+
+
+class PlotFrame:
+    """`view` is the widget, `left` and `bottom` are its axes, and to `box` the items are added."""
+
+    def __init__(self, parent: QWidget, *, height: int, mouse: bool = False, marks: int = 2) -> None:
+        """`height`: the least, in pixels. `mouse`: the wheel zooms and dragging moves along the lower axis. `marks`: finenesses
+        of the marks on the axes, 0 to 2.
+        """
+        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
+        self.view = pg.GraphicsView(parent)
+        self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.view.setMinimumHeight(height)
+        layout = pg.GraphicsLayout()
+        layout.setContentsMargins(0, theme.SPACING // 2, theme.SPACING, 0)
+        layout.setSpacing(0)
+        self.view.setCentralItem(layout)
+        self.left, self.bottom = pg.AxisItem("left"), pg.AxisItem("bottom")
+        self.box = pg.ViewBox(enableMenu=False, enableMouse=mouse)
+        if mouse:
+            self.box.setMouseEnabled(x=True, y=False)
+        layout.addItem(self.left, 0, 0)
+        layout.addItem(self.box, 0, 1)
+        layout.addItem(self.bottom, 1, 1)
+        for axis in (self.left, self.bottom):
+            axis.linkToView(self.box)
+            axis.setStyle(tickFont=theme.font("small"), tickLength=-4, maxTickLevel=marks)
+            axis.enableAutoSIPrefix(False)
+        self.left.setWidth(theme.SPACING * 7)
+
+    def name_axes(self, bottom: str, left: str) -> None:
+        """What is drawn over what."""
+        self.bottom.setLabel(bottom)
+        self.left.setLabel(left)
+
+    def dress(self) -> None:
+        """Put on the theme; call it again after each change of the theme."""
+        dress = theme.current()
+        self.view.setBackground(dress.color("surface"))
+        for axis in (self.left, self.bottom):
+            axis.setPen(dress.color("border"))
+            axis.setTextPen(dress.color("text"))
+            axis.label.setDefaultTextColor(dress.color("muted"))
+            axis.label.setFont(theme.font("small"))
+            axis.setGrid(_GRID)

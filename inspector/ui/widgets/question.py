@@ -1,0 +1,122 @@
+"""A question in the window: over what it is about, never a box of its own, so that the line is seen and goes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from inspector.ui.shell import theme
+from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.cover import Cover
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: its key, what its button says, and its icon. `leading`: the one that is meant to be pressed."""
+
+    key: str
+    text: str
+    icon: str = ""
+    leading: bool = False
+
+
+class Question(Cover):
+    """Asks one thing at a time. `answered` carries the key of the answer; Escape is the last one, which changes nothing."""
+
+    answered = Signal(str)
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setObjectName("question")
+        self._card = QFrame()
+        self._card.setProperty("role", "card")
+        self._card.setMaximumWidth(theme.SPACING * 88)
+        self._title, self._text = QLabel(), QLabel()
+        self._title.setProperty("role", "title")
+        for label in (self._title, self._text):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        self._busy = QProgressBar()
+        self._busy.setRange(0, 0)
+        self._busy.setTextVisible(False)
+        self._row = plain(QHBoxLayout())
+        self.buttons: dict[str, QPushButton] = {}
+        box = QVBoxLayout(self._card)
+        box.setContentsMargins(*(theme.SPACING * 3,) * 4)
+        box.setSpacing(theme.SPACING * 2)
+        for widget in (self._title, self._text, self._busy):
+            box.addWidget(widget)
+        box.addLayout(self._row)
+        whole = QVBoxLayout(self)
+        whole.addStretch(1)
+        across = plain(QHBoxLayout())
+        across.addStretch(1)
+        across.addWidget(self._card, 4)
+        across.addStretch(1)
+        whole.addLayout(across)
+        whole.addStretch(1)
+
+    @property
+    def text(self) -> str:
+        """What is asked; "" while nothing is."""
+        return "" if self.isHidden() else f"{self._title.text()} {self._text.text()}"
+
+    def ask(self, title: str, text: str, answers: Sequence[Answer]) -> None:
+        """Ask; the last answer is the harmless one."""
+        self._show(title, text, busy=False)
+        for answer in answers:
+            button = QPushButton(answer.text)
+            button.setObjectName(f"answer_{answer.key}")
+            button.setAccessibleName(answer.text)
+            button.setIconSize(QSize(theme.ICON, theme.ICON))
+            if answer.leading:
+                button.setProperty("role", "primary")
+            if answer.icon:
+                button.setIcon(theme.icon(answer.icon, "on_accent" if answer.leading else "text"))
+            button.clicked.connect(lambda _=False, key=answer.key: self.answer(key))
+            self._row.addWidget(button)
+            button.show()
+            self.buttons[answer.key] = button
+        self.buttons[answers[-1].key].setFocus()
+
+    def wait(self, title: str, text: str) -> None:
+        """Say what is being done; there is nothing to answer."""
+        self._show(title, text, busy=True)
+        self.setFocus()
+
+    def answer(self, key: str) -> None:
+        """Take an answer and go away."""
+        self.uncover(False)
+        self.answered.emit(key)
+
+    def escape(self) -> None:
+        """The answer that changes nothing."""
+        if self.buttons:
+            self.answer(list(self.buttons)[-1])
+
+    def _show(self, title: str, text: str, *, busy: bool) -> None:
+        for button in self.buttons.values():
+            self._row.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons = {}
+        self._title.setText(title)
+        self._text.setText(text)
+        self._text.setVisible(bool(text))
+        self._busy.setVisible(busy)
+        self.setAccessibleName(f"{title} {text}")
+        self.uncover(True)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Keep the focus among the answers."""
+        buttons = list(self.buttons.values())
+        if buttons:
+            at = next((place for place, button in enumerate(buttons) if button.hasFocus()), 0)
+            reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
+            buttons[(at + (1 if forward else -1)) % len(buttons)].setFocus(reason)
+        return True
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), theme.current().color("veil"))

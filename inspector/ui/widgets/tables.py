@@ -1,0 +1,187 @@
+"""Tables whose numbers sort as numbers and can be copied."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QItemSelectionModel, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from inspector.ui.shell import theme
+
+KEY_ROLE = Qt.ItemDataRole.UserRole
+SORT_ROLE = Qt.ItemDataRole.UserRole + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a cell shows, and the number it sorts by (its text, if None)."""
+
+    text: str
+    sort: float | None = None
+    color: QColor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; `key` is given back when it is selected."""
+
+    key: int
+    cells: tuple[Cell, ...]
+
+
+class _Item(QTableWidgetItem):
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        mine, theirs = self.data(SORT_ROLE), other.data(SORT_ROLE)
+        if isinstance(mine, float) and isinstance(theirs, float):
+            return mine < theirs
+        return self.text() < other.text()
+
+
+class ValueTable(QTableWidget):
+    """Rows of values. Sorted by a click on a header; Ctrl+C copies what is selected, tab-separated with the headers."""
+
+    picked = Signal(object)  # the key of the selected row, or None
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, 0, parent)
+        self._minor: int | None = None
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setAlternatingRowColors(True)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setSortingEnabled(True)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(theme.TOUCH)
+        self.horizontalHeader().setHighlightSections(False)
+        self.horizontalHeader().setMinimumHeight(theme.TOUCH)
+        self.setMinimumHeight(theme.TOUCH * 4)
+        self.itemSelectionChanged.connect(self._on_selection)
+
+    def set_titles(self, titles: Sequence[str]) -> None:
+        """Set the column headers."""
+        self.setColumnCount(len(titles))
+        self.setHorizontalHeaderLabels(list(titles))
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(theme.TOUCH)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        first = self.horizontalHeaderItem(0)
+        if first is not None:
+            first.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Replace the rows; order and selected key are kept."""
+        selected = self.selected_key()
+        with QSignalBlocker(self):
+            self.setSortingEnabled(False)
+            self.setRowCount(len(rows))
+            for number, row in enumerate(rows):
+                for column, cell in enumerate(row.cells):
+                    self.setItem(number, column, _item(row.key, cell))
+            self.setSortingEnabled(True)
+            self._pick(selected)
+        self._fit_columns()
+
+    def set_minor(self, column: int | None) -> None:
+        """The column that gives way where there is no room for all; it is copied nevertheless. None: none does."""
+        self._minor = column
+        self._fit_columns()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Number columns as wide as their widest text; the first column takes the rest."""
+        metrics = QFontMetrics(theme.font("body", bold=True))
+        for column in range(1, self.columnCount()):
+            texts = [self._title(column), *(self._text(row, column) for row in range(self.rowCount()))]
+            self.setColumnWidth(column, max(metrics.horizontalAdvance(text) for text in texts) + 3 * theme.SPACING)
+        if self._minor is not None:
+            self.setColumnHidden(self._minor, False)
+            needed = sum(self.columnWidth(column) for column in range(1, self.columnCount()))
+            self.setColumnHidden(self._minor, needed + 3 * theme.TOUCH > self.viewport().width())
+
+    def selected_key(self) -> int | None:
+        rows = self.selectionModel().selectedRows()
+        return None if not rows else int(rows[0].data(KEY_ROLE))
+
+    def select_key(self, key: int | None) -> None:
+        """Select the row of `key` without a signal; None selects nothing."""
+        if key != self.selected_key():
+            with QSignalBlocker(self):
+                self._pick(key)
+
+    def keys(self) -> list[int]:
+        """The keys from top to bottom."""
+        return [int(self.model().index(row, 0).data(KEY_ROLE)) for row in range(self.rowCount())]
+
+    def as_text(self, *, separator: str = "\t", only_selected: bool = False) -> str:
+        """The table as it is shown, with its headers, one line a row."""
+        columns = range(self.columnCount())
+        chosen = {index.row() for index in self.selectionModel().selectedRows()} if only_selected else set()
+        rows = [row for row in range(self.rowCount()) if not chosen or row in chosen]
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+        writer.writerow([self._title(column) for column in columns])
+        writer.writerows([[self._text(row, column) for column in columns] for row in rows])
+        return out.getvalue()
+
+    def copy(self) -> None:
+        """Put the selected row, or all rows if none is, on the clipboard."""
+        QGuiApplication.clipboard().setText(self.as_text(only_selected=True))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.clearSelection()
+        else:
+            super().keyPressEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if theme.is_theme_change(event):
+            self.verticalHeader().setDefaultSectionSize(theme.TOUCH)
+
+    def _title(self, column: int) -> str:
+        item = self.horizontalHeaderItem(column)
+        return item.text() if item is not None else ""
+
+    def _text(self, row: int, column: int) -> str:
+        item = self.item(row, column)
+        return item.text() if item is not None else ""
+
+    def _pick(self, key: int | None) -> None:
+        row = next((row for row, own in enumerate(self.keys()) if own == key), None) if key is not None else None
+        if row is None:
+            self.selectionModel().clearSelection()
+            return
+        mode = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+        self.selectionModel().select(self.model().index(row, 0), mode)
+        self.scrollTo(self.model().index(row, 0))
+        self.viewport().update()
+
+    def _on_selection(self) -> None:
+        self.picked.emit(self.selected_key())
+
+
+def _item(key: int, cell: Cell) -> QTableWidgetItem:
+    item = _Item(cell.text)
+    item.setData(KEY_ROLE, key)
+    item.setToolTip(cell.text)
+    if cell.sort is not None:
+        item.setData(SORT_ROLE, float(cell.sort))
+        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    if cell.color is not None:
+        swatch = QPixmap(theme.SPACING * 2, theme.SPACING * 2)
+        swatch.fill(cell.color)
+        item.setIcon(QIcon(swatch))
+    return item

@@ -1,0 +1,268 @@
+"""How the work of a worker process ended, and why: one kind of cause, one sentence, one remedy."""
+
+import errno
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from inspector.core.errors import BundleError, CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
+from inspector.core.message import Message, message
+from inspector.workers.protocol import Packet
+
+KINDS: Mapping[str, type[InspectorError]] = {
+    kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
+}
+_DUMP = "Fatal Python error:"
+UNEXPECTED = "The worker process ended unexpectedly ({how}): {detail}."
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+
+
+class End(StrEnum):
+    """How a worker process ended."""
+
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+    FAILED = "failed"  # it said what was wrong
+    CRASHED = "crashed"  # it died, was killed, or broke the protocol
+
+
+class Cause(StrEnum):
+    """Why work did not come to its end."""
+
+    NONE = "none"  # it did, or was cancelled
+    DATA = "data"  # images, labels, bundle or settings that a person can correct
+    MEMORY = "memory"  # of the computer or of the GPU
+    DISK = "disk"  # full, write-protected or gone
+    DEVICE = "device"  # the GPU or its driver
+    CRASH = "crash"  # native code of a library did what the processor or the system does not allow
+    KILLED = "killed"  # by a person or the system
+    PARENT = "parent"  # the program that started it is gone
+    INTERNAL = "internal"  # a defect of this program
+
+
+REMEDIES: Mapping[Cause, str] = MappingProxyType(
+    {
+        Cause.MEMORY: "Use smaller batches, a smaller input or a smaller network, or close other programs.",
+        Cause.DISK: "Free some space, or choose a folder on another disk that you may write to.",
+        Cause.DEVICE: "Restart the computer or update the driver of the graphics card; training also works without it.",
+        Cause.CRASH: "Go on from the last epoch; if it happens again, please report it with the details.",
+        Cause.KILLED: "Go on from the last epoch; if it happens again, use smaller batches or a smaller network.",
+        Cause.PARENT: "Go on from the last epoch.",
+        Cause.INTERNAL: "Please report it with the details.",
+    }
+)
+
+# The signals of a crash, and what Windows calls the same (ntstatus.h), by exit code.
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS"})
+_WINDOWS_CRASHES: Mapping[int, str] = MappingProxyType(
+    {
+        0xC0000005: "access violation",
+        0xC0000006: "in-page error",
+        0xC000001D: "illegal instruction",
+        0xC0000094: "division by zero",
+        0xC00000FD: "stack overflow",
+        0xC0000374: "heap corruption",
+        0xC0000409: "abort",
+    }
+)
+
+# What libraries write when they fail; lower case.
+_WORDS: Mapping[Cause, tuple[str, ...]] = MappingProxyType(
+    {
+        Cause.MEMORY: (
+            "out of memory",
+            "can't allocate memory",
+            "cannot allocate memory",
+            "not enough memory",
+            "insufficient memory",
+            "failed to allocate",
+            "unable to allocate",
+            "bad_alloc",
+            "memoryerror",
+            "alloc_failed",
+            "can't start new thread",
+        ),
+        Cause.DISK: (
+            "no space left on device",
+            "storagefull",
+            "disk quota exceeded",
+            "file too large",
+            "read-only file system",
+            "pytorchstreamwriter failed",
+            "permission denied",
+        ),
+        Cause.DEVICE: ("cuda error", "cudnn", "cublas", "cuda driver", "nvml", "no kernel image", "hip error"),
+    }
+)
+
+
+class CompanionError(JobError):
+    """A process that worked together with this one has ended. `cause`: why, as far as it is known."""
+
+    def __init__(self, problem: str, *, remedy: str = "", cause: Cause = Cause.KILLED, **values: object) -> None:
+        super().__init__(problem, remedy=remedy, **values)
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a worker process ended and what it said last.
+
+    `result`: the fields of its `done`. `problem` and `remedy`: the sentence, if it failed or crashed. `details`: the
+    traceback it sent or its last lines on stderr, for a report. `signal`: "SIGKILL", ... if a signal ended it. `kind`: the
+    error's class in the worker. `cause`: what kind of trouble it was.
+    """
+
+    end: End
+    result: Mapping[str, Any] = field(default_factory=dict)
+    problem: Message | None = None
+    remedy: Message | None = None
+    details: str = ""
+    signal: str = ""
+    exit_code: int = 0
+    kind: type[InspectorError] = JobError
+    cause: Cause = Cause.NONE
+
+    def error(self) -> InspectorError:
+        """The outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
+        problem = self.problem or message("The work was cancelled.")
+        remedy = self.remedy.template if self.remedy else ""
+        return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
+
+    def packet(self) -> Packet:
+        """The outcome as the last message of a run, for a worker that could not send it itself."""
+        if self.end in (End.SUCCEEDED, End.CANCELLED):
+            return Packet("done", {"status": "ok" if self.end is End.SUCCEEDED else "cancelled", **self.result})
+        values = {**(self.remedy.values if self.remedy else {}), **(self.problem.values if self.problem else {})}
+        return Packet(
+            "failed",
+            {
+                "kind": self.kind.__name__,
+                "cause": self.cause.value,
+                "problem": self.problem.template if self.problem else "",
+                "remedy": self.remedy.template if self.remedy else "",
+                "values": {key: value if isinstance(value, str | int | float) else str(value) for key, value in values.items()},
+                "traceback": self.details,
+                "crashed": self.end is End.CRASHED,
+                "signal": self.signal,
+                "exit_code": self.exit_code,
+            },
+        )
+
+
+def read_outcome(packet: Packet, *, exit_code: int = 0) -> Outcome:
+    """The outcome that a `done` or `failed` tells: templates and values, so that it can still be translated here."""
+    fields = packet.fields
+    if packet.type == "done":
+        result = {key: value for key, value in fields.items() if key != "status"}
+        end = End.CANCELLED if fields.get("status") == "cancelled" else End.SUCCEEDED
+        return Outcome(end, result, exit_code=exit_code)
+    values = {str(key): value for key, value in dict(fields.get("values") or {}).items()}
+    remedy = str(fields.get("remedy") or "")
+    cause = str(fields.get("cause", ""))
+    return Outcome(
+        End.CRASHED if fields.get("crashed") else End.FAILED,
+        problem=Message(str(fields.get("problem", "The worker failed.")), values),
+        remedy=Message(remedy, values) if remedy else None,
+        details=str(fields.get("traceback", "")),
+        signal=str(fields.get("signal", "")),
+        exit_code=int(fields.get("exit_code", exit_code)),
+        kind=KINDS.get(str(fields.get("kind")), JobError),
+        cause=Cause(cause) if cause in set(Cause) else Cause.INTERNAL,
+    )
+
+
+def cause_of(error: BaseException) -> Cause:
+    """What kind of trouble an error is, looking through what it was raised from."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        found = _cause_of_one(link)
+        if found is not None:
+            return found
+        link = link.__cause__ or link.__context__
+    return Cause.DATA if isinstance(error, InspectorError) else Cause.INTERNAL
+
+
+def _cause_of_one(error: BaseException) -> Cause | None:
+    if isinstance(error, CompanionError):
+        return error.cause
+    if isinstance(error, MemoryError):
+        return Cause.MEMORY
+    if isinstance(error, StorageError):
+        return Cause.DISK
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOMEM:
+            return Cause.MEMORY
+        return Cause.DISK if error.errno in _DISK_ERRORS else None
+    if isinstance(error, InspectorError):
+        return None  # it may quote anything
+    return cause_of_text(f"{type(error).__name__}: {error}")
+
+
+def cause_of_text(text: str) -> Cause | None:
+    """What kind of trouble a library's words tell of; None if they tell nothing."""
+    lower = text.lower()
+    return next((cause for cause, words in _WORDS.items() if any(word in lower for word in words)), None)
+
+
+def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Cause, str]:
+    """Why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
+
+    `code` as `subprocess` gives it. `words`: its last lines on stderr. `asked`: this program killed it. `oom`: the system has
+    ended a process for want of memory meanwhile.
+    """
+    name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else ""
+    crash = name if name in _CRASHES else _WINDOWS_CRASHES.get(code & 0xFFFFFFFF, "")
+    how = name or crash or f"exit code {code}"
+    if name == "SIGKILL" and not asked:
+        return (Cause.MEMORY if oom else Cause.KILLED), how
+    if name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        return Cause.KILLED, how
+    return cause_of_text(words) or (Cause.CRASH if crash else Cause.INTERNAL), how
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """What a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or ""."""
+    dump = next((number for number, line in enumerate(lines) if line.startswith(_DUMP)), len(lines))
+    return next((line for line in (*reversed(lines[:dump]), *lines[dump:]) if line.strip()), "")
+
+
+def crash_in(lines: Sequence[str]) -> Outcome | None:
+    """The crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
+    head = next((line for line in reversed(lines) if line.startswith(_DUMP)), None)
+    if head is None:
+        return None
+    cause = cause_of_text("\n".join(lines)) or Cause.CRASH
+    how = head.removeprefix(_DUMP).strip()
+    return Outcome(
+        End.CRASHED,
+        problem=message(UNEXPECTED, how=how, detail=last_words(lines).rstrip(".")),
+        remedy=message(REMEDIES[cause]),
+        details="\n".join(lines),
+        cause=cause,
+    )
+
+
+def oom_kills() -> int:
+    """How many processes the system has ended for want of memory since it started; 0 where it does not say.
+
+    Linux: `oom_kill` in /proc/vmstat and in the events of our control group.
+    """
+    places = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+    total = 0
+    for place in places:
+        try:
+            lines = Path(place).read_text("ascii").splitlines()
+        except (OSError, ValueError):
+            continue
+        for line in lines:
+            name, _, value = line.partition(" ")
+            if name == "oom_kill" and value.strip().isdigit():
+                total += int(value)
+    return total

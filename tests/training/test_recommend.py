@@ -1,0 +1,234 @@
+"""What is recommended for a folder, and whether its reasons are those of the data."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from inspector.core.message import message
+from inspector.core.types import TaskName
+from inspector.data.pose import Pose
+from inspector.data.survey import Survey, TaskSurvey
+from inspector.runs.settings import train_settings
+from inspector.training.costs import COSTS, Hardware, this_machine
+from inspector.training.recommend import Advice, estimate_minutes, part_ms, recommend
+
+MACHINE = Hardware(cores=2, memory=8 << 30)
+
+
+def surveyed(
+    task: TaskName,
+    *,
+    counts: tuple[int, ...] = (400, 400),
+    sizes: dict[tuple[int, int], int] | None = None,
+    share: float | None = None,
+    pose: Pose | None = None,
+) -> Survey:
+    names = tuple(f"class {index}" for index in range(len(counts)))
+    offered = TaskSurvey(task, names, dict(zip(names, counts, strict=True)), object_share=share)
+    found = sizes or {(640, 640): sum(counts)}
+    title = message("Class folders")
+    return Survey(Path("data"), title, {task: offered}, sum(counts), found, {}, sum(counts), pose=pose)
+
+
+def advise(
+    task: TaskName,
+    *,
+    takt_s: float | None = None,
+    hardware: Hardware = MACHINE,
+    counts: tuple[int, ...] = (400, 400),
+    sizes: dict[tuple[int, int], int] | None = None,
+    share: float | None = None,
+    pose: Pose | None = None,
+) -> Advice:
+    survey = surveyed(task, counts=counts, sizes=sizes, share=share, pose=pose)
+    return recommend(survey, task, takt_s=takt_s, hardware=hardware)
+
+
+@pytest.mark.parametrize("task", ["classification", "detection", "segmentation", "thermal"])
+@pytest.mark.parametrize("weights", [True, False])
+def test_what_is_recommended_can_be_trained_and_is_said_in_whole_sentences(task: TaskName, weights: bool) -> None:
+    advice = advise(task, hardware=Hardware(2, 8 << 30, weights=weights), counts=(30, 4), share=0.002)
+    settings = train_settings({"task": task, "data": "data", "out": "out", **advice.settings})
+    assert settings.network in COSTS
+    for sentence in (*advice.reasons, *advice.problems):
+        assert "{" not in sentence.text
+        assert sentence.text[0].isupper()
+        assert sentence.text.endswith(".")
+        assert sentence.text in advice.reason.text
+    assert advice.minutes > 0
+    assert advice.ms > 0
+    for other in advice.alternatives:
+        assert any(value != advice.settings.get(name) for name, value in other.settings.items())
+        assert other.trade.text.endswith(".")
+        train_settings({"task": task, "data": "data", "out": "out", **advice.settings, **other.settings})
+
+
+def test_the_smaller_the_defects_the_larger_the_input() -> None:
+    sides = [advise("detection", share=share).settings["width"] for share in (0.1, 0.01, 0.002, 0.001)]
+    assert sides[0] == 320
+    assert sides == sorted(sides)
+    assert sides[-1] > sides[0]
+    # 0.2 % of the area is 4.5 % of a side: 16 px of it need 16 / 0.0447 = 358 px.
+    assert sides[2] == 384
+
+
+def test_an_input_is_no_larger_than_the_images_and_says_so_if_defects_stay_too_small() -> None:
+    advice = advise("classification", share=0.0001, sizes={(200, 200): 800})
+    assert (advice.settings["width"], advice.settings["height"]) == (224, 224)
+    assert "even at 224 px they span only 2 px, and 12 would be good" in advice.reason.text
+    finer = advise("detection", share=0.0001, sizes={(200, 200): 800})  # a grid over the same pixels
+    assert (finer.settings["width"], finer.settings["height"]) == (320, 320)
+
+
+def test_the_input_has_the_shape_of_the_images_or_pads_those_of_many_shapes() -> None:
+    same = advise("classification", sizes={(640, 480): 5, (1280, 960): 3}).settings
+    assert (same["width"], same["height"], same["fit"]) == (224, 160, "stretch")
+    tall = advise("classification", sizes={(480, 960): 5}).settings
+    assert (tall["width"], tall["height"], tall["fit"]) == (128, 224, "stretch")
+    many = advise("classification", sizes={(640, 480): 5, (300, 900): 3}).settings
+    assert (many["width"], many["height"], many["fit"]) == (224, 224, "letterbox")
+    almost = advise("classification", sizes={(320, 300): 5, (300, 310): 3}).settings
+    assert (almost["width"], almost["height"], almost["fit"]) == (224, 224, "stretch")
+
+
+def test_few_images_are_varied_strongly_measured_in_folds_and_start_from_known_weights() -> None:
+    few = advise("classification", counts=(60, 40)).settings
+    assert (few["augment"], few["folds"], few["pretrained"]) == ("strong", 5, "imagenet")
+    assert few["freeze_epochs"] > 0
+    assert few["backbone_rate"] < 1
+    fewer = advise("classification", counts=(60, 3))
+    assert "folds" not in fewer.settings
+    assert "63, 3 of the rarest class" in fewer.reason.text
+    assert not advise("classification").settings.keys() & {"augment", "folds", "freeze_epochs"}
+
+
+def test_what_starts_from_known_weights_leaves_its_first_stages_and_what_does_not_learns_whole() -> None:
+    detection = advise("detection")
+    assert detection.settings["freeze_stages"] > 0
+    assert 0 < detection.settings["backbone_rate"] < 1
+    assert {"ema", "lr"} <= detection.settings.keys()
+    (alternative,) = (one for one in detection.alternatives if "network" in one.settings)
+    scratch = {**detection.settings, **alternative.settings}
+    assert (scratch["network"], scratch["freeze_stages"], scratch["backbone_rate"]) == ("simple_yolo", 0, 1.0)
+    assert scratch["options"] == {"filters": 24, "context": 3}
+    bare = advise("detection", hardware=Hardware(2, 8 << 30, weights=False))
+    assert (bare.settings["network"], bare.settings["options"]) == ("simple_yolo", scratch["options"])
+    assert "freeze_stages" not in bare.settings
+    assert bare.settings["lr"] == train_settings({"task": "detection", "data": "d", "out": "o"}).lr
+
+
+@pytest.mark.parametrize(
+    ("counts", "balance"), [((400, 390), "none"), ((400, 100), "weights"), ((900, 60), "weights"), ((900, 30), "sampler")]
+)
+def test_rare_classes_count_more_from_a_certain_imbalance(counts: tuple[int, ...], balance: str) -> None:
+    assert advise("classification", counts=counts).settings["balance"] == balance
+
+
+def test_a_short_takt_makes_the_input_smaller_and_an_impossible_one_is_said() -> None:
+    free = advise("detection", share=0.001, sizes={(1000, 1000): 800})
+    long = advise("detection", share=0.001, sizes={(1000, 1000): 800}, takt_s=1.0)
+    assert dict(free.settings) == dict(long.settings)
+    assert "the takt is 1000 ms" in long.reason.text
+    short = advise("detection", share=0.001, sizes={(1000, 1000): 800}, takt_s=0.02)
+    assert short.settings["width"] < long.settings["width"]
+    assert short.ms <= 10
+    assert "allows" in short.reason.text
+    never = advise("detection", share=0.001, takt_s=0.001)
+    assert "No network is fast enough" in never.problems[-1].text
+    slow = Hardware(2, 8 << 30, speed=0.25)
+    assert (
+        advise("detection", takt_s=0.05, hardware=slow).settings["width"] < advise("detection", takt_s=0.05).settings["width"]
+    )
+
+
+def test_what_is_missing_is_named_with_the_command_that_installs_it() -> None:
+    bare = advise("classification", hardware=Hardware(2, 8 << 30, torch=False, weights=False))
+    assert bare.settings["pretrained"] == ""
+    assert all(name in problem.text for name, problem in zip(("--with train", "--with pretrained"), bare.problems, strict=True))
+    assert not advise("classification").problems
+    assert not advise("thermal", hardware=Hardware(2, 8 << 30, weights=False)).problems
+
+
+def test_many_images_are_shown_less_often_so_that_it_ends_within_about_an_hour() -> None:
+    few, many = advise("detection", counts=(300, 300)), advise("detection", counts=(4000, 4000))
+    assert few.settings["epochs"] > many.settings["epochs"] >= 20
+    slow = advise("detection", counts=(800, 800), hardware=Hardware(1, 4 << 30, speed=0.4))
+    assert slow.settings["epochs"] < advise("detection", counts=(800, 800)).settings["epochs"]
+    assert "hour" in slow.reason.text
+    card = advise("detection", counts=(4000, 4000), hardware=Hardware(8, 32 << 30, gpu="A card"))
+    assert card.minutes < many.minutes / 5
+    assert "A card" in card.reason.text
+
+
+def test_minutes_grow_with_images_epochs_pixels_and_folds_and_end_with_the_time_limit() -> None:
+    base = {"network": "efficientnet_lite0", "width": 224, "height": 224, "epochs": 10}
+    start = 0.5
+    minutes, cost = estimate_minutes(base, 1000, MACHINE), COSTS["efficientnet_lite0"]
+    step = cost.step_fixed + cost.step_megapixel * 224 * 224 / 1e6
+    assert minutes == pytest.approx(start + 10 * 1000 * (0.7 + 0.15 / 3) * step / 60_000, rel=0.01)
+    still = {**base, "pretrained": "imagenet", "freeze_stages": 3}
+    saved = 10 * 1000 * 0.7 * (1 - cost.still) * step / 60_000
+    assert minutes - estimate_minutes(still, 1000, MACHINE) == pytest.approx(saved, rel=0.01)
+    for change, images, times in (({}, 2000, 2), ({"epochs": 30}, 1000, 3), ({"folds": 4}, 1000, 5)):
+        assert estimate_minutes({**base, **change}, images, MACHINE) - start == pytest.approx(times * (minutes - start))
+    assert estimate_minutes({**base, "width": 448}, 1000, MACHINE) > 1.9 * (minutes - start)
+    assert estimate_minutes({**base, "time_limit": 60}, 1000, MACHINE) == pytest.approx(start + 1)
+    assert estimate_minutes({"task": "thermal"}, 100, MACHINE) > start
+
+
+def test_this_machine_is_known_without_torch_and_measured_once() -> None:
+    machine = this_machine()
+    assert machine.cores >= 1
+    assert machine.memory > 1 << 28
+    assert 0.01 < machine.speed < 100
+    began = time.monotonic()
+    assert this_machine().speed == machine.speed
+    assert time.monotonic() - began < 1
+    assert part_ms("unet", 224, 224, machine) > part_ms("unet_effnet", 224, 224, machine)
+
+
+SURFACE, PART = Pose(0.02, -0.5), Pose(0.8, 0.1)
+
+
+def test_surfaces_are_turned_and_stretched_and_parts_that_lie_alike_are_not() -> None:
+    shapes = {(640, 480): 5, (300, 900): 3}
+    surface, part = (advise("classification", pose=pose, sizes=shapes) for pose in (SURFACE, PART))
+    assert (surface.settings["augment"], surface.settings["fit"]) == ("surface", "stretch")
+    assert "alike from every side" in surface.reason.text
+    assert "augment" not in part.settings
+    assert part.settings["fit"] == "letterbox"
+    assert advise("classification", pose=SURFACE, counts=(60, 40)).settings["augment"] == "strong"
+    assert "augment" not in advise("thermal", pose=SURFACE).settings
+
+
+def test_two_classes_of_a_surface_are_judged_in_four_views_where_the_takt_allows_it() -> None:
+    free = advise("classification", pose=SURFACE, counts=(1800, 800))
+    one = part_ms("efficientnet_lite0", 256, 256, MACHINE)
+    assert (free.settings["mirrored"], free.ms) == (True, pytest.approx(4 * one))
+    tight = advise("classification", pose=SURFACE, counts=(1800, 800), takt_s=6 * one / 1000)
+    assert "mirrored" not in tight.settings
+    assert tight.ms == pytest.approx(one)
+    (offered,) = (one for one in tight.alternatives if "mirrored" in one.settings)
+    assert offered.ms == pytest.approx(4 * one)
+    assert "mirrored" not in advise("classification", pose=SURFACE, counts=(300, 300, 300)).settings
+    assert "mirrored" not in advise("classification", counts=(1800, 800)).settings
+
+
+def test_kinds_of_defects_that_are_too_few_are_found_as_one_and_can_be_told_apart_nevertheless() -> None:
+    few = advise("segmentation", pose=SURFACE, counts=(300, 80, 24))
+    assert few.settings["one_class"] == "defect"
+    assert "class 2 there are only 24" in few.reason.text
+    apart = next(one for one in few.alternatives if "one_class" in one.settings)
+    assert {**few.settings, **apart.settings}["one_class"] == ""
+    assert "one_class" not in advise("segmentation", pose=SURFACE, counts=(300, 80, 60)).settings
+
+
+def test_a_larger_input_is_weighed_with_its_price() -> None:
+    advice = advise("detection")
+    larger = next(one for one in advice.alternatives if "width" in one.settings)
+    assert larger.settings["width"] > advice.settings["width"]
+    assert larger.minutes > advice.minutes
+    assert larger.ms > advice.ms
+    most = advise("detection", share=0.0005, sizes={(2000, 2000): 800})
+    assert not [one for one in most.alternatives if "width" in one.settings]
