@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import assert_never
 
 from inspector.core.message import Message, message
-from inspector.core.types import KELVIN_AT_0_C, SEVERITY, Boxes, Prediction, Verdict
+from inspector.core.types import KELVIN_AT_0_C, SEVERITY, Boxes, Masks, Prediction, Scores, Temperatures, Verdict
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
 from inspector.tasks.masks import SPECK_PX, areas
 
@@ -87,12 +88,12 @@ def _beyond(rule: Rule, value: float, limit: float) -> bool:
 
 
 def _judge_class(rule: Rule, step: InspectModel, prediction: Prediction) -> Iterator[_Judged]:
-    if prediction.scores is None:
+    scores = prediction.answer
+    if not isinstance(scores, Scores):
         problem = "The rule on {quantity} does not fit the bundle {bundle} ({task})."
         yield Verdict.NOT_INSPECTED, message(problem, quantity="class", bundle=step.bundle, task=prediction.task)
         return
-    best = int(prediction.scores.argmax())
-    name, score = prediction.classes[best], float(prediction.scores[best])
+    name, score = prediction.classes[scores.best], float(scores.values[scores.best])
     if not score >= 0:
         yield Verdict.NOT_INSPECTED, message("The bundle {bundle} gave values that are not numbers.", bundle=step.bundle)
         return
@@ -127,7 +128,7 @@ def _measure(rule: Rule, step: InspectModel, prediction: Prediction, mm_per_px: 
     scale = (mm_per_px or float("nan")) ** 2 if quantity.endswith("mm2") else 1.0
     values = [(name, area * scale) for name, area in sizes]
     if quantity == "count":
-        if prediction.mask is not None:
+        if isinstance(prediction.answer, Masks):
             values = [item for item in values if item[1] >= SPECK_PX]
         return _names(values, rule), float(len(values))
     if quantity.startswith("largest"):
@@ -147,8 +148,8 @@ def _names(values: Sequence[tuple[str, float]], rule: Rule) -> str:
 
 
 def _thermal(quantity: str, prediction: Prediction) -> tuple[str, float] | None:
-    temperatures = prediction.temperatures
-    if temperatures is None:
+    temperatures = prediction.answer
+    if not isinstance(temperatures, Temperatures):
         return None
     if quantity == "hot_spots":
         return "-", float(len(temperatures.hot_spots))
@@ -161,23 +162,32 @@ def _thermal(quantity: str, prediction: Prediction) -> tuple[str, float] | None:
 
 
 def _score(prediction: Prediction, wanted: Sequence[int]) -> tuple[str, float] | None:
-    if prediction.scores is not None:
-        scored = [(prediction.classes[i], float(prediction.scores[i])) for i in wanted]
-    elif prediction.boxes is not None:
-        scored = [(name, score) for name, _, score in _boxes(prediction, prediction.boxes, wanted)]
-    else:
-        return None
+    answer = prediction.answer
+    match answer:
+        case Scores(values):
+            scored = [(prediction.classes[i], float(values[i])) for i in wanted]
+        case Boxes():
+            scored = [(name, score) for name, _, score in _boxes(prediction, answer, wanted)]
+        case Masks() | Temperatures():
+            return None
+        case _:
+            assert_never(answer)
     return max(scored, key=lambda item: item[1], default=("-", 0.0))
 
 
 def _sizes(prediction: Prediction, threshold: float, wanted: Sequence[int]) -> list[tuple[str, float]] | None:
     """(class, area in frame pixels) of every box, or connected area of the mask, at the threshold."""
-    if prediction.boxes is not None:
-        return [(name, area) for name, area, _ in _boxes(prediction, prediction.boxes.at_least(threshold), wanted)]
-    if prediction.mask is not None:
-        found = areas(prediction, threshold)
-        return [(prediction.classes[area.class_index], area.area_px) for area in found if area.class_index in wanted]
-    return None
+    answer = prediction.answer
+    match answer:
+        case Boxes():
+            return [(name, area) for name, area, _ in _boxes(prediction, answer.at_least(threshold), wanted)]
+        case Masks():
+            found = areas(prediction, threshold)
+            return [(prediction.classes[area.class_index], area.area_px) for area in found if area.class_index in wanted]
+        case Scores() | Temperatures():
+            return None
+        case _:
+            assert_never(answer)
 
 
 def _boxes(prediction: Prediction, boxes: Boxes, wanted: Sequence[int]) -> Iterator[tuple[str, float, float]]:

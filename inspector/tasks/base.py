@@ -1,22 +1,30 @@
-"""The four methods that make a problem: encode, loss, decode, metrics."""
+"""What makes a problem: encode, loss, decode, metrics, and all else that is said about its answers.
+
+To add a task: one file with a `Task`, one line in `core.registry.TASKS`. Whatever is abstract here must be said; the rest has
+a default that a task may do without.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import View
+from inspector.core.images import InputSpec, View
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
-from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
+from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, TaskName
 from inspector.runs.report import Confusion, Curve, Interval
+from inspector.tasks.mistakes import Mistake
+from inspector.tasks.thresholds import Rated
 
 if TYPE_CHECKING:
     import torch
 
 Target = Mapping[str, NDArray[Any]]
+ParityUnit = Literal["score", "kelvin"]
+DEFAULT_THRESHOLD = 0.5  # where a card has none
 
 
 class Metrics(ABC):
@@ -57,6 +65,8 @@ class Task(ABC):
     """One kind of problem. `decode` and the metrics are numpy, shared by every engine and by validation."""
 
     name: ClassVar[TaskName]
+    threshold_key: ClassVar[str] = "score"  # what its decision threshold is called in a card
+    unit: ClassVar[ParityUnit] = "score"  # of `difference`
 
     @abstractmethod
     def outputs(self, card: Card) -> int:
@@ -74,6 +84,39 @@ class Task(ABC):
     def metrics(self, card: Card) -> Metrics:
         """An empty accumulator."""
 
+    @abstractmethod
+    def truth(self, target: Target, spec: InputSpec) -> Annotation:
+        """What `encode` made, as the annotation of a frame that is the network's input."""
+
+    @abstractmethod
+    def ideal(self, truth: Annotation, card: Card) -> Answer:
+        """The answer of a faultless network. Raises ValueError where the truth has no label of this task."""
+
+    @abstractmethod
+    def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
+        """How far two predictions of a frame are apart, in `unit`; the largest in the frame."""
+
+    @abstractmethod
+    def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
+        """What is wrong with a prediction; None where it is right, or nothing is known about it."""
+
+    def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
+        """Whether two predictions of a frame see other things, whatever their `decision` is."""
+        return False
+
+    def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
+        """What the task's default rule makes of a prediction, to be compared with that of another."""
+        rated = self.rate(prediction, truth, card)
+        return None if rated is None else rated.verdict(self.threshold(card))
+
+    def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
+        """The frame as a decision threshold sees it; None where the default rule has no threshold, or the truth is unknown."""
+        return None
+
+    def threshold(self, card: Card) -> float:
+        """The card's decision threshold."""
+        return card.thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
+
     def loss(self, out: "torch.Tensor", target: "Mapping[str, torch.Tensor]", card: Card) -> "torch.Tensor":
         """Scalar loss of the network's own (not yet activated) output [N, ...] against collated targets."""
         value: torch.Tensor = loss_of(self.name, card).load()().loss(out, target, card)
@@ -83,6 +126,16 @@ class Task(ABC):
         """What the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
+
+
+def defect_classes(card: Card) -> tuple[int, ...]:
+    """The indices of the classes that are not good ones."""
+    return tuple(index for index, name in enumerate(card.classes) if name not in card.ok_classes)
+
+
+def card_threshold(card: Card) -> float:
+    """The decision threshold of a card."""
+    return task_of(card.task).threshold(card)
 
 
 def task_of(name: str) -> Task:

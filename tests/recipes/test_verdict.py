@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inspector.core.message import message
-from inspector.core.types import Boxes, HotSpot, Prediction, Region, Temperatures, Verdict
+from inspector.core.types import Boxes, HotSpot, Masks, Prediction, Region, Scores, Temperatures, Verdict
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
 from inspector.recipes.verdict import judge
 
@@ -24,14 +24,14 @@ def _recipe(*rules: dict[str, Any], step: dict[str, Any] | None = None, mm_per_p
 
 
 def _scores(*scores: float, classes: tuple[str, ...] = ("normal", "mild", "severe")) -> Prediction:
-    return Prediction("b", "classification", "top", classes, WHOLE, scores=np.array(scores, np.float32))
+    return Prediction("b", "classification", "top", classes, WHOLE, Scores(np.array(scores, np.float32)))
 
 
 def _boxes(*boxes: tuple[float, float, float, float, float, int]) -> Prediction:
     rows = np.array([box[:4] for box in boxes], np.float32).reshape(-1, 4)
     scores = np.array([box[4] for box in boxes], np.float32)
     classes = np.array([box[5] for box in boxes], np.int64)
-    return Prediction("b", "detection", "top", DEFECTS, WHOLE, boxes=Boxes(rows, scores, classes))
+    return Prediction("b", "detection", "top", DEFECTS, WHOLE, Boxes(rows, scores, classes))
 
 
 def _mask(*squares: tuple[int, int, int, int]) -> Prediction:
@@ -39,13 +39,13 @@ def _mask(*squares: tuple[int, int, int, int]) -> Prediction:
     mask = np.zeros((2, 80, 100), np.uint8)
     for index, left, top, side in squares:
         mask[index, top : top + side, left : left + side] = 255
-    return Prediction("b", "segmentation", "top", DEFECTS, WHOLE, mask=mask)
+    return Prediction("b", "segmentation", "top", DEFECTS, WHOLE, Masks(mask))
 
 
 def _temperatures(celsius: float, spots: int = 0) -> Prediction:
     hot = tuple(HotSpot(0, 0, 400.0, 9.0) for _ in range(spots))
     found = Temperatures(celsius + 273.15, 300.0, 290.0, "measured", hot)
-    return Prediction("b", "thermal", "top", (), WHOLE, temperatures=found)
+    return Prediction("b", "thermal", "top", (), WHOLE, found)
 
 
 def _texts(recipe: Recipe, *predictions: Prediction) -> tuple[Verdict, list[str]]:
@@ -189,7 +189,7 @@ def test_one_bundle_on_two_regions_is_judged_for_each() -> None:
 
     def looks(region: RegionModel, good: float) -> Prediction:
         scores = np.array([good, 1 - good], np.float32)
-        return Prediction("b", "classification", "top", ("good", "bad"), region.region(), scores=scores)
+        return Prediction("b", "classification", "top", ("good", "bad"), region.region(), Scores(scores))
 
     assert judge(recipe, [looks(left, 0.9), looks(right, 0.8)], ())[0] is Verdict.OK
     assert judge(recipe, [looks(left, 0.9), looks(right, 0.2)], ())[0] is Verdict.NG
