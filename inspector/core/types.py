@@ -262,9 +262,32 @@ class Prediction:
         return self.answer
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one rule said of one prediction, whether it fired or not.
+
+    `rule`: its place in the complete recipe. `name`: the classes it is about, "-" for none. `value`, in the quantity's unit, is
+    NaN where it could not be measured. `limit`: the one that decided, the rule's own where it is content.
+    """
+
+    rule: int
+    bundle: str
+    camera: str
+    region: Region
+    quantity: str
+    name: str
+    value: float
+    when: Literal["above", "below"]
+    limit: float
+    verdict: Verdict
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
-    """Everything the station knows of one part: its frames by camera name, predictions, verdict and why, and timings in ms."""
+    """Everything the station knows of one part: its frames by camera name, predictions, verdict and why, and timings in ms.
+
+    `judgements`: what every rule said; `reasons`: the sentences of those that fired, and of what failed.
+    """
 
     part: str
     sequence: int
@@ -278,3 +301,4 @@ class Inspection:
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
+    judgements: tuple[Judgement, ...] = ()

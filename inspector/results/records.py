@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, assert_never
 
-from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Masks, Prediction, Scores, Temperatures
+from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Judgement, Masks, Prediction, Scores, Temperatures
 from inspector.inspection.events import Stats
 from inspector.inspection.takt import headroom_ms, measured
+from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.recipes.verdict import threshold_of
 from inspector.tasks.masks import areas
@@ -24,6 +25,7 @@ def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
         "part": inspection.part,
         "verdict": inspection.verdict.value,
         "reasons": [reason.text for reason in inspection.reasons],
+        "judgements": [_judgement(judgement) for judgement in inspection.judgements],
         "predictions": [_prediction(p, steps.get((p.bundle, p.camera))) for p in inspection.predictions],
         "latency_ms": _number(inspection.latency_ms, 3),
         "recipe": inspection.recipe,
@@ -69,6 +71,24 @@ def _times(p50: float, p99: float) -> dict[str, float | None]:
 def bundle_name(name: str) -> str:
     """A bundle as people call it: the last part of its folder."""
     return PurePath(name).name or name
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    """A rule with what it measured; `value` null where it could not."""
+    region = judgement.region
+    return {
+        "rule": judgement.rule,
+        "bundle": bundle_name(judgement.bundle),
+        "camera": judgement.camera,
+        "region": [region.x, region.y, region.width, region.height],
+        "quantity": judgement.quantity,
+        "unit": QUANTITIES[judgement.quantity].unit,
+        "class": judgement.name,
+        "value": _number(judgement.value),
+        "when": judgement.when,
+        "limit": judgement.limit,
+        "verdict": judgement.verdict.value,
+    }
 
 
 def _prediction(prediction: Prediction, step: InspectModel | None) -> dict[str, Any]:

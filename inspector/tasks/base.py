@@ -6,6 +6,7 @@ a default that a task may do without.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,6 +22,16 @@ from inspector.tasks.thresholds import Rated
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRule:
+    """A rule of a recipe, as a task proposes it: see `recipes.recipe.Rule`."""
+
+    quantity: str
+    limit: float
+    review: float | None = None
+
 
 Target = Mapping[str, NDArray[Any]]
 ParityUnit = Literal["score", "kelvin"]
@@ -65,7 +76,9 @@ class Task(ABC):
     """One kind of problem. `decode` and the metrics are numpy, shared by every engine and by validation."""
 
     name: ClassVar[TaskName]
-    threshold_key: ClassVar[str] = "score"  # what its decision threshold is called in a card
+    answer: ClassVar[type[Answer]]  # the kind that `decode` gives
+    proposal: ClassVar[DefaultRule | None] = None  # for a person to start from, where there is no default rule
+    threshold_key: ClassVar[str] = "score"  # of its decision threshold in a card; "": it has none
     unit: ClassVar[ParityUnit] = "score"  # of `difference`
 
     @abstractmethod
@@ -91,6 +104,10 @@ class Task(ABC):
     @abstractmethod
     def ideal(self, truth: Annotation, card: Card) -> Answer:
         """The answer of a faultless network. Raises ValueError where the truth has no label of this task."""
+
+    @abstractmethod
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """Rules for a bundle whose recipe has none for it. `thresholds`: the card's, with the recipe's written over them."""
 
     @abstractmethod
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:

@@ -1,6 +1,6 @@
 """Classification: which of the classes a region shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -8,8 +8,8 @@ import numpy as np
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
-from inspector.core.types import Annotation, Floats, Frame, Prediction, Scores, TaskName
-from inspector.tasks.base import Target, Task, defect_classes
+from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Scores, TaskName
+from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Target, Task, defect_classes
 from inspector.tasks.metrics import ClassificationMetrics
 from inspector.tasks.mistakes import Mistake
 from inspector.tasks.thresholds import NEVER, Rated
@@ -19,6 +19,7 @@ class Classification(Task):
     """One label a region. Graph output: probabilities [N, C]."""
 
     name: ClassVar[TaskName] = "classification"
+    answer: ClassVar[type[Answer]] = Scores
 
     def outputs(self, card: Card) -> int:
         """One logit a class."""
@@ -56,6 +57,11 @@ class Classification(Task):
         if truth.label is None:
             raise ValueError("the frame has no label")
         return Scores(np.eye(len(card.classes), dtype=np.float32)[truth.label])
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """The most likely class has to be a good one; below the threshold a person decides."""
+        limit = thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
+        return (DefaultRule("class", limit, review=limit),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         """The largest of the scores' differences."""

@@ -6,7 +6,7 @@ input, then a score 0..1 for each class. What a network's own numbers mean, and 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -16,8 +16,8 @@ from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
 from inspector.core.registry import LOSSES
-from inspector.core.types import Annotation, Boxes, Floats, Frame, Prediction, TaskName
-from inspector.tasks.base import Target, Task, defect_classes, loss_of
+from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, TaskName
+from inspector.tasks.base import DefaultRule, Target, Task, defect_classes, loss_of
 from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.mistakes import Mistake, listed
@@ -34,6 +34,7 @@ class Detection(Task):
     """Boxes with class and score."""
 
     name: ClassVar[TaskName] = "detection"
+    answer: ClassVar[type[Answer]] = Boxes
 
     def outputs(self, card: Card) -> int:
         """Channels of the network's own output: one a class, and four numbers at points or five for each box of a grid."""
@@ -88,6 +89,10 @@ class Detection(Task):
         if truth.boxes is None:
             raise ValueError("the frame has no list of boxes")
         return truth.boxes
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """No object may be found."""
+        return (DefaultRule("count", 0),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         """Of the boxes that reach the threshold on either side: how far the scores of those that match (same class, IoU of at

@@ -1,7 +1,7 @@
 """Segmentation: which pixels belong to which class. Classes are independent; a pixel may be likely for several."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import cv2
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
-from inspector.core.types import Annotation, Floats, Frame, Masks, Prediction, TaskName
-from inspector.tasks.base import Target, Task, defect_classes
+from inspector.core.types import Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
+from inspector.tasks.base import DefaultRule, Target, Task, defect_classes
 from inspector.tasks.masks import SPECK_PX, areas, class_map, class_planes
 from inspector.tasks.metrics import SegmentationMetrics
 from inspector.tasks.mistakes import NOTHING, Mistake
@@ -26,6 +26,7 @@ class Segmentation(Task):
     """A probability a class and pixel. Graph output: [N, K, h, w] at the input's size."""
 
     name: ClassVar[TaskName] = "segmentation"
+    answer: ClassVar[type[Answer]] = Masks
     threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
@@ -72,6 +73,10 @@ class Segmentation(Task):
         if truth.mask is None:
             raise ValueError("the frame has no mask")
         return Masks(np.stack(class_planes(truth.mask, len(card.classes))))
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """No area may be larger than a speck."""
+        return (DefaultRule("largest_px", SPECK_PX),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         """The mean over the pixels that either side calls a defect."""

@@ -4,7 +4,7 @@ A radiometric frame (unit kelvin) holds the temperatures: they are measured from
 are kept beside them for comparison. Any other frame shows warmth only relatively: there the network predicts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import cv2
@@ -13,8 +13,19 @@ import numpy as np
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
-from inspector.core.types import KELVIN_AT_0_C, Annotation, Floats, Frame, HotSpot, Prediction, Region, TaskName, Temperatures
-from inspector.tasks.base import ParityUnit, Target, Task
+from inspector.core.types import (
+    KELVIN_AT_0_C,
+    Annotation,
+    Answer,
+    Floats,
+    Frame,
+    HotSpot,
+    Prediction,
+    Region,
+    TaskName,
+    Temperatures,
+)
+from inspector.tasks.base import DefaultRule, ParityUnit, Target, Task
 from inspector.tasks.metrics import TemperatureMetrics
 from inspector.tasks.mistakes import Mistake
 
@@ -25,7 +36,10 @@ class Thermal(Task):
     """Temperatures in kelvin. Graph output: [N, 3] (maximum, mean, minimum)."""
 
     name: ClassVar[TaskName] = "thermal"
+    answer: ClassVar[type[Answer]] = Temperatures
+    threshold_key: ClassVar[str] = ""
     unit: ClassVar[ParityUnit] = "kelvin"
+    proposal: ClassVar[DefaultRule | None] = DefaultRule("temperature_max", 60.0)
 
     def outputs(self, card: Card) -> int:
         """Maximum, mean, minimum."""
@@ -62,6 +76,11 @@ class Thermal(Task):
         if truth.temperatures is None:
             raise ValueError("the frame has no temperatures")
         return Temperatures(*truth.temperatures, source="measured")
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """Nothing may be hotter than the limit, where there is one."""
+        limit = thresholds.get("hot_celsius")
+        return () if limit is None else (DefaultRule("temperature_max", limit),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         """The largest of the differences, in kelvin."""

@@ -89,9 +89,9 @@ def make_recipe(*, boxes: float = 0.5, area_limit: float = 130.0) -> Recipe:
 
 def make_inspection(recipe: Recipe, *, frames: Mapping[str, Frame] | None = None) -> Inspection:
     predictions = (make_boxes(), make_mask(), make_temperatures())
-    verdict, reasons = judge(recipe, predictions, ())
+    verdict, reasons, judgements = judge(recipe, predictions, ())
     shown = frames or {"visible": make_frame(), "thermal": make_kelvin()}
-    return Inspection("P1", 0, verdict, reasons, shown, predictions, recipe.name, recipe.revision, 5.0)
+    return Inspection("P1", 0, verdict, reasons, shown, predictions, recipe.name, recipe.revision, 5.0, judgements=judgements)
 
 
 def write_brightness_bundle(folder: Path) -> Path:

@@ -129,7 +129,7 @@ def settle(
             rated = _rescored(metrics, seen, temperature)
     choice = _choice(card, metrics, rated, score=score, false_reject=false_reject)
     thresholds = dict(card.thresholds)
-    if card.task != "thermal":
+    if task_of(card.task).threshold_key:
         thresholds[task_of(card.task).threshold_key] = choice.score
     done = card.model_copy(update={"training": training, "thresholds": thresholds})
     return Settled(done, choice, false_reject, reason, tuple(seen.problems))

@@ -12,7 +12,8 @@ from inspector.core.message import Message
 from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, TaskName, Temperatures
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import DEFAULT_THRESHOLD, threshold_of
+from inspector.recipes.verdict import threshold_of
+from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.interaction import Rect
