@@ -1,6 +1,6 @@
-"""Real photographs, from labels to verdicts, by the commands that FIGURES.md names: what they reach is measured on images that no
-training saw, and by other people's implementations of the metrics too. All of it takes more than an hour on two cores; one of
-them is chosen with `-k`.
+"""Real photographs, from labels to verdicts, by the commands that FIGURES.md names: what they reach is measured on images
+that no training saw, and by other people's implementations of the metrics too. All of it takes more than an hour on two cores;
+one of them is chosen with `-k`.
 """
 
 import shutil

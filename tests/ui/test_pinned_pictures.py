@@ -1,7 +1,7 @@
 """Pictures of the widgets that paint themselves, held against pinned ones.
 
-A picture that changed fails its test and is written to pytest's temporary folder. Look at it; if it is meant to look so, copy it over
-the pinned one in `tests/ui/pinned/`, or run with INSPECTOR_PIN=1, which writes them all anew.
+A picture that changed fails its test and is written to pytest's temporary folder. Look at it; if it is meant to look so,
+copy it over the pinned one in `tests/ui/pinned/`, or run with INSPECTOR_PIN=1, which writes them all anew.
 """
 
 import os
