@@ -49,7 +49,7 @@ class Region:
         return self.y + self.height
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether the region lies inside a frame of this size."""
+        """Return whether the region lies inside a frame of this size."""
         return self.right <= width and self.bottom <= height
 
 
@@ -86,7 +86,7 @@ class Boxes:
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
     def at_least(self, score: float) -> "Boxes":
-        """The boxes whose score reaches `score`."""
+        """Return the boxes whose score reaches `score`."""
         keep = self.scores >= score
         return Boxes(self.xyxy[keep], self.scores[keep], self.classes[keep])
 
@@ -256,7 +256,7 @@ class Prediction:
                 assert_never(self.answer)
 
     def expect(self, kind: type[AnswerT]) -> AnswerT:
-        """The answer, where its kind is known. Raises TypeError for another."""
+        """Return the answer, where its kind is known. Raises TypeError for another."""
         if not isinstance(self.answer, kind):
             raise TypeError(f"{self.bundle} answers with {type(self.answer).__name__}, not {kind.__name__}")
         return self.answer

@@ -35,7 +35,7 @@ def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
 
 
 def summary(stats: Stats) -> dict[str, Any]:
-    """The last line of a run."""
+    """Return the last line of a run."""
     return {
         "summary": {
             "parts": stats.parts,
@@ -69,12 +69,12 @@ def _times(p50: float, p99: float) -> dict[str, float | None]:
 
 
 def bundle_name(name: str) -> str:
-    """A bundle as people call it: the last part of its folder."""
+    """Return a bundle as people call it: the last part of its folder."""
     return PurePath(name).name or name
 
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
-    """A rule with what it measured; `value` null where it could not."""
+    """Return a rule with what it measured; `value` null where it could not."""
     region = judgement.region
     return {
         "rule": judgement.rule,

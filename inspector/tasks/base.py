@@ -53,18 +53,18 @@ class Metrics(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """All numbers so far; `primary` is among them."""
+        """Return all numbers so far; `primary` is among them."""
 
     @abstractmethod
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
-        """The same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
+        """Return the same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
 
     @abstractmethod
     def support(self) -> dict[str, int]:
-        """How many samples or objects of each class there were."""
+        """Return how many samples or objects of each class there were."""
 
     def confusion_table(self) -> Confusion | None:
-        """What was taken for what; None where there are no classes."""
+        """Return what was taken for what; None where there are no classes."""
         return None
 
     def curves(self) -> tuple[Curve, ...]:
@@ -83,11 +83,13 @@ class Task(ABC):
 
     @abstractmethod
     def outputs(self, card: Card) -> int:
-        """How many output channels the network needs for this card's classes and options."""
+        """Return how many output channels the network needs for this card's classes and options."""
 
     @abstractmethod
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """The truth of one frame as named arrays at the network's input geometry, collated into batches by the loader."""
+        """Return the truth of one frame as named arrays at the network's input geometry, collated into batches by the
+        loader.
+        """
 
     @abstractmethod
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
@@ -95,15 +97,15 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, card: Card) -> Metrics:
-        """An empty accumulator."""
+        """Return an empty accumulator."""
 
     @abstractmethod
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
-        """What `encode` made, as the annotation of a frame that is the network's input."""
+        """Return what `encode` made, as the annotation of a frame that is the network's input."""
 
     @abstractmethod
     def ideal(self, truth: Annotation, card: Card) -> Answer:
-        """The answer of a faultless network. Raises ValueError where the truth has no label of this task."""
+        """Return the answer of a faultless network. Raises ValueError where the truth has no label of this task."""
 
     @abstractmethod
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
@@ -111,27 +113,29 @@ class Task(ABC):
 
     @abstractmethod
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """How far two predictions of a frame are apart, in `unit`; the largest in the frame."""
+        """Return how far two predictions of a frame are apart, in `unit`; the largest in the frame."""
 
     @abstractmethod
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
-        """What is wrong with a prediction; None where it is right, or nothing is known about it."""
+        """Return what is wrong with a prediction; None where it is right, or nothing is known about it."""
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Whether two predictions of a frame see other things, whatever their `decision` is."""
+        """Return whether two predictions of a frame see other things, whatever their `decision` is."""
         return False
 
     def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
-        """What the task's default rule makes of a prediction, to be compared with that of another."""
+        """Return what the task's default rule makes of a prediction, to be compared with that of another."""
         rated = self.rate(prediction, truth, card)
         return None if rated is None else rated.verdict(self.threshold(card))
 
     def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-        """The frame as a decision threshold sees it; None where the default rule has no threshold, or the truth is unknown."""
+        """Return the frame as a decision threshold sees it; None where the default rule has no threshold, or the truth is
+        unknown.
+        """
         return None
 
     def threshold(self, card: Card) -> float:
-        """The card's decision threshold."""
+        """Return the card's decision threshold."""
         return card.thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
 
     def loss(self, out: "torch.Tensor", target: "Mapping[str, torch.Tensor]", card: Card) -> "torch.Tensor":
@@ -140,23 +144,23 @@ class Task(ABC):
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
-        """What the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
+        """Return what the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 
 
 def defect_classes(card: Card) -> tuple[int, ...]:
-    """The indices of the classes that are not good ones."""
+    """Return the indices of the classes that are not good ones."""
     return tuple(index for index, name in enumerate(card.classes) if name not in card.ok_classes)
 
 
 def card_threshold(card: Card) -> float:
-    """The decision threshold of a card."""
+    """Return the decision threshold of a card."""
     return task_of(card.task).threshold(card)
 
 
 def task_of(name: str) -> Task:
-    """The task called `name`. Raises ConfigError."""
+    """Return the task called `name`. Raises ConfigError."""
     task: Task = find(TASKS, name, "task").load()()
     return task
 
