@@ -41,7 +41,7 @@ _FIELDS: Final = ("bundle", "engine", "precision", "drop", "calibration")
 
 
 def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """The worker process that exports; a line that runs goes first."""
+    """Return the worker process that exports; a line that runs goes first."""
     return Job("export", fields, listener=listener, ended=ended)
 
 

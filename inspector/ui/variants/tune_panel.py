@@ -33,7 +33,7 @@ BUDGET_S: Final = 180.0
 
 
 def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """The worker process that measures."""
+    """Return the worker process that measures."""
     return Job("tune", fields, listener=listener, ended=ended, low_priority=False)
 
 

@@ -88,7 +88,7 @@ class RunLog(Themed, QPlainTextEdit):
 
 
 def _words(line: LogLine) -> str:
-    """A line in the window's language."""
+    """Return a line in the window's language."""
     fields: Mapping[str, Any] = line.fields
     if line.kind == "said":
         return str(fields.get("text", ""))
