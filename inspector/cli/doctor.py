@@ -259,7 +259,7 @@ def window() -> Iterator[Finding]:
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if code or not lines:
         said = next((line.strip() for line in output.splitlines() if line.strip()), f"exit code {code}")
-        remedy = "Install Qt's system libraries (see Troubleshooting in the README)."
+        remedy = "Install Qt's system libraries (see resources/manual/troubleshooting.md)."
         yield _problem("window", f"Qt does not start here: {said}.", remedy)
         return
     found = json.loads(lines[-1])

@@ -17,7 +17,7 @@
    faster than the rest. Many images: larger batches and steps.
 8. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
 
-With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in README.
+With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in bench/FIGURES.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -37,7 +37,8 @@ from inspector.ui.canvas.interaction import (
 )
 from inspector.ui.canvas.overlays import NOTHING, HeatLayer, Overlays
 from inspector.ui.canvas.rendering import Display
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 STEP: Final = 1.25  # zoom of one key press or wheel notch
 
@@ -87,7 +88,7 @@ class ViewLink(QObject):
             self.selection_changed.emit()
 
 
-class Canvas(QWidget):
+class Canvas(Themed, QWidget):
     """Shows a frame at its native depth with overlays; wheel, keys, pinch and mouse move the view.
 
     The picture is made anew only when frame, view or display change, and only for the pixels in sight.
@@ -388,12 +389,8 @@ class Canvas(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._stale()
 
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-        if theme.is_theme_change(event):
-            self._stale()
-        super().changeEvent(event)
+    def restyle(self) -> None:
+        self._stale()
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Picture"))

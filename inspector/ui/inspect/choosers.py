@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
 from inspector.core.paths import resources, user_config
@@ -13,7 +13,7 @@ from inspector.core.registry import CAMERAS
 from inspector.recipes.locate import DEMO_RECIPE
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
+from inspector.ui.widgets.themed import Themed
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
 IMAGES: Final = "*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp"
@@ -36,7 +36,7 @@ def recipe_name(path: Path) -> str:
     return name if isinstance(name, str) and name else path.stem
 
 
-class _Chooser(QComboBox):
+class _Chooser(Themed, QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumHeight(theme.TOUCH)
@@ -46,11 +46,6 @@ class _Chooser(QComboBox):
 
     def retranslate(self) -> None:
         """Set all texts."""
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 class RecipeChooser(_Chooser):

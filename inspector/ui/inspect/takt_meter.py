@@ -16,9 +16,10 @@ from inspector.station.counters import Spread
 from inspector.station.load_shedding import Shed
 from inspector.ui.inspect.takt_waterfall import Waterfall, milliseconds, rows_of, sheet
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.themed import Themed
 
 _PAINTED: Final = QEvent.Type(QEvent.registerEventType())
 GAUGE: Final = theme.SPACING * 12  # width of the whole takt in the folded meter
@@ -89,7 +90,7 @@ class _Words:
     late: str = ""
 
 
-class TaktPanel(Cover):
+class TaktPanel(Themed, Cover):
     """The numbers and the waterfall, at the foot of the picture. Lies over it, so that nothing moves when it is unfolded."""
 
     def __init__(self, over: QWidget) -> None:
@@ -169,15 +170,11 @@ class TaktPanel(Cover):
         self.late_label.setToolTip(self.tr("Parts that took longer than the takt, or had their verdict later than that"))
         self.copy_button.setIcon(theme.icon("copy"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.copy_button.setIcon(theme.icon("copy"))
+    def restyle(self) -> None:
+        self.copy_button.setIcon(theme.icon("copy"))
 
 
-class TaktMeter(QWidget):
+class TaktMeter(Themed, QWidget):
     """Beside the tabs: how much of the takt is left, as a bar and in words. Its button unfolds the panel over `over`."""
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
@@ -212,7 +209,7 @@ class TaktMeter(QWidget):
         self.button.setChecked(open_)
 
     def _on_fold(self, open_: bool) -> None:
-        self._dress()
+        self.restyle()
         self._show()
         self.panel.uncover(open_)
 
@@ -295,21 +292,14 @@ class TaktMeter(QWidget):
         self.setAccessibleName(self.tr("Takt"))
         self.button.setAccessibleName(self.tr("Stages"))
         self.button.setToolTip(self.tr("What each stage takes of the takt"))
-        self._dress()
+        self.restyle()
         self._show()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.button.setIcon(theme.icon("fold" if self.open else "unfold", "on_accent" if self.open else "text"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()
 
-
-class ShedNotice(Cover):
+class ShedNotice(Themed, Cover):
     """Says at the foot of the picture, or above what is there, what is left out and why. Lies over it: nothing moves."""
 
     def __init__(self, over: QWidget, *, above: QWidget) -> None:
@@ -362,8 +352,3 @@ class ShedNotice(Cover):
         self.setAccessibleName(whole)
         if self.isVisible():
             self.place()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

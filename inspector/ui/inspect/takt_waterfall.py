@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QRectF, Qt
+from PySide6.QtCore import QCoreApplication, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.inspection.events import StageStats, Stats
 from inspector.inspection.takt import INSPECTION, headroom_ms, measured
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, later
+from inspector.ui.shell.strings import later
+from inspector.ui.widgets.themed import Themed
 
 ROW: Final = theme.SPACING * 5 // 2  # height of a line
 BAR: Final = theme.SPACING * 3 // 2
@@ -77,7 +78,7 @@ def spans(rows: Mapping[str, StageStats]) -> dict[str, tuple[float, float, float
     return placed
 
 
-class Waterfall(QWidget):
+class Waterfall(Themed, QWidget):
     """Bars with their numbers; the takt is a line through all of them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -111,13 +112,6 @@ class Waterfall(QWidget):
         self.setAccessibleName(self.tr("Stages"))
         self.setAccessibleDescription("; ".join(texts))
         self.setToolTip(self.tr("Half of the parts take as long as the full bar, 99 of 100 at most as long as the pale one"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

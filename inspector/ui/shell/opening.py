@@ -4,13 +4,13 @@ once, by Qt's own decoders, and look as the page will show it."""
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QImageIOHandler, QImageReader, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from inspector.core.headers import check_png, is_dji, is_flir
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
+from inspector.ui.widgets.themed import Themed
 
 MOST_BYTES: Final = 16 << 20  # of a file that is decoded before anything else is done
 MOST_PIXELS: Final = 12_000_000
@@ -50,7 +50,7 @@ def _is_plain(data: bytes) -> bool:
     return data.startswith(_JPEG) and data.endswith(_JPEG_END) and not is_flir(data) and not is_dji(data)
 
 
-class Opening(QWidget):
+class Opening(Themed, QWidget):
     """The place of a page that is not there yet. `painted` is emitted after the first time it was drawn."""
 
     painted = Signal()
@@ -104,9 +104,5 @@ class Opening(QWidget):
         self.setAccessibleName(self._words())
         self.update()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self.update()
+    def restyle(self) -> None:
+        self.update()

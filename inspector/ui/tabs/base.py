@@ -12,15 +12,17 @@ from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui.canvas.canvas import Canvas, ViewLink
 from inspector.ui.canvas.colormaps import TemperatureUnit
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change
 from inspector.ui.tabs.controls import CanvasTools
+from inspector.ui.widgets.themed import Themed
 
 PANEL_WIDTH = theme.SPACING * 50
 LABEL_WIDTH = theme.SPACING * 8
 NARROW_PANEL = theme.SPACING * 37  # on small screens the picture comes first
 
 
-class AnalysisTab(QWidget):
+class AnalysisTab(Themed, QWidget):
     """One view on an inspection. A hidden tab keeps the newest inspection and shows it when it is shown.
 
     A subclass fills `self.panel` (a QVBoxLayout), sets its texts in `retranslate` and draws in `refresh`.
@@ -156,12 +158,12 @@ class AnalysisTab(QWidget):
         )
 
     def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-            self._later()
-        if theme.is_theme_change(event):
-            self._later()
         super().changeEvent(event)
+        if is_language_change(event):
+            self._later()
+
+    def restyle(self) -> None:
+        self._later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panel gets a third of the width, between its two limits, until a person drags it."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -18,10 +18,11 @@ from inspector.core.message import Message
 from inspector.inspection.choice import Choice
 from inspector.tuning.plan import Judged, Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.variants.job_cover import JobCover, in_words, wrapped
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.jobs import TuneJob
 from inspector.workers.outcome import End, Outcome
 
@@ -29,7 +30,7 @@ FIRST_TAKT_MS: Final = 500.0
 BUDGET_S: Final = 180.0
 
 
-class TunePanel(JobCover):
+class TunePanel(Themed, JobCover):
     """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
     the variants themselves are to be seen.
     """
@@ -244,12 +245,8 @@ class TunePanel(JobCover):
             self._fill(self._tuning)
         self._show()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.close_button.setIcon(theme.icon("close"))
+    def restyle(self) -> None:
+        self.close_button.setIcon(theme.icon("close"))
 
 
 def _sentence(message: Message) -> str:

@@ -15,6 +15,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import is_language_change, translate
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 LISTED: Final = 500  # sentences of one kind that are listed; all are counted and copied
 _PATH: Final = Qt.ItemDataRole.UserRole
@@ -31,7 +32,7 @@ def image_of(problem: Message, folder: Path) -> Path | None:
     return None
 
 
-class ProblemList(QWidget):
+class ProblemList(Themed, QWidget):
     """`image_wanted` carries the path of the image of the sentence that was chosen."""
 
     image_wanted = Signal(object)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -20,10 +20,11 @@ from inspector.ui.canvas.colormaps import temperature_text
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.canvas.overlays import BoxMark, ClassLayer, Overlays
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change, translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.data.dataset_threads import Picture
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 PAGE: Final = 24  # pictures on a page
 SIDE: Final = theme.SPACING * 18
@@ -43,7 +44,7 @@ def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) ->
     return Overlays(boxes=tuple(boxes), layers=layers)
 
 
-class SampleView(QWidget):
+class SampleView(Themed, QWidget):
     """Pages of pictures. `page_wanted(first)` asks for one, `whole_wanted(index)` for one picture in full."""
 
     page_wanted = Signal(int)
@@ -193,7 +194,5 @@ class SampleView(QWidget):
             words = self._words(picture)
             self._caption.setText(f"{picture.name}  ·  {words}" if words else picture.name)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -17,7 +17,6 @@ from inspector.runs.folder import BUNDLE
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.data.page import DataPage
 from inspector.ui.training.new.advanced import AdvancedPage
@@ -26,6 +25,7 @@ from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.network_page import Advisor, Estimator, NetworkPage
 from inspector.ui.training.new.start_page import StartPage
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 STEPS: Final = ("data", "network", "advanced", "start")
 _UNFIT: Final = re.compile(r"[^\w.-]+")
@@ -38,7 +38,7 @@ def folder_name(name: str) -> str:
     return _UNFIT.sub("-", name).strip("-. ")
 
 
-class TrainingDialog(QWidget):
+class TrainingDialog(Themed, QWidget):
     """Puts a training together. `accepted` is emitted with its `TrainSettings`, `rejected` when it is given up.
 
     `advisor` recommends and `estimator` tells the time; `preflight` names what would stop a run before it begins; `cards`
@@ -324,17 +324,10 @@ class TrainingDialog(QWidget):
             button.setText(text)
             button.setAccessibleName(text)
         self.back.setEnabled(self.step != "data")
-        self._dress()
+        self.restyle()
         self._refresh()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.cancel.setIcon(theme.icon("close"))
         self.back.setIcon(theme.icon("previous"))
         self.next.setIcon(theme.icon("start" if self.step == "start" else "next", "on_accent"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()

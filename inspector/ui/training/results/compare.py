@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
@@ -13,7 +13,7 @@ from inspector.runs.measures import measure_of
 from inspector.runs.report import Interval, TrainReport, read_report
 from inspector.training.state import RunInfo
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change, translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training.results import facts as result_facts
 from inspector.ui.training.results.labels import (
@@ -28,6 +28,7 @@ from inspector.ui.training.results.labels import (
 )
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
     from inspector.ui.training.results.curve_view import CurveView
@@ -50,7 +51,7 @@ def tested_alike(infos: Sequence[RunInfo], reports: Sequence[TrainReport]) -> bo
         return False  # what is not known to be the same is not called so
 
 
-class CompareView(QWidget):
+class CompareView(Themed, QWidget):
     """A column for each run."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -243,7 +244,5 @@ class CompareView(QWidget):
         self.copy_button.setIcon(theme.icon("copy"))
         self._fill()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

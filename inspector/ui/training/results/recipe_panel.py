@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -26,11 +26,12 @@ from inspector.recipes import adopt
 from inspector.recipes.automatic import CAMERA, completed, default_rules
 from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 _NEW, _OTHER, _OWN = "new", "other", "own"
 _WIDEST: Final = 1e6
@@ -38,7 +39,7 @@ _WARM: Final = 60.0  # degrees Celsius that a limit begins with where the card h
 _SIDES: Final = ("x", "y", "width", "height")
 
 
-class RecipePanel(QWidget):
+class RecipePanel(Themed, QWidget):
     """`applied` carries the path of the recipe that was written, or put back; `left`: the person is done with it."""
 
     applied = Signal(object)
@@ -465,10 +466,8 @@ class RecipePanel(QWidget):
             button.setIcon(theme.icon(icon, color))
         self._tell_done()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()
 
 
 def _area(region: RegionModel) -> str:

@@ -23,6 +23,7 @@ from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
 from inspector.ui.training.results.labels import label_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 SIDE: Final = theme.SPACING * 16
 _COUNTED: Final = re.compile(r"^\d+ | \d+ px$")
@@ -61,7 +62,7 @@ class Picture(QLabel):
         self._fit()
 
 
-class WorstView(QWidget):
+class WorstView(Themed, QWidget):
     """Small pictures, the worst first, and one of them in full. `filtered`: only those of a cell of the table, or all again."""
 
     filtered = Signal()
@@ -200,7 +201,6 @@ class WorstView(QWidget):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if is_language_change(event):
-            self.retranslate()
             self.show_cell(self._cell)
 
 
