@@ -116,7 +116,9 @@ class Channel:
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def job(self) -> Job:
-        """What the parent sends first; its messages are listened to from then on. Raises Cancelled if it is gone, JobError."""
+        """Return what the parent sends first; its messages are listened to from then on. Raises Cancelled if it is gone,
+        JobError.
+        """
         line = bytearray()
         while not line.endswith(b"\n"):  # by single bytes, so that what follows is left for the listener
             byte = os.read(self._in, 1)
@@ -202,7 +204,7 @@ class Channel:
         self._stop.clear()
 
     def end(self) -> Outcome:
-        """What a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
+        """Return what a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
         if self._why is Cause.PARENT:
             problem = message("The program that had started the work was closed or ended.")
         elif self._why is Cause.KILLED and self._detached:
@@ -222,7 +224,7 @@ class Channel:
         return time.monotonic() - began
 
     def requests(self) -> Iterator[Request]:
-        """What the parent asks of a serving worker, until it cancels or is gone."""
+        """Yield what the parent asks of a serving worker, until it cancels or is gone."""
         while (request := self._requests.get()) is not None and not self.cancelled():
             yield request
 

@@ -31,7 +31,7 @@ class Packet(JsonLine):
         self.model_fields_set.add("type")
 
     def fields(self) -> Mapping[str, Any]:
-        """Everything but the type, as JSON values; only what was set."""
+        """Return everything but the type, as JSON values; only what was set."""
         return self.model_dump(mode="json", exclude_unset=True, exclude={"type"})
 
 
@@ -254,11 +254,11 @@ class Report(Protocol):
         """Say that a file or folder was written (see `Artifact`)."""
 
     def cancelled(self) -> bool:
-        """Whether to stop; then raise Cancelled, or return."""
+        """Return whether to stop; then raise Cancelled, or return."""
         ...
 
     def stopping(self) -> bool:
-        """Whether to end now as if the last epoch had come: the best one is measured and kept."""
+        """Return whether to end now as if the last epoch had come: the best one is measured and kept."""
         ...
 
     def stopped(self) -> None:

@@ -57,7 +57,7 @@ class LineDecoder(Generic[M]):
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[M]:
-        """The messages completed by `data`. Raises JobError for a line that is none; that line is dropped."""
+        """Yield the messages completed by `data`. Raises JobError for a line that is none; that line is dropped."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             self._rest = b""

@@ -78,7 +78,7 @@ class ViewLink(QObject):
             self.viewport_changed.emit(camera)
 
     def selection(self, key: str) -> int | None:
-        """The selected mark of `key`, if the selection is one of its marks."""
+        """Return the selected mark of `key`, if the selection is one of its marks."""
         return self._selection[1] if self._selection is not None and self._selection[0] == key else None
 
     def select(self, key: str, index: int | None) -> None:
@@ -191,7 +191,7 @@ class Canvas(Themed, QWidget):
     # Where it is looked at
 
     def placement(self) -> Placement:
-        """Where the frame lies in this widget now."""
+        """Return where the frame lies in this widget now."""
         size = (self._frame.width, self._frame.height) if self._frame else (1, 1)
         return place(self.link.viewport(self._camera), size, self._view())
 
@@ -224,7 +224,7 @@ class Canvas(Themed, QWidget):
         return f"x {x}   y {y}   {shown}"
 
     def render_whole(self) -> QImage:
-        """The whole frame with its overlays at one screen pixel a frame pixel (for export); empty without a frame."""
+        """Return the whole frame with its overlays at one screen pixel a frame pixel (for export); empty without a frame."""
         if self._frame is None:
             return QImage()
         width, height = self._frame.width, self._frame.height
@@ -256,7 +256,7 @@ class Canvas(Themed, QWidget):
         painter.end()
 
     def _refresh(self, frame: Frame, placement: Placement, overlays: Overlays) -> list[_Patch]:
-        """The patches in sight, made anew only when they are stale."""
+        """Return the patches in sight, made anew only when they are stale."""
         if self._patches is None:
             crop = visible(placement, (frame.width, frame.height), self._view())
             self._origin = placement.to_view(crop[0], crop[1]) if crop else (0.0, 0.0)
@@ -266,7 +266,7 @@ class Canvas(Themed, QWidget):
     def _render(
         self, frame: Frame, placement: Placement, crop: rendering.Crop, ratio: float, overlays: Overlays
     ) -> list[_Patch]:
-        """The frame and its area overlays, as far as they are in `crop`."""
+        """Return the frame and its area overlays, as far as they are in `crop`."""
         size = _scaled(crop, placement.scale * ratio)
         patches = [_patch(rendering.picture(frame, self._display, crop, size), QPointF(), ratio, opaque=True)]
         for layer in overlays.layers:

@@ -21,14 +21,14 @@ _BROWSE: Final = "browse"
 
 
 def shipped_recipes() -> list[Path]:
-    """The recipes that come with the program and the user's own, the demo line first."""
+    """Return the recipes that come with the program and the user's own, the demo line first."""
     folders = (resources() / "recipes", user_config() / "recipes")
     found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
     return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
 
 
 def recipe_name(path: Path) -> str:
-    """The name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
+    """Return the name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
     try:
         name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
     except (OSError, ValueError):

@@ -22,7 +22,7 @@ DEFAULT_THRESHOLD: Final = 0.5
 
 
 def overlays_of(predictions: Sequence[Prediction], recipe: Recipe | None, unit: TemperatureUnit) -> Overlays:
-    """Everything these predictions found, to be drawn over their one frame."""
+    """Return everything these predictions found, to be drawn over their one frame."""
     found = NOTHING
     for prediction in predictions:
         threshold = _threshold(prediction, recipe)

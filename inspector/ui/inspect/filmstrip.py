@@ -22,7 +22,7 @@ HEIGHT: Final = 96
 
 
 def thumbnail(frame: Frame) -> QImage:
-    """A small picture of a frame in the colours the canvas uses by default."""
+    """Return a small picture of a frame in the colours the canvas uses by default."""
     scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice, for screens of high density
     size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
     small = resized(frame.pixels, size, smooth=True)
@@ -216,6 +216,6 @@ class Filmstrip(Themed, QWidget):
 
 
 def _telling_frame(inspection: Inspection) -> Frame:
-    """The colour frame where there is one: it is recognised at a glance."""
+    """Return the colour frame where there is one: it is recognised at a glance."""
     frames = list(inspection.frames.values())
     return next((frame for frame in frames if frame.unit == "intensity"), frames[0])

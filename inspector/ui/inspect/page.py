@@ -137,7 +137,7 @@ class InspectPage(InspectLayout):
         self._use(choice)
 
     def _on_source(self, written: Choice, source: str) -> Choice:
-        """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
+        """Return the demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
         if source and self._file == demo_recipe():
             return choose(source=source)
         return Choice(on_source(written.recipe, source), written.base)

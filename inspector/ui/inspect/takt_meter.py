@@ -48,7 +48,7 @@ class DisplayClock(QObject):
         return super().event(event)
 
     def stage(self) -> StageStats | None:
-        """The times of the last pictures; None before the first."""
+        """Return the times of the last pictures; None before the first."""
         return self._spent.stage() if len(self._spent) else None
 
     def forget(self) -> None:
@@ -230,11 +230,11 @@ class TaktMeter(Themed, QWidget):
         QGuiApplication.clipboard().setText(self.table())
 
     def table(self) -> str:
-        """The numbers: a line a stage with p50 and p99 in ms, then the takt."""
+        """Return the numbers: a line a stage with p50 and p99 in ms, then the takt."""
         return sheet(self.rows(), self._stats)
 
     def rows(self) -> dict[str, StageStats]:
-        """The stages that were measured, with that of the display."""
+        """Return the stages that were measured, with that of the display."""
         return rows_of(self._stats, self.clock.stage())
 
     def _show(self) -> None:
@@ -250,7 +250,7 @@ class TaktMeter(Themed, QWidget):
             self.panel.show_rows(self.rows(), takt)
 
     def _in_short(self) -> tuple[str, ...]:
-        """A few words beside the bar, and fewer for where there is less room."""
+        """Return a few words beside the bar, and fewer for where there is less room."""
         takt, room = self._stats.takt, headroom_ms(self._stats)
         if takt.takt_ms is None:
             return (self.tr("No takt") if takt.waits else self.tr("Takt not known"),)

@@ -103,8 +103,9 @@ class VerdictTile(Themed, QWidget):
 
 @lru_cache(maxsize=64)
 def _fitted(word: str, width: float, height: float, limit: int, symbol: bool) -> tuple[list[str], QFont]:
-    """The lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the tile
-    is painted with every part."""
+    """Return the lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the
+    tile is painted with every part.
+    """
     font = theme.font("title", bold=True)
     splits = [[word], word.split(" ")] if " " in word else [[word]]
     for pixels in range(limit, SMALLEST_WORD, -2):

@@ -73,7 +73,7 @@ class OpenBar(_Bar):
 
 
 def opener_texts() -> dict[str, str]:
-    """The words on the buttons that open something."""
+    """Return the words on the buttons that open something."""
     return {
         "image": QCoreApplication.translate("Openers", "Image"),
         "folder": QCoreApplication.translate("Openers", "Folder"),

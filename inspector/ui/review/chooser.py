@@ -24,7 +24,9 @@ class With:
     path: Path | None = None
 
     def load(self) -> tuple[Recipe | None, Path | None]:
-        """The recipe (None: by the kind of the frames) and the folder its bundles are looked for in. Raises ConfigError."""
+        """Return the recipe (None: by the kind of the frames) and the folder its bundles are looked for in. Raises
+        ConfigError.
+        """
         if self.kind == "recipe" and self.path is not None:
             return load_recipe(self.path), self.path.parent
         if self.kind == "bundle" and self.path is not None:

@@ -45,7 +45,7 @@ class TimeLine(Themed, QSlider):
         return QSize(theme.SPACING * 40, theme.TOUCH)
 
     def index_at(self, x: float) -> int:
-        """The part under a point."""
+        """Return the part under a point."""
         room = self._room()
         share = (x - room.left()) / max(room.width(), 1.0)
         return min(max(int(share * len(self._codes)), 0), max(len(self._codes) - 1, 0))

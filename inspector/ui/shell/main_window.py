@@ -158,7 +158,7 @@ class MainWindow(Themed, QMainWindow):
     # ---- what is made when it is needed first --------------------
 
     def _has(self, name: str) -> bool:
-        """Whether one of the following has been made."""
+        """Return whether one of the following has been made."""
         return name in vars(self)
 
     @cached_property

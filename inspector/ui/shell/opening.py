@@ -20,7 +20,7 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def plain_picture(path: Path) -> QImage | None:
-    """The picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper
+    """Return the picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper
     pixels, temperatures, palettes, transparency, animations, an orientation noted by the camera, a damaged or very large file.
     """
     try:
@@ -43,7 +43,7 @@ def plain_picture(path: Path) -> QImage | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether these are the bytes of a whole PNG or JPEG without temperatures. Raises ValueError for a damaged one."""
+    """Return whether these are the bytes of a whole PNG or JPEG without temperatures. Raises ValueError for a damaged one."""
     if data.startswith(_PNG):
         check_png(data)
         return b"acTL" not in data[:256]  # several frames

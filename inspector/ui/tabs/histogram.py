@@ -74,7 +74,7 @@ class Histogram(Themed, QWidget):
         return self._edges
 
     def band_range(self) -> tuple[float, float]:
-        """The band's ends in kelvin."""
+        """Return the band's ends in kelvin."""
         low, high = self.band.getRegion()
         return kelvin(float(low), self._unit), kelvin(float(high), self._unit)
 

@@ -79,7 +79,7 @@ class Banners(QWidget):
         self.hide()
 
     def problems(self) -> dict[str, str]:
-        """The text of each problem shown, by key."""
+        """Return the text of each problem shown, by key."""
         return {key: row.text for key, row in self._rows.items()}
 
     def show_problem(self, key: str, problem: Message, remedy: Message | None = None, *, retryable: bool = True) -> None:

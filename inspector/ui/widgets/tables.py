@@ -121,11 +121,11 @@ class ValueTable(Themed, QTableWidget):
                 self._pick(key)
 
     def keys(self) -> list[int]:
-        """The keys from top to bottom."""
+        """Return the keys from top to bottom."""
         return [int(self.model().index(row, 0).data(KEY_ROLE)) for row in range(self.rowCount())]
 
     def as_text(self, *, separator: str = "\t", only_selected: bool = False) -> str:
-        """The table as it is shown, with its headers, one line a row."""
+        """Return the table as it is shown, with its headers, one line a row."""
         columns = range(self.columnCount())
         chosen = {index.row() for index in self.selectionModel().selectedRows()} if only_selected else set()
         rows = [row for row in range(self.rowCount()) if not chosen or row in chosen]

@@ -201,7 +201,7 @@ class DataPage(Themed, QWidget):
 
 
 def _dropped(event: QDropEvent) -> Path | None:
-    """The folder that is dropped, or the folder of the file."""
+    """Return the folder that is dropped, or the folder of the file."""
     for url in event.mimeData().urls():
         path = Path(url.toLocalFile()) if url.isLocalFile() else None
         if path is not None and path.exists():

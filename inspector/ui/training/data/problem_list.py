@@ -23,7 +23,7 @@ _BLANK: Final = re.compile(r"\{[^{}]*\}")
 
 
 def image_of(problem: Message, folder: Path) -> Path | None:
-    """The image file that a sentence is about, if it names one that is there."""
+    """Return the image file that a sentence is about, if it names one that is there."""
     for value in problem.values.values():
         for text in str(value).split(", ") if isinstance(value, str | Path) else ():
             path = folder / text
@@ -73,7 +73,7 @@ class ProblemList(Themed, QWidget):
             self._fill()
 
     def as_text(self) -> str:
-        """Every problem, one a line, under a line for its kind."""
+        """Return every problem, one a line, under a line for its kind."""
         lines = []
         for template, problems in self._kinds().items():
             lines.append(f"{_kind_text(template)} ({len(problems)})")
@@ -144,5 +144,5 @@ class ProblemList(Themed, QWidget):
 
 
 def _kind_text(template: str) -> str:
-    """The sentence without its particulars."""
+    """Return the sentence without its particulars."""
     return _BLANK.sub("…", QCoreApplication.translate("messages", template))

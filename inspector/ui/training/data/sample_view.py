@@ -31,7 +31,7 @@ SIDE: Final = theme.SPACING * 18
 
 
 def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) -> Overlays:
-    """The labels of a picture as overlays; `words`: boxes say their class."""
+    """Return the labels of a picture as overlays; `words`: boxes say their class."""
     boxes: list[BoxMark] = []
     if truth.boxes is not None:
         for index, (xyxy, kind) in enumerate(zip(truth.boxes.xyxy.tolist(), truth.boxes.classes.tolist(), strict=True)):
@@ -138,7 +138,7 @@ class SampleView(Themed, QWidget):
         return QPixmap.fromImage(self._brush.render_whole())
 
     def _words(self, picture: Picture) -> str:
-        """The labels in words: the class, the classes of boxes, the temperature."""
+        """Return the labels in words: the class, the classes of boxes, the temperature."""
         if picture.trouble is not None:
             return translate(picture.trouble.problem)
         truth = picture.truth

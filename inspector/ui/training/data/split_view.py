@@ -84,7 +84,7 @@ class SplitView(Themed, QWidget):
         return trouble.problem if trouble is not None else None
 
     def _say(self) -> Mapping[str, str]:
-        """What is wrong, beside the fields and below the table; returned by setting, "" for what concerns several."""
+        """Return what is wrong, beside the fields and below the table; returned by setting, "" for what concerns several."""
         errors = self._draft.errors()
         for name, row in self.rows.items():
             row.show_error(errors.get(name, ""))

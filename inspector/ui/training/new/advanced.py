@@ -98,7 +98,7 @@ class AdvancedPage(Themed, QWidget):
             row.editor.focus.setFocus()
 
     def errors(self) -> dict[str, str]:
-        """The errors shown, by setting."""
+        """Return the errors shown, by setting."""
         return {name: row.error.text() for name, row in self.rows.items() if row.error.text()}
 
     def _check(self) -> None:

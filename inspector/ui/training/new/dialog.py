@@ -34,7 +34,7 @@ Preflight = Callable[[TrainSettings], Sequence[Message]]
 
 
 def folder_name(name: str) -> str:
-    """A name that every file system takes."""
+    """Return a name that every file system takes."""
     return _UNFIT.sub("-", name).strip("-. ")
 
 
@@ -222,7 +222,7 @@ class TrainingDialog(Themed, QWidget):
         return self._unused(f"{data or 'training'}-{network}")
 
     def _unused(self, name: str) -> str:
-        """The name, with a number if there is such a run."""
+        """Return the name, with a number if there is such a run."""
         taken, number = folder_name(name), 1
         while (self._runs / taken).exists():
             number += 1
@@ -230,7 +230,7 @@ class TrainingDialog(Themed, QWidget):
         return name if number == 1 else f"{name}-{number}"
 
     def settings(self) -> TrainSettings:
-        """The settings as they stand. Raises ConfigError naming what is wrong."""
+        """Return the settings as they stand. Raises ConfigError naming what is wrong."""
         run = self._runs / folder_name(self.run_name)
         return train_settings({**self.draft.values(), "name": self.run_name, "run": run, "out": run / BUNDLE})
 

@@ -33,7 +33,7 @@ _WIDEST: Final = 1e9  # of a setting without an upper limit
 
 
 def in_words(text: str) -> str:
-    """A label, description, unit or choice of the settings in the window's language."""
+    """Return a label, description, unit or choice of the settings in the window's language."""
     return QCoreApplication.translate(CONTEXT, text) if text else ""
 
 
@@ -94,7 +94,7 @@ class Editor:
 
 
 def make_editor(name: str, field: FieldInfo, shown: Shown, edited: Callable[[], None]) -> Editor:
-    """The widget that suits the type of a setting; `edited` is called after each change by a person."""
+    """Return the widget that suits the type of a setting; `edited` is called after each change by a person."""
     kind = field.annotation
     if get_origin(kind) is Literal:
         return _choice_editor(get_args(kind), edited)
@@ -126,7 +126,7 @@ def _check_editor(edited: Callable[[], None]) -> Editor:
 
 
 def limits(field: FieldInfo) -> tuple[float | None, float | None]:
-    """The lowest and highest value a setting may have, as declared (exclusive ones as they are)."""
+    """Return the lowest and highest value a setting may have, as declared (exclusive ones as they are)."""
     low = high = None
     for item in field.metadata:
         if isinstance(item, annotated_types.Ge | annotated_types.Gt):

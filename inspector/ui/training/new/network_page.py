@@ -61,7 +61,7 @@ Estimator = Callable[[Mapping[str, Any], int], float | None]
 
 
 def missing_for_training() -> Message | None:
-    """Why this computer cannot train: a package is not installed. None: it can."""
+    """Return why this computer cannot train: a package is not installed. None: it can."""
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             return message(
@@ -252,7 +252,7 @@ class NetworkPage(Themed, QWidget):
         return [one for one in self._advice.alternatives if "network" in one.settings] if self._advice is not None else []
 
     def _advised_names(self) -> list[str]:
-        """Every setting that the recommendation or what was weighed beside it has a value for."""
+        """Return every setting that the recommendation or what was weighed beside it has a value for."""
         if self._advice is None:
             return ["network"]
         return sorted({*self._advice.settings, *(name for one in self._advice.alternatives for name in one.settings)})

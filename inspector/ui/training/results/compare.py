@@ -37,12 +37,12 @@ TABS: Final = ("measures", "settings", "curves")
 
 
 def overlap(one: Interval, other: Interval) -> bool:
-    """Whether the intervals have a number in common: then the difference is not proven."""
+    """Return whether the intervals have a number in common: then the difference is not proven."""
     return one.low <= other.high and other.low <= one.high
 
 
 def tested_alike(infos: Sequence[RunInfo], reports: Sequence[TrainReport]) -> bool:
-    """Whether all were measured on the same images: the same names of data with the same contents."""
+    """Return whether all were measured on the same images: the same names of data with the same contents."""
     if len({report.fingerprint for report in reports}) > 1 or len({report.part for report in reports}) > 1:
         return False
     try:
@@ -145,7 +145,7 @@ class CompareView(Themed, QWidget):
         return lines
 
     def _about(self, name: str) -> str:
-        """Whether the best is better beyond chance."""
+        """Return whether the best is better beyond chance."""
         numbers = [report.metrics[name] for report in self.reports]
         order = sorted(range(len(numbers)), key=lambda at: numbers[at].value, reverse=larger_is_better(name))
         best, second = order[0], order[1]
@@ -178,7 +178,7 @@ class CompareView(Themed, QWidget):
         self.measures.set_rows(rows)
 
     def _class_rows(self, kind: str, first: int) -> list[Row]:
-        """The same, class by class."""
+        """Return the same, class by class."""
         owners = dict.fromkeys(row.name for report in self.reports for row in report.classes if kind in row.numbers)
         rows = []
         for key, owner in enumerate(owners, start=first):

@@ -94,7 +94,7 @@ class ConfusionView(Themed, QWidget):
             self.picked.emit(self._confusion.labels[row], self._confusion.labels[column])
 
     def as_text(self, separator: str = "\t") -> str:
-        """The counts with their labels, one line a row."""
+        """Return the counts with their labels, one line a row."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=separator, lineterminator="\n")
         if self._confusion is not None:

@@ -65,7 +65,7 @@ class CurveView(Themed, QWidget):
         return f"{report.name}: {name}" if len(self._reports) > 1 else name
 
     def _course(self) -> bool:
-        """The losses; of several results those on validation, where they are known."""
+        """Return the losses; of several results those on validation, where they are known."""
         lines = []
         for report in self._reports:
             training = _over_epochs(self._named(report, self.tr("Training")), [(one.epoch, one.loss) for one in report.course])

@@ -132,7 +132,7 @@ class Plot(Themed, QWidget):
         return pen
 
     def as_text(self, separator: str = "\t") -> str:
-        """The values, one point a line: curve, x, y, and low and high where they are known."""
+        """Return the values, one point a line: curve, x, y, and low and high where they are known."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=separator, lineterminator="\n")
         writer.writerow(["curve", self.frame.bottom.labelText, self.frame.left.labelText, "low", "high"])

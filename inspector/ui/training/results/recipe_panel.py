@@ -220,7 +220,7 @@ class RecipePanel(Themed, QWidget):
         self._fill_camera()
 
     def _likely_camera(self, cameras: Sequence[str]) -> int:
-        """The camera whose bundles do the same task, else one that gives frames of the same kind."""
+        """Return the camera whose bundles do the same task, else one that gives frames of the same kind."""
         if self._file is None or self._card is None:
             return 0
         tasks = {
@@ -232,7 +232,7 @@ class RecipePanel(Themed, QWidget):
         return next(iter((*same, *alike)), 0)
 
     def _steps(self) -> list[InspectModel]:
-        """What looks at the chosen camera."""
+        """Return what looks at the chosen camera."""
         camera = self.camera.currentData()
         return [step for step in self._file.recipe.inspect if step.camera == camera] if self._file is not None else []
 
@@ -290,7 +290,7 @@ class RecipePanel(Themed, QWidget):
     # What comes of it
 
     def wish(self) -> adopt.Wish:
-        """What is asked for. Raises ConfigError for an area that is none."""
+        """Return what is asked for. Raises ConfigError for an area that is none."""
         card = self._card
         if card is None or self._bundle is None:
             raise ConfigError("There is no bundle to use.")
@@ -319,7 +319,7 @@ class RecipePanel(Themed, QWidget):
         return RegionModel.model_validate(dict(zip(_SIDES, map(int, parts), strict=True)))
 
     def _plan(self) -> tuple[adopt.RecipeFile, adopt.Wish, Path]:
-        """The recipe, what is done to it, and where it is written. Raises ConfigError."""
+        """Return the recipe, what is done to it, and where it is written. Raises ConfigError."""
         wish = self.wish()
         assert self._card is not None
         if self._is_new:

@@ -30,7 +30,7 @@ _COUNTED: Final = re.compile(r"^\d+ | \d+ px$")
 
 
 def mentions(said: str, label: str) -> bool:
-    """Whether what a picture shows ("scratch", "2 scratch, 1 dent", "dent 40 px", "-") has this class in it."""
+    """Return whether what a picture shows ("scratch", "2 scratch, 1 dent", "dent 40 px", "-") has this class in it."""
     if label == "(none)":
         return said == "-"
     return label in {_COUNTED.sub("", part) for part in said.split(", ")}
@@ -148,7 +148,7 @@ class WorstView(Themed, QWidget):
         return self._note.text()
 
     def _both(self, one: Worst) -> QPixmap:
-        """The picture, and its heat beside it."""
+        """Return the picture, and its heat beside it."""
         whole = QPixmap(2 * SIDE, SIDE)
         whole.fill(Qt.GlobalColor.transparent)
         painter = QPainter(whole)
@@ -159,7 +159,9 @@ class WorstView(Themed, QWidget):
         return whole
 
     def _inside(self, name: str) -> Path | None:
-        """A file that the report names, if it lies in the run's folder: a report from elsewhere must not show other files."""
+        """Return a file that the report names, if it lies in the run's folder: a report from elsewhere must not show other
+        files.
+        """
         path = (self._folder / name).resolve()
         return path if name and path.is_relative_to(self._folder.resolve()) and path.is_file() else None
 
@@ -205,7 +207,7 @@ class WorstView(Themed, QWidget):
 
 
 def _small(path: Path | None) -> QPixmap:
-    """A picture file, decoded no larger than it is shown."""
+    """Return a picture file, decoded no larger than it is shown."""
     if path is None:
         return QPixmap()
     reader = QImageReader(str(path))

@@ -266,7 +266,9 @@ def _number(value: float) -> str:
 def thinned(
     epochs: NDArray[np.float64], values: NDArray[np.float64], most: int = _MOST_POINTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A curve of at most about `most` points that looks the same: the lowest and the highest of each stretch, in order."""
+    """Return a curve of at most about `most` points that looks the same: the lowest and the highest of each stretch, in
+    order.
+    """
     if len(epochs) <= most:
         return epochs, values
     size = -(-len(epochs) // (most // 2))
@@ -290,7 +292,7 @@ def _nearest(epochs: NDArray[np.float64], epoch: float) -> int:
 
 
 def _pen(index: int, points: int) -> QPen:
-    """A curve's pen. Qt draws wide dashed lines of many points slowly."""
+    """Return a curve's pen. Qt draws wide dashed lines of many points slowly."""
     color: QColor = theme.current().series_color(index)
     pen = QPen(color, 1) if points > _MOST_POINTS else QPen(color, 2, _STROKES[index % len(_STROKES)])
     pen.setCosmetic(True)

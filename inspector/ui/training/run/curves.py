@@ -62,7 +62,7 @@ class Curves(Themed, QWidget):
         self._draw()
 
     def table(self) -> str:
-        """Every number of every epoch, comma-separated with a header."""
+        """Return every number of every epoch, comma-separated with a header."""
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows(self._history.as_rows())
         return out.getvalue()

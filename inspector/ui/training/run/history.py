@@ -103,7 +103,7 @@ class RunHistory:
         self._bests = bests
 
     def as_rows(self) -> list[list[str]]:
-        """The curves as a table of text, the header first."""
+        """Return the curves as a table of text, the header first."""
         columns = [self._columns[name] for name in self._columns]
         rows = [["epoch", *self._columns]]
         for place, epoch in enumerate(self._epochs):
@@ -143,7 +143,9 @@ class RunHistory:
 
 
 def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
-    """The same for a view that was away for a while: of many progress messages the last, of log lines as many as it keeps."""
+    """Return the same for a view that was away for a while: of many progress messages the last, of log lines as many as it
+    keeps.
+    """
     said = list(messages)
     logs = [place for place, message in enumerate(said) if isinstance(message, Log)]
     first = logs[-LOG_LINES] if len(logs) > LOG_LINES else -1
@@ -156,5 +158,5 @@ def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
 
 
 def _shown_name(name: str) -> str:
-    """The number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    """Return the number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
     return name.removeprefix("minus_")

@@ -58,11 +58,11 @@ class RunsModel(QAbstractListModel):
         return self._runs
 
     def turn(self, folder: Path) -> int:
-        """The place of a run among those that wait, from 1; 0 if it does not."""
+        """Return the place of a run among those that wait, from 1; 0 if it does not."""
         return self._turns.get(folder, 0)
 
     def row_of(self, folder: Path | None) -> int:
-        """The row of a run, -1 if it is not there."""
+        """Return the row of a run, -1 if it is not there."""
         return next((row for row, info in enumerate(self._runs) if info.folder == folder), -1)
 
     def set_runs(self, runs: Sequence[RunInfo]) -> None:

@@ -88,7 +88,7 @@ class RunLog(Themed, QPlainTextEdit):
 
 
 def _words(line: LogLine) -> str:
-    """A line in the window's language."""
+    """Return a line in the window's language."""
     if line.outcome is not None and line.outcome.problem is not None:
         return translate(line.outcome.problem)
     match line.message:

@@ -310,7 +310,7 @@ class OutcomeCard(QFrame):
 
 
 def _offered(info: RunInfo) -> tuple[str, ...]:
-    """What can be done with a run that stands like this."""
+    """Return what can be done with a run that stands like this."""
     if info.state is RunState.RUNNING:
         return ("pause", "stop", "cancel")
     if info.state is RunState.PAUSED:
