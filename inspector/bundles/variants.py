@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -105,6 +106,13 @@ class Variant(_Part):
     def kind(self) -> tuple[str, Precision]:
         """A bundle has one variant of each."""
         return self.engine, self.precision
+
+
+class VariantMade(BaseModel):
+    """The result of a `VariantJob`: the variant, and the bundle or copy that has it now."""
+
+    bundle: Path
+    variant: Variant
 
 
 class LaterVariant(BaseModel):
