@@ -1,6 +1,5 @@
 """`inspector worker`: what this program starts to train, export, explain, infer or tune beside the window. Not for people."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inspector.core.errors import JobError
+from inspector.core.untrusted import parse_json
 
 if TYPE_CHECKING:
     from inspector.ml.channel import Channel
@@ -34,7 +34,7 @@ def _tune(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        job = json.loads(file.read_text("utf-8"))
+        job = parse_json(file.read_bytes())
     except (OSError, ValueError) as error:
         raise JobError("The job file {file} cannot be read ({detail}).", file=file, detail=error) from error
     if not isinstance(job, dict):

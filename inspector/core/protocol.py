@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inspector.core.errors import JobError
+from inspector.core.untrusted import parse_json
 
 VERSION = 1
 LONGEST_LINE = 16 * 1024 * 1024
@@ -46,7 +47,7 @@ class LineDecoder:
 
 def _parse(line: bytes) -> Packet:
     try:
-        fields = json.loads(line)
+        fields = parse_json(line)
         return Packet(fields.pop("type"), fields)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise JobError(

@@ -1,6 +1,5 @@
 """What is inspected, with what, and which camera is seen: the three choosers above the feed."""
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
 from inspector.core.paths import resources, user_config
 from inspector.core.registry import CAMERAS
+from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.recipes.locate import DEMO_RECIPE
 from inspector.ui import theme
 from inspector.ui.feed import ALL
@@ -30,7 +30,7 @@ def shipped_recipes() -> list[Path]:
 def recipe_name(path: Path) -> str:
     """The name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
     try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+        name = parse_toml(read_bounded(path)).get("name")
     except (OSError, ValueError):
         name = None
     return name if isinstance(name, str) and name else path.stem
