@@ -12,7 +12,6 @@ import numpy as np
 from inspector.core.bundle import GRAPH, Bundle
 from inspector.core.errors import EngineError
 from inspector.core.images import Prepared
-from inspector.core.offline import no_usage_statistics
 from inspector.core.types import Floats
 from inspector.core.variants import Precision
 from inspector.engines.base import Engine
@@ -72,7 +71,6 @@ class OpenVinoEngine(Engine):
 
     @classmethod
     def ensure_here(cls, precision: Precision) -> None:
-        no_usage_statistics()
         import openvino
 
         if precision.upper() in {"BF16", "INT8"} - set(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")):

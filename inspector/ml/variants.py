@@ -17,7 +17,6 @@ import torch
 from inspector.core.bundle import GRAPH, MAKING, WEIGHTS, Bundle, sha256
 from inspector.core.errors import ConfigError, EngineError, StorageError
 from inspector.core.images import Prepared
-from inspector.core.offline import no_usage_statistics
 from inspector.core.reference import Reference, read_reference
 from inspector.core.registry import ENGINES, find
 from inspector.core.report import sentence
@@ -249,7 +248,6 @@ def _quantise(
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
     """The graph with its weights in sixteen bits; it computes in float32."""
-    no_usage_statistics()
     import openvino  # type: ignore[import-untyped]  # it ships no types
 
     target = folder / "fp16.xml"
