@@ -1,6 +1,5 @@
 """`inspector export`: a bundle for an engine and precision that judges the reference images as the trained network does."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from inspector.cli.lines import say, say_json
 from inspector.cli.signals import stop_signals
 from inspector.core.bundle import Bundle
 from inspector.core.protocol import Packet
@@ -65,7 +65,7 @@ def export(*, model: str, as_json: bool, **given: Any) -> int:  # noqa: ANN401 -
         result = job.result()
     variant = Variant.model_validate(result["variant"])
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        say_json(result)
     else:
         _show(variant, Bundle.open(Path(result["bundle"])))
     return 0
@@ -93,9 +93,9 @@ def _show(variant: Variant, bundle: Bundle) -> None:
     Console().print(table)
     if variant.files:
         files = [bundle.variant_path(name) for name in variant.files]
-        click.echo(f"{', '.join(str(file) for file in files)}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
+        say(f"{', '.join(str(file) for file in files)}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
     if variant.full_precision:
-        click.echo(f"in floating point stayed: {', '.join(variant.full_precision)}")
+        say(f"in floating point stayed: {', '.join(variant.full_precision)}")
 
 
 def rows(parity: Parity) -> list[tuple[str, str, str]]:

@@ -1,18 +1,18 @@
 """What `inspector train` shows of one training: a progress bar and a line an epoch on stderr, or JSON lines on stdout."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.progress import Progress, TaskID
 
+from inspector.cli.lines import ResultLines
 from inspector.core.bundle import read_card
 from inspector.core.process import End, Outcome
 from inspector.core.protocol import Packet
 from inspector.core.report import read_report
 from inspector.core.runs import REPORT, run_path
+from inspector.core.text import one_line
 from inspector.core.training import TrainSettings
 
 # The trainings before the final one: what they are called, and the fields with their number and how many there are.
@@ -33,6 +33,7 @@ class TrainOutput:
 
     def __init__(self, bar: Progress, *, as_json: bool) -> None:
         self._bar, self._as_json = bar, as_json
+        self._lines = ResultLines()
         self._name = ""
         self._task = TaskID(0)
         self._best = ""
@@ -75,9 +76,9 @@ class TrainOutput:
                     told[name] = getattr(report, name).model_dump(mode="json")
             self._print(told)
         else:
-            click.echo(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}")
+            self._lines.text(one_line(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}"))
             for line in report.trials:
-                click.echo(f"{folder}: {line.text}")
+                self._lines.text(one_line(f"{folder}: {line.text}"))
 
     def _progress(self, fields: Mapping[str, Any]) -> None:
         phase = str(fields.get("phase"))
@@ -104,10 +105,10 @@ class TrainOutput:
         )
 
     def _say(self, text: str) -> None:
-        self._bar.console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(one_line(f"{self._name}: {text}"), markup=False, highlight=False, soft_wrap=True)
 
     def _print(self, value: Mapping[str, Any]) -> None:
-        click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        self._lines.json(value)
 
 
 def summary(metrics: Mapping[str, float]) -> str:
