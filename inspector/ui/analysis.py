@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QEvent, Signal
-from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection
@@ -11,11 +11,12 @@ from inspector.recipes.recipe import Recipe
 from inspector.ui import strings
 from inspector.ui.canvas import ViewLink
 from inspector.ui.colormaps import TemperatureUnit
+from inspector.ui.inputs import TabWidget
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
 
 
-class AnalysisTabs(QTabWidget):
+class AnalysisTabs(TabWidget):
     """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works.
 
     `hold_wanted` carries an inspection that must stay in sight while the line goes on.

@@ -13,6 +13,7 @@ from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.recipes.locate import DEMO_RECIPE
 from inspector.ui import theme
 from inspector.ui.feed import ALL
+from inspector.ui.inputs import ComboBox
 from inspector.ui.strings import is_language_change
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
@@ -36,13 +37,30 @@ def recipe_name(path: Path) -> str:
     return name if isinstance(name, str) and name else path.stem
 
 
-class _Chooser(QComboBox):
+class _Chooser(ComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumHeight(theme.TOUCH)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(14)
         self.view().setTextElideMode(self.view().textElideMode().ElideMiddle)
+
+    def lock(self, locked: bool) -> None:
+        """Refuse every change while a line runs, and say why."""
+        if locked:
+            self.hidePopup()
+        self.setEnabled(not locked)
+        self.name_tip()
+
+    def name_tip(self) -> None:
+        """Set the tool tip: what is chosen here, or why nothing can be."""
+        self.setToolTip(
+            self.tip() if self.isEnabled() else QCoreApplication.translate("Choosers", "Stop inspecting to change it.")
+        )
+
+    def tip(self) -> str:
+        """What is chosen here."""
+        raise NotImplementedError
 
     def retranslate(self) -> None:
         """Set all texts."""
@@ -102,13 +120,17 @@ class RecipeChooser(_Chooser):
     def retranslate(self) -> None:
         self.setItemText(self.count() - 1, self.tr("Open a recipe…"))
         self.setAccessibleName(self.tr("Recipe"))
-        self.setToolTip(self.tr("What is inspected: cameras, bundles and rules of one product"))
+        self.name_tip()
+
+    def tip(self) -> str:
+        return self.tr("What is inspected: cameras, bundles and rules of one product")
 
 
 class SourceChooser(_Chooser):
     """Where frames come from. `chosen` is emitted with a source string; empty: as the recipe says.
 
-    A kind that needs an address (stream) puts its beginning into the field, to be completed and confirmed with Enter.
+    A kind that needs an address (stream) puts its beginning into the field, to be completed and confirmed with Enter or by
+    starting: what the field says is what runs.
     """
 
     chosen = Signal(str)
@@ -138,10 +160,17 @@ class SourceChooser(_Chooser):
                 self.setCurrentIndex(-1)
             self.setEditText(source or self.itemText(0))
 
-    def _typed(self) -> None:
+    def pending(self) -> str | None:
+        """The source that the field says, where it is not the one in use."""
         text = self.currentText().strip()
-        if self.findText(text) < 0 and text != self._source:
-            self.chosen.emit(text)
+        named = {self.itemText(index): str(self.itemData(index)) for index in range(self.count())}
+        source = named[text] if named.get(text) in ("", "simulated") else text
+        return None if source == self._source else source
+
+    def _typed(self) -> None:
+        source = self.pending()
+        if source is not None:
+            self.chosen.emit(source)
 
     def _activate(self, index: int) -> None:
         kind = self.itemData(index)
@@ -172,8 +201,11 @@ class SourceChooser(_Chooser):
             entry = CAMERAS[str(self.itemData(index))]
             self.setItemText(index, QCoreApplication.translate("cameras", entry.label))
         self.setAccessibleName(self.tr("Source"))
-        self.setToolTip(self.tr("Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter takes them."))
+        self.name_tip()
         self.show_source(self._source)
+
+    def tip(self) -> str:
+        return self.tr("Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter or Start takes them.")
 
 
 class CameraChooser(_Chooser):
@@ -202,4 +234,7 @@ class CameraChooser(_Chooser):
     def retranslate(self) -> None:
         self.setItemText(0, self.tr("All cameras"))
         self.setAccessibleName(self.tr("Camera"))
-        self.setToolTip(self.tr("Which camera is shown"))
+        self.name_tip()
+
+    def tip(self) -> str:
+        return self.tr("Which camera is shown")

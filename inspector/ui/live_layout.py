@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QTabBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.registry import TABS
 from inspector.ui import theme
@@ -14,6 +14,7 @@ from inspector.ui.choosers import CameraChooser, RecipeChooser, SourceChooser
 from inspector.ui.feed import Feed, Veil
 from inspector.ui.filmstrip import Filmstrip
 from inspector.ui.hold import HoldStrip
+from inspector.ui.inputs import TabBar
 from inspector.ui.readouts import Counters, StatusLine
 from inspector.ui.takt import ShedNotice, TaktMeter
 from inspector.ui.tune import TunePanel
@@ -45,7 +46,7 @@ class InspectLayout(QWidget):
         for small in (self.fullscreen_button, self.help_button):
             small.setFixedSize(theme.TOUCH, theme.TOUCH)
             small.setIconSize(QSize(theme.ICON, theme.ICON))
-        self.tab_bar = QTabBar()
+        self.tab_bar = TabBar()
         self.tab_bar.setObjectName("tabs")
         self.tab_bar.setDrawBase(False)
         self.tab_bar.setExpanding(False)

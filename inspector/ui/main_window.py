@@ -21,6 +21,7 @@ from inspector.ui.strings import is_language_change, set_language, system_langua
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.station.choice import Choice
     from inspector.ui.live import InspectPage
+    from inspector.ui.recipe_change import RecipeChange
     from inspector.ui.review import ReviewPage
     from inspector.ui.settings_page import SettingsPage
     from inspector.ui.training.leaving import Leaving
@@ -147,7 +148,7 @@ class MainWindow(QMainWindow):
             "open_image": lambda: self._browse("image"),
             "open_folder": lambda: self._browse("folder"),
             "open_video": lambda: self._browse("video"),
-            "open_recipe": lambda: self.inspect.recipe_chooser.browse(),
+            "open_recipe": lambda: self.inspect.browse_recipe(),
             "fullscreen": self.toggle_operator_view,
             "leave": self.leave,
             "help": self._toggle_help,
@@ -215,7 +216,7 @@ class MainWindow(QMainWindow):
 
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
-        page.recipe_written.connect(lambda path: self.inspect.open_recipe(path))
+        page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         return page
 
     @cached_property
@@ -235,6 +236,13 @@ class MainWindow(QMainWindow):
         leaving = Leaving(self.train, Question(self), self)
         leaving.settled.connect(self.close)
         return leaving
+
+    @cached_property
+    def recipe_change(self) -> "RecipeChange":
+        from inspector.ui.question import Question
+        from inspector.ui.recipe_change import RecipeChange
+
+        return RecipeChange(self.inspect, Question(self), self)
 
     @cached_property
     def help(self) -> HelpOverlay:
@@ -328,6 +336,8 @@ class MainWindow(QMainWindow):
         """Close what lies on top: a question, the help, the operator view, what the page in sight has opened."""
         if self._has("leaving") and self.leaving.question.isVisible():
             self.leaving.question.escape()
+        elif self._has("recipe_change") and self.recipe_change.question.isVisible():
+            self.recipe_change.question.escape()
         elif self._has("help") and self.help.isVisible():
             self.help.hide()
         elif self.operator_view:

@@ -7,7 +7,6 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QSignalBloc
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFileDialog,
     QHeaderView,
     QSplitter,
@@ -25,6 +24,7 @@ from inspector.ui import strings, theme
 from inspector.ui.analysis import AnalysisTabs
 from inspector.ui.banner import Banners
 from inspector.ui.choosers import IMAGES, VIDEOS
+from inspector.ui.inputs import ComboBox
 from inspector.ui.review_bars import EmptyPage, OpenBar, OutcomeBar, Player
 from inspector.ui.review_chooser import With
 from inspector.ui.review_source import Material
@@ -89,7 +89,7 @@ class ReviewPage(QWidget):
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.setColumnWidth(Column.NUMBER, theme.SPACING * 8)
         self.table.setColumnWidth(Column.VERDICT, theme.SPACING * 16)
-        self.filter = QComboBox()
+        self.filter = ComboBox()
         self.filter.setMinimumHeight(theme.TOUCH)
         self.filter.addItems([""] * len(FILTERS))
         self.banners = Banners(self)

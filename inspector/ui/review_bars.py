@@ -3,11 +3,12 @@
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
 from inspector.core.types import Inspection, Verdict
 from inspector.ui import strings, theme
+from inspector.ui.inputs import ComboBox
 from inspector.ui.readouts import Badge
 from inspector.ui.review_chooser import WithChooser
 from inspector.ui.review_strip import TimeLine
@@ -92,7 +93,7 @@ class Player(_Bar):
         super().__init__(parent)
         self._playing = False
         self.buttons = {name: QToolButton() for name in STEPS}
-        self.speed = QComboBox()
+        self.speed = ComboBox()
         self.speed.setMinimumHeight(theme.TOUCH)
         for speed in SPEEDS:
             self.speed.addItem("", speed)

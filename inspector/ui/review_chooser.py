@@ -13,6 +13,7 @@ from inspector.recipes.locate import bundle_roots
 from inspector.recipes.recipe import Recipe, load_recipe
 from inspector.ui import strings, theme
 from inspector.ui.choosers import recipe_name, shipped_recipes
+from inspector.ui.inputs import ComboBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ _BROWSE_RECIPE: Final = "browse recipe"
 _BROWSE_BUNDLE: Final = "browse bundle"
 
 
-class WithChooser(QComboBox):
+class WithChooser(ComboBox):
     """`chosen` is emitted with a `With`."""
 
     chosen = Signal(object)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollAre
 from inspector.core.errors import StorageError
 from inspector.ui import theme
 from inspector.ui.choosers import recipe_name, shipped_recipes
+from inspector.ui.inputs import ComboBox
 from inspector.ui.settings import Preferences, Settings
 from inspector.ui.strings import LANGUAGES, is_language_change, later
 
@@ -105,7 +106,7 @@ class SettingsPage(QWidget):
         caption.setProperty("role", "strong")
         why.setWordWrap(True)
         default.setProperty("role", "small")
-        chooser = QComboBox()
+        chooser = ComboBox()
         chooser.setObjectName(f"setting_{setting.field}")
         chooser.setMinimumSize(theme.SPACING * 32, theme.TOUCH)
         caption.setBuddy(chooser)

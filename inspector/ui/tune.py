@@ -6,7 +6,6 @@ from typing import Any, Final
 from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -23,6 +22,7 @@ from inspector.station.jobs import Job
 from inspector.station.tuning import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.inputs import DoubleSpinBox
 from inspector.ui.job_cover import JobCover, JobLike, MakeJob, in_words, wrapped
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tables import Cell, Row, ValueTable
@@ -59,7 +59,7 @@ class TunePanel(JobCover):
         self.state, self.reason = wrapped(QLabel()), wrapped(QLabel())
         self.title.setProperty("role", "title")
         self.reason.setProperty("role", "strong")
-        self.takt = QDoubleSpinBox()
+        self.takt = DoubleSpinBox()
         self.takt.setRange(1, 600_000)
         self.takt.setDecimals(1)
         self.takt.setValue(FIRST_TAKT_MS)

@@ -7,7 +7,6 @@ from typing import Any, Final
 from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -27,6 +26,7 @@ from inspector.station.jobs import Job
 from inspector.station.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.job_cover import JobCover, JobLike, MakeJob, in_words, sentences, wrapped
 from inspector.ui.question import Answer, Question
 from inspector.ui.strings import is_language_change
@@ -72,7 +72,7 @@ class VariantsPanel(JobCover):
         self.title = QLabel()
         self.title.setProperty("role", "title")
         self._captions = {name: QLabel() for name in _FIELDS}
-        self.bundle, self.engine, self.precision = QComboBox(), QComboBox(), QComboBox()
+        self.bundle, self.engine, self.precision = ComboBox(), ComboBox(), ComboBox()
         for box, name in ((self.bundle, "bundle"), (self.engine, "engine"), (self.precision, "precision")):
             box.setObjectName(f"variants_{name}")
             box.setMinimumHeight(theme.TOUCH)
@@ -80,7 +80,7 @@ class VariantsPanel(JobCover):
             box.setMinimumContentsLength(20 if name == "bundle" else 10)
         for name, entry in ENGINES.items():
             self.engine.addItem(entry.label, name)
-        self.drop = QDoubleSpinBox()
+        self.drop = DoubleSpinBox()
         self.drop.setRange(0, 100)
         self.drop.setDecimals(1)
         self.drop.setSingleStep(0.5)

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui import strings, theme
 from inspector.ui.canvas import Canvas, ViewLink
 from inspector.ui.colormaps import TemperatureUnit
+from inspector.ui.inputs import ComboBox
 from inspector.ui.tabs.controls import CanvasTools
 
 PANEL_WIDTH = theme.SPACING * 50
@@ -39,7 +40,7 @@ class AnalysisTab(QWidget):
         self._stale = False
         self._chosen = ""
         self._dragged = False
-        self.chooser = QComboBox()
+        self.chooser = ComboBox()
         self.chooser.setMinimumHeight(theme.TOUCH)
         self.chooser.setMinimumWidth(theme.SPACING * 12)
         self.chooser_label = QLabel()

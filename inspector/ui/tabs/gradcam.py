@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
@@ -17,6 +17,7 @@ from inspector.tasks.masks import class_map
 from inspector.ui import theme
 from inspector.ui.canvas import ViewLink
 from inspector.ui.explain_thread import Answer, ExplainThread, Question, Refusal
+from inspector.ui.inputs import ComboBox
 from inspector.ui.interaction import Rect
 from inspector.ui.overlays import HeatLayer, Overlays, box_marks, region_mark
 from inspector.ui.strings import class_name, translate
@@ -59,7 +60,7 @@ class GradCamTab(AnalysisTab):
         self.retranslate()
 
     def _make_controls(self) -> None:
-        self.layer, self.class_choice = QComboBox(), QComboBox()
+        self.layer, self.class_choice = ComboBox(), ComboBox()
         self.layer_label, self.class_label = QLabel(), QLabel()
         self.layer_label.setBuddy(self.layer)
         self.class_label.setBuddy(self.class_choice)

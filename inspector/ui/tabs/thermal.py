@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.types import KELVIN_AT_0_C, Frame, TaskName, Temperatures
 from inspector.ui import theme
 from inspector.ui.canvas import ViewLink
 from inspector.ui.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
+from inspector.ui.inputs import ComboBox
 from inspector.ui.overlays import Overlays, RegionMark, spot_marks
 from inspector.ui.rendering import Display, full_range
 from inspector.ui.tables import Cell, Row, ValueTable
@@ -34,7 +35,7 @@ class ThermalTab(AnalysisTab):
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
         self.unit = Choice(("C", "K"))
-        self.palette_choice = QComboBox()
+        self.palette_choice = ComboBox()
         self.palette_choice.setMinimumHeight(theme.TOUCH)
         self.palette_choice.setMinimumWidth(theme.SPACING * 12)
         for name in PALETTES:

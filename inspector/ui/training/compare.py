@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.measures import measure_of
@@ -14,6 +14,7 @@ from inspector.core.split import read_split
 from inspector.station.runs import RunInfo
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.inputs import TabWidget
 from inspector.ui.strings import class_name, is_language_change, translate
 from inspector.ui.tables import Cell, Row, ValueTable
 from inspector.ui.tabs.controls import CopyButton
@@ -78,7 +79,7 @@ class CompareView(QWidget):
         self.copy_button = CopyButton()
         self.copy_button.setObjectName("copy_comparison")
         self.copy_button.clicked.connect(self._copy)
-        self.tabs = QTabWidget()
+        self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
         self._curve_place = QWidget()
         self._curve_box = plain(QVBoxLayout(self._curve_place))

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, 
 
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.inputs import ComboBox
 from inspector.ui.settings import Settings
 from inspector.ui.strings import is_language_change
 
@@ -24,7 +25,7 @@ class FolderBar(QWidget):
         super().__init__(parent)
         self._settings = settings
         self._folder: Path | None = None
-        self.recent = QComboBox()
+        self.recent = ComboBox()
         self.recent.setObjectName("recent_folders")
         self.recent.setMinimumHeight(theme.TOUCH)
         self.recent.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from inspector.core.survey import Survey
 from inspector.core.types import TaskName
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.inputs import TabWidget
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.training.class_list import ClassList
 from inspector.ui.training.draft import Draft
@@ -60,7 +60,7 @@ class FoundView(QWidget):
         self.classes = ClassList()
         self.classes.good_changed.connect(lambda names: draft.set(ok_classes=names))
         self.samples, self.problems, self.split = SampleView(), ProblemList(), SplitView(draft)
-        self.tabs = QTabWidget()
+        self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
         for page in (self.samples, self.problems, self.split):
             self.tabs.addTab(_padded(page), "")

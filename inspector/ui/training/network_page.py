@@ -8,7 +8,6 @@ from typing import Any, Final, Protocol
 from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -25,6 +24,7 @@ from inspector.core.survey import Survey
 from inspector.core.types import TaskName
 from inspector.ui import theme
 from inspector.ui.boxes import plain, scrolled
+from inspector.ui.inputs import ComboBox
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.asking import AskThread
@@ -116,7 +116,7 @@ class NetworkPage(QWidget):
         self.considered = Considered()
         self.considered.chosen.connect(lambda settings: draft.set(**settings))
         self.networks = self._make_networks()
-        self.weights = QComboBox()
+        self.weights = ComboBox()
         self.weights.setObjectName("start_weights")
         self.weights.setMinimumHeight(theme.TOUCH)
         self.rows = {name: SettingRow(name, draft) for name in _FIELDS}

@@ -27,6 +27,7 @@ from inspector.recipes.automatic import CAMERA, completed, default_rules
 from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
 from inspector.ui import theme
 from inspector.ui.boxes import plain, scrolled
+from inspector.ui.inputs import ComboBox
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.asking import AskThread
@@ -84,7 +85,7 @@ class RecipePanel(QWidget):
         self.retranslate()
 
     def _combo(self, name: str) -> QComboBox:
-        box = QComboBox()
+        box = ComboBox()
         box.setObjectName(name)
         box.setMinimumHeight(theme.TOUCH)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
@@ -16,6 +16,7 @@ from inspector.core.runs import REPORT, REPORT_HTML
 from inspector.station.runs import RunInfo
 from inspector.ui import theme
 from inspector.ui.boxes import plain
+from inspector.ui.inputs import TabWidget
 from inspector.ui.strings import is_language_change, translate
 from inspector.ui.training import result_facts
 from inspector.ui.training.confusion_view import ConfusionView
@@ -66,7 +67,7 @@ class ResultsView(QWidget):
         self.settings = FactsTable()
         self._curve_place = QWidget()
         self._curve_box = plain(QVBoxLayout(self._curve_place))
-        self.tabs = QTabWidget()
+        self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
         for page in (self.overview, self.confusion, self._curve_place, self.worst, self.settings):
             self.tabs.addTab(page, "")
