@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from inspector.core.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import View
+from inspector.core.images import View, resize
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
 from inspector.tasks.base import Target, Task
 from inspector.tasks.masks import MASK, class_planes
@@ -37,10 +37,7 @@ class Segmentation(Task):
         patch = truth.mask[region.y : region.bottom, region.x : region.right]
         planes = np.zeros((count, card.input.height, card.input.width), np.uint8)
         for plane, inside in zip(planes, class_planes(patch, count), strict=True):
-            shrink = content.width <= region.width and content.height <= region.height
-            method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-            resized = cv2.resize(inside, (content.width, content.height), interpolation=method)
-            plane[content.y : content.bottom, content.x : content.right] = resized
+            resize(inside, plane[content.y : content.bottom, content.x : content.right])
         return {"mask": planes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
