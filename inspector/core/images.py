@@ -1,5 +1,6 @@
 """From frame pixels to a network's input: the one preprocessing of training, validation and every engine."""
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,11 +10,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from inspector.core.message import Message, message
+from inspector.core.temperature import may_be_hundredths
 from inspector.core.types import Frame, Pixels, Region
 
 Prepared = NDArray[np.uint8 | np.float32]
+Places = NDArray[np.float64]
 
 _LINEAR = 1.5  # the most that is shrunk by interpolation
+_KEPT = 0.49  # of a line's contrast: half, but for rounding
+_PLACES = 512  # pixels of a side at which a line is tried
 _BAND = 256 * 1024  # bytes
 _FEW_BITS = (1 << 14) - 1  # the most that cameras store in 16 bits without using all of them
 _BRIGHT = 0.01  # share of pixels that reflections may drive beyond what was learnt
@@ -194,7 +199,7 @@ def resize(patch: Prepared, target: Prepared) -> None:
 
     Averaging over areas of broken size is the slowest step between camera and engine. So both sides are halved, which is
     exact and eight times as fast, while they stay at least as large as the target; after that a step of at most `_LINEAR`
-    is linear: it gives no sample less than half of its weight.
+    is linear. Where a thin line would lose more than half of its contrast that way, the slower ones are taken.
     """
     height, width = target.shape[:2]
     if patch.shape == target.shape:
@@ -208,11 +213,54 @@ def resize(patch: Prepared, target: Prepared) -> None:
             source = np.asarray(cv2.resize(source, less, interpolation=cv2.INTER_AREA), patch.dtype)
         _scale(source, target, cv2.INTER_LINEAR)
         return
-    halved = False
-    while not (source.shape[0] % 2 or source.shape[1] % 2) and source.shape[0] >= 2 * height and source.shape[1] >= 2 * width:
-        source, halved = _halved(source), True
-    step = max(source.shape[1] / width, source.shape[0] / height)
-    _scale(source, target, cv2.INTER_LINEAR if halved and step <= _LINEAR else cv2.INTER_AREA)
+    halvings, method = _plan(*source.shape[:2], height, width)
+    for _ in range(halvings):
+        source = _halved(source)
+    _scale(source, target, method)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plan(height: int, width: int, to_height: int, to_width: int) -> tuple[int, int]:
+    """How often to halve and how to go on: the quickest way that keeps thin lines."""
+    most, high, wide = 0, height, width
+    while not (high % 2 or wide % 2) and high >= 2 * to_height and wide >= 2 * to_width:
+        most, high, wide = most + 1, high // 2, wide // 2
+    step = max(wide / to_width, high / to_height)
+    quickest = cv2.INTER_LINEAR if most and step <= _LINEAR else cv2.INTER_AREA
+    for halvings, method in ((most, quickest), *((left, cv2.INTER_AREA) for left in range(most, 0, -1))):
+        linear = method == cv2.INTER_LINEAR
+        if all(_kept(*side, halvings, linear=linear) >= _KEPT for side in ((height, to_height), (width, to_width))):
+            return halvings, method
+    return 0, cv2.INTER_AREA
+
+
+def _kept(source: int, target: int, halvings: int, *, linear: bool) -> float:
+    """What is left of the contrast of a line of 1, 3 or 6 pixels, as a share of what averaging in one step would leave, at the
+    worst of many places."""
+    block, cell = 1 << halvings, source / target
+    small = source // block
+    step, worst = small / target, 1.0
+    for width in (1, 3, 6):
+        start: Places = np.arange(max(1, min(source - width + 1, _PLACES)), dtype=np.float64)[:, None]
+        sample: Places = np.clip(np.floor(start / cell) + np.arange(-2.0, int(width / cell) + 4), 0, target - 1)
+        exact = _shared(start, start + width, sample * cell, (sample + 1) * cell) / cell
+        if linear:
+            centre = (sample + 0.5) * step - 0.5
+            low = np.clip(np.floor(centre), 0, small - 1)
+            share = np.clip(centre - low, 0, 1)
+            pieces = [(low, 1 - share), (np.minimum(low + 1, small - 1), share)]
+        else:
+            touched: list[Places] = [np.floor(start / block) + index for index in range(width // block + 2)]
+            pieces = [(one, _shared(one, one + 1, sample * step, (sample + 1) * step) / step) for one in touched]
+        made = sum(_shared(start, start + width, one * block, (one + 1) * block) / block * weight for one, weight in pieces)
+        worst = min(worst, float((np.max(made, axis=1) / exact.max(axis=1)).min()))
+    return worst
+
+
+def _shared(begin: Places, end: Places, other_begin: Places, other_end: Places) -> Places:
+    """The length that two stretches have in common."""
+    shared: Places = np.clip(np.minimum(end, other_end) - np.maximum(begin, other_begin), 0, None)
+    return shared
 
 
 def _halved(source: Prepared) -> Prepared:
@@ -254,7 +302,7 @@ def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") ->
     `name`: what the frame is called in the sentence, by default its camera.
     """
     if spec.kind == "kelvin" and frame.unit != "kelvin":
-        return message(
+        return may_be_hundredths(frame.pixels, name or frame.camera) or message(
             "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
             bundle=bundle,
             camera=name or frame.camera,
@@ -286,8 +334,10 @@ def _wrong_depth(spec: InputSpec, frame: Frame, bundle: str, camera: str) -> Mes
             bits=bits,
         )
     if spec.levels is None:
-        if bits is not None or _more_than(pixels, _FEW_BITS, highest):
+        if bits is not None:
             return None
+        if _more_than(pixels, _FEW_BITS, highest):
+            return may_be_hundredths(pixels, camera)
         return message(
             "{camera} gives values up to {highest} in 16 bits, and nothing says how many of the bits are used; {bundle} would "
             "see it too dark. Set the option bits of the camera, for example 12.",

@@ -15,7 +15,7 @@ import PIL.Image
 
 from inspector.core.headers import jpeg_segments
 
-_MARK = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_MARK = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READ = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # baseline, extended and progressive; of the lossless ones none

@@ -14,6 +14,7 @@ from inspector.core.message import Message
 
 _SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 _CODESTREAM = b"\xff\x4f\xff\x51"
+_WORK = 8  # bytes that its decoder needs for each value
 _SRGB, _GREY = 16, 17  # enumerated colour spaces
 _TILE, _END = b"\xff\x90", b"\xff\xd9"
 
@@ -48,7 +49,7 @@ class Jpeg2000Pages:
         except DAMAGE as error:
             raise damaged(path, error) from error
         size = self._size
-        check_size(path, size.width, size.height, bytes_per_pixel=len(size.bits) * (1 if max(size.bits) <= 8 else 2))
+        check_size(path, size.width, size.height, bytes_per_pixel=len(size.bits) * _WORK)
         space = re.search(rb"colr\x01..(....)", data[: self._start], re.DOTALL)
         known = space is None or int.from_bytes(space.group(1), "big") in (_SRGB, _GREY)
         if len(size.bits) not in (1, 3) or len(set(size.bits)) > 1 or not known or not size.whole:

@@ -20,7 +20,7 @@ _MAGIC = re.compile(rb"P[1-6]\s")
 _KIN = re.compile(rb"P[7Ff]\s")  # PAM, PFM
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*(?=[\r\n]))*([0-9]+)")
 _COMMENT = re.compile(rb"#[^\r\n]*")
-_PIECE = 1 << 20  # bytes of text that are read at a time
+_PIECE = 1 << 17  # bytes of text that are read at a time
 
 
 @dataclass(frozen=True, slots=True)

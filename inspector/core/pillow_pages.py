@@ -18,7 +18,7 @@ from inspector.core.alpha import Whole, bands, lay_on_black
 from inspector.core.errors import ConfigError
 from inspector.core.headers import check_png
 from inspector.core.image import DAMAGE, MAX_PAGES, Image, check_size, damaged, unsupported
-from inspector.core.jpeg import Frame, check_decoded, frame_of, strict
+from inspector.core.jpeg import Fed, Frame, check_decoded, frame_of, strict
 from inspector.core.message import Message, message
 from inspector.core.tiff import ORIENTATION, TURNED, UPRIGHT
 
@@ -26,6 +26,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF")
 _PREVIEW = "Large Thumbnail"  # how the types of smaller copies in a multi-picture file begin
 _MP_ENTRIES = 0xB002
 _SMALL = 0.3  # of the first picture's area: at most so much has a smaller copy without such a type
+_AT_ONCE = 4_000_000  # pixels that are taken over without being cut into pieces
 _GREY = ("1", "L")
 _ALPHA = ("LA", "PA", "RGBA")
 
@@ -45,14 +46,15 @@ class PillowPages:
         """Read the header. Raises ConfigError."""
         self._path = path
         self._data = data
-        self._jpeg: Frame | None = None
+        self._fed: Fed | None = None  # of a JPEG
         self._checked = False  # the sums of a PNG
         self._full = (1 << data[24]) - 1 if data[:4] == b"\x89PNG" and len(data) > 24 and data[24] < 8 else 255
         self.notes: tuple[Message, ...] = ()
         try:
             if data[:3] == b"\xff\xd8\xff":
-                self._jpeg = _readable_jpeg(path, data)
-            self._picture = PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
+                self._fed = strict(data, _readable_jpeg(path, data))
+            stream = io.BytesIO(data) if self._fed is None or b"MPF\0" in data[: 1 << 16] else self._fed
+            self._picture = PIL.Image.open(stream, formats=_FORMATS)
             self._pages = self._numbers()
         except PIL.UnidentifiedImageError:
             raise ConfigError(
@@ -76,7 +78,7 @@ class PillowPages:
                 self._checked, deep = True, self._data[24] == 16
                 if deep and self.count > 1:
                     raise unsupported(self._path, "an animation of 16 bits")
-            if self._jpeg is not None:
+            if self._fed is not None:
                 picture = self._whole_jpeg(self._pages[index])
             elif len(self._pages) > 1:
                 picture.seek(self._pages[index])
@@ -111,7 +113,7 @@ class PillowPages:
             if not kinds[number].startswith(_PREVIEW) and frame.width * frame.height > _SMALL * first:
                 kept.append(number)
         if len(kept) < count:
-            self.notes = (message("{count} smaller copies of it (thumbnails) are left out.", count=count - len(kept)),)
+            self.notes = (message("Smaller copies of it (thumbnails) are left out: {count}.", count=count - len(kept)),)
         return kept
 
     def _part(self, number: int) -> bytes:
@@ -121,14 +123,16 @@ class PillowPages:
 
     def _whole_jpeg(self, number: int) -> PIL.Image.Image:
         """One picture of a JPEG, decoded and found whole. Raises ValueError or OSError."""
-        data, frame = self._data, self._jpeg
+        picture: PIL.Image.Image = self._picture
+        fed = self._fed
         if number:
             data = self._part(number)
             frame = _readable_jpeg(self._path, data)
             check_size(self._path, frame.width, frame.height, bytes_per_pixel=len(frame.components))
-        assert frame is not None
-        fed = strict(data, frame)
-        picture = PIL.Image.open(fed, formats=("JPEG",))
+            fed = strict(data, frame)
+        assert fed is not None
+        if picture.format == "MPO":
+            picture = PIL.Image.open(fed, formats=("JPEG",))
         picture.load()
         check_decoded(fed, picture)
         return picture
@@ -165,12 +169,11 @@ def _flat(picture: PIL.Image.Image, full: int) -> Image | None:
 def _pixels(picture: PIL.Image.Image, mode: str) -> NDArray[np.uint8]:
     """A loaded picture in another mode, a piece at a time: as a whole, Pillow needs several times its size."""
     width, height = picture.size
-    pieces = bands(height, 4 * width)
-    if len(pieces) == 1:
-        return np.array(_converted(picture, mode), np.uint8)
+    if width * height <= _AT_ONCE:
+        return np.asarray(_converted(picture, mode), np.uint8)
     channels = len(mode) if mode != "L" else 1
     result = np.empty((height, width, channels) if channels > 1 else (height, width), np.uint8)
-    for rows in pieces:
+    for rows in bands(height, 4 * width):
         result[rows] = np.asarray(_converted(picture.crop((0, rows.start, width, rows.stop)), mode))
     return result
 
@@ -192,6 +195,7 @@ def _laid(picture: PIL.Image.Image, full: int) -> Image:
         pieces = (picture.crop((0, rows.start, width, rows.stop)) for rows in bands(height, 4 * width))
         alpha = np.concatenate([np.asarray(piece.convert("RGBA").getchannel("A"), np.uint8) for piece in pieces])
     colour = _pixels(picture, "L" if picture.mode in ("1", "L", "LA") else "RGB")
+    colour = colour if colour.flags.writeable else colour.copy()
     note = lay_on_black(colour, alpha)
     return Image(colour, notes=() if note is None else (note,), bits=8)
 

@@ -151,19 +151,20 @@ def without_dead(path: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...
         )
     kelvin = kelvin.copy() if not kelvin.flags.writeable else kelvin
     kelvin[dead] = np.nan
-    return kelvin, (message("{count} of its pixels have no temperature and are left out.", count=int(dead.sum())),)
+    return kelvin, (message("Pixels without a temperature are left out: {count}.", count=int(dead.sum())),)
 
 
-def may_be_hundredths(pixels: Pixels) -> Message | None:
-    """What to say of 16-bit grey levels that could be temperatures; None: they could not."""
+def may_be_hundredths(pixels: Pixels, camera: str) -> Message | None:
+    """Why values of 16 bits could be grey levels as well as temperatures; None: they could not be temperatures."""
     if pixels.dtype != np.uint16 or pixels.ndim != 2:
         return None
     low, high = int(pixels.min()), int(pixels.max())
     if low < _HUNDREDTHS[0] or high > _HUNDREDTHS[1]:
         return None
     return message(
-        "Its values from {low} to {high} are read as grey levels; they could be {cold:.1f} to {hot:.1f} °C in hundredths of a "
-        "kelvin: then set unit = kelvin and scale = 0.01 for this source.",
+        "{camera} gives values from {low} to {high}, and nothing says whether they are grey levels or temperatures ({cold:.1f} "
+        "to {hot:.1f} °C in hundredths of a kelvin). Set bits = 16, or unit = kelvin and scale = 0.01, for the camera.",
+        camera=camera,
         low=low,
         high=high,
         cold=low / 100 - KELVIN_AT_0_C,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.core.alpha import Whole, bands, lay_on_black
 from inspector.core.image import DAMAGE, MAX_PAGES, Image, Reading, check_size, damaged, unsupported
 from inspector.core.message import Message, message
-from inspector.core.temperature import may_be_hundredths, scale_of, to_kelvin
+from inspector.core.temperature import scale_of, to_kelvin
 from inspector.core.types import Pixels
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _DECODED = frozenset(
     | {50000, 50001, 50002, 50013, 52546}
 )
 _OWN_COLOURS = frozenset({33003})  # YCbCr inside JPEG 2000, which is not turned into RGB
+_BUFFER = 1 << 22  # bytes of coded data that are held at a time
 _SMALL = 0.3  # of the largest page's area: at most so much has a thumbnail
 _SUB_IFDS, _DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _COLOUR_MAP, _INK_SET = (
     330, 270, 42112, 42113, 254, 262, 320, 332,
@@ -191,7 +192,7 @@ class TiffPages:
         """The values as they are in the file, [H, W, samples]. Raises what tifffile and its decoders raise."""
         if int(page.compression) == _JPEG:
             _check_jpegs(page)
-        stored: NDArray[Any] = page.asarray(maxworkers=1)
+        stored: NDArray[Any] = page.asarray(maxworkers=1, buffersize=_BUFFER)
         if layout.samples > 1 and int(page.planarconfig) == 2:
             stored = np.moveaxis(stored.reshape(layout.samples, layout.height, layout.width), 0, 2)
         stored = stored.reshape(layout.height, layout.width, layout.samples)
@@ -227,10 +228,8 @@ class TiffPages:
             notes.append(lay_on_black(colour, alpha, premultiplied=layout.extra[alphas[0]] == 1))
         left = len(layout.extra) - len(alphas[:1])
         if left:
-            notes.append(message("{count} bands beside its colours are left out.", count=left))
+            notes.append(message("Bands beside its colours are left out: {count}.", count=left))
         bits = 8 if layout.bits <= 8 else layout.bits if layout.bits < 16 else None
-        if layout.samples == 1 and bits is None:
-            notes.append(may_be_hundredths(colour) if self._how.unit != "intensity" else None)
         return Image(colour, "intensity", tuple(note for note in notes if note is not None), bits)
 
 
@@ -248,7 +247,7 @@ def _without_thumbnails(pages: Sequence[Any]) -> tuple[list["TiffPage"], tuple[M
     if not kept:
         raise ValueError("it holds no picture")
     left = len(pages) - len(kept)
-    return kept, (message("{count} smaller copies of it (thumbnails) are left out.", count=left),) if left else ()
+    return kept, (message("Smaller copies of it (thumbnails) are left out: {count}.", count=left),) if left else ()
 
 
 def _name(value: object) -> str:

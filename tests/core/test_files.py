@@ -195,7 +195,7 @@ def test_a_dead_pixel_of_a_thermal_picture_is_masked_and_said(tmp_path: Path, wo
     image = read_image(tmp_path / "dead.tif")
     values[3, 4] = np.nan
     np.testing.assert_array_equal(image.pixels, values)
-    assert [note.text for note in image.notes] == ["1 of its pixels have no temperature and are left out."]
+    assert [note.text for note in image.notes] == ["Pixels without a temperature are left out: 1."]
 
 
 def test_names_outside_ascii(tmp_path: Path, colour: NDArray[np.uint8]) -> None:

@@ -97,19 +97,16 @@ def _expected(kind: Kind, bits: int, stored: NDArray[Any]) -> Whole:
 
 def _check(path: Path, expected: Whole | None, *, near: int = 0) -> str:
     """Read twice. The sentence of a refusal."""
-    try:
-        images = [read_image(path) for _ in range(2)]
-    except ConfigError as error:
-        assert expected is None, f"{path.name}: {error}"
-        with pytest.raises(ConfigError) as again:
-            read_image(path)
-        said = str(error)
-        assert str(again.value) == said
-        assert "damaged" not in said, said
-        assert "<" not in said, said
-        assert "0x" not in said, said
-        return said
-    assert expected is not None, f"{path.name} was read"
+    if expected is None:
+        sentences = []
+        for _ in range(2):
+            with pytest.raises(ConfigError) as refused:
+                read_image(path)
+            sentences.append(str(refused.value))
+        assert sentences[0] == sentences[1]
+        assert not any(word in sentences[0] for word in ("damaged", "<", "0x")), sentences[0]
+        return sentences[0]
+    images = [read_image(path) for _ in range(2)]
     np.testing.assert_array_equal(images[0].pixels, images[1].pixels, err_msg=path.name)
     assert images[0].pixels.dtype == expected.dtype, path.name
     assert images[0].pixels.shape == expected.shape, path.name
