@@ -25,11 +25,12 @@ class CameraOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    bits: int | None = Field(None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says")
+
 
 class FileOptions(CameraOptions):
     """What a person says of picture files that do not say it themselves."""
 
-    bits: int | None = Field(None, ge=8, le=16, description="how many of 16 bits are used, for example 12")
     unit: Literal["", "intensity", "kelvin", "celsius", "fahrenheit"] = Field(
         "", description="the values are temperatures in this unit, or (intensity) are not; as the file says if left out"
     )
@@ -65,6 +66,8 @@ class Camera(ABC):
         self.name = name
         self.address = address
         self._sequence = 0
+        bits = options.get("bits")  # checked by the driver with its other options
+        self._bits = bits if isinstance(bits, int) else None
 
     @abstractmethod
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -96,6 +99,7 @@ class Camera(ABC):
         self._sequence += 1
         source = source or self.address
         began = grabbed if began is None else began
+        bits = self._bits if bits is None and pixels.dtype.itemsize == 2 else bits
         return stamp(
             pixels,
             self.name,

@@ -138,7 +138,8 @@ def page_name(name: str, index: int) -> str:
 
 def _noted(pages: Pages, index: int, how: Reading) -> Image:
     image = pages.read(index)
-    bits = how.bits if how.bits is not None and image.unit == "intensity" and image.pixels.dtype == np.uint16 else image.bits
+    silent = image.bits is None and image.unit == "intensity"
+    bits = how.bits if silent and image.pixels.dtype == np.uint16 else image.bits
     return replace(image, notes=(*image.notes, *pages.notes), bits=bits)
 
 

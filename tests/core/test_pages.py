@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +216,40 @@ def test_more_memory_than_there_may_be_is_refused_by_the_header(tmp_path: Path) 
             file.pages.first.tags[tag].overwrite(10_000)
     with pytest.raises(ConfigError, match="needs 1716 MB once it is decoded"):
         read_image(path)
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from inspector.core.files import read_image
+small, large = map(Path, sys.argv[1:])
+read_image(small)
+Path("/proc/self/clear_refs").write_text("5")
+highest = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
+before = highest()
+print(read_image(large).pixels.nbytes, highest() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the highest memory use is known on Linux")
+@pytest.mark.parametrize("kind", ["transparent", "palette", "planes", "plain"])
+def test_decoding_takes_at_most_four_times_the_decoded_picture(tmp_path: Path, kind: str) -> None:
+    side = 3000
+    for name, size in (("small", 40), ("large", side)):
+        picture = Pillow.fromarray(np.zeros((size, size, 3), np.uint8) + np.arange(size, dtype=np.uint8)[:, None, None])
+        if kind == "transparent":
+            picture.putalpha(Pillow.fromarray(np.full((size, size), 128, np.uint8)))
+            picture.save(tmp_path / f"{name}.png")
+        elif kind == "palette":
+            picture.quantize(16).save(tmp_path / f"{name}.png", transparency=3)
+        elif kind == "planes":
+            planes = np.ascontiguousarray(np.moveaxis(np.asarray(picture), -1, 0))
+            how = {"planarconfig": "separate", "compression": "lzw", "rowsperstrip": 8}
+            tifffile.imwrite(tmp_path / f"{name}.png", planes, photometric="rgb", metadata=None, **how)
+        else:
+            picture.save(tmp_path / f"{name}.png", compress_level=1)
+    files = [str(tmp_path / f"{name}.png") for name in ("small", "large")]
+    said = subprocess.run([sys.executable, "-c", _CHILD, *files], capture_output=True, text=True, check=True).stdout
+    decoded, peak = map(int, said.split())
+    assert decoded == side * side * 3
+    assert peak <= 4 * decoded

@@ -141,14 +141,14 @@ def _ways(kind: Kind) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_tiff_compressions(tmp_path: Path, bits: int) -> None:
-    """Each kind in each compression, in a third of the ways in turn."""
+    """Each kind in each compression, in a quarter of the ways in turn."""
     count, turn = 0, 0
     for kind in KINDS:
         stored = _written(kind, bits, kind.samples)
         expected = _expected(kind, bits, stored) if kind.read else None
         for (compression, options), way in itertools.product(COMPRESSIONS, _ways(kind)):
             turn += 1
-            if turn % 3 and len(kind.extra) < 2:
+            if turn % 4:
                 continue
             if compression == "jpeg2000" and bits == 16 and way["byteorder"] == ">":
                 continue  # tifffile hands its encoder the bytes the wrong way round
@@ -164,7 +164,7 @@ def test_tiff_compressions(tmp_path: Path, bits: int) -> None:
                     count += 1
                     _check(path, expected)
                     path.unlink()
-    assert count > 250
+    assert count > 150
 
 
 def _packed(stored: NDArray[Any], bits: int) -> bytes:
@@ -215,23 +215,29 @@ def _by_hand(
     path.write_bytes(start + body + directory + bytes(inline) + spilled)
 
 
+_TURNS = (  # tiles, BigTIFF, big-endian
+    ((False, False, False), (True, True, True)),
+    ((True, False, False), (False, True, True)),
+    ((False, True, False), (True, False, True)),
+    ((False, False, True), (True, True, False)),
+)
+
+
 def test_tiff_bits(tmp_path: Path) -> None:
     """Packed values of 1 to 32 bits; of more than 16 they are refused by their name."""
     count, path = 0, tmp_path / "bits.tif"
-    for bits, kind in itertools.product(range(1, 33), KINDS):
+    for bits, kind in itertools.product((*range(1, 16), 17, 20, 24, 31), KINDS):
         stored = _written(kind, bits, bits)
         read = kind.read and bits <= 16
         expected = _expected(kind, bits, stored) if read else None
-        if bits in (16, 32):
-            continue  # whole bytes are in the order of the file: tifffile writes them
         for apart, tiled, order, big in itertools.product((False, True), (False, True), "<>", (False, True)):
-            if not (apart and kind.samples == 1) and (tiled ^ big ^ (order == ">") ^ bool(bits & 1)):
+            if not (apart and kind.samples == 1) and (tiled, big, order == ">") in _TURNS[bits % 4]:
                 _by_hand(path, stored, kind, bits, order=order, big=big, apart=apart, tiled=tiled)
                 said = _check(path, expected)
                 count += 1
                 if bits > 16 and kind.read:
                     assert f"{bits}-bit integers" in said
-    assert count > 500
+    assert count > 400
 
 
 def test_declared_bits_stand_beside_the_picture(tmp_path: Path) -> None:
