@@ -45,17 +45,16 @@ IMAGE_SUFFIXES = frozenset(
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
 # Pictures that are not read. In a folder to be inspected each is a part all the same, and told by its name.
 FOREIGN_SUFFIXES = {
-    **dict.fromkeys((".jxl",), "JPEG XL"),
     **dict.fromkeys((".avif", ".avifs"), "AVIF"),
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
-    **dict.fromkeys((".jpx", ".jpf", ".jpm"), "JPEG 2000 of several layers"),
     **dict.fromkeys((".jxr", ".wdp", ".hdp"), "JPEG XR"),
-    **dict.fromkeys((".jls",), "JPEG-LS"),
-    **dict.fromkeys((".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), "raw sensor data"),
-    **dict.fromkeys((".exr", ".hdr", ".pfm"), "a floating-point picture"),
-    **dict.fromkeys(
-        (".pam", ".psd", ".tga", ".pcx", ".sgi", ".xcf", ".dcm", ".fits", ".fit", ".seq", ".fff"), "its own format"
-    ),
+    **dict.fromkeys((".jpx", ".jpf", ".jpm"), "JPEG 2000 (JPX)"),
+    **dict.fromkeys((".fits", ".fit"), "FITS"),
+    **dict.fromkeys((".seq", ".fff"), "FLIR (SEQ, FFF)"),
+    **dict.fromkeys((".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), "RAW"),
+    **{f".{name}": name.upper() for name in ("jls", "exr", "hdr", "pfm", "pam", "psd", "tga", "pcx", "sgi", "xcf")},
+    ".jxl": "JPEG XL",
+    ".dcm": "DICOM",
 }
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its decoders' complaints; errors raised here say them
@@ -147,7 +146,10 @@ def _open(path: Path, how: Reading) -> Pages:
     kind = FOREIGN_SUFFIXES.get(path.suffix.lower())
     if kind is not None:
         raise ConfigError(
-            "{file} is {kind}, which is not read.", remedy="Save it as 8-bit or 16-bit PNG or TIFF.", file=path, kind=kind
+            "{file} is a picture of the kind {kind}, which is not read.",
+            remedy="Save it as 8-bit or 16-bit PNG or TIFF.",
+            file=path,
+            kind=kind,
         )
     data = _bytes(path)
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
