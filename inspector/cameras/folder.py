@@ -113,7 +113,8 @@ class FolderCamera(Camera):
                 seen = waiting.get(path)
                 if seen is None or seen.state != state:
                     seen = waiting[path] = _Seen(state, now)
-                if now - seen.since < options.settle + self._longer(path):
+                still = now - seen.since
+                if still < options.settle or still < options.settle + self._longer(path):
                     continue
                 if not pace.wait(stop):
                     return
@@ -122,9 +123,8 @@ class FolderCamera(Camera):
                 try:
                     first = next(pages)
                 except ConfigError as error:
-                    if now - seen.since >= options.settle + options.patience:
-                        done[path] = state
-                        self.skip(names[path], error)
+                    first = error
+                if isinstance(first, ConfigError) and still < options.settle + options.patience:
                     continue
                 if _state(path) == state:  # otherwise it was written to while it was read
                     done[path] = state

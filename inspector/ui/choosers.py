@@ -16,7 +16,7 @@ from inspector.ui.feed import ALL
 from inspector.ui.strings import is_language_change
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
-IMAGES: Final = "*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp"
+IMAGES: Final = "*.png *.jpg *.jpeg *.jpe *.jp2 *.bmp *.tif *.tiff *.webp *.gif *.pgm *.ppm *.pbm"
 _BROWSE: Final = "browse"
 
 
