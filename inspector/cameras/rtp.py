@@ -1,0 +1,209 @@
+"""Which pictures of an RTP stream arrived whole: what is lost on the way is known from the packets' numbers alone.
+
+A decoder conceals what is missing (it copies from the picture before) and goes on predicting from that, so every picture from a
+loss up to the next one that stands for itself (a key frame) shows something that was never in front of the camera.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_FIXED = 12  # bytes of an RTP header without extensions (RFC 3550, 5.1)
+_RTPMAP = re.compile(rb"a=rtpmap:([0-9]+)\s+([A-Za-z0-9-]+)/", re.IGNORECASE)
+_STATIC = {26: "JPEG", 32: "MPV", 33: "MP2T"}  # payload types that need no rtpmap (RFC 3551, 6)
+_MOST = 1 << 14  # packets of one picture
+
+
+def codecs(description: bytes) -> dict[int, str]:
+    """Payload type -> codec of a session description (RFC 8866)."""
+    return _STATIC | {int(number): name.decode().upper() for number, name in _RTPMAP.findall(description)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    number: int
+    time: int
+    last: bool
+    kind: int
+    payload: bytes
+
+
+def _parse(data: bytes) -> _Packet | None:
+    if len(data) < _FIXED or data[0] >> 6 != 2:
+        return None
+    begin = _FIXED + 4 * (data[0] & 0x0F)
+    if data[0] & 0x10:  # header extension
+        begin += 4 + 4 * int.from_bytes(data[begin + 2 : begin + 4], "big")
+    end = len(data) - (data[-1] if data[0] & 0x20 else 0)  # padding
+    number, time = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
+    return _Packet(number, time, bool(data[1] & 0x80), data[1] & 0x7F, data[begin:end])
+
+
+@dataclass(slots=True)
+class _Picture:
+    time: int
+    whole: bool  # nothing of it was lost so far
+    raw: list[bytes] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What a packet led to: packets to hand on, and how many pictures must not be judged."""
+
+    packets: tuple[bytes, ...] = ()
+    spoilt: int = 0
+
+
+class Unrecoverable(ValueError):
+    """A loss, or another format, after which only a new connection begins with a picture that stands for itself."""
+
+
+class Track:
+    """The pictures of one video stream, as RTP packets in their order of arrival."""
+
+    def __init__(self, codecs: dict[int, str]) -> None:
+        """`codecs` by payload type."""
+        self._codecs = codecs
+        self._expected: int | None = None
+        self._picture: _Picture | None = None
+        self._waiting = False  # for a key frame
+        self._leading = False  # pictures that may refer to others from before the key frame are left out, too (H.265)
+        self._formats: dict[tuple[int, bytes], bytes] = {}
+
+    def take(self, data: bytes) -> Arrived:
+        """Take in one RTP packet. Raises Unrecoverable."""
+        packet = _parse(data)
+        if packet is None:
+            return Arrived((data,))
+        lost = self._expected is not None and packet.number != self._expected
+        if lost and self._expected is not None:
+            if (packet.number - self._expected) & 0xFFFF >= 0x8000:
+                return Arrived()  # it is late: its picture has been given up
+            self._lose(packet)
+        self._expected = (packet.number + 1) & 0xFFFF
+        handed: list[bytes] = []
+        spoilt, picture = 0, self._picture
+        if picture is not None and picture.time != packet.time:
+            handed, spoilt = self._finish(picture, packet.kind)
+            picture = None
+        if picture is None:
+            picture = self._picture = _Picture(packet.time, whole=not lost)
+        picture.raw.append(data)
+        picture.payloads.append(packet.payload)
+        if packet.last or len(picture.raw) > _MOST:
+            more, bad = self._finish(picture, packet.kind)
+            handed, spoilt, self._picture = [*handed, *more], spoilt + bad, None
+        return Arrived(tuple(handed), spoilt)
+
+    def _lose(self, packet: _Packet) -> None:
+        """Packets are missing in front of this one: the picture before it may have lost its end, its own its beginning."""
+        codec = self._codecs.get(packet.kind, "")
+        if codec not in _KEYS:
+            raise Unrecoverable(codec)
+        self._waiting = codec != "JPEG"
+        if self._picture is not None:
+            self._picture.whole = False
+
+    def _finish(self, picture: _Picture, kind: int) -> tuple[list[bytes], int]:
+        """The packets of a picture that may be shown, and otherwise that one is spoilt."""
+        if not picture.whole:
+            return [], 1
+        codec = self._codecs.get(kind, "")
+        self._check_format(codec, picture.payloads)
+        units = _KEYS[codec](picture.payloads) if codec in _KEYS else frozenset()
+        if units == {_OTHER}:  # parameters for the pictures that follow
+            return picture.raw, 0
+        if self._waiting and _KEY in units:
+            self._waiting, self._leading = False, _OPEN in units
+            return picture.raw, 0
+        if self._waiting or (self._leading and _LEADING in units):
+            return [], 1
+        self._leading = False
+        return picture.raw, 0
+
+    def _check_format(self, codec: str, payloads: list[bytes]) -> None:
+        """A decoder that goes on with another picture size would scale it to the first one."""
+        for name, content in _formats(codec, payloads):
+            if self._formats.setdefault(name, content) != content:
+                raise Unrecoverable(codec)
+
+
+_KEY, _OPEN, _LEADING, _OTHER, _PLAIN = "key", "open", "leading", "parameters", "plain"
+
+
+def _units_264(payloads: list[bytes]) -> frozenset[str]:
+    return frozenset(_264.get(unit[0] & 0x1F, _PLAIN) for unit, _ in _h264(payloads))
+
+
+def _units_265(payloads: list[bytes]) -> frozenset[str]:
+    found = set()
+    for unit, _ in _h265(payloads):
+        kind = unit[0] >> 1 & 0x3F
+        if 16 <= kind <= 23:
+            found |= {_KEY} if kind in (19, 20) else {_KEY, _OPEN}
+        else:
+            found.add(_OTHER if kind >= 32 else _LEADING if kind in (8, 9) else _PLAIN)
+    return frozenset(found)
+
+
+def _units_mpeg4(payloads: list[bytes]) -> frozenset[str]:
+    begin = b"".join(payloads).find(b"\0\0\1\xb6")  # vop_start_code; then vop_coding_type, 0 is I (ISO/IEC 14496-2, 6.2.5)
+    data = b"".join(payloads)[begin + 4 : begin + 5]
+    return frozenset({_OTHER} if begin < 0 else {_KEY} if data and data[0] >> 6 == 0 else {_PLAIN})
+
+
+def _units_jpeg(payloads: list[bytes]) -> frozenset[str]:
+    return frozenset({_KEY})
+
+
+_KEYS = {"H264": _units_264, "H265": _units_265, "MP4V-ES": _units_mpeg4, "JPEG": _units_jpeg}
+_264 = {5: _KEY, 6: _OTHER, 7: _OTHER, 8: _OTHER, 9: _OTHER, 10: _OTHER, 11: _OTHER, 12: _OTHER, 13: _OTHER}
+
+
+def _formats(codec: str, payloads: list[bytes]) -> Iterator[tuple[tuple[int, bytes], bytes]]:
+    """What says how large pictures are, by what it replaces."""
+    if codec == "JPEG":
+        if payloads and len(payloads[0]) >= 8:
+            yield (0, b""), payloads[0][6:8]  # width and height in blocks (RFC 2435, 3.1)
+    elif codec in ("H264", "H265"):
+        wanted = 7 if codec == "H264" else 33
+        for unit, whole in _h264(payloads) if codec == "H264" else _h265(payloads):
+            kind = unit[0] & 0x1F if codec == "H264" else unit[0] >> 1 & 0x3F
+            if whole and kind == wanted:
+                yield (kind, b""), unit
+
+
+def _h264(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The units of a picture (RFC 6184): whole ones, and the header of those that come in fragments (False)."""
+    for payload in payloads:
+        kind = payload[0] & 0x1F if payload else 31
+        if kind in (24, 25):
+            yield from _several(payload, 1 if kind == 24 else 3)
+        elif kind in (28, 29):
+            if len(payload) > 1 and payload[1] & 0x80:
+                yield bytes((payload[0] & 0xE0 | payload[1] & 0x1F,)), False
+        elif payload:
+            yield payload, True
+
+
+def _h265(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """As `_h264` (RFC 7798)."""
+    for payload in payloads:
+        kind = payload[0] >> 1 & 0x3F if payload else 63
+        if kind == 48:
+            yield from _several(payload, 2)
+        elif kind == 49:
+            if len(payload) > 2 and payload[2] & 0x80:
+                yield bytes((payload[0] & 0x81 | (payload[2] & 0x3F) << 1,)), False
+        elif payload:
+            yield payload, True
+
+
+def _several(payload: bytes, at: int) -> Iterator[tuple[bytes, bool]]:
+    """The units that one packet holds, each behind its length."""
+    while at + 2 < len(payload):
+        length = int.from_bytes(payload[at : at + 2], "big")
+        if length:
+            yield payload[at + 2 : at + 2 + length], True
+        at += 2 + length
