@@ -68,6 +68,7 @@ class Track:
         self._expected: int | None = None
         self._picture: _Picture | None = None
         self._waiting = False  # for a key frame
+        self._handed = 0  # number of the last packet that was handed on
         self._leading = False  # pictures that may refer to others from before the key frame are left out, too (H.265)
         self._formats: dict[tuple[int, bytes], bytes] = {}
 
@@ -94,7 +95,12 @@ class Track:
         if packet.last or len(picture.raw) > _MOST:
             more, bad = self._finish(picture, packet.kind)
             handed, spoilt, self._picture = [*handed, *more], spoilt + bad, None
-        return Arrived(tuple(handed), spoilt)
+        return Arrived(tuple(self._renumbered(data) for data in handed), spoilt)
+
+    def _renumbered(self, data: bytes) -> bytes:
+        """The packet with the next number: FFmpeg lets a packet go that follows a large gap."""
+        self._handed = (self._handed + 1) & 0xFFFF
+        return data[:2] + self._handed.to_bytes(2, "big") + data[4:]
 
     def _lose(self, packet: _Packet) -> None:
         """Packets are missing in front of this one: the picture before it may have lost its end, its own its beginning."""
@@ -112,15 +118,16 @@ class Track:
         codec = self._codecs.get(kind, "")
         self._check_format(codec, picture.payloads)
         units = _KEYS[codec](picture.payloads) if codec in _KEYS else frozenset()
+        packets = _in_order(codec, picture)
         if units == {_OTHER}:  # parameters for the pictures that follow
-            return picture.raw, 0
+            return packets, 0
         if self._waiting and _KEY in units:
             self._waiting, self._leading = False, _OPEN in units
-            return picture.raw, 0
+            return packets, 0
         if self._waiting or (self._leading and _LEADING in units):
             return [], 1
         self._leading = False
-        return picture.raw, 0
+        return packets, 0
 
     def _check_format(self, codec: str, payloads: list[bytes]) -> None:
         """A decoder that goes on with another picture size would scale it to the first one."""
@@ -155,6 +162,24 @@ def _units_mpeg4(payloads: list[bytes]) -> frozenset[str]:
 
 def _units_jpeg(payloads: list[bytes]) -> frozenset[str]:
     return frozenset({_KEY})
+
+
+def _in_order(codec: str, picture: _Picture) -> list[bytes]:
+    """The packets without parameter sets in the middle of the picture.
+
+    Some encoders repeat them in front of every slice of a key frame, where none may stand (H.264, 7.4.1.2.3). FFmpeg takes
+    them for the beginning of the next picture, and makes two of one, each half made up.
+    """
+    if codec not in ("H264", "H265"):
+        return picture.raw
+    kept, begun = [], False
+    for raw, payload in zip(picture.raw, picture.payloads, strict=True):
+        kinds = _KEYS[codec]([payload])
+        if begun and kinds == {_OTHER}:
+            continue
+        begun = begun or bool(kinds - {_OTHER})
+        kept.append(raw)
+    return kept
 
 
 _KEYS = {"H264": _units_264, "H265": _units_265, "MP4V-ES": _units_mpeg4, "JPEG": _units_jpeg}

@@ -108,13 +108,13 @@ class StreamVideo(VideoCapture):
         super().__init__()
         self._url = url
         self._open_timeout = open_timeout
-        self._timeout = timeout
+        # Longer than silence lasts until it is noticed: when its time is up, FFmpeg gives an old frame once more.
+        self.read_timeout = 2 * timeout + 1
 
     def make(self) -> cv2.VideoCapture:
         settings = {
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(self._open_timeout * 1000),
-            # Longer than silence lasts until it is noticed: when its time is up, FFmpeg gives an old frame once more.
-            cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(self._timeout * 2000 + 1000),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(self.read_timeout * 1000),
             cv2.CAP_PROP_N_THREADS: 1,  # each thread more keeps a frame back
         }
         return cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, [value for setting in settings.items() for value in setting])
@@ -128,6 +128,7 @@ class RtspVideo(StreamVideo):
         self._spoilt = spoilt
         self._gate: RtspGate | None = None
         self._source = hide_secrets(url)
+        self.read_timeout = 3600.0  # pictures that are kept back are no silence, and the gate ends a read that waits
 
     def open(self) -> bool:
         gate = self._gate = RtspGate(self._url, timeout=self._open_timeout, spoilt=self._spoilt)
