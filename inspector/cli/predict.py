@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cameras.sequence import open_sequence
 from inspector.cli.notes import say_masks_left_out
 from inspector.cli.output import Output
 from inspector.core.errors import ConfigError
@@ -85,18 +85,10 @@ def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
         if path.is_dir():
             say_masks_left_out(path)
         try:
-            for index in range(len(sequence)):
-                yield _read(sequence, index, path)
+            for name, item in sequence.each():
+                yield path / name if path.is_dir() else path, item
         finally:
             sequence.close()
-
-
-def _read(sequence: FrameSequence, index: int, path: Path) -> tuple[Path, Frame | ConfigError]:
-    name = path / sequence.name(index) if path.is_dir() else path
-    try:
-        return name, sequence.frame(index)
-    except ConfigError as error:
-        return name, error
 
 
 class _Inspectors:
