@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.errors import CameraError, InspectorError
+from inspector.core.types import Pixels
 
 # FFmpeg and OpenCV write their own words to stderr; what matters of them is in the errors raised here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -42,7 +43,7 @@ class Capture(Protocol):
     def grab(self) -> bool:
         """Wait for the next picture; False at the end. Raises CameraError where the reason is known."""
 
-    def retrieve(self) -> NDArray[np.uint8] | InspectorError:
+    def retrieve(self) -> Pixels | InspectorError:
         """The picture that was grabbed last as RGB [H, W, 3] or grey [H, W], or why it must not be judged."""
 
     def interrupt(self) -> None:
@@ -73,7 +74,7 @@ class VideoCapture:
     def grab(self) -> bool:
         return self._capture.grab()
 
-    def retrieve(self) -> NDArray[np.uint8] | InspectorError:
+    def retrieve(self) -> Pixels | InspectorError:
         good, pixels = self._capture.retrieve()
         return to_frame(pixels) if good else CameraError("A picture of the camera cannot be decoded.")
 
@@ -84,8 +85,10 @@ class VideoCapture:
         self._capture.release()
 
 
-def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """OpenCV's BGR or grey picture as RGB [H, W, 3] or grey [H, W], uint8."""
+def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8 | np.uint16]:
+    """OpenCV's BGR or grey picture as RGB [H, W, 3] or grey [H, W]; uint8, or uint16 where grey has that depth."""
+    if pixels.dtype == np.uint16:
+        return np.ascontiguousarray(np.asarray(pixels[..., 0] if pixels.ndim == 3 else pixels, np.uint16))
     shaped = np.asarray(pixels, np.uint8)
     if shaped.ndim == 3 and shaped.shape[2] == 3:
         return np.asarray(cv2.cvtColor(shaped, cv2.COLOR_BGR2RGB), np.uint8)
@@ -96,7 +99,7 @@ def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
 class Grabbed:
     """The newest picture, or why it must not be judged. `grabbed`: monotonic seconds; `missed`: pictures overwritten before."""
 
-    picture: NDArray[np.uint8] | InspectorError
+    picture: Pixels | InspectorError
     grabbed: float
     missed: int = 0
 
@@ -104,7 +107,7 @@ class Grabbed:
 @dataclass(frozen=True, slots=True)
 class _Newest:
     number: int = 0
-    picture: NDArray[np.uint8] | InspectorError | None = None
+    picture: Pixels | InspectorError | None = None
     grabbed: float = 0.0
 
 
@@ -148,7 +151,7 @@ class Reader:
             elif now > deadline:
                 raise _silent(source, timeout) if now_opened else _closed(source)
 
-    def put(self, picture: NDArray[np.uint8] | InspectorError, grabbed: float) -> None:
+    def put(self, picture: Pixels | InspectorError, grabbed: float) -> None:
         """Make this the newest picture."""
         with self._changed:
             self._newest = _Newest(self._newest.number + 1, picture, grabbed)

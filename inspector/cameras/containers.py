@@ -1,4 +1,4 @@
-"""Whether a video file is as long as its container says."""
+"""What the container of a video file says, where FFmpeg does not tell: where it ends, and what is in it."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,14 @@ def ends_early(path: Path) -> bool:
         if head[:4] == b"\x1a\x45\xdf\xa3":
             return _segment_end(file) > size
     return False
+
+
+def avi_codec(path: Path) -> str:
+    """The four letters that an AVI file names its pixels by; "" for another file, or where there are none."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    at = head.find(b"strf") if head[:4] == b"RIFF" else -1
+    return head[at + 24 : at + 28].decode("latin-1").strip("\0 ") if at >= 0 else ""  # biCompression of BITMAPINFOHEADER
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:

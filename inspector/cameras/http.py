@@ -8,8 +8,6 @@ from collections.abc import Callable
 from socket import SHUT_RDWR, socket
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from inspector.cameras.capture import Capture
 from inspector.cameras.login import Login
@@ -18,6 +16,7 @@ from inspector.core.addresses import Address, hide_secrets, parse_address
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.files import MAX_PIXELS
 from inspector.core.strict_jpeg import JpegDamage, decode_jpeg, read_header
+from inspector.core.types import Pixels
 
 _PIECE = 1 << 16  # bytes asked of the connection at a time
 _REDIRECTS = 3
@@ -85,7 +84,7 @@ class HttpCapture:
         except _FAULTS:
             return False
 
-    def retrieve(self) -> NDArray[np.uint8] | InspectorError:
+    def retrieve(self) -> Pixels | InspectorError:
         if self._video is not None:
             return self._video.retrieve()
         try:

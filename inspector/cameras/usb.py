@@ -66,4 +66,7 @@ class UsbDevice(VideoCapture):
         for setting, value in settings:
             if value and capture.isOpened():
                 capture.set(setting, value)
+        # OpenCV makes 8 bits of each 16-bit pixel of a thermal camera, unless it is told not to.
+        if int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"Y16 "):
+            capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         return capture

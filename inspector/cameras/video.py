@@ -15,7 +15,7 @@ from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, Option, Pace, parse_options
 from inspector.cameras.capture import to_frame
-from inspector.cameras.containers import ends_early
+from inspector.cameras.containers import avi_codec, ends_early
 from inspector.core.addresses import hide_secrets
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.strict_jpeg import JpegDamage, decode_jpeg
@@ -66,7 +66,7 @@ class VideoFile:
         if not good:
             return self._unreadable("it cannot be decoded")
         if not self._raw:
-            return np.asarray(pixels, np.uint16) if pixels.dtype == np.uint16 else to_frame(pixels)
+            return to_frame(pixels)
         try:
             return decode_jpeg(pixels.tobytes())
         except JpegDamage as error:
@@ -115,6 +115,9 @@ class VideoFile:
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1] if raw else [])
         if not capture.isOpened():
             capture.release()
+            self.codec = avi_codec(self.path)
+            if self.codec:
+                raise self.no_frames()
             raise ConfigError(
                 "{file} cannot be read as a video.",
                 remedy="Copy it again, or convert it to MP4 with H.264.",

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 # One slash is what becomes of two in a file path.
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*(?=://)|(?:rtsp|rtmp|http|ftp)[a-z]?(?=:/)):/{1,2}(?=[^/])", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"([a-z][a-z0-9+.-]*(?=://)|(?:rtsp|rtmp|http|ftp)[a-z]?(?=:/)|[a-z][a-z0-9]*(?=:/[^/:]*:[^/]*@)):/{1,2}(?=[^/])",
+    re.IGNORECASE,
+)
+# User and password of an address without its scheme. Paths begin with a kind of source, or with a drive.
+_BARE = re.compile(r"(?!(?:simulated|folder|video|usb):)[^/\s:@\\]+:(?![/\\])[^@]*@(?=[^@]+$)", re.IGNORECASE)
 _AUTHORITY_ENDS = re.compile(r"[/?#]")
 _HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^\s:@\[\]/?#]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 _HIDDEN = "***"
@@ -76,7 +81,7 @@ def hide_secrets(text: str) -> str:
     """
     begin = _SCHEME.search(text)
     if begin is None:
-        return text
+        return _BARE.sub(f"{_HIDDEN}@", text, count=1) if _BARE.match(text) else text
     rest = text[begin.end() :]
     rest = _split_credentials(rest)[1]
     doubtful = "@" in rest

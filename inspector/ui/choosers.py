@@ -8,6 +8,7 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
+from inspector.core.addresses import hide_secrets
 from inspector.core.paths import resources, user_config
 from inspector.core.registry import CAMERAS
 from inspector.recipes.locate import DEMO_RECIPE
@@ -129,18 +130,18 @@ class SourceChooser(_Chooser):
         self.retranslate()
 
     def show_source(self, source: str) -> None:
-        """Show the source in use; empty: the recipe's own."""
+        """Show the source in use, without its password; empty: the recipe's own."""
         self._source = source
         with QSignalBlocker(self):
             if source in ("", "simulated"):
                 self.setCurrentIndex(self.findData(source))
             else:
                 self.setCurrentIndex(-1)
-            self.setEditText(source or self.itemText(0))
+            self.setEditText(hide_secrets(source) or self.itemText(0))
 
     def _typed(self) -> None:
         text = self.currentText().strip()
-        if self.findText(text) < 0 and text != self._source:
+        if self.findText(text) < 0 and text != hide_secrets(self._source):
             self.chosen.emit(text)
 
     def _activate(self, index: int) -> None:

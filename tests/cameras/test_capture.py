@@ -156,3 +156,5 @@ def test_colour_and_grey() -> None:
     grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
     np.testing.assert_array_equal(to_frame(grey), grey)
     np.testing.assert_array_equal(to_frame(grey[..., None]), grey)
+    deep = grey.astype(np.uint16) * 257
+    np.testing.assert_array_equal(to_frame(deep[..., None]), deep)
