@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
@@ -28,6 +28,10 @@ _SURELY_LIVE = 0.4  # seconds a read has to wait for a frame that nothing had bu
 _AT_EXIT = 15.0  # seconds that the end of the process waits for reads; OpenCV gives up a silent USB camera after 10
 
 
+Picture = Pixels | InspectorError
+"""Pixels, RGB [H, W, 3] or grey [H, W], or why a picture must not be judged."""
+
+
 class Capture(Protocol):
     """A source of pictures. Every method but `interrupt` is called on the reading thread only."""
 
@@ -43,8 +47,8 @@ class Capture(Protocol):
     def grab(self) -> bool:
         """Wait for the next picture; False at the end. Raises CameraError where the reason is known."""
 
-    def retrieve(self) -> Pixels | InspectorError:
-        """The picture that was grabbed last as RGB [H, W, 3] or grey [H, W], or why it must not be judged."""
+    def retrieve(self) -> Picture | Callable[[], Picture]:
+        """The picture that was grabbed last, or what decodes it, on whatever thread wants it."""
 
     def interrupt(self) -> None:
         """Make a call that waits return soon, where that is possible. May be called from any thread, at any time."""
@@ -74,7 +78,7 @@ class VideoCapture:
     def grab(self) -> bool:
         return self._capture.grab()
 
-    def retrieve(self) -> Pixels | InspectorError:
+    def retrieve(self) -> Picture:
         good, pixels = self._capture.retrieve()
         return to_frame(pixels) if good else CameraError("A picture of the camera cannot be decoded.")
 
@@ -97,9 +101,9 @@ def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8 | np.uint16]:
 
 @dataclass(frozen=True, slots=True)
 class Grabbed:
-    """The newest picture, or why it must not be judged. `grabbed`: monotonic seconds; `missed`: pictures overwritten before."""
+    """The newest picture. `grabbed`: monotonic seconds; `missed`: pictures that it overwrote."""
 
-    picture: Pixels | InspectorError
+    picture: Picture
     grabbed: float
     missed: int = 0
 
@@ -107,7 +111,7 @@ class Grabbed:
 @dataclass(frozen=True, slots=True)
 class _Newest:
     number: int = 0
-    picture: Pixels | InspectorError | None = None
+    picture: Picture | Callable[[], Picture] | None = None
     grabbed: float = 0.0
 
 
@@ -115,7 +119,7 @@ class Reader:
     """Opens a capture, reads it and keeps the newest picture. One Reader lives from one opening to one failure."""
 
     def __init__(self, name: str, capture: Capture) -> None:
-        """`name` is for the thread."""
+        """Starts nothing. `name` is for the thread."""
         self._capture = capture
         self._changed = threading.Condition()
         self._newest = _Newest()
@@ -124,8 +128,12 @@ class Reader:
         self._failure: CameraError | None = None
         self._leave = Event()
         self._thread = threading.Thread(target=self._run, name=f"capture-{name}", daemon=True)
+
+    def start(self) -> "Reader":
+        """Open and read from now on."""
         _running.add(self)
         self._thread.start()
+        return self
 
     def frames(self, stop: Event, *, open_timeout: float, timeout: float, source: str) -> Iterator[Grabbed]:
         """The newest picture, again and again, each at most once.
@@ -143,7 +151,8 @@ class Reader:
             now = time.monotonic()
             if newest.number != seen and newest.picture is not None and now - newest.grabbed < timeout:
                 missed, seen, deadline = newest.number - seen - 1, newest.number, newest.grabbed + timeout
-                yield Grabbed(newest.picture, newest.grabbed, missed)
+                picture = newest.picture() if callable(newest.picture) else newest.picture
+                yield Grabbed(picture, newest.grabbed, missed)
             elif ended:
                 raise self._failure or (_lost(source) if now_opened else _closed(source))
             elif now_opened and not opened:
@@ -151,7 +160,7 @@ class Reader:
             elif now > deadline:
                 raise _silent(source, timeout) if now_opened else _closed(source)
 
-    def put(self, picture: Pixels | InspectorError, grabbed: float) -> None:
+    def put(self, picture: Picture | Callable[[], Picture], grabbed: float) -> None:
         """Make this the newest picture."""
         with self._changed:
             self._newest = _Newest(self._newest.number + 1, picture, grabbed)

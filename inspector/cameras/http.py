@@ -5,18 +5,18 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from socket import SHUT_RDWR, socket
 
 import cv2
 
-from inspector.cameras.capture import Capture
+from inspector.cameras.capture import Capture, Picture
 from inspector.cameras.login import Login
 from inspector.cameras.multipart import LIMIT, Parts
 from inspector.core.addresses import Address, hide_secrets, parse_address
-from inspector.core.errors import CameraError, InspectorError
+from inspector.core.errors import CameraError
 from inspector.core.files import MAX_PIXELS
 from inspector.core.strict_jpeg import JpegDamage, decode_jpeg, read_header
-from inspector.core.types import Pixels
 
 _PIECE = 1 << 16  # bytes asked of the connection at a time
 _REDIRECTS = 3
@@ -84,16 +84,20 @@ class HttpCapture:
         except _FAULTS:
             return False
 
-    def retrieve(self) -> Pixels | InspectorError:
+    def retrieve(self) -> Picture | Callable[[], Picture]:
         if self._video is not None:
             return self._video.retrieve()
+        return partial(self._decode, self._data, self._whole)
+
+    def _decode(self, data: bytes, whole: bool) -> Picture:
+        """Decode one file. A picture that nobody takes in time is not decoded."""
         try:
-            if not self._whole:
+            if not whole:
                 raise JpegDamage("bytes of it are missing")
-            header = read_header(self._data)
+            header = read_header(data)
             if header.width * header.height > MAX_PIXELS:
                 raise JpegDamage(f"{header.width} x {header.height} pixels are too many")
-            return decode_jpeg(self._data, header=header)
+            return decode_jpeg(data, header=header)
         except (JpegDamage, cv2.error) as error:
             return CameraError(
                 "The picture of {source} is damaged: {detail}.",
@@ -165,6 +169,17 @@ class HttpCapture:
         raise refused(self._source, response.status)
 
     def _request(self, timeout: float) -> http.client.HTTPResponse:
+        """Ask on the connection that is open; on a new one where the camera has closed it meanwhile."""
+        kept = self._connection is not None
+        try:
+            return self._ask(timeout)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            if not kept or self._gone.is_set():
+                raise
+            self._close_connection()
+            return self._ask(timeout)
+
+    def _ask(self, timeout: float) -> http.client.HTTPResponse:
         address = self._address
         if self._connection is None:
             self._connection = _connection(address, timeout)

@@ -68,6 +68,7 @@ class Track:
         self._expected: int | None = None
         self._picture: _Picture | None = None
         self._waiting = False  # for a key frame
+        self._marks = False  # the last packet of a picture is marked
         self._handed = 0  # number of the last packet that was handed on
         self._leading = False  # pictures that may refer to others from before the key frame are left out, too (H.265)
         self._formats: dict[tuple[int, bytes], bytes] = {}
@@ -77,11 +78,10 @@ class Track:
         packet = _parse(data)
         if packet is None:
             return Arrived((data,))
-        lost = self._expected is not None and packet.number != self._expected
-        if lost and self._expected is not None:
-            if (packet.number - self._expected) & 0xFFFF >= 0x8000:
-                return Arrived()  # it is late: its picture has been given up
-            self._lose(packet)
+        missing = 0 if self._expected is None else (packet.number - self._expected) & 0xFFFF
+        if missing >= 0x8000:
+            return Arrived()  # it is late: its picture has been given up
+        whole = not missing or self._lose(packet, missing)
         self._expected = (packet.number + 1) & 0xFFFF
         handed: list[bytes] = []
         spoilt, picture = 0, self._picture
@@ -89,9 +89,10 @@ class Track:
             handed, spoilt = self._finish(picture, packet.kind)
             picture = None
         if picture is None:
-            picture = self._picture = _Picture(packet.time, whole=not lost)
+            picture = self._picture = _Picture(packet.time, whole=whole)
         picture.raw.append(data)
         picture.payloads.append(packet.payload)
+        self._marks = self._marks or packet.last
         if packet.last or len(picture.raw) > _MOST:
             more, bad = self._finish(picture, packet.kind)
             handed, spoilt, self._picture = [*handed, *more], spoilt + bad, None
@@ -102,14 +103,21 @@ class Track:
         self._handed = (self._handed + 1) & 0xFFFF
         return data[:2] + self._handed.to_bytes(2, "big") + data[4:]
 
-    def _lose(self, packet: _Packet) -> None:
-        """Packets are missing in front of this one: the picture before it may have lost its end, its own its beginning."""
+    def _lose(self, packet: _Packet, missing: int) -> bool:
+        """Note what is missing in front of a packet; whether the picture that begins with it is whole all the same.
+
+        The picture before may have lost its end, this one its beginning. A single packet was the end of one whose end is not
+        there yet, if this camera marks the ends.
+        """
         codec = self._codecs.get(packet.kind, "")
         if codec not in _KEYS:
             raise Unrecoverable(codec)
         self._waiting = codec != "JPEG"
-        if self._picture is not None:
-            self._picture.whole = False
+        before = self._picture
+        if before is None:
+            return False
+        before.whole = False
+        return missing == 1 and self._marks and before.time != packet.time
 
     def _finish(self, picture: _Picture, kind: int) -> tuple[list[bytes], int]:
         """The packets of a picture that may be shown, and otherwise that one is spoilt."""

@@ -56,6 +56,7 @@ class StreamCamera(Camera):
         options = self._options
         reader = Reader(self.name, self._capture(lambda: reader.put(self._spoilt(), time.monotonic())))
         newest = reader.frames(stop, open_timeout=options.open_timeout + 1.0, timeout=options.timeout, source=self.address)
+        reader.start()
         try:
             for grabbed in newest:
                 self.lose(grabbed.missed)

@@ -32,7 +32,7 @@ class UsbCamera(Camera):
             raise ConfigError("{address!r} is not a USB camera.", remedy="Write usb:0 for the first one.", address=address)
 
     def frames(self, stop: Event) -> Iterator[Frame]:
-        reader = Reader(self.name, UsbDevice(self.address, self._options))
+        reader = Reader(self.name, UsbDevice(self.address, self._options)).start()
         source = f"usb:{self.address}"
         try:
             for newest in reader.frames(stop, open_timeout=_OPEN_S, timeout=self._options.timeout, source=source):

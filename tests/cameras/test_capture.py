@@ -49,7 +49,7 @@ class _Capture:
 
 
 def _open(capture: _Capture) -> Reader:
-    return Reader("test", capture)
+    return Reader("test", capture).start()
 
 
 def _frames(reader: Reader, stop: threading.Event | None = None, timeout: float = 0.5) -> Iterator[Grabbed]:
@@ -134,7 +134,7 @@ def test_an_end_and_a_camera_that_does_not_open() -> None:
 def test_opening_that_hangs_and_a_stop_meanwhile() -> None:
     capture = _Capture()
     capture.may_open.clear()
-    reader = Reader("test", capture)
+    reader = Reader("test", capture).start()
     begun = time.monotonic()
     with pytest.raises(CameraError, match="cannot be opened"):
         next(_frames(reader))

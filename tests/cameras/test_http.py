@@ -148,6 +148,15 @@ def test_a_snapshot_address_is_asked_again_and_again() -> None:
     assert shown[0].source == f"http://{server.address}/snap.jpg?token=***"
 
 
+def test_a_camera_that_closes_the_connection_after_each_snapshot_without_a_word() -> None:
+    numbers = iter(range(1000))
+    with (
+        HttpCamera(lambda path, headers: _cut(whole(jpeg(_scene(next(numbers)))))) as server,
+        _playing(open_camera("top", f"http://{server.address}/s")) as frames,
+    ):
+        assert len(list(islice(frames, 5))) == 5
+
+
 def test_a_snapshot_that_stands_still_is_silence() -> None:
     with (
         HttpCamera(lambda path, headers: [whole(jpeg(_scene(1)))]) as server,
