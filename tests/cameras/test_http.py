@@ -95,7 +95,7 @@ class _Source:
 
 
 def test_no_faulty_picture_is_ever_judged() -> None:
-    source = _Source(3000)
+    source = _Source(2000)
     watch, refused, judged, wrong = FrozenWatch(), 0, 0, 0
     with HttpCamera(source.answer) as server:
         camera = open_camera("top", f"http://{server.address}/video", {"timeout": 20, "size": "160x120"})
