@@ -21,7 +21,7 @@ from inspector.core.strict_jpeg import JpegDamage, decode_jpeg, read_header
 _PIECE = 1 << 16  # bytes asked of the connection at a time
 _REDIRECTS = 3
 _AGAIN = 0.02  # seconds between two snapshots where the camera gives the same one again
-_JPEG = frozenset({"image/jpeg", "image/jpg", "image/pjpeg", "application/octet-stream", ""})
+_JPEG = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
 _FAULTS = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -57,18 +57,19 @@ class HttpCapture:
         try:
             response = self._get(self._open_timeout)
             kind = response.headers.get_content_type() if "Content-Type" in response.headers else ""
-            if kind.startswith("multipart/"):
+            begin = b"" if kind.startswith(("image/", "video/", "multipart/")) else response.peek(64).lstrip()
+            if kind.startswith("multipart/") or begin.startswith(b"--"):
                 self._parts = Parts(lambda: response.read1(_PIECE), response.headers.get_boundary())
                 self._wait_at_most(self._timeout)
-            elif kind in ("image/jpeg", "image/jpg", "image/pjpeg"):
+            elif kind in _JPEG or begin.startswith(b"\xff\xd8"):
                 self.buffers = False
                 self._pending = self._body(response)
             elif kind.startswith(("video/", "audio/", "application/")):
                 return self._open_video()
             else:
                 raise CameraError(
-                    "{source} gives no picture or video but {kind}.",
-                    remedy="Check the address: an MJPEG stream or a JPEG snapshot is read.",
+                    "{source} gives {kind}, which is neither MJPEG, a JPEG snapshot nor another video.",
+                    remedy="Check the address.",
                     source=self._source,
                     kind=kind or "data without a Content-Type",
                 )
@@ -130,7 +131,7 @@ class HttpCapture:
             part = self._parts.next()
             if part is None:
                 return False
-            if part.kind in _JPEG:
+            if part.kind in _JPEG or part.body.startswith(b"\xff\xd8"):
                 self._data, self._whole = part.body, part.whole
                 return True
         return False

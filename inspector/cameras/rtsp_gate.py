@@ -7,11 +7,13 @@ FFmpeg waits for.
 """
 
 import re
+import select
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from inspector.cameras.login import Login
 from inspector.cameras.rtp import Track, Unrecoverable, codecs
@@ -20,11 +22,20 @@ from inspector.core.addresses import Address, parse_address
 _PIECE = 1 << 16
 _MOST = 1 << 20  # bytes of one request or answer
 _DOLLAR = 0x24
+_LOOK = 0.5  # seconds after which a connection is looked at again
 _REMOTE = re.compile(rb"rtsps?://[^/\s;,\"]+", re.IGNORECASE)
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]+)", re.IGNORECASE | re.MULTILINE)
 _CHALLENGE = re.compile(rb"^www-authenticate:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
 _CSEQ = re.compile(rb"^cseq:[ \t]*([0-9]+)", re.IGNORECASE | re.MULTILINE)
 _CHANNELS = re.compile(rb"interleaved=([0-9]+)", re.IGNORECASE)
+
+
+class End(Protocol):
+    """One end of a connection."""
+
+    def recv(self, size: int, /) -> bytes: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def shutdown(self, how: int, /) -> None: ...
 
 
 class RtspGate:
@@ -50,7 +61,7 @@ class RtspGate:
         self.url = self._local.decode() + self._address.path
         self.refused = 0
         """The status the camera refused with, 0 where it did not."""
-        self._ends: list[socket.socket] = []
+        self._ends: list[End] = []
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="rtsp-gate", daemon=True)
         self._thread.start()
@@ -82,19 +93,16 @@ class RtspGate:
         finally:
             self._listener.close()
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> "socket.socket | _SecureEnd":
         address: Address = self._address
         secure = address.scheme == "rtsps"
         far = socket.create_connection((address.host, address.port or (322 if secure else 554)), self._timeout)
+        if secure:
+            return _SecureEnd(far, address.host)
         far.settimeout(None)
-        if not secure:
-            return far
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # as for https: cameras sign their certificates themselves
-        return context.wrap_socket(far, server_hostname=address.host)
+        return far
 
-    def _pass_both_ways(self, near: socket.socket, far: socket.socket) -> None:
+    def _pass_both_ways(self, near: socket.socket, far: End) -> None:
         def requests() -> None:
             with suppress(OSError, ValueError):
                 _each(near, lambda message: self._to_camera(message, near, far), lambda packet: self._send(far, packet))
@@ -111,11 +119,11 @@ class RtspGate:
                     end.shutdown(socket.SHUT_RDWR)
             thread.join()
 
-    def _send(self, end: socket.socket, data: bytes) -> None:
+    def _send(self, end: End, data: bytes) -> None:
         with self._sending:
             end.sendall(data)
 
-    def _to_camera(self, request: bytes, near: socket.socket, far: socket.socket) -> None:
+    def _to_camera(self, request: bytes, near: socket.socket, far: End) -> None:
         if request.startswith(b"SETUP ") and b"interleaved" not in request:  # UDP, where a loss cannot be told from the end
             number = _CSEQ.search(request)
             near.sendall(b"RTSP/1.0 461 Unsupported Transport\r\nCSeq: " + (number[1] if number else b"0") + b"\r\n\r\n")
@@ -136,7 +144,7 @@ class RtspGate:
         line, rest = request.split(b"\r\n", 1)
         return line + b"\r\nAuthorization: " + answer.encode() + b"\r\n" + rest
 
-    def _to_ffmpeg(self, answer: bytes, near: socket.socket, far: socket.socket) -> None:
+    def _to_ffmpeg(self, answer: bytes, near: socket.socket, far: End) -> None:
         number = _CSEQ.search(answer)
         request = self._requests.pop(number[1], b"") if number is not None else b""
         status = int(answer.split(b" ", 2)[1]) if answer.startswith(b"RTSP/") else 0
@@ -176,11 +184,51 @@ class RtspGate:
             self._spoilt()
 
 
+class _SecureEnd:
+    """A TLS connection that one thread reads while another writes, which OpenSSL does not allow at the same moment.
+
+    The certificate is not checked: cameras come with one of their own making.
+    """
+
+    def __init__(self, connected: socket.socket, host: str) -> None:
+        """Raises OSError."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self._end = context.wrap_socket(connected, server_hostname=host)
+        self._end.setblocking(False)
+        self._using = threading.Lock()
+
+    def __enter__(self) -> "_SecureEnd":
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        self._end.close()
+
+    def recv(self, size: int) -> bytes:
+        while True:
+            with self._using, suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return self._end.recv(size)
+            select.select([self._end], [], [], _LOOK)
+
+    def sendall(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            with self._using, suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                left = left[self._end.send(left) :]
+                continue
+            select.select([self._end], [self._end], [], _LOOK)
+
+    def shutdown(self, how: int) -> None:
+        """End both directions. Raises OSError."""
+        self._end.shutdown(how)
+
+
 def _framed(channel: int, data: bytes) -> bytes:
     return bytes((_DOLLAR, channel)) + len(data).to_bytes(2, "big") + data
 
 
-def _each(end: socket.socket, message: Callable[[bytes], None], packet: Callable[[bytes], None]) -> None:
+def _each(end: End, message: Callable[[bytes], None], packet: Callable[[bytes], None]) -> None:
     """Hand over every message and every interleaved packet (with its four bytes of frame), until the end."""
     buffer = bytearray()
     while data := end.recv(_PIECE):

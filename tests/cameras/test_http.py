@@ -240,7 +240,7 @@ def test_what_is_no_camera_is_named() -> None:
     with (
         HttpCamera(lambda path, headers: [page]) as server,
         _playing(open_camera("top", f"http://{server.address}/s?t=k")) as frames,
-        pytest.raises(CameraError, match=r"/s\?t=\*\*\* gives no picture or video but text/html"),
+        pytest.raises(CameraError, match=r"/s\?t=\*\*\* gives text/html, which is neither"),
     ):
         next(frames)
     gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -250,6 +250,25 @@ def test_what_is_no_camera_is_named() -> None:
         pytest.raises(CameraError, match="answers with the error 404"),
     ):
         next(frames)
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Type: application/octet-stream\r\n", b"Content-Type: text/plain\r\n"])
+def test_what_a_camera_gives_is_known_by_its_first_bytes_where_it_does_not_say(head: bytes) -> None:
+    file = jpeg(_scene(1))
+    begin = b"HTTP/1.0 200 OK\r\n" + head
+    frame, _ = _first(lambda path, headers: [begin + b"Content-Length: %d\r\n\r\n" % len(file) + file])
+    np.testing.assert_array_equal(frame.pixels, decode_jpeg(file))
+    frames = (part(jpeg(_scene(number))) for number in range(1000))
+    stream = ([begin, b"\r\n"], frames)
+    frame, _ = _first(lambda path, headers: _slowly(*stream))
+    assert frame.pixels.shape == (120, 160, 3)
+
+
+def _slowly(head: Iterable[bytes], pieces: Iterable[bytes]) -> Iterator[bytes]:
+    yield from head
+    for piece in pieces:
+        yield piece
+        time.sleep(0.02)
 
 
 def test_a_redirection_is_followed_on_the_same_camera_only() -> None:

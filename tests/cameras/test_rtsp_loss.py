@@ -1,6 +1,8 @@
 """RTSP streams of which packets are lost: no picture that the decoder made up comes out."""
 
+import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -56,10 +58,11 @@ def locked_server() -> Iterator[int]:
 class LossyProxy:
     """Passes RTSP on, without some of the interleaved packets of the camera."""
 
-    def __init__(self, port: int, share: float) -> None:
+    def __init__(self, port: int, share: float, secure: ssl.SSLContext | None = None) -> None:
         self._camera = ("127.0.0.1", port)
         self._rng = np.random.default_rng(3)
         self.share = share
+        self._secure = secure
         self.lost = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -84,6 +87,8 @@ class LossyProxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            if self._secure is not None:
+                near = self._secure.wrap_socket(near, server_side=True)
             far = socket.create_connection(self._camera)
             self._ends += [near, far]
             for work in (lambda n=near, f=far: self._pass(n, f), lambda n=near, f=far: self._pass_some(f, n)):
@@ -183,3 +188,22 @@ def test_a_password_with_signs_in_it(locked_server: int) -> None:
     with pytest.raises(CameraError, match="refuses the user or the password") as caught:
         _watch(f"rtsp://operator:wr/ng#@127.0.0.1:{locked_server}/numbered/h264", 0.2)
     assert "ng" not in str(caught.value).partition(" refuses")[0]
+
+
+def test_a_camera_that_encrypts(server: int, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    made = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=camera", "-days", "2"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], capture_output=True, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    proxy = LossyProxy(server, 0.0, context)
+    try:
+        numbers, problems = _watch(f"rtsps://127.0.0.1:{proxy.port}/numbered/h264", 1.5)
+    finally:
+        proxy.close()
+    assert len(numbers) > 10
+    assert None not in numbers
+    assert problems == []
