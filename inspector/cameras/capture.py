@@ -41,6 +41,10 @@ class Capture(Protocol):
     buffers: bool
     """Whether a connection begins with frames from before it."""
 
+    @property
+    def in_opencv(self) -> bool:
+        """Whether a call that waits does so inside OpenCV, where the end of the process must not find it."""
+
     def open(self) -> bool:
         """Connect; False where it cannot. Raises CameraError where the reason is known."""
 
@@ -62,6 +66,7 @@ class VideoCapture:
 
     rate = 0.0
     buffers = True
+    in_opencv = True
 
     def __init__(self) -> None:
         self._capture = cv2.VideoCapture()
@@ -171,6 +176,11 @@ class Reader:
         self.leave()
         self._thread.join(_LEAVE)
 
+    @property
+    def in_opencv(self) -> bool:
+        """Whether the thread may be inside OpenCV."""
+        return self._capture.in_opencv
+
     def leave(self) -> None:
         """Ask the thread to go; returns at once."""
         self._leave.set()
@@ -222,7 +232,7 @@ _running: "weakref.WeakSet[Reader]" = weakref.WeakSet()
 
 @atexit.register
 def _leave_all() -> None:
-    """Wait for every reading thread before the interpreter goes.
+    """Wait for every thread that is inside OpenCV before the interpreter goes.
 
     Python ends a thread that comes back from C code while the interpreter is finalised, and doing that inside OpenCV aborts the
     process ("terminate called without an active exception"), after all that was asked for has been done.
@@ -232,7 +242,8 @@ def _leave_all() -> None:
         reader.leave()
     until = time.monotonic() + _AT_EXIT
     for reader in readers:
-        reader.join(max(0.0, until - time.monotonic()))
+        if reader.in_opencv:
+            reader.join(max(0.0, until - time.monotonic()))
 
 
 def _closed(source: str) -> CameraError:

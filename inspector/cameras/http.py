@@ -34,8 +34,8 @@ class HttpCapture:
     rate = 0.0
     buffers = True
 
-    def __init__(self, url: str, *, open_timeout: float, timeout: float, rate: float, video: Callable[[], Capture]) -> None:
-        """`rate`: snapshots a second at most, 0: as fast as they come. `video` makes what reads any other video."""
+    def __init__(self, url: str, *, open_timeout: float, timeout: float, rate: float, video: Callable[[str], Capture]) -> None:
+        """`rate`: snapshots a second at most, 0: as fast as they come. `video` makes what reads another video."""
         self._address = parse_address(url)
         self._source = hide_secrets(url)
         self._login = Login(self._address.user, self._address.password)
@@ -52,6 +52,10 @@ class HttpCapture:
         self._pending: bytes | None = None
         self._due = 0.0
         self._gone = threading.Event()
+
+    @property
+    def in_opencv(self) -> bool:
+        return self._video is not None
 
     def open(self) -> bool:
         try:
@@ -149,7 +153,7 @@ class HttpCapture:
 
     def _open_video(self) -> bool:
         self.release()
-        self._video = self._make_video()
+        self._video = self._make_video(self._address.url)
         good = self._video.open()
         self.rate = self._video.rate
         return good

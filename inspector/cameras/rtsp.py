@@ -99,7 +99,7 @@ class StreamCamera(Camera):
         times = {"open_timeout": options.open_timeout, "timeout": options.timeout}
         if not self._http:
             return RtspVideo(self._url, spoilt=spoilt, **times)
-        return HttpCapture(self._url, rate=options.rate, video=lambda: StreamVideo(self._url, **times), **times)
+        return HttpCapture(self._url, rate=options.rate, video=lambda url: StreamVideo(url, **times), **times)
 
 
 class StreamVideo(VideoCapture):

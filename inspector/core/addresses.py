@@ -6,7 +6,7 @@ address is shown in errors, records, logs and the window, so what is shown is `h
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 # One slash is what becomes of two in a file path.
 _SCHEME = re.compile(
@@ -49,6 +49,14 @@ class Address:
         """Scheme, host and port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + ("" if self.port is None else f":{self.port}")
+
+    @property
+    def url(self) -> str:
+        """The whole address, with what is secret, as others can take it apart."""
+        if not self.user:
+            return f"{self.origin}{self.path}"
+        scheme, _, host = self.origin.partition("://")
+        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{host}{self.path}"
 
 
 def parse_address(text: str) -> Address:

@@ -19,6 +19,7 @@ class _Capture:
     """A Capture: `put(value)` lets one frame of that grey through, `put(None)` ends."""
 
     buffers = True
+    in_opencv = False
 
     def __init__(self, *, opened: bool = True, rate: float = 25.0) -> None:
         self.waiting: queue.Queue[int | None] = queue.Queue()

@@ -308,8 +308,15 @@ def _live(data: bytes) -> Iterator[bytes]:
 
 def test_another_video_is_read_by_ffmpeg(tmp_path: Path) -> None:
     data = _transport_stream(tmp_path)
-    frame, _ = _first(lambda path, headers: _live(data), "/video.ts")
-    assert frame.pixels.shape == (120, 160, 3)
+    key = "Basic " + base64.b64encode(b"op:p#a/s?s").decode()
+
+    def answer(path: str, headers: dict[str, str]) -> Iterable[bytes]:
+        if headers.get("authorization") == key:
+            return _live(data)
+        return [b'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="cam"\r\nContent-Length: 0\r\n\r\n']
+
+    with HttpCamera(answer) as server, _playing(open_camera("top", f"http://op:p#a/s?s@{server.address}/video.ts")) as frames:
+        assert next(frames).pixels.shape == (120, 160, 3)
 
 
 _ENDS_WHILE_READING = """

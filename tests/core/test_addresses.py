@@ -98,6 +98,7 @@ def test_addresses_in_their_parts() -> None:
             "/live",
         )
         assert password not in repr(address)
+        assert parse_address(address.url) == address
     for wrong in (
         "rtsp://",
         "http:///x",
