@@ -43,6 +43,7 @@ def _parse(data: bytes) -> _Packet | None:
 class _Picture:
     time: int
     whole: bool  # nothing of it was lost so far
+    shows: bool = True  # it is more than parameters
     raw: list[bytes] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
 
@@ -68,10 +69,12 @@ class Track:
         self._expected: int | None = None
         self._picture: _Picture | None = None
         self._waiting = False  # for a key frame
-        self._marks = False  # the last packet of a picture is marked
+        self._marks = False  # the last packet of a picture is marked,
+        self._marks_lie = False  # or every piece of it is
+        self._ended: _Picture | None = None  # the last one
         self._handed = 0  # number of the last packet that was handed on
         self._leading = False  # pictures that may refer to others from before the key frame are left out, too (H.265)
-        self._formats: dict[tuple[int, bytes], bytes] = {}
+        self._formats: dict[int, bytes] = {}  # what says how large pictures are
 
     def take(self, data: bytes) -> Arrived:
         """Take in one RTP packet. Raises Unrecoverable."""
@@ -89,14 +92,22 @@ class Track:
             handed, spoilt = self._finish(picture, packet.kind)
             picture = None
         if picture is None:
-            picture = self._picture = _Picture(packet.time, whole=whole)
+            picture = self._picture = self._begin(packet, whole=whole)
         picture.raw.append(data)
         picture.payloads.append(packet.payload)
         self._marks = self._marks or packet.last
-        if packet.last or len(picture.raw) > _MOST:
+        if (packet.last and not self._marks_lie) or len(picture.raw) > _MOST:
             more, bad = self._finish(picture, packet.kind)
             handed, spoilt, self._picture = [*handed, *more], spoilt + bad, None
         return Arrived(tuple(self._renumbered(data) for data in handed), spoilt)
+
+    def _begin(self, packet: _Packet, *, whole: bool) -> _Picture:
+        """The picture that begins with this packet, or the next piece of one whose mark was not its end."""
+        before = self._ended
+        if before is not None and before.time == packet.time and before.shows:
+            self._marks_lie = True
+            whole = whole and before.whole
+        return _Picture(packet.time, whole=whole)
 
     def _renumbered(self, data: bytes) -> bytes:
         """The packet with the next number: FFmpeg lets a packet go that follows a large gap."""
@@ -121,6 +132,7 @@ class Track:
 
     def _finish(self, picture: _Picture, kind: int) -> tuple[list[bytes], int]:
         """The packets of a picture that may be shown, and otherwise that one is spoilt."""
+        self._ended = picture
         if not picture.whole:
             return [], 1
         codec = self._codecs.get(kind, "")
@@ -128,6 +140,7 @@ class Track:
         units = _KEYS[codec](picture.payloads) if codec in _KEYS else frozenset()
         packets = _in_order(codec, picture)
         if units == {_OTHER}:  # parameters for the pictures that follow
+            picture.shows = False
             return packets, 0
         if self._waiting and _KEY in units:
             self._waiting, self._leading = False, _OPEN in units
@@ -139,8 +152,8 @@ class Track:
 
     def _check_format(self, codec: str, payloads: list[bytes]) -> None:
         """A decoder that goes on with another picture size would scale it to the first one."""
-        for name, content in _formats(codec, payloads):
-            if self._formats.setdefault(name, content) != content:
+        for number, content in _formats(codec, payloads):
+            if self._formats.setdefault(number, content) != content:
                 raise Unrecoverable(codec)
 
 
@@ -194,17 +207,23 @@ _KEYS = {"H264": _units_264, "H265": _units_265, "MP4V-ES": _units_mpeg4, "JPEG"
 _264 = {5: _KEY, 6: _OTHER, 7: _OTHER, 8: _OTHER, 9: _OTHER, 10: _OTHER, 11: _OTHER, 12: _OTHER, 13: _OTHER}
 
 
-def _formats(codec: str, payloads: list[bytes]) -> Iterator[tuple[tuple[int, bytes], bytes]]:
-    """What says how large pictures are, by what it replaces."""
+def _formats(codec: str, payloads: list[bytes]) -> Iterator[tuple[int, bytes]]:
+    """What says how large pictures are, by the number of the set that it stands in."""
     if codec == "JPEG":
         if payloads and len(payloads[0]) >= 8:
-            yield (0, b""), payloads[0][6:8]  # width and height in blocks (RFC 2435, 3.1)
-    elif codec in ("H264", "H265"):
-        wanted = 7 if codec == "H264" else 33
-        for unit, whole in _h264(payloads) if codec == "H264" else _h265(payloads):
-            kind = unit[0] & 0x1F if codec == "H264" else unit[0] >> 1 & 0x3F
-            if whole and kind == wanted:
-                yield (kind, b""), unit
+            yield 0, payloads[0][6:8]  # width and height in blocks (RFC 2435, 3.1)
+    elif codec == "H264":
+        # Behind profile and level: its number, as many zeros as it has digits behind its first 1, less 1 (7.3.2.1.1, 9.1).
+        yield from ((_first_number(unit[4:8]), unit) for unit, whole in _h264(payloads) if whole and unit[0] & 0x1F == 7)
+    elif codec == "H265":
+        yield from ((0, unit) for unit, whole in _h265(payloads) if whole and unit[0] >> 1 & 0x3F == 33)
+
+
+def _first_number(data: bytes) -> int:
+    """The Exp-Golomb number that the bits begin with."""
+    bits = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}" if data else ""
+    zeros = len(bits) - len(bits.lstrip("0"))
+    return int(bits[zeros : 2 * zeros + 1] or "1", 2) - 1
 
 
 def _h264(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:

@@ -51,6 +51,24 @@ def test_after_a_loss_nothing_passes_until_the_next_key_frame(lost: set[int], sp
     assert len(through) == 5 + (0 if min(lost) < 4 else 4 if min(lost) < 6 else 6 if min(lost) < 7 else 7)
 
 
+def test_a_camera_that_marks_every_piece_of_a_picture() -> None:
+    pieces = [SPS, PPS, IDR, IDR, IDR]
+
+    def shown(lost: set[int]) -> list[bytes]:
+        track, through, number = Track(codecs(SDP)), [], 0
+        for time in range(4):
+            for payload in pieces:
+                if number not in lost:
+                    through += track.take(_packet(number, time, payload)).packets
+                number += 1
+        return [data[12:] for data in through]
+
+    assert shown(set()) == pieces * 3  # the last one is not known to be whole yet
+    assert shown({12}) == pieces * 2
+    assert shown({14}) == pieces * 2
+    assert shown({7}) == pieces * 2
+
+
 def test_parameters_inside_a_picture_are_left_out() -> None:
     assert _shown([[SPS, PPS, IDR, SPS, PPS, IDR]], set()) == ([SPS, PPS, IDR, IDR], 0)
 
@@ -66,6 +84,8 @@ def test_pictures_that_lean_on_those_before_a_key_frame_are_left_out_after_a_los
 def test_another_size_and_a_loss_in_what_is_not_known_need_a_new_connection() -> None:
     with pytest.raises(Unrecoverable):
         _shown([[SPS, PPS, IDR], [b"\x67 other", PPS, IDR]], set())
+    two = [[b"\x67\x42\0\x1e\x80 a", b"\x67\x42\0\x1e\x40 b", PPS, IDR], [b"\x67\x42\0\x1e\x40 b", PPS, IDR]]
+    assert _shown(two, set())[1] == 0  # two parameter sets with numbers of their own
     assert _shown([[b"a"], [b"b"], [b"c"]], set(), kind=98)[1] == 0
     with pytest.raises(Unrecoverable):
         _shown([[b"a"], [b"b"], [b"c"]], {1}, kind=98)
