@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from inspector.core.addresses import hide_secrets
 from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.image import Reading
@@ -67,6 +68,9 @@ class Camera(ABC):
         bits = options.get("bits")  # checked by the driver with its other options
         self._bits = bits if isinstance(bits, int) else None
 
+    on_lost: Callable[[int], None] | None = None
+    """Called on the thread of `frames` with how many frames were overwritten by newer ones before anybody took them."""
+
     @abstractmethod
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Open the source and yield frames until it ends, fails, or `stop` is set; close it in `finally`.
@@ -117,6 +121,11 @@ class Camera(ABC):
         if self.on_problem is None:
             raise error
         self.on_problem(part, error)
+
+    def lose(self, count: int) -> None:
+        """Report frames that were overwritten to `on_lost`."""
+        if count and self.on_lost is not None:
+            self.on_lost(count)
 
 
 def stamp(
@@ -181,9 +190,10 @@ def kind_of(source: str) -> tuple[str, str]:
     Raises ConfigError.
     """
     kind, _, address = source.partition(":")
+    kind = kind.lower() if "://" in source else kind
     if kind in ("rtsp", "rtsps", "http", "https"):
         return "rtsp", source
-    if kind in CAMERAS:
+    if kind in CAMERAS and "://" not in address:
         return kind, address
     path = Path(source)
     if path.is_dir():
@@ -191,7 +201,7 @@ def kind_of(source: str) -> tuple[str, str]:
     raise ConfigError(
         "{source!r} is not a source.",
         remedy="Use simulated, folder:PATH, video:PATH, usb:N, rtsp://... or http://...",
-        source=source,
+        source=hide_secrets(source),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from inspector.cameras.base import reading_of
-from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cameras.sequence import open_sequence
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import Output
@@ -91,18 +91,10 @@ def _items(paths: Sequence[Path], how: Reading) -> Iterator[tuple[Path, Frame | 
         if path.is_dir():
             say_masks_left_out(path)
         try:
-            for index in range(len(sequence)):
-                yield _read(sequence, index, path)
+            for name, item in sequence.each():
+                yield path / name if path.is_dir() else path, item
         finally:
             sequence.close()
-
-
-def _read(sequence: FrameSequence, index: int, path: Path) -> tuple[Path, Frame | ConfigError]:
-    name = path / sequence.name(index) if path.is_dir() else path
-    try:
-        return name, sequence.frame(index)
-    except ConfigError as error:
-        return name, error
 
 
 class _Inspectors:

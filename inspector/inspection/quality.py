@@ -2,6 +2,8 @@
 
 import math
 import time
+import zlib
+from collections import OrderedDict
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from inspector.recipes.recipe import Gate
 
 _SAMPLE = 80_000  # pixels looked at: enough for a share and a mean, and cheap at any size
 _SATURATED = 250  # of 255
+_REMEMBERED = 32  # different frames that a new one is compared with: more than a driver has buffers
 
 
 def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | None = None) -> Message | None:
@@ -74,23 +77,30 @@ def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message 
 
 
 class FrozenWatch:
-    """Notices a live camera that keeps sending the same picture: real sensors have noise, so no two frames are equal."""
+    """Notices a live camera that repeats itself: real sensors have noise, so no two frames are equal.
+
+    A frame is old if it equals any of the last ones: a camera that alternates between a few old frames is noticed, too.
+    """
 
     def __init__(self) -> None:
-        self._last: NDArray[np.uint8 | np.uint16 | np.uint32 | np.float32] | None = None
+        self._seen: OrderedDict[int, Pixels] = OrderedDict()  # the last different frames by checksum, oldest first
         self._repeats = 1
 
     def observe(self, frame: Frame, gate: Gate) -> Message | None:
         """Take in every frame of the camera, in order; a message from the frame on that makes it frozen."""
         if not gate.frozen_frames:
             return None
-        sample: NDArray[np.uint8 | np.uint16 | np.uint32 | np.float32] = _sample(frame.pixels)
+        sample = np.ascontiguousarray(_sample(frame.pixels))
         if sample.dtype == np.float32:
             sample = sample.view(np.uint32)  # a dead pixel is no number, and unlike itself
-        same = self._last is not None and np.array_equal(sample, self._last)
-        self._repeats = self._repeats + 1 if same else 1
-        if not same:
-            self._last = sample.copy()
+        checksum = zlib.crc32(sample.data)
+        old = checksum in self._seen and np.array_equal(self._seen[checksum], sample)
+        self._repeats = self._repeats + 1 if old else 1
+        if not old:
+            self._seen[checksum] = sample.copy()
+        self._seen.move_to_end(checksum)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
         if self._repeats < max(2, gate.frozen_frames):
             return None
         return message(
