@@ -4,10 +4,9 @@ import tomllib
 from pathlib import Path
 from typing import Literal, Self
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import describe_validation, write_atomically
+from inspector.core.config import describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.types import Precision, Region
 
@@ -148,8 +147,3 @@ def load_recipe(path: Path) -> Recipe:
             file=path,
             detail=describe_validation(error),
         ) from error
-
-
-def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe, atomically. Raises StorageError."""
-    write_atomically(path, tomli_w.dumps(recipe.model_dump(exclude_none=True, mode="json")).encode())

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.recipe import CameraModel
 
 KEYS = {"source", "sequence", "verdict", "reasons", "predictions", "latency_ms"}
 SUMMARY = {"parts", "ok", "ng", "review", "not_inspected", "dropped", "seconds", "takt", "stages"}
