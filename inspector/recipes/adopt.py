@@ -8,7 +8,7 @@ from inspector.bundles.bundle import Bundle, Card, find_bundles, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import user_data
-from inspector.recipes.automatic import complete, completed, default_rules
+from inspector.recipes.automatic import complete
 from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import bundle_roots, find_bundle
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
@@ -73,12 +73,6 @@ def own_path(name: str) -> Path:
 def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
     """The card of every bundle of the recipe, by the name it has there. Raises ConfigError."""
     return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
-
-
-def wish_for(bundle: str, card: Card, camera: str) -> Wish:
-    """What the card suggests: the whole frame, its own threshold, and the rule of its task."""
-    step = InspectModel(bundle=bundle, camera=camera)
-    return Wish(step, default_rules(completed(step, card), card))
 
 
 def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:

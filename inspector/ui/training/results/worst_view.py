@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QIcon, QImageReader, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -62,9 +62,7 @@ class Picture(QLabel):
 
 
 class WorstView(QWidget):
-    """Small pictures, the worst first, and one of them in full. `filtered`: only those of a cell of the table, or all again."""
-
-    filtered = Signal()
+    """Small pictures, the worst first, and one of them in full."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -130,7 +128,6 @@ class WorstView(QWidget):
                 self.list.show_picture(self.list.add(index), QIcon(self._both(one)), one.sample, self._words(one))
         self.show_list()
         self._tell()
-        self.filtered.emit()
 
     def show_list(self) -> None:
         """Back to the small pictures."""
