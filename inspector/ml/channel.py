@@ -202,7 +202,7 @@ class Channel:
         self._stop.clear()
 
     def end(self) -> Outcome:
-        """What a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
+        """Return what a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
         if self._why is Cause.PARENT:
             problem = message("The program that had started the work was closed or ended.")
         elif self._why is Cause.KILLED and self._detached:

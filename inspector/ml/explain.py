@@ -37,7 +37,7 @@ class Answer:
 
 
 def cam_layers(graph: Graph) -> dict[str, nn.Module]:
-    """The layers that can be explained, by name; the first is the default."""
+    """Return the layers that can be explained, by name; the first is the default."""
     layers: dict[str, nn.Module] = cast(Any, graph.network).cam_layers()
     return layers
 
@@ -86,7 +86,7 @@ class _Watch:
         self._gradient = gradient.detach()
 
     def taken(self, name: str) -> tuple[Tensor, Tensor]:
-        """(activation, gradient), each [C, h, w]."""
+        """Return (activation, gradient), each [C, h, w]."""
         if self._activation is None or self._gradient is None or self._activation.ndim != 4:
             raise ConfigError("The layer {layer} has no map that could be explained.", layer=name)
         return self._activation[0], self._gradient[0]

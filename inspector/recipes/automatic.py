@@ -22,7 +22,7 @@ def recipe_for(
     engine: str | None = None,
     precision: Precision = "fp32",
 ) -> Recipe:
-    """A recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
+    """Return a recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
     return Recipe(
         name=name,
         engine=engine or "openvino",
@@ -33,7 +33,9 @@ def recipe_for(
 
 
 def shipped_bundles(*, kelvin: bool = False) -> list[Path]:
-    """The shipped bundles that look at temperatures, or those that look at pictures. Raises ConfigError if there are none."""
+    """Return the shipped bundles that look at temperatures, or those that look at pictures. Raises ConfigError if there are
+    none.
+    """
     found = [folder for folder in find_bundles(models()) if (read_card(folder).task == "thermal") == kelvin]
     if not found:
         raise ConfigError(
@@ -60,7 +62,7 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
 
 
 def only_camera(recipe: Recipe, camera: str) -> Recipe:
-    """The recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
+    """Return the recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
     if camera not in recipe.cameras:
         raise ConfigError(
             "The recipe {recipe} has no camera {camera}.",
@@ -78,7 +80,7 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
 
 
 def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
-    """The card's thresholds with those of the (complete) step written over them: what decoding works with."""
+    """Return the card's thresholds with those of the (complete) step written over them: what decoding works with."""
     merged = dict(card.thresholds)
     if step.threshold is not None:
         merged["mask" if card.task == "segmentation" else "score"] = step.threshold
@@ -88,7 +90,7 @@ def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
 
 
 def completed(step: InspectModel, card: Card) -> InspectModel:
-    """The step with the defaults of the bundle's card where it says nothing."""
+    """Return the step with the defaults of the bundle's card where it says nothing."""
     key = "mask" if card.task == "segmentation" else "score"
     own = {
         "threshold": card.thresholds.get(key, DEFAULT_THRESHOLD) if step.threshold is None else step.threshold,
@@ -99,7 +101,7 @@ def completed(step: InspectModel, card: Card) -> InspectModel:
 
 
 def default_rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
-    """The rule of a bundle that the recipe has none for, by its task; `step` is `completed`.
+    """Return the rule of a bundle that the recipe has none for, by its task; `step` is `completed`.
 
     No rule (so no verdict) for temperatures without a limit.
     """

@@ -17,7 +17,7 @@ _Judged = tuple[Verdict, Message]
 def judge(
     recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[Message]
 ) -> tuple[Verdict, tuple[Message, ...]]:
-    """The verdict of one part and the rules that fired, worst first; no reasons for OK.
+    """Return the verdict of one part and the rules that fired, worst first; no reasons for OK.
 
     `recipe` is complete (`automatic.complete` has filled in what the bundles' cards say). `predictions`: one for every
     [[inspect]] that could be made, `failures`: why others could not. NG if any rule says so, whatever else failed;
@@ -43,12 +43,12 @@ def judge(
 
 
 def threshold_of(step: InspectModel) -> float:
-    """The score or mask threshold of a step."""
+    """Return the score or mask threshold of a step."""
     return DEFAULT_THRESHOLD if step.threshold is None else step.threshold
 
 
 def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Recipe) -> Prediction | None:
-    """The prediction a step made; a step without a region owns what no step with one does."""
+    """Return the prediction a step made; a step without a region owns what no step with one does."""
     wanted = None if step.region is None else step.region.region()
     same = [other for other in recipe.inspect if (other.bundle, other.camera) == (step.bundle, step.camera)]
     regions = {other.region.region() for other in same if other.region is not None}
@@ -61,7 +61,7 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
 
 
 def _apply(rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe) -> Iterator[_Judged]:
-    """What one rule says of one prediction; nothing if it is content."""
+    """Yield what one rule says of one prediction; nothing if it is content."""
     if rule.quantity == "class":
         yield from _judge_class(rule, step, prediction)
         return
@@ -114,7 +114,7 @@ def _judge_class(rule: Rule, step: InspectModel, prediction: Prediction) -> Iter
 
 
 def _measure(rule: Rule, step: InspectModel, prediction: Prediction, mm_per_px: float | None) -> tuple[str, float] | None:
-    """(what it is called, its value) of the rule's quantity, or None where the prediction has no such quantity."""
+    """Return (what it is called, its value) of the rule's quantity, or None where the prediction has no such quantity."""
     quantity = rule.quantity
     if quantity.startswith("temperature") or quantity == "hot_spots":
         return _thermal(quantity, prediction)
@@ -171,7 +171,7 @@ def _score(prediction: Prediction, wanted: Sequence[int]) -> tuple[str, float] |
 
 
 def _sizes(prediction: Prediction, threshold: float, wanted: Sequence[int]) -> list[tuple[str, float]] | None:
-    """(class, area in frame pixels) of every box, or connected area of the mask, at the threshold."""
+    """Return (class, area in frame pixels) of every box, or connected area of the mask, at the threshold."""
     if prediction.boxes is not None:
         return [(name, area) for name, area, _ in _boxes(prediction, prediction.boxes.at_least(threshold), wanted)]
     if prediction.mask is not None:
@@ -181,7 +181,7 @@ def _sizes(prediction: Prediction, threshold: float, wanted: Sequence[int]) -> l
 
 
 def _boxes(prediction: Prediction, boxes: Boxes, wanted: Sequence[int]) -> Iterator[tuple[str, float, float]]:
-    """(class, area in frame pixels, score)."""
+    """Yield (class, area in frame pixels, score)."""
     for (left, top, right, bottom), score, index in zip(
         boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True
     ):
@@ -196,7 +196,7 @@ def _reason(rule: Rule, name: str, value: float, limit: float) -> Message:
 
 
 def _numbers(value: float, limit: float) -> tuple[str, str]:
-    """Both with as many decimals as it takes to tell them apart, at least one (none where both are whole)."""
+    """Return both with as many decimals as it takes to tell them apart, at least one (none where both are whole)."""
     if value.is_integer() and limit.is_integer():
         return f"{value:.0f}", f"{limit:.0f}"
     for decimals in range(1, 7):

@@ -38,7 +38,7 @@ class Limits:
 
 
 def limits_for(precision: Precision, *, max_drop: float = MAX_DROP) -> Limits:
-    """What is accepted of a variant of this precision."""
+    """Return what is accepted of a variant of this precision."""
     return Limits(drop=max_drop, mean=_MEAN[precision])
 
 
@@ -82,7 +82,7 @@ def compare(
 
 
 def quality(predictions: Sequence[Prediction], truths: Sequence[Annotation], card: Card) -> float:
-    """The task's metric that chooses the best epoch."""
+    """Return the task's metric that chooses the best epoch."""
     metrics = task_of(card.task).metrics(card)
     for prediction, truth in zip(predictions, truths, strict=True):
         metrics.update(prediction, truth)
@@ -90,14 +90,14 @@ def quality(predictions: Sequence[Prediction], truths: Sequence[Annotation], car
 
 
 def excess(parity: Parity) -> float:
-    """How far a variant is from its limits: 1 is just accepted, 0 is no difference at all."""
+    """Return how far a variant is from its limits: 1 is just accepted, 0 is no difference at all."""
     tiny = 1e-9  # a limit of 0 is one, too
     drop = (parity.drop - tiny) / max(parity.max_drop, tiny)
     return max(0.0, drop, parity.flips / (parity.max_flips + 0.5), parity.mean_difference / parity.max_mean)
 
 
 def difference(one: Prediction, other: Prediction, card: Card) -> float:
-    """How far two predictions of a frame are apart: of scores 0..1, of temperatures in kelvin; the largest in the frame.
+    """Return how far two predictions of a frame are apart: of scores 0..1, of temperatures in kelvin; the largest in the frame.
 
     Boxes: scores of those that match (same class, IoU of at least one half), the whole score of one without a match, of the
     boxes that reach the threshold on either side. Masks: the mean over the pixels that either side calls a defect.
@@ -127,7 +127,7 @@ def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
 
 
 def _apart(one: Prediction, other: Prediction, card: Card) -> bool:
-    """Whether they see other things, whatever the verdict is."""
+    """Return whether they see other things, whatever the verdict is."""
     limit = card_threshold(card)
     if one.boxes is not None and other.boxes is not None:
         # The best match must at least come near the threshold: at the threshold itself, chance decides.
@@ -145,7 +145,7 @@ def _apart(one: Prediction, other: Prediction, card: Card) -> bool:
 
 
 def _verdict(prediction: Prediction, truth: Annotation, card: Card) -> object:
-    """What the bundle's own rule makes of it, and the class it names."""
+    """Return what the bundle's own rule makes of it, and the class it names."""
     rated = rate(prediction, truth, card)
     verdict = None if rated is None else rated.verdict(card_threshold(card))
     hot = card.thresholds.get("hot_celsius")
@@ -155,7 +155,7 @@ def _verdict(prediction: Prediction, truth: Annotation, card: Card) -> object:
 
 
 def _kelvin(prediction: Prediction) -> Floats:
-    """What the network says of the temperatures, also where they were measured."""
+    """Return what the network says of the temperatures, also where they were measured."""
     assert prediction.temperatures is not None
     known = prediction.temperatures
     return np.asarray(known.predicted or (known.maximum, known.mean, known.minimum), np.float32)

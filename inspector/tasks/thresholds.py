@@ -41,7 +41,7 @@ class Rated:
     group: str = ""
 
     def verdict(self, threshold: float) -> Literal["OK", "NG", "REVIEW"]:
-        """What the bundle's own rule says."""
+        """Return what the bundle's own rule says."""
         if self.reject >= threshold:
             return "NG"
         return "OK" if self.keep >= threshold else "REVIEW"
@@ -58,7 +58,7 @@ class Choice:
 
 
 def rate(prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-    """A frame with its truth. None where no rule can be made: temperatures, or classes of which none is good."""
+    """Return a frame with its truth. None where no rule can be made: temperatures, or classes of which none is good."""
     wanted = [index for index, name in enumerate(card.classes) if name not in card.ok_classes]
     if prediction.scores is not None and truth.label is not None and card.ok_classes:
         best = int(prediction.scores.argmax())
@@ -76,7 +76,7 @@ def rate(prediction: Prediction, truth: Annotation, card: Card, *, group: str = 
 
 
 def _mask_score(prediction: Prediction, wanted: Sequence[int]) -> float:
-    """The highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
+    """Return the highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
     low, high = 0, 256  # an area is left at level `low`, none at `high`; in 255ths
     while high - low > 1:
         level = (low + high) // 2
@@ -87,7 +87,8 @@ def _mask_score(prediction: Prediction, wanted: Sequence[int]) -> float:
 
 
 def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: float) -> Choice:
-    """The lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 % confidence.
+    """Return the lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 %
+    confidence.
 
     The good validation frames' own reject scores are the candidates. That at most k of n of them lie above the threshold shows
     a rate of at most `allowed` if the binomial probability of k or fewer is at most 5 % (Clopper and Pearson, 1934; that this
@@ -126,7 +127,7 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
 
 
 def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float = 0.0) -> Threshold:
-    """What the threshold costs on these frames, with intervals."""
+    """Return what the threshold costs on these frames, with intervals."""
     groups = group_numbers([frame.group for frame in rated])
     good = np.array([frame.good for frame in rated], bool)
     verdicts = np.array([frame.verdict(choice.score) for frame in rated], dtype="<U6")
@@ -146,12 +147,12 @@ def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float 
 
 
 def threshold_key(task: str) -> str:
-    """What the decision threshold of a task is called in a card."""
+    """Return what the decision threshold of a task is called in a card."""
     return "mask" if task == "segmentation" else "score"
 
 
 def card_threshold(card: Card) -> float:
-    """The decision threshold of a card."""
+    """Return the decision threshold of a card."""
     return card.thresholds.get(threshold_key(card.task), MASK if card.task == "segmentation" else SCORE)
 
 

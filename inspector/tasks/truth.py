@@ -10,7 +10,7 @@ from inspector.tasks.base import Target
 
 
 def truth_of(target: Target, spec: InputSpec) -> Annotation:
-    """An encoded truth as the annotation of a frame that is the network's input."""
+    """Return an encoded truth as the annotation of a frame that is the network's input."""
     label = int(target["label"]) if "label" in target else None
     temperatures, boxes, mask = None, None, None
     if "temperatures" in target:
@@ -29,7 +29,7 @@ def truth_of(target: Target, spec: InputSpec) -> Annotation:
 
 
 def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
-    """A frame that is the network's input itself, as `prepare` made it."""
+    """Return a frame that is the network's input itself, as `prepare` made it."""
     picture = pixels[..., 0] if spec.channels == 1 else pixels
     if spec.kind == "float":
         picture = np.rint(picture).astype(np.uint8)  # a frame holds no fractions; its picture is not looked at again
@@ -37,5 +37,5 @@ def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
 
 
 def input_view(spec: InputSpec) -> View:
-    """The view of a frame that is the network's input itself."""
+    """Return the view of a frame that is the network's input itself."""
     return view(whole(np.empty((spec.height, spec.width), np.uint8)), spec)

@@ -94,7 +94,7 @@ class TrainingQueue:
         return folder
 
     def runs(self) -> list[RunInfo]:
-        """All runs, the oldest first."""
+        """Return all runs, the oldest first."""
         with self._lock:
             return sorted(self._infos.values(), key=lambda info: (info.record.created, info.folder))
 

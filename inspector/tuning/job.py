@@ -96,7 +96,7 @@ class Order:
         )
 
     def grid(self) -> tuple[list[Runtime], list[int]]:
-        """The runtimes to measure, those in this process first, and the batches."""
+        """Return the runtimes to measure, those in this process first, and the batches."""
         cores = core_count()
         threads = self.threads or tuple(sorted({1, max(1, cores // 2), cores}))
         engines = sorted(self.engines or ENGINES, key=lambda name: ENGINES[name].isolate)
@@ -119,7 +119,7 @@ class _Found:
     left_out: list[Sentence] = field(default_factory=list)
 
     def verdict(self, bundle: str, runtime: Runtime) -> Judged | None:
-        """What is known of a variant already."""
+        """Return what is known of a variant already."""
         key = (bundle, runtime.engine, runtime.precision)
         return next((one for one in self.judged if (one.bundle, one.engine, one.precision) == key), None)
 
@@ -136,7 +136,7 @@ def tune(order: Order, report: Report) -> Tuning:
 
 
 def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
-    """The program with the variants that could be measured, as far as they can be had."""
+    """Return the program with the variants that could be measured, as far as they can be had."""
     program = load_program(order.recipe, order.base)
     if not order.export:
         return program, Exported()
@@ -147,7 +147,7 @@ def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
 
 
 def _disturbed() -> list[Sentence]:
-    """A sentence where other programs use much of the processor: then every time is too long."""
+    """Return a sentence where other programs use much of the processor: then every time is too long."""
     used = psutil.cpu_percent(interval=0.5)
     if used < BUSY:
         return []

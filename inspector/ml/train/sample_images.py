@@ -50,7 +50,7 @@ def chosen(samples: Sequence[Sample], count: int = SHOWN) -> list[int]:
 
 
 def sample_pictures(infer: Infer, card: Card, items: Sequence[Item]) -> list[bytes]:
-    """A JPEG each: left what is labelled, right what the network says."""
+    """Return a JPEG each: left what is labelled, right what the network says."""
     threshold = card_threshold(card)
     pictures = []
     for item, prediction in predict_items(infer, card, items, batch=SHOWN):
@@ -72,7 +72,7 @@ def _half(item: Item, prediction: Prediction, threshold: float, *, scores: bool)
 
 
 def _as_prediction(truth: Annotation, card: Card, region: Region) -> Prediction:
-    """What a faultless network would say."""
+    """Return what a faultless network would say."""
     base: dict[str, Any] = {"bundle": "", "task": card.task, "camera": "", "classes": card.classes, "region": region}
     if truth.label is not None:
         return Prediction(**base, scores=np.eye(len(card.classes), dtype=np.float32)[truth.label])

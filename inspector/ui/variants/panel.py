@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -23,7 +23,6 @@ from inspector.core.types import PRECISIONS, Precision
 from inspector.inspection.choice import Choice
 from inspector.tuning.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
@@ -400,21 +399,14 @@ class VariantsPanel(JobCover):
         self.close_button.setToolTip(self.tr("Close"))
         self.progress.setAccessibleName(self.tr("Progress"))
         self.table.setAccessibleName(self.tr("Variants"))
-        self._dress()
+        self.restyle()
         listed = self.selected
         self._wanted = None if listed is None else (listed.engine, listed.precision)
         self._fill()
         self._show()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.start_button.setIcon(theme.icon("start", "on_accent"))
         self.check_button.setIcon(theme.icon("retry"))
         self.remove_button.setIcon(theme.icon("trash"))
         self.close_button.setIcon(theme.icon("close"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()

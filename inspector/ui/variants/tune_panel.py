@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -240,12 +240,8 @@ class TunePanel(JobCover):
             self._fill(self._tuning)
         self._show()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.close_button.setIcon(theme.icon("close"))
+    def restyle(self) -> None:
+        self.close_button.setIcon(theme.icon("close"))
 
 
 def _sentence(message: Message) -> str:

@@ -103,7 +103,7 @@ class RunHistory:
         self._bests = bests
 
     def as_rows(self) -> list[list[str]]:
-        """The curves as a table of text, the header first."""
+        """Return the curves as a table of text, the header first."""
         columns = [self._columns[name] for name in self._columns]
         rows = [["epoch", *self._columns]]
         for place, epoch in enumerate(self._epochs):
@@ -156,5 +156,5 @@ def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
 
 
 def _shown_name(name: str) -> str:
-    """The number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    """Return the number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
     return name.removeprefix("minus_")
