@@ -116,7 +116,7 @@ class Channel:
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def job(self) -> Job:
-        """What the parent sends first; its messages are listened to from then on. Raises Cancelled if it is gone, JobError."""
+        """Return what the parent sends first; its messages are listened to from then on. Raises Cancelled if it is gone, JobError."""
         line = bytearray()
         while not line.endswith(b"\n"):  # by single bytes, so that what follows is left for the listener
             byte = os.read(self._in, 1)
@@ -222,7 +222,7 @@ class Channel:
         return time.monotonic() - began
 
     def requests(self) -> Iterator[Request]:
-        """What the parent asks of a serving worker, until it cancels or is gone."""
+        """Yield what the parent asks of a serving worker, until it cancels or is gone."""
         while (request := self._requests.get()) is not None and not self.cancelled():
             yield request
 

@@ -125,7 +125,7 @@ def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[i
 
 
 def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int | None]:
-    """The number to explain, and the class it belongs to."""
+    """Return the number to explain, and the class it belongs to."""
     task = graph.card.task
     if question.box is not None and task != "detection":
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")

@@ -49,7 +49,7 @@ def run() -> int:
 
 
 def hello() -> Hello:
-    """Who speaks."""
+    """Return who speaks."""
     return Hello(v=VERSION, software=__version__, pid=os.getpid())
 
 

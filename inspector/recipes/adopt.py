@@ -255,7 +255,7 @@ def _moved(recipe: Recipe, old: Path, new: Path) -> Recipe:
 
 
 def _text(path: Path) -> str:
-    """What the file holds; "" if there is none."""
+    """Return what the file holds; "" if there is none."""
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):

@@ -24,7 +24,7 @@ _ALIKE: Mapping[str, str] = {"inspect": "camera", "rules": "quantity"}
 
 
 def recipe_text(recipe: Recipe, *, like: str = "") -> str:
-    """The recipe as TOML: the text `like`, a recipe too, changed as little as possible; without it only what is no default.
+    """Return the recipe as TOML: the text `like`, a recipe too, changed as little as possible; without it only what is no default.
 
     Where `like` is written in a way that cannot be followed, it is not kept.
     """
@@ -76,7 +76,7 @@ def _changed(like: str, full: Mapping[str, Any], sparse: Mapping[str, Any]) -> s
 
 
 def _cut(text: str) -> tuple[Group, str]:
-    """The blocks, the first of them without a header, and what stands at the end below a blank line."""
+    """Return the blocks, the first of them without a header, and what stands at the end below a blank line."""
     lines = (text if text.endswith("\n") or not text else text + "\n").splitlines(keepends=True)
     end = len(lines)
     while end and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
@@ -118,7 +118,7 @@ def _below_item(block: _Block, full: Mapping[str, Any]) -> bool:
 
 
 def _in_order(blocks: Group, before: Group, after: Group) -> Group:
-    """All blocks, where those of `before` have become those of `after`; what is new among these comes before the lists."""
+    """Return all blocks, where those of `before` have become those of `after`; what is new among these comes before the lists."""
     known = {id(block) for block in before}
     kept = {id(block) for block in after}
     new = [block for block in after if id(block) not in known]
@@ -133,7 +133,7 @@ def _in_order(blocks: Group, before: Group, after: Group) -> Group:
 def _with_table(
     group: Group, path: tuple[str, ...], full: Mapping[str, Any], sparse: Mapping[str, Any], *, lists: Sequence[str] = ()
 ) -> Group:
-    """The blocks of a table, changed to these values. `lists`: keys that are blocks of their own and are left alone."""
+    """Return the blocks of a table, changed to these values. `lists`: keys that are blocks of their own and are left alone."""
     own = next((block for block in group if block.path == path), None)
     depth = len(path)
     below = {block.path[depth]: None for block in group if len(block.path) > depth}
@@ -182,7 +182,7 @@ def _update(
 
 
 def _append(table: MutableMapping[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - any TOML value
-    """Behind the last key, and before the comments and blank lines that follow it."""
+    """Add a key behind the last one, and before the comments and blank lines that follow it."""
     item = _inline(value)
     body = None if isinstance(table, InlineTable) else getattr(table.value if isinstance(table, Table) else table, "body", None)
     trivia: list[Any] = []
@@ -212,7 +212,7 @@ Items = Sequence[Mapping[str, Any]]
 
 
 def _with_items(blocks: Group, key: str, old: Items, full: Items, sparse: Items) -> Group:
-    """All blocks, with the items of this list changed to these; an item that stays keeps its place among them."""
+    """Return all blocks, with the items of this list changed to these; an item that stays keeps its place among them."""
     items: list[Group] = []
     for block in blocks:
         if block.path[:1] == (key,):
@@ -242,7 +242,7 @@ def _with_items(blocks: Group, key: str, old: Items, full: Items, sparse: Items)
 
 
 def _update_array(array: Array, key: str, full: Items, sparse: Items) -> None:
-    """The same for a list that is written as an array of inline tables."""
+    """Do the same for a list that is written as an array of inline tables."""
     items = list(array)
     made = []
     for number, values, wanted in zip(_pairs(key, [dict(item) for item in items], full), full, sparse, strict=True):
@@ -262,7 +262,7 @@ def _update_array(array: Array, key: str, full: Items, sparse: Items) -> None:
 
 
 def _pairs(key: str, old: Items, new: Items) -> list[int | None]:
-    """For each new item the old one that it was: the same, or one that is left over and alike."""
+    """Return for each new item the old one that it was: the same, or one that is left over and alike."""
     free = list(range(len(old)))
     pairs: list[int | None] = []
     for values in new:

@@ -253,7 +253,9 @@ class Tail(Generic[M]):
         self._decoder = LineDecoder(read)
 
     def read(self) -> Iterator[M]:
-        """What has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read anew."""
+        """Yield what has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read
+        anew.
+        """
         try:
             with self._file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:
@@ -271,12 +273,12 @@ class Tail(Generic[M]):
 
 
 def tail_messages(folder: Path) -> Tail[WorkerMessage]:
-    """Reads what the worker of a run has said, and says."""
+    """Return a reader of what the worker of a run has said, and says."""
     return Tail(folder / MESSAGES, worker_message)
 
 
 def read_messages(folder: Path) -> list[WorkerMessage]:
-    """Every message of a run so far."""
+    """Return every message of a run so far."""
     return list(tail_messages(folder).read())
 
 

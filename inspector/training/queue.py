@@ -107,7 +107,7 @@ class TrainingQueue:
         return info
 
     def messages(self, folder: Path) -> list[WorkerMessage]:
-        """Every message of a run so far, for a view that opens late."""
+        """Return every message of a run so far, for a view that opens late."""
         return read_messages(folder)
 
     def pause(self, folder: Path) -> None:

@@ -134,7 +134,7 @@ _JOB: TypeAdapter[Job] = TypeAdapter(
 
 
 def read_job(line: bytes) -> Job:
-    """The job that a line asks for. Raises JobError if it is none."""
+    """Return the job that a line asks for. Raises JobError if it is none."""
     return read_line(_JOB, line)
 
 

@@ -31,7 +31,7 @@ class Packet(JsonLine):
         self.model_fields_set.add("type")
 
     def fields(self) -> Mapping[str, Any]:
-        """Everything but the type, as JSON values; only what was set."""
+        """Return everything but the type, as JSON values; only what was set."""
         return self.model_dump(mode="json", exclude_unset=True, exclude={"type"})
 
 
@@ -254,16 +254,16 @@ class Report(Protocol):
         """Say that a file or folder was written (see `Artifact`)."""
 
     def cancelled(self) -> bool:
-        """Whether to stop; then raise Cancelled, or return."""
+        """Return whether to stop; then raise Cancelled, or return."""
         ...
 
     def stopping(self) -> bool:
-        """Whether to end now as if the last epoch had come: the best one is measured and kept."""
+        """Return whether to end now as if the last epoch had come: the best one is measured and kept."""
         ...
 
     def stopped(self) -> None:
-        """What was to end has ended; the work goes on, until it is asked to end again."""
+        """Say that what was to end has ended; the work goes on, until it is asked to end again."""
 
     def pause_point(self) -> float:
-        """Block while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""
+        """Block while the work is paused, and return the seconds it took. Raises Cancelled if it is cancelled."""
         ...

@@ -140,7 +140,7 @@ class Outcome:
         return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
 
     def read(self, kind: type[R]) -> R:
-        """The result, as the kind of job defines it (`workers.jobs`). Raises JobError if it is something else."""
+        """Return the result, as the kind of job defines it (`workers.jobs`). Raises JobError if it is something else."""
         try:
             return kind.model_validate(dict(self.result))
         except ValidationError as error:
@@ -149,7 +149,7 @@ class Outcome:
             ) from error
 
     def packet(self) -> Done | Failed:
-        """The outcome as the last message of a run, for a worker that could not send it itself."""
+        """Return the outcome as the last message of a run, for a worker that could not send it itself."""
         if self.end in (End.SUCCEEDED, End.CANCELLED):
             return Done(status="ok" if self.end is End.SUCCEEDED else "cancelled", **self.result)
         problem, remedy = _sendable(self.problem), _sendable(self.remedy)
@@ -167,7 +167,7 @@ class Outcome:
 
 
 def _sendable(told: Message | None) -> Message:
-    """A sentence whose values are finite: with a number that is not it is sent as it reads."""
+    """Return a sentence whose values are finite; one with a number that is not is formatted already."""
     if told is None:
         return Message("")
     if all(math.isfinite(value) for value in told.values.values() if isinstance(value, float)):
@@ -180,7 +180,7 @@ def _scalars(told: Message) -> dict[str, Scalar]:
 
 
 def read_outcome(packet: Done | Failed, *, exit_code: int = 0) -> Outcome:
-    """The outcome that the last message tells: templates and values, so that it can still be translated here."""
+    """Return the outcome that the last message tells: templates and values, so that it can still be translated here."""
     if isinstance(packet, Done):
         end = End.CANCELLED if packet.status == "cancelled" else End.SUCCEEDED
         return Outcome(end, packet.result, exit_code=exit_code)

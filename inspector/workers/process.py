@@ -44,7 +44,7 @@ __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command",
 
 
 def worker_command(kind: str) -> list[str]:
-    """The command line of a worker: this program again, whether run from source or frozen."""
+    """Return the command line of a worker: this program again, whether run from source or frozen."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "worker", kind]
     # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
@@ -155,7 +155,7 @@ class WorkerProcess:
             self._send_lock.release()
 
     def _write(self, line: bytes) -> None:
-        """While the lock is held."""
+        """Write a whole line; the caller holds the lock."""
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
             return

@@ -30,7 +30,7 @@ class JsonLine(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     def line(self) -> bytes:
-        """UTF-8 JSON with its newline, without the fields that were not set. Raises ValueError for NaN in free-form values."""
+        """Return UTF-8 JSON with its newline, without the fields that were not set. Raises ValueError for NaN in free-form values."""
         fields = self.model_dump(exclude_unset=True)
         try:
             return _encode(fields).encode() + b"\n"
@@ -57,7 +57,7 @@ class LineDecoder(Generic[M]):
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[M]:
-        """The messages completed by `data`. Raises JobError for a line that is none; that line is dropped."""
+        """Yield the messages completed by `data`. Raises JobError for a line that is none; that line is dropped."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             self._rest = b""

@@ -107,7 +107,7 @@ class TrainOutput:
 
 
 def summary(metrics: Mapping[str, float | None]) -> str:
-    """The numbers over all classes, in one phrase."""
+    """Return the numbers over all classes, in one phrase."""
     return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items() if "/" not in name and "minus" not in name)
 
 

@@ -30,6 +30,7 @@ from inspector.ui.variants.labels import details, metric_texts, state_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.jobs import VariantJob
 from inspector.workers.outcome import End, Outcome
 
@@ -38,7 +39,7 @@ _LIST: Final = "list"
 _FIELDS: Final = ("bundle", "engine", "precision", "drop", "calibration")
 
 
-class VariantsPanel(JobCover):
+class VariantsPanel(Themed, JobCover):
     """Lies over a page. Leaving it ends an export that is under way."""
 
     def __init__(self, over: QWidget) -> None:

@@ -18,10 +18,11 @@ from inspector.core.message import Message
 from inspector.inspection.choice import Choice
 from inspector.tuning.plan import Judged, Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.variants.job_cover import JobCover, in_words, wrapped
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.jobs import TuneJob
 from inspector.workers.outcome import End, Outcome
 
@@ -29,7 +30,7 @@ FIRST_TAKT_MS: Final = 500.0
 BUDGET_S: Final = 180.0
 
 
-class TunePanel(JobCover):
+class TunePanel(Themed, JobCover):
     """Lies over the page. `variants_wanted` is emitted when the variants themselves are to be seen."""
 
     variants_wanted = Signal()

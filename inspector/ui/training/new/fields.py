@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,

@@ -62,7 +62,7 @@ class Picture(QLabel):
         self._fit()
 
 
-class WorstView(QWidget):
+class WorstView(Themed, QWidget):
     """Small pictures, the worst first, and one of them in full."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

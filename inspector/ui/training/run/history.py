@@ -143,7 +143,9 @@ class RunHistory:
 
 
 def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
-    """The same for a view that was away for a while: of many progress messages the last, of log lines as many as it keeps."""
+    """Return the same for a view that was away for a while: of many progress messages the last, of log lines as many as it
+    keeps.
+    """
     said = list(messages)
     logs = [place for place, message in enumerate(said) if isinstance(message, Log)]
     first = logs[-LOG_LINES] if len(logs) > LOG_LINES else -1

@@ -82,7 +82,7 @@ def left_text(info: RunInfo) -> str:
 
 
 def share_done(info: RunInfo) -> float | None:
-    """How much of a live run is done, 0 to 1; None where it cannot be said."""
+    """Return how much of a live run is done, 0 to 1; None where it cannot be said."""
     now = info.progress
     if info.state is RunState.DONE:
         return 1.0
@@ -128,7 +128,7 @@ def measure_text(name: str, value: float) -> str:
 
 
 def best_text(info: RunInfo) -> str:
-    """The best value so far, with its name; "" before there is one."""
+    """Return the best value so far, with its name; "" before there is one."""
     best = info.best
     return "" if best is None or not best.name or best.value is None else measure_text(best.name, best.value)
 

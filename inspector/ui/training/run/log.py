@@ -10,6 +10,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.run.history import LOG_LINES, LogLine, RunHistory
 from inspector.ui.training.run.labels import measure_text
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.messages import Done, EpochDone, Hello, Log, Paused, Resumed
 
 _MARK: Final = "⚠ "
@@ -87,7 +88,7 @@ class RunLog(Themed, QPlainTextEdit):
 
 
 def _words(line: LogLine) -> str:
-    """A line in the window's language."""
+    """Return a line in the window's language."""
     if line.outcome is not None and line.outcome.problem is not None:
         return translate(line.outcome.problem)
     match line.message:

@@ -38,6 +38,7 @@ from inspector.ui.training.run.labels import (
 from inspector.ui.training.run.log import RunLog
 from inspector.ui.training.run.sample_strip import SampleStrip
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.messages import WorkerMessage
 from inspector.workers.outcome import Cause
 
