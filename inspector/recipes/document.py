@@ -24,9 +24,9 @@ _ALIKE: Mapping[str, str] = {"inspect": "camera", "rules": "quantity"}
 
 
 def recipe_text(recipe: Recipe, *, like: str = "") -> str:
-    """Return the recipe as TOML: the text `like`, a recipe too, changed as little as possible; without it only what is no default.
+    """Return the recipe as TOML: the text `like`, a recipe too, changed as little as possible.
 
-    Where `like` is written in a way that cannot be followed, it is not kept.
+    Without it only what is no default is written. Where `like` is written in a way that cannot be followed, it is not kept.
     """
     full = recipe.model_dump(exclude_none=True, mode="json")
     sparse = recipe.model_dump(exclude_none=True, exclude_defaults=True, mode="json")
@@ -118,7 +118,7 @@ def _below_item(block: _Block, full: Mapping[str, Any]) -> bool:
 
 
 def _in_order(blocks: Group, before: Group, after: Group) -> Group:
-    """Return all blocks, where those of `before` have become those of `after`; what is new among these comes before the lists."""
+    """Return all blocks, where those of `before` have become those of `after`; what is new comes before the lists."""
     known = {id(block) for block in before}
     kept = {id(block) for block in after}
     new = [block for block in after if id(block) not in known]

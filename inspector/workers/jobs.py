@@ -3,18 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, PositiveFloat, TypeAdapter
+from pydantic import BaseModel, Field, PositiveFloat, TypeAdapter
 
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
 from inspector.workers.protocol import Count, JsonLine, read_line
 
-
-def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) else value
-
-
-Place = Annotated[Path, BeforeValidator(_path)]  # also one whose name is not UTF-8
 JsonObject = dict[str, Any]  # a model of a package above this one, which validates it
 
 
@@ -54,8 +48,8 @@ class _ServingJob(Job):
 
     serving: ClassVar[bool] = True
 
-    bundle: Place
-    folder: Place
+    bundle: Path
+    folder: Path
     batch: Count = 1
 
 
@@ -81,12 +75,12 @@ class VariantJob(Job):
     """
 
     kind: Literal["variant"] = "variant"
-    bundle: Place
+    bundle: Path
     engine: str
     precision: Precision
-    out: Place | None = None
+    out: Path | None = None
     max_drop: float | None = None
-    calibration: Place | None = None
+    calibration: Path | None = None
     check: bool = False
     threads: Count = 0
 
@@ -95,7 +89,7 @@ class VariantsJob(Job):
     """Try to make these variants of a bundle. Result: `VariantsTried`."""
 
     kind: Literal["variants"] = "variants"
-    bundle: Place
+    bundle: Path
     variants: tuple[tuple[str, Precision], ...]
 
 
@@ -103,8 +97,8 @@ class GraphJob(Job):
     """Write the ONNX graph anew from the weights, into the bundle or into a copy of it at `out`. Result: `GraphWritten`."""
 
     kind: Literal["graph"] = "graph"
-    bundle: Place
-    out: Place | None = None
+    bundle: Path
+    out: Path | None = None
 
 
 class TuneJob(Job):
@@ -115,7 +109,7 @@ class TuneJob(Job):
 
     kind: Literal["tune"] = "tune"
     recipe: JsonObject
-    base: Place | None = None
+    base: Path | None = None
     takt_ms: PositiveFloat | None = None
     engines: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
@@ -144,13 +138,13 @@ def read_job(line: bytes) -> Job:
 class Trained(BaseModel):
     """Of a TrainJob: where the bundle is."""
 
-    bundle: Place
+    bundle: Path
 
 
 class GraphWritten(BaseModel):
     """Of a GraphJob: the bundle, and the largest difference between its graph and its weights."""
 
-    bundle: Place
+    bundle: Path
     difference: float
 
 
@@ -166,5 +160,5 @@ class Attempt(BaseModel):
 class VariantsTried(BaseModel):
     """Of a VariantsJob."""
 
-    bundle: Place
+    bundle: Path
     made: tuple[Attempt, ...]
