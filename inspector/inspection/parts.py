@@ -88,7 +88,7 @@ def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
     if recipe.deadline_ms is not None and latency > recipe.deadline_ms:
         late = "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms."
         failures.append(message(late, latency=latency, limit=recipe.deadline_ms))
-    verdict, reasons = judge(recipe, findings.predictions, failures)
+    decision = judge(recipe, findings.predictions, failures)
     now = time.monotonic()
     findings.spent("verdict", now - started)
     grab = part.grab_ms()
@@ -98,8 +98,9 @@ def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
     return Inspection(
         part=part.name,
         sequence=part.sequence,
-        verdict=verdict,
-        reasons=reasons,
+        verdict=decision.verdict,
+        reasons=decision.reasons,
+        judgements=decision.judgements,
         frames=MappingProxyType(part.frames()),
         predictions=tuple(findings.predictions),
         recipe=recipe.name,

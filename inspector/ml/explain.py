@@ -17,8 +17,8 @@ from torch.nn import functional
 from inspector.core.errors import ConfigError
 from inspector.core.types import Floats
 from inspector.ml.graph import Graph
+from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.boxes import box_iou
-from inspector.tasks.detection import SCORE
 from inspector.tasks.masks import MASK
 from inspector.workers.messages import CamMethod, ExplainRequest
 
@@ -154,7 +154,7 @@ def _box_target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Te
     known = scores.detach()
     if question.box is None:
         index = int(known.amax(0).argmax()) if question.class_index is None else question.class_index
-        decisive = min(graph.card.thresholds.get("score", SCORE), float(known[:, index].max()))
+        decisive = min(graph.card.thresholds.get("score", DEFAULT_THRESHOLD), float(known[:, index].max()))
         return scores[known[:, index] >= decisive, index].sum(), index
     size = np.array([graph.card.input.width, graph.card.input.height] * 2, np.float32)
     xyxy = np.clip(out[:, :4].detach().numpy(), 0, 1) * size

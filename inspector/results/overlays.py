@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from inspector.core.pictures import Colour, Picture, visible
-from inspector.core.types import Frame, Inspection, Verdict
+from inspector.core.types import Frame, Inspection, Masks, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import threshold_of
 from inspector.tasks.drawing import WHITE, Pen, draw_prediction, font, tint
@@ -36,7 +36,7 @@ def _draw_frame(inspection: Inspection, frame: Frame, recipe: Recipe, camera: st
     predictions = [prediction for prediction in inspection.predictions if prediction.camera == camera]
     steps = {step.bundle: step for step in recipe.inspect}
     for prediction in predictions:
-        if prediction.mask is not None and prediction.bundle in steps:
+        if isinstance(prediction.answer, Masks) and prediction.bundle in steps:
             tint(picture, prediction, threshold_of(steps[prediction.bundle]))
     scale = -(-_SMALLEST // picture.shape[1]) if picture.shape[1] < _SMALLEST else 1
     if scale > 1:

@@ -17,7 +17,7 @@ from inspector.ml.train.quality import Examined
 from inspector.runs.folder import REPORT, REPORT_HTML
 from inspector.runs.measures import MEASURES
 from inspector.runs.report import ClassRow, Epoch, Folds, Interval, Learning, TrainReport, Worst
-from inspector.tasks.thresholds import card_threshold
+from inspector.tasks.base import card_threshold
 
 _FEW_IMAGES = 100
 _LONG = 8  # epochs that tell where a curve goes

@@ -15,7 +15,7 @@ from inspector.core.types import Floats
 from inspector.ml.evaluate import Item
 from inspector.ml.train.data import Inputs
 from inspector.tasks.base import Target, task_of
-from inspector.tasks.truth import input_frame, input_view, truth_of
+from inspector.tasks.truth import input_frame, input_view
 
 
 class Judge:
@@ -59,7 +59,7 @@ class Judge:
             if wanted is None:
                 self._targets.append(sample.target)
             frame = input_frame(sample.pixels, self._card.input, index)
-            yield Item(sample.pixels, geometry, frame, truth_of(sample.target, self._card.input))
+            yield Item(sample.pixels, geometry, frame, self._task.truth(sample.target, self._card.input))
 
     def loss(self) -> float:
         """Return the mean loss of the samples judged so far, weighted like that of training; NaN before there is one."""

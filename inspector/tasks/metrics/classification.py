@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Annotation, Floats, Prediction
+from inspector.core.types import Annotation, Floats, Prediction, Scores
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, f1_interval, group_numbers, mean_interval, proportion, share_interval
@@ -27,9 +27,10 @@ class ClassificationMetrics(Metrics):
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
         """A frame without a label is left out."""
-        if prediction.scores is not None and truth.label is not None:
-            self.confusion[truth.label, int(np.argmax(prediction.scores))] += 1
-            self._scores.append(prediction.scores)
+        scores = prediction.expect(Scores)
+        if truth.label is not None:
+            self.confusion[truth.label, scores.best] += 1
+            self._scores.append(scores.values)
             self._labels.append(truth.label)
             self._groups.append(group)
 

@@ -44,17 +44,18 @@ class DetectionMetrics(Metrics):
 
         Labelled boxes are cut at the region that was looked at.
         """
-        if prediction.boxes is None or truth.boxes is None:
+        boxes = prediction.expect(Boxes)
+        if truth.boxes is None:
             return
         real = in_region(truth.boxes, prediction.region)
         found = []
         for index in range(len(self.classes)):
-            mine = _of_class(prediction.boxes, index)
+            mine = _of_class(boxes, index)
             found.append((mine.scores, match(mine.xyxy, real.xyxy[real.classes == index])))
         self._found.append(found)
         self._truths.append(np.bincount(real.classes, minlength=len(self.classes)).astype(np.int64))
         self._groups.append(group)
-        self._confusion += _confused(prediction.boxes.at_least(self.score), real, len(self.classes))
+        self._confusion += _confused(boxes.at_least(self.score), real, len(self.classes))
 
     def merge(self, other: Self) -> None:
         self._found += other._found

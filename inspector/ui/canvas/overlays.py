@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Floats, HotSpot, Prediction, Region
+from inspector.core.types import Boxes, Floats, HotSpot, Prediction, Region, Scores
 from inspector.ui.canvas.colormaps import TemperatureUnit, temperature_text
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.shell.strings import class_name
@@ -84,9 +84,11 @@ NOTHING = Overlays()
 
 
 def box_marks(prediction: Prediction, threshold: float) -> tuple[BoxMark, ...]:
-    """Return the boxes of a prediction that reach the threshold, best first, labelled with class and score."""
-    boxes = prediction.boxes
-    if boxes is None:
+    """Return the boxes of a prediction that reach the threshold, best first, labelled with class and score; none of another
+    answer.
+    """
+    boxes = prediction.answer
+    if not isinstance(boxes, Boxes):
         return ()
     order = sorted((i for i in range(len(boxes)) if boxes.scores[i] >= threshold), key=lambda i: -float(boxes.scores[i]))
     return tuple(
@@ -107,9 +109,9 @@ def spot_marks(spots: tuple[HotSpot, ...], unit: TemperatureUnit) -> tuple[SpotM
 
 def region_mark(prediction: Prediction, *, label: str = "") -> RegionMark:
     """Return the outline of the prediction's region; a classification is labelled with its best class and score."""
-    if prediction.scores is not None and len(prediction.scores):
-        best = int(np.argmax(prediction.scores))
-        label = f"{class_name(prediction.classes[best])} {float(prediction.scores[best]):.2f}"
+    answer = prediction.answer
+    if isinstance(answer, Scores) and len(answer.values):
+        label = f"{class_name(prediction.classes[answer.best])} {float(answer.values[answer.best]):.2f}"
     return RegionMark(prediction.region, label)
 
 

@@ -1,13 +1,13 @@
 """The feed: a canvas a camera with everything the bundles found, and a veil for when what is seen is not now."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from inspector.core.types import Inspection, Prediction
+from inspector.core.types import Boxes, Inspection, Masks, Prediction, Scores, Temperatures
 from inspector.recipes.recipe import Recipe
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import Canvas, ViewLink
@@ -26,14 +26,18 @@ def overlays_of(predictions: Sequence[Prediction], recipe: Recipe | None, unit: 
     found = NOTHING
     for prediction in predictions:
         threshold = _threshold(prediction, recipe)
-        if prediction.boxes is not None:
-            found += Overlays(boxes=box_marks(prediction, threshold))
-        elif prediction.mask is not None:
-            found += Overlays(layers=(ClassLayer(prediction.region, class_map(prediction, threshold)),))
-        elif prediction.temperatures is not None:
-            found += Overlays(spots=spot_marks(prediction.temperatures.hot_spots, unit))
-        else:
-            found += Overlays(regions=(region_mark(prediction),))
+        answer = prediction.answer
+        match answer:
+            case Boxes():
+                found += Overlays(boxes=box_marks(prediction, threshold))
+            case Masks():
+                found += Overlays(layers=(ClassLayer(prediction.region, class_map(prediction, threshold)),))
+            case Temperatures():
+                found += Overlays(spots=spot_marks(answer.hot_spots, unit))
+            case Scores():
+                found += Overlays(regions=(region_mark(prediction),))
+            case _:
+                assert_never(answer)
     return found
 
 

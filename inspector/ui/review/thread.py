@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection, Verdict
+from inspector.core.types import Frame, Inspection, Masks, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.station.part_inspector import PartInspector
 from inspector.ui.review.source import Material, Parts, open_parts
@@ -237,5 +237,6 @@ def _next(done: bytearray, wanted: int) -> int:
 
 
 def _size(inspection: Inspection) -> int:
-    masks = (prediction.mask.nbytes for prediction in inspection.predictions if prediction.mask is not None)
+    answers = (prediction.answer for prediction in inspection.predictions)
+    masks = (answer.planes.nbytes for answer in answers if isinstance(answer, Masks))
     return sum(frame.pixels.nbytes for frame in inspection.frames.values()) + sum(masks)

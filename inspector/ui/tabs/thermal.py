@@ -153,7 +153,7 @@ class ThermalTab(AnalysisTab):
         """Return those of the chosen prediction, or measured on the whole frame where no bundle looked at it."""
         chosen, frame = self.prediction(), self.frame()
         if chosen is not None:
-            return chosen.temperatures
+            return chosen.expect(Temperatures)
         if frame is None:
             return None
         values = frame.pixels
