@@ -13,7 +13,7 @@ from inspector.recipes import adopt
 from inspector.recipes.automatic import completed, default_rules
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import InspectModel, Rule, load_recipe
-from inspector.recipes.verdict import DEFAULT_THRESHOLD
+from inspector.tasks.base import DEFAULT_THRESHOLD
 
 
 @pytest.fixture
