@@ -263,8 +263,8 @@ class Report(Protocol):
         ...
 
     def stopped(self) -> None:
-        """What was to end has ended; the work goes on, until it is asked to end again."""
+        """Say that what was to end has ended; the work goes on, until it is asked to end again."""
 
     def pause_point(self) -> float:
-        """Block while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""
+        """Block while the work is paused, and return the seconds it took. Raises Cancelled if it is cancelled."""
         ...

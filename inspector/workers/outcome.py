@@ -167,7 +167,7 @@ class Outcome:
 
 
 def _sendable(told: Message | None) -> Message:
-    """Return a sentence whose values are finite: with a number that is not it is sent as it reads."""
+    """Return a sentence whose values are finite; one with a number that is not is formatted already."""
     if told is None:
         return Message("")
     if all(math.isfinite(value) for value in told.values.values() if isinstance(value, float)):

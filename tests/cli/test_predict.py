@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from inspector.cameras.demo_line import DemoLine
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel
 
 
 @pytest.fixture(scope="module")

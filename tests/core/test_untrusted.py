@@ -214,7 +214,7 @@ def test_json_without_bottom(text: str, tmp_path: Path) -> None:
 def test_a_line_from_a_worker_with_a_number_that_is_none(number: str) -> None:
     decoder = LineDecoder(worker_message)
     with pytest.raises(JobError) as error:
-        list(decoder.feed(b'{"type": "metric", "values": [{"loss": ' + number.encode() + b"}]}\n"))
+        list(decoder.feed(b'{"type": "progress", "phase": "train", "step": ' + number.encode() + b"}\n"))
     one_line(error)
     assert [packet.type for packet in decoder.feed(b'{"type": "log"}\n')] == ["log"]
 

@@ -10,8 +10,9 @@ from inspector.bundles.variants import Variant
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.paths import is_shipped, models, user_data
 from inspector.recipes import adopt
+from inspector.recipes.automatic import completed, default_rules
 from inspector.recipes.locate import demo_recipe, find_bundle
-from inspector.recipes.recipe import Rule, load_recipe
+from inspector.recipes.recipe import InspectModel, Rule, load_recipe
 from inspector.tasks.base import DEFAULT_THRESHOLD
 
 
@@ -25,8 +26,8 @@ def recipe(tmp_path: Path) -> Path:
 
 def wished(bundle: str, camera: str, replaces: str = "") -> adopt.Wish:
     card = read_card(models() / bundle)
-    wish = adopt.wish_for(card.name, card, camera)
-    return adopt.Wish(wish.step, () if replaces else wish.rules, replaces)
+    step = InspectModel(bundle=card.name, camera=camera)
+    return adopt.Wish(step, () if replaces else default_rules(completed(step, card), card), replaces)
 
 
 def applied(path: Path, bundle: str, wish: adopt.Wish, to: Path | None = None) -> adopt.Written:

@@ -31,11 +31,8 @@ BUDGET_S: Final = 180.0
 
 
 class TunePanel(Themed, JobCover):
-    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
-    the variants themselves are to be seen.
-    """
+    """Lies over the page. `variants_wanted` is emitted when the variants themselves are to be seen."""
 
-    tuned = Signal(object)
     variants_wanted = Signal()
 
     def __init__(self, over: QWidget) -> None:
@@ -137,7 +134,6 @@ class TunePanel(Themed, JobCover):
         if outcome.end is End.SUCCEEDED:
             self._tuning = outcome.read(Tuned).tuning
             self._fill(self._tuning)
-            self.tuned.emit(self._tuning)
 
     # ---- what is shown --------------------
 
