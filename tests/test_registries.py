@@ -107,7 +107,15 @@ DEEP = ("simple_cnn", "simple_yolo", "unet", "thermal_cnn")
 def _card(network: str, *, deep: bool = False) -> Card:
     task = NETWORK_TASK.get(network, "classification")
     thermal = task == "thermal"
-    spec = InputSpec(width=SIDE, height=SIDE, channels=1 if thermal else 3, kind="kelvin" if thermal else "uint8")
+    levels = (280.0, 340.0) if thermal else None
+    spec = InputSpec(
+        width=SIDE,
+        height=SIDE,
+        channels=1 if thermal else 3,
+        levels=levels,
+        kind="float" if thermal else "uint8",
+        unit="kelvin" if thermal else "intensity",
+    )
     if deep:
         spec = spec.model_copy(update={"kind": "float", "levels": (280.0, 340.0) if thermal else (1000.0, 1063.0)})
     return Card(
@@ -117,8 +125,8 @@ def _card(network: str, *, deep: bool = False) -> Card:
         network_options=SMALL.get(network, {}),
         classes=() if thermal else ("scratch", "stain"),
         input=spec,
-        mean=(300.0,) if spec.kind == "kelvin" else (127.5,) * spec.channels,
-        std=(20.0,) if spec.kind == "kelvin" else (127.5,) * spec.channels,
+        mean=(127.5,) * spec.channels,
+        std=(127.5,) * spec.channels,
         target_mean=(310.0, 300.0, 290.0) if thermal else (),
         target_std=(10.0, 5.0, 5.0) if thermal else (),
         created=NOW,

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Pixels, Region
+from inspector.core.types import Frame, Pixels, Region, Unit
 
 Prepared = NDArray[np.uint8 | np.float32]
 
 _LINEAR = 1.5  # the most that is shrunk by interpolation
 _BAND = 256 * 1024  # bytes
+_COLDEST, _HOTTEST = 150.0, 2000.0  # kelvin that levels of a thermal camera lie between
 
 # Whoever prepares many frames works on several at once; OpenCV's own threads beside those only wait, and burn time doing it.
 cv2.setNumThreads(1)
@@ -25,9 +26,9 @@ class InputSpec(BaseModel):
 
     `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
     unit (grey levels or kelvin) to 0..255, by default from the whole range of their dtype. `kind="float"`: the same as float32
-    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `kind="kelvin"`: float32 temperatures.
-    `fit="stretch"` resizes to the size; `"letterbox"` keeps the aspect ratio and pads with the value 114 (kelvin: the
-    minimum of the region).
+    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `unit`: what the frames hold that it
+    was trained on; None in cards of earlier versions (see `reads`). `fit="stretch"` resizes to the size; `"letterbox"` keeps
+    the aspect ratio and pads with the value 114.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,19 +36,28 @@ class InputSpec(BaseModel):
     width: PositiveInt
     height: PositiveInt
     channels: Literal[1, 3] = 3
-    kind: Literal["uint8", "float", "kelvin"] = "uint8"
+    kind: Literal["uint8", "float"] = "uint8"
     fit: Literal["stretch", "letterbox"] = "stretch"
     levels: tuple[float, float] | None = None
+    unit: Unit | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "InputSpec":
         if self.width > 4096 or self.height > 4096:
             raise ValueError("an input larger than 4096 pixels a side is not supported")
-        if self.kind == "kelvin" and self.channels != 1:
-            raise ValueError("a kelvin input has one channel")
+        if self.unit == "kelvin" and self.channels != 1:
+            raise ValueError("temperatures have one channel")
         if self.levels is not None and not self.levels[0] < self.levels[1]:
             raise ValueError("levels must be (low, high) with low < high")
         return self
+
+    @property
+    def reads(self) -> Unit:
+        """What frames must hold. A card that does not say: one channel with levels that temperatures have is for kelvin."""
+        if self.unit is not None:
+            return self.unit
+        low, high = self.levels or (0.0, 0.0)
+        return "kelvin" if self.channels == 1 and low >= _COLDEST and high <= _HOTTEST else "intensity"
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float32]:
@@ -125,7 +135,7 @@ def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: 
     content = geometry.content(spec)
     result = np.empty(spec.shape, spec.dtype) if out is None else out
     if content.width != spec.width or content.height != spec.height:
-        result[...] = float(patch.min()) if spec.kind == "kelvin" else 114
+        result[...] = 114
     target = result[content.y : content.bottom, content.x : content.right]
     if levelled.ndim == 2:
         _resize(levelled, target[..., 0])
@@ -141,8 +151,6 @@ def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: 
 
 def _levels(patch: Pixels, spec: InputSpec) -> Prepared:
     """Native depth -> the spec's dtype, by the spec's levels. What is no number becomes the lowest level."""
-    if spec.kind == "kelvin":
-        return patch.astype(np.float32, copy=False)
     if patch.dtype == np.uint8 and spec.levels is None:
         return patch.astype(spec.dtype, copy=False)
     low, high = spec.levels or (0.0, 65535.0 if patch.dtype == np.uint16 else 255.0)
@@ -208,23 +216,26 @@ def _readable(patch: Prepared) -> Prepared:
     return patch if plain else np.ascontiguousarray(patch)
 
 
+def fits(spec: InputSpec, unit: Unit) -> bool:
+    """Whether a network with this input looks at frames that hold this: temperatures, or light."""
+    return spec.reads == unit
+
+
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
     """Why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels that 8
     bits do not have; None: it can.
 
     `name`: what the frame is called in the sentence, by default its camera.
     """
-    if spec.kind == "kelvin" and frame.unit != "kelvin":
+    if not fits(spec, frame.unit):
         return message(
-            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
+            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them."
+            if spec.reads == "kelvin"
+            else "The bundle {bundle} needs a picture, and {camera} gives temperatures.",
             bundle=bundle,
             camera=name or frame.camera,
         )
-    if spec.kind != "kelvin" and frame.unit == "kelvin" and spec.levels is None:
-        return message(
-            "The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=name or frame.camera
-        )
-    if spec.kind != "kelvin" and spec.levels is not None and frame.pixels.dtype == np.uint8 and spec.levels[1] > 256:
+    if spec.levels is not None and frame.pixels.dtype == np.uint8 and spec.levels[1] > 256:
         return message(
             "The bundle {bundle} needs pictures of more than 8 bits, and {camera} gives 8.",
             bundle=bundle,

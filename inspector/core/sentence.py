@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from inspector.core.message import Message
+from inspector.core.message import ClassName, Message
 
 
 class Sentence(BaseModel):
@@ -14,14 +14,22 @@ class Sentence(BaseModel):
 
     template: str
     values: dict[str, Any] = {}
+    classes: tuple[str, ...] = ()  # which of the values are names of classes
+
+    @property
+    def message(self) -> Message:
+        """As it was made."""
+        marked = {key: ClassName(value) if key in self.classes else value for key, value in self.values.items()}
+        return Message(self.template, marked)
 
     @property
     def text(self) -> str:
         """The English sentence."""
-        return Message(self.template, self.values).text
+        return self.message.text
 
 
 def sentence(message: Message) -> Sentence:
     """Convert a message to data; values that are neither numbers nor booleans become text."""
     plain = {key: value if isinstance(value, int | float) else str(value) for key, value in message.values.items()}
-    return Sentence(template=message.template, values=plain)
+    classes = tuple(key for key, value in message.values.items() if isinstance(value, ClassName))
+    return Sentence(template=message.template, values=plain, classes=classes)

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.types import TaskName
 from inspector.data.annotations import dataset_of, layout_of, read_listing
 from inspector.data.collector import no_collection
@@ -273,7 +273,9 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
     if dataset.task in ("detection", "segmentation") and not set(counts) - {NO_DEFECT}:
         blocked = message("No image has anything labelled in it: there is nothing to learn to find.")
     elif dataset.task == "classification" and len(dataset.classes) < 2:
-        blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
+        blocked = message(
+            "There is only the class {name}: nothing can be told apart.", name=ClassName(", ".join(dataset.classes))
+        )
     else:
         try:
             shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}

@@ -20,7 +20,7 @@ class Graph(nn.Module):
     """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit, or a pixel's, is the
     mean over the frame and its three mirror images, for things that have neither up and down nor left and right.
 
-    Input [N, height, width, channels] uint8, or float32 on the same scale, or float32 kelvin; output [N, ...] float32, what
+    Input [N, height, width, channels] uint8, or float32 on the same scale; output [N, ...] float32, what
     `Task.decode` reads.
     """
 
@@ -128,15 +128,12 @@ def load_graph(bundle: Bundle) -> Graph:
 
 
 def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
-    """Random frames [size, height, width, channels] in the range that the card's mean and std suggest."""
+    """Random inputs [size, height, width, channels] as `prepare` makes them."""
     generator = torch.Generator().manual_seed(seed)
     shape = (size, *card.input.shape)
     if card.input.kind == "uint8":
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    if card.input.kind == "float":
-        return 255 * torch.rand(shape, generator=generator)
-    mean, std = (torch.from_numpy(values) for values in normalisation(card))
-    return torch.randn(shape, generator=generator) * std + mean
+    return 255 * torch.rand(shape, generator=generator)
 
 
 def as_tensor(batch: Prepared) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
+from inspector.core.message import ClassName
 from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Scores, TaskName
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Target, Task, defect_classes
 from inspector.tasks.metrics import ClassificationMetrics
@@ -35,7 +36,7 @@ class Classification(Task):
                 "A frame has the label {label}, but the classes are {classes}.",
                 remedy="Put every frame into the folder of its class.",
                 label=truth.label,
-                classes=", ".join(card.classes),
+                classes=ClassName(", ".join(card.classes)),
             )
         return {"label": np.array(truth.label, np.int64), "confidence": np.array(truth.confidence, np.float32)}
 

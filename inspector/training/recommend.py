@@ -27,7 +27,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import Any
 
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey, TaskSurvey
@@ -208,7 +208,7 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
             message(
                 "Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt "
                 "as one, which finds them better.",
-                name=rarest,
+                name=ClassName(rarest),
                 count=kinds[rarest],
             )
         )

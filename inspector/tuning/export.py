@@ -119,7 +119,7 @@ def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Export
             exported.made.append(Use(bundle=name, engine=one["engine"], precision=one["precision"]))
         elif one["here"] and standing(now, one["engine"], one["precision"]).state not in _WRITTEN:
             told = Sentence.model_validate(one["problem"])
-            exported.trouble(Message(told.template, told.values))
+            exported.trouble(told.message)
     return {(str(one["engine"]), one["precision"]) for one in answers if not one["here"]}
 
 

@@ -362,6 +362,6 @@ def _untrained_ms(card: Card, runtime: Runtime, report: Report) -> float:
     with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
         bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
         with runtime.open(bundle) as engine:
-            image = np.full((1, *card.input.shape), 290 if card.input.kind == "kelvin" else 100, card.input.dtype)
+            image = np.full((1, *card.input.shape), 100, card.input.dtype)
             times = timed(lambda: engine.infer(image), seconds=ROW_S, tick=lambda: _pause(report))
     return times.per_image(1)[1]

@@ -9,7 +9,7 @@ from typing import Any
 from inspector import __version__
 from inspector.bundles.bundle import Card
 from inspector.core.errors import StorageError
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.sentence import sentence
 from inspector.ml.reports.images import Heat, write_worst
 from inspector.ml.reports.page import page
@@ -197,7 +197,7 @@ def _trials(primary: str, facts: Facts) -> list[Message]:
             text = "With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error."
         lines.append(message(text, more=learning.more, name=label, **gain))
     elif learning is not None and learning.refused is not None:
-        lines.append(message(learning.refused.template, **learning.refused.values))
+        lines.append(learning.refused.message)
     return lines
 
 
@@ -257,7 +257,7 @@ def _decision(examined: Examined) -> list[Message]:
             message("{value} % of all images are left for a person to review.", value=_percent(threshold.review.value))
         )
     if threshold.refused is not None:
-        lines.append(message(threshold.refused.template, **threshold.refused.values))
+        lines.append(threshold.refused.message)
     return lines
 
 
@@ -273,7 +273,7 @@ def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
     name = {"f1": "F1", "ap50": "AP50", "iou": "IoU"}[kind]
     return message(
         "The weakest class is {name}: {kind} {value}, with {count} tested.",
-        name=row.name,
+        name=ClassName(row.name),
         kind=name,
         value=f"{value:.2f}",
         count=row.support,

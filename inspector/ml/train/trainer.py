@@ -17,7 +17,7 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.bundles.reference import REFERENCE
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
-from inspector.core.message import Message
+from inspector.core.message import ClassName, Message
 from inspector.core.types import Floats
 from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
@@ -188,9 +188,9 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         raise ConfigError(
             "There is no class {name!r} in {folder}.",
             remedy="Choose the good classes among: {classes}.",
-            name=unknown[0],
+            name=ClassName(unknown[0]),
             folder=dataset.folder,
-            classes=", ".join(dataset.classes),
+            classes=ClassName(", ".join(dataset.classes)),
         )
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
     left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # all in the card's input

@@ -7,7 +7,6 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication
 
-from inspector.core.message import Message
 from inspector.core.sentence import Sentence
 from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import Interval, TrainReport
@@ -91,7 +90,7 @@ def part_word(part: str) -> str:
 
 def said(sentence: Sentence) -> str:
     """A sentence of a report in the window's language."""
-    return translate(Message(sentence.template, sentence.values))
+    return translate(sentence.message)
 
 
 def label_word(label: str) -> str:
