@@ -19,11 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from inspector.bundles.variants import AnyVariant, LaterVariant, Variant
 from inspector.core.config import describe_validation, write_atomically
@@ -31,6 +31,7 @@ from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
 from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
+from inspector.core.registry import known_task
 from inspector.core.types import Floats, Precision, TaskName
 
 CARD = "card.json"
@@ -52,7 +53,7 @@ class Card(BaseModel):
 
     format: Literal[1] = 1
     name: str = Field(min_length=1, max_length=80)
-    task: TaskName
+    task: Annotated[TaskName, AfterValidator(known_task)]
     network: str
     network_options: Mapping[str, int | float | str | bool] = {}
     classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from inspector.core.errors import ConfigError
-from inspector.core.types import Precision, TaskName
+from inspector.core.types import LabelKind, Precision, TaskName
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,21 @@ class Entry:
             ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class TaskEntry(Entry):
+    """`about`: in a few words what is learnt. `labels`: the kind of labels that it is taught by."""
+
+    about: str = ""
+    labels: LabelKind = "label"
+
+
+def known_task(name: str) -> str:
+    """The name of a task, for data that is read. Raises ValueError for another."""
+    if name not in TASKS:
+        raise ValueError(f"there is no task {name!r}; use one of: {', '.join(TASKS)}")
+    return name
+
+
 def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
     """The entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
     try:
@@ -70,14 +85,33 @@ def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
         ) from None
 
 
-TASKS: Mapping[str, Entry] = MappingProxyType(
-    {
-        "classification": Entry("inspector.tasks.classification:Classification", "Classification"),
-        "detection": Entry("inspector.tasks.detection:Detection", "Detection"),
-        "segmentation": Entry("inspector.tasks.segmentation:Segmentation", "Segmentation"),
-        "thermal": Entry("inspector.tasks.thermal:Thermal", "Thermal"),
-    }
-)
+# The usual one first.
+TASKS: dict[TaskName, TaskEntry] = {
+    "classification": TaskEntry(
+        "inspector.tasks.classification:Classification",
+        "Classification",
+        about="Which class a whole image is of",
+        labels="label",
+    ),
+    "detection": TaskEntry(
+        "inspector.tasks.detection:Detection",
+        "Detection",
+        about="Where objects are, as boxes, and of which class",
+        labels="boxes",
+    ),
+    "segmentation": TaskEntry(
+        "inspector.tasks.segmentation:Segmentation",
+        "Segmentation",
+        about="Which pixels are a defect, and of which class",
+        labels="mask",
+    ),
+    "thermal": TaskEntry(
+        "inspector.tasks.thermal:Thermal",
+        "Temperatures",
+        about="The hottest, mean and coldest temperature",
+        labels="temperatures",
+    ),
+}
 
 # Losses and output activations need torch, so the tasks reach them through here. Networks of a task whose outputs mean
 # different things name theirs (`Entry.loss`); the others have the one called as the task.

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Unit = Literal["intensity", "kelvin"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-TaskName = Literal["classification", "detection", "segmentation", "thermal"]
+TaskName = str  # a key of core.registry.TASKS
 
 KELVIN_AT_0_C = 273.15
 

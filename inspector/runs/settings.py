@@ -6,10 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector.core.config import describe_validation
 from inspector.core.errors import ConfigError
+from inspector.core.registry import known_task
 from inspector.core.types import TaskName
 
 Option = int | float | str | bool
@@ -62,7 +63,7 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: TaskName
+    task: Annotated[TaskName, AfterValidator(known_task)]
     network: str = Field(min_length=1)
     data: Path
     out: Path = Field(description="folder of the bundle")
