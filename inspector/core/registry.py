@@ -5,7 +5,7 @@ To add a camera, network, engine or task: one file, one line here.
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -58,10 +58,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry(Entry):
-    """`about`: in a few words what is learnt. `labels`: the kind of labels that it is taught by."""
+    """`about`: in a few words what is learnt. `labels`: the kind of labels that it is taught by. `learner`: its key in
+    LEARNERS. `defaults`: values of `TrainSettings` where a person gives none.
+    """
 
     about: str = ""
     labels: LabelKind = "label"
+    learner: str = "gradient"
+    defaults: Mapping[str, object] = field(default_factory=dict)
 
 
 def known_task(name: str) -> str:
@@ -85,31 +89,36 @@ def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
         ) from None
 
 
-# The usual one first.
+# The usual one first. Thermal cameras are small and their frames are 4:3. Defects cover so little of a mask that large first
+# steps teach a wide U-Net to see none anywhere, which it does not unlearn.
 TASKS: dict[TaskName, TaskEntry] = {
     "classification": TaskEntry(
         "inspector.tasks.classification:Classification",
         "Classification",
         about="Which class a whole image is of",
         labels="label",
+        defaults={"network": "simple_cnn", "width": 224, "height": 224, "batch": 16, "lr": 1e-3},
     ),
     "detection": TaskEntry(
         "inspector.tasks.detection:Detection",
         "Detection",
         about="Where objects are, as boxes, and of which class",
         labels="boxes",
+        defaults={"network": "simple_yolo", "width": 224, "height": 224, "batch": 16, "lr": 2e-3},
     ),
     "segmentation": TaskEntry(
         "inspector.tasks.segmentation:Segmentation",
         "Segmentation",
         about="Which pixels are a defect, and of which class",
         labels="mask",
+        defaults={"network": "unet", "width": 224, "height": 224, "batch": 8, "lr": 5e-4, "loss": "bce_dice"},
     ),
     "thermal": TaskEntry(
         "inspector.tasks.thermal:Thermal",
         "Temperatures",
         about="The hottest, mean and coldest temperature",
         labels="temperatures",
+        defaults={"network": "thermal_cnn", "width": 160, "height": 120, "batch": 16, "lr": 2e-3, "channels": 1},
     ),
 }
 
@@ -126,6 +135,11 @@ LOSSES: Mapping[str, Entry] = MappingProxyType(
         "thermal": Entry("inspector.tasks.losses.thermal:ThermalLoss", "Thermal loss", extra="train"),
     }
 )
+
+# How a task is learnt: by what is called as `ml.train.learner.Learner` says.
+LEARNERS: dict[str, Entry] = {
+    "gradient": Entry("inspector.ml.train.fit:Fit", "Gradient descent", extra="train"),
+}
 
 TRAINER = Entry("inspector.ml.train.trainer:train", "Training", extra="train")
 

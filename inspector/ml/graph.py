@@ -13,7 +13,6 @@ from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
 _VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
-_MIRRORED = ("classification", "segmentation")
 
 
 class Graph(nn.Module):
@@ -40,7 +39,7 @@ class Graph(nn.Module):
         self.network = network
         self.card = card
         self._task = task_of(card.task)
-        self._mirrored = card.task in _MIRRORED and bool(card.training.get("mirrored", False))
+        self._mirrored = bool(self._task.mirrors) and bool(card.training.get("mirrored", False))
         self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
@@ -60,7 +59,7 @@ class Graph(nn.Module):
         views = torch.cat([_flipped(frames, axes) for axes in _VIEWS])
         logits = self.raw(views)
         each = logits.reshape(len(_VIEWS), -1, *logits.shape[1:])
-        if self.card.task == "segmentation":  # [N, K, H, W]: each mask as its frame was, before they are joined
+        if self._task.mirrors == "mirrored":  # [N, K, H, W]: each mask as its frame was, before they are joined
             each = torch.stack([_flipped(mask, [axis + 1 for axis in axes]) for mask, axes in zip(each, _VIEWS, strict=True)])
         return self.activate(each.mean(0))
 

@@ -3,36 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector.core.config import describe_validation
 from inspector.core.errors import ConfigError
-from inspector.core.registry import known_task
+from inspector.core.registry import TASKS, known_task
 from inspector.core.types import TaskName
 
 Option = int | float | str | bool
-
-# What suits a task where a person gives none. Thermal cameras are small and their frames are 4:3. Defects cover so little of
-# a mask that large first steps teach a wide U-Net to see none anywhere, which it does not unlearn.
-TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {
-        "classification": {"network": "simple_cnn", "width": 224, "height": 224, "batch": 16, "lr": 1e-3},
-        "detection": {"network": "simple_yolo", "width": 224, "height": 224, "batch": 16, "lr": 2e-3},
-        "segmentation": {
-            "network": "unet",
-            "width": 224,
-            "height": 224,
-            "batch": 8,
-            "lr": 5e-4,
-            "loss": "bce_dice",
-        },
-        "thermal": {"network": "thermal_cnn", "width": 160, "height": 120, "batch": 16, "lr": 2e-3, "channels": 1},
-    }
-)
-
 
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
@@ -54,10 +34,15 @@ class Shown:
     unit: str = ""
 
 
+def task_defaults(task: str) -> Mapping[str, object]:
+    """What suits a task where a person gives no value; nothing for one that is not known."""
+    return TASKS[task].defaults if task in TASKS else {}
+
+
 class TrainSettings(BaseModel):
     """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
 
-    What is left out, or 0 or "" where that is no value, is filled in from TASK_DEFAULTS. Fields with a `Shown` are for a
+    What is left out, or 0 or "" where that is no value, is filled in from `TaskEntry.defaults`. Fields with a `Shown` are for a
     person to set; the window and the command line make their forms from these declarations.
     """
 
@@ -202,7 +187,7 @@ class TrainSettings(BaseModel):
         if not isinstance(values, Mapping):
             return values
         given = {key: value for key, value in values.items() if key not in _NEVER_EMPTY or value}
-        defaults = TASK_DEFAULTS.get(str(given.get("task")), {})
+        defaults = task_defaults(str(given.get("task")))
         if ("width" in given) != ("height" in given):
             raise ValueError("Width and height are given together.")
         return {**defaults, **given}

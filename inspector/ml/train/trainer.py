@@ -18,6 +18,7 @@ from inspector.bundles.reference import REFERENCE
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import ClassName, Message
+from inspector.core.registry import TASKS
 from inspector.core.types import Floats
 from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
@@ -197,7 +198,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
     if settings.pretrained:
         training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
-    if settings.task == "classification" and settings.balance == "weights":
+    if TASKS[settings.task].labels == "label" and settings.balance == "weights":
         training["class_weights"] = ",".join(f"{weight:g}" for weight in class_weights(split.train, len(dataset.classes)))
     return Card(
         name=settings.bundle_name,
@@ -209,14 +210,21 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         input=spec,
         mean=(0.0,) * spec.channels,
         std=(1.0,) * spec.channels,
-        thresholds={"score": settings.score or 0.5, "floor": _FLOOR, "nms_iou": 0.5, "mask": 0.5}
-        if settings.task in ("detection", "segmentation")
-        else {},
+        thresholds=_thresholds(settings),
         dataset={"name": settings.data.resolve().name, "fingerprint": dataset.fingerprint(), "seed": settings.seed},
         training=training,
         created=datetime.now(UTC),
         software=__version__,
     )
+
+
+def _thresholds(settings: TrainSettings) -> dict[str, float]:
+    """Those that the task's bundles begin with; the one that decides is a person's, if there is one."""
+    task = task_of(settings.task)
+    found = dict(task.thresholds)
+    if settings.score and task.threshold_key in found:
+        found[task.threshold_key] = settings.score
+    return found
 
 
 def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:
@@ -251,17 +259,12 @@ def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Mo
     torch.manual_seed(settings.seed)
     network = build_network(card)
     assert isinstance(network, Network)
-    known: dict[str, object] = {}
-    if card.task == "thermal":
-        # These networks have no batch normalisation that would make up for another scale.
+    known: dict[str, object] = dict(zip(("mean", "std"), normalisation_for(network, card.input), strict=True))
+    task = task_of(card.task)
+    if task.scaled:
         pixels = np.stack([inputs[index].pixels for index in range(0, len(inputs), max(1, len(inputs) // 200))])
-        temperatures = np.stack([inputs[index].target["temperatures"] for index in range(len(inputs))]).astype(np.float64)
-        known["mean"] = tuple(float(value) for value in pixels.mean((0, 1, 2), dtype=np.float64))
-        known["std"] = tuple(float(value) for value in np.maximum(pixels.std((0, 1, 2), dtype=np.float64), 1e-3))
-        known["target_mean"] = tuple(float(value) for value in temperatures.mean(0))
-        known["target_std"] = tuple(float(value) for value in np.maximum(temperatures.std(0), 0.1))
-    else:
-        known["mean"], known["std"] = normalisation_for(network, card.input)
+        targets = [inputs[index].target for index in range(len(inputs))]
+        known |= task.scaling(pixels, {name: np.stack([one[name] for one in targets]) for name in targets[0]})
     # Trained weights replace the ones it started from: the bundle must open where those are not installed.
     known["network_options"] = {key: value for key, value in card.network_options.items() if key != "pretrained"}
     return network, card.model_copy(update=known)

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
-from inspector.runs.settings import TASK_DEFAULTS, TrainSettings, shown_settings
+from inspector.runs.settings import TrainSettings, shown_settings, task_defaults
 from inspector.ui.shell.strings import translate
 
 _PLACE: Final = Path("bundle")  # stands for `out` until a name is given; only to check the other settings
@@ -102,7 +102,7 @@ class Draft(QObject):
 
     def plain_default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
         """The default without advice."""
-        by_task = TASK_DEFAULTS.get(self._task or next(iter(TASKS)), {})
+        by_task = task_defaults(self._task or next(iter(TASKS)))
         if name in by_task:
             return by_task[name]
         default = TrainSettings.model_fields[name].default
