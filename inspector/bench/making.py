@@ -39,12 +39,12 @@ def make(folder: Path, network: str, *, size: int) -> None:
 
 
 def shipped(task: TaskName) -> Path:
-    """The folder of the shipped bundle for a task."""
+    """Return the folder of the shipped bundle for a task."""
     return find_bundle(SHIPPED[task])
 
 
 def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> Path:
-    """Where this variant of a bundle lies: in the bundle itself, or in a copy of it at `out`, made by a worker process.
+    """Return where this variant of a bundle lies: in the bundle itself, or in a copy of it at `out`, made by a worker process.
 
     Raises JobError, or the error of an export that is refused or cannot be made here.
     """
@@ -59,7 +59,7 @@ def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> P
 
 
 def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
-    """A bundle of the network at its full size with random weights: how long it takes does not depend on them.
+    """Return a bundle of the network at its full size with random weights: how long it takes does not depend on them.
 
     A mask is empty nearly everywhere, as those of good parts are: an untrained network would call half of the pixels a defect.
     """

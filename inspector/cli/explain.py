@@ -94,7 +94,9 @@ def explain(
 
 
 def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
-    """The frame as 8-bit RGB with the heat over its region. Strong heat covers more: `opacity` is that of the hottest pixel."""
+    """Return the frame as 8-bit RGB with the heat over its region. Strong heat covers more: `opacity` is that of the hottest
+    pixel.
+    """
     shown = displayable(pixels)
     region = heat.region
     values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
@@ -106,7 +108,7 @@ def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Show
 
 
 def displayable(pixels: Pixels) -> Shown:
-    """A writable RGB copy with 8 bits; kelvin and 16 bits are stretched from their lowest to their highest value."""
+    """Return a writable RGB copy with 8 bits; kelvin and 16 bits are stretched from their lowest to their highest value."""
     if pixels.dtype != np.uint8:
         low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
         scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
@@ -115,7 +117,7 @@ def displayable(pixels: Pixels) -> Shown:
 
 
 def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | None:
-    """The share of the heat that lies in what was predicted: boxes or mask of the explained class, in 0..1.
+    """Return the share of the heat that lies in what was predicted: boxes or mask of the explained class, in 0..1.
 
     None where nothing of the kind was predicted, or there is no heat.
     """

@@ -100,7 +100,7 @@ def _show(variant: Variant, bundle: Bundle) -> None:
 
 
 def rows(parity: Parity) -> list[tuple[str, str, str]]:
-    """What a person reads of a comparison: name, value, limit."""
+    """Return what a person reads of a comparison: name, value, limit."""
     unit = "K" if parity.unit == "kelvin" else ""
     return [
         ("images", str(parity.images), ""),

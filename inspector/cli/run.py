@@ -111,7 +111,7 @@ class _Troubles:
         self._seen = False
 
     def hopeless(self, seconds: float) -> bool:
-        """Whether no camera has given a frame for so long that there may be none; 0: never."""
+        """Return whether no camera has given a frame for so long that there may be none; 0: never."""
         return bool(seconds) and self._since is not None and time.monotonic() - self._since > seconds
 
     def hear(self, event: Event) -> None:

@@ -99,7 +99,7 @@ def remove(*, run: Path, folder: Path | None) -> int:
 
 
 def _find(run: Path, folder: Path | None) -> RunInfo:
-    """The run at this path, or of this name in the folder of runs. Raises ConfigError."""
+    """Return the run at this path, or of this name in the folder of runs. Raises ConfigError."""
     named = (folder or runs_folder()) / run
     try:
         return run_info(run.absolute())

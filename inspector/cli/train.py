@@ -142,7 +142,7 @@ def _check(problems: Sequence[Message]) -> None:
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, as settings."""
+    """Return the options that were given, as settings."""
     values = {key: value for key, value in given.items() if value is not None and value != ()}
     if "size" in values:
         values["width"], values["height"] = parse_size(values.pop("size"))
@@ -213,7 +213,7 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
 
 
 def _with_way_on(error: InspectorError, run: Path) -> InspectorError:
-    """The same error, whose remedy ends with the command that goes on from the last epoch."""
+    """Return the same error, whose remedy ends with the command that goes on from the last epoch."""
     remedy, values = (error.remedy.template, error.remedy.values) if error.remedy else ("", {})
     way = "To go on from the last epoch: inspector train --resume {run}"
     return type(error)(

@@ -76,7 +76,7 @@ def known_task(name: str) -> str:
 
 
 def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
-    """The entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
+    """Return the entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
     try:
         return table[key]
     except KeyError:

@@ -49,7 +49,7 @@ class Region:
         return self.y + self.height
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether the region lies inside a frame of this size."""
+        """Return whether the region lies inside a frame of this size."""
         return self.right <= width and self.bottom <= height
 
 
@@ -86,7 +86,7 @@ class Boxes:
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
     def at_least(self, score: float) -> "Boxes":
-        """The boxes whose score reaches `score`."""
+        """Return the boxes whose score reaches `score`."""
         keep = self.scores >= score
         return Boxes(self.xyxy[keep], self.scores[keep], self.classes[keep])
 

@@ -41,7 +41,7 @@ class Explainer:
         self._aborted = False
 
     def layers(self) -> list[str]:
-        """The layers that can be explained; the first is the default. Raises EngineError or ConfigError."""
+        """Return the layers that can be explained; the first is the default. Raises EngineError or ConfigError."""
         return [str(name) for name in self._open().ready["layers"]]
 
     def explain(

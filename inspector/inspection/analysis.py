@@ -45,7 +45,7 @@ class Budget:
         self._attempts: deque[float] = deque()
 
     def recent(self, now: float) -> int:
-        """How many attempts lie in the last period."""
+        """Return how many attempts lie in the last period."""
         while self._attempts and now - self._attempts[0] > self._period:
             self._attempts.popleft()
         return len(self._attempts)
@@ -205,7 +205,7 @@ class _Runner:
             return None
 
     def _wait(self, leg: _Leg) -> Floats | None:
-        """The graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
+        """Return the graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
         if leg.outputs is None:
             return None
         try:
@@ -279,7 +279,7 @@ class _Runner:
                 job.findings.fail(problem)
 
     def _describe(self, error: Exception) -> Message:
-        """The sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
+        """Return the sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
         if isinstance(error, InspectorError):
             return error.problem
         where, detail = self.bundle.name, f"{type(error).__name__}: {error}"
@@ -331,7 +331,7 @@ class Analyser:
         self._hands.shutdown()
 
     def can_follow(self, program: Program) -> bool:
-        """Whether the open engines can run another program: the same bundles on the same engines."""
+        """Return whether the open engines can run another program: the same bundles on the same engines."""
         same = {_key(step) for step in program.steps} == set(self._runners)
         return same and program.recipe.max_batch == self.program.recipe.max_batch
 
@@ -340,7 +340,7 @@ class Analyser:
         self.program = program
 
     def analyse(self, parts: Sequence[Part]) -> list[Findings]:
-        """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
+        """Return what the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
         return self.finish(self.begin(parts))
 
     def begin(self, parts: Sequence[Part], *, beside: bool = False) -> Flight:
@@ -374,7 +374,7 @@ class Analyser:
         return flight.findings
 
     def _jobs(self, part: Part, findings: Findings, now: float) -> Iterator[_Job]:
-        """The jobs of a part; what cannot be inspected becomes a failure."""
+        """Yield the jobs of a part; what cannot be inspected becomes a failure."""
         for step in self.program.steps:
             shot = part.shots.get(step.model.camera)
             if shot is None:

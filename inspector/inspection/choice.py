@@ -24,7 +24,7 @@ class Choice:
 
 
 def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, unit: Unit = "intensity") -> Choice:
-    """What to run. Raises ConfigError.
+    """Return what to run. Raises ConfigError.
 
     A recipe is taken as it is, on `source` if one is named. Bundles without a recipe look at the whole frame. Without
     either, the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
@@ -47,7 +47,7 @@ def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str 
 
 
 def on_source(recipe: Recipe, source: str) -> Recipe:
-    """The recipe with its first camera looking at another source, and without its other cameras, which would not match.
+    """Return the recipe with its first camera looking at another source, and without its other cameras, which would not match.
 
     "" and, for a recipe on the demo line, "simulated" leave it as it is. Raises ConfigError for what is not a source.
     """
@@ -68,7 +68,7 @@ def on_source(recipe: Recipe, source: str) -> Recipe:
 
 
 def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
-    """The camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
+    """Return the camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, base))
         if fits(card.input, unit):

@@ -36,7 +36,7 @@ class Part:
     failures: list[Message] = field(default_factory=list)
 
     def frames(self) -> dict[str, Frame]:
-        """The frames there are, by camera."""
+        """Return the frames there are, by camera."""
         return {camera: shot.frame for camera, shot in self.shots.items() if shot.frame is not None}
 
     def grabbed(self) -> float:
@@ -44,7 +44,7 @@ class Part:
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
 
     def grab_ms(self) -> float | None:
-        """What its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
+        """Return what its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
         return max((frame.grab_ms for frame in self.frames().values() if frame.grab_ms is not None), default=None)
 
     def weight(self) -> int:
@@ -52,7 +52,7 @@ class Part:
         return sum(frame.pixels.nbytes for frame in self.frames().values())
 
     def in_order(self, cameras: Iterable[str]) -> "Part":
-        """The same part with its shots in this order of cameras, whichever came first."""
+        """Return the same part with its shots in this order of cameras, whichever came first."""
         ordered = {camera: self.shots[camera] for camera in cameras if camera in self.shots}
         self.shots = {**ordered, **self.shots}
         return self
@@ -117,7 +117,7 @@ def weight_of(inspection: Inspection) -> int:
 
 
 def shoot(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Shot:
-    """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
+    """Return a frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))

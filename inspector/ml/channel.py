@@ -158,7 +158,7 @@ class Channel:
         self._stop.clear()
 
     def end(self) -> Outcome:
-        """What a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
+        """Return what a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
         if self._why is Cause.PARENT:
             problem = message("The program that had started the work was closed or ended.")
         elif self._why is Cause.KILLED and self._detached:
@@ -179,7 +179,7 @@ class Channel:
         return time.monotonic() - began
 
     def requests(self) -> Iterator[Packet]:
-        """What the parent asks of a serving worker, until it cancels or is gone."""
+        """Yield what the parent asks of a serving worker, until it cancels or is gone."""
         while (packet := self._requests.get()) is not None and not self.cancelled():
             yield packet
 
@@ -264,11 +264,11 @@ class Report:
         self._channel.send("artifact", path=path, what=what)
 
     def cancelled(self) -> bool:
-        """Whether to stop; then raise Cancelled, or return."""
+        """Return whether to stop; then raise Cancelled, or return."""
         return self._channel.cancelled()
 
     def stopping(self) -> bool:
-        """Whether to end now as if the last epoch had come: the best one is measured and kept."""
+        """Return whether to end now as if the last epoch had come: the best one is measured and kept."""
         return self._channel.stopping()
 
     def stopped(self) -> None:

@@ -62,7 +62,7 @@ class Answer:
 
 
 def cam_layers(graph: Graph) -> dict[str, nn.Module]:
-    """The layers that can be explained, by name; the first is the default."""
+    """Return the layers that can be explained, by name; the first is the default."""
     layers: dict[str, nn.Module] = cast(Any, graph.network).cam_layers()
     return layers
 
@@ -111,7 +111,7 @@ class _Watch:
         self._gradient = gradient.detach()
 
     def taken(self, name: str) -> tuple[Tensor, Tensor]:
-        """(activation, gradient), each [C, h, w]."""
+        """Return (activation, gradient), each [C, h, w]."""
         if self._activation is None or self._gradient is None or self._activation.ndim != 4:
             raise ConfigError("The layer {layer} has no map that could be explained.", layer=name)
         return self._activation[0], self._gradient[0]
@@ -150,7 +150,7 @@ def _heat(activation: Tensor, gradient: Tensor, method: Method, size: tuple[int,
 
 
 def _target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int | None]:
-    """The number to explain, and the class it belongs to."""
+    """Return the number to explain, and the class it belongs to."""
     task = graph.card.task
     if question.box is not None and task_of(task).answer is not Boxes:
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")

@@ -24,7 +24,7 @@ def recipe_for(
     engine: str | None = None,
     precision: Precision = "fp32",
 ) -> Recipe:
-    """A recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
+    """Return a recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
     return Recipe(
         name=name,
         engine=engine or "openvino",
@@ -35,7 +35,7 @@ def recipe_for(
 
 
 def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
-    """The shipped bundles that look at frames of this unit. Raises ConfigError if there are none."""
+    """Return the shipped bundles that look at frames of this unit. Raises ConfigError if there are none."""
     found = [folder for folder in find_bundles(models()) if fits(read_card(folder).input, unit)]
     if not found:
         raise ConfigError(
@@ -62,7 +62,7 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
 
 
 def only_camera(recipe: Recipe, camera: str) -> Recipe:
-    """The recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
+    """Return the recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
     if camera not in recipe.cameras:
         raise ConfigError(
             "The recipe {recipe} has no camera {camera}.",
@@ -80,7 +80,7 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
 
 
 def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
-    """The card's thresholds with those of the (complete) step written over them: what decoding works with."""
+    """Return the card's thresholds with those of the (complete) step written over them: what decoding works with."""
     merged, key = dict(card.thresholds), task_of(card.task).threshold_key
     if step.threshold is not None and key:
         merged[key] = step.threshold
@@ -90,7 +90,7 @@ def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
 
 
 def completed(step: InspectModel, card: Card) -> InspectModel:
-    """The step with the defaults of the bundle's card where it says nothing."""
+    """Return the step with the defaults of the bundle's card where it says nothing."""
     own = {
         "threshold": card_threshold(card) if step.threshold is None else step.threshold,
         "hot_celsius": card.thresholds.get("hot_celsius") if step.hot_celsius is None else step.hot_celsius,

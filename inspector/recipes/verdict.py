@@ -22,7 +22,7 @@ class Decision(NamedTuple):
 
 
 def judge(recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[Message]) -> Decision:
-    """The verdict of one part.
+    """Return the verdict of one part.
 
     `recipe` is complete (`automatic.complete` has filled in what the bundles' cards say). `predictions`: one for every
     [[inspect]] that could be made, `failures`: why others could not. NG if any rule says so, whatever else failed;
@@ -51,12 +51,12 @@ def judge(recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[
 
 
 def threshold_of(step: InspectModel) -> float:
-    """The score or mask threshold of a step."""
+    """Return the score or mask threshold of a step."""
     return DEFAULT_THRESHOLD if step.threshold is None else step.threshold
 
 
 def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Recipe) -> Prediction | None:
-    """The prediction a step made; a step without a region owns what no step with one does."""
+    """Return the prediction a step made; a step without a region owns what no step with one does."""
     wanted = None if step.region is None else step.region.region()
     same = [other for other in recipe.inspect if (other.bundle, other.camera) == (step.bundle, step.camera)]
     regions = {other.region.region() for other in same if other.region is not None}
@@ -69,7 +69,7 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
 
 
 def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe) -> Judgement:
-    """What one rule says of one prediction."""
+    """Yield what one rule says of one prediction."""
     quantity, limits = QUANTITIES[rule.quantity], Limits(rule.when, rule.limit, rule.review)
     name, value, verdict, limit = "-", math.nan, Verdict.NOT_INSPECTED, rule.limit
     if isinstance(prediction.answer, quantity.fits):

@@ -35,7 +35,7 @@ def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
 
 
 def summary(stats: Stats) -> dict[str, Any]:
-    """The last line of a run."""
+    """Return the last line of a run."""
     return {
         "summary": {
             "parts": stats.parts,
@@ -69,7 +69,7 @@ def _times(p50: float, p99: float) -> dict[str, float | None]:
 
 
 def bundle_name(name: str) -> str:
-    """A bundle as people call it: the last part of its folder."""
+    """Return a bundle as people call it: the last part of its folder."""
     return PurePath(name).name or name
 
 

@@ -82,5 +82,5 @@ def _refused(path: Path, error: OSError) -> StorageError:
 
 
 def _safe(name: str) -> str:
-    """A camera's name as part of a file name."""
+    """Return a camera's name as part of a file name."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name) or "camera"

@@ -73,7 +73,7 @@ class RunRecord(BaseModel):
     resume: bool = False
 
     def alive(self) -> bool:
-        """Whether that process still runs; another one that got its number does not count."""
+        """Return whether that process still runs; another one that got its number does not count."""
         if self.pid <= 0:
             return False
         try:
@@ -82,12 +82,13 @@ class RunRecord(BaseModel):
             return False
 
     def train_settings(self) -> TrainSettings:
-        """What was asked. Raises ConfigError if this version does not know a setting."""
+        """Return what was asked. Raises ConfigError if this version does not know a setting."""
         return train_settings(self.settings)
 
 
 def started(pid: int) -> str:
-    """What tells a process from a later one with the same number, also after the clock was set. Raises psutil.Error or OSError.
+    """Return what tells a process from a later one with the same number, also after the clock was set. Raises psutil.Error or
+    OSError.
 
     Linux: the boot, and clock ticks from it to the start of the process (proc(5), field 22 of stat). psutil reckons the time of
     day from those, which changes whenever the clock is set.
@@ -100,7 +101,7 @@ def started(pid: int) -> str:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The record of a run. Raises ConfigError."""
+    """Return the record of a run. Raises ConfigError."""
     path = folder / RUN
     try:
         return RunRecord.model_validate_json(path.read_bytes())
@@ -128,22 +129,22 @@ def write_run(folder: Path, record: RunRecord) -> None:
 
 
 def runs_folder() -> Path:
-    """Where the window keeps its runs; may not exist yet."""
+    """Return where the window keeps its runs; may not exist yet."""
     return user_data() / "runs"
 
 
 def run_path(settings: TrainSettings) -> Path:
-    """The run folder of these settings: their own, else the bundle's with ".run" after its name."""
+    """Return the run folder of these settings: their own, else the bundle's with ".run" after its name."""
     return settings.run or settings.out.with_name(settings.out.name + ".run")
 
 
 def resumable(folder: Path) -> bool:
-    """Whether a run that broke off has saved something to go on from."""
+    """Return whether a run that broke off has saved something to go on from."""
     return any((folder / name).is_file() for name in (CHECKPOINT, TRIALS))
 
 
 def new_run_path(folder: Path, name: str) -> Path:
-    """A folder in `folder` that does not exist yet, named after the bundle."""
+    """Return a folder in `folder` that does not exist yet, named after the bundle."""
     base = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run"
     path, number = folder / base, 1
     while path.exists() or path.is_symlink():
@@ -184,7 +185,7 @@ def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = 
 
 
 def unwritable(folder: Path, error: OSError) -> StorageError:
-    """What to say when a file of a run cannot be written."""
+    """Return what to say when a file of a run cannot be written."""
     if isinstance(error, FileNotFoundError):
         return StorageError(
             "The folder of the run, {folder}, is gone or was moved.",
@@ -231,7 +232,7 @@ def tidy(folder: Path) -> None:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The run folders directly in `folder`, by name."""
+    """Return the run folders directly in `folder`, by name."""
     try:
         return sorted(path for path in folder.iterdir() if (path / RUN).is_file() and not path.is_symlink())
     except OSError:
@@ -253,7 +254,9 @@ class Tail:
         self._decoder = LineDecoder()
 
     def read(self) -> Iterator[Packet]:
-        """What has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read anew."""
+        """Yield what has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read
+        anew.
+        """
         try:
             with self._file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:
@@ -271,12 +274,12 @@ class Tail:
 
 
 def read_messages(folder: Path) -> list[Packet]:
-    """Every message of a run so far."""
+    """Return every message of a run so far."""
     return list(Tail(folder / MESSAGES).read())
 
 
 def read_curves(folder: Path) -> list[dict[str, float]]:
-    """The rows of curves.csv; cells without a number are left out."""
+    """Return the rows of curves.csv; cells without a number are left out."""
     try:
         with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
             return [_numbers(row) for row in csv.DictReader(stream)]

@@ -135,5 +135,5 @@ class Feed:
 
 
 def hangs(camera: str) -> Message:
-    """What is said of a camera that cannot be stopped."""
+    """Return what is said of a camera that cannot be stopped."""
     return message("The camera {camera} does not stop: it hangs in its driver.", camera=camera)

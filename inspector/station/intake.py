@@ -61,7 +61,7 @@ class Intake:
         self._changed = Condition()
 
     def live(self, camera: str) -> bool:
-        """Whether a camera is live."""
+        """Return whether a camera is live."""
         return self._cameras[camera].live
 
     def wanted(self, camera: str, stop: Event) -> bool:
@@ -122,7 +122,7 @@ class Intake:
             return part
 
     def refused(self, name: str) -> Part:
-        """A triggered part that will not be waited for: it gets its verdict at once."""
+        """Return a triggered part that will not be waited for: it gets its verdict at once."""
         with self._changed:
             part = self._new(name, time.monotonic(), triggered=True)
             self.arrivals.came(part.opened)
@@ -168,7 +168,7 @@ class Intake:
         return ahead < (1 if self._any_live else AHEAD)
 
     def _part_for(self, camera: str, shot: Shot, now: float, arrival: Arrival) -> Part | None:
-        """The part that a shot belongs to, opened if need be; None if nobody asked for it."""
+        """Return the part that a shot belongs to, opened if need be; None if nobody asked for it."""
         seen, frame = self._cameras[camera], shot.frame
         if self._mode == "triggered":
             grabbed = frame.monotonic if frame is not None and seen.live else now

@@ -99,7 +99,7 @@ class Pipeline:
         self._counters.follow(self._intake.arrivals, program.recipe.takt_ms)
 
     def serves(self, worker: "Worker") -> bool:
-        """Whether this is (still) the worker that inspects."""
+        """Return whether this is (still) the worker that inspects."""
         return self._worker is worker and not self._stopping.is_set()
 
     def trigger(self, name: str) -> str:

@@ -145,7 +145,7 @@ class Station:
         return self._counters.stats({} if pipeline is None else pipeline.edges())
 
     def latest(self) -> Inspection | None:
-        """The newest inspection made with the recipe that runs now."""
+        """Return the newest inspection made with the recipe that runs now."""
         return self._latest
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -214,7 +214,7 @@ class Station:
             self._refuse(attempt, InspectorError("Internal error while loading the recipe: {detail}", detail=error))
 
     def _decided(self, program: Program) -> Program:
-        """The program with the variants that were tuned for this machine, unless a person asked for others.
+        """Return the program with the variants that were tuned for this machine, unless a person asked for others.
 
         Tested once for the same bundles: a recipe that only got other rules must not slow the line that runs.
         """
@@ -282,7 +282,7 @@ class _Attempt:
 
 
 def _same_sources(pipeline: Pipeline, program: Program, mode: Mode) -> bool:
-    """Whether a running pipeline can go on reading its cameras for another program."""
+    """Return whether a running pipeline can go on reading its cameras for another program."""
     old, new = pipeline.program, program
     if pipeline.mode != mode or old.cameras() != new.cameras():
         return False

@@ -79,18 +79,18 @@ class Metrics(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """All numbers so far; `primary` is among them."""
+        """Return all numbers so far; `primary` is among them."""
 
     @abstractmethod
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
-        """The same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
+        """Return the same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
 
     @abstractmethod
     def support(self) -> dict[str, int]:
-        """How many samples or objects of each class there were."""
+        """Return how many samples or objects of each class there were."""
 
     def confusion_table(self) -> Confusion | None:
-        """What was taken for what; None where there are no classes."""
+        """Return what was taken for what; None where there are no classes."""
         return None
 
     def curves(self) -> tuple[Curve, ...]:
@@ -119,11 +119,13 @@ class Task(ABC):
 
     @abstractmethod
     def outputs(self, card: Card) -> int:
-        """How many output channels the network needs for this card's classes and options."""
+        """Return how many output channels the network needs for this card's classes and options."""
 
     @abstractmethod
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """The truth of one frame as named arrays at the network's input geometry, collated into batches by the loader."""
+        """Return the truth of one frame as named arrays at the network's input geometry, collated into batches by the
+        loader.
+        """
 
     @abstractmethod
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
@@ -131,7 +133,7 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, card: Card) -> Metrics:
-        """An empty accumulator."""
+        """Return an empty accumulator."""
 
     @abstractmethod
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
@@ -190,7 +192,7 @@ class Task(ABC):
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
-        """What the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
+        """Return what the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 
@@ -216,7 +218,7 @@ def card_threshold(card: Card) -> float:
 
 
 def task_of(name: str) -> Task:
-    """The task called `name`. Raises ConfigError."""
+    """Return the task called `name`. Raises ConfigError."""
     task: Task = find(TASKS, name, "task").load()()
     return task
 

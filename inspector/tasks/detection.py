@@ -181,7 +181,7 @@ def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
 
 
 def candidates(raw: Floats, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
-    """Every (box, class) of a batch whose score reaches `floor`.
+    """Return every (box, class) of a batch whose score reaches `floor`.
 
     `raw` [N, A, 4 + C] -> index of the frame int64 [n], ascending; box as fractions of the input (left, top, right, bottom)
     [n, 4]; score [n]; class int64 [n].

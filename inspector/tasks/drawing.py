@@ -96,7 +96,7 @@ def tint(picture: Picture, prediction: Prediction, threshold: float) -> None:
 
 
 def fitted(picture: Picture, *, shortest: int, longest: int) -> tuple[Picture, float]:
-    """The picture with its longer side between these, and the factor it was scaled by."""
+    """Return the picture with its longer side between these, and the factor it was scaled by."""
     side = max(picture.shape[:2])
     scale = min(1.0, longest / side) if side > shortest else shortest / side
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
@@ -114,7 +114,7 @@ def jpeg(picture: Picture) -> bytes:
 
 @lru_cache(maxsize=8)
 def font(size: int) -> PIL.ImageFont.FreeTypeFont:
-    """The shipped font, which has Japanese: class names are a person's own words."""
+    """Return the shipped font, which has Japanese: class names are a person's own words."""
     return PIL.ImageFont.truetype(str(resources() / "fonts" / "NotoSansCJKjp-Regular.otf"), size)
 
 

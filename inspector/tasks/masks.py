@@ -52,7 +52,7 @@ def areas(
 
 
 def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, *, min_area_px: float = 0.0) -> list[Area]:
-    """The same for a class map already made."""
+    """Return the same for a class map already made."""
     wanted = range(int(classes.max(initial=0))) if class_index is None else [class_index]
     found: list[Area] = []
     for index in wanted:

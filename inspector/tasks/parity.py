@@ -32,7 +32,7 @@ class Limits:
 
 
 def limits_for(precision: Precision, *, max_drop: float = MAX_DROP) -> Limits:
-    """What is accepted of a variant of this precision."""
+    """Return what is accepted of a variant of this precision."""
     return Limits(drop=max_drop, mean=_MEAN[precision])
 
 
@@ -76,7 +76,7 @@ def compare(
 
 
 def quality(predictions: Sequence[Prediction], truths: Sequence[Annotation], card: Card) -> float:
-    """The task's metric that chooses the best epoch."""
+    """Return the task's metric that chooses the best epoch."""
     metrics = task_of(card.task).metrics(card)
     for prediction, truth in zip(predictions, truths, strict=True):
         metrics.update(prediction, truth)
@@ -84,7 +84,7 @@ def quality(predictions: Sequence[Prediction], truths: Sequence[Annotation], car
 
 
 def excess(parity: Parity) -> float:
-    """How far a variant is from its limits: 1 is just accepted, 0 is no difference at all."""
+    """Return how far a variant is from its limits: 1 is just accepted, 0 is no difference at all."""
     tiny = 1e-9  # a limit of 0 is one, too
     drop = (parity.drop - tiny) / max(parity.max_drop, tiny)
     return max(0.0, drop, parity.flips / (parity.max_flips + 0.5), parity.mean_difference / parity.max_mean)

@@ -45,7 +45,7 @@ class Gate:
         return len(self._frames)
 
     def answers(self, infer: Infer, rows: Sequence[int]) -> list[Prediction]:
-        """What a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
+        """Return what a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
         card, geometry = self._card, input_view(self._card.input)
         size = min(_BATCH, card.max_batch)
         found: list[Prediction] = []
@@ -60,7 +60,7 @@ class Gate:
         return found
 
     def distance(self, infer: Infer, rows: Sequence[int], *, limits: Limits) -> Parity:
-        """How a graph compares with the trained network on some of the judged images."""
+        """Return how a graph compares with the trained network on some of the judged images."""
         return self._compare(infer, rows, limits=limits, files={})
 
     def judge(self, infer: Infer, *, limits: Limits, files: Mapping[str, str]) -> Parity:

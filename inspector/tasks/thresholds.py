@@ -37,7 +37,7 @@ class Rated:
     group: str = ""
 
     def verdict(self, threshold: float) -> Literal["OK", "NG", "REVIEW"]:
-        """What the bundle's own rule says."""
+        """Return what the bundle's own rule says."""
         if self.reject >= threshold:
             return "NG"
         return "OK" if self.keep >= threshold else "REVIEW"
@@ -54,7 +54,8 @@ class Choice:
 
 
 def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: float) -> Choice:
-    """The lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 % confidence.
+    """Return the lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 %
+    confidence.
 
     The good validation frames' own reject scores are the candidates. That at most k of n of them lie above the threshold shows
     a rate of at most `allowed` if the binomial probability of k or fewer is at most 5 % (Clopper and Pearson, 1934; that this
@@ -93,7 +94,7 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
 
 
 def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float = 0.0) -> Threshold:
-    """What the threshold costs on these frames, with intervals."""
+    """Return what the threshold costs on these frames, with intervals."""
     groups = group_numbers([frame.group for frame in rated])
     good = np.array([frame.good for frame in rated], bool)
     verdicts = np.array([frame.verdict(choice.score) for frame in rated], dtype="<U6")

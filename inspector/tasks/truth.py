@@ -9,7 +9,7 @@ from inspector.core.types import Frame
 
 
 def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
-    """A frame that is the network's input itself, as `prepare` made it."""
+    """Return a frame that is the network's input itself, as `prepare` made it."""
     picture = pixels[..., 0] if spec.channels == 1 else pixels
     if spec.kind == "float":
         picture = np.rint(picture).astype(np.uint8)  # a frame holds no fractions; its picture is not looked at again
@@ -17,5 +17,5 @@ def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
 
 
 def input_view(spec: InputSpec) -> View:
-    """The view of a frame that is the network's input itself."""
+    """Return the view of a frame that is the network's input itself."""
     return view(whole(np.empty((spec.height, spec.width), np.uint8)), spec)

@@ -93,7 +93,7 @@ class TrainingQueue:
         return folder
 
     def runs(self) -> list[RunInfo]:
-        """All runs, the oldest first."""
+        """Return all runs, the oldest first."""
         with self._lock:
             return sorted(self._infos.values(), key=lambda info: (info.record.created, info.folder))
 
@@ -106,7 +106,7 @@ class TrainingQueue:
         return info
 
     def messages(self, folder: Path) -> list[Packet]:
-        """Every message of a run so far, for a view that opens late."""
+        """Return every message of a run so far, for a view that opens late."""
         return read_messages(folder)
 
     def pause(self, folder: Path) -> None:

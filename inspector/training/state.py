@@ -111,7 +111,7 @@ class RunInfo:
 
 
 def _last_lines(folder: Path) -> list[str]:
-    """What the process of a run wrote on stderr at last, if it went on without its parent."""
+    """Return what the process of a run wrote on stderr at last, if it went on without its parent."""
     try:
         return (folder / WORKER_LOG).read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
     except OSError:
@@ -119,7 +119,9 @@ def _last_lines(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> tuple[int, int]:
-    """What changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such file."""
+    """Return what changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such
+    file.
+    """
     try:
         record = (folder / RUN).stat().st_mtime_ns
     except OSError:
@@ -239,12 +241,12 @@ _INTERRUPTED = Outcome(
 
 
 def run_info(folder: Path) -> RunInfo:
-    """How the run in this folder stands. Raises ConfigError."""
+    """Return how the run in this folder stands. Raises ConfigError."""
     return Follower(folder).look()
 
 
 def still_going(folder: Path) -> JobError:
-    """What to say to a wish that only a run that is over can fulfil."""
+    """Return what to say to a wish that only a run that is over can fulfil."""
     return JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder)
 
 

@@ -51,7 +51,9 @@ class Exported:
 
 
 def possible(kinds: Sequence[Kind]) -> list[Kind]:
-    """Those that this machine can compute. Engines with a process of their own are not asked here, which would load them."""
+    """Return those that this machine can compute. Engines with a process of their own are not asked here, which would load
+    them.
+    """
     found: list[Kind] = []
     for engine, precision in dict.fromkeys(kinds):
         entry = ENGINES[engine]
@@ -89,7 +91,7 @@ def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report:
 
 
 def _worth(bundle: Bundle, kind: Kind) -> bool:
-    """Whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
+    """Return whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
     variant = bundle.variant(*kind)
     parity = None if variant is None else variant.parity
     if parity is not None and parity.refused is not None:

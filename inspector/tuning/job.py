@@ -102,7 +102,7 @@ class Order:
         )
 
     def grid(self) -> tuple[list[Runtime], list[int]]:
-        """The runtimes to measure, those in this process first, and the batches."""
+        """Return the runtimes to measure, those in this process first, and the batches."""
         cores = core_count()
         threads = self.threads or tuple(sorted({1, max(1, cores // 2), cores}))
         engines = sorted(self.engines or ENGINES, key=lambda name: ENGINES[name].isolate)
@@ -125,13 +125,13 @@ class _Found:
     left_out: list[Sentence] = field(default_factory=list)
 
     def verdict(self, bundle: str, runtime: Runtime) -> Judged | None:
-        """What is known of a variant already."""
+        """Return what is known of a variant already."""
         key = (bundle, runtime.engine, runtime.precision)
         return next((one for one in self.judged if (one.bundle, one.engine, one.precision) == key), None)
 
 
 def work(job: Mapping[str, Any], report: Report) -> Mapping[str, object]:
-    """The job "tune" of a worker process."""
+    """Return the job "tune" of a worker process."""
     tuning = tune(Order.of(job), report)
     return {"tuning": tuning.model_dump(mode="json")}
 
@@ -180,7 +180,7 @@ def tune(order: Order, report: Report) -> Tuning:
 
 
 def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
-    """The program with the variants that could be measured, as far as they can be had."""
+    """Return the program with the variants that could be measured, as far as they can be had."""
     program = load_program(order.recipe, order.base)
     if not order.export:
         return program, Exported()
@@ -191,7 +191,7 @@ def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
 
 
 def _disturbed() -> list[Sentence]:
-    """A sentence where other programs use much of the processor: then every time is too long."""
+    """Return a sentence where other programs use much of the processor: then every time is too long."""
     used = psutil.cpu_percent(interval=0.5)
     if used < BUSY:
         return []
@@ -269,7 +269,9 @@ def _own(program: Program, parts: Sequence[Part], report: Report) -> Whole:
 def _confirm(
     plans: Sequence[Plan], program: Program, parts: Sequence[Part], limit: float, order: Order, report: Report, began: float
 ) -> tuple[Plan | None, list[Plan]]:
-    """The best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts in them."""
+    """Return the best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts in
+    them.
+    """
     known = list(plans)
     confirmed: list[Plan] = []
     for number, plan in enumerate(ranked(plans, limit)[:CONFIRMED]):

@@ -128,13 +128,13 @@ class Outcome:
     cause: Cause = Cause.NONE
 
     def error(self) -> InspectorError:
-        """The outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
+        """Return the outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
         problem = self.problem or message("The work was cancelled.")
         remedy = self.remedy.template if self.remedy else ""
         return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
 
     def packet(self) -> Packet:
-        """The outcome as the last message of a run, for a worker that could not send it itself."""
+        """Return the outcome as the last message of a run, for a worker that could not send it itself."""
         if self.end in (End.SUCCEEDED, End.CANCELLED):
             return Packet("done", {"status": "ok" if self.end is End.SUCCEEDED else "cancelled", **self.result})
         values = {**(self.remedy.values if self.remedy else {}), **(self.problem.values if self.problem else {})}
@@ -155,7 +155,7 @@ class Outcome:
 
 
 def read_outcome(packet: Packet, *, exit_code: int = 0) -> Outcome:
-    """The outcome that a `done` or `failed` tells: templates and values, so that it can still be translated here."""
+    """Return the outcome that a `done` or `failed` tells: templates and values, so that it can still be translated here."""
     fields = packet.fields
     if packet.type == "done":
         result = {key: value for key, value in fields.items() if key != "status"}
@@ -177,7 +177,7 @@ def read_outcome(packet: Packet, *, exit_code: int = 0) -> Outcome:
 
 
 def cause_of(error: BaseException) -> Cause:
-    """What kind of trouble an error is, looking through what it was raised from."""
+    """Return what kind of trouble an error is, looking through what it was raised from."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -206,13 +206,13 @@ def _cause_of_one(error: BaseException) -> Cause | None:
 
 
 def cause_of_text(text: str) -> Cause | None:
-    """What kind of trouble a library's words tell of; None if they tell nothing."""
+    """Return what kind of trouble a library's words tell of; None if they tell nothing."""
     lower = text.lower()
     return next((cause for cause, words in _WORDS.items() if any(word in lower for word in words)), None)
 
 
 def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Cause, str]:
-    """Why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
+    """Return why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
 
     `code` as `subprocess` gives it. `words`: its last lines on stderr. `asked`: this program killed it. `oom`: the system has
     ended a process for want of memory meanwhile.
@@ -228,13 +228,15 @@ def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Ca
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """What a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or ""."""
+    """Return what a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or
+    "".
+    """
     dump = next((number for number, line in enumerate(lines) if line.startswith(_DUMP)), len(lines))
     return next((line for line in (*reversed(lines[:dump]), *lines[dump:]) if line.strip()), "")
 
 
 def crash_in(lines: Sequence[str]) -> Outcome | None:
-    """The crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
+    """Return the crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
     head = next((line for line in reversed(lines) if line.startswith(_DUMP)), None)
     if head is None:
         return None
@@ -250,7 +252,7 @@ def crash_in(lines: Sequence[str]) -> Outcome | None:
 
 
 def oom_kills() -> int:
-    """How many processes the system has ended for want of memory since it started; 0 where it does not say.
+    """Return how many processes the system has ended for want of memory since it started; 0 where it does not say.
 
     Linux: `oom_kill` in /proc/vmstat and in the events of our control group.
     """

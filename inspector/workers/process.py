@@ -40,7 +40,7 @@ __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command",
 
 
 def worker_command(kind: str, job: Path) -> list[str]:
-    """The command line of a worker: this program again, whether run from source or frozen."""
+    """Return the command line of a worker: this program again, whether run from source or frozen."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "worker", kind, "--job", str(job)]
     # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
@@ -48,12 +48,12 @@ def worker_command(kind: str, job: Path) -> list[str]:
 
 
 def world_size() -> int:
-    """How many processes train together, as `torchrun` or `ml.train.distributed` say; 1: this one alone."""
+    """Return how many processes train together, as `torchrun` or `ml.train.distributed` say; 1: this one alone."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def rank() -> int:
-    """The number of this process among them; 0 is the one that is talked to."""
+    """Return the number of this process among them; 0 is the one that is talked to."""
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
@@ -293,7 +293,7 @@ class WorkerProcess:
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    """What has arrived on a pipe, as it arrives, until its end."""
+    """Yield what has arrived on a pipe, as it arrives, until its end."""
     while True:
         try:
             piece = os.read(stream.fileno(), _PIECE)

@@ -35,7 +35,7 @@ class LineDecoder:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Packet]:
-        """The packets completed by `data`. Raises JobError for a line that is not a message."""
+        """Yield the packets completed by `data`. Raises JobError for a line that is not a message."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             raise JobError("The worker sent a line of more than {limit} bytes.", limit=LONGEST_LINE)

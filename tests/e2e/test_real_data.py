@@ -1,6 +1,6 @@
-"""Real photographs, from labels to verdicts, by the commands that README names: what they reach is measured on images that no
-training saw, and by other people's implementations of the metrics too. All of it takes more than an hour on two cores; one of
-them is chosen with `-k`.
+"""Real photographs, from labels to verdicts, by the commands that FIGURES.md names: what they reach is measured on images
+that no training saw, and by other people's implementations of the metrics too. All of it takes more than an hour on two cores;
+one of them is chosen with `-k`.
 """
 
 import shutil
@@ -35,7 +35,7 @@ Pairs = Sequence[tuple[Item, Prediction]]
 
 @dataclass(frozen=True)
 class Run:
-    """A command of README and the least it must reach."""
+    """A command of FIGURES.md and the least it must reach."""
 
     data: str
     task: str

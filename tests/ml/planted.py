@@ -26,7 +26,7 @@ sys.exit(run(sys.argv[1:]))
 """
 _COMMAND = """
 import sys
-from inspector.core import process
+from inspector.workers import process
 from tests.ml.planted import worker_command
 process.worker_command = worker_command
 from inspector.cli.main import run

@@ -111,7 +111,7 @@ class TrainOutput:
 
 
 def summary(metrics: Mapping[str, float]) -> str:
-    """The numbers over all classes, in one phrase."""
+    """Return the numbers over all classes, in one phrase."""
     return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items() if "/" not in name and "minus" not in name)
 
 

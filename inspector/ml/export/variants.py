@@ -188,7 +188,7 @@ def _settle(
 
 
 def _usable(bundle: Bundle, order: Order) -> bool:
-    """Whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
+    """Return whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
     if bundle.later_variant(order.engine, order.precision) is not None:
         return True
     old = bundle.variant(order.engine, order.precision)
@@ -209,7 +209,7 @@ def _make(
 
 
 def _bare(order: Order) -> Variant:
-    """A variant without files of its own."""
+    """Return a variant without files of its own."""
     return Variant(
         engine=order.engine,
         precision=order.precision,
@@ -249,7 +249,7 @@ def _quantise(
 
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
-    """The graph with its weights in sixteen bits; it computes in float32."""
+    """Return the graph with its weights in sixteen bits; it computes in float32."""
     no_usage_statistics()
     import openvino  # type: ignore[import-untyped]  # it ships no types
 
@@ -274,7 +274,7 @@ def _written(bundle: Bundle, order: Order, made: Path, write: Callable[[], Quant
 
 
 def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) -> Bundle:
-    """The bundle with an ONNX graph that agrees with its weights: as it is, or else written anew."""
+    """Return the bundle with an ONNX graph that agrees with its weights: as it is, or else written anew."""
     try:
         engine = ENGINES["onnxruntime"].load()(bundle, threads=order.threads)
         try:

@@ -58,7 +58,7 @@ def make_fabric(precision: Precision) -> Fabric:
 
 
 def lost(error: BaseException) -> CompanionError | None:
-    """What to say if this error means that another process is gone; None if it is something else."""
+    """Return what to say if this error means that another process is gone; None if it is something else."""
     if world_size() == 1 or not any(word in str(error).lower() for word in _LOST):
         return None
     for other in _OTHERS:
@@ -143,7 +143,7 @@ class _Other:
         self._worker.stop()
 
     def ended(self, *, timeout: float = 0.0) -> Outcome | None:
-        """How it ended although it was still needed; None if it did not within `timeout` seconds."""
+        """Return how it ended although it was still needed; None if it did not within `timeout` seconds."""
         return self._outcome if self._gone.wait(timeout) else None
 
     def _ended(self, outcome: Outcome) -> None:
@@ -177,7 +177,7 @@ class Lockstep:
         self.shard = (fabric.global_rank, fabric.world_size)
 
     def meet(self, word: int, seconds: float) -> tuple[int, float]:
-        """The first process's word and clock, in every one of them."""
+        """Return the first process's word and clock, in every one of them."""
         if self.count == 1:
             return word, seconds
         told = torch.tensor([float(word), seconds], dtype=torch.float64, device=self._fabric.device)
@@ -185,7 +185,7 @@ class Lockstep:
         return int(told[0]), float(told[1])
 
     def same(self, value: Any) -> Any:  # noqa: ANN401 - whatever the first process has
-        """The first process's value, in every one of them; plain data and tensors."""
+        """Return the first process's value, in every one of them; plain data and tensors."""
         if self.count == 1:
             return value
         box = [value]

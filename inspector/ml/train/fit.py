@@ -127,7 +127,7 @@ class Fit:
             raise Cancelled
 
     def load_best(self) -> Graph:
-        """The graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
+        """Return the graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
         if self.best is None:
             raise _diverged(self.epochs_done)
         self.graph.cpu()
@@ -224,7 +224,7 @@ class Fit:
         return self._steady.mean(total, count)
 
     def _judge(self, model: Any) -> Judge:  # noqa: ANN401
-        """The network that is validated."""
+        """Return the network that is validated."""
         # Alone, because the others do not validate: their wrapper would wait for them.
         alone = model if self._steady.count == 1 else self.graph
         graph = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
@@ -232,7 +232,7 @@ class Fit:
         return Judge(graph.raw, self.card, device=self.fabric.device, autocast=self.fabric.autocast, tick=self._pause_point)
 
     def _validated(self, judge: Judge) -> tuple[str, dict[str, float]]:
-        """The validation part, compared at the input's size: the primary number's name, and all of them."""
+        """Return the validation part, compared at the input's size: the primary number's name, and all of them."""
         metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
         return metrics.primary, metrics.compute()

@@ -168,7 +168,7 @@ def examine(
 
 
 def measured(card: Card, examined: Examined) -> Card:
-    """The card with the test part's numbers."""
+    """Return the card with the test part's numbers."""
     return card.model_copy(update={"metrics": rounded(examined.metrics.compute())})
 
 
@@ -181,7 +181,7 @@ def _look(infer: Infer, card: Card, samples: Sequence[Sample], *, batch: int, ti
 
 
 def _rescored(metrics: ClassificationMetrics, seen: _Pass, temperature: float) -> list[Rated]:
-    """The frames as the calibrated graph will score them. The most likely class stays the same, so only numbers change."""
+    """Return the frames as the calibrated graph will score them; the most likely class stays the same, only numbers change."""
     best = scaled(metrics.answers(), temperature).max(axis=1).tolist()
     return [
         Rated(old.good, new if old.reject >= 0 else old.reject, new if old.keep >= 0 else old.keep, old.group)
@@ -202,7 +202,7 @@ def _choice(card: Card, metrics: Metrics, rated: Sequence[Rated], *, score: floa
 
 
 def _bare(card: Card, choice: Choice, allowed: float) -> Threshold | None:
-    """The threshold where nothing can be said about good parts: no class is a good one."""
+    """Return the threshold where nothing can be said about good parts: no class is a good one."""
     if not task_of(card.task).threshold_key:
         return None
     refused = None if choice.refused is None else sentence(choice.refused)

@@ -83,7 +83,7 @@ class Trials:
         return Tried(folds, learning, self._done.seconds)
 
     def _next(self, train: Train, split: Split, seed: int) -> Metrics | None:
-        """The next training's result, from the run folder if it is there; None: there are to be no more."""
+        """Return the next training's result, from the run folder if it is there; None: there are to be no more."""
         place, self._begun = self._begun, self._begun + 1
         if place < len(self._done.metrics):
             return self._metrics(place)
@@ -138,7 +138,7 @@ class Trials:
 
 
 def more_images(count: int) -> int:
-    """How many further training images a forecast is for: about half of those there are, as a round number."""
+    """Return how many further training images a forecast is for: about half of those there are, as a round number."""
     half = max(count // 2, 1)
     power = int(10 ** (len(str(half)) - 1))
     return half // power * power
@@ -190,7 +190,7 @@ class _Trial(Report):
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever metrics keep: arrays in lists, tuples and tables
-    """A copy that holds tensors where there were arrays: what a file can hold that runs no code when it is read."""
+    """Return a copy that holds tensors where there were arrays: what a file can hold that runs no code when it is read."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
     if isinstance(value, list | tuple):
@@ -201,7 +201,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever metrics keep: arrays i
 
 
 def _arrays(value: Any) -> Any:  # noqa: ANN401
-    """The way back from `_plain`, again as a copy."""
+    """Return the way back from `_plain`, again as a copy."""
     if isinstance(value, torch.Tensor):
         return value.numpy().copy()
     if isinstance(value, list | tuple):

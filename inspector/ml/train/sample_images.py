@@ -49,7 +49,7 @@ def chosen(samples: Sequence[Sample], count: int = SHOWN) -> list[int]:
 
 
 def sample_pictures(infer: Infer, card: Card, items: Sequence[Item]) -> list[bytes]:
-    """A JPEG each: left what is labelled, right what the network says."""
+    """Return a JPEG each: left what is labelled, right what the network says."""
     task = task_of(card.task)
     threshold = task.threshold(card)
     pictures = []

@@ -127,7 +127,7 @@ def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
 
 
 def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunFolder | None, *, resume: bool) -> Tried:
-    """The trainings before the final one, if there are to be any."""
+    """Return the trainings before the final one, if there are to be any."""
 
     inputs, split = tuple(ready.inputs.values()), ready.split
 
@@ -151,7 +151,7 @@ def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunF
 
 
 def _final(settings: TrainSettings, tried: Tried) -> TrainSettings:
-    """The settings of the final training: it has the time that is left."""
+    """Return the settings of the final training: it has the time that is left."""
     left = max(settings.time_limit - tried.seconds, 1.0) if settings.time_limit else 0.0
     return settings.model_copy(update={"time_limit": left})
 
@@ -180,7 +180,7 @@ class _Tick:
 
 
 def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: InputSpec) -> Card:
-    """The card as far as it is known before training."""
+    """Return the card as far as it is known before training."""
     options = dict(settings.options)
     if settings.pretrained:
         options["pretrained"] = settings.pretrained
@@ -325,7 +325,7 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
 
 
 def torch_infer(graph: Graph) -> Infer:
-    """A graph on the CPU as a function of arrays."""
+    """Return a graph on the CPU as a function of arrays."""
     graph.eval()
 
     def infer(frames: Prepared) -> Floats:

@@ -84,7 +84,7 @@ class ClassificationMetrics(Metrics):
         return Confusion(labels=self.classes, counts=tuple(tuple(row) for row in self.confusion.tolist()))
 
     def curves(self) -> tuple[Curve, ...]:
-        """Each class against all others."""
+        """Return each class against all others."""
         if not self._labels:
             return ()
         scores, real = self.answers(), np.array(self._labels)
@@ -98,11 +98,11 @@ class ClassificationMetrics(Metrics):
         return dict(zip(self.classes, self.confusion.sum(axis=1).tolist(), strict=True))
 
     def answers(self) -> Floats:
-        """The scores of all frames, float32 [frames, C]."""
+        """Return the scores of all frames, float32 [frames, C]."""
         return np.stack(self._scores) if self._scores else np.zeros((0, len(self.classes)), np.float32)
 
     def mean_interval(self, values: NDArray[np.float64]) -> Interval:
-        """The mean of a number a frame [frames], with its interval."""
+        """Return the mean of a number a frame [frames], with its interval."""
         groups = group_numbers(self._groups)
         sums = np.bincount(groups, weights=values)
         drawn = bootstrap(
@@ -111,12 +111,12 @@ class ClassificationMetrics(Metrics):
         return mean_interval(float(values.mean()), drawn, sums / np.bincount(groups))
 
     def labels(self) -> NDArray[np.int64]:
-        """The truth of all frames, int64 [frames]."""
+        """Return the truth of all frames, int64 [frames]."""
         return np.array(self._labels, np.int64)
 
 
 def _overall(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The numbers over all classes from confusion matrices [n, C, C] -> [n] each."""
+    """Return the numbers over all classes from confusion matrices [n, C, C] -> [n] each."""
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     named, real = confusion.sum(axis=1), confusion.sum(axis=2)
     return {

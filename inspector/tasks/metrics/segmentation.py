@@ -123,12 +123,12 @@ class SegmentationMetrics(Metrics):
         return total
 
     def _defects(self) -> NDArray[np.bool_]:
-        """Which frames have a labelled defect."""
+        """Return which frames have a labelled defect."""
         return np.array([table[1:].sum() > 0 for table in self._tables], bool)
 
 
 def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
-    """The numbers over all classes from pixel tables [n, 1 + K, 1 + K] -> [n] each."""
+    """Return the numbers over all classes from pixel tables [n, 1 + K, 1 + K] -> [n] each."""
     both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
     real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
     sums, unions = mine + real, mine + real - both
@@ -145,7 +145,7 @@ def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
 
 
 def _by_class(tables: Table, nothing: float) -> dict[str, Table]:
-    """The numbers of each class -> [n, K] each."""
+    """Return the numbers of each class -> [n, K] each."""
     both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
     real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
     return {

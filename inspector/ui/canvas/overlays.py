@@ -59,7 +59,7 @@ class HeatLayer:
 
     @classmethod
     def of(cls, values: Floats, region: Region) -> "HeatLayer":
-        """A map of any size, brought to the region's."""
+        """Return a map of any size, brought to the region's."""
         size = (region.width, region.height)
         fitted = cv2.resize(np.ascontiguousarray(values, np.float32), size, interpolation=cv2.INTER_LINEAR)
         return cls(region, np.clip(fitted, 0.0, 1.0).astype(np.float32, copy=False))
@@ -84,7 +84,7 @@ NOTHING = Overlays()
 
 
 def box_marks(prediction: Prediction, threshold: float) -> tuple[BoxMark, ...]:
-    """The boxes of a prediction that reach the threshold, best first, labelled with class and score; none of another answer."""
+    """Return the boxes of a prediction that reach the threshold, best first, labelled; none of another kind of answer."""
     boxes = prediction.answer
     if not isinstance(boxes, Boxes):
         return ()
@@ -106,7 +106,7 @@ def spot_marks(spots: tuple[HotSpot, ...], unit: TemperatureUnit) -> tuple[SpotM
 
 
 def region_mark(prediction: Prediction, *, label: str = "") -> RegionMark:
-    """The outline of the prediction's region; a classification is labelled with its best class and score."""
+    """Return the outline of the prediction's region; a classification is labelled with its best class and score."""
     answer = prediction.answer
     if isinstance(answer, Scores) and len(answer.values):
         label = f"{class_name(prediction.classes[answer.best])} {float(answer.values[answer.best]):.2f}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from PySide6.QtCore import QEvent, QRectF, Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
@@ -15,13 +15,14 @@ from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.canvas.overlays import NOTHING, ClassLayer, Overlays, box_marks, region_mark, spot_marks
 from inspector.ui.shell import theme
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.themed import Themed
 
 ALL: Final = ""  # the choice of all cameras
 DEFAULT_THRESHOLD: Final = 0.5
 
 
 def overlays_of(predictions: Sequence[Prediction], recipe: Recipe | None, unit: TemperatureUnit) -> Overlays:
-    """Everything these predictions found, to be drawn over their one frame."""
+    """Return everything these predictions found, to be drawn over their one frame."""
     found = NOTHING
     for prediction in predictions:
         threshold = _threshold(prediction, recipe)
@@ -46,7 +47,7 @@ def _threshold(prediction: Prediction, recipe: Recipe | None) -> float:
     return next((value for value in own if value is not None), DEFAULT_THRESHOLD)
 
 
-class Feed(QWidget):
+class Feed(Themed, QWidget):
     """The cameras of an inspection: one, or the first large and the others beside it."""
 
     def __init__(self, link: ViewLink, parent: QWidget | None = None) -> None:
@@ -144,10 +145,8 @@ class Feed(QWidget):
             canvas.show_frame(frame)
             canvas.set_overlays(NOTHING if self._plain else overlays_of(found, self._recipe, self._unit), key=camera)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self._show()
+    def retranslate(self) -> None:
+        self._show()
 
 
 class _Shade(Cover):

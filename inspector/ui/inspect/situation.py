@@ -41,7 +41,7 @@ class Shown:
 
 
 def shown(now: Situation) -> Shown:
-    """What to show in this situation."""
+    """Return what to show in this situation."""
     if now.state is StationState.STOPPED:
         return _stopped(now)
     old = now.live is not None
@@ -80,7 +80,7 @@ def _stopped(now: Situation) -> Shown:
 
 
 def _lost(now: Situation) -> Shown:
-    """A defect seen stands; every other verdict needs all cameras."""
+    """Return a defect seen stands; every other verdict needs all cameras."""
     reasons = tuple(translate(problem) for problem in now.lost.values() if problem is not None)
     names = ", ".join(now.lost)
     veil = QCoreApplication.translate("Situation", "No picture from {cameras}").format(cameras=names)

@@ -65,7 +65,7 @@ class Factory(Protocol):
 
 
 def make_station(recipe: Recipe, *, base: Path | None, listeners: Sequence[Listener]) -> StationLike:
-    """The real station; imported here, so that the window is on screen before engines are looked for."""
+    """Return the real station; imported here, so that the window is on screen before engines are looked for."""
     from inspector.station.station import Station
 
     return Station(recipe, base=base, listeners=listeners)
@@ -133,7 +133,7 @@ class StationWorker(QThread):
         self._command(lambda: self._single(part))
 
     def take(self) -> Snapshot:
-        """The news, and leave to be told again."""
+        """Return the news, and leave to be told again."""
         with self._wake:
             snapshot = Snapshot(
                 self._newest, tuple(self._ng), tuple(self._events), self._stats, self._recipe, self._shedder.level

@@ -105,7 +105,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             self._wanted, self._fresh = index, not shown
 
     def kept(self, index: int) -> Inspection | None:
-        """The inspection of a part, if it is still in memory."""
+        """Return the inspection of a part, if it is still in memory."""
         with self._wake:
             return self._kept.get(index)
 
@@ -231,7 +231,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
 
 
 def _next(done: bytearray, wanted: int) -> int:
-    """The first part that is not done: from the wanted one on, then from the beginning; -1 when all are."""
+    """Return the first part that is not done: from the wanted one on, then from the beginning; -1 when all are."""
     ahead = done.find(b"\0", wanted)
     return ahead if ahead >= 0 else done.find(b"\0")
 

@@ -57,7 +57,7 @@ class DetectionTab(ThresholdTab):
         return scale
 
     def _classified(self) -> tuple[RegionMark, ...]:
-        """What the classifiers said of the regions of this frame."""
+        """Return what the classifiers said of the regions of this frame."""
         frame, found = self.frame(), self.inspection.predictions if self.inspection is not None else ()
         camera = frame.camera if frame is not None else ""
         return tuple(

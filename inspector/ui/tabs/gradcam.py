@@ -189,7 +189,7 @@ class GradCamTab(AnalysisTab):
         return Question(folder, frame, prediction.region, self.layer.currentData(), kind, self._box(prediction))
 
     def _box(self, prediction: Prediction) -> Rect | None:
-        """The selected box, where boxes are explained and one is selected."""
+        """Return the selected box, where boxes are explained and one is selected."""
         index = self.link.selection(f"boxes:{prediction.bundle}:{prediction.camera}")
         boxes = prediction.answer
         if not isinstance(boxes, Boxes) or index is None or index >= len(boxes):
@@ -323,7 +323,7 @@ class GradCamTab(AnalysisTab):
 
 
 def heat_share(values: Floats, prediction: Prediction, threshold: float) -> float | None:
-    """The share (0..1) of the heat that lies on the boxes or the mask at `threshold`; None where neither was found.
+    """Return the share (0..1) of the heat that lies on the boxes or the mask at `threshold`; None where neither was found.
 
     `values` float32 [h, w] covers the prediction's region. A low share means that the network looked elsewhere.
     """

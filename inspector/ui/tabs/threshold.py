@@ -48,13 +48,13 @@ class ThresholdTab(AnalysisTab):
         self.panel.addWidget(self.reasons)
 
     def recipe_threshold(self) -> float:
-        """The threshold that the station judges with."""
+        """Return the threshold that the station judges with."""
         prediction = self.prediction()
         step = step_of(self.recipe, prediction) if prediction is not None else None
         return threshold_of(step) if step is not None else DEFAULT_THRESHOLD
 
     def tried(self) -> Recipe | None:
-        """The recipe with the threshold on the slider."""
+        """Return the recipe with the threshold on the slider."""
         prediction = self.prediction()
         step = step_of(self.recipe, prediction) if prediction is not None else None
         if self.recipe is None or step is None:

@@ -7,12 +7,12 @@ from inspector.core.types import TaskName
 
 
 def task_word(task: TaskName) -> str:
-    """What a person calls a task."""
+    """Return what a person calls a task."""
     return QCoreApplication.translate("tasks", TASKS[task].label)
 
 
 def task_sentence(task: TaskName) -> str:
-    """What is learnt by it."""
+    """Return what is learnt by it."""
     return QCoreApplication.translate("tasks", TASKS[task].about)
 
 
@@ -26,7 +26,7 @@ def minutes_text(minutes: float) -> str:
 
 
 def depth_word(depth: str) -> str:
-    """What a survey says of the depth of images, in the window's language."""
+    """Return what a survey says of the depth of images, in the window's language."""
     words = {
         "8-bit grey": QCoreApplication.translate("training", "8-bit grey"),
         "8-bit colour": QCoreApplication.translate("training", "8-bit colour"),

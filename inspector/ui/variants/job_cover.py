@@ -71,7 +71,7 @@ class JobCover(Cover):
             job.close()
 
     def _card(self) -> QVBoxLayout:
-        """The card that fills the cover, for its contents."""
+        """Return the card that fills the cover, for its contents."""
         card = QFrame()
         card.setProperty("role", "card")
         box = QVBoxLayout(card)
@@ -116,7 +116,7 @@ class JobCover(Cover):
 
 
 def wrapped(label: QLabel) -> QLabel:
-    """The label for sentences, which can be selected and copied."""
+    """Return the label for sentences, which can be selected and copied."""
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -124,7 +124,7 @@ def wrapped(label: QLabel) -> QLabel:
 
 
 def in_words(outcome: Outcome) -> str:
-    """What was wrong and what to do."""
+    """Return what was wrong and what to do."""
     return sentences(outcome.problem, outcome.remedy)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -23,7 +23,6 @@ from inspector.core.types import Precision
 from inspector.inspection.choice import Choice
 from inspector.tuning.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.variants.job_cover import JobCover, JobLike, MakeJob, in_words, sentences, wrapped
@@ -31,6 +30,7 @@ from inspector.ui.variants.labels import details, metric_texts, state_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.jobs import Job
 from inspector.workers.outcome import End, Outcome
 from inspector.workers.protocol import Packet
@@ -41,11 +41,11 @@ _FIELDS: Final = ("bundle", "engine", "precision", "drop", "calibration")
 
 
 def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """The worker process that exports; a line that runs goes first."""
+    """Return the worker process that exports; a line that runs goes first."""
     return Job("export", fields, listener=listener, ended=ended)
 
 
-class VariantsPanel(JobCover):
+class VariantsPanel(Themed, JobCover):
     """Lies over a page. `closed` when it is left, which ends an export that is under way."""
 
     def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
@@ -398,21 +398,14 @@ class VariantsPanel(JobCover):
         self.close_button.setToolTip(self.tr("Close"))
         self.progress.setAccessibleName(self.tr("Progress"))
         self.table.setAccessibleName(self.tr("Variants"))
-        self._dress()
+        self.restyle()
         listed = self.selected
         self._wanted = None if listed is None else (listed.engine, listed.precision)
         self._fill()
         self._show()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.start_button.setIcon(theme.icon("start", "on_accent"))
         self.check_button.setIcon(theme.icon("retry"))
         self.remove_button.setIcon(theme.icon("trash"))
         self.close_button.setIcon(theme.icon("close"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -19,10 +19,11 @@ from inspector.core.message import Message
 from inspector.inspection.choice import Choice
 from inspector.tuning.plan import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.variants.job_cover import JobCover, JobLike, MakeJob, in_words, wrapped
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 from inspector.workers.jobs import Job
 from inspector.workers.outcome import End, Outcome
 from inspector.workers.protocol import Packet
@@ -32,11 +33,11 @@ BUDGET_S: Final = 180.0
 
 
 def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """The worker process that measures."""
+    """Return the worker process that measures."""
     return Job("tune", fields, listener=listener, ended=ended, low_priority=False)
 
 
-class TunePanel(JobCover):
+class TunePanel(Themed, JobCover):
     """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
     the variants themselves are to be seen.
     """
@@ -251,12 +252,8 @@ class TunePanel(JobCover):
             self._fill(self._tuning)
         self._show()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.close_button.setIcon(theme.icon("close"))
+    def restyle(self) -> None:
+        self.close_button.setIcon(theme.icon("close"))
 
 
 def _sentence(message: Message) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final, assert_never
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -20,17 +20,18 @@ from inspector.ui.canvas.colormaps import temperature_text
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.canvas.overlays import NOTHING, BoxMark, ClassLayer, Overlays
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change, translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.data.dataset_threads import Picture
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 PAGE: Final = 24  # pictures on a page
 SIDE: Final = theme.SPACING * 18
 
 
 def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) -> Overlays:
-    """The labels of a picture as overlays; `words`: boxes say their class."""
+    """Return the labels of a picture as overlays; `words`: boxes say their class."""
     found = NOTHING
     for label in truth.labels:
         match label:
@@ -50,7 +51,7 @@ def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) ->
     return found
 
 
-class SampleView(QWidget):
+class SampleView(Themed, QWidget):
     """Pages of pictures. `page_wanted(first)` asks for one, `whole_wanted(index)` for one picture in full."""
 
     page_wanted = Signal(int)
@@ -144,7 +145,7 @@ class SampleView(QWidget):
         return QPixmap.fromImage(self._brush.render_whole())
 
     def _words(self, picture: Picture) -> str:
-        """The labels in words: the class, the classes of boxes, the temperature."""
+        """Return the labels in words: the class, the classes of boxes, the temperature."""
         if picture.trouble is not None:
             return translate(picture.trouble.problem)
         return self._label_in_words(picture.truth.labels[0]) if picture.truth.labels else ""
@@ -204,7 +205,5 @@ class SampleView(QWidget):
             words = self._words(picture)
             self._caption.setText(f"{picture.name}  ·  {words}" if words else picture.name)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -29,18 +29,19 @@ from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
 from inspector.tasks.base import task_of
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 _NEW, _OTHER, _OWN = "new", "other", "own"
 _WIDEST: Final = 1e6
 _SIDES: Final = ("x", "y", "width", "height")
 
 
-class RecipePanel(QWidget):
+class RecipePanel(Themed, QWidget):
     """`applied` carries the path of the recipe that was written, or put back; `left`: the person is done with it."""
 
     applied = Signal(object)
@@ -221,7 +222,7 @@ class RecipePanel(QWidget):
         self._fill_camera()
 
     def _likely_camera(self, cameras: Sequence[str]) -> int:
-        """The camera whose bundles do the same task, else one that gives frames of the same kind."""
+        """Return the camera whose bundles do the same task, else one that gives frames of the same kind."""
         if self._file is None or self._card is None:
             return 0
         cards = {camera: [self._cards[s.bundle] for s in self._file.recipe.inspect if s.camera == camera] for camera in cameras}
@@ -231,7 +232,7 @@ class RecipePanel(QWidget):
         return next(iter((*same, *alike)), 0)
 
     def _steps(self) -> list[InspectModel]:
-        """What looks at the chosen camera."""
+        """Return what looks at the chosen camera."""
         camera = self.camera.currentData()
         return [step for step in self._file.recipe.inspect if step.camera == camera] if self._file is not None else []
 
@@ -299,7 +300,7 @@ class RecipePanel(QWidget):
     # What comes of it
 
     def wish(self) -> adopt.Wish:
-        """What is asked for. Raises ConfigError for an area that is none."""
+        """Return what is asked for. Raises ConfigError for an area that is none."""
         card = self._card
         if card is None or self._bundle is None:
             raise ConfigError("There is no bundle to use.")
@@ -330,7 +331,7 @@ class RecipePanel(QWidget):
         return RegionModel.model_validate(dict(zip(_SIDES, map(int, parts), strict=True)))
 
     def _plan(self) -> tuple[adopt.RecipeFile, adopt.Wish, Path]:
-        """The recipe, what is done to it, and where it is written. Raises ConfigError."""
+        """Return the recipe, what is done to it, and where it is written. Raises ConfigError."""
         wish = self.wish()
         assert self._card is not None
         if self._is_new:
@@ -477,10 +478,8 @@ class RecipePanel(QWidget):
             button.setIcon(theme.icon(icon, color))
         self._tell_done()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()
 
 
 def _area(region: RegionModel) -> str:

@@ -107,7 +107,7 @@ class TrainingBridge(QThread):
         self._command(lambda queue: self._open(folder))
 
     def take(self) -> News:
-        """What has changed since the last call."""
+        """Return what has changed since the last call."""
         with self._wake:
             taken, self._news, self._told = self._news, News(), False
             self._wake.notify()
@@ -169,7 +169,7 @@ class TrainingBridge(QThread):
                 self._fail(_defect(error))
 
     def _next(self, due: float) -> Callable[[TrainingQueue], None] | None:
-        """The next command, or None when it is time to look; not before `due` (monotonic seconds)."""
+        """Return the next command, or None when it is time to look; not before `due` (monotonic seconds)."""
         with self._wake:
             if not self._commands and not self._closing and not self._stirred:
                 self._wake.wait(LOOK_S)
@@ -215,7 +215,7 @@ class TrainingBridge(QThread):
             self._news.packets, self._news.samples = [], ()
 
     def _new_samples(self, runs: Sequence[RunInfo]) -> tuple[SamplePicture, ...] | None:
-        """The newest pictures of the watched run, if they are others than those told last."""
+        """Return the newest pictures of the watched run, if they are others than those told last."""
         told = next((info.samples for info in runs if info.folder == self._watched), None)
         if self._watched is None or told is None:
             return None
@@ -252,7 +252,7 @@ class TrainingBridge(QThread):
 
 
 def newest_samples(folder: Path) -> tuple[Path, ...]:
-    """The pictures of the newest epoch that has some, in their order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
+    """Return the pictures of the newest epoch that has some, in their order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
     try:
         files = [(path.stem.split("-"), path) for path in folder.glob("epoch-*.jpg")]
     except OSError:

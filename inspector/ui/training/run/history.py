@@ -106,7 +106,7 @@ class RunHistory:
         self._bests = bests
 
     def as_rows(self) -> list[list[str]]:
-        """The curves as a table of text, the header first."""
+        """Return the curves as a table of text, the header first."""
         columns = [self._columns[name] for name in self._columns]
         rows = [["epoch", *self._columns]]
         for place, epoch in enumerate(self._epochs):
@@ -151,7 +151,9 @@ class RunHistory:
 
 
 def compressed(packets: Iterable[Packet]) -> list[Packet]:
-    """The same for a view that was away for a while: of many progress messages the last, of log lines as many as it keeps."""
+    """Return the same for a view that was away for a while: of many progress messages the last, of log lines as many as it
+    keeps.
+    """
     found = list(packets)
     logs = [place for place, packet in enumerate(found) if packet.type == "log"]
     first = logs[-LOG_LINES] if len(logs) > LOG_LINES else -1
@@ -164,5 +166,5 @@ def compressed(packets: Iterable[Packet]) -> list[Packet]:
 
 
 def _shown_name(name: str) -> str:
-    """The number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    """Return the number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
     return name.removeprefix("minus_")

@@ -37,7 +37,7 @@ SIGNS: Final[Mapping[RunState, Sign]] = {
 
 
 def state_word(info: RunInfo, turn: int = 0) -> str:
-    """What a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
+    """Return what a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
     if info.state is RunState.WAITING and turn:
         return QCoreApplication.translate("runs", "Waits, number {turn}").format(turn=turn)
     words = {
@@ -54,7 +54,7 @@ def state_word(info: RunInfo, turn: int = 0) -> str:
 
 
 def phase_word(info: RunInfo) -> str:
-    """What a live run is at, in a few words; "" if it is not live."""
+    """Return what a live run is at, in a few words; "" if it is not live."""
     if info.state not in LIVE:
         return ""
     progress = info.progress
@@ -81,7 +81,7 @@ def left_text(info: RunInfo) -> str:
 
 
 def share_done(info: RunInfo) -> float | None:
-    """How much of a live run is done, 0 to 1; None where it cannot be said."""
+    """Return how much of a live run is done, 0 to 1; None where it cannot be said."""
     progress = info.progress
     if info.state is RunState.DONE:
         return 1.0
@@ -112,13 +112,13 @@ def kind_text(info: RunInfo) -> str:
 
 
 def measure_word(name: str) -> str:
-    """What a number of the metrics is called."""
+    """Return what a number of the metrics is called."""
     measure = measure_of(name.removeprefix("minus_"))
     return QCoreApplication.translate("measures", measure.label) if measure else name
 
 
 def measure_text(name: str, value: float) -> str:
-    """A number with its name: "Macro F1 0.931"."""
+    """Return a number with its name: "Macro F1 0.931"."""
     measure = measure_of(name.removeprefix("minus_"))
     if measure is not None and measure.unit:
         return f"{measure_word(name)} {abs(value):.2f} {measure.unit}"
@@ -126,7 +126,7 @@ def measure_text(name: str, value: float) -> str:
 
 
 def best_text(info: RunInfo) -> str:
-    """The best value so far, with its name; "" before there is one."""
+    """Return the best value so far, with its name; "" before there is one."""
     name, value = info.best.get("name"), info.best.get("value")
     return measure_text(str(name), float(value)) if name and isinstance(value, int | float) else ""
 
@@ -138,7 +138,7 @@ def when_text(info: RunInfo) -> str:
 
 
 def outcome_sentence(info: RunInfo) -> Message | None:
-    """How a run that is over ended, in one sentence; None while it is not."""
+    """Return how a run that is over ended, in one sentence; None while it is not."""
     outcome = info.outcome
     if outcome is None:
         return None
@@ -167,6 +167,6 @@ def outcome_sentence(info: RunInfo) -> Message | None:
 
 
 def facts(settings: Mapping[str, Any]) -> str:
-    """What was asked, in short: input size, epochs, batch."""
+    """Return what was asked, in short: input size, epochs, batch."""
     text = QCoreApplication.translate("runs", "{width} × {height} px, {epochs} epochs, batches of {batch}")
     return text.format(**{name: settings.get(name, "?") for name in ("width", "height", "epochs", "batch")})

@@ -3,20 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.run.history import LOG_LINES, LogLine, RunHistory
 from inspector.ui.training.run.labels import measure_text
+from inspector.ui.widgets.themed import Themed
 
 _MARK: Final = "⚠ "
 _NO_MARK: Final = "    "
 
 
-class RunLog(QPlainTextEdit):
+class RunLog(Themed, QPlainTextEdit):
     """Keeps the newest line in sight unless a person has scrolled away from it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -81,16 +82,13 @@ class RunLog(QPlainTextEdit):
         if history is not None:
             self.show_log(history)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event) and self._history is not None:
+    def restyle(self) -> None:
+        if self._history is not None:
             self._again()
 
 
 def _words(line: LogLine) -> str:
-    """A line in the window's language."""
+    """Return a line in the window's language."""
     fields: Mapping[str, Any] = line.fields
     if line.kind == "said":
         return str(fields.get("text", ""))
