@@ -19,12 +19,13 @@ from inspector.cameras.base import open_camera
 from inspector.core import registry
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.images import InputSpec, prepare, view, whole
-from inspector.core.registry import CAMERAS, ENGINES, LOSSES, NETWORKS, TABS, TASKS, Entry, find
+from inspector.core.registry import CAMERAS, ENGINES, LEARNERS, LOSSES, NETWORKS, TABS, TASKS, Entry, find
 from inspector.core.types import Annotation, Boxes, Frame, Region
 from inspector.tasks.base import task_of
 
 TABLES: Mapping[str, Mapping[str, Entry]] = {
     "TASKS": TASKS,
+    "LEARNERS": LEARNERS,
     "LOSSES": LOSSES,
     "NETWORKS": NETWORKS,
     "ENGINES": ENGINES,
@@ -33,14 +34,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
 }
 ENTRIES = [pytest.param(table, key, id=f"{table}-{key}") for table, entries in TABLES.items() for key in entries]
 
-# A network not named here is a classifier with the options it has by itself.
-NETWORK_TASK = {
-    "simple_yolo": "detection",
-    "fpn_lite0": "detection",
-    "unet": "segmentation",
-    "unet_effnet": "segmentation",
-    "thermal_cnn": "thermal",
-}
+# A network not named here has the options it has by itself.
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "simple_cnn": {"filters": 4},
     "simple_yolo": {"filters": 4},
@@ -105,7 +99,7 @@ DEEP = ("simple_cnn", "simple_yolo", "unet", "thermal_cnn")
 
 
 def _card(network: str, *, deep: bool = False) -> Card:
-    task = NETWORK_TASK.get(network, "classification")
+    task = NETWORKS[network].tasks[0]
     thermal = task == "thermal"
     levels = (280.0, 340.0) if thermal else None
     spec = InputSpec(

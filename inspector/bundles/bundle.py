@@ -31,7 +31,7 @@ from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
 from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
-from inspector.core.registry import known_task
+from inspector.core.registry import ENGINES, known_task
 from inspector.core.types import Floats, Precision, TaskName
 
 CARD = "card.json"
@@ -42,7 +42,8 @@ FORMAT = 1  # of cards and lists of variants
 SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
 MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
 _MAKING = re.compile(r"\.export-([0-9]+)-.*")
-_OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
+_FILED = "|".join(name for name, engine in ENGINES.items() if engine.files)
+_OWN_FILE = re.compile(rf"({_FILED})-(fp16|int8)-[0-9a-f]{{8}}\.(xml|bin|onnx)")
 _VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
 
 

@@ -28,22 +28,13 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from inspector.core.message import ClassName, Message, message
-from inspector.core.registry import NETWORKS, TASKS
+from inspector.core.registry import NETWORKS, STILL_STAGES, TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey, TaskSurvey
 from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, task_defaults
 from inspector.tasks.base import task_of
-from inspector.training.costs import COSTS, STILL_STAGES, UNKNOWN, Hardware
+from inspector.training.costs import Hardware, cost_of
 
-# Each task's networks, the recommended one first.
-_NETWORKS: Mapping[TaskName, tuple[str, ...]] = MappingProxyType(
-    {
-        "classification": ("efficientnet_lite0", "simple_cnn", "resnet50"),
-        "detection": ("fpn_lite0", "simple_yolo"),
-        "segmentation": ("unet_effnet", "unet"),
-        "thermal": ("thermal_cnn",),
-    }
-)
 _SIDES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 _GRID = 32  # the networks halve the input five times
 _SMALLEST = 96
@@ -58,8 +49,6 @@ _LONGEST_MIN = 60.0
 _SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
 _VIEWS, _VIEWS_MS = 4, 50.0  # mirrored views; what they may compute where the takt is not known
 _LARGER = 1.4  # an input that is worth telling of
-# What it takes to learn from nothing, where that is known.
-_FROM_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({"simple_yolo": {"options": {"filters": 24, "context": 3}}})
 _SAME_SHAPE = 1.03
 _ALMOST_SQUARE = 1.25
 _FORWARD = 1 / 3  # of a step: going forward only, as validation does
@@ -155,8 +144,13 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
 
 def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
     """Return the task's networks, the one to begin with first (rule 1)."""
-    found = _NETWORKS[task]
-    return found if weights else tuple(sorted(found, key=lambda name: name not in _FROM_NOTHING))
+    advised = [name for name, entry in NETWORKS.items() if task in entry.tasks and entry.advised]
+    found = sorted(advised or _made_for(task), key=lambda name: NETWORKS[name].advised)
+    return tuple(found if weights else sorted(found, key=lambda name: not NETWORKS[name].from_nothing))
+
+
+def _made_for(task: TaskName) -> list[str]:
+    return [name for name, entry in NETWORKS.items() if task in entry.tasks]
 
 
 def _is_surface(survey: Survey, task: TaskName) -> bool:
@@ -174,7 +168,7 @@ def _batch(task: TaskName, images: int) -> int:
 def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> dict[str, Any]:
     """Rates, average and frozen stages (rule 7)."""
     if not pretrained:
-        return {"lr": TASKS[task].defaults.get("lr", 1e-3), "ema": _AVERAGE, **_FROM_NOTHING.get(network, {})}
+        return {"lr": TASKS[task].defaults.get("lr", 1e-3), "ema": _AVERAGE, **NETWORKS[network].from_nothing}
     sizing = task_of(task).sizing
     rates = (sizing.rates_of_many or sizing.rates) if images >= _MANY else sizing.rates
     return {**rates, "ema": _AVERAGE, "freeze_stages": STILL_STAGES}
@@ -207,7 +201,7 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
     """
     values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
     values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
-    cost = COSTS.get(str(values["network"]), UNKNOWN)
+    cost = cost_of(str(values["network"]))
     pixels = int(values["width"]) * int(values["height"])
     val, test = float(values["val"]), float(values["test"])
     still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
@@ -220,7 +214,7 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
 
 def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
     """Milliseconds that a network takes for one part on this machine's processor, by the table of `costs`."""
-    return COSTS.get(network, UNKNOWN).infer_ms(width * height) / hardware.speed
+    return cost_of(network).infer_ms(width * height) / hardware.speed
 
 
 def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
@@ -232,7 +226,7 @@ def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
                 "packaging/run.sh --with train (Windows: run.ps1)."
             )
         )
-    if not hardware.weights and NETWORKS[_NETWORKS[task][0]].pretrained:
+    if not hardware.weights and NETWORKS[networks_for(task, weights=True)[0]].pretrained:
         found.append(
             message(
                 "Start weights that need no download are not installed, so it would learn from nothing. Install them from the "

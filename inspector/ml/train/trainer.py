@@ -36,7 +36,7 @@ from inspector.ml.train.data import Inputs, Subset, free_memory
 from inspector.ml.train.depth import choose_input
 from inspector.ml.train.disk_cache import spill_folder
 from inspector.ml.train.distributed import company
-from inspector.ml.train.fit import Fit
+from inspector.ml.train.learner import Learner, learner_for
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder
@@ -79,7 +79,7 @@ def train_beside(settings: TrainSettings, report: Report) -> None:
     with company(settings):
         ready = _ready(settings, report)
         network, card = _network(ready.card, settings, ready.inputs["train"])
-        Fit(settings, card, network, ready.inputs, report).run()
+        learner_for(settings, card, network, ready.inputs, report).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
         begun = resume and (folder is None or folder.checkpoint.is_file())
         tried = _trials(settings, ready, report, folder, resume=resume)
         network, card = _network(ready.card, settings, ready.inputs["train"])
-        fit = Fit(_final(settings, tried), card, network, ready.inputs, report, folder=folder)
+        fit = learner_for(_final(settings, tried), card, network, ready.inputs, report, folder=folder)
         try:
             fit.run(resume=begun)
         except Cancelled:
@@ -137,7 +137,7 @@ def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunF
             "val": Subset(inputs, part.val),
         }
         network, known = _network(_first_card(own, ready.found, part, ready.card.input), own, parts["train"])
-        fit = Fit(own, known, network, dict(parts), told)
+        fit = learner_for(own, known, network, dict(parts), told)
         fit.run()
 
         def tick() -> None:
@@ -270,7 +270,7 @@ def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Mo
     return network, card.model_copy(update=known)
 
 
-def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
+def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
     """Calibrate and choose the threshold on validation, measure on the test part, write the report and the bundle.
 
     Both at the frames' own size.
