@@ -5,9 +5,9 @@
     python packaging/translate.py --check    fail if that would change a .ts file, or if a text is not translated
 
 Texts of widgets are found by Qt's own pyside6-lupdate (`self.tr`, `QCoreApplication.translate`). Sentences of the core
-(`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), sentences of the rules, labels of
-the registry, the settings of a training and the classes of the demo line are found here and handed to lupdate as one generated
-file.
+(`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), sentences of the
+rules, labels of the registry, the settings of a training and the classes of the demo line are found here and handed to
+lupdate as one generated file.
 """
 
 import argparse

@@ -15,11 +15,13 @@ from inspector.bench.frames import frames
 from inspector.bench.sides import needs_torch
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import REFERENCE, Reference, pack_reference
+from inspector.bundles.variants import VariantMade
 from inspector.core.images import prepare
 from inspector.core.registry import NETWORKS
 from inspector.core.types import Precision, TaskName
 from inspector.recipes.locate import find_bundle
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import VariantJob
+from inspector.workers.process import WorkerProcess
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,9 +52,9 @@ def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> P
     """
     if precision == "fp32" or Bundle.open(bundle).variant(engine, precision) is not None:
         return bundle
-    job = Job("export", {"bundle": str(bundle), "engine": engine, "precision": precision, "out": str(out)}, low_priority=False)
+    job = WorkerProcess(VariantJob(bundle=bundle, engine=engine, precision=precision, out=out))
     try:
-        job.result()
+        job.result(VariantMade)
     finally:
         job.close()
     return out

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
@@ -21,7 +22,7 @@ PROCESSOR = "processor"  # beside the versions of what made a variant
 def software_for(engine: str, precision: Precision) -> dict[str, str]:
     """Versions of what makes and runs a variant here. Imports none of it."""
     found = {"inspector": __version__}
-    for package in (*ENGINES[engine].packages, *(("nncf",) if precision == "int8" else ())):
+    for package in (*ENGINES[engine].software, *(("nncf",) if precision == "int8" else ())):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
@@ -96,6 +97,13 @@ class Variant(_Part):
     def kind(self) -> tuple[str, Precision]:
         """A bundle has one variant of each."""
         return self.engine, self.precision
+
+
+class VariantMade(BaseModel):
+    """The result of a `VariantJob`: the variant, and the bundle or copy that has it now."""
+
+    bundle: Path
+    variant: Variant
 
 
 class LaterVariant(BaseModel):

@@ -140,7 +140,7 @@ def engines() -> Iterator[Finding]:
         return
     for name, entry in ENGINES.items():
         check = f"engine {name}"
-        package = entry.packages[0]
+        package = entry.software[0]
         if not _version(package):
             remedy = {"train": TRAIN_HINT, "gpu": GPU_HINT}.get(entry.extra, f"Install {package}.")
             yield Finding(check, Status.NOTE if entry.extra else Status.PROBLEM, f"{package} is not installed.", remedy)

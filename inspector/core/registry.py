@@ -1,11 +1,12 @@
 """What can be chosen, as tables of strings. Listing imports nothing; `load()` imports one thing.
 
-To add a camera, network, engine or task: one file, one line here. What may be asked of a thing before it is loaded stands on
-its line; the tables that tests extend are plain dictionaries.
+To add a camera, network, engine, task or work for a worker process: one file, one line here. What may be asked of a thing
+before it is loaded stands on its line.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -28,8 +29,14 @@ class Entry:
         Raises ConfigError if a third-party package is missing; an import error of our own modules passes through.
         """
         module, _, attribute = self.target.partition(":")
-        try:
+        with self.packages():
             return getattr(importlib.import_module(module), attribute)
+
+    @contextmanager
+    def packages(self) -> Iterator[None]:
+        """Raise ConfigError where a third-party package turns out to be missing, as `load` does."""
+        try:
+            yield
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if missing in ("", "inspector"):
@@ -113,12 +120,12 @@ class NetworkEntry(Entry):
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry(Entry):
-    """`packages`: whose versions decide what it does, the one that runs it first. `isolate`: it must run in a worker process,
-    away from the window. `gated`: even its fp32 must have agreed with the trained network before it is used. `files`: its
-    variants have files of their own.
+    """`software`: the packages whose versions decide what it does, the one that runs it first. `isolate`: it must run in a
+    worker process, away from the window. `gated`: even its fp32 must have agreed with the trained network before it is used.
+    `files`: its variants have files of their own.
     """
 
-    packages: tuple[str, ...] = ()
+    software: tuple[str, ...] = ()
     isolate: bool = False
     precisions: tuple[Precision, ...] = ("fp32",)
     gated: bool = False
@@ -194,9 +201,19 @@ LEARNERS: dict[str, Entry] = {
     "gradient": Entry("inspector.ml.train.fit:Fit", "Gradient descent", extra="train"),
 }
 
-TRAINER = Entry("inspector.ml.train.trainer:train", "Training", extra="train")
-
-EXPORTER = Entry("inspector.ml.export.variants:Exporter", "Exporting", extra="train")
+# What a worker process can do, by the kind of its job (`workers.jobs`): a function of the job and the child's channel.
+WORK: Mapping[str, Entry] = MappingProxyType(
+    {
+        "train": Entry("inspector.ml.work:train", "Training", extra="train"),
+        "rank": Entry("inspector.ml.work:rank", "Training", extra="train"),
+        "infer": Entry("inspector.ml.serve:serve_engine", "PyTorch", extra="train"),
+        "explain": Entry("inspector.ml.serve:serve_explain", "Grad-CAM", extra="train"),
+        "variant": Entry("inspector.ml.work:variant", "Exporting", extra="train"),
+        "variants": Entry("inspector.ml.work:variants", "Exporting", extra="train"),
+        "graph": Entry("inspector.ml.work:graph", "Exporting", extra="train"),
+        "tune": Entry("inspector.tuning.job:work", "Auto-tune", extra="train"),
+    }
+)
 
 UNTRAINED = Entry("inspector.ml.export.untrained:write_untrained", "Building a network", extra="train")
 
@@ -292,18 +309,21 @@ NETWORKS: dict[str, NetworkEntry] = {
     ),
 }
 
+# Where an engine with `isolate` is opened in its stead.
+ISOLATED = Entry("inspector.engines.remote:RemoteEngine", "Engine in a worker process")
+
 ENGINES: dict[str, EngineEntry] = {
     "openvino": EngineEntry(
         "inspector.engines.openvino_runtime:OpenVinoEngine",
         "OpenVINO",
-        packages=("openvino",),
+        software=("openvino",),
         precisions=("fp32", "bf16", "fp16", "int8"),
         files=True,
     ),
     "onnxruntime": EngineEntry(
         "inspector.engines.onnx_runtime:OnnxRuntimeEngine",
         "ONNX Runtime",
-        packages=("onnxruntime",),
+        software=("onnxruntime",),
         precisions=("fp32", "int8"),
         files=True,
     ),
@@ -311,19 +331,19 @@ ENGINES: dict[str, EngineEntry] = {
         "inspector.engines.tensorrt:TensorRtEngine",
         "TensorRT",
         extra="gpu",
-        packages=("onnxruntime-gpu",),
+        software=("onnxruntime-gpu",),
         precisions=("fp32", "bf16", "fp16", "int8"),
         gated=True,
         files=True,
     ),
     "torch": EngineEntry(
-        "inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", packages=("torch",), isolate=True
+        "inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", software=("torch",), isolate=True
     ),
     "torchscript": EngineEntry(
         "inspector.engines.torch_script:TorchScriptEngine",
         "TorchScript",
         extra="train",
-        packages=("torch",),
+        software=("torch",),
         isolate=True,
         precisions=("fp32", "bf16"),
     ),

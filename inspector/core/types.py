@@ -256,7 +256,7 @@ class Prediction:
                 assert_never(self.answer)
 
     def expect(self, kind: type[AnswerT]) -> AnswerT:
-        """The answer, where its kind is known. Raises TypeError for another."""
+        """Return the answer, where its kind is known. Raises TypeError for another."""
         if not isinstance(self.answer, kind):
             raise TypeError(f"{self.bundle} answers with {type(self.answer).__name__}, not {kind.__name__}")
         return self.answer

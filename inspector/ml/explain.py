@@ -5,9 +5,8 @@ of all boxes of a class; the sum of a class's logits over the pixels where it wa
 2020); the maximum temperature.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -19,33 +18,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import Boxes, Floats
 from inspector.ml.graph import Graph
 from inspector.tasks.base import loss_of, task_of
-
-Method = Literal["gradcam", "layercam"]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to explain. `layer`: None for the network's default. `class_index`: None for the one the network names.
-
-    `box`: (left, top, right, bottom) in input pixels, detection only: explain that box rather than all of its class.
-    `method`: None for LayerCAM with detectors, whose targets are small, and Grad-CAM otherwise.
-    """
-
-    layer: str | None = None
-    class_index: int | None = None
-    box: tuple[float, float, float, float] | None = None
-    method: Method | None = None
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
-        """From a request's JSON values."""
-        box = fields.get("box")
-        return cls(
-            layer=fields.get("layer"),
-            class_index=fields.get("class_index"),
-            box=None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-            method=fields.get("method"),
-        )
+from inspector.workers.messages import CamMethod, ExplainRequest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +40,7 @@ def cam_layers(graph: Graph) -> dict[str, nn.Module]:
     return layers
 
 
-def explain(graph: Graph, frames: Tensor, question: Question) -> Answer:
+def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
     """Explain the graph's output for one frame [1, height, width, channels]. Raises ConfigError for a wrong question."""
     name, layer = _layer(graph, question.layer)
     count = len(graph.card.classes)
@@ -135,7 +108,7 @@ def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
     return name, layers[name]
 
 
-def _heat(activation: Tensor, gradient: Tensor, method: Method, size: tuple[int, int]) -> Floats:
+def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[int, int]) -> Floats:
     """Weighted sum over channels, its positive part, enlarged to `size` and scaled to 0..1."""
     if method == "gradcam":
         weights = gradient.mean((1, 2), keepdim=True)
@@ -149,7 +122,7 @@ def _heat(activation: Tensor, gradient: Tensor, method: Method, size: tuple[int,
     return scaled
 
 
-def _target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int | None]:
+def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int | None]:
     """Return the number to explain, and the class it belongs to."""
     task = graph.card.task
     if question.box is not None and task_of(task).answer is not Boxes:

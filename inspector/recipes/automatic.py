@@ -100,7 +100,7 @@ def completed(step: InspectModel, card: Card) -> InspectModel:
 
 
 def default_rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
-    """The rules of a bundle that the recipe has none for: those of its task; `step` is `completed`.
+    """Return the rules of a bundle that the recipe has none for: those of its task; `step` is `completed`.
 
     No rule, so no verdict, where the task needs a limit that nobody has set.
     """
@@ -108,7 +108,7 @@ def default_rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
 
 
 def as_rule(rule: DefaultRule, bundle: str) -> Rule:
-    """A task's rule for a bundle."""
+    """Return a task's rule for a bundle."""
     return Rule(bundle=bundle, quantity=rule.quantity, limit=rule.limit, review=rule.review)
 
 

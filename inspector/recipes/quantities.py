@@ -34,7 +34,7 @@ class Subject:
     mm_per_px: float = math.nan
 
     def names(self, found: Sequence[tuple[str, float]]) -> str:
-        """What was found, by its classes."""
+        """Return what was found, by its classes."""
         return self.named or ", ".join(sorted({name for name, _ in found})) or "-"
 
 
@@ -56,7 +56,7 @@ class Limits:
     review: float | None = None
 
     def beyond(self, value: float, limit: float) -> bool:
-        """Whether the value is on the bad side of a limit."""
+        """Return whether the value is on the bad side of a limit."""
         return value > limit if self.when == "above" else value < limit
 
 
@@ -77,7 +77,7 @@ class Quantity:
     scaled: bool = False
 
     def decide(self, found: Measured, limits: Limits) -> tuple[Verdict, float]:
-        """The verdict and the limit that decided it."""
+        """Return the verdict and the limit that decided it."""
         if limits.beyond(found.value, limits.limit):
             return Verdict.NG, limits.limit
         if limits.review is not None and limits.beyond(found.value, limits.review):
@@ -85,7 +85,7 @@ class Quantity:
         return Verdict.OK, limits.limit
 
     def reason(self, name: str, value: float, limit: float, verdict: Verdict, when: When) -> Message:
-        """The sentence of a rule that fired."""
+        """Return the sentence of a rule that fired."""
         shown_value, shown_limit = _numbers(value, limit)
         template = self.above if when == "above" else self.below
         return message(template, name=ClassName(name), value=shown_value, limit=shown_limit)
@@ -107,12 +107,12 @@ class MostLikelyClass(Quantity):
 
 
 def fitting(task: Task) -> tuple[str, ...]:
-    """The quantities that rules on a task's bundles may be about."""
+    """Return the quantities that rules on a task's bundles may be about."""
     return tuple(name for name, quantity in QUANTITIES.items() if task.answer in quantity.fits)
 
 
 def _numbers(value: float, limit: float) -> tuple[str, str]:
-    """Both with as many decimals as it takes to tell them apart, at least one (none where both are whole)."""
+    """Return both with as many decimals as it takes to tell them apart, at least one (none where both are whole)."""
     if value.is_integer() and limit.is_integer():
         return f"{value:.0f}", f"{limit:.0f}"
     for decimals in range(1, 7):
@@ -166,7 +166,7 @@ def _in_mm2(measure: Callable[[Subject], Measured]) -> Callable[[Subject], Measu
 
 
 def _sizes(subject: Subject) -> list[tuple[str, float]]:
-    """(class, area in frame pixels) of every box, or connected area of the mask, at the threshold."""
+    """Return (class, area in frame pixels) of every box, or connected area of the mask, at the threshold."""
     prediction, answer = subject.prediction, subject.prediction.answer
     match answer:
         case Boxes():
@@ -183,7 +183,7 @@ def _sizes(subject: Subject) -> list[tuple[str, float]]:
 
 
 def _boxes(subject: Subject, boxes: Boxes) -> Iterator[tuple[str, float, float]]:
-    """(class, area in frame pixels, score)."""
+    """Yield (class, area in frame pixels, score)."""
     for (left, top, right, bottom), score, index in zip(
         boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True
     ):

@@ -69,7 +69,7 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
 
 
 def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe) -> Judgement:
-    """Yield what one rule says of one prediction."""
+    """Return what one rule says of one prediction."""
     quantity, limits = QUANTITIES[rule.quantity], Limits(rule.when, rule.limit, rule.review)
     name, value, verdict, limit = "-", math.nan, Verdict.NOT_INSPECTED, rule.limit
     if isinstance(prediction.answer, quantity.fits):
@@ -108,7 +108,7 @@ def _wanted(rule: Rule, step: InspectModel, prediction: Prediction) -> tuple[int
 
 
 def _reason(judgement: Judgement, rule: Rule, prediction: Prediction) -> Iterator[_Judged]:
-    """The sentence of a rule; none for one that is content."""
+    """Yield the sentence of a rule; none for one that is content."""
     quantity, verdict = QUANTITIES[judgement.quantity], judgement.verdict
     if verdict is Verdict.OK:
         return

@@ -74,7 +74,7 @@ def bundle_name(name: str) -> str:
 
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
-    """A rule with what it measured; `value` null where it could not."""
+    """Return a rule with what it measured; `value` null where it could not."""
     region = judgement.region
     return {
         "rule": judgement.rule,

@@ -1,7 +1,7 @@
 """A training run on disk: one folder that says what was asked, how it goes, and what came of it.
 
 run.json         what was asked and who does it (`RunRecord`)
-messages.jsonl   every message of the worker, as it was sent (`protocol.Packet`), `done` or `failed` last
+messages.jsonl   every message of the worker, as it was sent (`workers.messages`), `done` or `failed` last
 control.jsonl    commands of a window or command line other than the parent (`cancel`, `pause`, `resume`, `stop`), appended
 run.lock         held by the worker as long as it lives
 worker.log       what the worker wrote on stderr after its parent had gone
@@ -10,7 +10,7 @@ curves.csv       one row an epoch; events.out.tfevents.* the same for TensorBoar
 last.ckpt        the state after the last whole epoch, to go on from
 trials.ckpt      what the finished trainings before the final one measured: folds, parts for the learning curve
 samples/         predictions on validation images, as JPEG
-report.json      `core.report.TrainReport`; report.html the same for people, with images in report/
+report.json      `runs.report.TrainReport`; report.html the same for people, with images in report/
 bundle/          the bundle, unless the settings put it elsewhere
 """
 
@@ -20,10 +20,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,7 +33,8 @@ from inspector.core.config import describe_validation
 from inspector.core.errors import ConfigError, JobError, StorageError
 from inspector.core.paths import user_data
 from inspector.runs.settings import TrainSettings, train_settings
-from inspector.workers.protocol import LineDecoder, Packet
+from inspector.workers.messages import Packet, WorkerMessage, worker_message
+from inspector.workers.protocol import LineDecoder, M
 
 RUN = "run.json"
 MESSAGES = "messages.jsonl"
@@ -49,9 +50,6 @@ REPORT_HTML = "report.html"
 REPORT_IMAGES = "report"
 BUNDLE = "bundle"
 RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
-
-
-COMMANDS = ("cancel", "pause", "resume", "stop")
 
 
 class RunRecord(BaseModel):
@@ -246,21 +244,22 @@ def append_packet(file: Path, packet: Packet) -> None:
         os.fsync(stream.fileno())
 
 
-class Tail:
-    """Reads the lines that are appended to a file of packets, from `offset` on."""
+class Tail(Generic[M]):
+    """Reads the messages that are appended to a file, from `offset` on."""
 
-    def __init__(self, file: Path, *, offset: int = 0) -> None:
-        self._file, self._offset = file, offset
-        self._decoder = LineDecoder()
+    def __init__(self, file: Path, read: Callable[[bytes], M], *, offset: int = 0) -> None:
+        """`read`: makes a message of a line, or raises JobError."""
+        self._file, self._read, self._offset = file, read, offset
+        self._decoder = LineDecoder(read)
 
-    def read(self) -> Iterator[Packet]:
+    def read(self) -> Iterator[M]:
         """Yield what has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read
         anew.
         """
         try:
             with self._file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:
-                    self._offset, self._decoder = 0, LineDecoder()
+                    self._offset, self._decoder = 0, LineDecoder(self._read)
                 stream.seek(self._offset)
                 data = stream.read()
         except OSError:
@@ -273,9 +272,14 @@ class Tail:
                 continue
 
 
-def read_messages(folder: Path) -> list[Packet]:
+def tail_messages(folder: Path) -> Tail[WorkerMessage]:
+    """Reads what the worker of a run has said, and says."""
+    return Tail(folder / MESSAGES, worker_message)
+
+
+def read_messages(folder: Path) -> list[WorkerMessage]:
     """Return every message of a run so far."""
-    return list(Tail(folder / MESSAGES).read())
+    return list(tail_messages(folder).read())
 
 
 def read_curves(folder: Path) -> list[dict[str, float]]:

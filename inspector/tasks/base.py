@@ -151,11 +151,11 @@ class Task(ABC):
 
     @abstractmethod
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
-        """What `encode` made, as the annotation of a frame that is the network's input."""
+        """Return what `encode` made, as the annotation of a frame that is the network's input."""
 
     @abstractmethod
     def ideal(self, truth: Annotation, card: Card) -> Answer:
-        """The answer of a faultless network. Raises ValueError where the truth has no label of this task."""
+        """Return the answer of a faultless network. Raises ValueError where the truth has no label of this task."""
 
     @abstractmethod
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
@@ -163,27 +163,29 @@ class Task(ABC):
 
     @abstractmethod
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """How far two predictions of a frame are apart, in `unit`; the largest in the frame."""
+        """Return how far two predictions of a frame are apart, in `unit`; the largest in the frame."""
 
     @abstractmethod
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
-        """What is wrong with a prediction; None where it is right, or nothing is known about it."""
+        """Return what is wrong with a prediction; None where it is right, or nothing is known about it."""
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Whether two predictions of a frame see other things, whatever their `decision` is."""
+        """Return whether two predictions of a frame see other things, whatever their `decision` is."""
         return False
 
     def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
-        """What the task's default rule makes of a prediction, to be compared with that of another."""
+        """Return what the task's default rule makes of a prediction, to be compared with that of another."""
         rated = self.rate(prediction, truth, card)
         return None if rated is None else rated.verdict(self.threshold(card))
 
     def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-        """The frame as a decision threshold sees it; None where the default rule has no threshold, or the truth is unknown."""
+        """Return the frame as a decision threshold sees it; None where the default rule has no threshold, or the truth is
+        unknown.
+        """
         return None
 
     def threshold(self, card: Card) -> float:
-        """The card's decision threshold."""
+        """Return the card's decision threshold."""
         return card.thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
 
     def loss(self, out: "torch.Tensor", target: "Mapping[str, torch.Tensor]", card: Card) -> "torch.Tensor":
@@ -208,12 +210,12 @@ def shares(interval: Interval) -> dict[str, str]:
 
 
 def defect_classes(card: Card) -> tuple[int, ...]:
-    """The indices of the classes that are not good ones."""
+    """Return the indices of the classes that are not good ones."""
     return tuple(index for index, name in enumerate(card.classes) if name not in card.ok_classes)
 
 
 def card_threshold(card: Card) -> float:
-    """The decision threshold of a card."""
+    """Return the decision threshold of a card."""
     return task_of(card.task).threshold(card)
 
 

@@ -88,11 +88,11 @@ class Classification(Task):
         return (DefaultRule("class", limit, review=limit),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """The largest of the scores' differences."""
+        """Return the largest of the scores' differences."""
         return float(np.abs(one.expect(Scores).values - other.expect(Scores).values).max())
 
     def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
-        """The verdict of the default rule, and the class."""
+        """Return the verdict of the default rule, and the class."""
         return super().decision(prediction, truth, card), prediction.expect(Scores).best
 
     def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:

@@ -105,7 +105,7 @@ class Detection(Task):
         return Annotation(boxes=Boxes(xyxy.astype(np.float32), np.ones(len(xyxy), np.float32), classes.astype(np.int64)))
 
     def ideal(self, truth: Annotation, card: Card) -> Boxes:
-        """The labelled boxes."""
+        """Return the labelled boxes."""
         if truth.boxes is None:
             raise ValueError("the frame has no list of boxes")
         return truth.boxes
@@ -122,7 +122,7 @@ class Detection(Task):
         return float(max(np.abs(_gaps(own, others, limit)).max(initial=0.0) for own, others in _both(one, other)))
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Whether a box of one side is not even nearly seen by the other: at the threshold itself, chance decides."""
+        """Return whether a box of one side is not even nearly seen by the other: at the threshold itself, chance decides."""
         limit = self.threshold(card)
         return any(
             bool((own.at_least(limit).scores - _gaps(own, others, limit) < limit - _NEAR).any())
@@ -165,7 +165,7 @@ def boxes_per_cell(card: Card) -> int:
 
 
 def _both(one: Prediction, other: Prediction) -> tuple[tuple[Boxes, Boxes], tuple[Boxes, Boxes]]:
-    """The boxes of either side, each with the other's."""
+    """Return the boxes of either side, each with the other's."""
     first, second = one.expect(Boxes), other.expect(Boxes)
     return (first, second), (second, first)
 

@@ -22,6 +22,6 @@ class Mistake:
 
 
 def listed(classes: Iterable[int], names: tuple[str, ...]) -> str:
-    """How many there are of each class, in words."""
+    """Return how many there are of each class, in words."""
     counts = Counter(classes)
     return ", ".join(f"{count} {names[index]}" for index, count in sorted(counts.items())) or NOTHING

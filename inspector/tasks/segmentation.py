@@ -89,7 +89,7 @@ class Segmentation(Task):
         return Annotation(mask=np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8))
 
     def ideal(self, truth: Annotation, card: Card) -> Masks:
-        """The labelled mask, a plane a class."""
+        """Return the labelled mask, a plane a class."""
         if truth.mask is None:
             raise ValueError("the frame has no mask")
         return Masks(np.stack(class_planes(truth.mask, len(card.classes))))
@@ -99,14 +99,14 @@ class Segmentation(Task):
         return (DefaultRule("largest_px", SPECK_PX),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """The mean over the pixels that either side calls a defect."""
+        """Return the mean over the pixels that either side calls a defect."""
         first, second, limit = one.expect(Masks).planes, other.expect(Masks).planes, round(self.threshold(card) * 255)
         seen = (first >= limit) | (second >= limit)
         apart = np.abs(first.astype(np.int16) - second.astype(np.int16))
         return float(apart[seen].mean() / 255) if seen.any() else 0.0
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Whether less than half of what either calls a defect is called so by both."""
+        """Return whether less than half of what either calls a defect is called so by both."""
         first, second = (class_map(prediction, self.threshold(card)) for prediction in (one, other))
         union = np.count_nonzero((first > 0) | (second > 0))
         return bool(np.count_nonzero((first == second) & (first > 0)) < _MATCH * union)
@@ -139,7 +139,7 @@ class Segmentation(Task):
 
 
 def _score(prediction: Prediction, wanted: Sequence[int]) -> float:
-    """The highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
+    """Return the highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
     low, high = 0, 256  # an area is left at level `low`, none at `high`; in 255ths
     while high - low > 1:
         level = (low + high) // 2

@@ -97,7 +97,7 @@ class Thermal(Task):
         return Annotation(temperatures=(high, mean, low))
 
     def ideal(self, truth: Annotation, card: Card) -> Temperatures:
-        """The known temperatures."""
+        """Return the known temperatures."""
         if truth.temperatures is None:
             raise ValueError("the frame has no temperatures")
         return Temperatures(*truth.temperatures, source="measured")
@@ -108,15 +108,15 @@ class Thermal(Task):
         return () if limit is None else (DefaultRule("temperature_max", limit),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """The largest of the differences, in kelvin."""
+        """Return the largest of the differences, in kelvin."""
         return float(np.abs(_predicted(one) - _predicted(other)).max())
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Whether they are so far apart that it is another verdict, whatever the limit of the recipe."""
+        """Return whether they are so far apart that it is another verdict, whatever the limit of the recipe."""
         return self.difference(one, other, card) > _APART
 
     def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
-        """Whether it is too hot, where the card has a limit."""
+        """Return whether it is too hot, where the card has a limit."""
         hot = card.thresholds.get("hot_celsius")
         return None if hot is None else bool(_predicted(prediction)[0] > hot + KELVIN_AT_0_C)
 
@@ -131,7 +131,7 @@ class Thermal(Task):
 
 
 def _predicted(prediction: Prediction) -> Floats:
-    """What the network says of the temperatures, also where they were measured."""
+    """Return what the network says of the temperatures, also where they were measured."""
     known = prediction.expect(Temperatures)
     return np.asarray(known.predicted or (known.maximum, known.mean, known.minimum), np.float32)
 

@@ -168,6 +168,12 @@ class Tuning(_Part):
         return self.takt_ms * (1 - self.headroom)
 
 
+class Tuned(_Part):
+    """The result of a `TuneJob`."""
+
+    tuning: Tuning
+
+
 def plans_of(rows: Sequence[Row], judged: Sequence[Judged], counts: Mapping[str, int], around: Around) -> list[Plan]:
     """Return every plan with one engine and precision for all bundles, and those with the best of each for every bundle.
 

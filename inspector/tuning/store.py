@@ -66,7 +66,7 @@ class Decision:
 def this_processor() -> Machine:
     """Return what a choice on this machine holds for. Loads no engine."""
     software = {"inspector": __version__}
-    for package in dict.fromkeys(package for engine in ENGINES.values() for package in engine.packages):
+    for package in dict.fromkeys(package for engine in ENGINES.values() for package in engine.software):
         try:
             software[package] = version(package)
         except PackageNotFoundError:

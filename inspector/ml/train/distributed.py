@@ -22,6 +22,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from inspector.runs.settings import TrainSettings
+from inspector.workers.jobs import RankJob
 from inspector.workers.outcome import REMEDIES, Cause, CompanionError
 from inspector.workers.process import End, Outcome, WorkerProcess, world_size
 
@@ -129,18 +130,18 @@ class _Other:
     """A further process of this computer. If it fails while it is needed, this process must not wait for it for ever."""
 
     def __init__(self, settings: TrainSettings, number: int) -> None:
-        job = {
-            "settings": settings.model_copy(update={"run": None}).model_dump(mode="json"),
-            "environment": {"RANK": str(number), "LOCAL_RANK": str(number)},
-        }
+        job = RankJob(
+            settings=settings.model_copy(update={"run": None}).model_dump(mode="json"),
+            environment={"RANK": str(number), "LOCAL_RANK": str(number)},
+        )
         self._over, self._gone = threading.Event(), threading.Event()
         self._outcome: Outcome | None = None
-        self._worker = WorkerProcess("rank", job, on_packet=lambda packet: None, on_end=self._ended)
+        self._worker = WorkerProcess(job, ended=self._ended)
 
     def end(self) -> None:
         """It has ended, or is ended."""
         self._over.set()
-        self._worker.stop()
+        self._worker.close()
 
     def ended(self, *, timeout: float = 0.0) -> Outcome | None:
         """Return how it ended although it was still needed; None if it did not within `timeout` seconds."""

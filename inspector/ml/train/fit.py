@@ -12,6 +12,7 @@ from inspector.bundles.bundle import Card
 from inspector.core.errors import JobError
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
+from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
@@ -23,9 +24,9 @@ from inspector.ml.train.run_folder import RunFolder
 from inspector.ml.train.sample_images import Pace, chosen, sample_pictures
 from inspector.ml.train.transforms import augmentation_for
 from inspector.ml.train.validation import Judge
-from inspector.ml.worker import Cancelled, Report
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
+from inspector.workers.messages import EpochDone, Progress, Report
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
@@ -176,7 +177,7 @@ class Fit:
         }
         self.curve.append(row)
         self._save(optimizer)
-        self.report.metric(**row)
+        self.report.metric(EpochDone.model_validate(row))
         self._show(judge, self.seconds - began)
 
     def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401
@@ -291,13 +292,15 @@ class Fit:
         if self.settings.time_limit:
             eta = min(eta, max(self.settings.time_limit - self.seconds, 0.0))
         self.report.progress(
-            phase="train",
-            epoch=epoch + 1,
-            epochs=self.settings.epochs,
-            step=step,
-            steps=self._steps,
-            loss=loss,
-            eta_s=round(eta, 1),
+            Progress(
+                phase="train",
+                epoch=epoch + 1,
+                epochs=self.settings.epochs,
+                step=step,
+                steps=self._steps,
+                loss=loss,
+                eta_s=round(eta, 1),
+            )
         )
 
     def _log(self, problems: "list[Message]") -> None:

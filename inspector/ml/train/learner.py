@@ -6,12 +6,12 @@ from torch import nn
 
 from inspector.bundles.bundle import Card
 from inspector.core.registry import LEARNERS, TASKS
-from inspector.ml.channel import Report
 from inspector.ml.graph import Graph
 from inspector.ml.train.checkpoint import Best
 from inspector.ml.train.data import Inputs
 from inspector.ml.train.run_folder import RunFolder
 from inspector.runs.settings import TrainSettings
+from inspector.workers.messages import Report
 
 
 class Learner(Protocol):

@@ -18,10 +18,10 @@ from inspector.data.split import Split
 from inspector.ml.train.checkpoint import identity, load_whole, save_whole
 from inspector.ml.train.crossval import cross_validate, k_folds, learning_curve, learning_plan, learning_runs
 from inspector.ml.train.run_folder import RunFolder
-from inspector.ml.worker import Report
 from inspector.runs.report import Folds, Learning
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
+from inspector.workers.messages import EpochDone, Progress, Report
 
 # Trains with these settings on this split, the images shown again up to so many an epoch; measures on its test part. The
 # result, and the seconds it took.
@@ -159,14 +159,14 @@ class _Trial(Report):
         self._report, self._where, self._left = report, where, left
         self._began, self._paused = time.monotonic(), 0.0
 
-    def progress(self, **fields: object) -> None:
-        if fields.get("phase") != "train":
+    def progress(self, message: Progress) -> None:
+        if message.phase != "train" or message.eta_s is None:
             return
-        eta = float(str(fields["eta_s"]))
-        whole = time.monotonic() - self._began - self._paused + eta
-        self._report.progress(**{**fields, **self._where, "eta_s": round(eta + self._left * whole, 1)})
+        whole = time.monotonic() - self._began - self._paused + message.eta_s
+        left = round(message.eta_s + self._left * whole, 1)
+        self._report.progress(message.model_copy(update={**self._where, "eta_s": left}))
 
-    def metric(self, **fields: object) -> None:
+    def metric(self, message: EpochDone) -> None:
         """The result is told when it is measured."""
 
     def log(self, text: str) -> None:
@@ -180,6 +180,9 @@ class _Trial(Report):
 
     def stopping(self) -> bool:
         return self._report.stopping()
+
+    def stopped(self) -> None:
+        self._report.stopped()
 
     def pause_point(self) -> float:
         lasted = self._report.pause_point()

@@ -24,6 +24,7 @@ from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
 from inspector.data.samples import Dataset, Sample
 from inspector.data.split import SPLIT, Split, split_samples
+from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import Infer, measure, sample_items
 from inspector.ml.export.network import write_trained_bundle
 from inspector.ml.export.reference import make_reference
@@ -40,10 +41,10 @@ from inspector.ml.train.learner import Learner, learner_for
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder
-from inspector.ml.worker import Cancelled, Report
 from inspector.runs.folder import REPORT_HTML, read_curves
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
+from inspector.workers.messages import Progress, Report
 from inspector.workers.process import world_size
 
 _HEAVIEST_CLASS = 10.0
@@ -176,7 +177,7 @@ class _Tick:
         self._report.pause_point()
         if time.monotonic() - self._told > _TELL_S or self._done == self._total:
             self._told = time.monotonic()
-            self._report.progress(phase="prepare", step=self._done, steps=self._total)
+            self._report.progress(Progress(phase="prepare", step=self._done, steps=self._total))
 
 
 def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: InputSpec) -> Card:
@@ -277,7 +278,7 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
     """
     settings, graph = fit.settings, fit.load_best()
     assert fit.best is not None
-    report.progress(phase="test", step=0, steps=len(split.test))
+    report.progress(Progress(phase="test", step=0, steps=len(split.test)))
     settled = settle(
         torch_infer(graph),
         fit.card,
@@ -300,7 +301,7 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
         }
     )
     if fit.folder is not None:
-        report.progress(phase="report", step=0, steps=1)
+        report.progress(Progress(phase="report", step=0, steps=1))
         facts = Facts(
             counts=counts,
             seconds=fit.seconds + tried.seconds,
@@ -314,7 +315,7 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
         )
         write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
         report.artifact(fit.folder.path / REPORT_HTML, what="report")
-    report.progress(phase="export", step=0, steps=1)
+    report.progress(Progress(phase="export", step=0, steps=1))
     extra = {
         SPLIT: json.dumps(split.names(), ensure_ascii=False, indent=0).encode(),
         REFERENCE: make_reference(fit.inputs["train"], fit.inputs["val"]),

@@ -84,7 +84,9 @@ NOTHING = Overlays()
 
 
 def box_marks(prediction: Prediction, threshold: float) -> tuple[BoxMark, ...]:
-    """Return the boxes of a prediction that reach the threshold, best first, labelled; none of another kind of answer."""
+    """Return the boxes of a prediction that reach the threshold, best first, labelled with class and score; none of another
+    answer.
+    """
     boxes = prediction.answer
     if not isinstance(boxes, Boxes):
         return ()

@@ -284,8 +284,8 @@ class TrainPage(Themed, QWidget):
         if news.history is not None:
             view.show_history(news.history)
             self._drawn = self._shown
-        if news.packets:
-            view.take(news.packets)
+        if news.messages:
+            view.take(news.messages)
         if news.samples is not None:
             view.show_samples(news.samples)
 
@@ -310,7 +310,7 @@ class TrainPage(Themed, QWidget):
 
     def _cancel(self, info: RunInfo) -> None:
         """Work is lost by it once an epoch is done; then it asks."""
-        if not info.metric or info.state is RunState.WAITING:
+        if info.metric is None or info.state is RunState.WAITING:
             self.bridge.command("cancel", info.folder)
             return
         text = self.tr("What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.")
@@ -319,7 +319,7 @@ class TrainPage(Themed, QWidget):
             Answer("stop", self.tr("Stop and keep the best"), "save"),
             Answer("stay", self.tr("Let it go on"), "start", leading=True),
         )
-        self._ask(self.tr("Cancel this training?"), text.format(name=info.name, epochs=info.metric.get("epoch")), answers, info)
+        self._ask(self.tr("Cancel this training?"), text.format(name=info.name, epochs=info.metric.epoch), answers, info)
 
     def _remove(self, info: RunInfo) -> None:
         text = self.tr("Everything in {folder} is deleted, its curves and its bundle too.").format(folder=info.folder)

@@ -1,7 +1,6 @@
 """Auto-tune in the window: measure every variant of the recipe's bundles, and see which keeps the takt for the least work."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
@@ -17,24 +16,18 @@ from PySide6.QtWidgets import (
 
 from inspector.core.message import Message
 from inspector.inspection.choice import Choice
-from inspector.tuning.plan import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
+from inspector.tuning.plan import Judged, Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
-from inspector.ui.variants.job_cover import JobCover, JobLike, MakeJob, in_words, wrapped
+from inspector.ui.variants.job_cover import JobCover, in_words, wrapped
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import TuneJob
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
 
 FIRST_TAKT_MS: Final = 500.0
 BUDGET_S: Final = 180.0
-
-
-def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """Return the worker process that measures."""
-    return Job("tune", fields, listener=listener, ended=ended, low_priority=False)
 
 
 class TunePanel(Themed, JobCover):
@@ -45,8 +38,8 @@ class TunePanel(Themed, JobCover):
     tuned = Signal(object)
     variants_wanted = Signal()
 
-    def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
-        super().__init__(over, make=make)
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
         self.setObjectName("tune")
         self._choice: Choice | None = None
         self._running = False
@@ -130,19 +123,19 @@ class TunePanel(Themed, JobCover):
         if self._choice is None or self.busy or self._running:
             return
         recipe, base = self._choice.recipe, self._choice.base
-        fields = {
-            "recipe": recipe.model_dump(mode="json", exclude_none=True),
-            "base": None if base is None else str(base),
-            "takt_ms": self.takt.value(),
-            "budget_s": BUDGET_S,
-            "export": self.export.isChecked(),
-        }
+        job = TuneJob(
+            recipe=recipe.model_dump(mode="json", exclude_none=True),
+            base=base,
+            takt_ms=self.takt.value(),
+            budget_s=BUDGET_S,
+            export=self.export.isChecked(),
+        )
         self._tuning = None
-        self._begin(fields)
+        self._begin(job)
 
     def _finished(self, outcome: Outcome) -> None:
         if outcome.end is End.SUCCEEDED:
-            self._tuning = Tuning.model_validate(outcome.result["tuning"])
+            self._tuning = outcome.read(Tuned).tuning
             self._fill(self._tuning)
             self.tuned.emit(self._tuning)
 
@@ -172,8 +165,8 @@ class TunePanel(Themed, JobCover):
                 "confirm": self.tr("Confirming on whole parts: {what}"),
                 "suggest": self.tr("Measuring what would be needed: {what}"),
             }
-            words = phases.get(str(self._phase.get("phase")), self.tr("Starting"))
-            return words.format(what=self._phase.get("what") or "")
+            words = phases.get(self._phase.phase, self.tr("Starting"))
+            return words.format(what=self._phase.what)
         if self._tuning is not None:
             notes = [_sentence(one.message) for one in (*self._tuning.left_out, *self._tuning.needs)]
             notes += [self._refused(one) for one in refused(self._tuning)]

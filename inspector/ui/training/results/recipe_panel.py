@@ -282,7 +282,7 @@ class RecipePanel(Themed, QWidget):
         self._preview()
 
     def _proposed(self, suggested: Sequence[Rule]) -> Rule | None:
-        """The rule whose limit a person may set: the task's default one, else the one it proposes."""
+        """Return the rule whose limit a person may set: the task's default one, else the one it proposes."""
         assert self._card is not None
         proposal = task_of(self._card.task).proposal
         return next(iter(suggested), None if proposal is None else as_rule(proposal, self._card.name))

@@ -57,10 +57,11 @@ def phase_word(info: RunInfo) -> str:
     """Return what a live run is at, in a few words; "" if it is not live."""
     if info.state not in LIVE:
         return ""
-    progress = info.progress
-    epoch, epochs = progress.get("epoch"), progress.get("epochs")
-    if progress.get("phase") == "train" and epoch:
-        return QCoreApplication.translate("runs", "Epoch {epoch} of {epochs}").format(epoch=epoch, epochs=epochs)
+    now = info.progress
+    if now is None:
+        return QCoreApplication.translate("runs", "Starting")
+    if now.phase == "train" and now.epoch:
+        return QCoreApplication.translate("runs", "Epoch {epoch} of {epochs}").format(epoch=now.epoch, epochs=now.epochs)
     words = {
         "prepare": QCoreApplication.translate("runs", "Reading the images"),
         "folds": QCoreApplication.translate("runs", "Cross-validating"),
@@ -69,7 +70,7 @@ def phase_word(info: RunInfo) -> str:
         "report": QCoreApplication.translate("runs", "Writing the report"),
         "export": QCoreApplication.translate("runs", "Writing the bundle"),
     }
-    return words.get(str(progress.get("phase")), QCoreApplication.translate("runs", "Starting"))
+    return words.get(now.phase, QCoreApplication.translate("runs", "Starting"))
 
 
 def left_text(info: RunInfo) -> str:
@@ -82,24 +83,24 @@ def left_text(info: RunInfo) -> str:
 
 def share_done(info: RunInfo) -> float | None:
     """Return how much of a live run is done, 0 to 1; None where it cannot be said."""
-    progress = info.progress
+    now = info.progress
     if info.state is RunState.DONE:
         return 1.0
     if info.state not in LIVE and not info.resumable:
         return None
-    epochs = float(progress.get("epochs") or 0)
-    if progress.get("phase") == "train" and epochs:
-        part = float(progress.get("step") or 0) / max(float(progress.get("steps") or 0), 1.0)
-        return min((float(progress.get("epoch") or 1) - 1 + part) / epochs, 1.0)
-    return 1.0 if progress.get("phase") in ("test", "report", "export") else 0.0
+    if now is None:
+        return 0.0
+    if now.phase == "train" and now.epochs:
+        return min((max(now.epoch, 1) - 1 + now.step / max(now.steps, 1)) / now.epochs, 1.0)
+    return 1.0 if now.phase in ("test", "report", "export") else 0.0
 
 
 def images_per_second(info: RunInfo) -> float | None:
     """Training images a second over the last epochs, their validation included; None before the first."""
-    steps, batch = info.progress.get("steps"), info.record.settings.get("batch")
-    if not info.epoch_s or info.progress.get("phase") != "train" or not steps or not batch:
+    now, batch = info.progress, info.record.settings.get("batch")
+    if not info.epoch_s or now is None or now.phase != "train" or not now.steps or not batch:
         return None
-    return float(steps) * float(batch) / info.epoch_s
+    return now.steps * float(batch) / info.epoch_s
 
 
 def kind_text(info: RunInfo) -> str:
@@ -127,8 +128,8 @@ def measure_text(name: str, value: float) -> str:
 
 def best_text(info: RunInfo) -> str:
     """Return the best value so far, with its name; "" before there is one."""
-    name, value = info.best.get("name"), info.best.get("value")
-    return measure_text(str(name), float(value)) if name and isinstance(value, int | float) else ""
+    best = info.best
+    return "" if best is None or not best.name or best.value is None else measure_text(best.name, best.value)
 
 
 def when_text(info: RunInfo) -> str:
@@ -143,8 +144,8 @@ def outcome_sentence(info: RunInfo) -> Message | None:
     if outcome is None:
         return None
     if info.state is RunState.DONE:
-        epochs, asked = info.metric.get("epoch"), info.metric.get("epochs")
-        best, patience = info.best.get("epoch"), info.record.settings.get("patience")
+        epochs, asked = (info.metric.epoch, info.metric.epochs) if info.metric else (0, 0)
+        best, patience = info.best.epoch if info.best else 0, info.record.settings.get("patience")
         if epochs and asked and epochs < asked and best and patience and epochs - best >= patience:
             return message(
                 "The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the "

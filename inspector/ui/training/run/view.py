@@ -39,8 +39,8 @@ from inspector.ui.training.run.log import RunLog
 from inspector.ui.training.run.sample_strip import SampleStrip
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
+from inspector.workers.messages import WorkerMessage
 from inspector.workers.outcome import Cause
-from inspector.workers.protocol import Packet
 
 if TYPE_CHECKING:
     from inspector.ui.training.results.page import ResultsView
@@ -183,10 +183,10 @@ class RunView(Themed, QWidget):
         self.samples.show_pictures(())
         self._draw()
 
-    def take(self, packets: Sequence[Packet]) -> None:
+    def take(self, messages: Sequence[WorkerMessage]) -> None:
         """What the run says now."""
-        for packet in packets:
-            self._history.take(packet)
+        for message in messages:
+            self._history.take(message)
         self._draw()
 
     def show_samples(self, pictures: Sequence[SamplePicture]) -> None:
