@@ -53,7 +53,7 @@ class InputSpec(BaseModel):
 
     @property
     def reads(self) -> Unit:
-        """What frames must hold. A card that does not say: one channel with levels that temperatures have is for kelvin."""
+        """Return what frames must hold. Of a card that does not say, one channel with levels of temperatures is for kelvin."""
         if self.unit is not None:
             return self.unit
         low, high = self.levels or (0.0, 0.0)
@@ -217,7 +217,7 @@ def _readable(patch: Prepared) -> Prepared:
 
 
 def fits(spec: InputSpec, unit: Unit) -> bool:
-    """Whether a network with this input looks at frames that hold this: temperatures, or light."""
+    """Return whether a network with this input looks at frames that hold this: temperatures, or light."""
     return spec.reads == unit
 
 

@@ -87,12 +87,12 @@ class Cost:
     still: float = 1.0
 
     def step_ms(self, pixels: int, *, still: int = 0) -> float:
-        """Forward, backward and update, for one image of a batch, on the table's machine. `still`: stages that do not learn."""
+        """Return the time of forward, backward and update for one image of a batch. `still`: stages that do not learn."""
         whole = self.step_fixed + self.step_megapixel * pixels / 1e6
         return whole * (1 - (1 - self.still) * min(still / STILL_STAGES, 1.0))
 
     def infer_ms(self, pixels: int) -> float:
-        """One frame through the default engine, on the table's machine."""
+        """Return the time of one frame through the default engine."""
         return self.infer_fixed + self.infer_megapixel * pixels / 1e6
 
 
@@ -133,7 +133,7 @@ class EngineEntry(Entry):
 
 
 def known_task(name: str) -> str:
-    """The name of a task, for data that is read. Raises ValueError for another."""
+    """Return the name of a task that is there, for data that is read. Raises ValueError for another."""
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}; use one of: {', '.join(TASKS)}")
     return name

@@ -18,7 +18,7 @@ class Sentence(BaseModel):
 
     @property
     def message(self) -> Message:
-        """As it was made."""
+        """Return it as it was made."""
         marked = {key: ClassName(value) if key in self.classes else value for key, value in self.values.items()}
         return Message(self.template, marked)
 

@@ -115,7 +115,7 @@ def dataset_of(
 
 
 def _expected(labels: LabelKind) -> tuple[Layout, ...]:
-    """The layouts that hold such labels, the most usual first."""
+    """Return the layouts that hold such labels, the most usual first."""
     match labels:
         case "label":
             return (class_folders, table, voc)

@@ -234,7 +234,7 @@ def _datasets(
 
 
 def _measured(task: TaskName) -> bool:
-    """Whether a task is taught by temperatures, which have a layout and no classes of their own."""
+    """Return whether a task is taught by temperatures, which have a layout and no classes of their own."""
     return TASKS[task].labels == "temperatures"
 
 

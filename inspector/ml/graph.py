@@ -127,7 +127,7 @@ def load_graph(bundle: Bundle) -> Graph:
 
 
 def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
-    """Random inputs [size, height, width, channels] as `prepare` makes them."""
+    """Return random inputs [size, height, width, channels] as `prepare` makes them."""
     generator = torch.Generator().manual_seed(seed)
     shape = (size, *card.input.shape)
     if card.input.kind == "uint8":

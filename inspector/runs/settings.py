@@ -35,7 +35,7 @@ class Shown:
 
 
 def task_defaults(task: str) -> Mapping[str, object]:
-    """What suits a task where a person gives no value; nothing for one that is not known."""
+    """Return what suits a task where a person gives no value; nothing for one that is not known."""
     return TASKS[task].defaults if task in TASKS else {}
 
 

@@ -137,15 +137,15 @@ class Task(ABC):
 
     @abstractmethod
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
-        """The result of a test in one sentence. `numbers`: those of `Metrics.intervals`."""
+        """Return the result of a test in one sentence. `numbers`: those of `Metrics.intervals`."""
 
     def output_shape(self, card: Card) -> tuple[int | None, ...]:
-        """Of the graph, for one frame; None where any number will do."""
+        """Return the shape of the graph's output for one frame; None where any number will do."""
         return (self.outputs(card),)
 
     def scaling(self, pixels: Prepared, targets: Target) -> Mapping[str, tuple[float, ...]]:
-        """What the card takes from the training data instead of the network's own normalisation: its `mean` and `std`, and
-        the scaling of the targets. Nothing by default. `pixels` [N, H, W, C] are some of the inputs, `targets` all.
+        """Return what the card takes from the training data instead of the network's own normalisation: its `mean` and
+        `std`, and the scaling of the targets; nothing by default. `pixels` [N, H, W, C] are some of the inputs, `targets` all.
         """
         return {}
 
@@ -159,7 +159,7 @@ class Task(ABC):
 
     @abstractmethod
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
-        """Rules for a bundle whose recipe has none for it. `thresholds`: the card's, with the recipe's written over them."""
+        """Return rules for a bundle whose recipe has none. `thresholds`: the card's, with the recipe's written over them."""
 
     @abstractmethod
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
@@ -200,12 +200,12 @@ class Task(ABC):
 
 
 def percent(share: float) -> str:
-    """A share for a sentence."""
+    """Return a share for a sentence."""
     return f"{share * 100:.1f}"
 
 
 def shares(interval: Interval) -> dict[str, str]:
-    """A share with its interval, as the values of a sentence."""
+    """Return a share with its interval, as the values of a sentence."""
     return {"value": percent(interval.value), "low": percent(interval.low), "high": percent(interval.high)}
 
 

@@ -77,7 +77,7 @@ class Classification(Task):
         return Annotation(label=int(target["label"]))
 
     def ideal(self, truth: Annotation, card: Card) -> Scores:
-        """1 for the labelled class."""
+        """Return 1 for the labelled class."""
         if truth.label is None:
             raise ValueError("the frame has no label")
         return Scores(np.eye(len(card.classes), dtype=np.float32)[truth.label])

@@ -86,7 +86,7 @@ class Detection(Task):
         return DetectionMetrics(card.classes, score=self.threshold(card))
 
     def output_shape(self, card: Card) -> tuple[int | None, ...]:
-        """Any number of boxes."""
+        """Return the shape of any number of boxes."""
         return (None, 4 + len(card.classes))
 
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:

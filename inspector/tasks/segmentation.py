@@ -73,7 +73,7 @@ class Segmentation(Task):
         return SegmentationMetrics(card.classes, threshold=self.threshold(card))
 
     def output_shape(self, card: Card) -> tuple[int | None, ...]:
-        """A plane a class, of the input's size."""
+        """Return the shape of a plane a class, of the input's size."""
         return (self.outputs(card), card.input.height, card.input.width)
 
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:

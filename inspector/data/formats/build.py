@@ -63,7 +63,7 @@ class _Builder:
         return Dataset(self.folder, self.task, names, ordered, tuple(self.problems))
 
     def _taught(self, labels: LabelKind) -> tuple[tuple[str, ...], list[Sample]]:
-        """The classes and samples with labels of this kind."""
+        """Return the classes and samples with labels of this kind."""
         match labels:
             case "label":
                 return self._labelled()

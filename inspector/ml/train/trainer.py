@@ -220,7 +220,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
 
 
 def _thresholds(settings: TrainSettings) -> dict[str, float]:
-    """Those that the task's bundles begin with; the one that decides is a person's, if there is one."""
+    """Return those that the task's bundles begin with; the one that decides is a person's, if there is one."""
     task = task_of(settings.task)
     found = dict(task.thresholds)
     if settings.score and task.threshold_key in found:

@@ -34,7 +34,7 @@ class ClassificationLoss:
         return losses.mean() if factors is None else losses.sum() / factors[label].sum()
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """The class's score before the softmax; of the class named, or the most likely one."""
+        """Return the class's score before the softmax; of the class named, or the most likely one."""
         index = int(raw[0].argmax()) if class_index is None else class_index
         return raw[0, index], index
 

@@ -82,7 +82,7 @@ class GridLoss:
         return (weight * (logits.sigmoid() - wanted).abs() ** 2 * entropy).sum()
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """The score of the box, or of all boxes of the class."""
+        """Return the score of the box, or of all boxes of the class."""
         return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:

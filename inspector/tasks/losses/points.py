@@ -88,7 +88,7 @@ class PointsLoss:
         return Matched(torch.where(owner.values > 0, owner.indices, -1), quality)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """The score of the box, or of all boxes of the class."""
+        """Return the score of the box, or of all boxes of the class."""
         return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:

@@ -20,7 +20,7 @@ class SegmentationLoss:
         return function(out.float(), target["mask"].float() / 255)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """The class's logits summed over the pixels where it was found, or the largest where it was not."""
+        """Return the class's logits, summed over the pixels where it was found, or the largest where it was not."""
         found = self.activation(raw.detach(), card)[0] >= card.thresholds.get("mask", MASK)
         index = int(found.sum((1, 2)).argmax()) if class_index is None else class_index
         logits = raw[0, index]

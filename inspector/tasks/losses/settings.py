@@ -16,7 +16,7 @@ Explained = tuple[Tensor, int | None]  # the number that a heat map explains, an
 
 
 def box_target(out: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-    """Of a detector's activated output [A, 4 + C]: the score of the box asked for, or of all boxes of the class."""
+    """Return, of a detector's activated output [A, 4 + C], the score of the box asked for, or of all boxes of the class."""
     scores = out[:, 4:]
     known = scores.detach()
     if box is None:

@@ -20,7 +20,7 @@ class ThermalLoss:
         return function(out.float(), scaled)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """The highest temperature."""
+        """Return the highest temperature."""
         return self.activation(raw, card)[0, 0], None
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
