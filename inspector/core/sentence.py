@@ -1,5 +1,6 @@
 """A Message as data: what is written to files and sent between processes, so that the window can translate it later."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -19,8 +20,7 @@ class Sentence(BaseModel):
     @property
     def message(self) -> Message:
         """Return it as it was made."""
-        marked = {key: ClassName(value) if key in self.classes else value for key, value in self.values.items()}
-        return Message(self.template, marked)
+        return Message(self.template, marked(self.values, self.classes))
 
     @property
     def text(self) -> str:
@@ -31,5 +31,14 @@ class Sentence(BaseModel):
 def sentence(message: Message) -> Sentence:
     """Convert a message to data; values that are neither numbers nor booleans become text."""
     plain = {key: value if isinstance(value, int | float) else str(value) for key, value in message.values.items()}
-    classes = tuple(key for key, value in message.values.items() if isinstance(value, ClassName))
-    return Sentence(template=message.template, values=plain, classes=classes)
+    return Sentence(template=message.template, values=plain, classes=class_keys(message.values))
+
+
+def class_keys(values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the keys of the values that are names of classes: as data they are text like any other."""
+    return tuple(key for key, value in values.items() if isinstance(value, ClassName))
+
+
+def marked(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the values with those of these keys as names of classes again."""
+    return {key: ClassName(value) if key in classes else value for key, value in values.items()}
