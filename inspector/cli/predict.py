@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import Output
 from inspector.core.errors import ConfigError
@@ -27,7 +28,11 @@ from inspector.station.part_inspector import PartInspector
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), help="Instead of the recipe's; others than fp32 are exported first."
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Save pictures, results.jsonl and a report here, in a new folder for each start.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def predict(
     paths: tuple[Path, ...],
@@ -61,7 +66,7 @@ def predict(
                 inspector = inspectors.any()
                 inspection = inspector.uninspected(item.problem, source=str(path), name=path.stem)
                 unread = True
-                click.echo(f"inspector: {item}", err=True)
+                say(f"inspector: {item}", err=True)
             output = output or Output(as_json=as_json, folder=out)
             output.show(inspection, inspector.recipe)
             if output.closed:
@@ -123,7 +128,7 @@ class _Inspectors:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
             choice = choose(self._recipe, self._models, files, unit=unit)
             if choice.note is not None:
-                click.echo(f"inspector: {choice.note}", err=True)
+                say(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe
             if self._recipe is not None:
                 chosen = only_camera(chosen, self._camera or camera_for(chosen, choice.base, unit))
@@ -132,7 +137,7 @@ class _Inspectors:
             program = inspector.program
             for told in (program.why if program.tuned else None, program.note):
                 if told is not None:
-                    click.echo(f"inspector: {told}", err=True)
+                    say(f"inspector: {told}", err=True)
         return self._opened[unit]
 
     def any(self) -> PartInspector:

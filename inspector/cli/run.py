@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from inspector.cameras.base import kind_of
+from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import Output
 from inspector.cli.support.signals import stop_signals
@@ -34,7 +35,11 @@ _POLL = 0.1  # seconds
 )
 @click.option("--give-up", type=float, default=20.0, show_default=True, help="Seconds without any camera; 0: wait for ever.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many parts.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Save pictures, results.jsonl and a report here, in a new folder for each start.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def run(
     source: str,
@@ -58,7 +63,7 @@ def run(
         find(ENGINES, engine, "engine")
     choice = choose(recipe, models, source)
     if choice.note is not None:
-        click.echo(f"inspector: {choice.note}", err=True)
+        say(f"inspector: {choice.note}", err=True)
     for camera in choice.recipe.cameras.values():
         kind, address = kind_of(camera.source)
         if kind == "folder" and not (camera.options.get("watch") or camera.options.get("masks")):
@@ -125,7 +130,7 @@ class _Troubles:
                 self._said[camera] = event.problem
                 again = " It will be tried again." if event.state is CameraState.LOST else ""
                 remedy = f" {event.remedy}" if event.remedy is not None else ""
-                click.echo(f"inspector: {camera}: {event.problem}{remedy}{again}", err=True)
+                say(f"inspector: {camera}: {event.problem}{remedy}{again}", err=True)
             case CameraChanged(camera=camera):
                 self.open.discard(camera)
                 if event.state is not CameraState.CONNECTING:
@@ -135,11 +140,11 @@ class _Troubles:
                 self.open.add(where)
                 if where != "recipe":
                     remedy = f" {event.remedy}" if event.remedy is not None else ""
-                    click.echo(f"inspector: {where}: {event.problem}{remedy}", err=True)
+                    say(f"inspector: {where}: {event.problem}{remedy}", err=True)
             case Judging(why=why, note=note):
                 if event.tuned:
-                    click.echo(f"inspector: {why}", err=True)
+                    say(f"inspector: {why}", err=True)
                 if note is not None:
-                    click.echo(f"inspector: {note}", err=True)
+                    say(f"inspector: {note}", err=True)
             case Cleared(where=where):
                 self.open.discard(where)

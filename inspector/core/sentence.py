@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 
+from inspector.core.config import FiniteModel
 from inspector.core.message import ClassName, Message
 
 
-class Sentence(BaseModel):
+class Sentence(FiniteModel):
     """A `Message` as data."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     template: str
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()  # which of the values are names of classes
 
     @property

@@ -1,13 +1,14 @@
 """What a run leaves in a folder: overlay pictures, results.jsonl and a report. A full disk stops the saving, not the line."""
 
-import json
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
-from typing import IO
 
 import cv2
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
+from inspector.core.text import LineWriter, json_line, utf8
 from inspector.core.types import Inspection
 from inspector.inspection.events import Stats
 from inspector.recipes.recipe import Recipe
@@ -22,18 +23,18 @@ _FAST = 1  # PNG compression: three times as fast as the usual 6, and a tenth la
 
 
 class Saver:
-    """Writes inspections as they come. Used by one thread."""
+    """Writes inspections as they come, into `folder`, a new one for each start. Used by one thread."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises StorageError if nothing can be written there."""
-        self.folder = folder
+    def __init__(self, parent: Path) -> None:
+        """Raises StorageError if nothing can be written under `parent`."""
         self._rows: list[Row] = []
-        path = folder / RESULTS
         try:
-            (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-            self._results: IO[str] = path.open("w", encoding="utf-8")
+            self.folder = _new_folder(parent)
+            (self.folder / PICTURES).mkdir()
+            self._file = (self.folder / RESULTS).open("xb", buffering=0)
         except OSError as error:
-            raise _refused(path, error) from error
+            raise _refused(parent, error) from error
+        self._results = LineWriter(self._file.write)
 
     def save(self, inspection: Inspection, recipe: Recipe) -> None:
         """Write the part's pictures and its line. Raises StorageError naming the file; the next part may be tried."""
@@ -53,23 +54,44 @@ class Saver:
         if len(self._rows) < MOST_ROWS:
             self._rows.append(Row.of(inspection, tuple(names)))
         try:
-            self._results.write(json.dumps({**record(inspection, recipe), "overlays": names}, ensure_ascii=False) + "\n")
-            self._results.flush()
+            self._results.write(json_line({**record(inspection, recipe), "overlays": names}))
         except OSError as error:
             problem = problem or _refused(self.folder / RESULTS, error)
         if problem is not None:
             raise problem
 
+    def close(self) -> None:
+        """Close the files; nothing more is saved. May be called twice."""
+        self._file.close()
+
     def finish(self, stats: Stats, recipe: Recipe) -> Path:
         """Write the summary and the report, close the files, and return the report's path. Raises StorageError."""
         report = self.folder / REPORT
         try:
-            self._results.write(json.dumps(summary(stats)) + "\n")
-            self._results.close()
+            self._results.write(json_line(summary(stats)))
         except OSError as error:
             raise _refused(self.folder / RESULTS, error) from error
-        write_atomically(report, write_report(recipe.name, self._rows, stats).encode())
+        finally:
+            self.close()
+        write_atomically(report, utf8(write_report(recipe.name, self._rows, stats)).encode())
         return report
+
+
+def _new_folder(parent: Path) -> Path:
+    """Make a folder for this start alone, named after the time in UTC. Of two that ask at once, the system gives it to one.
+
+    Raises OSError.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number:03d}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("unreachable")
 
 
 def _refused(path: Path, error: OSError) -> StorageError:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import describe_validation
+from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS, known_task
 from inspector.core.types import TaskName
-
-Option = int | float | str | bool
 
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
@@ -39,14 +37,14 @@ def task_defaults(task: str) -> Mapping[str, object]:
     return TASKS[task].defaults if task in TASKS else {}
 
 
-class TrainSettings(BaseModel):
+class TrainSettings(FiniteModel):
     """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
 
     What is left out, or 0 or "" where that is no value, is filled in from `TaskEntry.defaults`. Fields with a `Shown` are for a
     person to set; the window and the command line make their forms from these declarations.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     task: Annotated[TaskName, AfterValidator(known_task)]
     network: str = Field(min_length=1)

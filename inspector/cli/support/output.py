@@ -1,8 +1,5 @@
 """What `run` and `predict` print, and the folder they save to."""
 
-import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from inspector.cli.support.lines import ResultLines, say
 from inspector.core.errors import StorageError
+from inspector.core.text import one_line
 from inspector.core.types import Inspection, Verdict
 from inspector.inspection.events import Stats
 from inspector.inspection.takt import headroom_ms, measured
@@ -23,30 +22,42 @@ _COLOURS = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yellow", Ve
 
 
 class Output:
-    """Prints and saves inspections, and counts what it printed. Ends quietly when nobody reads any more."""
+    """Prints and saves inspections, and counts what it printed."""
 
     def __init__(self, *, as_json: bool, folder: Path | None) -> None:
-        """Raises StorageError if nothing can be saved in `folder`."""
+        """Save in a new folder under `folder`, if one is given. Raises StorageError if nothing can be saved there."""
         self._as_json = as_json
+        self._lines = ResultLines()
         self._saver = None if folder is None else Saver(folder)
+        if self._saver is not None:
+            say(f"Saving to {self._saver.folder}", err=True)
         self._counters = Counters()
         self._refused: set[str] = set()
         self.parts = 0  # inspections shown
-        self.closed = False  # nobody reads stdout any more
-        self.failed = False  # something could not be saved
+        self._unsaved = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads stdout any more and nothing is saved either, so that there is no use in going on."""
+        return self._lines.gone and self._saver is None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be saved or printed."""
+        return self._unsaved or self._lines.failed
 
     def show(self, inspection: Inspection, recipe: Recipe) -> None:
         """Print one part, then save it."""
         self.parts += 1
         self._counters.part(inspection)
         if self._as_json:
-            self._echo(json.dumps(record(inspection, recipe), ensure_ascii=False, allow_nan=False))
+            self._lines.json(record(inspection, recipe))
         else:
             verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
             why = "; ".join(reason.text for reason in inspection.reasons)
             name = Path(inspection.source).name or inspection.source
             label = name if inspection.part in name else f"{inspection.part} {name}"
-            self._echo(f"{verdict} {label}  {inspection.latency_ms:.0f} ms  {why}".rstrip())
+            self._lines.text(f"{verdict} {one_line(f'{label}  {inspection.latency_ms:.0f} ms  {why}').rstrip()}")
         if self._saver is not None:
             began = time.monotonic()
             try:
@@ -62,21 +73,22 @@ class Output:
         """
         stats = self._stats(line, seconds)
         if self._as_json:
-            self._echo(json.dumps(summary(stats)))
+            self._lines.json(summary(stats))
         else:
-            self._echo(
+            self._lines.text(
                 f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, "
                 f"{stats.not_inspected} not inspected, {stats.dropped} dropped, in {stats.seconds:.1f} s"
             )
             if line is not None and stats.parts:
-                click.echo("\n".join(_stages(stats)), err=True)
+                for stage in _stages(stats):
+                    say(stage, err=True)
         if self._saver is not None:
             try:
                 report = self._saver.finish(stats, recipe)
             except StorageError as error:
                 self._complain(error)
             else:
-                click.echo(f"Report: {report}", err=True)
+                say(f"Report: {report}", err=True)
 
     def _stats(self, line: Stats | None, seconds: float | None) -> Stats:
         self._counters.end(seconds)
@@ -88,22 +100,11 @@ class Output:
 
     def _complain(self, error: StorageError) -> None:
         """Say once per cause what could not be saved; the verdicts go on."""
-        self.failed = True
+        self._unsaved = True
         detail = str(error.problem.values.get("detail", error.problem.text))
         if detail not in self._refused:
             self._refused.add(detail)
-            click.echo(f"inspector: {error}", err=True)
-
-    def _echo(self, line: str) -> None:
-        if self.closed:
-            return
-        try:
-            click.echo(line)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self.closed = True
-            # Python flushes stdout once more at exit, which must not complain either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            say(f"inspector: {error}", err=True)
 
 
 def _stages(stats: Stats) -> Iterator[str]:

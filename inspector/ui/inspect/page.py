@@ -9,7 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from inspector.core.errors import InspectorError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.types import Inspection
 from inspector.inspection.choice import Choice, choose, on_source
 from inspector.inspection.events import (
@@ -33,7 +33,7 @@ from inspector.ui.shell.settings import Preferences
 
 SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
 STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
-_CAMERA, _FAULT, _FILE, _TUNED = "camera:", "fault:", "file", "tuned"  # where a banner comes from
+_CAMERA, _FAULT, _FILE, _TUNED, _LOCKED = "camera:", "fault:", "file", "tuned", "locked"  # where a banner comes from
 
 
 class InspectPage(InspectLayout):
@@ -123,18 +123,27 @@ class InspectPage(InspectLayout):
         self.banners.clear(_FILE)
         self.set_choice(choice, path)
 
-    def use_source(self, source: str) -> None:
-        """Inspect the frames of this source instead of the recipe's; empty: the recipe's again."""
+    def browse_recipe(self) -> None:
+        """Ask for a recipe file; not while a line runs, which must not be covered."""
+        if self.recipe_chooser.isEnabled():
+            self.recipe_chooser.browse()
+        else:
+            problem = message("The recipe can be changed when the line has been stopped.")
+            self.banners.show_problem(_LOCKED, problem, retryable=False)
+
+    def use_source(self, source: str) -> bool:
+        """Inspect the frames of this source; empty: the recipe's own again. False: a banner says why it cannot be used."""
         if self._written is None:
-            return
+            return False
         try:
             choice = self._on_source(self._written, source)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
-            return
+            return False
         self.banners.clear(_FILE)
         self.source_chooser.show_source(source)
         self._use(choice)
+        return True
 
     def _on_source(self, written: Choice, source: str) -> Choice:
         """Return the demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
@@ -163,6 +172,10 @@ class InspectPage(InspectLayout):
         self._start(None)
 
     def _start(self, mode: Mode | None) -> None:
+        """Start what the source field says, or say why it cannot be used."""
+        pending = self.source_chooser.pending() if self._state is StationState.STOPPED else None
+        if pending is not None and not self.use_source(pending):
+            return
         if self._choice is None:
             return
         self._forget()
@@ -350,6 +363,7 @@ class InspectPage(InspectLayout):
             self._asked = 0
             self._watch.stop()
             self._lost.clear()
+            self.banners.clear(_LOCKED)
         elif state is StationState.RUNNING:
             self._watch.start()
             for _ in range(self._asked):
@@ -458,6 +472,9 @@ class InspectPage(InspectLayout):
         self.reasons.set_reasons(tell.reasons)
         self.veil.set_words("" if self._held is not None else tell.veil)
         stopped = self._state is StationState.STOPPED
+        for chooser in (self.recipe_chooser, self.source_chooser):
+            if chooser.isEnabled() != stopped:
+                chooser.lock(not stopped)
         self.tune.set_running(not stopped)
         self.start_button.setEnabled(stopped and self._choice is not None)
         self.stop_button.setEnabled(self.running)
