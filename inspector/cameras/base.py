@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.image import Reading
+from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
 from inspector.core.types import Annotation, Frame, Pixels, Unit
 
@@ -20,6 +22,22 @@ class CameraOptions(FiniteModel):
     """The settings of a camera driver; each driver derives its own."""
 
     model_config = ConfigDict(extra="forbid")
+
+    bits: int | None = Field(None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says")
+
+
+class FileOptions(CameraOptions):
+    """What a person says of picture files that do not say it themselves."""
+
+    unit: Literal["", "intensity", "kelvin", "celsius", "fahrenheit"] = Field(
+        "", description="the values are temperatures in this unit, or (intensity) are not; as the file says if left out"
+    )
+    scale: float | None = Field(None, gt=0, allow_inf_nan=False, description="temperature = value * scale + offset")
+    offset: float | None = Field(None, allow_inf_nan=False, description="temperature = value * scale + offset")
+
+    def reading(self) -> Reading:
+        """Return the same for the reader of a file."""
+        return Reading(self.bits, self.unit, self.scale, self.offset)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
@@ -46,6 +64,8 @@ class Camera(ABC):
         self.name = name
         self.address = address
         self._sequence = 0
+        bits = options.get("bits")  # checked by the driver with its other options
+        self._bits = bits if isinstance(bits, int) else None
 
     @abstractmethod
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -65,18 +85,31 @@ class Camera(ABC):
         truth: Annotation | None = None,
         grabbed: float | None = None,
         began: float | None = None,
+        bits: int | None = None,
+        notes: tuple[Message, ...] = (),
     ) -> Frame:
         """Stamp pixels with this camera's name, the next sequence number and the time.
 
         `grabbed`: when they were grabbed, in seconds of `time.monotonic()`; just now if left out. `began`: when work on the
-        frame began (its file was opened, its transfer started); `grabbed` if left out.
+        frame began (its file was opened, its transfer started); `grabbed` if left out. `bits`, `notes`: as in `Frame`.
         """
         sequence = self._sequence
         self._sequence += 1
         source = source or self.address
         began = grabbed if began is None else began
+        bits = self._bits if bits is None and pixels.dtype.itemsize == 2 else bits
         return stamp(
-            pixels, self.name, sequence, unit=unit, part=part, source=source, truth=truth, grabbed=grabbed, began=began
+            pixels,
+            self.name,
+            sequence,
+            unit=unit,
+            part=part,
+            source=source,
+            truth=truth,
+            grabbed=grabbed,
+            began=began,
+            bits=bits,
+            notes=notes,
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
@@ -97,6 +130,8 @@ def stamp(
     truth: Annotation | None = None,
     grabbed: float | None = None,
     began: float | None = None,
+    bits: int | None = None,
+    notes: tuple[Message, ...] = (),
 ) -> Frame:
     """Return a Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out.
 
@@ -106,7 +141,7 @@ def stamp(
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
     took = None if began is None else (now - began) * 1000
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes)
 
 
 class Pace:
@@ -158,6 +193,12 @@ def kind_of(source: str) -> tuple[str, str]:
         remedy="Use simulated, folder:PATH, video:PATH, usb:N, rtsp://... or http://...",
         source=source,
     )
+
+
+def reading_of(name: str, options: Mapping[str, Option]) -> Reading:
+    """Return how files are to be read that stand for those of a camera, by the camera's options. Raises ConfigError."""
+    said = {key: value for key, value in options.items() if key in FileOptions.model_fields}
+    return parse_options(FileOptions, name, said).reading()
 
 
 def open_camera(name: str, source: str, options: Mapping[str, Option] | None = None) -> Camera:

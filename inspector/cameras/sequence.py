@@ -6,7 +6,8 @@ from pathlib import Path
 from inspector.cameras.base import stamp
 from inspector.cameras.video import VIDEO_SUFFIXES, VideoFile
 from inspector.core.errors import ConfigError
-from inspector.core.files import image_files, read_image
+from inspector.core.files import image_files, page_count, page_name, read_page
+from inspector.core.image import AS_IT_SAYS, Reading
 from inspector.core.types import Frame
 
 
@@ -31,22 +32,35 @@ class FrameSequence(ABC):
 
 
 class _Images(FrameSequence):
-    def __init__(self, files: list[Path], folder: Path, camera: str) -> None:
-        self._files = files
+    """The pages of image files, in their order."""
+
+    def __init__(self, files: list[Path], folder: Path, camera: str, how: Reading) -> None:
+        self._files = [(path, page) for path in files for page in range(page_count(path))]
         self._folder = folder
         self._camera = camera
+        self._how = how
 
     def __len__(self) -> int:
         return len(self._files)
 
     def name(self, index: int) -> str:
-        return self._files[index].relative_to(self._folder).as_posix()
+        path, page = self._files[index]
+        return page_name(path.relative_to(self._folder).as_posix(), page)
 
     def frame(self, index: int) -> Frame:
-        path = self._files[index]
-        image = read_image(path)
-        part = path.relative_to(self._folder).with_suffix("").as_posix()
-        return stamp(image.pixels, self._camera, index % len(self), unit=image.unit, part=part, source=str(path))
+        path, page = self._files[index]
+        image = read_page(path, page, self._how)
+        part = page_name(path.relative_to(self._folder).with_suffix("").as_posix(), page)
+        return stamp(
+            image.pixels,
+            self._camera,
+            index % len(self),
+            unit=image.unit,
+            part=part,
+            source=str(path),
+            bits=image.bits,
+            notes=image.notes,
+        )
 
     def close(self) -> None:
         """No file is open between two frames."""
@@ -81,8 +95,10 @@ class _Video(FrameSequence):
         self._video.close()
 
 
-def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False) -> FrameSequence:
-    """Open one image, a folder of images (natural order, without label masks) or a video. `camera`: the frames' name.
+def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False, how: Reading = AS_IT_SAYS) -> FrameSequence:
+    """Open one image, a folder of images (natural order, without label masks) or a video.
+
+    `camera`: the frames' name. `how`: what image files do not say themselves.
 
     Raises ConfigError: nothing there, no image in the folder, not a video. An image itself is read by `frame`.
     """
@@ -99,9 +115,9 @@ def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False
             ) from error
         if not files:
             raise ConfigError("There is no image in the folder {folder}.", remedy="Choose another folder.", folder=path)
-        return _Images(files, path, camera)
+        return _Images(files, path, camera, how)
     if not path.exists():
         raise ConfigError("There is no file {file}.", remedy="Check the path.", file=path)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _Video(path, camera)
-    return _Images([path], path.parent, camera)
+    return _Images([path], path.parent, camera, how)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from inspector.cameras.base import reading_of
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import Output
 from inspector.core.errors import ConfigError
+from inspector.core.image import AS_IT_SAYS, Reading
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import PRECISIONS, Frame, Precision, Unit
 from inspector.inspection.choice import camera_for, choose
@@ -58,7 +60,7 @@ def predict(
     output: Output | None = None
     unread = False
     with inspectors:
-        for path, item in _items(paths):
+        for path, item in _items(paths, inspectors.reading()):
             if isinstance(item, Frame):
                 inspector = inspectors.for_unit(item.unit)
                 inspection = inspector.inspect({next(iter(inspector.recipe.cameras)): item})
@@ -78,11 +80,11 @@ def predict(
     return 1 if output is not None and output.failed else 0
 
 
-def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
+def _items(paths: Sequence[Path], how: Reading) -> Iterator[tuple[Path, Frame | ConfigError]]:
     """Yield every frame of every path, or why it has none, with the path it comes from."""
     for path in paths:
         try:
-            sequence = open_sequence(path)
+            sequence = open_sequence(path, how=how)
         except ConfigError as error:
             yield path, error
             continue
@@ -121,6 +123,16 @@ class _Inspectors:
         self._precision = precision
         self._opened: dict[Unit, PartInspector] = {}
         self._stack = ExitStack()
+
+    def reading(self) -> Reading:
+        """Return what the recipe's camera says of its files: the one that is named, or the only one. Raises ConfigError."""
+        if self._recipe is None:
+            return AS_IT_SAYS
+        cameras = choose(self._recipe, self._models).recipe.cameras
+        name = self._camera or next(iter(cameras))
+        if name not in cameras or (self._camera is None and len(cameras) > 1):
+            return AS_IT_SAYS  # a camera that is not there is told when it is chosen
+        return reading_of(name, cameras[name].options)
 
     def for_unit(self, unit: Unit) -> PartInspector:
         """Raises ConfigError or EngineError."""

@@ -75,6 +75,8 @@ def test_of_temperatures_only_the_missing_ones_count() -> None:
     cold = np.full((20, 30), 0.5, np.float32)
     assert check_quality(_frame(cold, kelvin=True), Gate()) is None
     cold[3, 4] = np.nan
+    assert check_quality(_frame(cold, kelvin=True), Gate()) is None, "a dead pixel is masked"
+    cold[3, :8] = np.nan
     problem = check_quality(_frame(cold, kelvin=True), Gate())
     assert problem is not None
     assert "without a temperature" in problem.text

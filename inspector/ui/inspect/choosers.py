@@ -17,7 +17,7 @@ from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
-IMAGES: Final = "*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp"
+IMAGES: Final = "*.png *.jpg *.jpeg *.jpe *.jp2 *.bmp *.tif *.tiff *.webp *.gif *.pgm *.ppm *.pbm"
 _BROWSE: Final = "browse"
 
 
