@@ -194,6 +194,6 @@ def _weights(source: int, target: int) -> np.ndarray[tuple[int, int], np.dtype[n
 
 def test_whole_and_impossible_specs() -> None:
     assert whole(np.zeros((3, 5), np.uint8)) == Region(0, 0, 5, 3)
-    for wrong in ({"width": 0}, {"width": 5000}, {"kind": "kelvin", "channels": 3}, {"levels": (5, 5)}, {"colour": "red"}):
+    for wrong in ({"width": 0}, {"width": 5000}, {"unit": "kelvin", "channels": 3}, {"levels": (5, 5)}, {"colour": "red"}):
         with pytest.raises(ValidationError):
             InputSpec.model_validate({"width": 64, "height": 64, **wrong})
