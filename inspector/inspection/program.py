@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.images import wrong_unit
+from inspector.core.images import fits, wrong_unit
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Precision, Region
 from inspector.engines.base import Engine, open_engine
@@ -93,7 +93,7 @@ class Program:
     def levels(self, camera: str) -> tuple[float, float] | None:
         """Return the grey levels that count as black and white for a camera, as its bundles were trained with."""
         for step in self.steps:
-            if step.model.camera == camera and step.card.input.kind != "kelvin":
+            if step.model.camera == camera and fits(step.card.input, "intensity"):
                 return step.card.input.levels
         return None
 

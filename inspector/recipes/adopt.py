@@ -7,6 +7,7 @@ from pathlib import Path
 from inspector.bundles.bundle import Bundle, Card, find_bundles, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.images import fits
 from inspector.core.paths import user_data
 from inspector.recipes.automatic import complete
 from inspector.recipes.document import save_recipe
@@ -109,11 +110,11 @@ def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card
             camera=step.camera,
             names=", ".join(recipe.cameras),
         )
-    kelvin = [cards[one.bundle].task == "thermal" for one in recipe.inspect if one.camera == step.camera]
-    if kelvin and (card.task == "thermal") not in kelvin:
+    given = {cards[one.bundle].input.reads for one in recipe.inspect if one.camera == step.camera}
+    if given and not any(fits(card.input, unit) for unit in given):
         raise ConfigError(
             "{bundle} reads temperatures, and the camera {camera} gives pictures."
-            if card.task == "thermal"
+            if card.input.reads == "kelvin"
             else "{bundle} reads pictures, and the camera {camera} gives temperatures.",
             remedy="Choose another camera.",
             bundle=card.name,

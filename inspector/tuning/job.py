@@ -323,7 +323,7 @@ class _Tuner:
         with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
             bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
             with runtime.open(bundle) as engine:
-                image = np.full((1, *card.input.shape), 290 if card.input.kind == "kelvin" else 100, card.input.dtype)
+                image = np.full((1, *card.input.shape), 100, card.input.dtype)
                 times = timed(lambda: engine.infer(image), seconds=ROW_S, tick=self._tick)
         return times.per_image(1)[1]
 

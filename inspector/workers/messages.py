@@ -159,7 +159,8 @@ class Done(Packet):
 
 
 class Failed(Packet):
-    """The last message of work that failed. Fields as in `outcome.Outcome`; `values` are those of both sentences."""
+    """The last message of work that failed. Fields as in `outcome.Outcome`; `values` are those of both sentences,
+    `classes` the keys of those that are names of classes."""
 
     type: Literal["failed"] = "failed"
     kind: str = "JobError"
@@ -167,6 +168,7 @@ class Failed(Packet):
     problem: str = "The worker failed."
     remedy: str = ""
     values: dict[str, Scalar] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     traceback: str = ""
     crashed: bool = False
     signal: str = ""

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
-import tomli_w
+import tomlkit
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import inspector
@@ -168,7 +168,7 @@ def test_every_number_of_a_recipe(tmp_path: Path) -> None:
     file = tmp_path / "recipe.toml"
     for at in places:
         for text in ("nan", "-inf", "1e400", "1" + "0" * 30, "9" * 5000):
-            file.write_text(tomli_w.dumps(with_marker(data, at)).replace('"@@"', text), "utf-8")
+            file.write_text(tomlkit.dumps(with_marker(data, at)).replace('"@@"', text), "utf-8")
             with pytest.raises(ConfigError) as error:
                 load_recipe(file)
             one_line(error)
