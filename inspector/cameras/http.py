@@ -1,14 +1,14 @@
 """Pictures over HTTP: MJPEG streams and snapshot addresses, read by ourselves and decoded strictly."""
 
+import hashlib
 import http.client
 import ssl
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from socket import SHUT_RDWR, socket
-
-import cv2
 
 from inspector.cameras.capture import Capture, Picture
 from inspector.cameras.login import Login
@@ -16,13 +16,42 @@ from inspector.cameras.multipart import LIMIT, Parts
 from inspector.core.addresses import Address, hide_secrets, parse_address
 from inspector.core.errors import CameraError
 from inspector.core.files import MAX_PIXELS
-from inspector.core.strict_jpeg import JpegDamage, decode_jpeg, read_header
+from inspector.core.jpeg import JpegDamage, coded_part, decode_jpeg, read_header
 
 _PIECE = 1 << 16  # bytes asked of the connection at a time
 _REDIRECTS = 3
 _AGAIN = 0.02  # seconds between two snapshots where the camera gives the same one again
 _JPEG = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
 _FAULTS = (OSError, http.client.HTTPException, ValueError)
+_REMEMBERED = 1024  # pictures that a new one is compared with: far more than a camera has buffers
+
+
+class Sent:
+    """The pictures that a camera has sent lately. It outlives a connection: a new one often begins with an old picture.
+
+    A sensor has noise, so two pictures that are equal to the last bit were taken at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, None] = OrderedDict()  # checksums, oldest first
+
+    def is_newest(self, data: bytes) -> bool:
+        """Whether this file holds the picture that was sent last."""
+        return bool(self._known) and next(reversed(self._known)) == _checksum(data)
+
+    def take(self, data: bytes) -> bool:
+        """Take in a file that was sent; return whether its picture was sent before."""
+        key = _checksum(data)
+        known = key in self._known
+        self._known[key] = None
+        self._known.move_to_end(key)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return known
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(coded_part(data), digest_size=16).digest()
 
 
 class HttpCapture:
@@ -34,14 +63,27 @@ class HttpCapture:
     rate = 0.0
     buffers = True
 
-    def __init__(self, url: str, *, open_timeout: float, timeout: float, rate: float, video: Callable[[str], Capture]) -> None:
-        """`rate`: snapshots a second at most, 0: as fast as they come. `video` makes what reads another video."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        open_timeout: float,
+        timeout: float,
+        rate: float,
+        sent: Sent | None,
+        video: Callable[[str], Capture],
+    ) -> None:
+        """`rate`: snapshots a second at most, 0: as fast as they come. `video` makes what reads another video.
+
+        `sent`: the pictures that were sent before this connection; None: a picture may be sent again.
+        """
         self._address = parse_address(url)
         self._source = hide_secrets(url)
         self._login = Login(self._address.user, self._address.password)
         self._open_timeout = open_timeout
         self._timeout = timeout
         self._period = 1.0 / rate if rate > 0 else 0.0
+        self._sent = sent
         self._make_video = video
         self._video: Capture | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -49,6 +91,7 @@ class HttpCapture:
         self._parts: Parts | None = None
         self._data = b""
         self._whole = True
+        self._again = False
         self._pending: bytes | None = None
         self._due = 0.0
         self._gone = threading.Event()
@@ -92,6 +135,12 @@ class HttpCapture:
     def retrieve(self) -> Picture | Callable[[], Picture]:
         if self._video is not None:
             return self._video.retrieve()
+        if self._again:
+            return CameraError(
+                "{source} has sent a picture a second time; it is an old one.",
+                remedy="Check the camera. If its pictures may be equal, set its option allow_repeats.",
+                source=self._source,
+            )
         return partial(self._decode, self._data, self._whole)
 
     def _decode(self, data: bytes, whole: bool) -> Picture:
@@ -103,7 +152,7 @@ class HttpCapture:
             if header.width * header.height > MAX_PIXELS:
                 raise JpegDamage(f"{header.width} x {header.height} pixels are too many")
             return decode_jpeg(data, header=header)
-        except (JpegDamage, cv2.error) as error:
+        except JpegDamage as error:
             return CameraError(
                 "The picture of {source} is damaged: {detail}.",
                 remedy="Check the camera and its network.",
@@ -136,20 +185,25 @@ class HttpCapture:
             if part is None:
                 return False
             if part.kind in _JPEG or part.body.startswith(b"\xff\xd8"):
-                self._data, self._whole = part.body, part.whole
+                self._take(part.body, whole=part.whole)
                 return True
         return False
 
     def _next_snapshot(self) -> bool:
         while not self._gone.wait(max(0.0, self._due - time.monotonic())):
             self._due = time.monotonic() + self._period
-            before = self._data
-            self._data = self._pending if self._pending is not None else self._body(self._get(self._timeout))
+            data = self._pending if self._pending is not None else self._body(self._get(self._timeout))
             self._pending = None
-            if self._data != before:  # a camera that has no newer picture gives the last one again
+            if self._sent is None or not self._sent.is_newest(data):
+                self._take(data)
                 return True
+            # A camera that has no newer picture gives the last one again.
             self._due = max(self._due, time.monotonic() + _AGAIN)
         return False
+
+    def _take(self, data: bytes, *, whole: bool = True) -> None:
+        self._data, self._whole = data, whole
+        self._again = self._sent is not None and self._sent.take(data)
 
     def _open_video(self) -> bool:
         self.release()

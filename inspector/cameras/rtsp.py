@@ -10,7 +10,7 @@ from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, parse_options
 from inspector.cameras.capture import Capture, Reader, VideoCapture
-from inspector.cameras.http import HttpCapture, refused
+from inspector.cameras.http import HttpCapture, Sent, refused
 from inspector.cameras.rtsp_gate import RtspGate
 from inspector.core.addresses import hide_secrets, parse_address
 from inspector.core.config import Option
@@ -28,19 +28,24 @@ class StreamOptions(CameraOptions):
         "", pattern="^([0-9]{1,5}x[0-9]{1,5})?$", description="pixels, for example 1280x720; empty: as the first frame"
     )
     rate: float = Field(0.0, ge=0, le=1000, description="snapshots a second at most; 0: as fast as the camera gives them")
+    allow_repeats: bool = Field(
+        False, description="MJPEG and snapshots: judge a picture that is equal to one before, as of a simulated camera"
+    )
 
 
 class StreamCamera(Camera):
     """Yields the newest frame of a stream; frames that nobody took in time are dropped, and counted.
 
-    A picture that is damaged, or has another size than the first one (or than the option `size`), is no frame: its part is
-    reported through `skip`. A stream that stalls, dies or ends raises CameraError within the time-out.
+    A picture that is damaged, has another size than the first one (or than the option `size`), or (MJPEG and snapshots) was
+    sent before, is no frame: its part is reported through `skip`.
+    A stream that stalls, dies or ends raises CameraError within the time-out.
     """
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)
         self._options = parse_options(StreamOptions, name, options)
         self._url = address
+        self._sent = None if self._options.allow_repeats else Sent()
         self.address = hide_secrets(address)  # what records and messages show
         width, _, height = self._options.size.partition("x")
         self._size = (int(width), int(height)) if width else None
@@ -100,7 +105,7 @@ class StreamCamera(Camera):
         times = {"open_timeout": options.open_timeout, "timeout": options.timeout}
         if not self._http:
             return RtspVideo(self._url, spoilt=spoilt, **times)
-        return HttpCapture(self._url, rate=options.rate, video=lambda url: StreamVideo(url, **times), **times)
+        return HttpCapture(self._url, rate=options.rate, sent=self._sent, video=lambda url: StreamVideo(url, **times), **times)
 
 
 class StreamVideo(VideoCapture):

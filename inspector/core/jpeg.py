@@ -1,175 +1,187 @@
-"""Whether a JPEG is whole. Its decoder (libjpeg, in Pillow) fills up with grey what is missing, and its warnings are lost.
+"""Decode JPEG pictures that are whole, and refuse damaged ones: what is missing in a picture must never look like a part.
 
-A picture of one scan is decoded from its coded data alone, without the end mark: a decoder that is short of data asks for
-more instead of filling up, and one that is done before the data are was given others than were written. Restart marks are
-counted. Several scans (progressive) have to be complete together, and are decoded a second time with other bytes before their
-end marks: where these bytes show in the picture, data were missing.
-Terms and marker codes: ITU-T T.81 (1992), annex B.
+libjpeg fills what is missing with grey or repeats what came before, and only counts a warning, which neither Pillow nor
+OpenCV passes on. simplejpeg makes errors of these warnings. Of some damage libjpeg does not even warn; it is looked for in
+the markers (ITU-T T.81, annex B):
+
+- the marker segments have to follow each other up to an end-of-image marker, with no other marker inside a scan, and restart
+  markers have to count up;
+- the scans of a picture (several, where it is progressive) have to bring every bit of every coefficient.
+
+A picture whose wrong bytes form a valid scan of the right length cannot be told from a true one by any decoder.
 """
 
-import io
-import re
 from dataclasses import dataclass
 
-import PIL.Image
+import numpy as np
+from numpy.typing import NDArray
 
-from inspector.core.headers import jpeg_segments
+_RST0, _SOI, _EOI, _SOS, _DRI = 0xD0, 0xD8, 0xD9, 0xDA, 0xDD
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = 0xC2
+_READ = frozenset({0xC0, 0xC1, _PROGRESSIVE})  # baseline, extended and progressive, Huffman coded
+_ARITHMETIC = frozenset({0xC9, 0xCA})
+_COEFFICIENTS = 64
 
-_MARK = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
-_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_READ = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # baseline, extended and progressive; of the lossless ones none
-_MULTI = frozenset({0xC2, 0xCA})
-_SPARE = 16  # bytes that a decoder may look ahead
-_STUFFING = b"\x55" * 64
+
+class JpegDamage(ValueError):
+    """The picture is damaged, cut short or of a kind that is not read; the text says how, in English, after "damaged: "."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """What the header of a picture says. `sampling`: (horizontal, vertical) of each component."""
+class JpegHeader:
+    """What the frame header says. `process`: its marker code. `end`: where the end-of-image marker begins."""
 
     process: int
     bits: int
     width: int
     height: int
-    components: tuple[int, ...]
-    sampling: tuple[tuple[int, int], ...]
-    interval: int  # units between restart marks; 0: none
+    components: int
+    end: int
 
     @property
     def refused(self) -> str:
-        """Why no decoder here reads it; empty: they do."""
+        """Why it is not read, whole or not; empty: it is."""
+        if self.process in _ARITHMETIC:
+            return "JPEG with arithmetic coding, in which damage cannot be found"
         if self.process not in _READ:
             return "lossless or hierarchical JPEG"
-        return f"JPEG of {self.bits} bits a value" if self.bits != 8 else ""
-
-    @property
-    def units(self) -> int:
-        """Smallest coded units of a scan of all components."""
-        wide, high = (8 * max(pair[axis] for pair in self.sampling) for axis in (0, 1))
-        if len(self.sampling) == 1:
-            wide = high = 8
-        return -(-self.width // wide) * -(-self.height // high)
+        if self.bits != 8:
+            return f"JPEG of {self.bits} bits a value"
+        return "" if self.components in (1, 3, 4) else f"JPEG of {self.components} components"
 
 
-class Fed(io.BytesIO):
-    """Bytes that are given out up to `border` first; whether more was asked for then tells how far a decoder came."""
+def decode_jpeg(data: bytes, *, header: JpegHeader | None = None) -> NDArray[np.uint8]:
+    """Decode a whole and undamaged JPEG as it is stored, grey [H, W] or RGB [H, W, 3]. Raises JpegDamage.
 
-    border = 0
-    stuffed = b""  # of several scans: the same with other bytes before their end marks
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        at = self.tell()
-        if at < self.border and size is not None and size >= 0:
-            size = min(size, self.border - at)
-        return super().read(size)
-
-    @property
-    def asked(self) -> bool:
-        """Whether bytes beyond the border were read."""
-        return self.tell() > self.border
-
-
-def frame_of(jpeg: bytes) -> Frame | None:
-    """Return the header of a picture; None: it has none."""
-    interval = 0
-    for kind, body in jpeg_segments(jpeg):
-        if kind == 0xDD and len(body) >= 2:
-            interval = int.from_bytes(body[:2], "big")
-        if kind in _FRAMES and len(body) >= 6 and len(body) >= 6 + 3 * body[5] and body[5]:
-            components = tuple(body[6 + 3 * k] for k in range(body[5]))
-            sampling = tuple((body[7 + 3 * k] >> 4 or 1, body[7 + 3 * k] & 15 or 1) for k in range(body[5]))
-            height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
-            return Frame(kind, body[0], width, height, components, sampling, interval or _interval(jpeg))
-    return None
-
-
-def _interval(jpeg: bytes) -> int:
-    """Return the restart interval where it stands behind the header."""
-    bodies = [body for kind, body in jpeg_segments(jpeg) if kind == 0xDD and len(body) >= 2]
-    return int.from_bytes(bodies[-1][:2], "big") if bodies else 0
-
-
-def strict(jpeg: bytes, frame: Frame) -> Fed:
-    """Return a stream to decode a whole picture from; `check_decoded` says afterwards whether it was whole. Raises
-    ValueError.
+    `header`: as `read_header` gave it, where it was asked already.
     """
-    _, begin = _scan(jpeg, 2)
-    first = _MARK.search(jpeg, begin)
-    if first is None:
-        raise ValueError("the file ends before its end mark")
-    if frame.process not in _MULTI and first.group(1) == b"\xd9":
-        coded = jpeg[: first.start()]
-        _check_restarts(jpeg, begin, first.start(), frame)
-        fed = Fed(coded + bytes(_SPARE))
-        fed.border = max(begin, len(coded.rstrip(b"\0")) - _SPARE)
-        return fed
-    return _several(jpeg, frame)
+    header = header or read_header(data)
+    return _decode(data, header, "GRAY" if header.components == 1 else "RGB")
 
 
-def check_decoded(fed: Fed, picture: PIL.Image.Image) -> None:
-    """Check the picture that was loaded from `strict`. Raises ValueError."""
-    if not fed.stuffed:
-        if not fed.asked:
-            raise ValueError("its coded data do not fit the picture")
-        return
-    with PIL.Image.open(io.BytesIO(fed.stuffed), formats=("JPEG",)) as other:
-        other.load()
-        if other.tobytes() != picture.tobytes():
-            raise ValueError("its coded data end too soon")
+def decode_reduced(data: bytes, side: int, *, header: JpegHeader) -> NDArray[np.uint8]:
+    """Decode it in grey, at the smallest size from an eighth on with at least `side` rows and columns. Raises JpegDamage.
+
+    Damage is found as in the full size, in much less time.
+    """
+    return _decode(data, header, "GRAY", side)
 
 
-def _scan(jpeg: bytes, at: int) -> tuple[int, int]:
-    """Begin and end of the header of the next scan; its coded data follow. Raises ValueError."""
-    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF:
-        if jpeg[at + 1] == 0xFF:
-            at += 1
-            continue
-        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        if length < 2:
-            break
-        if jpeg[at + 1] == 0xDA:
-            return at + 4, at + 2 + length
-        at += 2 + length
-    raise ValueError("it has no picture data")
-
-
-def _check_restarts(jpeg: bytes, begin: int, end: int, frame: Frame) -> None:
-    if not frame.interval:
-        return
-    marks = [found.group(1)[0] & 7 for found in _RESTART.finditer(jpeg, begin, end)]
-    expected = -(-frame.units // frame.interval) - 1
-    # A mark behind the last unit is against the standard, but some encoders write it.
-    if len(marks) not in (expected, expected + 1) or marks != [k % 8 for k in range(len(marks))]:
-        raise ValueError("a part of its coded data is missing")
-
-
-def _several(jpeg: bytes, frame: Frame) -> Fed:
-    """Return a picture of several scans up to its end mark. Raises ValueError where a coefficient is never completed."""
-    missing = {component: [1] * 64 for component in frame.components}
-    stuffed, copied, at = [], 0, 2
+def read_header(data: bytes) -> JpegHeader:
+    """Walk the marker segments up to the end of the image. Raises JpegDamage."""
+    if data[:2] != bytes((0xFF, _SOI)):
+        raise JpegDamage("it does not begin as a JPEG")
+    at, frame, process, restarts = 2, b"", 0, False
+    scans: list[bytes] = []
     while True:
-        head, begin = _scan(jpeg, at)
-        _take(jpeg[head:begin], missing)
-        mark = _MARK.search(jpeg, begin)
-        if mark is None:
-            raise ValueError("the file ends before its end mark")
-        # Complete scans end where they end, whatever stands behind them; incomplete ones take it for picture.
-        stuffed += [jpeg[copied : mark.start()], _STUFFING]
-        copied, at = mark.start(), mark.end() - 2
-        if mark.group(1) == b"\xd9":
+        marker, at = _next_marker(data, at)
+        if marker == _EOI:
             break
-    if any(any(bits) for bits in missing.values()):
-        raise ValueError("some of its scans are missing")
-    fed = Fed(jpeg[: mark.end()])
-    fed.stuffed = b"".join(stuffed) + b"\xff\xd9"
-    return fed
+        if marker in _STANDALONE:
+            raise JpegDamage("another picture begins inside it" if marker == _SOI else "its segments are out of order")
+        length = int.from_bytes(data[at : at + 2], "big")
+        if length < 2 or at + length > len(data):
+            raise JpegDamage("it is cut short in its header")
+        body = data[at + 2 : at + length]
+        if marker in _FRAME_HEADERS:
+            if frame or len(body) < 6 or len(body) < 6 + 3 * body[5]:
+                raise JpegDamage("its header is not valid")
+            frame, process = body, marker
+        restarts = restarts or marker == _DRI
+        at += length
+        if marker == _SOS:
+            scans.append(body)
+            at = _end_of_scan(data, at, restarts=restarts)
+    if not frame or not scans:
+        raise JpegDamage("it holds no picture")
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    header = JpegHeader(process, frame[0], width, height, frame[5], end=at - 2)
+    if not header.refused:
+        _check_complete(frame, scans, progressive=process == _PROGRESSIVE)
+    return header
 
 
-def _take(header: bytes, missing: dict[int, list[int]]) -> None:
-    """Note what a scan brings: `header` is the number of components, two bytes each, then the range and the bits."""
-    count = header[0]
-    low, high, bits = header[1 + 2 * count], min(63, header[2 + 2 * count]), header[3 + 2 * count] & 15
-    for k in range(count):
-        left = missing.setdefault(header[1 + 2 * k], [1] * 64)
-        left[low : high + 1] = [bits] * (high + 1 - low)
+def coded_part(data: bytes) -> bytes:
+    """Return the picture itself, from its first scan on, without what cameras write before it: time, counter, name."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == _SOS:
+            return data[at:]
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data
+
+
+def _decode(data: bytes, header: JpegHeader, colours: str, side: int = 0) -> NDArray[np.uint8]:
+    import simplejpeg
+
+    if header.refused:
+        raise JpegDamage(header.refused)
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            _without_oddities(data, header), colours, min_height=side, min_width=side, strict=True
+        )
+    except ValueError as error:
+        raise JpegDamage(str(error)) from error
+    return pixels[..., 0] if colours == "GRAY" else pixels
+
+
+def _without_oddities(data: bytes, header: JpegHeader) -> bytes:
+    """Take out what libjpeg warns of and is no damage: padding before the end, a JFIF revision that it does not know."""
+    end = header.end
+    if data[end - 2 : end] == b"\0\0":  # a scan ends in ones (T.81, F.1.2.3), if need be with a zero stuffed behind them
+        coded = data[:end].rstrip(b"\0")
+        data = coded + (b"\0" if coded[-1] == 0xFF else b"") + bytes((0xFF, _EOI))
+    if data[6:11] == b"JFIF\0" and data[11:12] != b"\1":
+        data = data[:11] + b"\1" + data[12:]
+    return data
+
+
+def _check_complete(frame: bytes, scans: list[bytes], *, progressive: bool) -> None:
+    """Check that the scans bring every bit of every coefficient. Raises JpegDamage."""
+    missing = {frame[6 + 3 * k]: [1] * _COEFFICIENTS for k in range(frame[5])}
+    for scan in scans:
+        count = scan[0] if scan else 0
+        if len(scan) < 4 + 2 * count:
+            raise JpegDamage("its header is not valid")
+        low, high, bits = scan[1 + 2 * count], min(63, scan[2 + 2 * count]), scan[3 + 2 * count] & 15
+        if not progressive:
+            low, high, bits = 0, 63, 0
+        for k in range(count):
+            left = missing.get(scan[1 + 2 * k])
+            if left is None:
+                raise JpegDamage("its header is not valid")
+            left[low : high + 1] = [bits] * (high + 1 - low)
+    if any(any(left) for left in missing.values()):
+        raise JpegDamage("some of its scans are missing")
+
+
+def _next_marker(data: bytes, at: int) -> tuple[int, int]:
+    """Return the marker at `at`, and where its segment goes on. Fill bytes before it are skipped."""
+    begun = at
+    while at < len(data) and data[at] == 0xFF:
+        at += 1
+    if at >= len(data):
+        raise JpegDamage("it is cut short")
+    if at == begun or data[at] == 0:
+        raise JpegDamage("its segments are out of order")
+    return data[at], at + 1
+
+
+def _end_of_scan(data: bytes, start: int, *, restarts: bool) -> int:
+    """Return where the entropy-coded data ends: at the first marker that is none of its own."""
+    scan = np.frombuffer(data, np.uint8)[start:]
+    marked = np.flatnonzero(scan[:-1] == 0xFF)
+    codes = scan[marked + 1]
+    own = (codes >= _RST0) & (codes < _RST0 + 8)
+    others = np.flatnonzero(~own & (codes != 0) & (codes != 0xFF))
+    if not len(others):
+        raise JpegDamage("it is cut short")
+    numbers = codes[: others[0]][own[: others[0]]] - _RST0
+    if (len(numbers) and not restarts) or not np.array_equal(numbers, np.arange(len(numbers)) % 8):
+        raise JpegDamage("pieces of it are missing")
+    end = start + int(marked[others[0]])
+    while data[end - 1] == 0xFF:  # fill bytes belong to the marker
+        end -= 1
+    return end

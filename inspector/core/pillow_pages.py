@@ -1,10 +1,11 @@
-"""PNG, JPEG, BMP, WebP and GIF: decoded by Pillow, 16-bit PNG by libpng in imagecodecs.
+"""PNG, JPEG, BMP, WebP and GIF: decoded by Pillow, 16-bit PNG by libpng in imagecodecs, JPEG strictly (`core/jpeg.py`).
 
 A file may hold several pictures: GIF, animated PNG and WebP, and the multi-picture format of JPEG.
 """
 
 import io
 import logging
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from inspector.core.alpha import Whole, bands, lay_on_black
 from inspector.core.errors import ConfigError
 from inspector.core.headers import check_png
 from inspector.core.image import DAMAGE, MAX_PAGES, Image, check_size, damaged, unsupported
-from inspector.core.jpeg import Fed, Frame, check_decoded, frame_of, strict
+from inspector.core.jpeg import JpegDamage, JpegHeader, decode_jpeg, read_header
 from inspector.core.message import Message, message
 from inspector.core.tiff import ORIENTATION, TURNED, UPRIGHT
 
@@ -46,15 +47,14 @@ class PillowPages:
         """Read the header. Raises ConfigError."""
         self._path = path
         self._data = data
-        self._fed: Fed | None = None  # of a JPEG
+        self._jpeg: JpegHeader | None = None
         self._checked = False  # the sums of a PNG
         self._full = (1 << data[24]) - 1 if data[:4] == b"\x89PNG" and len(data) > 24 and data[24] < 8 else 255
         self.notes: tuple[Message, ...] = ()
         try:
             if data[:3] == b"\xff\xd8\xff":
-                self._fed = strict(data, _readable_jpeg(path, data))
-            stream = io.BytesIO(data) if self._fed is None or b"MPF\0" in data[: 1 << 16] else self._fed
-            self._picture = PIL.Image.open(stream, formats=_FORMATS)
+                self._jpeg = _readable_jpeg(path, data)
+            self._picture = PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
             self._pages = self._numbers()
         except PIL.UnidentifiedImageError:
             raise ConfigError(
@@ -70,20 +70,21 @@ class PillowPages:
     def read(self, index: int) -> Image:
         """Raises ConfigError."""
         picture: PIL.Image.Image = self._picture
-        deep = False
+        deep, image = False, None
         try:
-            if picture.format == "PNG":
+            if self._jpeg is not None:
+                picture, image = self._whole_jpeg(self._jpeg, self._pages[index])
+            elif picture.format == "PNG":
                 if not self._checked:
                     check_png(self._data)
                 self._checked, deep = True, self._data[24] == 16
                 if deep and self.count > 1:
                     raise unsupported(self._path, "an animation of 16 bits")
-            if self._fed is not None:
-                picture = self._whole_jpeg(self._pages[index])
-            elif len(self._pages) > 1:
-                picture.seek(self._pages[index])
+            if self._jpeg is None:
+                if len(self._pages) > 1:
+                    picture.seek(self._pages[index])
+                image = _deep_png(self._path, self._data) if deep else _flat(picture, self._full)
             orientation = picture.getexif().get(ORIENTATION, 1)
-            image = _deep_png(self._path, self._data) if deep else _flat(picture, self._full)
         except DAMAGE as error:
             raise damaged(self._path, error) from error
         if image is None:
@@ -107,45 +108,48 @@ class PillowPages:
             return list(range(count))
         entries = getattr(picture, "mpinfo", {}).get(_MP_ENTRIES, [])
         kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
-        kept, first = [0], picture.size[0] * picture.size[1]
-        for number in range(1, count):
-            frame = _readable_jpeg(self._path, self._part(number))
-            if not kinds[number].startswith(_PREVIEW) and frame.width * frame.height > _SMALL * first:
-                kept.append(number)
+        least = _SMALL * picture.size[0] * picture.size[1]
+        others = [number for number in range(1, count) if not kinds[number].startswith(_PREVIEW)]
+        kept = [0, *(number for number in others if self._pixels_of(number) > least)]
         if len(kept) < count:
             self.notes = (message("Smaller copies of it (thumbnails) are left out: {count}.", count=count - len(kept)),)
         return kept
+
+    def _pixels_of(self, number: int) -> float:
+        """Return how many pixels a picture of a multi-picture file has. Of a damaged one nobody knows: it counts as large."""
+        try:
+            header = _readable_jpeg(self._path, self._part(number))
+        except JpegDamage:
+            return math.inf
+        return header.width * header.height
 
     def _part(self, number: int) -> bytes:
         """Return the bytes of a multi-picture file from one of its pictures on."""
         self._picture.seek(number)
         return self._data[int(getattr(self._picture, "offset", 0)) :]
 
-    def _whole_jpeg(self, number: int) -> PIL.Image.Image:
-        """One picture of a JPEG, decoded and found whole. Raises ValueError or OSError."""
+    def _whole_jpeg(self, header: JpegHeader, number: int) -> tuple[PIL.Image.Image, Image]:
+        """One picture of a JPEG: what Pillow reads of it without decoding, and its pixels. Raises ValueError or OSError.
+
+        `header`: of the first one.
+        """
         picture: PIL.Image.Image = self._picture
-        fed = self._fed
+        data = self._data
         if number:
             data = self._part(number)
-            frame = _readable_jpeg(self._path, data)
-            check_size(self._path, frame.width, frame.height, bytes_per_pixel=len(frame.components))
-            fed = strict(data, frame)
-        assert fed is not None
+            header = _readable_jpeg(self._path, data)
+            check_size(self._path, header.width, header.height, bytes_per_pixel=header.components)
         if picture.format == "MPO":
-            picture = PIL.Image.open(fed, formats=("JPEG",))
-        picture.load()
-        check_decoded(fed, picture)
-        return picture
+            picture = PIL.Image.open(io.BytesIO(data), formats=("JPEG",))
+        return picture, Image(decode_jpeg(data, header=header), bits=8)
 
 
-def _readable_jpeg(path: Path, data: bytes) -> Frame:
-    """Return the header of a JPEG. Raises ConfigError for kinds that are not read, ValueError for one without header."""
-    frame = frame_of(data)
-    if frame is None:
-        raise ValueError("it has no picture header")
-    if frame.refused:
-        raise unsupported(path, frame.refused)
-    return frame
+def _readable_jpeg(path: Path, data: bytes) -> JpegHeader:
+    """Return the header of a JPEG. Raises ConfigError for kinds that are not read, JpegDamage for one without header."""
+    header = read_header(data)
+    if header.refused:
+        raise unsupported(path, header.refused)
+    return header
 
 
 def _bytes_of(picture: PIL.Image.Image, data: bytes) -> int:

@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import CameraError, InspectorError
-from inspector.core.strict_jpeg import decode_jpeg
+from inspector.core.jpeg import decode_jpeg
 from inspector.core.types import Frame
 from inspector.inspection.quality import FrozenWatch
 from inspector.recipes.recipe import Gate
 from tests.cameras.http_camera import MULTIPART, HttpCamera, digest_is_right, jpeg, part, whole
-
-FROZEN = Gate(frozen_frames=2)
 
 
 def _scene(seed: int, size: tuple[int, int] = (120, 160)) -> NDArray[np.uint8]:
@@ -110,7 +108,7 @@ def test_no_faulty_picture_is_ever_judged() -> None:
         camera.on_lost = lost.append
         with _playing(camera) as frames:
             for frame in frames:
-                if watch.observe(frame, FROZEN) is not None:
+                if watch.observe(frame, Gate()) is not None:
                     refused += 1
                 else:
                     judged += 1
@@ -125,6 +123,67 @@ def test_no_faulty_picture_is_ever_judged() -> None:
     assert refused > 0.5 * source.count
     assert min(source.faults.values()) > 0.05 * source.count
     assert len(source.faults) == 8
+
+
+def _dated(file: bytes, date: int) -> bytes:
+    """The same picture with a comment, as cameras write the time into it."""
+    return file[:2] + b"\xff\xfe\0\x0a" + b"%08d" % date + file[2:]
+
+
+def test_a_picture_that_was_sent_before_is_no_frame_also_on_a_new_connection() -> None:
+    connections = iter(range(100))
+    files = [_dated(jpeg(_scene(number)), number) for number in range(60)]
+
+    def answer(path: str, headers: dict[str, str]) -> Iterator[bytes]:
+        begin = 20 * next(connections)
+        yield MULTIPART
+        for number in range(begin, begin + 20):
+            yield part(files[number])
+            time.sleep(0.02)
+            if number >= 5:
+                yield part(_dated(jpeg(_scene(number - 5)), 1000 + number))
+                time.sleep(0.02)
+        raise OSError("the connection goes")
+
+    with HttpCamera(answer) as server:
+        camera = open_camera("top", f"http://{server.address}/video")
+        repeated: list[str] = []
+        camera.on_problem = lambda part, error: repeated.append(str(error))
+        shown: list[bytes] = []
+        for _ in range(2):
+            with _playing(camera) as frames, pytest.raises(CameraError, match="was lost"):
+                shown.extend(frame.pixels.tobytes() for frame in frames)
+    assert len(shown) == len(set(shown)) > 10
+    assert len(repeated) > 10
+    assert all("has sent a picture a second time" in text for text in repeated)
+
+
+@pytest.mark.parametrize("kind", ["stream", "snapshots"])
+def test_equal_pictures_are_frames_where_they_are_allowed(kind: str) -> None:
+    file = jpeg(_scene(1))
+
+    def answer(path: str, headers: dict[str, str]) -> Iterator[bytes]:
+        if kind == "snapshots":
+            return iter([whole(file)])
+        return _slowly([MULTIPART], (part(file) for _ in range(1000)))
+
+    with (
+        HttpCamera(answer) as server,
+        _playing(open_camera("top", f"http://{server.address}/s", {"allow_repeats": True})) as frames,
+    ):
+        assert len({frame.pixels.tobytes() for frame in islice(frames, 4)}) == 1
+
+
+def test_a_snapshot_address_that_goes_back_to_an_old_picture() -> None:
+    order = iter([1, 2, 3, 2, 4, *[4] * 1000])
+    with HttpCamera(lambda path, headers: [whole(jpeg(_scene(next(order))))]) as server:
+        camera = open_camera("top", f"http://{server.address}/s", {"timeout": 0.5, "rate": 10})
+        repeated: list[str] = []
+        camera.on_problem = lambda part, error: repeated.append(str(error))
+        with _playing(camera) as frames:
+            shown = [frame.pixels.tobytes() for frame in islice(frames, 4)]
+    assert shown == [decode_jpeg(jpeg(_scene(number))).tobytes() for number in (1, 2, 3, 4)]
+    assert len(repeated) == 1
 
 
 def _first(answer: Any, path: str = "/snap.jpg", **options: Any) -> tuple[Frame, HttpCamera]:

@@ -1,6 +1,5 @@
 """Files of several pictures: every page is a picture of its own, smaller copies are left out and named."""
 
-import io
 import re
 import struct
 import subprocess
@@ -132,67 +131,6 @@ def test_a_label_mask_is_one_by_its_content(tmp_path: Path) -> None:
     Pillow.fromarray(photograph[..., 0]).save(tmp_path / "grey.png")
     masks = sorted(path.name for path in label_masks(tmp_path.iterdir()))
     assert masks == ["colours.png", "mask.png", "palette.png", "soft.png"]
-
-
-def _jpeg(picture: NDArray[np.uint8], **how: object) -> bytes:
-    stream = io.BytesIO()
-    Pillow.fromarray(picture).save(stream, "JPEG", quality=90, **how)
-    return stream.getvalue()
-
-
-def _scene() -> NDArray[np.uint8]:
-    rng = np.random.default_rng(0)
-    coarse = Pillow.fromarray(rng.integers(40, 216, (30, 40, 3)).astype(np.uint8))
-    return np.asarray(coarse.resize((320, 240), Pillow.Resampling.BICUBIC))
-
-
-@pytest.mark.parametrize(
-    "how", [{}, {"progressive": True}, {"restart_marker_blocks": 7}], ids=["plain", "progressive", "restarts"]
-)
-def test_a_jpeg_cut_anywhere_and_closed_is_damaged(tmp_path: Path, how: dict[str, object]) -> None:
-    data, path = _jpeg(_scene(), **how), tmp_path / "a.jpg"
-    path.write_bytes(data)
-    assert read_image(path).notes == ()
-    begin = data.index(b"\xff\xda") + 20
-    for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97):
-        path.write_bytes(data[: begin + int(share * (len(data) - begin - 40))] + b"\xff\xd9")
-        with pytest.raises(ConfigError, match="damaged"):
-            read_image(path)
-
-
-def test_a_jpeg_with_a_hole_is_damaged(tmp_path: Path) -> None:
-    path, rng = tmp_path / "a.jpg", np.random.default_rng(1)
-    for how in ({}, {"restart_marker_blocks": 7}):
-        data = _jpeg(_scene(), **how)
-        begin = data.index(b"\xff\xda") + 20
-        for _ in range(20):
-            place = int(rng.integers(begin, len(data) - 1200))
-            path.write_bytes(data[:place] + data[place + 1000 :])
-            with pytest.raises(ConfigError, match="damaged"):
-                read_image(path)
-
-
-def test_whole_jpegs_of_every_make_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    for picture in (_scene(), np.zeros((17, 33, 3), np.uint8), np.full((9, 8, 3), 255, np.uint8), _picture(5, 8, 8)):
-        for how in ({}, {"progressive": True}, {"optimize": True}, {"subsampling": 0}, {"subsampling": 2}):
-            for tail in (b"", b"\0" * 100, b"camera data"):
-                path.write_bytes(_jpeg(picture, **how) + tail)
-                assert read_image(path).pixels.shape == picture.shape
-        path.write_bytes(_jpeg(picture[..., 0]))
-        assert read_image(path).pixels.shape == picture.shape[:2]
-
-
-def test_jpegs_that_are_not_read_are_named(tmp_path: Path) -> None:
-    import imagecodecs
-
-    deep = np.random.default_rng(0).integers(0, 4096, (16, 16)).astype(np.uint16)
-    (tmp_path / "deep.jpg").write_bytes(imagecodecs.jpeg8_encode(deep, bitspersample=12, lossless=False))
-    (tmp_path / "lossless.jpg").write_bytes(imagecodecs.jpeg8_encode(deep.astype(np.uint8), lossless=True))
-    with pytest.raises(ConfigError, match="not read: JPEG of 12 bits"):
-        read_image(tmp_path / "deep.jpg")
-    with pytest.raises(ConfigError, match="not read: lossless"):
-        read_image(tmp_path / "lossless.jpg")
 
 
 def test_a_bmp_whose_fourth_byte_is_unused_is_not_black(tmp_path: Path) -> None:
