@@ -13,7 +13,7 @@ from inspector.cli.support.output import Output
 from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import PRECISIONS, Frame, Precision, Unit
-from inspector.inspection.choice import camera_for, choose
+from inspector.inspection.run_request import camera_for, resolve_recipe
 from inspector.recipes.automatic import only_camera
 from inspector.station.part_inspector import PartInspector
 
@@ -121,7 +121,7 @@ class _Inspectors:
         """Raises ConfigError or EngineError."""
         if unit not in self._opened:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
-            choice = choose(self._recipe, self._models, files, kelvin=unit == "kelvin")
+            choice = resolve_recipe(self._recipe, self._models, files, kelvin=unit == "kelvin")
             if choice.note is not None:
                 click.echo(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe

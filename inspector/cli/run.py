@@ -13,9 +13,9 @@ from inspector.cli.support.signals import stop_signals
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import PRECISIONS, Inspection, Precision
-from inspector.inspection.choice import choose
 from inspector.inspection.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected, Judging
 from inspector.inspection.parts import weight_of
+from inspector.inspection.run_request import resolve_recipe
 from inspector.station.edge import Edge
 from inspector.station.pipeline import CAPACITY
 from inspector.station.station import Station
@@ -56,7 +56,7 @@ def run(
         raise click.UsageError("Give either --recipe or --model.")
     if engine is not None:
         find(ENGINES, engine, "engine")
-    choice = choose(recipe, models, source)
+    choice = resolve_recipe(recipe, models, source)
     if choice.note is not None:
         click.echo(f"inspector: {choice.note}", err=True)
     for camera in choice.recipe.cameras.values():

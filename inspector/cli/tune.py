@@ -17,7 +17,7 @@ from inspector.core.message import Message
 from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import PRECISIONS
-from inspector.inspection.choice import choose
+from inspector.inspection.run_request import resolve_recipe
 from inspector.tuning.plan import Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.workers.jobs import Job
 from inspector.workers.protocol import Packet
@@ -78,7 +78,7 @@ def tune(
     this makes every time longer. The station uses the choice from its next start on, after a test of two seconds. Exit code 1:
     nothing keeps the takt.
     """
-    choice = choose(recipe)
+    choice = resolve_recipe(recipe)
     fields = {
         "recipe": choice.recipe.model_dump(mode="json", exclude_none=True),
         "base": None if choice.base is None else str(choice.base),

@@ -14,7 +14,7 @@ from inspector.recipes.verdict import judge
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class Capture:
     """What one camera gave for a part: a frame, what is wrong with it, or both. `part`: its id where the source knows it."""
 
     frame: Frame | None
@@ -32,12 +32,12 @@ class Part:
     sequence: int
     opened: float
     triggered: bool = False
-    shots: dict[str, Shot] = field(default_factory=dict)
+    captures: dict[str, Capture] = field(default_factory=dict)
     failures: list[Message] = field(default_factory=list)
 
     def frames(self) -> dict[str, Frame]:
         """The frames there are, by camera."""
-        return {camera: shot.frame for camera, shot in self.shots.items() if shot.frame is not None}
+        return {camera: capture.frame for camera, capture in self.captures.items() if capture.frame is not None}
 
     def grabbed(self) -> float:
         """When its first frame was grabbed (the trigger, where there is no frame), in monotonic seconds."""
@@ -52,18 +52,18 @@ class Part:
         return sum(frame.pixels.nbytes for frame in self.frames().values())
 
     def in_order(self, cameras: Iterable[str]) -> "Part":
-        """The same part with its shots in this order of cameras, whichever came first."""
-        ordered = {camera: self.shots[camera] for camera in cameras if camera in self.shots}
-        self.shots = {**ordered, **self.shots}
+        """The same part with its captures in this order of cameras, whichever came first."""
+        ordered = {camera: self.captures[camera] for camera in cameras if camera in self.captures}
+        self.captures = {**ordered, **self.captures}
         return self
 
     def source(self) -> str:
         """File or stream it was seen in."""
-        return next((shot.frame.source if shot.frame else shot.source for shot in self.shots.values()), "")
+        return next((capture.frame.source if capture.frame else capture.source for capture in self.captures.values()), "")
 
 
 @dataclass(slots=True)
-class Findings:
+class PartResult:
     """What the bundles said of one part, what went wrong, and how long its share of each stage took in ms."""
 
     predictions: list[Prediction] = field(default_factory=list)
@@ -79,29 +79,29 @@ class Findings:
             self.failures.append(problem)
 
 
-def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
+def conclude(part: Part, result: PartResult, recipe: Recipe) -> Inspection:
     """Judge a part: the one place where an Inspection is made."""
     started = time.monotonic()
     part.in_order(recipe.cameras)
     latency = (started - part.grabbed()) * 1000
-    failures = [*part.failures, *findings.failures]
+    failures = [*part.failures, *result.failures]
     if recipe.deadline_ms is not None and latency > recipe.deadline_ms:
         late = "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms."
         failures.append(message(late, latency=latency, limit=recipe.deadline_ms))
-    verdict, reasons = judge(recipe, findings.predictions, failures)
+    verdict, reasons = judge(recipe, result.predictions, failures)
     now = time.monotonic()
-    findings.spent("verdict", now - started)
+    result.spent("verdict", now - started)
     grab = part.grab_ms()
     if grab is not None:
-        findings.spent("grab", grab / 1000)
-    timings: Mapping[str, float] = MappingProxyType(dict(findings.timings_ms))
+        result.spent("grab", grab / 1000)
+    timings: Mapping[str, float] = MappingProxyType(dict(result.timings_ms))
     return Inspection(
         part=part.name,
         sequence=part.sequence,
         verdict=verdict,
         reasons=reasons,
         frames=MappingProxyType(part.frames()),
-        predictions=tuple(findings.predictions),
+        predictions=tuple(result.predictions),
         recipe=recipe.name,
         revision=recipe.revision,
         latency_ms=(now - part.grabbed()) * 1000,
@@ -115,9 +115,9 @@ def weight_of(inspection: Inspection) -> int:
     return sum(frame.pixels.nbytes for frame in inspection.frames.values())
 
 
-def shoot(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Shot:
+def capture_of(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Capture:
     """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))
-    return Shot(frame, problem, frame.source, live, frame.part)
+    return Capture(frame, problem, frame.source, live, frame.part)

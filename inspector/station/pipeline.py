@@ -16,15 +16,15 @@ from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection
-from inspector.inspection.analysis import Analyser, Flight
+from inspector.inspection.batch_inference import BatchInference, InFlightBatch
 from inspector.inspection.events import CameraChanged, Cleared, Event, Fault, StageStats
-from inspector.inspection.parts import Findings, Part, Shot, conclude, shoot
+from inspector.inspection.parts import Capture, Part, PartResult, capture_of, conclude
 from inspector.inspection.program import Program
 from inspector.inspection.quality import FrozenWatch
+from inspector.station.camera_runner import CameraRunner, hangs
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
-from inspector.station.feed import Feed, hangs
-from inspector.station.intake import Intake
+from inspector.station.part_assembler import PartAssembler
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +57,21 @@ class Pipeline:
         self.program = program
         self._owner = owner
         self._counters = counters
-        self._intake = Intake(live, mode=mode, join_s=recipe.join_ms / 1000, trigger_s=recipe.trigger_ms / 1000)
+        self._assembler = PartAssembler(live, mode=mode, join_s=recipe.join_ms / 1000, trigger_s=recipe.trigger_ms / 1000)
         self._edge: Edge[Part] = Edge(
             max(2, recipe.max_batch), drop="never" if waits else "oldest", capacity=CAPACITY, weigh=Part.weight
         )
         self._watches = {name: FrozenWatch() for name in cameras}
-        self._feeds = [self._feed(camera) for camera in cameras.values()]
+        self._runners = [self._runner(camera) for camera in cameras.values()]
         self._stopping = threading.Event()
         self._worker: Worker | None = None
         self._jammed = False
         self.busy = False  # parts come as fast as they are judged
 
-    def _feed(self, camera: Camera) -> Feed:
-        return Feed(
+    def _runner(self, camera: Camera) -> CameraRunner:
+        return CameraRunner(
             camera,
-            wanted=self._intake.wanted,
+            wanted=self._assembler.wanted,
             deliver=self._arrived,
             unreadable=self._unreadable,
             report=self._camera_changed,
@@ -83,8 +83,8 @@ class Pipeline:
         self._worker = worker
         self._take_over(worker.program)
         if first:
-            for feed in self._feeds:
-                feed.start()
+            for runner in self._runners:
+                runner.start()
 
     def adopt(self, program: Program) -> bool:
         """Go on with another program from the next batch on, where the open engines can run it."""
@@ -96,7 +96,7 @@ class Pipeline:
 
     def _take_over(self, program: Program) -> None:
         self.program = program
-        self._counters.follow(self._intake.arrivals, program.recipe.takt_ms)
+        self._counters.follow(self._assembler.arrivals, program.recipe.takt_ms)
 
     def serves(self, worker: "Worker") -> bool:
         """Whether this is (still) the worker that inspects."""
@@ -104,17 +104,17 @@ class Pipeline:
 
     def trigger(self, name: str) -> str:
         """Ask every camera for one frame of a new part."""
-        if len(self._intake) + len(self._edge) >= self._edge.size or self._worker is None:
-            part = self._intake.refused(name)
+        if len(self._assembler) + len(self._edge) >= self._edge.size or self._worker is None:
+            part = self._assembler.refused(name)
             self._jam(part)
             return part.name
         self._clear_jam()
-        return self._intake.trigger(name).name
+        return self._assembler.trigger(name).name
 
     def next_parts(self, *, under_way: bool) -> list[Part]:
         """Parts to inspect now; waits a moment for them, unless others are `under_way`. Called by the worker only."""
-        ended = all(feed.done for feed in self._feeds)
-        parts = self._intake.expired()
+        ended = all(runner.done for runner in self._runners)
+        parts = self._assembler.expired()
         if parts:  # those that were complete before come first
             parts = sorted(self._edge.take(self._edge.size, timeout=0) + parts, key=lambda part: part.sequence)
         else:
@@ -123,13 +123,13 @@ class Pipeline:
             linger = recipe.max_wait_ms / 1000 if self.busy else 0
             parts = self._edge.take(recipe.max_batch, timeout=linger if under_way else POLL, linger=linger)
             self.busy = len(parts) >= recipe.max_batch > 1  # one at a time is asked for where the time of each counts
-        if ended and not parts and not under_way and not len(self._intake):
+        if ended and not parts and not under_way and not len(self._assembler):
             self._owner.through(self)
         return parts
 
-    def conclude(self, part: Part, findings: Findings, program: Program) -> None:
+    def conclude(self, part: Part, result: PartResult, program: Program) -> None:
         """Judge a part and tell of it."""
-        inspection = conclude(part, findings, program.recipe)
+        inspection = conclude(part, result, program.recipe)
         self._counters.part(inspection)
         self._owner.judged(inspection, program)
 
@@ -144,50 +144,50 @@ class Pipeline:
     def stop(self) -> None:
         """End every thread, within a bounded time. A camera that hangs in its driver is left behind and reported."""
         self._stopping.set()
-        for feed in self._feeds:
-            feed.ask_to_stop()
+        for runner in self._runners:
+            runner.ask_to_stop()
         self._edge.close()
         until = time.monotonic() + STOP_SECONDS
-        for feed in self._feeds:
-            if not feed.join(max(0.0, until - time.monotonic())):
-                self.emit(Fault(feed.name, hangs(feed.name), message("Unplug the camera, then restart the program.")))
+        for runner in self._runners:
+            if not runner.join(max(0.0, until - time.monotonic())):
+                self.emit(Fault(runner.name, hangs(runner.name), message("Unplug the camera, then restart the program.")))
         worker = self._worker
         if worker is not None and not worker.join(STOP_SECONDS):
             self.emit(Fault("engine", message("The engine does not stop."), message("Restart the program.")))
-        left = self._intake.abandon() + self._edge.take(self._edge.size, timeout=0)
+        left = self._assembler.abandon() + self._edge.take(self._edge.size, timeout=0)
         for part in left:
             if part.triggered:
                 part.failures.append(message("The station was stopped before this part was inspected."))
-                self.conclude(part, Findings(), self.program)
+                self.conclude(part, PartResult(), self.program)
 
     def _camera_changed(self, event: CameraChanged) -> None:
-        self._intake.camera_is(event.camera, event.state, event.problem)
+        self._assembler.camera_is(event.camera, event.state, event.problem)
         self.emit(event)
 
     def _arrived(self, frame: Frame) -> None:
         """A frame, on its camera's thread."""
         program, name = self.program, frame.camera
         self._counters.frame(name)
-        live = self._intake.live(name)
+        live = self._assembler.live(name)
         frozen = self._watches[name].observe(frame, program.recipe.cameras[name].gate) if live else None
-        self._admit(name, shoot(frame, name, program, problem=frozen, live=live))
+        self._admit(name, capture_of(frame, name, program, problem=frozen, live=live))
 
     def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
         """A part without a frame, on its camera's thread."""
         source = str(error.problem.values.get("file", part))
-        self._admit(camera, Shot(None, error.problem, source, part=part))
+        self._admit(camera, Capture(None, error.problem, source, part=part))
 
-    def _admit(self, camera: str, shot: Shot) -> None:
-        arrival = self._intake.add(camera, shot)
-        self._counters.drop(arrival.replaced)
-        for part in arrival.ready:
+    def _admit(self, camera: str, capture: Capture) -> None:
+        assembled = self._assembler.add(camera, capture)
+        self._counters.drop(assembled.replaced)
+        for part in assembled.ready:
             if self.mode == "triggered":
                 if self._edge.put(part, timeout=0) and not self._edge.closed:
                     self._jam(part)
                 continue
-            self._intake.held_up(camera, True)
+            self._assembler.held_up(camera, True)
             lost = self._edge.put(part)
-            self._intake.held_up(camera, False)
+            self._assembler.held_up(camera, False)
             if not self._edge.closed:
                 self._counters.drop(len(lost))
 
@@ -198,7 +198,7 @@ class Pipeline:
             self._jammed = True
             self.emit(Fault(TRIGGER, problem, message("Trigger more slowly, or use a faster engine.")))
         part.failures.append(problem)
-        self.conclude(part, Findings(), self.program)
+        self.conclude(part, PartResult(), self.program)
 
     def _clear_jam(self) -> None:
         if self._jammed and not len(self._edge):
@@ -216,14 +216,14 @@ class Worker:
         self.program = program
         self._pipeline = pipeline
         self._ready = ready
-        self._analyser = Analyser(program, report=pipeline.emit)
+        self._inference = BatchInference(program, report=pipeline.emit)
         self._next: Program | None = None
         self._under_way: deque[_Begun] = deque()
         self._thread = threading.Thread(target=self._run, name="station-inspect", daemon=True)
         self._thread.start()
 
     def adopt(self, program: Program) -> bool:
-        if not self._analyser.can_follow(program):
+        if not self._inference.can_follow(program):
             return False
         self._next = program
         return True
@@ -240,7 +240,7 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._analyser.open(side_by_side=True)
+            self._inference.open(side_by_side=True)
         except InspectorError as error:
             self._ready(self, error)
             return
@@ -255,18 +255,18 @@ class Worker:
         finally:
             while self._under_way:
                 self._finish(self._under_way.popleft())
-            self._analyser.close()
+            self._inference.close()
 
     def _inspect(self, parts: Sequence[Part]) -> None:
         """Begin with these parts, and finish those that are not to be under way any longer: all, if none came."""
         if self._next is not None:
             self.program, self._next = self._next, None
-            self._analyser.follow(self.program)
+            self._inference.follow(self.program)
         others = 0
         if parts:
             # More under way are judged faster together, and each of them later: not where a deadline counts.
             together = self._pipeline.busy and self.program.recipe.deadline_ms is None
-            others = self._analyser.others if together else 0
+            others = self._inference.others if together else 0
             self._under_way.append(_Begun(parts, self.program))
             self._begin(self._under_way[-1], beside=others > 0)
         while len(self._under_way) > others:
@@ -276,20 +276,20 @@ class Worker:
 
     def _begin(self, batch: "_Begun", *, beside: bool) -> None:
         try:
-            batch.flight = self._analyser.begin(batch.parts, beside=beside)
+            batch.flight = self._inference.begin(batch.parts, beside=beside)
         except Exception as error:  # noqa: BLE001 - thread boundary: the next batch must have its chance
             batch.problem = self._defect(error)
 
     def _finish(self, batch: "_Begun") -> None:
-        findings: list[Findings] = []
+        result: list[PartResult] = []
         try:
             if batch.flight is not None:
-                findings = self._analyser.finish(batch.flight)
+                result = self._inference.finish(batch.flight)
         except Exception as error:  # noqa: BLE001 - thread boundary: as above
             batch.problem = self._defect(error)
         if batch.problem is not None:
-            findings = [Findings(failures=[batch.problem]) for _ in batch.parts]
-        for part, found in zip(batch.parts, findings, strict=True):
+            result = [PartResult(failures=[batch.problem]) for _ in batch.parts]
+        for part, found in zip(batch.parts, result, strict=True):
             self._pipeline.conclude(part, found, batch.program)
 
     def _defect(self, error: Exception) -> Message:
@@ -305,5 +305,5 @@ class _Begun:
 
     parts: Sequence[Part]
     program: Program
-    flight: Flight | None = None
+    flight: InFlightBatch | None = None
     problem: Message | None = None

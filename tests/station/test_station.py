@@ -9,7 +9,7 @@ import pytest
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared
 from inspector.core.types import Frame, Verdict
-from inspector.inspection import analysis
+from inspector.inspection import batch_inference
 from inspector.inspection.events import CameraState, Cleared, Event, Fault, StateChanged, StationState
 from inspector.station.part_inspector import PartInspector
 from inspector.station.station import Station
@@ -176,7 +176,7 @@ def test_an_engine_that_never_works_again_is_not_opened_for_ever(behaviour: Beha
         assert station.stats().not_inspected == 12
         assert "RuntimeError: broken" in recorder.inspections[0].reasons[0].text
         assert "given a rest" in recorder.inspections[-1].reasons[0].text
-    assert behaviour.opened == 1 + analysis.RESTARTS
+    assert behaviour.opened == 1 + batch_inference.RESTARTS
 
 
 @pytest.mark.parametrize("error", [EngineError("it is broken"), ConfigError("it is not there")])

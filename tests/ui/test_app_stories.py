@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import Verdict
-from inspector.inspection.choice import Choice
 from inspector.inspection.events import CameraState, Cleared, Fault, StationState
+from inspector.inspection.run_request import RunRequest
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import theme
 from inspector.ui.shell.main_window import PAGES, MainWindow
@@ -358,7 +358,7 @@ def test_the_chosen_camera_is_remembered(window: MainWindow, qtbot: QtBot, setti
     again = MainWindow(settings, StationWorker(factory=Conductor()))
     qtbot.addWidget(again)
     again.worker.start()
-    again.open_choice(Choice(RECIPE), None)
+    again.open_choice(RunRequest(RECIPE), None)
     again.show()
     assert again.inspect.camera_chooser.currentData() == "thermal"
     assert again.inspect.feed.canvases["visible"].isHidden()

@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import SEVERITY, Inspection, Verdict
-from inspector.inspection.choice import Choice
 from inspector.inspection.events import CameraState, StationState
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.recipe import Recipe
 from inspector.ui.inspect.situation import QUIET_S, Situation, shown
 from inspector.ui.inspect.station_worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
@@ -32,7 +32,7 @@ def worker(conductor: Conductor) -> Iterator[StationWorker]:
 def test_news_come_at_display_rate_and_wait_until_taken(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
     told: list[float] = []
     worker.news.connect(lambda: told.append(time.monotonic()))
-    worker.begin(Choice(RECIPE))
+    worker.begin(RunRequest(RECIPE))
     qtbot.waitUntil(lambda: bool(told))
     for _ in range(50):
         conductor.station.judge(0, Verdict.OK)
@@ -53,7 +53,7 @@ def test_news_come_at_display_rate_and_wait_until_taken(worker: StationWorker, c
 def test_every_ng_part_reaches_the_window_though_pictures_are_skipped(
     worker: StationWorker, conductor: Conductor, qtbot: QtBot
 ) -> None:
-    worker.begin(Choice(RECIPE))
+    worker.begin(RunRequest(RECIPE))
     qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
     for index in range(9):
         conductor.station.judge(index, Verdict.NG if index % 3 == 0 else Verdict.OK)
@@ -64,7 +64,7 @@ def test_every_ng_part_reaches_the_window_though_pictures_are_skipped(
 
 
 def test_a_finite_source_ends_the_run(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
-    worker.begin(Choice(RECIPE, Path("recipes")))
+    worker.begin(RunRequest(RECIPE, Path("recipes")))
     qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
     conductor.station.wait = lambda timeout: True  # type: ignore[attr-defined] - as the real one when all is judged
     conductor.station.camera("visible", CameraState.ENDED)
@@ -90,7 +90,7 @@ def test_what_the_station_starts_lets_the_window_through(qtbot: QtBot) -> None:
 
     worker = StationWorker(factory=Starting())
     worker.start()
-    worker.begin(Choice(RECIPE))
+    worker.begin(RunRequest(RECIPE))
     qtbot.waitUntil(lambda: bool(found))
     worker.close()
     window = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -98,8 +98,8 @@ def test_what_the_station_starts_lets_the_window_through(qtbot: QtBot) -> None:
 
 
 def test_beginning_again_stops_the_station_before(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
-    worker.begin(Choice(RECIPE))
-    worker.begin(Choice(RECIPE), "triggered")
+    worker.begin(RunRequest(RECIPE))
+    worker.begin(RunRequest(RECIPE), "triggered")
     qtbot.waitUntil(lambda: len(conductor.stations) == 2 and conductor.station.started == 1)
     assert conductor.stations[0].stopped == 1
     worker.take()

@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Frame, Inspection, Verdict
 from inspector.inspection import program
-from inspector.inspection.choice import Choice
 from inspector.inspection.events import Inspected, StageStats, Stats, TaktStats
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
 from inspector.station.load_shedding import Limits, Shed
 from inspector.station.station import Station
@@ -189,7 +189,7 @@ def test_an_overloaded_line_leaves_out_display_never_verdicts(qtbot: QtBot, sett
     assert isinstance(reviewed, GradCamTab)
     try:
         line.behaviour.seconds = 0.07  # a part comes every 40 ms
-        window.open_choice(Choice(line.recipe), None)
+        window.open_choice(RunRequest(line.recipe), None)
         page.start()
         qtbot.waitUntil(lambda: page.shed is Shed.GRADCAM, timeout=20_000)
         before = time.monotonic()

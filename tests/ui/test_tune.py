@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.sentence import sentence
-from inspector.inspection.choice import Choice
 from inspector.inspection.events import Judging
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.automatic import recipe_for
 from inspector.tuning.plan import Judged, Machine, Plan, Tuning, Use
 from inspector.ui.shell.main_window import MainWindow
@@ -151,7 +151,7 @@ def test_a_real_measurement_ends_in_a_choice(
 ) -> None:
     monkeypatch.setattr("inspector.ui.variants.tune_panel.BUDGET_S", 5.0)
     recipe = recipe_for([demo_bundles["window-state"]], "simulated:visible", name="measured")
-    window.open_choice(Choice(recipe), None)
+    window.open_choice(RunRequest(recipe), None)
     panel = _open(window, qtbot)
     panel.takt.setValue(20_000)
     panel.export.setChecked(False)

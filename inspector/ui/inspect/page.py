@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QWidget
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message
 from inspector.core.types import Inspection
-from inspector.inspection.choice import Choice, choose, on_source
 from inspector.inspection.events import (
     CameraChanged,
     CameraState,
@@ -23,6 +22,7 @@ from inspector.inspection.events import (
     StationState,
     Stats,
 )
+from inspector.inspection.run_request import RunRequest, on_source, resolve_recipe
 from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import Recipe
 from inspector.station.load_shedding import Shed
@@ -53,8 +53,8 @@ class InspectPage(InspectLayout):
         super().__init__(parent)
         self._worker = worker
         self._file: Path | None = None
-        self._written: Choice | None = None  # the recipe as its file says
-        self._choice: Choice | None = None  # what will be or is inspected
+        self._written: RunRequest | None = None  # the recipe as its file says
+        self._choice: RunRequest | None = None  # what will be or is inspected
         self._recipe: Recipe | None = None  # the same with everything that it left to its bundles
         self._state = StationState.STOPPED
         self._triggered = False  # whether this run takes single parts
@@ -106,7 +106,7 @@ class InspectPage(InspectLayout):
 
     # ---- what the operator wants --------------------
 
-    def set_choice(self, choice: Choice, path: Path | None) -> None:
+    def set_choice(self, choice: RunRequest, path: Path | None) -> None:
         """Make this recipe the one that Start runs; a line that runs goes on with it."""
         self._file, self._written = path, choice
         self.recipe_chooser.show_recipe(path, choice.recipe.name)
@@ -116,7 +116,7 @@ class InspectPage(InspectLayout):
     def open_recipe(self, path: Path) -> None:
         """Read a recipe and make it the one that Start runs. A problem becomes a banner."""
         try:
-            choice = choose(path)
+            choice = resolve_recipe(path)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
             self.recipe_chooser.show_recipe(self._file, self._written.recipe.name if self._written else "")
@@ -137,13 +137,13 @@ class InspectPage(InspectLayout):
         self.source_chooser.show_source(source)
         self._use(choice)
 
-    def _on_source(self, written: Choice, source: str) -> Choice:
+    def _on_source(self, written: RunRequest, source: str) -> RunRequest:
         """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
         if source and self._file == demo_recipe():
-            return choose(source=source)
-        return Choice(on_source(written.recipe, source), written.base)
+            return resolve_recipe(source=source)
+        return RunRequest(on_source(written.recipe, source), written.base)
 
-    def _use(self, choice: Choice) -> None:
+    def _use(self, choice: RunRequest) -> None:
         self._choice = choice
         self._recipe = choice.recipe
         if choice.note is not None:
@@ -226,7 +226,7 @@ class InspectPage(InspectLayout):
         return self._file
 
     @property
-    def choice(self) -> Choice | None:
+    def choice(self) -> RunRequest | None:
         return self._choice
 
     def hold(self, inspection: Inspection | None) -> None:

@@ -21,7 +21,6 @@ from PySide6.QtCore import QObject, QThread, Signal
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Inspection, Verdict
-from inspector.inspection.choice import Choice
 from inspector.inspection.events import (
     CameraChanged,
     CameraState,
@@ -32,6 +31,7 @@ from inspector.inspection.events import (
     StationState,
     Stats,
 )
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.recipe import Recipe
 from inspector.station.load_shedding import Limits, Shed, Shedder
 
@@ -110,13 +110,13 @@ class StationWorker(QThread):
         self._told = False  # `news` was emitted and not yet taken
         self._quit = False
         self._station: StationLike | None = None
-        self._choice: tuple[Choice, Mode | None] | None = None
+        self._choice: tuple[RunRequest, Mode | None] | None = None
         self._ended: dict[str, bool] = {}
         self._serial = 0
 
     # ---- called by the window --------------------
 
-    def begin(self, choice: Choice, mode: Mode | None = None) -> None:
+    def begin(self, choice: RunRequest, mode: Mode | None = None) -> None:
         """Start inspecting; a station that runs is stopped first."""
         self._command(lambda: self._begin(choice, mode))
 
@@ -224,7 +224,7 @@ class StationWorker(QThread):
         if self._station is None:
             self._put(StateChanged(StationState.STOPPED))
 
-    def _begin(self, choice: Choice, mode: Mode | None) -> None:
+    def _begin(self, choice: RunRequest, mode: Mode | None) -> None:
         self._end()
         self._choice = (choice, mode)
         self._serial += 1

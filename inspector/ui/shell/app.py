@@ -126,13 +126,13 @@ def application() -> QApplication:
 
 def prepare(window: MainWindow, options: Options) -> None:
     """Bring the window to what the options ask for, once its inspect page can be made."""
-    from inspector.inspection.choice import choose
+    from inspector.inspection.run_request import resolve_recipe
     from inspector.recipes.locate import demo_recipe
 
     page = window.inspect
     try:
         if options.bundles:
-            window.open_choice(choose(None, [str(path) for path in options.bundles], options.source), None)
+            window.open_choice(resolve_recipe(None, [str(path) for path in options.bundles], options.source), None)
         elif options.recipe is not None or not options.source:
             window.open_first() if options.recipe is None else page.open_recipe(options.recipe)
         else:

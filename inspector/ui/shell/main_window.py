@@ -19,7 +19,7 @@ from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
 from inspector.ui.shell.strings import is_language_change, set_language, system_language
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
-    from inspector.inspection.choice import Choice
+    from inspector.inspection.run_request import RunRequest
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.station_worker import StationWorker
     from inspector.ui.review.page import ReviewPage
@@ -276,7 +276,7 @@ class MainWindow(QMainWindow):
         self.pages.want(name)
         self.pages.settle()
 
-    def open_choice(self, choice: "Choice", path: Path | None) -> None:
+    def open_choice(self, choice: "RunRequest", path: Path | None) -> None:
         """Inspect by this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
 

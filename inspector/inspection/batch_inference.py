@@ -20,7 +20,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.base import Engine
 from inspector.inspection.events import Cleared, Fault
-from inspector.inspection.parts import Findings, Part
+from inspector.inspection.parts import Part, PartResult
 from inspector.inspection.program import Program, Runtime, Step
 from inspector.inspection.quality import check_age
 
@@ -59,11 +59,11 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class FrameTask:
     """One frame for one step of one part."""
 
     part: Part
-    findings: Findings
+    result: PartResult
     frame: Frame
     step: Step
 
@@ -73,28 +73,28 @@ class _Job:
 
 
 @dataclass(slots=True)
-class _Leg:
-    """At most a batch of jobs on their way through one bundle.
+class EngineBatch:
+    """At most a batch of tasks on their way through one bundle.
 
     `ready`: those whose frame is prepared, in the order of the rows of `buffer`. `outputs` waits for the graph's. Seconds.
     """
 
-    runner: "_Runner"
-    jobs: Sequence[_Job]
+    runner: "BundleRunner"
+    tasks: Sequence[FrameTask]
     buffer: Prepared | None = None
-    ready: Sequence[_Job] = ()
+    ready: Sequence[FrameTask] = ()
     outputs: Callable[[], Floats] | None = None
     engine: Engine | None = None
     prepare_s: float = 0.0
     started: float = 0.0
 
 
-class _Runner:
+class BundleRunner:
     """One bundle on one engine, shared by all steps that use it: its batch buffers, and opening it again after a crash."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, limit: int, report: Report, hands: ThreadPoolExecutor) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime, limit: int, report: Report, prepare_pool: ThreadPoolExecutor) -> None:
         self.bundle = bundle
-        self._hands = hands
+        self._prepare_pool = prepare_pool
         self.batch = min(limit, bundle.card.max_batch)
         self._runtime = runtime
         self._report = report
@@ -126,69 +126,69 @@ class _Runner:
         if engine is not None:
             engine.close()
 
-    def start(self, leg: _Leg, *, beside: bool) -> None:
-        """Prepare the frames of a leg and give them to the engine. `beside`: other batches are under way."""
+    def start(self, batch: EngineBatch, *, beside: bool) -> None:
+        """Prepare the frames of a batch and give them to the engine. `beside`: other batches are under way."""
         began = time.monotonic()
-        leg.buffer = self._buffers.pop() if self._buffers else self._new_buffer()
-        leg.ready = self._prepare(leg.jobs, leg.buffer, spread=not beside)
-        leg.started = time.monotonic()
-        leg.prepare_s = leg.started - began
-        if leg.ready:
-            leg.outputs = self._start(leg.buffer[: len(leg.ready)], leg.ready, beside=beside)
-            leg.engine = self._engine
+        batch.buffer = self._buffers.pop() if self._buffers else self._new_buffer()
+        batch.ready = self._prepare(batch.tasks, batch.buffer, spread=not beside)
+        batch.started = time.monotonic()
+        batch.prepare_s = batch.started - began
+        if batch.ready:
+            batch.outputs = self._start(batch.buffer[: len(batch.ready)], batch.ready, beside=beside)
+            batch.engine = self._engine
 
-    def finish(self, leg: _Leg) -> None:
-        """Wait for the engine: every job of a started leg gets a prediction or a failure, whatever happens."""
-        raw = self._wait(leg)
+    def finish(self, batch: EngineBatch) -> None:
+        """Wait for the engine: every task of a started batch gets a prediction or a failure, whatever happens."""
+        raw = self._wait(batch)
         inferred = time.monotonic()
         # Batches side by side share the engine: each has cost the time since the one before was done.
-        infer_s = max(0.0, inferred - max(leg.started, self._done))
+        infer_s = max(0.0, inferred - max(batch.started, self._done))
         self._done = inferred
-        if leg.buffer is not None:
-            self._buffers.append(leg.buffer)
+        if batch.buffer is not None:
+            self._buffers.append(batch.buffer)
         if raw is not None:
-            for step in dict.fromkeys(id(job.step) for job in leg.ready):
-                rows = [row for row, job in enumerate(leg.ready) if id(job.step) == step]
-                with self._guard([leg.ready[row] for row in rows]):
-                    self._decode(raw if len(rows) == len(leg.ready) else raw[rows], [leg.ready[row] for row in rows])
+            for step in dict.fromkeys(id(task.step) for task in batch.ready):
+                rows = [row for row, task in enumerate(batch.ready) if id(task.step) == step]
+                with self._guard([batch.ready[row] for row in rows]):
+                    self._decode(raw if len(rows) == len(batch.ready) else raw[rows], [batch.ready[row] for row in rows])
         decoded = time.monotonic()
-        for job in leg.jobs:
-            job.findings.spent("prepare", leg.prepare_s / len(leg.jobs))
-            job.findings.spent("infer", infer_s / len(leg.jobs))
-            job.findings.spent("decode", (decoded - inferred) / len(leg.jobs))
+        for task in batch.tasks:
+            task.result.spent("prepare", batch.prepare_s / len(batch.tasks))
+            task.result.spent("infer", infer_s / len(batch.tasks))
+            task.result.spent("decode", (decoded - inferred) / len(batch.tasks))
 
     def _new_buffer(self) -> Prepared:
         return np.empty((self.batch, *self.bundle.card.input.shape), self.bundle.card.input.dtype)
 
-    def _prepare(self, jobs: Sequence[_Job], buffer: Prepared, *, spread: bool) -> list[_Job]:
-        """Fill the first rows of the buffer, one for each job that is returned; the others have their failure.
+    def _prepare(self, tasks: Sequence[FrameTask], buffer: Prepared, *, spread: bool) -> list[FrameTask]:
+        """Fill the first rows of the buffer, one for each task that is returned; the others have their failure.
 
         `spread`: on every core, and before the engine starts: an engine that shares its cores waits for the slowest of them.
         Each core gets one share: handing over costs as much as preparing a small frame.
         """
-        size = -(-len(jobs) // CORES) if spread else len(jobs)
-        shares = [range(start, min(start + size, len(jobs))) for start in range(0, len(jobs), size)]
-        others = [self._hands.submit(self._prepare_rows, jobs, buffer, rows) for rows in shares[1:]]
-        done = self._prepare_rows(jobs, buffer, shares[0]) + [good for other in others for good in other.result()]
-        ready: list[_Job] = []
-        for row, (job, good) in enumerate(zip(jobs, done, strict=True)):
+        size = -(-len(tasks) // CORES) if spread else len(tasks)
+        shares = [range(start, min(start + size, len(tasks))) for start in range(0, len(tasks), size)]
+        others = [self._prepare_pool.submit(self._prepare_rows, tasks, buffer, rows) for rows in shares[1:]]
+        done = self._prepare_rows(tasks, buffer, shares[0]) + [good for other in others for good in other.result()]
+        ready: list[FrameTask] = []
+        for row, (task, good) in enumerate(zip(tasks, done, strict=True)):
             if good:
                 if len(ready) < row:
                     buffer[len(ready)] = buffer[row]
-                ready.append(job)
+                ready.append(task)
         return ready
 
-    def _prepare_rows(self, jobs: Sequence[_Job], buffer: Prepared, rows: range) -> list[bool]:
-        return [self._prepare_row(buffer[row], jobs[row]) for row in rows]
+    def _prepare_rows(self, tasks: Sequence[FrameTask], buffer: Prepared, rows: range) -> list[bool]:
+        return [self._prepare_row(buffer[row], tasks[row]) for row in rows]
 
-    def _prepare_row(self, out: Prepared, job: _Job) -> bool:
-        with self._guard([job]):
-            prepare(job.frame.pixels, job.step.card.input, job.region, out=out)
+    def _prepare_row(self, out: Prepared, task: FrameTask) -> bool:
+        with self._guard([task]):
+            prepare(task.frame.pixels, task.step.card.input, task.region, out=out)
             return True
         return False
 
-    def _start(self, batch: Prepared, jobs: Sequence[_Job], *, beside: bool) -> Callable[[], Floats] | None:
-        """Give the engine a batch; None, with the reason at every job and a Fault, if it does not work."""
+    def _start(self, batch: Prepared, tasks: Sequence[FrameTask], *, beside: bool) -> Callable[[], Floats] | None:
+        """Give the engine a batch; None, with the reason at every task and a Fault, if it does not work."""
         try:
             self._reopen()
             if self._engine is None:
@@ -201,24 +201,24 @@ class _Runner:
                 )
             return self._engine.start(batch, beside=beside)
         except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
-            self._fail(error, jobs, self._engine)
+            self._fail(error, tasks, self._engine)
             return None
 
-    def _wait(self, leg: _Leg) -> Floats | None:
-        """The graph's outputs [N, ...]; None, with the reason at every job and a Fault, if the engine does not work."""
-        if leg.outputs is None:
+    def _wait(self, batch: EngineBatch) -> Floats | None:
+        """The graph's outputs [N, ...]; None, with the reason at every task and a Fault, if the engine does not work."""
+        if batch.outputs is None:
             return None
         try:
-            raw = leg.outputs()
-            if len(raw) != len(leg.ready):
+            raw = batch.outputs()
+            if len(raw) != len(batch.ready):
                 raise EngineError(
                     "The engine of {bundle} gave {got} results for {count} frames.",
                     bundle=self.bundle.name,
                     got=len(raw),
-                    count=len(leg.ready),
+                    count=len(batch.ready),
                 )
         except Exception as error:  # noqa: BLE001 - stage boundary: as above
-            self._fail(error, leg.ready, leg.engine)
+            self._fail(error, batch.ready, batch.engine)
             return None
         if self._problem is not None:
             self._problem = None
@@ -229,11 +229,11 @@ class _Runner:
         if self._engine is None and self._budget.spend(time.monotonic()):
             self.open(side_by_side=self._side_by_side)
 
-    def _fail(self, error: Exception, jobs: Sequence[_Job], engine: Engine | None) -> None:
+    def _fail(self, error: Exception, tasks: Sequence[FrameTask], engine: Engine | None) -> None:
         """Note a failure of `engine` and close it, unless another was opened while this batch was under way in it."""
         problem = self._describe(error)
-        for job in jobs:
-            job.findings.fail(problem)
+        for task in tasks:
+            task.result.fail(problem)
         if problem != self._problem:
             self._problem = problem
             self._report(Fault(self.bundle.name, problem, error.remedy if isinstance(error, InspectorError) else None))
@@ -244,21 +244,21 @@ class _Runner:
         except Exception:  # a broken engine may not even close; a new one is opened all the same
             log.exception("The engine of %s cannot be closed", self.bundle.name)
 
-    def _decode(self, raw: Floats, jobs: Sequence[_Job]) -> None:
-        """Predictions of the jobs of one step."""
+    def _decode(self, raw: Floats, tasks: Sequence[FrameTask]) -> None:
+        """Predictions of the tasks of one step."""
         finite = np.isfinite(raw.reshape(len(raw), -1)).all(axis=1)
         for row in np.flatnonzero(~finite).tolist():
-            jobs[row].findings.fail(message("The bundle {bundle} gave values that are not numbers.", bundle=self.bundle.name))
+            tasks[row].result.fail(message("The bundle {bundle} gave values that are not numbers.", bundle=self.bundle.name))
         good = np.flatnonzero(finite).tolist()
         if not good:
             return
-        kept = [jobs[row] for row in good]
+        kept = [tasks[row] for row in good]
         step = kept[0].step
-        views = [view(job.region, step.card.input, step.model.camera) for job in kept]
+        views = [view(task.region, step.card.input, step.model.camera) for task in kept]
         outputs = raw if len(good) == len(raw) else raw[good]
-        predictions = step.task.decode(outputs, step.card, views, [job.frame for job in kept])
-        for job, prediction in zip(kept, predictions, strict=True):
-            job.findings.predictions.append(
+        predictions = step.task.decode(outputs, step.card, views, [task.frame for task in kept])
+        for task, prediction in zip(kept, predictions, strict=True):
+            task.result.predictions.append(
                 replace(
                     prediction,
                     bundle=step.model.bundle,
@@ -269,14 +269,14 @@ class _Runner:
             )
 
     @contextmanager
-    def _guard(self, jobs: Sequence[_Job]) -> Iterator[None]:
-        """An exception becomes a failure of these jobs."""
+    def _guard(self, tasks: Sequence[FrameTask]) -> Iterator[None]:
+        """An exception becomes a failure of these tasks."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - stage boundary: one bad frame must not take the others with it
             problem = self._describe(error)
-            for job in jobs:
-                job.findings.fail(problem)
+            for task in tasks:
+                task.result.fail(problem)
 
     def _describe(self, error: Exception) -> Message:
         """The sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
@@ -290,15 +290,15 @@ class _Runner:
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class InFlightBatch:
     """Parts that were begun, and what is known of them; the rest is in the engines. `beside`: so are other parts."""
 
-    findings: list[Findings]
-    legs: list[_Leg]
+    result: list[PartResult]
+    batches: list[EngineBatch]
     beside: bool
 
 
-class Analyser:
+class BatchInference:
     """The engines of a program. Opened, used and closed by one thread.
 
     `others`: how many flights may be under way beside the one that is begun; 0 unless it was opened `side_by_side`.
@@ -308,12 +308,14 @@ class Analyser:
         """Opens nothing. `report` is told of engines that fail and work again."""
         self.program = program
         self.others = 0
-        self._runners: dict[_Key, _Runner] = {}
-        self._hands = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
+        self._runners: dict[_Key, BundleRunner] = {}
+        self._prepare_pool = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
         for step in program.steps:
             key = _key(step)
             if key not in self._runners:
-                self._runners[key] = _Runner(step.bundle, step.runtime, program.recipe.max_batch, report, self._hands)
+                self._runners[key] = BundleRunner(
+                    step.bundle, step.runtime, program.recipe.max_batch, report, self._prepare_pool
+                )
 
     def open(self, *, side_by_side: bool = False) -> None:
         """Open every engine. Raises ConfigError or EngineError; then none stays open. `side_by_side`: see `others`."""
@@ -328,7 +330,7 @@ class Analyser:
         """Close every engine; may be called twice."""
         for runner in self._runners.values():
             runner.close()
-        self._hands.shutdown()
+        self._prepare_pool.shutdown()
 
     def can_follow(self, program: Program) -> bool:
         """Whether the open engines can run another program: the same bundles on the same engines."""
@@ -339,56 +341,56 @@ class Analyser:
         """Go on with a program that `can_follow` agrees to: other rules, limits or regions."""
         self.program = program
 
-    def analyse(self, parts: Sequence[Part]) -> list[Findings]:
+    def analyse(self, parts: Sequence[Part]) -> list[PartResult]:
         """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
         return self.finish(self.begin(parts))
 
-    def begin(self, parts: Sequence[Part], *, beside: bool = False) -> Flight:
+    def begin(self, parts: Sequence[Part], *, beside: bool = False) -> InFlightBatch:
         """Give parts to the engines. `beside`: others are under way, or will be, before this one is finished.
 
         A lone batch has the engines one after the other: two at once would wait for each other's cores.
         """
-        findings = [Findings() for _ in parts]
-        jobs: dict[_Key, list[_Job]] = {key: [] for key in self._runners}
+        result = [PartResult() for _ in parts]
+        tasks: dict[_Key, list[FrameTask]] = {key: [] for key in self._runners}
         now = time.monotonic()
-        for part, found in zip(parts, findings, strict=True):
+        for part, found in zip(parts, result, strict=True):
             found.spent("wait", now - part.grabbed())
-            for job in self._jobs(part, found, now):
-                jobs[_key(job.step)].append(job)
-        legs = [
-            _Leg(runner, jobs[key][start : start + runner.batch])
+            for task in self._tasks(part, found, now):
+                tasks[_key(task.step)].append(task)
+        batches = [
+            EngineBatch(runner, tasks[key][start : start + runner.batch])
             for key, runner in self._runners.items()
-            for start in range(0, len(jobs[key]), runner.batch)
+            for start in range(0, len(tasks[key]), runner.batch)
         ]
-        flight = Flight(findings, legs, beside and self.others > 0)
-        for leg in legs if flight.beside else legs[:1]:
-            leg.runner.start(leg, beside=flight.beside)
+        flight = InFlightBatch(result, batches, beside and self.others > 0)
+        for batch in batches if flight.beside else batches[:1]:
+            batch.runner.start(batch, beside=flight.beside)
         return flight
 
-    def finish(self, flight: Flight) -> list[Findings]:
+    def finish(self, flight: InFlightBatch) -> list[PartResult]:
         """Wait for parts that were begun: what `analyse` gives."""
-        for index, leg in enumerate(flight.legs):
+        for index, batch in enumerate(flight.batches):
             if index and not flight.beside:
-                leg.runner.start(leg, beside=False)
-            leg.runner.finish(leg)
-        return flight.findings
+                batch.runner.start(batch, beside=False)
+            batch.runner.finish(batch)
+        return flight.result
 
-    def _jobs(self, part: Part, findings: Findings, now: float) -> Iterator[_Job]:
-        """The jobs of a part; what cannot be inspected becomes a failure."""
+    def _tasks(self, part: Part, result: PartResult, now: float) -> Iterator[FrameTask]:
+        """The tasks of a part; what cannot be inspected becomes a failure."""
         for step in self.program.steps:
-            shot = part.shots.get(step.model.camera)
-            if shot is None:
+            capture = part.captures.get(step.model.camera)
+            if capture is None:
                 if not part.failures:
-                    findings.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
+                    result.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
                 continue
-            problem = shot.problem
-            if problem is None and shot.frame is not None:
+            problem = capture.problem
+            if problem is None and capture.frame is not None:
                 gate = self.program.recipe.cameras[step.model.camera].gate
-                problem = (check_age(shot.frame, gate, now=now) if shot.live else None) or step.unfit(shot.frame)
+                problem = (check_age(capture.frame, gate, now=now) if capture.live else None) or step.unfit(capture.frame)
             if problem is not None:
-                findings.fail(problem)
-            elif shot.frame is not None:
-                yield _Job(part, findings, shot.frame, step)
+                result.fail(problem)
+            elif capture.frame is not None:
+                yield FrameTask(part, result, capture.frame, step)
 
     def __enter__(self) -> Self:
         self.open()

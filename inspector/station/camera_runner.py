@@ -15,7 +15,7 @@ from inspector.cameras.base import Camera
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame
-from inspector.inspection.analysis import RESTARTS, Budget
+from inspector.inspection.batch_inference import RESTARTS, Budget
 from inspector.inspection.events import CameraChanged, CameraState
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)
 
 
-class Feed:
+class CameraRunner:
     """Supervises one camera. Its callbacks run on its thread."""
 
     def __init__(

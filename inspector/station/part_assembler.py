@@ -15,7 +15,7 @@ from typing import Literal
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.inspection.events import CameraState
-from inspector.inspection.parts import Part, Shot
+from inspector.inspection.parts import Capture, Part
 from inspector.inspection.takt import Arrivals
 
 AHEAD = 4  # parts that a camera which can wait may be ahead of the others
@@ -36,14 +36,14 @@ class _CameraSeen:
 
 
 @dataclass(slots=True)
-class Arrival:
+class Assembled:
     """What a frame led to: parts that are complete, and how many frames were let go for newer ones."""
 
     ready: list[Part] = field(default_factory=list)
     replaced: int = 0
 
 
-class Intake:
+class PartAssembler:
     """The parts that wait for frames. Every method may be called from any thread."""
 
     def __init__(
@@ -82,22 +82,22 @@ class Intake:
             seen.held_s += seen.touched - asked
         return not stop.is_set()
 
-    def add(self, camera: str, shot: Shot) -> Arrival:
+    def add(self, camera: str, capture: Capture) -> Assembled:
         """Take in what a camera gave."""
         now = time.monotonic()
-        arrival = Arrival()
+        assembled = Assembled()
         with self._changed:
             seen = self._cameras[camera]
             seen.touched = now
-            part = self._part_for(camera, shot, now, arrival)
+            part = self._part_for(camera, capture, now, assembled)
             if part is not None:
-                part.shots[camera] = shot
+                part.captures[camera] = capture
                 seen.furthest = max(seen.furthest, part.sequence)
-                if self._cameras.keys() <= part.shots.keys():
-                    arrival.ready.append(self._close(part))
+                if self._cameras.keys() <= part.captures.keys():
+                    assembled.ready.append(self._close(part))
             seen.held_s = 0.0
             self._changed.notify_all()
-        return arrival
+        return assembled
 
     def held_up(self, camera: str, held_up: bool) -> None:
         """Note that a camera waits for room, so that its silence is not taken for a fault."""
@@ -141,7 +141,7 @@ class Intake:
         gone: list[Part] = []
         with self._changed:
             for part in list(self._open.values()):
-                missing = [name for name in self._cameras if name not in part.shots]
+                missing = [name for name in self._cameras if name not in part.captures]
                 if missing and all(self._given_up(name, part, now) for name in missing):
                     part.failures.extend(self._absence(name) for name in missing)
                     gone.append(self._close(part))
@@ -161,35 +161,35 @@ class Intake:
         return len(self._open)
 
     def _of_use(self, camera: str) -> bool:
-        waiting = [part for part in self._open.values() if camera not in part.shots]
+        waiting = [part for part in self._open.values() if camera not in part.captures]
         if self._mode == "triggered":
             return bool(waiting)
         ahead = len(self._open) - len(waiting)
         return ahead < (1 if self._any_live else AHEAD)
 
-    def _part_for(self, camera: str, shot: Shot, now: float, arrival: Arrival) -> Part | None:
-        """The part that a shot belongs to, opened if need be; None if nobody asked for it."""
-        seen, frame = self._cameras[camera], shot.frame
+    def _part_for(self, camera: str, capture: Capture, now: float, assembled: Assembled) -> Part | None:
+        """The part that a capture belongs to, opened if need be; None if nobody asked for it."""
+        seen, frame = self._cameras[camera], capture.frame
         if self._mode == "triggered":
             grabbed = frame.monotonic if frame is not None and seen.live else now
-            asked = (part for part in self._open.values() if camera not in part.shots and part.opened <= grabbed)
+            asked = (part for part in self._open.values() if camera not in part.captures and part.opened <= grabbed)
             return next(asked, None)
-        if shot.part:
-            key = f"part {shot.part}"
+        if capture.part:
+            key = f"part {capture.part}"
         elif not self._any_live:
             key = f"position {frame.sequence if frame is not None else -1}"
         else:
             key = "newest"
         part = self._open.get(key)
-        if part is not None and camera in part.shots:
+        if part is not None and camera in part.captures:
             if key == "newest" and seen.live:
-                arrival.replaced += 1
+                assembled.replaced += 1
                 return part
-            part.failures.extend(self._absence(name) for name in self._cameras if name not in part.shots)
-            arrival.ready.append(self._close(part))
+            part.failures.extend(self._absence(name) for name in self._cameras if name not in part.captures)
+            assembled.ready.append(self._close(part))
             part = None
         if part is None:
-            part = self._open[key] = self._new(shot.part, now)
+            part = self._open[key] = self._new(capture.part, now)
             self.arrivals.came(now, held_s=seen.held_s)
         return part
 
