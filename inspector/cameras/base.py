@@ -27,6 +27,9 @@ class CameraOptions(BaseModel):
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
 
 
+SILENCE_S = 2.0
+
+
 class Camera(ABC):
     """One source of frames.
 
@@ -48,6 +51,14 @@ class Camera(ABC):
         self.name = name
         self.address = address
         self._sequence = 0
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds in which `frames` gives its next frame or raises, opening included; None for a source that may wait for ever.
+
+        A live camera that takes longer hangs: its thread is left behind and it is opened again.
+        """
+        return SILENCE_S if self.live else None
 
     @abstractmethod
     def frames(self, stop: Event) -> Iterator[Frame]:

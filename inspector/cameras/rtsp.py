@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import cv2
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, Option, parse_options
+from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, Option, parse_options
 from inspector.cameras.capture import Reader
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame
@@ -43,6 +43,10 @@ class StreamCamera(Camera):
             )
         # Records and messages must not show a password.
         self.address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def patience_s(self) -> float | None:
+        return max(self._options.open_timeout + 1.0, self._options.timeout) + SILENCE_S
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         timeout = self._options.timeout

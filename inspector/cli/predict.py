@@ -9,12 +9,14 @@ import click
 
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.cli.support.notes import say_masks_left_out
-from inspector.cli.support.output import Output
-from inspector.core.errors import ConfigError
+from inspector.cli.support.output import PrintingSink
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.registry import ENGINES, find
-from inspector.core.types import PRECISIONS, Frame, Precision, Unit
+from inspector.core.types import PRECISIONS, Frame, Inspection, Precision, Unit
 from inspector.inspection.run_request import camera_for, resolve_recipe
 from inspector.recipes.automatic import only_camera
+from inspector.results.saving import RunFolder
+from inspector.station.counters import Counters
 from inspector.station.part_inspector import PartInspector
 
 
@@ -50,7 +52,7 @@ def predict(
         find(ENGINES, engine, "engine")
     started = time.monotonic()
     inspectors = _Inspectors(recipe, models, camera, engine, precision)
-    output: Output | None = None
+    output: _Output | None = None
     unread = False
     with inspectors:
         for path, item in _items(paths):
@@ -62,15 +64,63 @@ def predict(
                 inspection = inspector.uninspected(item.problem, source=str(path), name=path.stem)
                 unread = True
                 click.echo(f"inspector: {item}", err=True)
-            output = output or Output(as_json=as_json, folder=out)
-            output.show(inspection, inspector.recipe)
-            if output.closed:
+            output = output or _Output(as_json=as_json, folder=out)
+            output.show(inspection)
+            if output.printer.closed:
                 break
         if output is not None:
-            output.finish(inspectors.any().recipe, seconds=time.monotonic() - started)
+            output.finish(inspectors.any().recipe.name, seconds=time.monotonic() - started)
     if unread:
         return 2
     return 1 if output is not None and output.failed else 0
+
+
+class _Output:
+    """Saves and prints inspections, and counts them."""
+
+    def __init__(self, *, as_json: bool, folder: Path | None) -> None:
+        """Raises StorageError if nothing can be saved in `folder`."""
+        self.printer = PrintingSink(as_json=as_json, stages=False)
+        self._folder = None if folder is None else RunFolder(folder)
+        self._counters = Counters()
+        self._refused: set[str] = set()
+        self.failed = False  # something could not be saved
+
+    def show(self, inspection: Inspection) -> None:
+        """Save one part, then print it."""
+        self._counters.part(inspection)
+        if self._folder is not None:
+            began = time.monotonic()
+            for save in (self._folder.record, self._folder.picture):
+                try:
+                    save(inspection)
+                except StorageError as error:
+                    self._complain(error)
+            self._counters.spent("save", (time.monotonic() - began) * 1000)
+        self.printer.take(inspection)
+
+    def finish(self, recipe: str, *, seconds: float) -> None:
+        """Print the summary of what was shown in so many seconds, and write the report."""
+        self._counters.end(seconds)
+        stats = self._counters.stats({})
+        if self._folder is not None:
+            try:
+                self._folder.finish_records(stats)
+                click.echo(f"Report: {self._folder.finish(stats, recipe)}", err=True)
+            except StorageError as error:
+                self._complain(error)
+            if self._folder.losses is not None:
+                click.echo(f"inspector: {self._folder.losses}", err=True)
+        self.printer.summarise(stats)
+        self.failed = self.failed or self.printer.failed
+
+    def _complain(self, error: StorageError) -> None:
+        """Say once per cause what could not be saved; the verdicts go on."""
+        self.failed = True
+        detail = str(error.problem.values.get("detail", error.problem.text))
+        if detail not in self._refused:
+            self._refused.add(detail)
+            click.echo(f"inspector: {error}", err=True)
 
 
 def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:

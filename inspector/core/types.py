@@ -166,7 +166,7 @@ class Prediction:
     `scores` float32 [C], in the order of `classes`, summing to 1. `boxes` down to the bundle's floor score, not yet cut
     at the decision threshold. `mask` uint8 [K, h, w]: probability times 255 of each class at the network's resolution,
     covering `region`. `temperatures` for thermal bundles. `engine` and `precision`: the variant that judged, where it was
-    the station.
+    the station. `threshold`: the score or mask threshold in force when it was judged.
     """
 
     bundle: str
@@ -180,6 +180,7 @@ class Prediction:
     temperatures: Temperatures | None = None
     engine: str = ""
     precision: str = ""
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         kinds = (self.scores, self.boxes, self.mask, self.temperatures)
@@ -189,6 +190,16 @@ class Prediction:
             raise ValueError(f"{len(self.classes)} classes, scores {self.scores.shape}")
         if self.mask is not None and (self.mask.ndim != 3 or len(self.mask) != len(self.classes)):
             raise ValueError(f"{len(self.classes)} classes, mask {self.mask.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """What judged a part, so that its record can be traced: SHA-256 of the complete recipe, SHA-256 of each bundle by the name
+    that the recipe uses, and the version of this program."""
+
+    recipe_digest: str = ""
+    bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    software: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,3 +218,4 @@ class Inspection:
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
+    judged_by: JudgedBy = JudgedBy()

@@ -2,6 +2,7 @@
 
 import queue
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -55,6 +56,7 @@ class WorkerLink:
                 detail=error.strerror or error,
             ) from error
         self._process: WorkerProcess | None = None
+        self._interrupted = False
         fields = {"bundle": str(bundle.folder.resolve()), "folder": str(self._folder), "batch": batch, **job}
         try:
             self._process = WorkerProcess(kind, fields, on_packet=self._take, on_end=self._replies.put)
@@ -89,6 +91,15 @@ class WorkerLink:
         """Whether the worker is gone: closed, or ended because it died or hung."""
         return self._process is None
 
+    def interrupt(self) -> None:
+        """End a worker that does not answer, from another thread: the call that waits for it raises EngineError."""
+        process = self._process
+        if process is not None and not self._interrupted:
+            self._interrupted = True
+            # A frozen process takes no request to end, and waiting for its end is nothing the caller has time for.
+            ending = threading.Thread(target=lambda: process.stop(grace=0.0), name="worker-end", daemon=True)
+            ending.start()
+
     def close(self) -> None:
         """End the worker; may be called twice."""
         if self._process is not None:
@@ -121,6 +132,12 @@ class WorkerLink:
         return answer.fields
 
     def _ended(self, outcome: Outcome) -> InspectorError:
+        if self._interrupted:
+            return EngineError(
+                "The worker of {bundle} did not answer and was ended.",
+                remedy="Start again; use a smaller batch or another engine if it happens again.",
+                bundle=self._bundle.name,
+            )
         if outcome.end is End.FAILED and outcome.problem is not None:
             error = outcome.error()
             if isinstance(error, ConfigError | EngineError):
@@ -152,6 +169,10 @@ class RemoteEngine(Engine):
         self._link.input[:count] = batch
         self._link.call(count=count)
         return self._link.output[:count].copy()
+
+    def interrupt(self) -> bool:
+        self._link.interrupt()
+        return True
 
     def close(self) -> None:
         self._link.close()

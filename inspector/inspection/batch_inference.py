@@ -19,20 +19,26 @@ from inspector.core.images import Prepared, prepare, view, whole
 from inspector.core.message import Message, message
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.base import Engine
-from inspector.inspection.events import Cleared, Fault
 from inspector.inspection.parts import Part, PartResult
 from inspector.inspection.program import Program, Runtime, Step
+from inspector.inspection.pulse import Pulse
 from inspector.inspection.quality import check_age
+from inspector.inspection.status import Report
+from inspector.recipes.verdict import threshold_of
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[Fault | Cleared], None]
 CORES = os.cpu_count() or 1
 _Key = tuple[str, Runtime]  # folder of the bundle, and what runs it
 RESTARTS, RESTART_PERIOD = 5, 60.0  # an engine is opened again at most this often in so many seconds
 
 
-def _ignore(_event: Fault | Cleared) -> None:
+OPEN_PATIENCE_S = 200.0  # longer than any engine takes to open; a worker process is given 180 s
+FRAME_S = 0.5  # for a frame of any size to be prepared or read, by any processor
+SLOWER = 4.0  # times as slow as it was until then, an engine is still thought to work
+
+
+def _ignore(_where: str, _problem: Message | None, _remedy: Message | None) -> None:
     """The reporter of those who look at the inspections instead."""
 
 
@@ -89,15 +95,25 @@ class EngineBatch:
     started: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the runners of one thread have in common."""
+
+    report: Report
+    pulse: Pulse
+    prepare_pool: ThreadPoolExecutor
+
+
 class BundleRunner:
     """One bundle on one engine, shared by all steps that use it: its batch buffers, and opening it again after a crash."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, limit: int, report: Report, prepare_pool: ThreadPoolExecutor) -> None:
+    def __init__(self, bundle: Bundle, runtime: Runtime, program: Program, shared: "_Shared") -> None:
         self.bundle = bundle
-        self._prepare_pool = prepare_pool
-        self.batch = min(limit, bundle.card.max_batch)
+        self._prepare_pool, self._report, self._pulse = shared.prepare_pool, shared.report, shared.pulse
+        self.batch = min(program.recipe.max_batch, bundle.card.max_batch)
         self._runtime = runtime
-        self._report = report
+        self._silence_s = program.recipe.silence_s
+        self._frame_s = 0.0  # the most that a frame has taken of the engine so far
         self._engine: Engine | None = None
         self._problem: Message | None = None
         self._logged = ""
@@ -111,13 +127,16 @@ class BundleRunner:
 
         `side_by_side`: be ready for several batches under way; returns how many others there may be.
         """
-        engine = self._runtime.open(self.bundle)
-        try:
-            engine.infer(np.zeros((1, *self.bundle.card.input.shape), self.bundle.card.input.dtype))
-            others = engine.side_by_side() if side_by_side else 0
-        except BaseException:
-            engine.close()
-            raise
+        with self._pulse.during(self.bundle.name, OPEN_PATIENCE_S):
+            engine = self._runtime.open(self.bundle)
+            try:
+                began = time.monotonic()
+                engine.infer(np.zeros((1, *self.bundle.card.input.shape), self.bundle.card.input.dtype))
+                self._frame_s = max(self._frame_s, time.monotonic() - began)
+                others = engine.side_by_side() if side_by_side else 0
+            except BaseException:
+                engine.close()
+                raise
         self._engine, self._side_by_side = engine, side_by_side
         return others
 
@@ -126,11 +145,17 @@ class BundleRunner:
         if engine is not None:
             engine.close()
 
+    def interrupt(self) -> bool:
+        """End the wait for the engine, from another thread; False where nothing can."""
+        engine = self._engine
+        return engine is not None and engine.interrupt()
+
     def start(self, batch: EngineBatch, *, beside: bool) -> None:
         """Prepare the frames of a batch and give them to the engine. `beside`: other batches are under way."""
         began = time.monotonic()
         batch.buffer = self._buffers.pop() if self._buffers else self._new_buffer()
-        batch.ready = self._prepare(batch.tasks, batch.buffer, spread=not beside)
+        with self._pulse.during(self.bundle.name, self._silence_s + FRAME_S * len(batch.tasks)):
+            batch.ready = self._prepare(batch.tasks, batch.buffer, spread=not beside)
         batch.started = time.monotonic()
         batch.prepare_s = batch.started - began
         if batch.ready:
@@ -144,12 +169,17 @@ class BundleRunner:
         # Batches side by side share the engine: each has cost the time since the one before was done.
         infer_s = max(0.0, inferred - max(batch.started, self._done))
         self._done = inferred
+        if raw is not None:
+            self._frame_s = max(self._frame_s, infer_s / len(batch.ready))
         if batch.buffer is not None:
             self._buffers.append(batch.buffer)
         if raw is not None:
             for step in dict.fromkeys(id(task.step) for task in batch.ready):
                 rows = [row for row, task in enumerate(batch.ready) if id(task.step) == step]
-                with self._guard([batch.ready[row] for row in rows]):
+                with (
+                    self._guard([batch.ready[row] for row in rows]),
+                    self._pulse.during(self.bundle.name, self._silence_s + FRAME_S * len(rows)),
+                ):
                     self._decode(raw if len(rows) == len(batch.ready) else raw[rows], [batch.ready[row] for row in rows])
         decoded = time.monotonic()
         for task in batch.tasks:
@@ -199,7 +229,8 @@ class BundleRunner:
                     count=RESTARTS,
                     seconds=RESTART_PERIOD,
                 )
-            return self._engine.start(batch, beside=beside)
+            with self._pulse.during(self.bundle.name, self._patience_s(len(tasks))):
+                return self._engine.start(batch, beside=beside)
         except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
             self._fail(error, tasks, self._engine)
             return None
@@ -209,7 +240,8 @@ class BundleRunner:
         if batch.outputs is None:
             return None
         try:
-            raw = batch.outputs()
+            with self._pulse.during(self.bundle.name, self._patience_s(len(batch.ready))):
+                raw = batch.outputs()
             if len(raw) != len(batch.ready):
                 raise EngineError(
                     "The engine of {bundle} gave {got} results for {count} frames.",
@@ -222,8 +254,12 @@ class BundleRunner:
             return None
         if self._problem is not None:
             self._problem = None
-            self._report(Cleared(self.bundle.name))
+            self._report(self.bundle.name, None, None)
         return raw
+
+    def _patience_s(self, count: int) -> float:
+        """How long a batch may take, in seconds: much longer than batches took, also with others under way."""
+        return max(self._silence_s, SLOWER * self._frame_s * count)
 
     def _reopen(self) -> None:
         if self._engine is None and self._budget.spend(time.monotonic()):
@@ -236,7 +272,7 @@ class BundleRunner:
             task.result.fail(problem)
         if problem != self._problem:
             self._problem = problem
-            self._report(Fault(self.bundle.name, problem, error.remedy if isinstance(error, InspectorError) else None))
+            self._report(self.bundle.name, problem, error.remedy if isinstance(error, InspectorError) else None)
         if engine is not self._engine:
             return
         try:
@@ -265,6 +301,7 @@ class BundleRunner:
                     camera=step.model.camera,
                     engine=step.runtime.engine,
                     precision=step.runtime.precision,
+                    threshold=threshold_of(step.model),
                 )
             )
 
@@ -305,17 +342,17 @@ class BatchInference:
     """
 
     def __init__(self, program: Program, *, report: Report = _ignore) -> None:
-        """Opens nothing. `report` is told of engines that fail and work again."""
+        """Opens nothing. `report` is told of engines that fail and work again. `pulse`: what its thread waits for."""
         self.program = program
         self.others = 0
+        self.pulse = Pulse()
         self._runners: dict[_Key, BundleRunner] = {}
-        self._prepare_pool = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
+        pool = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
+        self._shared = _Shared(report, self.pulse, pool)
         for step in program.steps:
             key = _key(step)
             if key not in self._runners:
-                self._runners[key] = BundleRunner(
-                    step.bundle, step.runtime, program.recipe.max_batch, report, self._prepare_pool
-                )
+                self._runners[key] = BundleRunner(step.bundle, step.runtime, program, self._shared)
 
     def open(self, *, side_by_side: bool = False) -> None:
         """Open every engine. Raises ConfigError or EngineError; then none stays open. `side_by_side`: see `others`."""
@@ -330,7 +367,12 @@ class BatchInference:
         """Close every engine; may be called twice."""
         for runner in self._runners.values():
             runner.close()
-        self._prepare_pool.shutdown()
+        self._shared.prepare_pool.shutdown()
+
+    def interrupt(self, bundle: str) -> bool:
+        """End the wait for the engines of a bundle, from another thread; False where nothing can."""
+        ended = [runner.interrupt() for runner in self._runners.values() if runner.bundle.name == bundle]
+        return any(ended)
 
     def can_follow(self, program: Program) -> bool:
         """Whether the open engines can run another program: the same bundles on the same engines."""

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from types import MappingProxyType
 
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection, Prediction
 from inspector.inspection.program import Program
 from inspector.inspection.quality import check_quality
-from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import judge
 
 
@@ -24,24 +24,46 @@ class Capture:
     part: str = ""
 
 
-@dataclass(slots=True)
+class Life(Enum):
+    """How far a part is: `OPEN` without a verdict, `DECIDED` by whoever came first, `TOLD` to everyone who is told."""
+
+    OPEN = auto()
+    DECIDED = auto()
+    TOLD = auto()
+
+
+@dataclass(slots=True, eq=False)
 class Part:
-    """A part that has no verdict yet. `opened`: monotonic seconds when the station first knew of it."""
+    """A part on its way to its verdict. `opened`: monotonic seconds when the station first knew of it.
+
+    `deadline_s`: seconds after which it must be answered, None for any time. `begun`: an engine has its frames. `life` is
+    changed by the register of parts alone (`station.part_register`).
+    """
 
     name: str
     sequence: int
     opened: float
     triggered: bool = False
+    deadline_s: float | None = None
+    begun: bool = False
+    life: Life = Life.OPEN
     captures: dict[str, Capture] = field(default_factory=dict)
     failures: list[Message] = field(default_factory=list)
 
     def frames(self) -> dict[str, Frame]:
         """The frames there are, by camera."""
-        return {camera: capture.frame for camera, capture in self.captures.items() if capture.frame is not None}
+        captures = list(self.captures.items())  # a camera may add to them meanwhile
+        return {camera: capture.frame for camera, capture in captures if capture.frame is not None}
 
     def grabbed(self) -> float:
         """When its first frame was grabbed (the trigger, where there is no frame), in monotonic seconds."""
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
+
+    def due(self) -> float | None:
+        """When it must be answered, in monotonic seconds: counted from its trigger, or from its first frame."""
+        if self.deadline_s is None:
+            return None
+        return (self.opened if self.triggered else self.grabbed()) + self.deadline_s
 
     def grab_ms(self) -> float | None:
         """What its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
@@ -79,15 +101,14 @@ class PartResult:
             self.failures.append(problem)
 
 
-def conclude(part: Part, result: PartResult, recipe: Recipe) -> Inspection:
+def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     """Judge a part: the one place where an Inspection is made."""
-    started = time.monotonic()
+    started, recipe = time.monotonic(), program.recipe
     part.in_order(recipe.cameras)
-    latency = (started - part.grabbed()) * 1000
     failures = [*part.failures, *result.failures]
-    if recipe.deadline_ms is not None and latency > recipe.deadline_ms:
-        late = "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms."
-        failures.append(message(late, latency=latency, limit=recipe.deadline_ms))
+    due = part.due()
+    if due is not None and part.deadline_s is not None and started > due:
+        failures.append(late(started - due + part.deadline_s, part.deadline_s))
     verdict, reasons = judge(recipe, result.predictions, failures)
     now = time.monotonic()
     result.spent("verdict", now - started)
@@ -107,6 +128,16 @@ def conclude(part: Part, result: PartResult, recipe: Recipe) -> Inspection:
         latency_ms=(now - part.grabbed()) * 1000,
         timings_ms=timings,
         source=part.source(),
+        judged_by=program.judged_by,
+    )
+
+
+def late(seconds: float, deadline_s: float) -> Message:
+    """What is said of a part that was not judged in time."""
+    return message(
+        "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms.",
+        latency=seconds * 1000,
+        limit=deadline_s * 1000,
     )
 
 

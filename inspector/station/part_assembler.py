@@ -7,15 +7,14 @@ A trigger opens a part of its own, and every camera gives it one frame.
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Condition, Event
-from typing import Literal
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.inspection.events import CameraState
 from inspector.inspection.parts import Capture, Part
+from inspector.inspection.status import CameraState, Mode
 from inspector.inspection.takt import Arrivals
 
 AHEAD = 4  # parts that a camera which can wait may be ahead of the others
@@ -47,9 +46,20 @@ class PartAssembler:
     """The parts that wait for frames. Every method may be called from any thread."""
 
     def __init__(
-        self, cameras: Mapping[str, bool], *, mode: Literal["free", "triggered"], join_s: float, trigger_s: float
+        self,
+        cameras: Mapping[str, bool],
+        *,
+        mode: Mode,
+        join_s: float,
+        trigger_s: float,
+        opened: Callable[[Part], bool] = lambda part: True,
     ) -> None:
-        """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds."""
+        """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds.
+
+        `opened` is told of every new part, and says False where it will not be answered: it is not waited for then.
+        """
+        self.deadline_s: float | None = None  # of the parts that are opened from now on
+        self._opened = opened
         self.arrivals = Arrivals("triggers" if mode == "triggered" else "arrivals")
         self._cameras = {name: _CameraSeen(live, touched=time.monotonic()) for name, live in cameras.items()}
         self._mode = mode
@@ -115,8 +125,7 @@ class PartAssembler:
         with self._changed:
             if self._mode != "triggered":
                 raise ConfigError("The station is not in triggered mode.", remedy="Start it in triggered mode.")
-            part = self._new(name, time.monotonic(), triggered=True)
-            self.arrivals.came(part.opened)
+            part = self._triggered(name)
             self._open[f"trigger {part.sequence}"] = part
             self._changed.notify_all()
             return part
@@ -124,9 +133,13 @@ class PartAssembler:
     def refused(self, name: str) -> Part:
         """A triggered part that will not be waited for: it gets its verdict at once."""
         with self._changed:
-            part = self._new(name, time.monotonic(), triggered=True)
-            self.arrivals.came(part.opened)
-            return part
+            return self._triggered(name)
+
+    def withdraw(self, part: Part) -> None:
+        """Wait no longer for the frames of a part that has been answered."""
+        with self._changed:
+            self._close(part)
+            self._changed.notify_all()
 
     def camera_is(self, camera: str, state: CameraState, problem: Message | None) -> None:
         """Note a camera's state: nobody waits for one that has ended."""
@@ -148,14 +161,6 @@ class PartAssembler:
             if gone:
                 self._changed.notify_all()
         return gone
-
-    def abandon(self) -> list[Part]:
-        """Take out every part that is still open, without a word about why."""
-        with self._changed:
-            left = list(self._open.values())
-            self._open.clear()
-            self._changed.notify_all()
-        return left
 
     def __len__(self) -> int:
         return len(self._open)
@@ -189,13 +194,23 @@ class PartAssembler:
             assembled.ready.append(self._close(part))
             part = None
         if part is None:
-            part = self._open[key] = self._new(capture.part, now)
-            self.arrivals.came(now, held_s=seen.held_s)
+            part = self._new(capture.part, now)
+            if part is not None:
+                self._open[key] = part
+                self.arrivals.came(now, held_s=seen.held_s)
         return part
 
-    def _new(self, name: str, now: float, *, triggered: bool = False) -> Part:
+    def _triggered(self, name: str) -> Part:
+        part = self._new(name, time.monotonic(), triggered=True)
+        if part is None:
+            raise ConfigError("The station is not running any more.", remedy="Start it, and wait until it runs.")
+        self.arrivals.came(part.opened)
+        return part
+
+    def _new(self, name: str, now: float, *, triggered: bool = False) -> Part | None:
         sequence = next(self._numbers)
-        return Part(name or str(sequence), sequence, now, triggered)
+        part = Part(name or str(sequence), sequence, now, triggered, self.deadline_s)
+        return part if self._opened(part) else None
 
     def _close(self, part: Part) -> Part:
         self._open = {key: other for key, other in self._open.items() if other is not part}

@@ -51,14 +51,14 @@ class PartInspector:
         for camera, frame in frames.items():
             part.captures[camera] = capture_of(frame, camera, self._inference.program)
         part.opened = part.grabbed()
-        return conclude(part, self._inference.analyse([part])[0], self.recipe)
+        return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def uninspected(self, problem: Message, *, source: str, name: str = "") -> Inspection:
         """The record of a part of which no frame could be made, for example because its file cannot be read."""
         part = self._part(name)
         camera = next(iter(self.recipe.cameras))
         part.captures[camera] = Capture(None, problem, source)
-        return conclude(part, self._inference.analyse([part])[0], self.recipe)
+        return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def close(self) -> None:
         """Close the engines; may be called twice."""

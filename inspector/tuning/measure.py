@@ -291,7 +291,7 @@ def measure_parts(program: Program, parts: Sequence[Part], *, tick: Callable[[],
         for part in parts:
             tick()
             found = inference.analyse([part])[0]
-            conclude(part, found, program.recipe)
+            conclude(part, found, program)
             problems += [problem for problem in found.failures if problem not in problems]
             totals.append(sum(found.timings_ms.get(stage, 0.0) for stage in INSPECTION))
             beside.append(totals[-1] - found.timings_ms.get("infer", 0.0))

@@ -9,7 +9,7 @@ import pytest
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.message import message
 from inspector.core.types import SEVERITY, Boxes, Frame, Prediction, Region, Verdict
-from inspector.inspection.events import Stats
+from inspector.inspection.status import Stats
 
 
 def _frame(pixels: np.ndarray, unit: str = "intensity") -> Frame:

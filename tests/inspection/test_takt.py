@@ -10,8 +10,8 @@ import pytest
 
 from inspector.core.images import Prepared
 from inspector.core.types import Frame
-from inspector.inspection import parts
-from inspector.inspection.events import StageStats, Stats, TaktStats
+from inspector.inspection import batch_inference, parts
+from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.inspection.takt import ENOUGH, Arrivals, headroom_ms, needed_ms
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
 from inspector.results.records import summary
@@ -155,7 +155,7 @@ def test_triggers_are_a_takt(behaviour: Behaviour, bundle: str) -> None:
     station.start()
     try:
         until = time.monotonic() + 5
-        while station.state.value != "RUNNING":
+        while station.status.state.value != "RUNNING":
             assert time.monotonic() < until
             time.sleep(0.01)
         for _ in range(25):

@@ -8,7 +8,7 @@ import pytest
 
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Verdict
-from inspector.inspection.events import CameraChanged, CameraState
+from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Gate, InspectModel, RegionModel
 from inspector.station import camera_runner
 from tests.station.fakes import (
@@ -123,7 +123,7 @@ def test_a_lost_camera_is_told_reopened_and_welcomed_back(
         assert station.stats().parts == 2
     S = CameraState
     assert states_of(recorder) == [S.CONNECTING, S.STREAMING, S.LOST, S.LOST, S.LOST, S.STREAMING, S.ENDED]
-    problems = [str(event.problem) for event in recorder.events if isinstance(event, CameraChanged) and event.problem]
+    problems = [str(status.problem) for status in recorder.cameras("top") if status.problem]
     assert problems == ["top was unplugged.", "top does not answer.", "top does not answer."]
 
 

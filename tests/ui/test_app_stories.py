@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import Verdict
-from inspector.inspection.events import CameraState, Cleared, Fault, StationState
 from inspector.inspection.run_request import RunRequest
+from inspector.inspection.status import CameraState, StationState
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import theme
 from inspector.ui.shell.main_window import PAGES, MainWindow
@@ -93,9 +93,9 @@ def test_retry_starts_the_line_anew(window: MainWindow, qtbot: QtBot, conductor:
 
 def test_a_fault_is_a_banner_until_it_is_cleared(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     start(window, qtbot, conductor)
-    conductor.station.tell(Fault("plates", message("The engine of {bundle} is closed.", bundle="plates")))
+    conductor.station.fault("plates", message("The engine of {bundle} is closed.", bundle="plates"))
     qtbot.waitUntil(lambda: "fault:plates" in window.inspect.banners.problems())
-    conductor.station.tell(Cleared("plates"))
+    conductor.station.fault("plates", None)
     qtbot.waitUntil(lambda: not window.inspect.banners.problems())
 
 
@@ -302,7 +302,7 @@ def test_the_state_is_starting_until_the_engines_are_ready(window: MainWindow, q
     assert window.inspect.stop_button.isEnabled()
     conductor.station.run()
     qtbot.waitUntil(lambda: window.inspect.tile.text == "WAITING")
-    assert window.inspect._state is StationState.RUNNING
+    assert window.worker.status.state is StationState.RUNNING
 
 
 def test_on_the_tabs_the_picture_gets_the_room_and_the_verdict_stays(

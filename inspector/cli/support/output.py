@@ -1,98 +1,62 @@
-"""What `run` and `predict` print, and the folder they save to."""
+"""What `run` and `predict` print."""
 
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
-from inspector.core.errors import StorageError
 from inspector.core.types import Inspection, Verdict
-from inspector.inspection.events import Stats
+from inspector.inspection.status import StationStatus, Stats
 from inspector.inspection.takt import headroom_ms, measured
-from inspector.recipes.recipe import Recipe
 from inspector.results.records import record, summary
-from inspector.results.saving import Saver
-from inspector.station.counters import Counters
+from inspector.results.sink import Sink
 
-_COLOURS = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yellow", Verdict.NOT_INSPECTED: "bright_black"}
+_COLOURS: Final = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yellow", Verdict.NOT_INSPECTED: "bright_black"}
 
 
-class Output:
-    """Prints and saves inspections, and counts what it printed. Ends quietly when nobody reads any more."""
+class PrintingSink(Sink):
+    """Prints a line a part, and at the end the summary. Ends quietly when nobody reads any more."""
 
-    def __init__(self, *, as_json: bool, folder: Path | None) -> None:
-        """Raises StorageError if nothing can be saved in `folder`."""
+    name = "output"
+
+    def __init__(self, *, as_json: bool, stages: bool = True) -> None:
+        """`stages`: say on stderr what each stage took, where that was measured."""
         self._as_json = as_json
-        self._saver = None if folder is None else Saver(folder)
-        self._counters = Counters()
-        self._refused: set[str] = set()
-        self.parts = 0  # inspections shown
+        self._stages = stages
         self.closed = False  # nobody reads stdout any more
-        self.failed = False  # something could not be saved
+        self.failed = False  # something could not be printed
 
-    def show(self, inspection: Inspection, recipe: Recipe) -> None:
-        """Print one part, then save it."""
-        self.parts += 1
-        self._counters.part(inspection)
+    def take(self, inspection: Inspection) -> None:
+        """Print one part."""
         if self._as_json:
-            self._echo(json.dumps(record(inspection, recipe), ensure_ascii=False, allow_nan=False))
-        else:
-            verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
-            why = "; ".join(reason.text for reason in inspection.reasons)
-            name = Path(inspection.source).name or inspection.source
-            label = name if inspection.part in name else f"{inspection.part} {name}"
-            self._echo(f"{verdict} {label}  {inspection.latency_ms:.0f} ms  {why}".rstrip())
-        if self._saver is not None:
-            began = time.monotonic()
-            try:
-                self._saver.save(inspection, recipe)
-            except StorageError as error:
-                self._complain(error)
-            self._counters.spent("save", (time.monotonic() - began) * 1000)
+            self._echo(json.dumps(record(inspection), ensure_ascii=False, allow_nan=False))
+            return
+        verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
+        why = "; ".join(reason.text for reason in inspection.reasons)
+        name = Path(inspection.source).name or inspection.source
+        label = name if inspection.part in name else f"{inspection.part} {name}"
+        self._echo(f"{verdict} {label}  {inspection.latency_ms:.0f} ms  {why}".rstrip())
 
-    def finish(self, recipe: Recipe, *, line: Stats | None = None, seconds: float | None = None) -> None:
-        """Print the summary of what was shown, and write the report.
+    def close(self, status: StationStatus) -> None:
+        """Print the summary, where the station ran."""
+        if status.failure is None:
+            self.summarise(status.stats)
 
-        `line`: what the station counted, where there was one; else `seconds` is how long it took.
-        """
-        stats = self._stats(line, seconds)
+    def summarise(self, stats: Stats) -> None:
+        """Print the summary of what was shown."""
         if self._as_json:
             self._echo(json.dumps(summary(stats)))
-        else:
-            self._echo(
-                f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, "
-                f"{stats.not_inspected} not inspected, {stats.dropped} dropped, in {stats.seconds:.1f} s"
-            )
-            if line is not None and stats.parts:
-                click.echo("\n".join(_stages(stats)), err=True)
-        if self._saver is not None:
-            try:
-                report = self._saver.finish(stats, recipe)
-            except StorageError as error:
-                self._complain(error)
-            else:
-                click.echo(f"Report: {report}", err=True)
-
-    def _stats(self, line: Stats | None, seconds: float | None) -> Stats:
-        self._counters.end(seconds)
-        shown = self._counters.stats({})
-        if line is None:
-            return shown
-        stages = {**line.stages, **shown.stages}
-        return replace(shown, dropped=line.dropped, seconds=line.seconds, takt=line.takt, stages=stages)
-
-    def _complain(self, error: StorageError) -> None:
-        """Say once per cause what could not be saved; the verdicts go on."""
-        self.failed = True
-        detail = str(error.problem.values.get("detail", error.problem.text))
-        if detail not in self._refused:
-            self._refused.add(detail)
-            click.echo(f"inspector: {error}", err=True)
+            return
+        self._echo(
+            f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, "
+            f"{stats.not_inspected} not inspected, {stats.dropped} dropped, in {stats.seconds:.1f} s"
+        )
+        if self._stages and stats.parts:
+            click.echo("\n".join(_stages(stats)), err=True)
 
     def _echo(self, line: str) -> None:
         if self.closed:
@@ -104,6 +68,10 @@ class Output:
             self.closed = True
             # Python flushes stdout once more at exit, which must not complain either.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:  # a file on a full disk, as a rule; what is saved goes on
+            if not self.failed:
+                click.echo(f"inspector: The output cannot be written ({error.strerror or error}).", err=True)
+            self.failed = True
 
 
 def _stages(stats: Stats) -> Iterator[str]:
