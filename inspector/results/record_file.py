@@ -63,6 +63,13 @@ class RecordFile:
             return False
         return True
 
+    def plenty(self) -> bool:
+        """Whether there is room for more than records: what is kept back, and as much again."""
+        try:
+            return self.keep_back() and shutil.disk_usage(self.path.parent).free > self._reserve.stat().st_size
+        except OSError:
+            return False
+
     def append(self, line: str) -> None:
         """Write a line, after those that wait. Raises StorageError if it has to wait, too."""
         self._waiting.append(line.encode("utf-8", "backslashreplace") + b"\n")

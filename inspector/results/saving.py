@@ -115,7 +115,7 @@ class RunFolder:
         now = time.monotonic()
         if now - self._looked >= _AGAIN_S:
             self._looked = now
-            self._full = not self._records.keep_back()
+            self._full = not self._records.plenty()
             return not self._full
         self._full = True
         return False
