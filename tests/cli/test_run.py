@@ -1,6 +1,7 @@
 """`inspector run` as a person and a script use it."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,9 +129,11 @@ def test_a_source_that_is_not_there_fails(states: Path, tmp_path: Path, capsys: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_with_the_summary(states: Path, tmp_path: Path, number: int) -> None:
-    process = _command("run", "--recipe", _demo(tmp_path, states, rate=20), "--json")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_with_the_summary_and_everything_judged_is_saved(states: Path, tmp_path: Path, name: str) -> None:
+    """As fast as it goes, so that some parts wait for the slower saving when the signal comes."""
+    number, out = getattr(signal, name), tmp_path / "out"
+    process = _command("run", "--recipe", _demo(tmp_path, states), "--json", "--out", out)
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     assert first["sequence"] == 0
@@ -139,7 +142,27 @@ def test_a_signal_ends_with_the_summary(states: Path, tmp_path: Path, number: in
     assert process.returncode == 0, said
     assert "Traceback" not in said
     *parts, last = _lines(rest)
-    assert last["summary"]["parts"] == len(parts) + 1
+    printed = [first, *parts]
+    assert last["summary"]["parts"] == len(printed)
+    *saved, summary = _lines((out / "results.jsonl").read_text("utf-8"))
+    assert summary == last
+    assert [part["sequence"] for part in saved] == [part["sequence"] for part in printed] == list(range(len(printed)))
+    assert all((out / name).is_file() for part in saved for name in part["overlays"])
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
+def test_with_nohup_it_outlives_its_terminal(states: Path, tmp_path: Path) -> None:
+    command = ["nohup", sys.executable, "-m", "inspector", "run", "--recipe", str(_demo(tmp_path, states, rate=20)), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    for _ in range(3):
+        assert json.loads(process.stdout.readline())["sequence"] > 0
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "summary" in _lines(rest)[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
@@ -153,6 +176,59 @@ def test_a_reader_that_goes_away_ends_it_quietly(states: Path, tmp_path: Path) -
     process.stderr.close()
     assert process.wait(30) == 0
     assert said == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_on_a_full_disk_is_said_and_everything_is_saved(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "inspector", "run", "--recipe", str(_demo(tmp_path, states, parts=4)), "--out", str(out)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("The output cannot be written (No space left on device).") == 1
+    assert "Traceback" not in done.stderr
+    assert len(_lines((out / "results.jsonl").read_text("utf-8"))) == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_goes_away_does_not_end_the_saving(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = _command("run", "--recipe", _demo(tmp_path, states, parts=30), "--json", "--out", out)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 0
+    assert len(_lines((out / "results.jsonl").read_text("utf-8"))) == 31
+
+
+def test_a_part_is_recorded_before_it_is_printed(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = _command("run", "--recipe", _demo(tmp_path, states, parts=20), "--json", "--out", out)
+    assert process.stdout is not None
+    for number in range(20):
+        printed = json.loads(process.stdout.readline())
+        saved = _lines((out / "results.jsonl").read_text("utf-8"))
+        assert len(saved) > number
+        assert saved[number]["part"] == printed["part"]
+    process.communicate(timeout=30)
+
+
+def test_a_limit_judges_and_saves_so_many(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["run", "--recipe", str(_demo(tmp_path, states)), "--limit", "7", "--out", str(out), "--json"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.stderr
+    *printed, last = _lines(result.stdout)
+    *saved, _ = _lines((out / "results.jsonl").read_text("utf-8"))
+    assert len(printed) == len(saved) == last["summary"]["parts"] == 7
+    assert len(list((out / "overlays").iterdir())) == 7
+    for part in saved:
+        assert len(part["recipe_digest"]) == 64
+        assert part["bundles"].keys() == {"states"}
+        assert part["software"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

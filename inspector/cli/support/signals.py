@@ -9,10 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that these signals set instead of ending the program in the middle of its work.
-
-    One that is ignored stays so: a program started with `nohup` outlives its terminal.
-    """
+    """An event that these signals set instead of ending the program in the middle of its work."""
     flag = threading.Event()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -21,9 +18,8 @@ def stop_signals() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    wanted = [number for number in stopping() if signal.getsignal(number) is not signal.SIG_IGN]
     old: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
-        number: signal.signal(number, handle) for number in wanted
+        number: signal.signal(number, handle) for number in stop_requests()
     }
     try:
         yield flag
@@ -32,7 +28,7 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def stopping() -> tuple[signal.Signals, ...]:
-    """The signals that ask a program to end, on this system."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+def stop_requests() -> tuple[signal.Signals, ...]:
+    """The signals that ask this program to end. One that is ignored is none: with `nohup`, it outlives its terminal."""
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return tuple(number for number in known if signal.getsignal(number) is not signal.SIG_IGN)

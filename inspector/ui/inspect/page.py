@@ -252,6 +252,7 @@ class InspectPage(InspectLayout):
 
     def use_preferences(self, preferences: Preferences) -> None:
         """Take over what was chosen on the settings page."""
+        self._worker.save_to = Path(preferences.save_to).expanduser() if preferences.save_to else None
         self.feed.set_unit(preferences.temperature)
         self.analysis.set_unit(preferences.temperature)
 
