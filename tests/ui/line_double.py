@@ -104,7 +104,7 @@ class ConductedStation:
     """
 
     def __init__(self, recipe: Recipe, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> None:
-        self.recipe, self.base, self._sinks, self._listeners = recipe, base, sinks, listeners
+        self.recipe, self.base, self.sinks, self._listeners = recipe, base, sinks, listeners
         self.mode: Mode | None = None
         self.status = StationStatus(recipe=recipe)
         self.applied: list[Recipe] = []
@@ -184,7 +184,7 @@ class ConductedStation:
         done = inspection(index, verdict)
         with self._lock:
             self._counts[verdict] += 1
-        for sink in self._sinks:
+        for sink in self.sinks:
             sink.take(done)
         return done
 

@@ -91,6 +91,42 @@ def test_retry_starts_the_line_anew(window: MainWindow, qtbot: QtBot, conductor:
     assert conductor.stations[1].started == 1
 
 
+def test_another_recipe_is_taken_over_while_the_line_runs(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    seen = conductor.station.judge(0, Verdict.OK)
+    page = window.inspect
+    qtbot.waitUntil(lambda: page.feed.inspection is seen)
+    other = RECIPE.model_copy(update={"revision": 2})
+    window.open_choice(RunRequest(other), None)
+    qtbot.waitUntil(lambda: conductor.station.applied == [other])
+    assert len(conductor.stations) == 1
+    assert conductor.station.stopped == 0
+    assert page.tile.verdict is Verdict.OK  # nothing is veiled or forgotten
+
+
+def test_a_dismissed_note_stays_away(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    why = message("{variants} judges.", variants="x")
+    conductor.station.judging(why, message("It is slow."))
+    qtbot.waitUntil(lambda: "tuned" in window.inspect.banners.problems())
+    press(window, qtbot, "Dismiss")
+    conductor.station.judge(0, Verdict.OK)
+    qtbot.waitUntil(lambda: window.inspect.counters.total.value == "1")
+    assert not window.inspect.banners.problems()
+
+
+def test_what_the_last_run_ended_with_is_over_with_another_recipe(
+    window: MainWindow, qtbot: QtBot, conductor: Conductor
+) -> None:
+    start(window, qtbot, conductor)
+    conductor.station.fault("plates", message("The engine of {bundle} is closed.", bundle="plates"))
+    press(window, qtbot, "Stop")
+    qtbot.waitUntil(lambda: window.inspect.tile.text == "STOPPED")
+    assert "fault:plates" in window.inspect.banners.problems()
+    window.open_choice(RunRequest(RECIPE), None)
+    assert not window.inspect.banners.problems()
+
+
 def test_a_fault_is_a_banner_until_it_is_cleared(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     start(window, qtbot, conductor)
     conductor.station.fault("plates", message("The engine of {bundle} is closed.", bundle="plates"))

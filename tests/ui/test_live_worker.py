@@ -111,6 +111,39 @@ def test_beginning_again_stops_the_station_before(worker: StationWorker, conduct
     assert worker.take().newest is None
 
 
+def test_what_is_inspected_is_saved_in_a_folder_of_the_run(
+    worker: StationWorker, conductor: Conductor, qtbot: QtBot, tmp_path: Path
+) -> None:
+    worker.save_to = tmp_path
+    for _ in range(2):
+        worker.begin(RunRequest(RECIPE))
+        made = len(conductor.stations) + 1
+        qtbot.waitUntil(lambda made=made: len(conductor.stations) == made and conductor.station.started == 1)
+        sinks = conductor.station.sinks
+        assert [sink.name for sink in sinks] == ["records", "pictures", "display"]
+        conductor.station.judge(0, Verdict.NG)
+        for sink in sinks:
+            sink.close(conductor.station.status)
+    first, second = sorted(tmp_path.iterdir())
+    for folder in (first, second):
+        lines = (folder / "results.jsonl").read_text("utf-8").splitlines()
+        assert len(lines) == 2
+        assert (folder / "report.html").is_file()
+        assert len(list((folder / "overlays").iterdir())) == 2  # a picture a camera
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_and_no_line_starts(
+    worker: StationWorker, conductor: Conductor, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    worker.save_to = tmp_path / "file"
+    worker.begin(RunRequest(RECIPE))
+    qtbot.waitUntil(lambda: worker.status.state is StationState.STOPPED)
+    (fault,) = worker.status.faults.values()
+    assert "cannot be written" in fault.problem.text
+    assert not conductor.stations
+
+
 @pytest.fixture
 def part() -> Inspection:
     return inspection(0, Verdict.OK)
