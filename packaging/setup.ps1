@@ -43,7 +43,7 @@ function Find-Uv($Python) {
         Say "installing uv into build\uv"
         & $Python -m venv $Tool | Out-Host
         & (Join-Path $Tool "Scripts\python.exe") -m pip install --quiet --disable-pip-version-check uv | Out-Host
-        if ($LASTEXITCODE -ne 0) { Stop-With "uv could not be installed. Behind a proxy see 'Troubleshooting' in README.md" }
+        if ($LASTEXITCODE -ne 0) { Stop-With "uv could not be installed. Behind a proxy see resources/manual/troubleshooting.md" }
     }
     return $Uv
 }
@@ -75,6 +75,6 @@ function Initialize-Environment([string[]]$Names) {
     }
     $Code = $LASTEXITCODE
     $ErrorActionPreference = "Stop"
-    if ($Code -ne 0) { Stop-With "the Python packages could not be installed. Behind a proxy see 'Troubleshooting' in README.md" }
+    if ($Code -ne 0) { Stop-With "the Python packages could not be installed. Behind a proxy see resources/manual/troubleshooting.md" }
     foreach ($Name in $Names) { Add-Content -Path $Ready -Value (Get-Stamp $Name) }
 }

@@ -113,7 +113,7 @@ ensure_uv() {
     [ -z "${SSL_CERT_FILE:-}" ] || export PIP_CERT="${PIP_CERT:-$SSL_CERT_FILE}"
     "$1" -m venv "$OWN_UV" >/dev/null || stop "uv needs Python's venv module (sudo apt-get install python3-venv)"
     "$OWN_UV/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check uv >&2 ||
-        stop "uv could not be installed. Behind a proxy, or offline, see 'Troubleshooting' in README.md"
+        stop "uv could not be installed. Behind a proxy, or offline, see resources/manual/troubleshooting.md"
 }
 
 # A home that cannot be written to (kiosk accounts) must not stop uv.
@@ -168,6 +168,6 @@ setup() {
     ensure_uv "$python"
     ensure_uv_cache
     say "installing Python packages into $VENV; the first time this downloads a good deal"
-    sync "$python" "${options[@]}" || stop "the Python packages could not be installed. Behind a proxy, or offline, see 'Troubleshooting' in README.md"
+    sync "$python" "${options[@]}" || stop "the Python packages could not be installed. Behind a proxy, or offline, see resources/manual/troubleshooting.md"
     for name in "$@"; do stamp "$name" >>"$READY"; done
 }

@@ -5,9 +5,9 @@
     python packaging/translate.py --check    fail if that would change a .ts file, or if a text is not translated
 
 Texts of widgets are found by Qt's own pyside6-lupdate (`self.tr`, `QCoreApplication.translate`). Sentences of the core
-(`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), labels of the
-registry, the settings of a training and the classes of the demo line are found here and handed to lupdate as one generated
-file.
+(`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), sentences of the
+rules, labels of the registry, the settings of a training and the classes of the demo line are found here and handed to
+lupdate as one generated file.
 """
 
 import argparse
@@ -52,10 +52,6 @@ def _of_file(tree: ast.Module) -> Iterator[tuple[str, str]]:
         if name == "later" and len(node.args) == 2:
             context, text = (ast.literal_eval(argument) for argument in node.args)
             yield context, text
-        elif name == "_template":  # of the rules: the sentence for above and the one for below
-            for argument in node.args:
-                for text in _strings(argument, tree):
-                    yield "messages", text
         elif name in ("message", "Message", "skip", "_skip") or name in _ERRORS:
             parts = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg in ("remedy", "problem"))]
             for part in parts:
@@ -98,11 +94,13 @@ def _labels() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(ROOT))
     from inspector.cameras.demo_line import PLATE_CLASSES, WINDOW_CLASSES
     from inspector.core.registry import CAMERAS, NETWORKS, TABS
+    from inspector.recipes.quantities import QUANTITIES
     from inspector.runs.measures import MEASURES
     from inspector.workers.outcome import REMEDIES
 
     yield from (("tabs", entry.label) for entry in TABS.values())
     yield from (("networks", entry.label) for entry in NETWORKS.values())
+    yield from (("messages", text) for rule in QUANTITIES.values() for text in (rule.above, rule.below, rule.asks))
     yield from (("messages", text) for text in REMEDIES.values())
     yield from (("measures", text) for measure in MEASURES.values() for text in (measure.label, measure.help))
     yield from (("train_settings", text) for text in _settings())

@@ -19,7 +19,7 @@ from inspector.cameras.base import open_camera
 from inspector.core import registry
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.images import InputSpec, prepare, view, whole
-from inspector.core.registry import CAMERAS, ENGINES, LOSSES, NETWORKS, TABS, TASKS, Entry, find
+from inspector.core.registry import CAMERAS, ENGINES, LOSSES, NETWORKS, TABS, TASKS, WORK, Entry, find
 from inspector.core.types import Annotation, Boxes, Frame, Region
 from inspector.tasks.base import task_of
 
@@ -30,6 +30,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
     "ENGINES": ENGINES,
     "CAMERAS": CAMERAS,
     "TABS": TABS,
+    "WORK": WORK,
 }
 ENTRIES = [pytest.param(table, key, id=f"{table}-{key}") for table, entries in TABLES.items() for key in entries]
 

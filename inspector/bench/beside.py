@@ -24,8 +24,9 @@ from inspector.core.types import Frame
 from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.runs.settings import train_settings
 from inspector.station.station import Station
-from inspector.workers.jobs import Job
-from inspector.workers.protocol import Packet
+from inspector.workers.jobs import TrainJob
+from inspector.workers.messages import Hello, Paused, Progress, Resumed, WorkerMessage
+from inspector.workers.process import WorkerProcess
 
 _PATIENCE = 600.0  # seconds until engines are open, torch is loaded, or a starved training has made a step
 _TRAINED_AT = {"width": 96, "height": 96, "batch": 8}  # steps so short that a few seconds hold many of them
@@ -207,7 +208,8 @@ class _Training:
                 **_TRAINED_AT,
             }
         )
-        self._job = Job("train", {"settings": settings.model_dump(mode="json")}, listener=self._hear, grace=2.0)
+        job = TrainJob(settings=settings.model_dump(mode="json"), low_priority=True)
+        self._job = WorkerProcess(job, listener=self._hear, grace=2.0)
         try:
             self._until(lambda: bool(self._steps))
         except BaseException:
@@ -250,15 +252,15 @@ class _Training:
             raise outcome.error()
         return False
 
-    def _hear(self, packet: Packet) -> None:
+    def _hear(self, message: WorkerMessage) -> None:
         with self._changed:
-            if packet.type == "hello":
-                self._pid = int(packet.fields["pid"])
-            elif packet.type in ("paused", "resumed"):
-                self._resting = packet.type == "paused"
-            elif packet.type == "progress" and packet.fields.get("phase") == "train":
-                fields = packet.fields
-                self._steps.append((time.monotonic(), (fields["epoch"] - 1) * fields["steps"] + fields["step"]))
+            match message:
+                case Hello(pid=pid):
+                    self._pid = pid
+                case Paused() | Resumed():
+                    self._resting = isinstance(message, Paused)
+                case Progress(phase="train", epoch=epoch, steps=steps, step=step):
+                    self._steps.append((time.monotonic(), (epoch - 1) * steps + step))
             self._changed.notify_all()
 
     def __enter__(self) -> Self:

@@ -49,7 +49,10 @@ class Row:
 def bench_engines(
     bundle: Bundle, *, batches: Sequence[int] = (1, 8), threads: Sequence[int] = (0, 1), least: float = 1.0, peers: bool = True
 ) -> Iterator[Row]:
-    """Every row as soon as it is measured, each over at least `least` seconds. A variant that was not exported has one row."""
+    """Yield every row as soon as it is measured, each over at least `least` seconds.
+
+    A variant that was not exported has one row.
+    """
     spec = bundle.card.input
     pictures = frames(PICTURES) if spec.kind == "uint8" else None
     made = [np.zeros(spec.shape, spec.dtype)] if pictures is None else [prepare(picture, spec) for picture in pictures]
@@ -104,7 +107,8 @@ def _peer(graph: Path, shape: tuple[int, int, int], batch: int, least: float) ->
 
 
 def _ultralytics(pictures: Sequence[Picture], height: int, width: int) -> Iterator[Row]:
-    """What the tool of ultralytics takes for a frame, from pixels to boxes, with a network of its own at the bundle's size.
+    """Yield what the tool of ultralytics takes for a frame, from pixels to boxes, with a network of its own at the bundle's
+    size.
 
     Only where it is installed, and in a process of its own: it is no part of this program. It reports means.
     """

@@ -15,11 +15,13 @@ from inspector.bench.frames import frames
 from inspector.bench.sides import needs_torch
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import REFERENCE, Reference, pack_reference
+from inspector.bundles.variants import VariantMade
 from inspector.core.images import prepare
 from inspector.core.registry import NETWORKS
 from inspector.core.types import Precision, TaskName
 from inspector.recipes.locate import find_bundle
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import VariantJob
+from inspector.workers.process import WorkerProcess
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,27 +41,27 @@ def make(folder: Path, network: str, *, size: int) -> None:
 
 
 def shipped(task: TaskName) -> Path:
-    """The folder of the shipped bundle for a task."""
+    """Return the folder of the shipped bundle for a task."""
     return find_bundle(SHIPPED[task])
 
 
 def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> Path:
-    """Where this variant of a bundle lies: in the bundle itself, or in a copy of it at `out`, made by a worker process.
+    """Return where this variant of a bundle lies: in the bundle itself, or in a copy of it at `out`, made by a worker process.
 
     Raises JobError, or the error of an export that is refused or cannot be made here.
     """
     if precision == "fp32" or Bundle.open(bundle).variant(engine, precision) is not None:
         return bundle
-    job = Job("export", {"bundle": str(bundle), "engine": engine, "precision": precision, "out": str(out)}, low_priority=False)
+    job = WorkerProcess(VariantJob(bundle=bundle, engine=engine, precision=precision, out=out))
     try:
-        job.result()
+        job.result(VariantMade)
     finally:
         job.close()
     return out
 
 
 def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
-    """A bundle of the network at its full size with random weights: how long it takes does not depend on them.
+    """Return a bundle of the network at its full size with random weights: how long it takes does not depend on them.
 
     A mask is empty nearly everywhere, as those of good parts are: an untrained network would call half of the pixels a defect.
     """

@@ -30,7 +30,7 @@ def write_many(folder: Path, files: int, *, tick: Callable[[int], None], distinc
 
 
 def _picture(seed: int) -> bytes:
-    """A texture of its own."""
+    """Return a texture of its own."""
     rng = np.random.default_rng(seed)
     rough = rng.integers(40, 215, (_SIDE // 4, _SIDE // 4, 3), np.uint8)
     return cv2.imencode(".jpg", cv2.resize(rough, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC))[1].tobytes()

@@ -62,7 +62,7 @@ class Naive(Side):
         return self._ask({"count": count, "rate": rate})
 
     def demo(self, count: int, seed: int) -> list[bool]:
-        """Which of so many parts of the demo line it calls good."""
+        """Return which of so many parts of the demo line it calls good."""
         return [bool(ok) for ok in self._ask({"demo": count, "seed": seed})["ok"]]
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class Naive(Side):
 
 
 def needs_torch(said: str) -> JobError:
-    """What to say of a process of ours that ended with these last words."""
+    """Return what to say of a process of ours that ended with these last words."""
     return JobError(
         "The pipeline to compare with ended: {detail}",
         remedy="It needs PyTorch: run packaging/run.sh --with train (Windows: run.ps1) in the program's folder.",
@@ -202,7 +202,7 @@ class EngineAlone(Side):
         return self._timed(count, 0)
 
     def side_by_side(self, count: int) -> float:
-        """The same with as many batches under way as the engine takes."""
+        """Return the same with as many batches under way as the engine takes."""
         return self._timed(count, self._others)
 
     def paced(self, count: int, rate: float) -> list[float]:

@@ -46,7 +46,7 @@ class StepCost:
 
 
 def card_of(task: TaskName, network: str, width: int, height: int, classes: tuple[str, ...] = _CLASSES) -> Card:
-    """A card for an untrained network: what it costs does not depend on its weights."""
+    """Return a card for an untrained network: what it costs does not depend on its weights."""
     channels = 1 if task == "thermal" else 3
     found = task in ("detection", "segmentation")
     return Card(
@@ -77,7 +77,9 @@ def some_batch(card: Card, size: int) -> Batch:
 
 
 def stepper(card: Card, batch: Batch, *, still: int = 0) -> Callable[[], None]:
-    """A step of training on this batch: forward, backward, update. `still`: stages from the input on that do not learn."""
+    """Return a step of training on this batch: forward, backward, update. `still`: stages from the input on that do not
+    learn.
+    """
     import torch
 
     keep_freed_memory()  # as training does

@@ -52,7 +52,7 @@ class _Side:
         self._flips, self._apart, self._images = 0, 0.0, 0
 
     def judge(self, items: Sequence[Item]) -> list[Prediction]:
-        """What it says of these images, one by one; their time and quality are noted."""
+        """Return what it says of these images, one by one; their time and quality are noted."""
         found = [prediction for _, prediction in predict_items(self._infer, self.bundle.card, items, batch=1)]
         for item, prediction in zip(items, found, strict=True):
             self._metrics.update(prediction, item.truth, group=item.group)
@@ -95,7 +95,7 @@ def measure_variants(
     problems: list[Message],
     tick: Callable[[], None] = lambda: None,
 ) -> list[VariantRow]:
-    """A row for each variant that is there, the bundle's own graph first; all judge the same images in turn.
+    """Return a row for each variant that is there, the bundle's own graph first; all judge the same images in turn.
 
     `engine`: only of this one. A file that cannot be read adds a sentence to `problems`. Raises ConfigError where none can.
     """

@@ -74,12 +74,12 @@ class Card(BaseModel):
     variants: tuple[AnyVariant, ...] = ()
 
     def with_variant(self, *variants: AnyVariant) -> "Card":
-        """This card with `variants` instead of earlier ones for the same engines and precisions."""
+        """Return this card with `variants` instead of earlier ones for the same engines and precisions."""
         new = {variant.kind for variant in variants}
         return self.with_variants([*(old for old in self.variants if old.kind not in new), *variants])
 
     def with_variants(self, variants: Sequence[AnyVariant]) -> "Card":
-        """This card with these variants and no others."""
+        """Return this card with these variants and no others."""
         return self.model_copy(update={"variants": tuple(variants)})
 
     @property
@@ -101,7 +101,7 @@ class Bundle:
         return self.card.name
 
     def path(self, file: str) -> Path:
-        """Where a file of the bundle lies; ConfigError if the card does not list it."""
+        """Return where a file of the bundle lies; ConfigError if the card does not list it."""
         if file not in self.card.files:
             raise ConfigError(
                 "The bundle {bundle} has no {file}.", remedy="Export or train it again.", bundle=self.folder, file=file
@@ -121,12 +121,14 @@ class Bundle:
         return _variants_folder(self.folder, self.card)
 
     def variant(self, engine: str, precision: str) -> Variant | None:
-        """What is known of this engine and precision, whether it may be used or not; None if nothing."""
+        """Return what is known of this engine and precision, whether it may be used or not; None if nothing."""
         found = self._listed(engine, precision)
         return found if isinstance(found, Variant) else None
 
     def later_variant(self, engine: str, precision: str) -> LaterVariant | None:
-        """What a newer version of this program has written of this engine and precision, if this one does not understand it."""
+        """Return what a newer version of this program has written of this engine and precision, if this one does not understand
+        it.
+        """
         found = self._listed(engine, precision)
         return found if isinstance(found, LaterVariant) else None
 
@@ -134,7 +136,7 @@ class Bundle:
         return next((one for one in self.card.variants if one.kind == (engine, precision)), None)
 
     def variant_path(self, name: str) -> Path:
-        """Where a file of a variant lies, or should; nothing is verified."""
+        """Return where a file of a variant lies, or should; nothing is verified."""
         places = (*(() if self.making is None else (self.making,)), self.variants_folder)
         return next((place / name for place in places if (place / name).is_file()), self.folder / name)
 
@@ -150,7 +152,7 @@ class Bundle:
                 )
 
     def variant_file(self, engine: str, precision: Precision, suffix: str) -> Path:
-        """The variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
+        """Return the variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
 
         They are not verified by `open`: a damaged variant leaves the others usable.
         """
@@ -298,7 +300,7 @@ class Bundle:
         return _listed_too(folder, card)
 
     def weights(self) -> dict[str, Floats]:
-        """The network's parameters by name, read with safetensors; ConfigError if the file is something else."""
+        """Return the network's parameters by name, read with safetensors; ConfigError if the file is something else."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -420,7 +422,7 @@ def _variants_folder(folder: Path, card: Card) -> Path:
 
 
 def _listed_too(folder: Path, card: Card) -> Bundle:
-    """The bundle of a card, with the variants that are listed in the user's folder."""
+    """Return the bundle of a card, with the variants that are listed in the user's folder."""
     place = _variants_folder(folder, card)
     return Bundle(folder, card if place == folder else card.with_variant(*_read_list(place)))
 
@@ -437,7 +439,7 @@ def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
 
 
 def _read_list(place: Path, *, to_change: bool = False) -> tuple[AnyVariant, ...]:
-    """The variants that a list in the user's folder names; one that cannot be read is as good as none.
+    """Return the variants that a list in the user's folder names; one that cannot be read is as good as none.
 
     `to_change`: raise StorageError for one of a newer version, which must not be replaced.
     """
@@ -482,7 +484,7 @@ def _replace(new: Path, folder: Path) -> None:
 
 
 def find_bundles(root: Path) -> list[Path]:
-    """The folders directly under `root` that hold a card, by name."""
+    """Return the folders directly under `root` that hold a card, by name."""
     return sorted(card.parent for card in root.glob(f"*/{CARD}")) if root.is_dir() else []
 
 
@@ -493,5 +495,5 @@ def sha256(file: Path) -> str:
 
 
 def normalisation(card: Card) -> tuple[Floats, Floats]:
-    """The card's mean and std as float32 [C]."""
+    """Return the card's mean and std as float32 [C]."""
     return np.asarray(card.mean, np.float32), np.asarray(card.std, np.float32)

@@ -46,7 +46,7 @@ class Reference:
 
 
 def pack_reference(reference: Reference) -> bytes:
-    """The content of the file."""
+    """Return the content of the file."""
     from safetensors.numpy import save
 
     arrays: dict[str, NDArray[Any]] = {"calibration": np.array([reference.calibration], np.int64)}
@@ -65,7 +65,7 @@ def pack_reference(reference: Reference) -> bytes:
 
 
 def read_reference(bundle: Bundle) -> Reference | None:
-    """The bundle's reference images; None if it has none. Raises ConfigError if they do not fit it."""
+    """Return the bundle's reference images; None if it has none. Raises ConfigError if they do not fit it."""
     if REFERENCE not in bundle.card.files:
         return None
     from safetensors import SafetensorError

@@ -31,7 +31,7 @@ class Standing:
 
 
 def is_own(bundle: Bundle, engine: str, precision: Precision) -> bool:
-    """Whether this is the bundle's own graph, which was compared with the trained network when it was written."""
+    """Return whether this is the bundle's own graph, which was compared with the trained network when it was written."""
     return (
         precision == "fp32"
         and not ENGINES[engine].gated
@@ -40,7 +40,7 @@ def is_own(bundle: Bundle, engine: str, precision: Precision) -> bool:
 
 
 def barred(bundle: Bundle, engine: str, precision: Precision) -> Message | None:
-    """Why it must not judge parts, by what is written down; None if it may. No file is read."""
+    """Return why it must not judge parts, by what is written down; None if it may. No file is read."""
     if is_own(bundle, engine, precision):
         return None
     if bundle.later_variant(engine, precision) is not None:
@@ -59,14 +59,14 @@ def _of_later(bundle: Bundle, engine: str, precision: str) -> Message:
 
 
 def standings(bundle: Bundle) -> dict[tuple[str, Precision], Standing]:
-    """Those that are there, whether they may be used or not, in the order of the registry."""
+    """Return those that are there, whether they may be used or not, in the order of the registry."""
     kinds = ((engine, precision) for engine, entry in ENGINES.items() for precision in entry.precisions)
     found = {kind: standing(bundle, *kind) for kind in kinds}
     return {kind: known for kind, known in found.items() if known.state != "missing"}
 
 
 def strangers(bundle: Bundle) -> dict[tuple[str, str], Standing]:
-    """Those for an engine, or in a precision of one, that this version has not."""
+    """Return those for an engine, or in a precision of one, that this version has not."""
     kinds = [variant.kind for variant in bundle.card.variants]
     return {
         (engine, precision): Standing("later", _of_later(bundle, engine, precision))
@@ -76,7 +76,7 @@ def strangers(bundle: Bundle) -> dict[tuple[str, str], Standing]:
 
 
 def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
-    """What is known of a variant; its files are read. Whether this machine can compute so is another question."""
+    """Return what is known of a variant; its files are read. Whether this machine can compute so is another question."""
     if is_own(bundle, engine, precision):
         return Standing("own")
     if bundle.later_variant(engine, precision) is not None:
@@ -97,8 +97,8 @@ def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
 
 
 def worth_making(bundle: Bundle, engine: str, precision: Precision) -> bool:
-    """Whether an export may give what is not there: not again what was refused, or failed, with the versions of today, and
-    nothing in place of what a newer version made.
+    """Return whether an export may give what is not there: not again what was refused, or failed, with the versions of today,
+    and nothing in place of what a newer version made.
     """
     state, variant = standing(bundle, engine, precision).state, bundle.variant(engine, precision)
     if variant is None or state in ("missing", "changed", "damaged"):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -107,6 +108,13 @@ class Variant(_Part):
         return self.engine, self.precision
 
 
+class VariantMade(BaseModel):
+    """The result of a `VariantJob`: the variant, and the bundle or copy that has it now."""
+
+    bundle: Path
+    variant: Variant
+
+
 class LaterVariant(BaseModel):
     """A variant that only a newer version of this program understands: kept with its files as it was written, never used."""
 
@@ -126,7 +134,9 @@ _NEWS = frozenset({"extra_forbidden", "literal_error"})  # what is wrong with a 
 
 
 def _reader(value: object) -> str:
-    """Which of the two an entry of a list is: `later` if it names an engine, a precision or a field that is not known here."""
+    """Return which of the two an entry of a list is: `later` if it names an engine, a precision or a field that is not known
+    here.
+    """
     if isinstance(value, Mapping):
         if not any(value.get("engine") == engine for engine in _PACKAGES):
             return "later"
@@ -149,7 +159,7 @@ AnyVariant = Annotated[
 def why_not(
     variant: Variant | None, files: Mapping[str, str], *, bundle: object, engine: str, precision: str
 ) -> Message | None:
-    """Why a variant must not judge parts, or None: it was never made, never judged, made from other files, or refused.
+    """Return why a variant must not judge parts, or None: it was never made, never judged, made from other files, or refused.
 
     `files`: the card's own, SHA-256 by name.
     """

@@ -111,7 +111,7 @@ def stamp(
     grabbed: float | None = None,
     began: float | None = None,
 ) -> Frame:
-    """A Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out.
+    """Return a Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out.
 
     `began`: when work on it began, from which `grab_ms` counts; nothing is measured if left out.
     """
@@ -139,7 +139,7 @@ class Pace:
 
 
 def parse_options(model: type[AnyOptions], name: str, options: Mapping[str, Option]) -> AnyOptions:
-    """A camera's options, checked. Raises ConfigError that names the camera and the option."""
+    """Return a camera's options, checked. Raises ConfigError that names the camera and the option."""
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:

@@ -54,7 +54,7 @@ class Reader:
     def frames(
         self, stop: Event, *, open_timeout: float, timeout: float, source: str
     ) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        """(RGB or grey pixels, time of grabbing) of the newest frame, again and again, each at most once.
+        """Yield (RGB or grey pixels, time of grabbing) of the newest frame, again and again, each at most once.
 
         Ends when `stop` is set. Raises CameraError (retryable) when the source cannot be opened within `open_timeout`
         seconds, gives no frame for `timeout` seconds, or ends.

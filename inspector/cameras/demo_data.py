@@ -79,7 +79,7 @@ def _write_kelvin(path: Path, kelvin: Floats) -> None:
 
 
 def _voc(name: str, boxes: Boxes) -> bytes:
-    """The boxes, given in pixels of the whole frame, as a Pascal VOC file about the crop of the plate."""
+    """Return the boxes, given in pixels of the whole frame, as a Pascal VOC file about the crop of the plate."""
     found = [
         (PLATE_CLASSES[kind], (left - PLATE.x, top - PLATE.y, right - PLATE.x, bottom - PLATE.y))
         for (left, top, right, bottom), kind in zip(boxes.xyxy.tolist(), boxes.classes.tolist(), strict=True)

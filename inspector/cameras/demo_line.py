@@ -60,7 +60,7 @@ class DemoLine:
         self.good = good
 
     def plan(self, index: int) -> Plan:
-        """What is wrong with part `index`."""
+        """Return what is wrong with part `index`."""
         rng = self._rng(index, 0)
         if rng.random() < self.good:
             return Plan(0, 0, 0)
@@ -74,13 +74,13 @@ class DemoLine:
         )
 
     def part(self, index: int) -> DemoPart:
-        """Both frames of a part."""
+        """Return both frames of a part."""
         visible, truth_visible = self.visible(index)
         thermal, truth_thermal = self.thermal(index)
         return DemoPart(visible, thermal, truth_visible, truth_thermal)
 
     def visible(self, index: int) -> tuple[Bytes, Annotation]:
-        """The visible frame of a part and its truth."""
+        """Return the visible frame of a part and its truth."""
         plan, rng = self.plan(index), self._rng(index, 1)
         gain = float(rng.uniform(0.92, 1.07))
         frame = _scenery().copy()
@@ -104,7 +104,7 @@ class DemoLine:
         return frame, Annotation(label=plan.window, boxes=boxes, mask=mask)
 
     def thermal(self, index: int) -> tuple[Floats, Annotation]:
-        """The thermal frame of a part and its truth."""
+        """Return the thermal frame of a part and its truth."""
         scene = demo_thermal.render(self._rng(index, 2), self.plan(index).hot_spots)
         temperatures = (float(scene.max()), float(scene.mean(dtype=np.float64)), float(scene.min()))
         return scene, Annotation(temperatures=temperatures)
@@ -123,7 +123,7 @@ def _grain() -> Bytes:
 
 @lru_cache(maxsize=1)
 def _belt() -> Bytes:
-    """A long piece of rubber belt between steel rails, RGB uint8 [1400, 496, 3]."""
+    """Return a long piece of rubber belt between steel rails, RGB uint8 [1400, 496, 3]."""
     rng = np.random.default_rng(20_42)
     length = 1400
     grey = 52.0 + 3.0 * cloud(rng, length, _BELT, 3.0) + 3.0 * cloud(rng, length, _BELT, 60.0)
@@ -137,7 +137,7 @@ def _belt() -> Bytes:
 
 @lru_cache(maxsize=1)
 def _scenery() -> Bytes:
-    """What stands still beside the belt: the vessel's shell, a pipe and a gauge. RGB uint8 [600, 800, 3]."""
+    """Return what stands still beside the belt: the vessel's shell, a pipe and a gauge. RGB uint8 [600, 800, 3]."""
     rng = np.random.default_rng(20_43)
     x = np.linspace(-1.0, 1.0, WIDTH - _BELT, dtype=np.float32)[None, :]
     shell = 112.0 - 34.0 * x * x + 5.0 * cloud(rng, HEIGHT, WIDTH - _BELT, 3.0) + 6.0 * cloud(rng, HEIGHT, WIDTH - _BELT, 70.0)

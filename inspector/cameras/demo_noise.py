@@ -26,7 +26,7 @@ def streaks(rng: np.random.Generator, height: int, width: int, length: int) -> F
 
 
 def blob(rng: np.random.Generator, centre: tuple[float, float], radius: float, roughness: float) -> Points:
-    """The outline [N, 2] of an irregular closed shape: a circle with a few random harmonics."""
+    """Return the outline [N, 2] of an irregular closed shape: a circle with a few random harmonics."""
     angle = np.linspace(0.0, 2.0 * np.pi, 72, endpoint=False)
     reach = np.ones_like(angle)
     for order in range(2, 7):
@@ -37,19 +37,19 @@ def blob(rng: np.random.Generator, centre: tuple[float, float], radius: float, r
 
 
 def filled(outline: Points, height: int, width: int) -> Bytes:
-    """A mask [height, width]: 255 inside the outline, 0 elsewhere."""
+    """Return a mask [height, width]: 255 inside the outline, 0 elsewhere."""
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [outline], 255)
     return mask
 
 
 def disc(height: int, width: int, centre: tuple[float, float], radius: float) -> Bytes:
-    """An anti-aliased filled circle: 255 inside, 0 outside; `centre` is (x, y)."""
+    """Return an anti-aliased filled circle: 255 inside, 0 outside; `centre` is (x, y)."""
     mask = np.zeros((height, width), np.uint8)
     cv2.circle(mask, (round(centre[0] * 16), round(centre[1] * 16)), round(radius * 16), 255, -1, cv2.LINE_AA, 4)
     return mask
 
 
 def blurred(image: NDArray[np.uint8 | np.float32], sigma: float) -> Floats:
-    """The image as float32, Gaussian-blurred."""
+    """Return the image as float32, Gaussian-blurred."""
     return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma), np.float32)

@@ -60,7 +60,7 @@ def _layer(rng: np.random.Generator) -> Bytes:
 
 @lru_cache(maxsize=1)
 def _taken() -> Bytes:
-    """Where no defect may lie: off the plate and around the holes (with room for the pose)."""
+    """Return where no defect may lie: off the plate and around the holes (with room for the pose)."""
     taken = np.full((SIZE, SIZE), 255, np.uint8)
     margin = _EDGE + 18
     taken[margin : SIZE - margin, margin : SIZE - margin] = 0
@@ -85,7 +85,7 @@ def _grid() -> tuple[Floats, Floats, Floats]:
 
 
 def render(rng: np.random.Generator, belt: Bytes, defects: int, gain: float) -> PlateImage:
-    """A plate with about `defects` defects (fewer where there is no room) on the belt, uint8 [448, 448, 3]."""
+    """Return a plate with about `defects` defects (fewer where there is no room) on the belt, uint8 [448, 448, 3]."""
     layer = _layers()[int(rng.integers(_LAYERS))]
     layer = layer[:, ::-1] if rng.random() < 0.5 else layer
     turn, scale = float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.985, 1.0))

@@ -18,7 +18,7 @@ _SPOTS = ((44, 66), (27, 60), (75, 69), (90, 69), (118, 40), (134, 30), (108, 78
 
 @lru_cache(maxsize=1)
 def _bodies() -> tuple[Floats, ...]:
-    """How strongly each body shows in each pixel, 0..1, [136, 176] (with room for the camera to shift)."""
+    """Return how strongly each body shows in each pixel, 0..1, [136, 176] (with room for the camera to shift)."""
 
     def shape(draw: list[tuple[str, tuple[int, ...]]], sigma: float) -> Floats:
         canvas = np.zeros((HEIGHT + 2 * _PAD, WIDTH + 2 * _PAD), np.uint8)
@@ -51,7 +51,7 @@ def _walls() -> tuple[Floats, ...]:
 
 
 def render(rng: np.random.Generator, hot_spots: int) -> Floats:
-    """The scene with so many hot spots (peaks of about 370 to 480 K), float32 kelvin [120, 160]."""
+    """Return the scene with so many hot spots (peaks of about 370 to 480 K), float32 kelvin [120, 160]."""
     ambient = rng.uniform(292.0, 302.0)
     scene = ambient + rng.uniform(0.5, 1.5) * _walls()[int(rng.integers(4))]
     load = rng.uniform(0.0, 1.0)
@@ -73,7 +73,7 @@ def render(rng: np.random.Generator, hot_spots: int) -> Floats:
 
 
 def _heated(rng: np.random.Generator, scene: Floats, x: float, y: float) -> Floats:
-    """The scene raised to a peak at (x, y): a hot core on a wider warm halo."""
+    """Return the scene raised to a peak at (x, y): a hot core on a wider warm halo."""
     columns, rows = np.arange(WIDTH, dtype=np.float32), np.arange(HEIGHT, dtype=np.float32)[:, None]
     distance = (columns - np.float32(x)) ** 2 + ((rows - np.float32(y)) * np.float32(rng.uniform(0.8, 1.25))) ** 2
     sigma = rng.uniform(2.8, 6.0)

@@ -21,7 +21,7 @@ _GLASS = slice(34, 206)  # rows, and columns, that hold the glass
 
 @lru_cache(maxsize=1)
 def _flange() -> tuple[Floats, Floats, Floats]:
-    """The flange around the glass, RGB [240, 240, 3]; how much of it is seen, 0..1; and its shadow on the wall, 0..1."""
+    """Return the flange around the glass, RGB [240, 240, 3]; how much of it is seen, 0..1; and its shadow on the wall, 0..1."""
     rng = np.random.default_rng(20_21)
     metal = 148.0 + 4.0 * cloud(rng, SIZE, SIZE, 2.0) + 5.0 * cloud(rng, SIZE, SIZE, 70.0)
     for radius, strength in ((_RIM, 60.0), (_RADIUS + 2.0, -70.0)):
@@ -91,7 +91,9 @@ def _glass() -> _Glass:
 
 
 def render(rng: np.random.Generator, wall: Bytes, state: int, gain: float) -> Bytes:
-    """The window in a state (an index of CLASSES), set into this piece of the vessel's wall; both RGB uint8 [240, 240, 3]."""
+    """Return the window in a state (an index of CLASSES), set into this piece of the vessel's wall; both RGB uint8 [240, 240,
+    3].
+    """
     flange, cover, shadow = _flange()
     mixed = wall * (1.0 - shadow)
     square = (_GLASS, _GLASS)
@@ -111,7 +113,7 @@ def _conditions(rng: np.random.Generator, state: int) -> tuple[float, float, flo
 
 
 def _inside(rng: np.random.Generator, state: int) -> Floats:
-    """What is seen through the glass, RGB over its bounding square."""
+    """Return what is seen through the glass, RGB over its bounding square."""
     glass = _glass()
     x, y = glass.x, glass.y
     level, foam, haze, dark, sea = _conditions(rng, state)

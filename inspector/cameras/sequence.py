@@ -19,7 +19,7 @@ class FrameSequence(ABC):
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """What a person calls frame `index`: its file name, or the video's with the frame's number."""
+        """Return what a person calls frame `index`: its file name, or the video's with the frame's number."""
 
     @abstractmethod
     def frame(self, index: int) -> Frame:

@@ -43,7 +43,7 @@ class VideoFile:
         return max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
 
     def read(self) -> NDArray[np.uint8] | None:
-        """The next frame, RGB or grey, or None at the end."""
+        """Return the next frame, RGB or grey, or None at the end."""
         good, pixels = self._capture.read()
         if not good:
             return None

@@ -27,7 +27,7 @@ _ENGINE = click.option(
 
 
 def _compared(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of what is compared with the naive pipeline."""
+    """Return the options of what is compared with the naive pipeline."""
     for option in (
         click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Each measures all sides in turn."),
         click.option(

@@ -130,7 +130,7 @@ def _write_picture(path: Path) -> None:
 
 
 def _said_by(*arguments: str, environment: Mapping[str, str] = os.environ, patience: float = _PATIENCE) -> Mapping[str, Any]:
-    """The last line of what Python writes with these arguments, as JSON. Raises JobError."""
+    """Return the last line of what Python writes with these arguments, as JSON. Raises JobError."""
     offscreen = {"QT_QPA_PLATFORM": "offscreen"} if no_display() else {}
     command = [sys.executable, "-P", *arguments]
     try:

@@ -159,7 +159,7 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
 
 
 def _fullest(source: Path, to: Format, task: TaskName | None) -> Dataset:
-    """The data set for the first task that the layout holds and the data has labels for. Raises ConfigError."""
+    """Return the data set for the first task that the layout holds and the data has labels for. Raises ConfigError."""
     first: ConfigError | None = None
     for one in (task,) if task else HOLDS[to]:
         try:

@@ -77,7 +77,7 @@ def _version(package: str) -> str:
 
 
 def program() -> Iterator[Finding]:
-    """This program, Python, the operating system, and the packages it cannot do without."""
+    """Yield this program, Python, the operating system, and the packages it cannot do without."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processor cores"
     yield _ok("program", f"inspector {__version__}, Python {platform.python_version()}, {system}")
     missing = [name for name in PACKAGES if not _version(name)]
@@ -92,7 +92,7 @@ def program() -> Iterator[Finding]:
 
 
 def bundles() -> Iterator[Finding]:
-    """Every shipped bundle and every bundle of this user, with all its hashes."""
+    """Yield every shipped bundle and every bundle of this user, with all its hashes."""
     shipped = find_bundles(models())
     if not shipped:
         yield _problem("bundle", f"No bundle is in {models()}.", "Get the whole program again: the demo line needs them.")
@@ -107,7 +107,7 @@ def bundles() -> Iterator[Finding]:
 
 
 def recipes() -> Iterator[Finding]:
-    """Every shipped recipe: is it valid, and are its bundles to be found?"""
+    """Yield every shipped recipe: is it valid, and are its bundles to be found?"""
     from inspector.recipes.locate import find_bundle
     from inspector.recipes.recipe import load_recipe
 
@@ -188,7 +188,7 @@ def gpus() -> Iterator[Finding]:
 
 
 def cameras() -> Iterator[Finding]:
-    """The kinds of source there are, and the USB cameras that give a frame."""
+    """Yield the kinds of source there are, and the USB cameras that give a frame."""
     for kind, entry in CAMERAS.items():
         try:
             entry.load()
@@ -247,7 +247,7 @@ def _first_frame(check: str, source: str, otherwise: Status = Status.PROBLEM) ->
 
 
 def window() -> Iterator[Finding]:
-    """Whether Qt starts, which screens it sees, and the fonts."""
+    """Yield whether Qt starts, which screens it sees, and the fonts."""
     if not _version("PySide6-Essentials"):
         return
     if getattr(sys, "frozen", False):
@@ -259,7 +259,7 @@ def window() -> Iterator[Finding]:
     lines = [line for line in output.splitlines() if line.startswith("{")]
     if code or not lines:
         said = next((line.strip() for line in output.splitlines() if line.strip()), f"exit code {code}")
-        remedy = "Install Qt's system libraries (see Troubleshooting in the README)."
+        remedy = "Install Qt's system libraries (see resources/manual/troubleshooting.md)."
         yield _problem("window", f"Qt does not start here: {said}.", remedy)
         return
     found = json.loads(lines[-1])
@@ -314,7 +314,7 @@ CHECKS: tuple[Check, ...] = (program, bundles, recipes, engines, gpus, cameras, 
 
 
 def findings() -> Iterator[Finding]:
-    """Every finding of every check. A check that breaks is itself a problem and does not stop the others."""
+    """Yield every finding of every check. A check that breaks is itself a problem and does not stop the others."""
     for check in CHECKS:
         try:
             yield from check()

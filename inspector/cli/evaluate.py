@@ -85,7 +85,7 @@ def evaluate(
 
 
 def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
-    """The samples to look at; says on stderr what makes the numbers less than they seem. Raises ConfigError."""
+    """Return the samples to look at; says on stderr what makes the numbers less than they seem. Raises ConfigError."""
     known = bundle.card.dataset
     same = known.get("fingerprint") == dataset.fingerprint()
     if split == "all":

@@ -4,6 +4,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import assert_never
 
 import click
 import cv2
@@ -16,11 +17,11 @@ from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.images import prepare, view
-from inspector.core.types import Boxes, Floats, Frame, Pixels, Prediction, Region
+from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap
-from inspector.tasks.base import task_of
-from inspector.tasks.masks import MASK, class_map
+from inspector.tasks.base import card_threshold, task_of
+from inspector.tasks.masks import class_map
 
 Shown = NDArray[np.uint8]
 PALETTES = {"turbo": cv2.COLORMAP_TURBO, "viridis": cv2.COLORMAP_VIRIDIS, "inferno": cv2.COLORMAP_INFERNO}
@@ -93,7 +94,9 @@ def explain(
 
 
 def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
-    """The frame as 8-bit RGB with the heat over its region. Strong heat covers more: `opacity` is that of the hottest pixel."""
+    """Return the frame as 8-bit RGB with the heat over its region. Strong heat covers more: `opacity` is that of the hottest
+    pixel.
+    """
     shown = displayable(pixels)
     region = heat.region
     values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
@@ -105,7 +108,7 @@ def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Show
 
 
 def displayable(pixels: Pixels) -> Shown:
-    """A writable RGB copy with 8 bits; kelvin and 16 bits are stretched from their lowest to their highest value."""
+    """Return a writable RGB copy with 8 bits; kelvin and 16 bits are stretched from their lowest to their highest value."""
     if pixels.dtype != np.uint8:
         low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
         scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
@@ -114,7 +117,7 @@ def displayable(pixels: Pixels) -> Shown:
 
 
 def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | None:
-    """The share of the heat that lies in what was predicted: boxes or mask of the explained class, in 0..1.
+    """Return the share of the heat that lies in what was predicted: boxes or mask of the explained class, in 0..1.
 
     None where nothing of the kind was predicted, or there is no heat.
     """
@@ -122,12 +125,18 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
     values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
     total = float(values.sum(dtype=np.float64))
     inside = np.zeros(values.shape, bool)
-    if prediction.boxes is not None:
-        for left, top, right, bottom in _shown_boxes(prediction.boxes, card, heat.class_name).xyxy:
-            rows = slice(max(0, round(float(top)) - region.y), round(float(bottom)) - region.y)
-            inside[rows, max(0, round(float(left)) - region.x) : round(float(right)) - region.x] = True
-    elif prediction.mask is not None:
-        inside = class_map(prediction, card.thresholds.get("mask", MASK)) == card.classes.index(heat.class_name) + 1
+    answer = prediction.answer
+    match answer:
+        case Boxes():
+            for left, top, right, bottom in _shown_boxes(answer, card, heat.class_name).xyxy:
+                rows = slice(max(0, round(float(top)) - region.y), round(float(bottom)) - region.y)
+                inside[rows, max(0, round(float(left)) - region.x) : round(float(right)) - region.x] = True
+        case Masks():
+            inside = class_map(prediction, card_threshold(card)) == card.classes.index(heat.class_name) + 1
+        case Scores() | Temperatures():
+            return None
+        case _:
+            assert_never(answer)
     if total <= 0 or not inside.any():
         return None
     return float(values[inside].sum(dtype=np.float64)) / total
@@ -141,7 +150,7 @@ def _predict(bundle: Bundle, frame: Frame, region: Region) -> Prediction:
 
 
 def _shown_boxes(boxes: Boxes, card: Card, class_name: str) -> Boxes:
-    kept = boxes.at_least(card.thresholds.get("score", 0.5))
+    kept = boxes.at_least(card_threshold(card))
     mine = kept.classes == card.classes.index(class_name)
     return Boxes(kept.xyxy[mine], kept.scores[mine], kept.classes[mine])
 
@@ -150,16 +159,20 @@ def _draw(shown: Shown, prediction: Prediction, card: Card, class_name: str) -> 
     """Outlines of what was predicted: white with a black edge, to be seen on any colour."""
     width = max(1, round(max(shown.shape[:2]) / 400))
     contours: list[NDArray[np.int32]] = []
-    if prediction.boxes is not None:
-        for left, top, right, bottom in (
-            np.rint(_shown_boxes(prediction.boxes, card, class_name).xyxy).astype(np.int32).tolist()
-        ):
-            contours.append(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.int32))
-    elif prediction.mask is not None:
-        plane = class_map(prediction, card.thresholds.get("mask", MASK)) == card.classes.index(class_name) + 1
-        offset = (prediction.region.x, prediction.region.y)
-        found, _ = cv2.findContours(plane.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=offset)
-        contours = [np.asarray(contour, np.int32) for contour in found]
+    answer = prediction.answer
+    match answer:
+        case Boxes():
+            for left, top, right, bottom in np.rint(_shown_boxes(answer, card, class_name).xyxy).astype(np.int32).tolist():
+                contours.append(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.int32))
+        case Masks():
+            plane = class_map(prediction, card_threshold(card)) == card.classes.index(class_name) + 1
+            offset = (prediction.region.x, prediction.region.y)
+            found, _ = cv2.findContours(plane.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=offset)
+            contours = [np.asarray(contour, np.int32) for contour in found]
+        case Scores() | Temperatures():
+            pass
+        case _:
+            assert_never(answer)
     for colour, extra in (((0, 0, 0), 2), ((255, 255, 255), 0)):
         cv2.polylines(shown, contours, True, colour, width + extra, cv2.LINE_AA)
 

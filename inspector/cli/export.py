@@ -1,9 +1,8 @@
 """`inspector export`: a bundle for an engine and precision that judges the reference images as the trained network does."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -11,13 +10,15 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from inspector.bundles.bundle import Bundle
-from inspector.bundles.variants import Parity, Variant
+from inspector.bundles.variants import Parity, Variant, VariantMade
 from inspector.cli.support.signals import stop_signals
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision
 from inspector.recipes.locate import find_bundle
-from inspector.workers.jobs import Job
-from inspector.workers.protocol import Packet
+from inspector.workers import messages
+from inspector.workers.jobs import VariantJob
+from inspector.workers.messages import WorkerMessage
+from inspector.workers.process import WorkerProcess
 
 _POLL = 0.2  # seconds
 _PHASES = {
@@ -47,42 +48,52 @@ _PHASES = {
 )
 @click.option("--check", is_flag=True, help="Make nothing; let what is there judge the reference images again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
-def export(*, model: str, as_json: bool, **given: Any) -> int:  # noqa: ANN401 - the options above
+def export(
+    *,
+    model: str,
+    engine: str,
+    precision: Precision,
+    max_drop: float | None,
+    calibration: Path | None,
+    out: Path | None,
+    check: bool,
+    as_json: bool,
+) -> int:
     """Make the variant of a bundle for an engine and precision.
 
     It must agree with the trained network on the bundle's reference images before it can be used; how well it does is kept in
     the bundle's card. Exit code 1: it is refused, or this machine cannot run it.
     """
-    bundle = Bundle.open(find_bundle(model))
-    fields = {"bundle": str(bundle.folder.resolve()), **{key: _plain(value) for key, value in given.items()}}
+    job = VariantJob(
+        bundle=Bundle.open(find_bundle(model)).folder.resolve(),
+        engine=engine,
+        precision=precision,
+        max_drop=max_drop,
+        calibration=calibration and calibration.resolve(),
+        out=out and out.resolve(),
+        check=check,
+    )
     with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
         shown = bar.add_task("Starting", total=None)
-        job = Job("export", fields, listener=lambda packet: _hear(packet, bar, shown), low_priority=False)
+        process = WorkerProcess(job, listener=lambda message: _hear(message, bar, shown))
         try:
-            while job.wait(_POLL) is None and not interrupted.is_set():
+            while process.wait(_POLL) is None and not interrupted.is_set():
                 pass
         finally:
-            job.close()
-        result = job.result()
-    variant = Variant.model_validate(result["variant"])
+            process.close()
+        made = process.result(VariantMade)
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(json.dumps(made.model_dump(mode="json"), ensure_ascii=False))
     else:
-        _show(variant, Bundle.open(Path(result["bundle"])))
+        _show(made.variant, Bundle.open(made.bundle))
     return 0
 
 
-def _plain(value: object) -> object:
-    return str(value.resolve()) if isinstance(value, Path) else value
-
-
-def _hear(packet: Packet, bar: Progress, task: TaskID) -> None:
-    fields: Mapping[str, Any] = packet.fields
-    if packet.type == "progress":
-        phase = fields["phase"]
-        bar.update(task, description=_PHASES.get(phase, phase), completed=fields["step"], total=fields["steps"])
-    elif packet.type == "log":
-        bar.console.print(f"inspector: {fields['text']}", markup=False, highlight=False)
+def _hear(message: WorkerMessage, bar: Progress, task: TaskID) -> None:
+    if isinstance(message, messages.Progress):
+        bar.update(task, description=_PHASES.get(message.phase, message.phase), completed=message.step, total=message.steps)
+    elif isinstance(message, messages.Log):
+        bar.console.print(f"inspector: {message.text}", markup=False, highlight=False)
 
 
 def _show(variant: Variant, bundle: Bundle) -> None:
@@ -100,7 +111,7 @@ def _show(variant: Variant, bundle: Bundle) -> None:
 
 
 def rows(parity: Parity) -> list[tuple[str, str, str]]:
-    """What a person reads of a comparison: name, value, limit."""
+    """Return what a person reads of a comparison: name, value, limit."""
     unit = "K" if parity.unit == "kelvin" else ""
     return [
         ("images", str(parity.images), ""),

@@ -124,7 +124,7 @@ class _Output:
 
 
 def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
-    """Every frame of every path, or why it has none, with the path it comes from."""
+    """Yield every frame of every path, or why it has none, with the path it comes from."""
     for path in paths:
         try:
             sequence = open_sequence(path)

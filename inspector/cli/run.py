@@ -102,7 +102,7 @@ class _Console:
         self._said: set[tuple[str, str]] = set()  # a problem that lasts or comes and goes is said once
 
     def hopeless(self, seconds: float) -> bool:
-        """Whether no camera has given a frame for so long that there may be none; 0: never."""
+        """Return whether no camera has given a frame for so long that there may be none; 0: never."""
         cameras = self._status.cameras.values()
         if not seconds or not self._status.lost or any(camera.seen for camera in cameras):
             return False

@@ -11,6 +11,7 @@ from inspector.cli.support.train_output import summary
 from inspector.core.errors import ConfigError, InspectorError, JobError
 from inspector.runs.folder import find_runs, remove_run, runs_folder
 from inspector.training.state import LIVE, RunInfo, RunState, command_run, run_info
+from inspector.workers.messages import Packet, Wish
 
 _FOLDER = click.option(
     "--folder", type=click.Path(path_type=Path), default=None, help="Folder of the runs; by default the window's."
@@ -70,7 +71,7 @@ def show(*, run: Path, folder: Path | None, as_json: bool) -> int:
     return 0
 
 
-def _command(name: str, what: str) -> None:
+def _command(name: Wish, what: str) -> None:
     @runs.command(name, help=what)
     @_RUN
     @_FOLDER
@@ -99,7 +100,7 @@ def remove(*, run: Path, folder: Path | None) -> int:
 
 
 def _find(run: Path, folder: Path | None) -> RunInfo:
-    """The run at this path, or of this name in the folder of runs. Raises ConfigError."""
+    """Return the run at this path, or of this name in the folder of runs. Raises ConfigError."""
     named = (folder or runs_folder()) / run
     try:
         return run_info(run.absolute())
@@ -111,10 +112,10 @@ def _find(run: Path, folder: Path | None) -> RunInfo:
 
 def _how_far(info: RunInfo) -> str:
     phrases = []
-    if info.metric:
-        phrases.append(f"epoch {info.metric.get('epoch')}/{info.metric.get('epochs')}")
-    if info.best:
-        phrases.append(f"best {summary({str(info.best.get('name')): info.best.get('value') or 0.0})}")
+    if info.metric is not None:
+        phrases.append(f"epoch {info.metric.epoch}/{info.metric.epochs}")
+    if info.best is not None:
+        phrases.append(f"best {summary({info.best.name: info.best.value or 0.0})}")
     if info.seconds_left is not None:
         phrases.append(f"{info.seconds_left / 60:.0f} min left")
     return ", ".join(phrases)
@@ -122,14 +123,13 @@ def _how_far(info: RunInfo) -> str:
 
 def _facts(info: RunInfo) -> Mapping[str, Any]:
     outcome = info.outcome
+    said: Mapping[str, Packet | None] = {"progress": info.progress, "metric": info.metric, "best": info.best}
     return {
         "folder": str(info.folder),
         "name": info.name,
         "state": info.state.value,
         "created": info.record.created.isoformat(),
-        "progress": dict(info.progress),
-        "metric": dict(info.metric),
-        "best": dict(info.best),
+        **{name: {} if told is None else told.fields() for name, told in said.items()},
         "bundle": str(info.bundle) if info.bundle else None,
         "resumable": info.resumable,
         "cause": outcome.cause.value if outcome else None,

@@ -26,8 +26,8 @@ from inspector.runs.folder import create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
 from inspector.training.state import settle_run, still_going
-from inspector.workers.jobs import End, Job, Outcome
-from inspector.workers.process import rank
+from inspector.workers.jobs import RankJob, TrainJob
+from inspector.workers.process import End, Outcome, WorkerProcess, rank
 
 _POLL = 0.2  # seconds
 _GRACE = 15.0  # seconds that a cancelled training may take to end by itself
@@ -100,14 +100,12 @@ def train(
 
 def _beside(settings: TrainSettings) -> int:
     """Under `torchrun`, one of the processes after the first: it learns along, and neither tells nor writes anything."""
-    fields = {"settings": settings.model_copy(update={"run": None}).model_dump(mode="json"), "environment": {}}
+    job = RankJob(settings=settings.model_copy(update={"run": None}).model_dump(mode="json"))
     with stop_signals() as interrupted:
-        job = Job("rank", fields, listener=lambda packet: None, low_priority=False, grace=_GRACE)
-        while job.wait(_POLL) is None and not interrupted.is_set():
+        process = WorkerProcess(job, grace=_GRACE)
+        while process.wait(_POLL) is None and not interrupted.is_set():
             pass
-        job.close()
-    outcome = job.wait()
-    assert outcome is not None
+        outcome = process.close()
     if outcome.end is not End.SUCCEEDED:
         raise outcome.error()
     return 0
@@ -142,7 +140,7 @@ def _check(problems: Sequence[Message]) -> None:
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, as settings."""
+    """Return the options that were given, as settings."""
     values = {key: value for key, value in given.items() if value is not None and value != ()}
     if "size" in values:
         values["width"], values["height"] = parse_size(values.pop("size"))
@@ -181,7 +179,7 @@ class _Active:
 
     folder: Path
     output: TrainOutput
-    job: Job
+    job: WorkerProcess
 
 
 def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: bool = False) -> int:
@@ -213,7 +211,7 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
 
 
 def _with_way_on(error: InspectorError, run: Path) -> InspectorError:
-    """The same error, whose remedy ends with the command that goes on from the last epoch."""
+    """Return the same error, whose remedy ends with the command that goes on from the last epoch."""
     remedy, values = (error.remedy.template, error.remedy.values) if error.remedy else ("", {})
     way = "To go on from the last epoch: inspector train --resume {run}"
     return type(error)(
@@ -224,9 +222,9 @@ def _with_way_on(error: InspectorError, run: Path) -> InspectorError:
 def _start(settings: TrainSettings, output: TrainOutput, *, resume: bool) -> _Active:
     output.begin(settings)
     folder = create_run(settings, resume=resume)
-    fields = {"settings": settings.model_copy(update={"run": folder}).model_dump(mode="json")}
+    job = TrainJob(settings=settings.model_copy(update={"run": folder}).model_dump(mode="json"))
     grace = _GRACE_KEEP if settings.keep_best else _GRACE
-    return _Active(folder, output, Job("train", fields, listener=output.hear, low_priority=False, grace=grace))
+    return _Active(folder, output, WorkerProcess(job, listener=output.hear, grace=grace))
 
 
 def _end(active: _Active) -> Outcome:

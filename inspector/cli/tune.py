@@ -18,9 +18,11 @@ from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import PRECISIONS
 from inspector.inspection.run_request import resolve_recipe
-from inspector.tuning.plan import Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
-from inspector.workers.jobs import Job
-from inspector.workers.protocol import Packet
+from inspector.tuning.plan import Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
+from inspector.workers import messages
+from inspector.workers.jobs import TuneJob
+from inspector.workers.messages import WorkerMessage
+from inspector.workers.process import WorkerProcess
 
 _POLL = 0.2  # seconds
 PHASES = {
@@ -79,15 +81,15 @@ def tune(
     nothing keeps the takt.
     """
     choice = resolve_recipe(recipe)
-    fields = {
-        "recipe": choice.recipe.model_dump(mode="json", exclude_none=True),
-        "base": None if choice.base is None else str(choice.base),
-        "takt_ms": takt,
-        "budget_s": budget,
-        "export": export,
-        **{name: list(values) for name, values in grid.items()},
-    }
-    tuning = _run(fields)
+    job = TuneJob(
+        recipe=choice.recipe.model_dump(mode="json", exclude_none=True),
+        base=choice.base,
+        takt_ms=takt,
+        budget_s=budget,
+        export=export,
+        **grid,
+    )
+    tuning = _run(job)
     if picture is not None:
         write_atomically(picture, draw(tuning).encode())
     if as_json:
@@ -97,23 +99,22 @@ def tune(
     return 0 if tuning.state == "kept" else 1
 
 
-def _run(fields: dict[str, Any]) -> Tuning:
+def _run(job: TuneJob) -> Tuning:
     with Progress(console=Console(stderr=True), transient=True) as bar, stop_signals() as interrupted:
         shown = bar.add_task("Starting", total=None)
-        job = Job("tune", fields, listener=lambda packet: _hear(packet, bar, shown), low_priority=False)
+        process = WorkerProcess(job, listener=lambda message: _hear(message, bar, shown))
         try:
-            while job.wait(_POLL) is None and not interrupted.is_set():
+            while process.wait(_POLL) is None and not interrupted.is_set():
                 pass
         finally:
-            job.close()
-        return Tuning.model_validate(job.result()["tuning"])
+            process.close()
+        return process.result(Tuned).tuning
 
 
-def _hear(packet: Packet, bar: Progress, task: TaskID) -> None:
-    if packet.type == "progress":
-        phase, what = packet.fields["phase"], packet.fields.get("what", "")
-        words = f"{PHASES.get(phase, phase)} {what}".strip()
-        bar.update(task, description=words, completed=packet.fields["step"], total=packet.fields["steps"])
+def _hear(message: WorkerMessage, bar: Progress, task: TaskID) -> None:
+    if isinstance(message, messages.Progress):
+        words = f"{PHASES.get(message.phase, message.phase)} {message.what}".strip()
+        bar.update(task, description=words, completed=message.step, total=message.steps)
 
 
 def _show(tuning: Tuning) -> None:

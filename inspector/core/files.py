@@ -94,7 +94,7 @@ def read_image(path: Path) -> Image:
 
 
 def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, masks: bool = True) -> list[Path]:
-    """The image files of a folder whose name matches `pattern`, hidden ones left out, in natural order (2 before 10).
+    """Return the image files of a folder whose name matches `pattern`, hidden ones left out, in natural order (2 before 10).
 
     Without `masks`, those that `label_masks` finds among them are left out too. Raises OSError.
     """
@@ -112,7 +112,7 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, ma
 
 
 def label_masks(files: Iterable[Path]) -> list[Path]:
-    """The label masks among `files`: a .png beside a photograph of the same name, as labelled data sets keep them."""
+    """Return the label masks among `files`: a .png beside a photograph of the same name, as labelled data sets keep them."""
     files = list(files)
     photographs = {path.with_suffix("") for path in files if path.suffix.lower() in PHOTOGRAPH_SUFFIXES}
     return [path for path in files if path.suffix.lower() == ".png" and path.with_suffix("") in photographs]
@@ -236,7 +236,7 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
 
 
 def _flatten(picture: PIL.Image.Image) -> tuple[Pixels | None, bool]:
-    """The loaded picture as uint8 or uint16, grey or RGB (None: neither), and whether anything was transparent."""
+    """Return the loaded picture as uint8 or uint16, grey or RGB (None: neither), and whether anything was transparent."""
     if picture.mode in ("1", "L"):
         return np.asarray(picture.convert("L")), False
     if picture.mode in ("I;16", "I;16B", "I;16L"):
@@ -279,7 +279,7 @@ def _on_black(rgba: NDArray[np.uint8 | np.uint16]) -> tuple[Pixels, bool]:
 
 
 def _read_tiff(path: Path, data: bytes) -> Image:
-    """The first page. The header is read by tifffile, which knows every kind; the pixels by libtiff through OpenCV."""
+    """Return the first page. The header is read by tifffile, which knows every kind; the pixels by libtiff through OpenCV."""
     import tifffile  # takes as long to import as the rest of this module
 
     try:

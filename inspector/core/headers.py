@@ -7,7 +7,7 @@ _DJI_THERMAL = (b"ZH20T", b"H20N", b"H30T", b"M30T", b"M3T", b"M3TD", b"M4T", b"
 
 
 def jpeg_segments(jpeg: bytes) -> list[tuple[int, bytes]]:
-    """The (marker, body) pairs before the picture itself; stops quietly where the file is broken."""
+    """Return the (marker, body) pairs before the picture itself; stops quietly where the file is broken."""
     found, at = [], 2
     while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
         length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
@@ -19,12 +19,12 @@ def jpeg_segments(jpeg: bytes) -> list[tuple[int, bytes]]:
 
 
 def is_flir(jpeg: bytes) -> bool:
-    """Whether a JPEG carries FLIR's thermal data."""
+    """Return whether a JPEG carries FLIR's thermal data."""
     return any(kind == 0xE1 and body[:5] == b"FLIR\0" for kind, body in jpeg_segments(jpeg))
 
 
 def is_dji(jpeg: bytes) -> bool:
-    """Whether a JPEG is a thermal picture in DJI's own format: raw values in APP3, camera named in APP1."""
+    """Return whether a JPEG is a thermal picture in DJI's own format: raw values in APP3, camera named in APP1."""
     bodies: dict[int, bytes] = {}
     for kind, body in jpeg_segments(jpeg):
         bodies.setdefault(kind, body)

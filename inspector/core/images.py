@@ -86,7 +86,7 @@ class View:
         return (xyxy * scale + offset).astype(np.float32)
 
     def content(self, spec: InputSpec) -> Region:
-        """The part of the input that shows the region (all of it, unless letterboxed), in input pixels."""
+        """Return the part of the input that shows the region (all of it, unless letterboxed), in input pixels."""
         x = round(self.region.x * self.scale_x + self.offset_x)
         y = round(self.region.y * self.scale_y + self.offset_y)
         width = min(max(1, round(self.region.width * self.scale_x)), spec.width - x)
@@ -95,12 +95,12 @@ class View:
 
 
 def whole(pixels: Pixels) -> Region:
-    """The region that is the whole frame."""
+    """Return the region that is the whole frame."""
     return Region(0, 0, int(pixels.shape[1]), int(pixels.shape[0]))
 
 
 def view(region: Region, spec: InputSpec, camera: str = "") -> View:
-    """The geometry that `prepare` uses for this region and input."""
+    """Return the geometry that `prepare` uses for this region and input."""
     scale_x, scale_y = spec.width / region.width, spec.height / region.height
     pad_x = pad_y = 0
     if spec.fit == "letterbox":
@@ -202,15 +202,15 @@ def _scale(source: Prepared, target: Prepared, method: int) -> None:
 
 
 def _readable(patch: Prepared) -> Prepared:
-    """The same pixels as OpenCV can read them: a part of a frame as it is, anything stranger as a copy."""
+    """Return the same pixels as OpenCV can read them: a part of a frame as it is, anything stranger as a copy."""
     whole_pixels = patch.strides[1] == patch.itemsize * (patch.shape[2] if patch.ndim == 3 else 1)
     plain = whole_pixels and patch.strides[0] > 0 and patch.strides[-1] == patch.itemsize
     return patch if plain else np.ascontiguousarray(patch)
 
 
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
-    """Why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels that 8
-    bits do not have; None: it can.
+    """Return why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels
+    that 8 bits do not have; None: it can.
 
     `name`: what the frame is called in the sentence, by default its camera.
     """

@@ -7,6 +7,12 @@ from types import MappingProxyType
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
+class ClassName(str):
+    """A class of a bundle, or several joined by ", ", as the value of a message: the window translates those it knows."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """An English template in `str.format` syntax and the values to put in.

@@ -30,12 +30,12 @@ def resources() -> Path:
 
 
 def models() -> Path:
-    """The shipped bundles."""
+    """Return the shipped bundles."""
     return _shipped("models")
 
 
 def is_shipped(path: Path) -> bool:
-    """Whether a file or folder belongs to the program, so that a change of it is kept elsewhere."""
+    """Return whether a file or folder belongs to the program, so that a change of it is kept elsewhere."""
     real = path.resolve()
     for root in (resources, models):
         with suppress(ConfigError):  # one that is missing is told where it is needed

@@ -64,7 +64,7 @@ _OFFSETS = (0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x3C, 0x58, 0x5C, 0x60, 0x70, 0x
 
 
 def flir_size(jpeg: bytes, file: Path) -> tuple[int, int]:
-    """(width, height) of the thermal image, without decoding it. Raises ConfigError."""
+    """Return (width, height) of the thermal image, without decoding it. Raises ConfigError."""
     raw, _ = _records(jpeg, file)
     try:
         width, height, _ = _raw_header(raw)
@@ -129,7 +129,7 @@ def _damaged(file: Path, detail: object) -> ConfigError:
 
 
 def _records(jpeg: bytes, file: Path) -> tuple[bytes, bytes]:
-    """The records with the raw image and with the calibration."""
+    """Return the records with the raw image and with the calibration."""
     pieces: dict[int, bytes] = {}
     for kind, body in jpeg_segments(jpeg):
         if kind == 0xE1 and body[:5] == b"FLIR\0" and len(body) > 8:

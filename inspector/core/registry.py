@@ -1,10 +1,11 @@
 """What can be chosen, as tables of strings. Listing imports nothing; `load()` imports one thing.
 
-To add a camera, network, engine or task: one file, one line here.
+To add a camera, network, engine, task or work for a worker process: one file, one line here.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -39,8 +40,14 @@ class Entry:
         Raises ConfigError if a third-party package is missing; an import error of our own modules passes through.
         """
         module, _, attribute = self.target.partition(":")
-        try:
+        with self.packages():
             return getattr(importlib.import_module(module), attribute)
+
+    @contextmanager
+    def packages(self) -> Iterator[None]:
+        """Raise ConfigError where a third-party package turns out to be missing, as `load` does."""
+        try:
+            yield
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if missing in ("", "inspector"):
@@ -57,7 +64,7 @@ class Entry:
 
 
 def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
-    """The entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
+    """Return the entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
     try:
         return table[key]
     except KeyError:
@@ -93,9 +100,19 @@ LOSSES: Mapping[str, Entry] = MappingProxyType(
     }
 )
 
-TRAINER = Entry("inspector.ml.train.trainer:train", "Training", extra="train")
-
-EXPORTER = Entry("inspector.ml.export.variants:Exporter", "Exporting", extra="train")
+# What a worker process can do, by the kind of its job (`workers.jobs`): a function of the job and the child's channel.
+WORK: Mapping[str, Entry] = MappingProxyType(
+    {
+        "train": Entry("inspector.ml.work:train", "Training", extra="train"),
+        "rank": Entry("inspector.ml.work:rank", "Training", extra="train"),
+        "infer": Entry("inspector.ml.serve:serve_engine", "PyTorch", extra="train"),
+        "explain": Entry("inspector.ml.serve:serve_explain", "Grad-CAM", extra="train"),
+        "variant": Entry("inspector.ml.work:variant", "Exporting", extra="train"),
+        "variants": Entry("inspector.ml.work:variants", "Exporting", extra="train"),
+        "graph": Entry("inspector.ml.work:graph", "Exporting", extra="train"),
+        "tune": Entry("inspector.tuning.job:work", "Auto-tune", extra="train"),
+    }
+)
 
 UNTRAINED = Entry("inspector.ml.export.untrained:write_untrained", "Building a network", extra="train")
 
@@ -143,6 +160,9 @@ NETWORKS: Mapping[str, Entry] = MappingProxyType(
         "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train", tasks=("thermal",)),
     }
 )
+
+# Where an engine with `isolate` is opened in its stead.
+ISOLATED = Entry("inspector.engines.remote:RemoteEngine", "Engine in a worker process")
 
 ENGINES: Mapping[str, Entry] = MappingProxyType(
     {

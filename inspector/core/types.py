@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, TypeVar, assert_never, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,20 @@ class Region:
         return self.y + self.height
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether the region lies inside a frame of this size."""
+        """Return whether the region lies inside a frame of this size."""
         return self.right <= width and self.bottom <= height
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """How sure a classifier is of each class: `values` float32 [C], in the order of the classes, summing to 1."""
+
+    values: Floats
+
+    @property
+    def best(self) -> int:
+        """Index of the most likely class."""
+        return int(self.values.argmax())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +86,16 @@ class Boxes:
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
     def at_least(self, score: float) -> "Boxes":
-        """The boxes whose score reaches `score`."""
+        """Return the boxes whose score reaches `score`."""
         keep = self.scores >= score
         return Boxes(self.xyxy[keep], self.scores[keep], self.classes[keep])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """Where each class is: `planes` uint8 [K, h, w], probability times 255, covering a region at the network's resolution."""
+
+    planes: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +123,45 @@ class Temperatures:
     predicted: tuple[float, float, float] | None = None
 
 
+# What a bundle answers. Whoever handles answers of any kind matches all of them and ends with `assert_never`, so that
+# mypy names every place which a new kind concerns.
+Answer = Scores | Boxes | Masks | Temperatures
+AnswerT = TypeVar("AnswerT", Scores, Boxes, Masks, Temperatures)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabel:
+    """A labelled class, by its index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskLabel:
+    """A labelled mask: uint8 [H, W], 0 background, k+1 the class with index k."""
+
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureLabel:
+    """Known temperatures in kelvin."""
+
+    maximum: float
+    mean: float
+    minimum: float
+
+
+# What an annotation may hold, matched like `Answer`; `LabelKind` names the field.
+Label = ClassLabel | Boxes | MaskLabel | TemperatureLabel
+LabelKind = Literal["label", "boxes", "mask", "temperatures"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotation:
     """The truth of one frame, as labelled by a person or known by the simulator. Only what is known is set.
+
+    A frame may have labels of several kinds. A task reads the field of its own kind; whoever shows any kind matches `labels`.
 
     `mask` is uint8 [H, W]: 0 background, k+1 the class with index k. `temperatures` is (maximum, mean, minimum) in kelvin.
     `confidence` (0..1] is how sure whoever gave the label was that it is right.
@@ -117,6 +172,17 @@ class Annotation:
     mask: NDArray[np.uint8] | None = None
     temperatures: tuple[float, float, float] | None = None
     confidence: float = 1.0
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Every label that is known."""
+        known: tuple[Label | None, ...] = (
+            None if self.label is None else ClassLabel(self.label),
+            self.boxes,
+            None if self.mask is None else MaskLabel(self.mask),
+            None if self.temperatures is None else TemperatureLabel(*self.temperatures),
+        )
+        return tuple(label for label in known if label is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,12 +227,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What one bundle says of one region of one frame. Exactly one of the four kinds below is set.
+    """What one bundle says of one region of one frame.
 
-    `scores` float32 [C], in the order of `classes`, summing to 1. `boxes` down to the bundle's floor score, not yet cut
-    at the decision threshold. `mask` uint8 [K, h, w]: probability times 255 of each class at the network's resolution,
-    covering `region`. `temperatures` for thermal bundles. `engine` and `precision`: the variant that judged, where it was
-    the station. `threshold`: the score or mask threshold in force when it was judged.
+    `answer`: boxes down to the bundle's floor score, not yet cut at the decision threshold. `engine` and `precision`: the
+    variant that judged, where it was the station. `threshold`: the score or mask threshold in force when it was judged.
     """
 
     bundle: str
@@ -174,22 +238,49 @@ class Prediction:
     camera: str
     classes: tuple[str, ...]
     region: Region
-    scores: Floats | None = None
-    boxes: Boxes | None = None
-    mask: NDArray[np.uint8] | None = None
-    temperatures: Temperatures | None = None
+    answer: Answer
     engine: str = ""
     precision: str = ""
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        kinds = (self.scores, self.boxes, self.mask, self.temperatures)
-        if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("a prediction has exactly one of scores, boxes, mask, temperatures")
-        if self.scores is not None and self.scores.shape != (len(self.classes),):
-            raise ValueError(f"{len(self.classes)} classes, scores {self.scores.shape}")
-        if self.mask is not None and (self.mask.ndim != 3 or len(self.mask) != len(self.classes)):
-            raise ValueError(f"{len(self.classes)} classes, mask {self.mask.shape}")
+        match self.answer:
+            case Scores(values):
+                if values.shape != (len(self.classes),):
+                    raise ValueError(f"{len(self.classes)} classes, scores {values.shape}")
+            case Masks(planes):
+                if planes.ndim != 3 or len(planes) != len(self.classes):
+                    raise ValueError(f"{len(self.classes)} classes, masks {planes.shape}")
+            case Boxes() | Temperatures():
+                pass
+            case _:
+                assert_never(self.answer)
+
+    def expect(self, kind: type[AnswerT]) -> AnswerT:
+        """Return the answer, where its kind is known. Raises TypeError for another."""
+        if not isinstance(self.answer, kind):
+            raise TypeError(f"{self.bundle} answers with {type(self.answer).__name__}, not {kind.__name__}")
+        return self.answer
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one rule said of one prediction, whether it fired or not.
+
+    `rule`: its place in the complete recipe. `name`: the classes it is about, "-" for none. `value`, in the quantity's unit, is
+    NaN where it could not be measured. `limit`: the one that decided, the rule's own where it is content.
+    """
+
+    rule: int
+    bundle: str
+    camera: str
+    region: Region
+    quantity: str
+    name: str
+    value: float
+    when: Literal["above", "below"]
+    limit: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +295,10 @@ class JudgedBy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
-    """Everything the station knows of one part: its frames by camera name, predictions, verdict and why, and timings in ms."""
+    """Everything the station knows of one part: its frames by camera name, predictions, verdict and why, and timings in ms.
+
+    `judgements`: what every rule said; `reasons`: the sentences of those that fired, and of what failed.
+    """
 
     part: str
     sequence: int
@@ -218,4 +312,5 @@ class Inspection:
     timings_ms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
+    judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()

@@ -36,10 +36,10 @@ class Layout(Protocol):
     EXPECTED: Message
 
     def matches(self, folder: Folder) -> bool:
-        """Whether the folder looks like it, without reading much."""
+        """Return whether the folder looks like it, without reading much."""
 
     def read(self, folder: Folder, tick: Tick) -> Listing:
-        """Everything labelled in it; `tick` after each image. Raises ConfigError."""
+        """Return everything labelled in it; `tick` after each image. Raises ConfigError."""
 
 
 # In the order in which they are tried: the more special first.
@@ -75,12 +75,12 @@ def read_dataset(
 
 
 def layout_of(folder: Folder) -> Layout | None:
-    """The layout that the folder has, not counting thermal ones; None if it holds nothing labelled."""
+    """Return the layout that the folder has, not counting thermal ones; None if it holds nothing labelled."""
     return next((layout for layout in LAYOUTS if layout.matches(folder)), None)
 
 
 def read_listing(folder: Folder, layout: Layout | None, tick: Tick) -> Listing | None:
-    """What is labelled in a folder of this layout, and what is wrong in it; None if it has none. Raises ConfigError."""
+    """Return what is labelled in a folder of this layout, and what is wrong in it; None if it has none. Raises ConfigError."""
     if layout is None:
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
     found = layout.read(folder, tick)
@@ -98,7 +98,7 @@ def dataset_of(
     one_class: str = "",
     tick: Tick,
 ) -> Dataset:
-    """The data set of one task from what was read, as `read_dataset`. Raises ConfigError."""
+    """Return the data set of one task from what was read, as `read_dataset`. Raises ConfigError."""
     known = None if one_class else classes
     found = None if listing is None else build(listing, folder, task, classes=known, group=group, tick=tick)
     if found is None or not found.samples:

@@ -59,7 +59,7 @@ def nothing() -> None:
 
 
 def never() -> bool:
-    """The `cancelled` of somebody who never cancels."""
+    """Return the `cancelled` of somebody who never cancels."""
     return False
 
 
@@ -75,7 +75,7 @@ def look(path: Path) -> Look:
 
 
 def _reduced_jpeg(data: bytes) -> tuple[NDArray[np.uint8], float] | None:
-    """A JPEG decoded at an eighth to the full of its size, which is far quicker; None for anything else."""
+    """Return a JPEG decoded at an eighth to the full of its size, which is far quicker; None for anything else."""
     if data[:3] != b"\xff\xd8\xff" or b"FLIR\0" in data[:4096]:
         return None
     try:
@@ -132,7 +132,7 @@ def _tried(path: Path) -> Look | ConfigError:
 
 
 def find_duplicates(looks: Sequence[Look | None], *, cancelled: Callable[[], bool] = never) -> Duplicates:
-    """Which of the images show the same. Compares every pair: 100,000 images take minutes, 2,000 less than a second."""
+    """Return which of the images show the same. Compares every pair: 100,000 images take minutes, 2,000 less than a second."""
     by_digest: dict[bytes, list[int]] = {}
     for index, one in enumerate(looks):
         if one is not None:
@@ -176,7 +176,7 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
 
 
 def _means_removed(pictures: NDArray[np.uint8]) -> Floats:
-    """[N, pixels] of length 1: brightness and contrast taken away, then the mean picture of the set, if it is a set."""
+    """Return [N, pixels] of length 1: brightness and contrast taken away, then the mean picture of the set, if it is a set."""
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     flat = _unit(flat - flat.mean(axis=1, keepdims=True))
     # Of a few pictures the mean is mostly themselves.
@@ -221,7 +221,7 @@ class _Union:
 
 
 def deduplicated(dataset: Dataset, *, tick: Callable[[], None] = nothing, cancelled: Callable[[], bool] = never) -> Dataset:
-    """The data set without images that are in it twice, and with those that look the same in one group.
+    """Return the data set without images that are in it twice, and with those that look the same in one group.
 
     Of exact copies whose labels agree one is kept; copies with contradicting labels are all left out. Where the data brings a
     split along, images that are also in its test part (or validation part) are left out of training. Images that cannot be
@@ -238,7 +238,7 @@ def deduplicated(dataset: Dataset, *, tick: Callable[[], None] = nothing, cancel
 def without_duplicates(
     dataset: Dataset, looks: Sequence[Look | None], found: Duplicates, errors: Sequence[ConfigError]
 ) -> Dataset:
-    """What `deduplicated` does, with the images of the data set already looked at."""
+    """Return what `deduplicated` does, with the images of the data set already looked at."""
     samples = dataset.samples
     problems: list[Message] = [error.problem for error in errors]
     dropped = {index for index, one in enumerate(looks) if one is None}
@@ -273,7 +273,7 @@ _RANK = {"test": 0, "val": 1, "train": 2, None: 2}
 
 
 def _resolve(samples: Sequence[Sample], group: Sequence[int], problems: list[Message]) -> set[int]:
-    """The members of a group of exact copies that are not used."""
+    """Return the members of a group of exact copies that are not used."""
     members = sorted(group, key=lambda index: (_RANK[samples[index].part], samples[index].name))
     names = ", ".join(samples[index].name for index in members)
     first = samples[members[0]]
@@ -285,7 +285,7 @@ def _resolve(samples: Sequence[Sample], group: Sequence[int], problems: list[Mes
 
 
 def _across_parts(samples: Sequence[Sample], group: Sequence[int], problems: list[Message]) -> set[int]:
-    """The members of a group of near duplicates that would train what another of them tests."""
+    """Return the members of a group of near duplicates that would train what another of them tests."""
     if not group:
         return set()
     best = min(_RANK[samples[index].part] for index in group)
@@ -307,7 +307,7 @@ def _across_parts(samples: Sequence[Sample], group: Sequence[int], problems: lis
 
 
 def _agree(one: Sample, other: Sample) -> bool:
-    """Whether two copies of an image are labelled alike: boxes and masks may differ a little, classes may not."""
+    """Return whether two copies of an image are labelled alike: boxes and masks may differ a little, classes may not."""
     first, second = one.truth, other.truth
     if first.label != second.label or first.temperatures != second.temperatures or one.stratum != other.stratum:
         return False

@@ -89,8 +89,8 @@ def decode_runs(text: str) -> tuple[int, ...]:
 
 
 def components(mask: Mask) -> list[tuple[int, tuple[float, float, float, float], NDArray[np.bool_]]]:
-    """The connected areas (8 neighbours) of each value above 0 in a mask: value, box (left, top, right, bottom) and the area's
-    pixels inside that box.
+    """Return the connected areas (8 neighbours) of each value above 0 in a mask: value, box (left, top, right, bottom) and the
+    area's pixels inside that box.
     """
     found = []
     for value in np.unique(mask[mask > 0]).tolist():
@@ -120,7 +120,7 @@ def polygon_of(area: NDArray[np.bool_], left: float, top: float) -> tuple[float,
 
 
 def _joined(path: NDArray[np.float64], hole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The path with a detour around the hole, from its nearest point and back."""
+    """Return the path with a detour around the hole, from its nearest point and back."""
     distances = np.linalg.norm(path[:, None] - hole[None], axis=2)
     at, start = np.unravel_index(int(distances.argmin()), distances.shape)
     detour = np.vstack([np.roll(hole, -int(start), axis=0), hole[start]])

@@ -38,7 +38,7 @@ class Pose:
 
 
 def pose_of(looks: Sequence[Look | None], *, tick: Callable[[], None] = nothing) -> Pose | None:
-    """The pose of these pictures; None where too few show anything. `tick` is called now and then and may raise."""
+    """Return the pose of these pictures; None where too few show anything. `tick` is called now and then and may raise."""
     known = [one for one in looks if one is not None]
     total, count = np.zeros(known[0].small.shape if known else (1, 1)), 0
     for start in range(0, len(known), _PIECE):

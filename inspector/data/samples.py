@@ -45,7 +45,7 @@ class MaskFile:
         return np.minimum(classes, 1) if self.merged else classes
 
     def fingerprint(self) -> bytes:
-        """What tells this mask from another. Raises ConfigError if it is gone."""
+        """Return what tells this mask from another. Raises ConfigError if it is gone."""
         with _there(self.path):
             return self.path.read_bytes()
 
@@ -76,7 +76,7 @@ class DrawnMask:
         return mask
 
     def fingerprint(self) -> bytes:
-        """What tells this mask from another."""
+        """Return what tells this mask from another."""
         return repr(self.outlines).encode()
 
 
@@ -98,7 +98,7 @@ class Sample:
     part: Part | None = None
 
     def annotation(self, height: int, width: int) -> Annotation:
-        """The whole truth, with the mask read, for an image of this size. Raises ConfigError if the mask has another."""
+        """Return the whole truth, with the mask read, for an image of this size. Raises ConfigError if the mask has another."""
         if self.mask is None:
             return self.truth
         return replace(self.truth, mask=self.mask.read(height, width))
@@ -115,8 +115,8 @@ class Dataset:
     problems: tuple[Message, ...] = ()
 
     def as_one_class(self, name: str) -> "Dataset":
-        """The same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long before
-        which kind it is. Raises ConfigError for tasks whose classes are not places in the image.
+        """Return the same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long
+        before which kind it is. Raises ConfigError for tasks whose classes are not places in the image.
         """
         if self.task not in ("detection", "segmentation"):
             raise ConfigError(
@@ -169,7 +169,7 @@ def _merged(sample: Sample) -> Sample:
 
 
 def group_of(name: str, pattern: str) -> str:
-    """The part or lot that a file shows: what `pattern` finds in its name (its first group, if it has one), or the stem.
+    """Return the part or lot that a file shows: what `pattern` finds in its name (its first group, if it has one), or the stem.
 
     Raises ConfigError for a pattern that is not a regular expression.
     """
@@ -184,8 +184,8 @@ def group_of(name: str, pattern: str) -> str:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """The values of a mask, uint8 [H, W], upright as `read_image` reads its image: palette images give their indices, what is
-    transparent is background. Raises ConfigError, also for a mask in colours: which class is red?
+    """Return the values of a mask, uint8 [H, W], upright as `read_image` reads its image: palette images give their indices,
+    what is transparent is background. Raises ConfigError, also for a mask in colours: which class is red?
     """
     try:
         with Image.open(path) as opened:
@@ -213,7 +213,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def read_mask_of(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    """The mask of an image of this size. Raises ConfigError, also if it has another."""
+    """Return the mask of an image of this size. Raises ConfigError, also if it has another."""
     pixels = read_mask(path)
     if pixels.shape != (height, width):
         raise ConfigError(

@@ -84,7 +84,7 @@ def _shuffle_key(group: str, seed: int) -> str:
 
 
 def read_split(bundle: Path) -> Mapping[str, tuple[str, ...]]:
-    """The sample names of each part that a bundle was trained with. Raises ConfigError."""
+    """Return the sample names of each part that a bundle was trained with. Raises ConfigError."""
     path = bundle / SPLIT
     try:
         data = json.loads(path.read_text("utf-8"))

@@ -127,7 +127,9 @@ def survey(
 def _first_look(
     folder: Path, group: str, cancelled: Callable[[], bool]
 ) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]] | None:
-    """What names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given up."""
+    """Return what names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given
+    up.
+    """
     place = Folder(folder, cancelled=cancelled)
 
     def tick() -> None:
@@ -188,7 +190,7 @@ def _without_what_is_wrong(
     seen: tuple[Sequence[Look | None], Sequence[ConfigError]],
     cancelled: Callable[[], bool],
 ) -> Survey:
-    """The survey without the images that `look_at` could not read, and without copies."""
+    """Return the survey without the images that `look_at` could not read, and without copies."""
     looks, errors = seen
     duplicates = find_duplicates(looks, cancelled=cancelled)
     if cancelled():
@@ -213,7 +215,7 @@ def _without_what_is_wrong(
 def _datasets(
     place: Folder, listing: Listing | None, group: str, tick: Callable[[], None]
 ) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
-    """What each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
+    """Return what each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
     order: tuple[TaskName, ...] = ("thermal", "segmentation", "detection", "classification")
@@ -230,7 +232,7 @@ def _datasets(
 
 
 def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence[ConfigError]) -> ConfigError:
-    """Why no task can be taught by this folder."""
+    """Return why no task can be taught by this folder."""
     if not place.images:
         return ConfigError(
             "There are no images in {folder}.",
@@ -331,7 +333,7 @@ def _object_share(samples: Sequence[Sample]) -> float | None:
 
 
 def _header(path: Path) -> tuple[int, int, str] | None:
-    """(width, height, depth in words) without decoding; None if it cannot be told."""
+    """Return (width, height, depth in words) without decoding; None if it cannot be told."""
     try:
         with PIL.Image.open(path) as picture:
             mode, (width, height) = picture.mode, picture.size

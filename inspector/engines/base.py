@@ -9,7 +9,7 @@ from inspector.bundles.bundle import Bundle
 from inspector.bundles.status import barred
 from inspector.core.errors import BundleError, ConfigError
 from inspector.core.images import Prepared
-from inspector.core.registry import ENGINES, find
+from inspector.core.registry import ENGINES, ISOLATED, find
 from inspector.core.types import Floats, Precision
 
 
@@ -83,9 +83,7 @@ def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", thr
         )
     check_active(bundle, name, precision)
     if entry.isolate:
-        from inspector.engines.remote import RemoteEngine
-
-        remote: Engine = RemoteEngine(bundle, engine=name, precision=precision, threads=threads)
+        remote: Engine = ISOLATED.load()(bundle, engine=name, precision=precision, threads=threads)
         return remote
     engine: Engine = entry.load()(bundle, precision=precision, threads=threads)
     return engine

@@ -40,7 +40,7 @@ def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
 
 
 def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
-    """What to say of a graph file that an engine refuses."""
+    """Return what to say of a graph file that an engine refuses."""
     detail = first_line(error)
     if re.search(r"(?i)official released onnx opset|model IR version|unsupported version", str(error)):
         return BundleError(
@@ -60,7 +60,7 @@ def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
 
 
 def not_here(engine: str, precision: str) -> EngineError:
-    """What to say of a precision that this processor cannot compute in."""
+    """Return what to say of a precision that this processor cannot compute in."""
     return EngineError(
         "{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.",
         remedy="Use the precision fp32.",
@@ -80,7 +80,7 @@ def probe(engine: Engine) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """A library's error in one short line, without the file and line of its own source."""
+    """Return a library's error in one short line, without the file and line of its own source."""
     lines = [line.strip() for line in str(error).splitlines()]
     useful = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
     return (useful or lines or [type(error).__name__])[0][:200].rstrip(".") or type(error).__name__

@@ -1,7 +1,6 @@
 """Heat maps for the window and the command line: Grad-CAM in a worker process that stays open between questions."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -10,9 +9,9 @@ from inspector.core.errors import ConfigError
 from inspector.core.images import prepare, view, whole, wrong_unit
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
+from inspector.workers.jobs import ExplainJob
+from inspector.workers.messages import CamMethod, Explained, ExplainRequest
 from inspector.workers.process import WorkerProcess
-
-Method = Literal["gradcam", "layercam"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +40,8 @@ class Explainer:
         self._aborted = False
 
     def layers(self) -> list[str]:
-        """The layers that can be explained; the first is the default. Raises EngineError or ConfigError."""
-        return [str(name) for name in self._open().ready["layers"]]
+        """Return the layers that can be explained; the first is the default. Raises EngineError or ConfigError."""
+        return list(self._open().ready.layers)
 
     def explain(
         self,
@@ -52,7 +51,7 @@ class Explainer:
         layer: str | None = None,
         class_index: int | None = None,
         box: tuple[float, float, float, float] | None = None,
-        method: Method | None = None,
+        method: CamMethod | None = None,
     ) -> HeatMap:
         """Explain what the bundle says of `region` (default: the whole frame).
 
@@ -79,18 +78,18 @@ class Explainer:
         link = self._open()
         geometry = view(region, spec)
         prepare(frame.pixels, spec, region, out=link.input[0])
-        in_input = None if box is None else geometry.to_input(np.asarray([box], np.float32))[0].tolist()
+        in_input = None if box is None else tuple(geometry.to_input(np.asarray([box], np.float32))[0].tolist())
+        request = ExplainRequest(layer=layer, class_index=class_index, box=in_input, method=method)
         try:
-            reply = link.call(layer=layer, class_index=class_index, box=in_input, method=method)
+            reply = link.call(request, Explained)
         except BaseException:
             if link.closed:
                 self._link = None
             raise
         content = geometry.content(spec)
         values = link.output[content.y : content.bottom, content.x : content.right].copy()
-        index = reply["class_index"]
-        name = "" if index is None else self._bundle.card.classes[index]
-        return HeatMap(values, region, str(reply["layer"]), name, float(reply["target"] or 0.0))
+        name = "" if reply.class_index is None else self._bundle.card.classes[reply.class_index]
+        return HeatMap(values, region, reply.layer, name, reply.target or 0.0)
 
     def close(self) -> None:
         """End the worker; may be called twice, and a later call starts a new one."""
@@ -106,7 +105,10 @@ class Explainer:
 
     def _open(self) -> WorkerLink:
         if self._link is None:
-            self._link = WorkerLink("explain", self._bundle, batch=1, started=self._started)
+            bundle = self._bundle.folder.resolve()
+            self._link = WorkerLink(
+                self._bundle, lambda folder: ExplainJob(bundle=bundle, folder=folder), started=self._started
+            )
         return self._link
 
     def _started(self, process: WorkerProcess) -> None:

@@ -47,7 +47,7 @@ class OnnxRuntimeEngine(Engine):
         probe(self)
 
     def _providers(self, available: Sequence[str]) -> Sequence[Provider]:
-        """What may run the graph, best first. Raises EngineError where this machine has nothing for it."""
+        """Return what may run the graph, best first. Raises EngineError where this machine has nothing for it."""
         own: list[Provider] = ["CPUExecutionProvider"]
         if "CUDAExecutionProvider" in available and self.precision == "fp32":
             own.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))  # else it rounds to ten bits, and calls it fp32

@@ -146,8 +146,8 @@ class _Requests:
 
 
 def _read(path: Path, kind: str) -> "openvino.Model":
-    """A graph by the reader of its own kind: Core.read_model would show a broken file to every other one too, which complain
-    on stderr.
+    """Return a graph by the reader of its own kind: Core.read_model would show a broken file to every other one too, which
+    complain on stderr.
     """
     from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # it ships no types
 

@@ -2,12 +2,13 @@
 
 import queue
 import shutil
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import psutil
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError, EngineError, InspectorError, JobError
@@ -16,8 +17,12 @@ from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch
 from inspector.workers.exchange import INPUT, OUTPUT, make_exchange, open_map
+from inspector.workers.jobs import ExplainJob, InferJob
+from inspector.workers.messages import Explained, Inferred, InferRequest, Ready, Refused, Request, WorkerMessage
 from inspector.workers.process import End, Outcome, WorkerProcess
-from inspector.workers.protocol import Packet
+
+_Reply = Ready | Inferred | Explained | Refused
+R = TypeVar("R", Ready, Inferred, Explained)
 
 OPEN_TIMEOUT_S = 180.0
 REPLY_TIMEOUT_S = 60.0
@@ -32,19 +37,18 @@ class WorkerLink:
 
     def __init__(
         self,
-        kind: str,
         bundle: Bundle,
+        make_job: Callable[[Path], InferJob | ExplainJob],
         *,
-        batch: int,
         started: Callable[[WorkerProcess], None] | None = None,
-        **job: object,
+        batch: int = 1,
     ) -> None:
-        """Start `inspector worker kind` and wait until it has opened the bundle. Raises EngineError.
+        """Start the job for the folder that is shared with it, and wait until it has opened the bundle. Raises EngineError.
 
         `started` gets the process as soon as there is one: cancelling it, from any thread, ends this wait and every other.
         """
         self._bundle = bundle
-        self._replies: queue.SimpleQueue[Packet | Outcome] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[_Reply | Outcome] = queue.SimpleQueue()
         spec = bundle.card.input
         try:
             self._folder, self.input = make_exchange((batch, *spec.shape), spec.dtype)
@@ -57,13 +61,13 @@ class WorkerLink:
             ) from error
         self._process: WorkerProcess | None = None
         self._interrupted = False
-        fields = {"bundle": str(bundle.folder.resolve()), "folder": str(self._folder), "batch": batch, **job}
         try:
-            self._process = WorkerProcess(kind, fields, on_packet=self._take, on_end=self._replies.put)
+            job = make_job(self._folder)
+            self._process = WorkerProcess(job, listener=self._take, ended=self._replies.put, grace=_CLOSE_GRACE_S)
             if started is not None:
                 started(self._process)
-            self.ready: Mapping[str, Any] = self._reply(OPEN_TIMEOUT_S)
-            self.output: Floats = open_map(self._folder / OUTPUT, tuple(self.ready["shape"]), np.float32)
+            self.ready = self._reply(Ready, OPEN_TIMEOUT_S)
+            self.output: Floats = open_map(self._folder / OUTPUT, self.ready.shape, np.float32)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError | JobError):
@@ -76,15 +80,15 @@ class WorkerLink:
             (self._folder / INPUT).unlink()
             (self._folder / OUTPUT).unlink()
 
-    def call(self, **fields: object) -> Mapping[str, Any]:
-        """Send a request and wait for the reply's fields.
+    def call(self, request: Request, reply: type[R]) -> R:
+        """Send a request and wait for its reply.
 
-        Raises ConfigError if the worker refuses the request, EngineError if it dies or hangs.
+        Raises ConfigError if the worker refuses the request, EngineError if it dies, hangs or answers something else.
         """
         if self._process is None:
             raise EngineError("The worker of {bundle} is closed.", bundle=self._bundle.name)
-        self._process.send(Packet("request", fields))
-        return self._reply(REPLY_TIMEOUT_S)
+        self._process.send(request)
+        return self._reply(reply, REPLY_TIMEOUT_S)
 
     @property
     def closed(self) -> bool:
@@ -96,23 +100,22 @@ class WorkerLink:
         process = self._process
         if process is not None and not self._interrupted:
             self._interrupted = True
-            # A frozen process takes no request to end, and waiting for its end is nothing the caller has time for.
-            ending = threading.Thread(target=lambda: process.stop(grace=0.0), name="worker-end", daemon=True)
-            ending.start()
+            with suppress(psutil.Error):
+                psutil.Process(process.pid).kill()  # a frozen process takes no request to end
 
     def close(self) -> None:
         """End the worker; may be called twice."""
         if self._process is not None:
-            self._process.stop(grace=_CLOSE_GRACE_S)
+            self._process.close()
             self._process = None
         self.input = self.output = np.zeros(0, np.float32)  # a mapped file cannot be removed on Windows
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _take(self, packet: Packet) -> None:
-        if packet.type == "reply":
-            self._replies.put(packet)
+    def _take(self, message: WorkerMessage) -> None:
+        if isinstance(message, Ready | Inferred | Explained | Refused):
+            self._replies.put(message)
 
-    def _reply(self, timeout: float) -> Mapping[str, Any]:
+    def _reply(self, kind: type[R], timeout: float) -> R:
         try:
             answer = self._replies.get(timeout=timeout)
         except queue.Empty:
@@ -123,13 +126,19 @@ class WorkerLink:
                 bundle=self._bundle.name,
                 seconds=timeout,
             ) from None
+        if isinstance(answer, kind):
+            return answer
+        if isinstance(answer, Refused):
+            remedy, values = ("", {}) if answer.remedy is None else (answer.remedy.template, answer.remedy.values)
+            raise ConfigError(answer.problem.template, remedy=remedy, **{**values, **answer.problem.values})
+        self.close()
         if isinstance(answer, Outcome):
-            self.close()
             raise self._ended(answer)
-        if "problem" in answer.fields:
-            fields = answer.fields
-            raise ConfigError(fields["problem"], remedy=fields["remedy"], **fields["values"])
-        return answer.fields
+        raise EngineError(
+            "The worker of {bundle} cannot be used ({detail}).",
+            bundle=self._bundle.name,
+            detail=f"it answered {answer.type}",
+        )
 
     def _ended(self, outcome: Outcome) -> InspectorError:
         if self._interrupted:
@@ -159,7 +168,12 @@ class RemoteEngine(Engine):
         """Raises EngineError or ConfigError, as the engine itself would."""
         super().__init__(bundle, precision=precision, threads=threads)
         size = bundle.card.max_batch
-        self._link = WorkerLink("infer", bundle, batch=size, engine=engine, precision=precision, threads=threads)
+        place = bundle.folder.resolve()
+
+        def make_job(folder: Path) -> InferJob:
+            return InferJob(bundle=place, folder=folder, batch=size, engine=engine, precision=precision, threads=threads)
+
+        self._link = WorkerLink(bundle, make_job, batch=size)
 
     def infer(self, batch: Prepared) -> Floats:
         check_batch(self.bundle, batch)
@@ -167,7 +181,7 @@ class RemoteEngine(Engine):
             raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
         count = len(batch)
         self._link.input[:count] = batch
-        self._link.call(count=count)
+        self._link.call(InferRequest(count=count), Inferred)
         return self._link.output[:count].copy()
 
     def interrupt(self) -> bool:

@@ -51,7 +51,7 @@ class Budget:
         self._attempts: deque[float] = deque()
 
     def recent(self, now: float) -> int:
-        """How many attempts lie in the last period."""
+        """Return how many attempts lie in the last period."""
         while self._attempts and now - self._attempts[0] > self._period:
             self._attempts.popleft()
         return len(self._attempts)
@@ -316,7 +316,7 @@ class BundleRunner:
                 task.result.fail(problem)
 
     def _describe(self, error: Exception) -> Message:
-        """The sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
+        """Return the sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
         if isinstance(error, InspectorError):
             return error.problem
         where, detail = self.bundle.name, f"{type(error).__name__}: {error}"
@@ -375,7 +375,7 @@ class BatchInference:
         return any(ended)
 
     def can_follow(self, program: Program) -> bool:
-        """Whether the open engines can run another program: the same bundles on the same engines."""
+        """Return whether the open engines can run another program: the same bundles on the same engines."""
         same = {_key(step) for step in program.steps} == set(self._runners)
         return same and program.recipe.max_batch == self.program.recipe.max_batch
 

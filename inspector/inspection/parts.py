@@ -66,7 +66,7 @@ class Part:
         return (self.opened if self.triggered else self.grabbed()) + self.deadline_s
 
     def grab_ms(self) -> float | None:
-        """What its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
+        """Return what its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
         return max((frame.grab_ms for frame in self.frames().values() if frame.grab_ms is not None), default=None)
 
     def weight(self) -> int:
@@ -109,7 +109,7 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     due = part.due()
     if due is not None and part.deadline_s is not None and started > due:
         failures.append(late(started - due + part.deadline_s, part.deadline_s))
-    verdict, reasons = judge(recipe, result.predictions, failures)
+    decision = judge(recipe, result.predictions, failures)
     now = time.monotonic()
     result.spent("verdict", now - started)
     grab = part.grab_ms()
@@ -119,8 +119,9 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     return Inspection(
         part=part.name,
         sequence=part.sequence,
-        verdict=verdict,
-        reasons=reasons,
+        verdict=decision.verdict,
+        reasons=decision.reasons,
+        judgements=decision.judgements,
         frames=MappingProxyType(part.frames()),
         predictions=tuple(result.predictions),
         recipe=recipe.name,

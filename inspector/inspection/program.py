@@ -34,7 +34,7 @@ class Runtime:
 def runtime_of(
     bundle: Bundle, model: InspectModel, recipe: Recipe, *, engine: str | None = None, precision: Precision | None = None
 ) -> Runtime:
-    """What is to run the bundle of one [[inspect]]: the one place where this is decided.
+    """Return what is to run the bundle of one [[inspect]]: the one place where this is decided.
 
     `engine`, `precision`: what a person asks for instead of the recipe's; an engine that is named alone runs in fp32, which
     every one has.
@@ -58,7 +58,7 @@ class Step:
         return None if self.model.region is None else self.model.region.region()
 
     def unfit(self, frame: Frame) -> Message | None:
-        """Why the step cannot look at this frame, or None."""
+        """Return why the step cannot look at this frame, or None."""
         region, spec = self.region, self.card.input
         if region is not None and not region.fits(frame.width, frame.height):
             return message(
@@ -98,14 +98,14 @@ class Program:
         return ", ".join(dict.fromkeys(f"{step.runtime.engine} {step.runtime.precision}" for step in self.steps))
 
     def levels(self, camera: str) -> tuple[float, float] | None:
-        """The grey levels that count as black and white for a camera, as its bundles were trained with."""
+        """Return the grey levels that count as black and white for a camera, as its bundles were trained with."""
         for step in self.steps:
             if step.model.camera == camera and step.card.input.kind != "kelvin":
                 return step.card.input.levels
         return None
 
     def cameras(self) -> frozenset[str]:
-        """The cameras that some step looks at: the ones a part needs."""
+        """Return the cameras that some step looks at: the ones a part needs."""
         return frozenset(step.model.camera for step in self.steps)
 
 

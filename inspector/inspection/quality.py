@@ -16,7 +16,7 @@ _SATURATED = 250  # of 255
 
 
 def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | None = None) -> Message | None:
-    """What is wrong with the picture itself, or None.
+    """Return what is wrong with the picture itself, or None.
 
     `levels`: the grey levels that count as black and white, by default the range of the dtype. Of a kelvin frame only
     whether every temperature is a number.
@@ -50,7 +50,7 @@ def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | Non
 
 
 def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message | None:
-    """Whether a frame of a live camera is too old to say anything about the part that is there now."""
+    """Return whether a frame of a live camera is too old to say anything about the part that is there now."""
     age_ms = ((time.monotonic() if now is None else now) - frame.monotonic) * 1000
     if age_ms > gate.stale_ms:
         return message("The frame of {camera} is stale ({age:.0f} ms old).", camera=frame.camera, age=age_ms)

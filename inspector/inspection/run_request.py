@@ -49,7 +49,7 @@ def resolve_recipe(
 
 
 def on_source(recipe: Recipe, source: str) -> Recipe:
-    """The recipe with its first camera looking at another source, and without its other cameras, which would not match.
+    """Return the recipe with its first camera looking at another source, and without its other cameras, which would not match.
 
     "" and, for a recipe on the demo line, "simulated" leave it as it is. Raises ConfigError for what is not a source.
     """
@@ -70,7 +70,7 @@ def on_source(recipe: Recipe, source: str) -> Recipe:
 
 
 def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
-    """The camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
+    """Return the camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, base))
         if (card.task == "thermal") == (unit == "kelvin"):

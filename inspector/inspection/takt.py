@@ -59,18 +59,20 @@ class Arrivals:
         return self._held
 
     def takt_ms(self) -> float | None:
-        """The median interval, once parts came in a rhythm of their own; kept while the source waits for us later on."""
+        """Return the median interval, once parts came in a rhythm of their own; kept while the source waits for us later on."""
         with self._lock:
             return median(self._own) * 1000 if self._known else None
 
 
 def measured(stats: Stats) -> dict[str, StageStats]:
-    """The stages that were measured, in the order in which a part goes through them."""
+    """Return the stages that were measured, in the order in which a part goes through them."""
     return {stage: stats.stages[stage] for stage in STAGES if stage in stats.stages}
 
 
 def needed_ms(stats: Stats) -> float | None:
-    """What 99 of 100 parts need at most of the slowest thing that works on one part at a time; None after a few parts."""
+    """Return what 99 of 100 parts need at most of the slowest thing that works on one part at a time; None after a few
+    parts.
+    """
     if stats.parts < FEW:
         return None
     grab = stats.stages.get("grab")
@@ -79,6 +81,6 @@ def needed_ms(stats: Stats) -> float | None:
 
 
 def headroom_ms(stats: Stats) -> float | None:
-    """What the takt leaves at p99, negative where it is not kept; None without a takt or after a few parts."""
+    """Return what the takt leaves at p99, negative where it is not kept; None without a takt or after a few parts."""
     takt, needed = stats.takt.takt_ms, needed_ms(stats)
     return None if takt is None or needed is None else takt - needed

@@ -4,20 +4,35 @@ Importing this costs nothing: torch is imported by the work itself, after `hello
 """
 
 import logging
-import math
 import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.message import message
-from inspector.runs.folder import COMMANDS, CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
+from inspector.runs.folder import CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
+from inspector.workers.jobs import Job, read_job
+from inspector.workers.messages import (
+    Artifact,
+    Command,
+    Done,
+    EpochDone,
+    Failed,
+    Log,
+    ParentMessage,
+    Paused,
+    Progress,
+    Request,
+    Resumed,
+    WorkerMessage,
+    parent_message,
+)
 from inspector.workers.outcome import REMEDIES, Cause, End, Outcome
-from inspector.workers.protocol import LineDecoder, Packet
+from inspector.workers.protocol import LONGEST_LINE, LineDecoder
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +58,7 @@ class Journal:
             self._reserve.write_bytes(b"\0" * _RESERVED)
             self._file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             control = folder / CONTROL
-            self.control = Tail(control, offset=control.stat().st_size if control.exists() else 0)
+            self.control = Tail(control, parent_message, offset=control.stat().st_size if control.exists() else 0)
         except OSError as error:
             raise unwritable(self.folder, error) from error
 
@@ -73,16 +88,15 @@ class Journal:
 
 
 class Channel:
-    """Messages to and from the parent, on private copies of stdin and stdout.
+    """Messages to and from the parent, on private copies of stdin and stdout: the `Report` of the work in this process.
 
     File descriptor 1 is pointed at stderr and 0 at nothing, so no library's print gets between the messages and no child of
     this process holds them open. With a journal every message also goes there, commands also come from the run folder, and
     the parent may detach: then the work goes on without it.
     """
 
-    def __init__(self, *, serving: bool = False) -> None:
-        """`serving`: nothing of the work outlives it, so the process ends at once when the parent cancels or is gone."""
-        self._serving = serving
+    def __init__(self) -> None:
+        self._serving = False
         self._out = os.dup(1)
         self._in = os.dup(0)
         os.dup2(2, 1)
@@ -99,8 +113,22 @@ class Channel:
         self._running = threading.Event()
         self._running.set()
         self._why = Cause.NONE
-        self._requests: queue.SimpleQueue[Packet | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+
+    def job(self) -> Job:
+        """Return what the parent sends first; its messages are listened to from then on. Raises Cancelled if it is gone,
+        JobError.
+        """
+        line = bytearray()
+        while not line.endswith(b"\n"):  # by single bytes, so that what follows is left for the listener
+            byte = os.read(self._in, 1)
+            if not byte or len(line) > LONGEST_LINE:
+                raise Cancelled
+            line += byte
+        job = read_job(bytes(line))
+        self._serving = job.serving
         threading.Thread(target=self._listen, name="parent", daemon=True).start()
+        return job
 
     def keep(self, journal: Journal) -> None:
         """From now on the run folder gets every message too, and is looked at for commands."""
@@ -109,17 +137,35 @@ class Channel:
         self._kept.set()
         threading.Thread(target=self._watch, args=(journal,), name="control", daemon=True).start()
 
-    def send(self, kind: str, /, **fields: object) -> None:
+    def progress(self, message: Progress) -> None:
+        self.send(message)
+
+    def metric(self, message: EpochDone) -> None:
+        self.send(message)
+
+    def log(self, text: str) -> None:
+        self.send(Log(text=text))
+
+    def artifact(self, path: Path, *, what: str = "bundle") -> None:
+        self.send(Artifact(path=path, what=what))
+
+    def pause_point(self) -> float:
+        lasted = self._wait_while_paused()
+        if self.cancelled():
+            raise Cancelled
+        return lasted
+
+    def send(self, message: WorkerMessage) -> None:
         """Send one message. Raises Cancelled if the parent is gone, StorageError if the run folder cannot be written.
 
         After the last one the parent sees the end of the messages, and does not wait for long for the end of this process: a
         library may hang in its own clean-up.
         """
-        line = Packet(kind, {key: _plain(value) for key, value in fields.items()}).line()
+        line = message.line()
         with self._lock:
             if self._finished:
-                raise RuntimeError(f"{kind} after the last message")
-            last = self._finished = kind in ("done", "failed")
+                raise RuntimeError(f"{message.type} after the last message")
+            last = self._finished = isinstance(message, Done | Failed)
             try:
                 if self._journal is not None:
                     self._journal.write(line, last=last)
@@ -158,7 +204,7 @@ class Channel:
         self._stop.clear()
 
     def end(self) -> Outcome:
-        """What a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
+        """Return what a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
         if self._why is Cause.PARENT:
             problem = message("The program that had started the work was closed or ended.")
         elif self._why is Cause.KILLED and self._detached:
@@ -167,32 +213,27 @@ class Channel:
             return Outcome(End.CANCELLED)
         return Outcome(End.FAILED, problem=problem, remedy=message(REMEDIES[self._why]), cause=self._why)
 
-    def wait_while_paused(self) -> float:
-        """Block as long as the work is paused; the seconds it took."""
+    def _wait_while_paused(self) -> float:
         if self._running.is_set():
             return 0.0
         began = time.monotonic()
-        self.send("paused")
+        self.send(Paused())
         self._running.wait()
         if not self.cancelled():
-            self.send("resumed")
+            self.send(Resumed())
         return time.monotonic() - began
 
-    def requests(self) -> Iterator[Packet]:
-        """What the parent asks of a serving worker, until it cancels or is gone."""
-        while (packet := self._requests.get()) is not None and not self.cancelled():
-            yield packet
+    def requests(self) -> Iterator[Request]:
+        """Yield what the parent asks of a serving worker, until it cancels or is gone."""
+        while (request := self._requests.get()) is not None and not self.cancelled():
+            yield request
 
     def _listen(self) -> None:
-        decoder = LineDecoder()
+        decoder = LineDecoder(parent_message)
         try:
             while piece := os.read(self._in, 65536):
-                for packet in decoder.feed(piece):
-                    if packet.type in COMMANDS:
-                        self._command(packet.type)
-                    elif packet.type != "detach":
-                        self._requests.put(packet)
-                    elif self._detach():
+                for message in decoder.feed(piece):
+                    if self._hear(message):
                         return
         except (OSError, InspectorError):
             log.debug("the parent's messages ended", exc_info=True)
@@ -208,22 +249,31 @@ class Channel:
 
     def _watch(self, journal: Journal) -> None:
         while not self._finished:
-            for packet in journal.control.read():
-                if packet.type in COMMANDS:
-                    self._command(packet.type)
+            for told in journal.control.read():
+                if isinstance(told, Command) and told.type != "detach":
+                    self._hear(told)
             time.sleep(CONTROL_S)
 
-    def _command(self, command: str) -> None:
-        if command == "cancel":
-            self.cancel()
-        elif command == "pause":
-            self._running.clear()
-            if self.cancelled() or self.stopping():
-                self._running.set()
-        else:
-            if command == "stop":
+    def _hear(self, message: ParentMessage) -> bool:
+        """Do as the parent says; whether it has let go."""
+        if not isinstance(message, Command):
+            self._requests.put(message)
+            return False
+        match message.type:
+            case "cancel":
+                self.cancel()
+            case "pause":
+                self._running.clear()
+                if self.cancelled() or self.stopping():
+                    self._running.set()
+            case "stop":
                 self._stop.set()
-            self._running.set()
+                self._running.set()
+            case "resume":
+                self._running.set()
+            case "detach":
+                return self._detach()
+        return False
 
     def _detach(self) -> bool:
         """Close the pipes and go on; refused without a run folder, where nobody could ever find the work again."""
@@ -239,58 +289,3 @@ class Channel:
 
     def _lose_parent(self) -> None:
         self.cancel(Cause.PARENT)
-
-
-class Report:
-    """How work tells its progress and learns that it should stop."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    def progress(self, **fields: object) -> None:
-        """How far it is: epoch, epochs, step, steps, seconds_left, ... Numbers that are not finite arrive as null."""
-        self._channel.send("progress", **fields)
-
-    def metric(self, **fields: object) -> None:
-        """Measured numbers of one epoch: loss, accuracy, ..."""
-        self._channel.send("metric", **fields)
-
-    def log(self, text: str) -> None:
-        """A line for a person."""
-        self._channel.send("log", text=text)
-
-    def artifact(self, path: Path, *, what: str = "bundle") -> None:
-        """A file or folder was written: a "bundle", a "report", or "samples", a picture of predictions."""
-        self._channel.send("artifact", path=path, what=what)
-
-    def cancelled(self) -> bool:
-        """Whether to stop; then raise Cancelled, or return."""
-        return self._channel.cancelled()
-
-    def stopping(self) -> bool:
-        """Whether to end now as if the last epoch had come: the best one is measured and kept."""
-        return self._channel.stopping()
-
-    def stopped(self) -> None:
-        """What was to end has ended; the work goes on, until it is asked to end again."""
-        self._channel.stopped()
-
-    def pause_point(self) -> float:
-        """Blocks while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""
-        lasted = self._channel.wait_while_paused()
-        if self._channel.cancelled():
-            raise Cancelled
-        return lasted
-
-
-def _plain(value: object) -> object:
-    """JSON values: paths as text, numpy scalars as numbers, numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int | bool) else str(value)

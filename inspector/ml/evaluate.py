@@ -40,7 +40,7 @@ def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16)
 
 
 def predict_items(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Iterator[tuple[Item, Prediction]]:
-    """Every item with its prediction, decoded as the station does."""
+    """Yield every item with its prediction, decoded as the station does."""
     task = task_of(card.task)
     iterator = iter(items)
     while piece := list(islice(iterator, min(batch, card.max_batch))):
@@ -52,7 +52,7 @@ def predict_items(infer: Infer, card: Card, items: Iterable[Item], *, batch: int
 def sample_items(
     samples: Iterable[Sample], card: Card, *, problems: list[Message], tick: Callable[[], None] = lambda: None
 ) -> Iterator[Item]:
-    """The items of labelled files, whole frames. A file that cannot be read adds a sentence to `problems`."""
+    """Yield the items of labelled files, whole frames. A file that cannot be read adds a sentence to `problems`."""
     for sequence, sample in enumerate(samples):
         tick()
         try:

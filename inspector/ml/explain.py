@@ -5,9 +5,8 @@ of all boxes of a class; the sum of a class's logits over the pixels where it wa
 2020); the maximum temperature.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,36 +17,10 @@ from torch.nn import functional
 from inspector.core.errors import ConfigError
 from inspector.core.types import Floats
 from inspector.ml.graph import Graph
+from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.boxes import box_iou
-from inspector.tasks.detection import SCORE
 from inspector.tasks.masks import MASK
-
-Method = Literal["gradcam", "layercam"]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to explain. `layer`: None for the network's default. `class_index`: None for the one the network names.
-
-    `box`: (left, top, right, bottom) in input pixels, detection only: explain that box rather than all of its class.
-    `method`: None for LayerCAM with detectors, whose targets are small, and Grad-CAM otherwise.
-    """
-
-    layer: str | None = None
-    class_index: int | None = None
-    box: tuple[float, float, float, float] | None = None
-    method: Method | None = None
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
-        """From a request's JSON values."""
-        box = fields.get("box")
-        return cls(
-            layer=fields.get("layer"),
-            class_index=fields.get("class_index"),
-            box=None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-            method=fields.get("method"),
-        )
+from inspector.workers.messages import CamMethod, ExplainRequest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,12 +37,12 @@ class Answer:
 
 
 def cam_layers(graph: Graph) -> dict[str, nn.Module]:
-    """The layers that can be explained, by name; the first is the default."""
+    """Return the layers that can be explained, by name; the first is the default."""
     layers: dict[str, nn.Module] = cast(Any, graph.network).cam_layers()
     return layers
 
 
-def explain(graph: Graph, frames: Tensor, question: Question) -> Answer:
+def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
     """Explain the graph's output for one frame [1, height, width, channels]. Raises ConfigError for a wrong question."""
     name, layer = _layer(graph, question.layer)
     count = len(graph.card.classes)
@@ -113,7 +86,7 @@ class _Watch:
         self._gradient = gradient.detach()
 
     def taken(self, name: str) -> tuple[Tensor, Tensor]:
-        """(activation, gradient), each [C, h, w]."""
+        """Return (activation, gradient), each [C, h, w]."""
         if self._activation is None or self._gradient is None or self._activation.ndim != 4:
             raise ConfigError("The layer {layer} has no map that could be explained.", layer=name)
         return self._activation[0], self._gradient[0]
@@ -137,7 +110,7 @@ def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
     return name, layers[name]
 
 
-def _heat(activation: Tensor, gradient: Tensor, method: Method, size: tuple[int, int]) -> Floats:
+def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[int, int]) -> Floats:
     """Weighted sum over channels, its positive part, enlarged to `size` and scaled to 0..1."""
     if method == "gradcam":
         weights = gradient.mean((1, 2), keepdim=True)
@@ -151,8 +124,8 @@ def _heat(activation: Tensor, gradient: Tensor, method: Method, size: tuple[int,
     return scaled
 
 
-def _target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int | None]:
-    """The number to explain, and the class it belongs to."""
+def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int | None]:
+    """Return the number to explain, and the class it belongs to."""
     task = graph.card.task
     if question.box is not None and task != "detection":
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
@@ -174,14 +147,14 @@ def _mask_target(graph: Graph, raw: Tensor, class_index: int | None) -> tuple[Te
     return (logits[where].sum() if bool(where.any()) else logits.max()), index
 
 
-def _box_target(graph: Graph, raw: Tensor, question: Question) -> tuple[Tensor, int]:
+def _box_target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int]:
     """Of the graph's [1, A, 4 + C]: the box asked for, or all of the class by their score."""
     out = graph.activate(raw)[0]
     scores = out[:, 4:]
     known = scores.detach()
     if question.box is None:
         index = int(known.amax(0).argmax()) if question.class_index is None else question.class_index
-        decisive = min(graph.card.thresholds.get("score", SCORE), float(known[:, index].max()))
+        decisive = min(graph.card.thresholds.get("score", DEFAULT_THRESHOLD), float(known[:, index].max()))
         return scores[known[:, index] >= decisive, index].sum(), index
     size = np.array([graph.card.input.width, graph.card.input.height] * 2, np.float32)
     xyxy = np.clip(out[:, :4].detach().numpy(), 0, 1) * size

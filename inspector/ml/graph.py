@@ -45,13 +45,13 @@ class Graph(nn.Module):
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
     def raw(self, frames: Tensor) -> Tensor:
-        """The network's own output, before the activation: what losses and Grad-CAM work on."""
+        """Return the network's own output, before the activation: what losses and Grad-CAM work on."""
         pixels = frames.permute(0, 3, 1, 2).to(torch.float32)
         out: Tensor = self.network((pixels - self.mean) / self.std)
         return out
 
     def activate(self, raw: Tensor) -> Tensor:
-        """The task's activation of `raw`'s result."""
+        """Return the task's activation of `raw`'s result."""
         return self._task.activation(raw, self.card)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def _flipped(values: Tensor, axes: Sequence[int]) -> Tensor:
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
-    """A fresh network as the card describes it. `pretrained=False` builds it without fetching start weights.
+    """Return a fresh network as the card describes it. `pretrained=False` builds it without fetching start weights.
 
     Raises ConfigError for an unknown network, an option it does not have, or an input it cannot take.
     """
@@ -99,7 +99,7 @@ def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
 
 
 def load_network(bundle: Bundle) -> nn.Module:
-    """The bundle's network with its trained weights, in evaluation mode.
+    """Return the bundle's network with its trained weights, in evaluation mode.
 
     Raises ConfigError if the weights are not a safetensors file or belong to another network.
     """
@@ -123,7 +123,7 @@ def load_network(bundle: Bundle) -> nn.Module:
 
 
 def load_graph(bundle: Bundle) -> Graph:
-    """The bundle's graph, ready to infer. Raises ConfigError."""
+    """Return the bundle's graph, ready to infer. Raises ConfigError."""
     return Graph(load_network(bundle), bundle.card).eval()
 
 
@@ -140,7 +140,7 @@ def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
 
 
 def as_tensor(batch: Prepared) -> Tensor:
-    """A batch as a tensor that shares its memory (read-only arrays are copied first)."""
+    """Return a batch as a tensor that shares its memory (read-only arrays are copied first)."""
     return torch.from_numpy(batch if batch.flags.writeable and batch.flags.c_contiguous else batch.copy())
 
 

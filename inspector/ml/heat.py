@@ -4,9 +4,10 @@ import torch
 
 from inspector.core.images import prepare, view, whole
 from inspector.core.types import Floats, Frame
-from inspector.ml.explain import Question, explain
+from inspector.ml.explain import explain
 from inspector.ml.graph import Graph
 from inspector.ml.reports.images import Heat
+from inspector.workers.messages import ExplainRequest
 
 
 def graph_heat(graph: Graph) -> Heat:
@@ -15,7 +16,7 @@ def graph_heat(graph: Graph) -> Heat:
 
     def heat(frame: Frame, class_index: int | None) -> Floats | None:
         pixels = torch.from_numpy(prepare(frame.pixels, spec))[None]
-        found = explain(graph, pixels, Question(class_index=class_index)).heat
+        found = explain(graph, pixels, ExplainRequest(class_index=class_index)).heat
         content = view(whole(frame.pixels), spec).content(spec)
         part = found[content.y : content.bottom, content.x : content.right]
         return part if part.max() > 0 else None

@@ -5,7 +5,6 @@ the output once it knows the size of an answer. Only small messages go through t
 """
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Bundle
-from inspector.core.errors import InspectorError
+from inspector.core.errors import InspectorError, JobError
 from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
+from inspector.core.sentence import sentence
 from inspector.core.types import Floats
 from inspector.workers.exchange import INPUT, OUTPUT, make_map, open_map
+from inspector.workers.jobs import ExplainJob, InferJob
+from inspector.workers.messages import Explained, ExplainRequest, Inferred, InferRequest, Ready, Refused
 
 if TYPE_CHECKING:
-    from inspector.ml.worker import Channel
+    from inspector.ml.channel import Channel
 
 log = logging.getLogger(__name__)
 
@@ -33,57 +35,49 @@ class _Engine(Protocol):
     def close(self) -> None: ...
 
 
-def serve_engine(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
-    """Run a bundle with an engine of the registry. Requests: `count` frames are in the input; replies: `count` are out."""
-    bundle = Bundle.open(Path(job["bundle"]))
-    entry = find(ENGINES, str(job["engine"]), "engine")
-    engine: _Engine = entry.load()(bundle, precision=job["precision"], threads=int(job["threads"]))
-    folder = Path(job["folder"])
-    frames = _map_input(folder, bundle, int(job["batch"]))
+def serve_engine(job: InferJob, channel: "Channel") -> None:
+    """Run a bundle with an engine of the registry: each request's frames are in the input, its answers come to the output."""
+    bundle = Bundle.open(job.bundle)
+    entry = find(ENGINES, job.engine, "engine")
+    engine: _Engine = entry.load()(bundle, precision=job.precision, threads=job.threads)
+    frames = _map_input(job.folder, bundle, job.batch)
     first = engine.infer(frames[:1])
-    output = make_map(folder / OUTPUT, (len(frames), *first.shape[1:]), np.float32)
-    channel.send("reply", ready=True, shape=list(output.shape))
+    output = make_map(job.folder / OUTPUT, (len(frames), *first.shape[1:]), np.float32)
+    channel.send(Ready(shape=output.shape))
     try:
         for request in channel.requests():
-            count = int(request.fields["count"])
-            output[:count] = engine.infer(frames[:count])
-            channel.send("reply", count=count)
+            if not isinstance(request, InferRequest):
+                raise JobError("The worker was asked for {type}, which it does not do.", type=request.type)
+            output[: request.count] = engine.infer(frames[: request.count])
+            channel.send(Inferred(count=request.count))
     finally:
         engine.close()
-    return {}
 
 
-def serve_explain(job: Mapping[str, Any], channel: "Channel") -> Mapping[str, object]:
-    """Explain predictions of a bundle. Requests: the fields of `explain.Question`; the frame is the first in the input."""
-    bundle = Bundle.open(Path(job["bundle"]))
-    from inspector.ml.explain import Question, cam_layers, explain
+def serve_explain(job: ExplainJob, channel: "Channel") -> None:
+    """Explain predictions of a bundle: the frame is the first in the input."""
+    bundle = Bundle.open(job.bundle)
+    from inspector.ml.explain import cam_layers, explain
     from inspector.ml.graph import as_tensor, load_graph
 
     graph = load_graph(bundle)
-    folder = Path(job["folder"])
-    frames = _map_input(folder, bundle, 1)
-    heat: NDArray[np.float32] = make_map(folder / OUTPUT, (bundle.card.input.height, bundle.card.input.width), np.float32)
-    channel.send("reply", ready=True, shape=list(heat.shape), layers=list(cam_layers(graph)))
+    frames = _map_input(job.folder, bundle, job.batch)
+    heat: NDArray[np.float32] = make_map(job.folder / OUTPUT, (bundle.card.input.height, bundle.card.input.width), np.float32)
+    channel.send(Ready(shape=heat.shape, layers=tuple(cam_layers(graph))))
     for request in channel.requests():
+        if not isinstance(request, ExplainRequest):
+            raise JobError("The worker was asked for {type}, which it does not do.", type=request.type)
         try:
-            answer = explain(graph, as_tensor(frames[:1]), Question.from_fields(request.fields))
+            answer = explain(graph, as_tensor(frames[:1]), request)
         except InspectorError as error:
             # A wrong question is not the end of the worker.
-            channel.send("reply", **_refusal(error))
+            remedy = None if error.remedy is None else sentence(error.remedy)
+            channel.send(Refused(problem=sentence(error.problem), remedy=remedy))
             continue
         heat[...] = answer.heat
-        channel.send("reply", layer=answer.layer, class_index=answer.class_index, target=answer.target)
-    return {}
+        channel.send(Explained(layer=answer.layer, class_index=answer.class_index, target=answer.target))
 
 
 def _map_input(folder: Path, bundle: Bundle, batch: int) -> NDArray[Any]:
     spec = bundle.card.input
     return open_map(folder / INPUT, (batch, *spec.shape), spec.dtype)
-
-
-def _refusal(error: InspectorError) -> dict[str, object]:
-    return {
-        "problem": error.problem.template,
-        "values": dict(error.problem.values),
-        "remedy": error.remedy.template if error.remedy else "",
-    }

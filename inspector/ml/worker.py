@@ -1,6 +1,6 @@
-"""The child's end of a worker process: its channel to the parent, and what it can do.
+"""What a worker process runs: it reads its job, does the work that the registry names for it, and tells how that ended.
 
-Importing this costs nothing: torch is imported by the work itself, after `hello`.
+Importing this costs nothing: torch is imported by the work itself, after `Hello`.
 """
 
 import faulthandler
@@ -9,71 +9,68 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 import psutil
-from filelock import FileLock, Timeout
 
 from inspector import __version__
-from inspector.bundles.bundle import Bundle
 from inspector.core.errors import InspectorError, JobError, StorageError
 from inspector.core.message import message
-from inspector.core.registry import EXPORTER
-from inspector.core.sentence import sentence
-from inspector.core.types import Precision
-from inspector.ml.channel import Cancelled, Channel, Journal, Report
-from inspector.runs.folder import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
+from inspector.core.registry import WORK
+from inspector.ml.channel import Cancelled, Channel
+from inspector.workers.jobs import Job
+from inspector.workers.messages import VERSION, Done, Failed, Hello
 from inspector.workers.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
-from inspector.workers.protocol import VERSION
-
-if TYPE_CHECKING:
-    from inspector.ml.export.variants import Exporter
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Cancelled", "Channel", "Report", "run"]
 LOW_PRIORITY = 10  # niceness of training
 _GROUP = Path("/proc/self/autogroup")
 
 
-Work = Callable[[Mapping[str, Any], Channel], Mapping[str, object]]
-
-
-def run(kind: str, job: Mapping[str, Any], *, work: Work | None = None) -> int:
-    """Do the work called `kind` and return the exit code. Says hello first and exactly one `done` or `failed` last.
-
-    `work`: what is done, where it is none of this package's.
-    """
-    channel = Channel(serving=kind in SERVING)
+def run() -> int:
+    """Do the job that comes on stdin and return the exit code. Says `Hello` first and exactly one `Done` or `Failed` last."""
+    channel = Channel()
     faulthandler.enable(all_threads=False)  # a crash of native code leaves its traceback among the last words on stderr
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
     signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel(Cause.KILLED))
-    if job.get("low_priority"):
-        _be_nice()
     try:
-        channel.send("hello", v=VERSION, software=__version__, pid=os.getpid())
-        return _run(work or WORK[kind], job, channel)
+        try:
+            job = channel.job()
+        except JobError as error:
+            return _tell(diagnose(error), channel)
+        if job.low_priority:
+            _be_nice()
+        channel.send(hello())
+        return _tell(_do(job, channel), channel)
     except Cancelled:
         log.debug("the parent is gone", exc_info=True)
         return 1
 
 
-def _run(work: Work, job: Mapping[str, Any], channel: Channel) -> int:
+def hello() -> Hello:
+    """Who speaks."""
+    return Hello(v=VERSION, software=__version__, pid=os.getpid())
+
+
+def _do(job: Job, channel: Channel) -> Outcome:
+    entry = WORK[job.kind]
     try:
-        result = work(job, channel)
+        with entry.packages():
+            result = entry.load()(job, channel)
+        outcome = Outcome(End.SUCCEEDED, {} if result is None else result.model_dump(mode="json"))
+        outcome.packet().line()  # a result that cannot be sent is a failure
+        return outcome
     except Cancelled:
-        outcome = channel.end()
+        return channel.end()
     except BaseException as error:  # noqa: BLE001 - process boundary: whatever went wrong is told to the parent
-        outcome = diagnose(error)
-    else:
-        outcome = Outcome(End.SUCCEEDED, result)
-    packet = outcome.packet()
-    channel.send(packet.type, **packet.fields)
-    return 1 if packet.type == "failed" else 0
+        return diagnose(error)
+
+
+def _tell(outcome: Outcome, channel: Channel) -> int:
+    last: Done | Failed = outcome.packet()
+    channel.send(last)
+    return 1 if isinstance(last, Failed) else 0
 
 
 def diagnose(error: BaseException) -> Outcome:
@@ -101,110 +98,6 @@ def diagnose(error: BaseException) -> Outcome:
         kind=StorageError if cause is Cause.DISK else JobError,
         cause=cause,
     )
-
-
-def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    from inspector.core.registry import TRAINER
-    from inspector.runs.settings import train_settings
-
-    settings = train_settings(job["settings"])
-    folder = run_path(settings)
-    if not (folder / RUN).is_file():
-        folder = create_run(settings)
-    with take_run(folder) as record:
-        channel.keep(Journal(folder))
-        channel.send("hello", v=VERSION, software=__version__, pid=os.getpid())
-        more = {"resume": True} if record.resume else {}
-        bundle: Bundle = TRAINER.load()(settings.model_copy(update={"run": folder}), Report(channel), **more)
-        return {"bundle": bundle.folder}
-
-
-def _rank(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    """One of several processes that train together, but not the first."""
-    os.environ.update(job["environment"])
-    from inspector.ml.train.trainer import train_beside
-    from inspector.runs.settings import train_settings
-
-    train_beside(train_settings(job["settings"]), Report(channel))
-    return {}
-
-
-@contextmanager
-def take_run(folder: Path) -> Iterator[RunRecord]:
-    """Hold the run as this process's own until it ends. Raises JobError if another process holds it, StorageError."""
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-        tidy(folder)
-        record = read_run(folder).model_copy(update={"pid": os.getpid(), "pid_started": started(os.getpid()), "queued": None})
-        write_run(folder, record)
-    except Timeout:
-        raise JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder) from None
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    try:
-        yield record
-    finally:
-        lock.release()
-
-
-def _export(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    """With `engine`: a variant (see `variants.Order`); with `variants`, a list of [engine, precision]: each of these. With
-    neither: the ONNX graph anew, from the weights, as a bundle at `out`.
-    """
-    source = Bundle.open(Path(job["bundle"]))  # a wrong folder is told before the seconds that torch takes
-    out = None if job.get("out") is None else Path(job["out"])
-    if job.get("engine") is None and job.get("variants") is None:
-        from inspector.ml.export.network import DIFFERENCE, export_bundle
-
-        bundle = export_bundle(source, out or source.folder)
-        channel.send("artifact", path=bundle.folder)
-        return {"bundle": bundle.folder, "difference": bundle.card.training[DIFFERENCE]}
-    exporter = EXPORTER.load()(source, Report(channel), out=out)
-    if job.get("variants") is not None:
-        return {"bundle": str(source.folder), "made": [_attempt(exporter, channel, *kind) for kind in job["variants"]]}
-    from inspector.ml.export.variants import Order
-
-    more = {name: job[name] for name in ("max_drop", "check", "threads") if job.get(name) is not None}
-    folder = None if job.get("calibration") is None else Path(job["calibration"])
-    variant = exporter.make(Order(str(job["engine"]), job["precision"], calibration=folder, **more))
-    channel.send("artifact", path=exporter.bundle.folder)
-    return {"bundle": exporter.bundle.folder, "variant": variant.model_dump(mode="json")}
-
-
-def _attempt(exporter: "Exporter", channel: Channel, engine: str, precision: Precision) -> Mapping[str, object]:
-    """Make one of several variants: that it cannot be had is an answer. `here`: whether this machine can compute so."""
-    from inspector.ml.export.variants import Order, ensure_possible
-
-    channel.send("progress", phase="variant", engine=engine, precision=precision, step=0, steps=0)
-    told: dict[str, object] = {"engine": engine, "precision": precision, "here": False, "problem": None}
-    try:
-        ensure_possible(engine, precision)
-        told["here"] = True
-        exporter.make(Order(engine, precision))
-    except StorageError:
-        raise  # there is no room for the others either
-    except InspectorError as error:
-        told["problem"] = sentence(error.problem).model_dump()
-    return told
-
-
-def _infer(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    from inspector.ml.serve import serve_engine
-
-    return serve_engine(job, channel)
-
-
-def _explain(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
-    from inspector.ml.serve import serve_explain
-
-    return serve_explain(job, channel)
-
-
-SERVING = ("infer", "explain")
-WORK: Mapping[str, Work] = MappingProxyType(
-    {"train": _train, "rank": _rank, "infer": _infer, "explain": _explain, "export": _export}
-)
 
 
 def _be_nice() -> None:

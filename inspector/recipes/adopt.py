@@ -59,7 +59,7 @@ def open_recipe_file(path: Path) -> RecipeFile:
 
 
 def own_path(name: str) -> Path:
-    """Where a recipe of the user's own is kept, named after it; a file that is not there yet."""
+    """Return where a recipe of the user's own is kept, named after it; a file that is not there yet."""
     folder = user_data() / RECIPES
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.") or "recipe"
     path, number = folder / f"{stem}.toml", 1
@@ -70,18 +70,18 @@ def own_path(name: str) -> Path:
 
 
 def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
-    """The card of every bundle of the recipe, by the name it has there. Raises ConfigError."""
+    """Return the card of every bundle of the recipe, by the name it has there. Raises ConfigError."""
     return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
 
 
 def wish_for(bundle: str, card: Card, camera: str) -> Wish:
-    """What the card suggests: the whole frame, its own threshold, and the rule of its task."""
+    """Return what the card suggests: the whole frame, its own threshold, and the rule of its task."""
     step = InspectModel(bundle=bundle, camera=camera)
     return Wish(step, default_rules(completed(step, card), card))
 
 
 def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:
-    """The recipe with the bundle in it, one revision on. `cards`: those of the bundles that are in it.
+    """Return the recipe with the bundle in it, one revision on. `cards`: those of the bundles that are in it.
 
     Raises ConfigError for a camera that gives
     another kind of frame, and for a rule that can never work.
@@ -136,7 +136,7 @@ def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card
 
 
 def going_on(recipe: Recipe, replaced: str, card: Card) -> tuple[Rule, ...]:
-    """The rules of a bundle that fit another one in its place."""
+    """Return the rules of a bundle that fit another one in its place."""
     return tuple(
         rule
         for rule in recipe.rules
@@ -240,7 +240,7 @@ def undo(written: Written) -> None:
 
 
 def _moved(recipe: Recipe, old: Path, new: Path) -> Recipe:
-    """The same bundles for a recipe that is kept elsewhere: paths relative to the old place become whole ones."""
+    """Return the same bundles for a recipe that is kept elsewhere: paths relative to the old place become whole ones."""
     names: dict[str, str] = {}
     for step in recipe.inspect:
         found = find_bundle(step.bundle, old)

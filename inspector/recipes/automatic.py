@@ -7,9 +7,9 @@ from inspector.bundles.bundle import Card, find_bundles, read_card
 from inspector.core.errors import ConfigError
 from inspector.core.paths import models
 from inspector.core.types import Precision
+from inspector.recipes.quantities import fitting
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
-from inspector.recipes.verdict import DEFAULT_THRESHOLD
-from inspector.tasks.masks import SPECK_PX
+from inspector.tasks.base import DefaultRule, card_threshold, task_of
 
 CAMERA = "camera"  # the only camera of an automatic recipe
 
@@ -22,7 +22,7 @@ def recipe_for(
     engine: str | None = None,
     precision: Precision = "fp32",
 ) -> Recipe:
-    """A recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
+    """Return a recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
     return Recipe(
         name=name,
         engine=engine or "openvino",
@@ -33,7 +33,9 @@ def recipe_for(
 
 
 def shipped_bundles(*, kelvin: bool = False) -> list[Path]:
-    """The shipped bundles that look at temperatures, or those that look at pictures. Raises ConfigError if there are none."""
+    """Return the shipped bundles that look at temperatures, or those that look at pictures. Raises ConfigError if there are
+    none.
+    """
     found = [folder for folder in find_bundles(models()) if (read_card(folder).task == "thermal") == kelvin]
     if not found:
         raise ConfigError(
@@ -60,7 +62,7 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
 
 
 def only_camera(recipe: Recipe, camera: str) -> Recipe:
-    """The recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
+    """Return the recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
     if camera not in recipe.cameras:
         raise ConfigError(
             "The recipe {recipe} has no camera {camera}.",
@@ -78,20 +80,19 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
 
 
 def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
-    """The card's thresholds with those of the (complete) step written over them: what decoding works with."""
-    merged = dict(card.thresholds)
-    if step.threshold is not None:
-        merged["mask" if card.task == "segmentation" else "score"] = step.threshold
+    """Return the card's thresholds with those of the (complete) step written over them: what decoding works with."""
+    merged, key = dict(card.thresholds), task_of(card.task).threshold_key
+    if step.threshold is not None and key:
+        merged[key] = step.threshold
     if step.hot_celsius is not None:
         merged["hot_celsius"] = step.hot_celsius
     return merged
 
 
 def completed(step: InspectModel, card: Card) -> InspectModel:
-    """The step with the defaults of the bundle's card where it says nothing."""
-    key = "mask" if card.task == "segmentation" else "score"
+    """Return the step with the defaults of the bundle's card where it says nothing."""
     own = {
-        "threshold": card.thresholds.get(key, DEFAULT_THRESHOLD) if step.threshold is None else step.threshold,
+        "threshold": card_threshold(card) if step.threshold is None else step.threshold,
         "hot_celsius": card.thresholds.get("hot_celsius") if step.hot_celsius is None else step.hot_celsius,
         "ok_classes": card.ok_classes if step.ok_classes is None else step.ok_classes,
     }
@@ -99,32 +100,21 @@ def completed(step: InspectModel, card: Card) -> InspectModel:
 
 
 def default_rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
-    """The rule of a bundle that the recipe has none for, by its task; `step` is `completed`.
+    """Return the rules of a bundle that the recipe has none for: those of its task; `step` is `completed`.
 
-    No rule (so no verdict) for temperatures without a limit.
+    No rule, so no verdict, where the task needs a limit that nobody has set.
     """
-    if card.task == "classification":
-        limit = DEFAULT_THRESHOLD if step.threshold is None else step.threshold
-        return (Rule(bundle=step.bundle, quantity="class", limit=limit, review=limit),)
-    if card.task == "detection":
-        return (Rule(bundle=step.bundle, quantity="count", limit=0),)
-    if card.task == "segmentation":
-        return (Rule(bundle=step.bundle, quantity="largest_px", limit=SPECK_PX),)
-    if step.hot_celsius is None:
-        return ()
-    return (Rule(bundle=step.bundle, quantity="temperature_max", limit=step.hot_celsius),)
+    return tuple(as_rule(rule, step.bundle) for rule in task_of(card.task).default_rules(thresholds(step, card)))
 
 
-_FITTING: Mapping[str, frozenset[str]] = {
-    "classification": frozenset({"class", "score"}),
-    "detection": frozenset({"score", "count", "area_px", "area_mm2", "largest_px", "largest_mm2"}),
-    "segmentation": frozenset({"count", "area_px", "area_mm2", "largest_px", "largest_mm2"}),
-    "thermal": frozenset({"temperature_max", "temperature_mean", "temperature_min", "hot_spots"}),
-}
+def as_rule(rule: DefaultRule, bundle: str) -> Rule:
+    """Return a task's rule for a bundle."""
+    return Rule(bundle=bundle, quantity=rule.quantity, limit=rule.limit, review=rule.review)
 
 
 def _check(rule: Rule, card: Card, recipe: Recipe) -> None:
-    if rule.quantity not in _FITTING[card.task]:
+    fits = fitting(task_of(card.task))
+    if rule.quantity not in fits:
         raise ConfigError(
             "The recipe {recipe} has a rule on {quantity} for {bundle}, which is a {task} bundle.",
             remedy="Use one of: {names}.",
@@ -132,7 +122,7 @@ def _check(rule: Rule, card: Card, recipe: Recipe) -> None:
             quantity=rule.quantity,
             bundle=rule.bundle,
             task=card.task,
-            names=", ".join(sorted(_FITTING[card.task])),
+            names=", ".join(sorted(fits)),
         )
     if rule.class_name is not None and rule.class_name not in card.classes:
         raise ConfigError(

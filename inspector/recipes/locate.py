@@ -10,7 +10,7 @@ DEMO_RECIPE = "demo-line.toml"
 
 
 def find_bundle(name: str, base: Path | None = None) -> Path:
-    """The folder of the bundle called `name`.
+    """Return the folder of the bundle called `name`.
 
     Looked for in this order: as a path (from `base`, the folder of the recipe, else from the working folder), among the
     shipped bundles, among the user's own. Raises ConfigError that names what there is.
@@ -29,10 +29,10 @@ def find_bundle(name: str, base: Path | None = None) -> Path:
 
 
 def bundle_roots() -> tuple[Path, ...]:
-    """The folders that bundles are looked for in by name: shipped, then the user's own."""
+    """Return the folders that bundles are looked for in by name: shipped, then the user's own."""
     return (models(), user_data() / "bundles")
 
 
 def demo_recipe() -> Path:
-    """The shipped recipe of the demo line."""
+    """Return the shipped recipe of the demo line."""
     return resources() / "recipes" / DEMO_RECIPE

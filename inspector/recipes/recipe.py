@@ -2,30 +2,24 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspector.core.config import describe_validation, write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.types import Precision, Region
+from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
 Option = str | int | float | bool
-Quantity = Literal[
-    "class",  # the most likely class is not an ok class: NG from score `limit` on, else REVIEW; an ok one below `review` too
-    "score",  # score of class `class_name`
-    "count",  # boxes, or connected areas of the mask that are more than specks, of `class_name` (or any)
-    "area_px",  # summed area of boxes or mask, frame pixels
-    "area_mm2",  # the same in square millimetres; needs mm_per_px of the camera
-    "largest_px",  # area of the largest single box or connected area
-    "largest_mm2",
-    "temperature_max",  # degrees Celsius
-    "temperature_mean",
-    "temperature_min",
-    "hot_spots",  # number of connected areas above `min_celsius`
-]
+
+
+def _known_quantity(name: str) -> str:
+    if name not in QUANTITIES:
+        raise ValueError(f"there is no quantity {name!r}; use one of: {', '.join(QUANTITIES)}")
+    return name
 
 
 class _Model(BaseModel):
@@ -83,9 +77,9 @@ class Rule(_Model):
     """
 
     bundle: str = Field(min_length=1, description="as in [[inspect]]")
-    quantity: Quantity
+    quantity: Annotated[str, AfterValidator(_known_quantity)] = Field(description="what is compared: a key of QUANTITIES")
     class_name: str | None = Field(None, description="only this class; every class that is not an ok class if left out")
-    when: Literal["above", "below"] = "above"
+    when: When = "above"
     limit: float
     review: float | None = Field(None, description="limit of the warning band")
 
@@ -141,7 +135,7 @@ class Recipe(_Model):
             if rule.bundle not in bundles:
                 raise ValueError(f"rules: no [[inspect]] uses the bundle {rule.bundle!r}")
             camera_models = [self.cameras[step.camera] for step in self.inspect if step.bundle == rule.bundle]
-            if rule.quantity.endswith("mm2") and any(camera.mm_per_px is None for camera in camera_models):
+            if QUANTITIES[rule.quantity].scaled and any(camera.mm_per_px is None for camera in camera_models):
                 raise ValueError(f"rules: {rule.quantity} needs mm_per_px of the camera that {rule.bundle!r} looks at")
         return self
 

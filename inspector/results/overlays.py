@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from inspector.core.pictures import Colour, Picture, visible
-from inspector.core.types import Frame, Inspection, Verdict
+from inspector.core.types import Frame, Inspection, Masks, Verdict
 from inspector.tasks.drawing import WHITE, Pen, draw_prediction, font, tint
 
 _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
@@ -33,7 +33,7 @@ def _draw_frame(inspection: Inspection, frame: Frame, camera: str) -> Picture:
     picture = visible(frame)
     predictions = [prediction for prediction in inspection.predictions if prediction.camera == camera]
     for prediction in predictions:
-        if prediction.mask is not None:
+        if isinstance(prediction.answer, Masks):
             tint(picture, prediction, prediction.threshold)
     scale = -(-_SMALLEST // picture.shape[1]) if picture.shape[1] < _SMALLEST else 1
     if scale > 1:

@@ -1,13 +1,14 @@
 """Inspections as JSON objects, for `--json`, result files and reports."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, assert_never
 
-from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Prediction, Temperatures
+from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Judgement, Masks, Prediction, Scores, Temperatures
 from inspector.inspection.status import Stats
 from inspector.inspection.takt import headroom_ms, measured
+from inspector.recipes.quantities import QUANTITIES
 from inspector.tasks.masks import areas
 
 MOST_AREAS = 100  # areas of a mask that are listed; the count is always complete
@@ -22,6 +23,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "part": inspection.part,
         "verdict": inspection.verdict.value,
         "reasons": [reason.text for reason in inspection.reasons],
+        "judgements": [_judgement(judgement) for judgement in inspection.judgements],
         "predictions": [_prediction(prediction) for prediction in inspection.predictions],
         "latency_ms": _number(inspection.latency_ms, 3),
         "recipe": inspection.recipe,
@@ -34,7 +36,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
 
 
 def summary(stats: Stats) -> dict[str, Any]:
-    """The last line of a run."""
+    """Return the last line of a run."""
     return {
         "summary": {
             "parts": stats.parts,
@@ -68,8 +70,26 @@ def _times(p50: float, p99: float) -> dict[str, float | None]:
 
 
 def bundle_name(name: str) -> str:
-    """A bundle as people call it: the last part of its folder."""
+    """Return a bundle as people call it: the last part of its folder."""
     return PurePath(name).name or name
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    """Return a rule with what it measured; `value` null where it could not."""
+    region = judgement.region
+    return {
+        "rule": judgement.rule,
+        "bundle": bundle_name(judgement.bundle),
+        "camera": judgement.camera,
+        "region": [region.x, region.y, region.width, region.height],
+        "quantity": judgement.quantity,
+        "unit": QUANTITIES[judgement.quantity].unit,
+        "class": judgement.name,
+        "value": _number(judgement.value),
+        "when": judgement.when,
+        "limit": judgement.limit,
+        "verdict": judgement.verdict.value,
+    }
 
 
 def _prediction(prediction: Prediction) -> dict[str, Any]:
@@ -82,26 +102,37 @@ def _prediction(prediction: Prediction) -> dict[str, Any]:
         "precision": prediction.precision,
         "region": [region.x, region.y, region.width, region.height],
     }
-    if prediction.scores is not None:
-        scores = {name: _number(float(score)) for name, score in zip(prediction.classes, prediction.scores, strict=True)}
-        best = int(prediction.scores.argmax())
-        return {**common, "class": prediction.classes[best], "score": _number(float(prediction.scores[best])), "scores": scores}
-    if prediction.boxes is not None:
-        return {**common, "threshold": threshold, "boxes": _boxes(prediction, prediction.boxes.at_least(threshold))}
-    if prediction.mask is not None:
-        found = areas(prediction, threshold)
-        listed = [
-            {
-                "class": prediction.classes[area.class_index],
-                "area_px": _number(area.area_px, 1),
-                "box": [area.bbox.x, area.bbox.y, area.bbox.right, area.bbox.bottom],
-            }
-            for area in found[:MOST_AREAS]
-        ]
-        total = _number(sum(area.area_px for area in found), 1)
-        return {**common, "threshold": threshold, "count": len(found), "area_px": total, "areas": listed}
-    assert prediction.temperatures is not None
-    return {**common, **_temperatures(prediction.temperatures)}
+    answer = prediction.answer
+    match answer:
+        case Scores():
+            return {**common, **_scores(answer, prediction.classes)}
+        case Boxes():
+            return {**common, "threshold": threshold, "boxes": _boxes(prediction, answer.at_least(threshold))}
+        case Masks():
+            return {**common, "threshold": threshold, **_areas(prediction, threshold)}
+        case Temperatures():
+            return {**common, **_temperatures(answer)}
+        case _:
+            assert_never(answer)
+
+
+def _scores(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
+    values = scores.values.tolist()
+    numbers = {name: _number(value) for name, value in zip(classes, values, strict=True)}
+    return {"class": classes[scores.best], "score": _number(values[scores.best]), "scores": numbers}
+
+
+def _areas(prediction: Prediction, threshold: float) -> dict[str, Any]:
+    found = areas(prediction, threshold)
+    listed = [
+        {
+            "class": prediction.classes[area.class_index],
+            "area_px": _number(area.area_px, 1),
+            "box": [area.bbox.x, area.bbox.y, area.bbox.right, area.bbox.bottom],
+        }
+        for area in found[:MOST_AREAS]
+    ]
+    return {"count": len(found), "area_px": _number(sum(area.area_px for area in found), 1), "areas": listed}
 
 
 def _boxes(prediction: Prediction, boxes: Boxes) -> list[Mapping[str, Any]]:

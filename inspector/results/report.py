@@ -50,7 +50,7 @@ class Row:
 
 
 def write_report(recipe: str, rows: Sequence[Row], stats: Stats) -> str:
-    """The whole page as text."""
+    """Return the whole page as text."""
     counts = {
         "Parts": stats.parts,
         "OK": stats.ok,

@@ -167,5 +167,5 @@ def dated_folder(parent: Path) -> Path:
 
 
 def _safe(name: str) -> str:
-    """A camera's name as part of a file name."""
+    """Return a camera's name as part of a file name."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name) or "camera"

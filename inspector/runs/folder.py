@@ -1,7 +1,7 @@
 """A training run on disk: one folder that says what was asked, how it goes, and what came of it.
 
 run.json         what was asked and who does it (`RunRecord`)
-messages.jsonl   every message of the worker, as it was sent (`protocol.Packet`), `done` or `failed` last
+messages.jsonl   every message of the worker, as it was sent (`workers.messages`), `done` or `failed` last
 control.jsonl    commands of a window or command line other than the parent (`cancel`, `pause`, `resume`, `stop`), appended
 run.lock         held by the worker as long as it lives
 worker.log       what the worker wrote on stderr after its parent had gone
@@ -10,7 +10,7 @@ curves.csv       one row an epoch; events.out.tfevents.* the same for TensorBoar
 last.ckpt        the state after the last whole epoch, to go on from
 trials.ckpt      what the finished trainings before the final one measured: folds, parts for the learning curve
 samples/         predictions on validation images, as JPEG
-report.json      `core.report.TrainReport`; report.html the same for people, with images in report/
+report.json      `runs.report.TrainReport`; report.html the same for people, with images in report/
 bundle/          the bundle, unless the settings put it elsewhere
 """
 
@@ -20,10 +20,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,7 +33,8 @@ from inspector.core.config import describe_validation
 from inspector.core.errors import ConfigError, JobError, StorageError
 from inspector.core.paths import user_data
 from inspector.runs.settings import TrainSettings, train_settings
-from inspector.workers.protocol import LineDecoder, Packet
+from inspector.workers.messages import Packet, WorkerMessage, worker_message
+from inspector.workers.protocol import LineDecoder, M
 
 RUN = "run.json"
 MESSAGES = "messages.jsonl"
@@ -49,9 +50,6 @@ REPORT_HTML = "report.html"
 REPORT_IMAGES = "report"
 BUNDLE = "bundle"
 RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
-
-
-COMMANDS = ("cancel", "pause", "resume", "stop")
 
 
 class RunRecord(BaseModel):
@@ -73,7 +71,7 @@ class RunRecord(BaseModel):
     resume: bool = False
 
     def alive(self) -> bool:
-        """Whether that process still runs; another one that got its number does not count."""
+        """Return whether that process still runs; another one that got its number does not count."""
         if self.pid <= 0:
             return False
         try:
@@ -82,12 +80,13 @@ class RunRecord(BaseModel):
             return False
 
     def train_settings(self) -> TrainSettings:
-        """What was asked. Raises ConfigError if this version does not know a setting."""
+        """Return what was asked. Raises ConfigError if this version does not know a setting."""
         return train_settings(self.settings)
 
 
 def started(pid: int) -> str:
-    """What tells a process from a later one with the same number, also after the clock was set. Raises psutil.Error or OSError.
+    """Return what tells a process from a later one with the same number, also after the clock was set. Raises psutil.Error or
+    OSError.
 
     Linux: the boot, and clock ticks from it to the start of the process (proc(5), field 22 of stat). psutil reckons the time of
     day from those, which changes whenever the clock is set.
@@ -100,7 +99,7 @@ def started(pid: int) -> str:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The record of a run. Raises ConfigError."""
+    """Return the record of a run. Raises ConfigError."""
     path = folder / RUN
     try:
         return RunRecord.model_validate_json(path.read_bytes())
@@ -128,22 +127,22 @@ def write_run(folder: Path, record: RunRecord) -> None:
 
 
 def runs_folder() -> Path:
-    """Where the window keeps its runs; may not exist yet."""
+    """Return where the window keeps its runs; may not exist yet."""
     return user_data() / "runs"
 
 
 def run_path(settings: TrainSettings) -> Path:
-    """The run folder of these settings: their own, else the bundle's with ".run" after its name."""
+    """Return the run folder of these settings: their own, else the bundle's with ".run" after its name."""
     return settings.run or settings.out.with_name(settings.out.name + ".run")
 
 
 def resumable(folder: Path) -> bool:
-    """Whether a run that broke off has saved something to go on from."""
+    """Return whether a run that broke off has saved something to go on from."""
     return any((folder / name).is_file() for name in (CHECKPOINT, TRIALS))
 
 
 def new_run_path(folder: Path, name: str) -> Path:
-    """A folder in `folder` that does not exist yet, named after the bundle."""
+    """Return a folder in `folder` that does not exist yet, named after the bundle."""
     base = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run"
     path, number = folder / base, 1
     while path.exists() or path.is_symlink():
@@ -184,7 +183,7 @@ def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = 
 
 
 def unwritable(folder: Path, error: OSError) -> StorageError:
-    """What to say when a file of a run cannot be written."""
+    """Return what to say when a file of a run cannot be written."""
     if isinstance(error, FileNotFoundError):
         return StorageError(
             "The folder of the run, {folder}, is gone or was moved.",
@@ -231,7 +230,7 @@ def tidy(folder: Path) -> None:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The run folders directly in `folder`, by name."""
+    """Return the run folders directly in `folder`, by name."""
     try:
         return sorted(path for path in folder.iterdir() if (path / RUN).is_file() and not path.is_symlink())
     except OSError:
@@ -245,19 +244,22 @@ def append_packet(file: Path, packet: Packet) -> None:
         os.fsync(stream.fileno())
 
 
-class Tail:
-    """Reads the lines that are appended to a file of packets, from `offset` on."""
+class Tail(Generic[M]):
+    """Reads the messages that are appended to a file, from `offset` on."""
 
-    def __init__(self, file: Path, *, offset: int = 0) -> None:
-        self._file, self._offset = file, offset
-        self._decoder = LineDecoder()
+    def __init__(self, file: Path, read: Callable[[bytes], M], *, offset: int = 0) -> None:
+        """`read`: makes a message of a line, or raises JobError."""
+        self._file, self._read, self._offset = file, read, offset
+        self._decoder = LineDecoder(read)
 
-    def read(self) -> Iterator[Packet]:
-        """What has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read anew."""
+    def read(self) -> Iterator[M]:
+        """Yield what has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read
+        anew.
+        """
         try:
             with self._file.open("rb") as stream:
                 if stream.seek(0, os.SEEK_END) < self._offset:
-                    self._offset, self._decoder = 0, LineDecoder()
+                    self._offset, self._decoder = 0, LineDecoder(self._read)
                 stream.seek(self._offset)
                 data = stream.read()
         except OSError:
@@ -270,13 +272,18 @@ class Tail:
                 continue
 
 
-def read_messages(folder: Path) -> list[Packet]:
-    """Every message of a run so far."""
-    return list(Tail(folder / MESSAGES).read())
+def tail_messages(folder: Path) -> Tail[WorkerMessage]:
+    """Reads what the worker of a run has said, and says."""
+    return Tail(folder / MESSAGES, worker_message)
+
+
+def read_messages(folder: Path) -> list[WorkerMessage]:
+    """Return every message of a run so far."""
+    return list(tail_messages(folder).read())
 
 
 def read_curves(folder: Path) -> list[dict[str, float]]:
-    """The rows of curves.csv; cells without a number are left out."""
+    """Return the rows of curves.csv; cells without a number are left out."""
     try:
         with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
             return [_numbers(row) for row in csv.DictReader(stream)]

@@ -40,5 +40,5 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
 
 
 def measure_of(name: str) -> Measure | None:
-    """What "recall" or "recall/scratch" is; None for numbers that are not for people (`minus_mae_kelvin`)."""
+    """Return what "recall" or "recall/scratch" is; None for numbers that are not for people (`minus_mae_kelvin`)."""
     return MEASURES.get(name.partition("/")[0])

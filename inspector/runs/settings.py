@@ -220,7 +220,7 @@ class TrainSettings(BaseModel):
 
 
 def shown_settings() -> Mapping[str, Shown]:
-    """The settings that a person sets, in the order of their declaration."""
+    """Return the settings that a person sets, in the order of their declaration."""
     found = {
         name: next((item for item in field.metadata if isinstance(item, Shown)), None)
         for name, field in TrainSettings.model_fields.items()

@@ -64,7 +64,7 @@ class Spread:
         return float(p50), float(p99)
 
     def stage(self) -> StageStats:
-        """The values as times of a stage, in ms."""
+        """Return the values as times of a stage, in ms."""
         p50, p99 = self.percentiles()
         return StageStats(p50_ms=p50, p99_ms=p99)
 
@@ -106,7 +106,7 @@ class _Takt:
         )
 
     def _load(self, takt: float, now: float) -> float:
-        """The mean over the last parts; 0 where none came for longer than a few of them take."""
+        """Return the mean over the last parts; 0 where none came for longer than a few of them take."""
         if not self._recent:
             return 0.0
         window = max(LOAD_SECONDS, LOAD_PARTS * max(takt, self._recent[-1][1]) / 1000)
@@ -163,7 +163,7 @@ class Counters:
             self._ended = time.monotonic() if seconds is None else self._started + seconds
 
     def stats(self, edges: Mapping[str, StageStats]) -> Stats:
-        """Everything so far; `edges`: depth and drops of the edges by name."""
+        """Return everything so far; `edges`: depth and drops of the edges by name."""
         with self._lock:
             now = time.monotonic()
             p50, p99 = self._latency.percentiles()

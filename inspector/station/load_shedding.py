@@ -48,7 +48,7 @@ class Shedder:
         return self._level
 
     def observe(self, load: float | None, now: float) -> Shed:
-        """The level from now on. `load`: None where there is no takt to keep; `now`: monotonic seconds."""
+        """Return the level from now on. `load`: None where there is no takt to keep; `now`: monotonic seconds."""
         limits, load = self._limits, load or 0.0
         if load >= limits.enter:
             self._calm = None

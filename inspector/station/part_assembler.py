@@ -71,7 +71,7 @@ class PartAssembler:
         self._changed = Condition()
 
     def live(self, camera: str) -> bool:
-        """Whether a camera is live."""
+        """Return whether a camera is live."""
         return self._cameras[camera].live
 
     def wanted(self, camera: str, stop: Event) -> bool:
@@ -131,7 +131,7 @@ class PartAssembler:
             return part
 
     def refused(self, name: str) -> Part:
-        """A triggered part that will not be waited for: it gets its verdict at once."""
+        """Return a triggered part that will not be waited for: it gets its verdict at once."""
         with self._changed:
             return self._triggered(name)
 

@@ -54,7 +54,7 @@ class PartInspector:
         return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def uninspected(self, problem: Message, *, source: str, name: str = "") -> Inspection:
-        """The record of a part of which no frame could be made, for example because its file cannot be read."""
+        """Return the record of a part of which no frame could be made, for example because its file cannot be read."""
         part = self._part(name)
         camera = next(iter(self.recipe.cameras))
         part.captures[camera] = Capture(None, problem, source)

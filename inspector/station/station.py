@@ -229,7 +229,7 @@ class Station:
         return Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit)
 
     def _decided(self, program: Program) -> Program:
-        """The program with the variants that were tuned for this machine, unless a person asked for others.
+        """Return the program with the variants that were tuned for this machine, unless a person asked for others.
 
         Tested once for the same bundles: a recipe that only got other rules must not slow the line that runs.
         """
@@ -322,7 +322,7 @@ class _Attempt:
 
 
 def _same_sources(pipeline: Pipeline, program: Program, mode: Mode) -> bool:
-    """Whether a running pipeline can go on reading its cameras for another program."""
+    """Return whether a running pipeline can go on reading its cameras for another program."""
     old, new = pipeline.program, program
     if pipeline.mode != mode or old.cameras() != new.cameras():
         return False

@@ -1,22 +1,41 @@
-"""The four methods that make a problem: encode, loss, decode, metrics."""
+"""What makes a problem: encode, loss, decode, metrics, and all else that is said about its answers.
+
+To add a task: one file with a `Task`, one line in `core.registry.TASKS`. Whatever is abstract here must be said; the rest has
+a default that a task may do without.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import View
+from inspector.core.images import InputSpec, View
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
-from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
+from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, TaskName
 from inspector.runs.report import Confusion, Curve, Interval
+from inspector.tasks.mistakes import Mistake
+from inspector.tasks.thresholds import Rated
 
 if TYPE_CHECKING:
     import torch
 
+
+@dataclass(frozen=True, slots=True)
+class DefaultRule:
+    """A rule of a recipe, as a task proposes it: see `recipes.recipe.Rule`."""
+
+    quantity: str
+    limit: float
+    review: float | None = None
+
+
 Target = Mapping[str, NDArray[Any]]
+ParityUnit = Literal["score", "kelvin"]
+DEFAULT_THRESHOLD = 0.5  # where a card has none
 
 
 class Metrics(ABC):
@@ -34,18 +53,18 @@ class Metrics(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """All numbers so far; `primary` is among them."""
+        """Return all numbers so far; `primary` is among them."""
 
     @abstractmethod
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
-        """The same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
+        """Return the same numbers with their 95 % confidence intervals (`tasks.intervals`), by the same names."""
 
     @abstractmethod
     def support(self) -> dict[str, int]:
-        """How many samples or objects of each class there were."""
+        """Return how many samples or objects of each class there were."""
 
     def confusion_table(self) -> Confusion | None:
-        """What was taken for what; None where there are no classes."""
+        """Return what was taken for what; None where there are no classes."""
         return None
 
     def curves(self) -> tuple[Curve, ...]:
@@ -57,14 +76,20 @@ class Task(ABC):
     """One kind of problem. `decode` and the metrics are numpy, shared by every engine and by validation."""
 
     name: ClassVar[TaskName]
+    answer: ClassVar[type[Answer]]  # the kind that `decode` gives
+    proposal: ClassVar[DefaultRule | None] = None  # for a person to start from, where there is no default rule
+    threshold_key: ClassVar[str] = "score"  # of its decision threshold in a card; "": it has none
+    unit: ClassVar[ParityUnit] = "score"  # of `difference`
 
     @abstractmethod
     def outputs(self, card: Card) -> int:
-        """How many output channels the network needs for this card's classes and options."""
+        """Return how many output channels the network needs for this card's classes and options."""
 
     @abstractmethod
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """The truth of one frame as named arrays at the network's input geometry, collated into batches by the loader."""
+        """Return the truth of one frame as named arrays at the network's input geometry, collated into batches by the
+        loader.
+        """
 
     @abstractmethod
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
@@ -72,7 +97,46 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self, card: Card) -> Metrics:
-        """An empty accumulator."""
+        """Return an empty accumulator."""
+
+    @abstractmethod
+    def truth(self, target: Target, spec: InputSpec) -> Annotation:
+        """Return what `encode` made, as the annotation of a frame that is the network's input."""
+
+    @abstractmethod
+    def ideal(self, truth: Annotation, card: Card) -> Answer:
+        """Return the answer of a faultless network. Raises ValueError where the truth has no label of this task."""
+
+    @abstractmethod
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """Rules for a bundle whose recipe has none for it. `thresholds`: the card's, with the recipe's written over them."""
+
+    @abstractmethod
+    def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
+        """Return how far two predictions of a frame are apart, in `unit`; the largest in the frame."""
+
+    @abstractmethod
+    def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
+        """Return what is wrong with a prediction; None where it is right, or nothing is known about it."""
+
+    def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
+        """Return whether two predictions of a frame see other things, whatever their `decision` is."""
+        return False
+
+    def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
+        """Return what the task's default rule makes of a prediction, to be compared with that of another."""
+        rated = self.rate(prediction, truth, card)
+        return None if rated is None else rated.verdict(self.threshold(card))
+
+    def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
+        """Return the frame as a decision threshold sees it; None where the default rule has no threshold, or the truth is
+        unknown.
+        """
+        return None
+
+    def threshold(self, card: Card) -> float:
+        """Return the card's decision threshold."""
+        return card.thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
 
     def loss(self, out: "torch.Tensor", target: "Mapping[str, torch.Tensor]", card: Card) -> "torch.Tensor":
         """Scalar loss of the network's own (not yet activated) output [N, ...] against collated targets."""
@@ -80,13 +144,23 @@ class Task(ABC):
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
-        """What the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
+        """Return what the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 
 
+def defect_classes(card: Card) -> tuple[int, ...]:
+    """Return the indices of the classes that are not good ones."""
+    return tuple(index for index, name in enumerate(card.classes) if name not in card.ok_classes)
+
+
+def card_threshold(card: Card) -> float:
+    """Return the decision threshold of a card."""
+    return task_of(card.task).threshold(card)
+
+
 def task_of(name: str) -> Task:
-    """The task called `name`. Raises ConfigError."""
+    """Return the task called `name`. Raises ConfigError."""
     task: Task = find(TASKS, name, "task").load()()
     return task
 

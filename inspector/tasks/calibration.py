@@ -42,7 +42,7 @@ def surprise(probabilities: Floats, labels: NDArray[np.int64], temperature: floa
 
 
 def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float, Message | None]:
-    """The temperature with the best likelihood on validation answers [n, C] and truths [n]; or 1 and why there is none.
+    """Return the temperature with the best likelihood on validation answers [n, C] and truths [n]; or 1 and why there is none.
 
     It is kept only if it would have helped: temperatures found on four fifths of the frames must raise the likelihood of the
     remaining fifth by more than chance does (a one-sided test at 5 % of the mean gain a frame). The expected calibration error
@@ -99,7 +99,7 @@ def brier_score(probabilities: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def chance_error(probabilities: Floats, *, seed: int = 0) -> float:
-    """The expected calibration error that true probabilities stay below in 95 of 100 sets as small as this one.
+    """Return the expected calibration error that true probabilities stay below in 95 of 100 sets as small as this one.
 
     Consistency resampling (Broecker and Smith, Weather and Forecasting 22, 2007): each answer is right with the probability
     that its score says.
@@ -120,7 +120,7 @@ def calibration_error(probabilities: Floats, labels: NDArray[np.int64]) -> float
 
 
 def reliability(probabilities: Floats, labels: NDArray[np.int64]) -> Bins:
-    """(mean score, share right, frames) of every bin of the most likely class's score that is not empty."""
+    """Return (mean score, share right, frames) of every bin of the most likely class's score that is not empty."""
     if not len(labels):
         return ()
     best, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
@@ -131,5 +131,5 @@ def reliability(probabilities: Floats, labels: NDArray[np.int64]) -> Bins:
 
 
 def _bins(best: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which bin each score lies in. Bins are open below and closed above, as in the paper."""
+    """Return which bin each score lies in. Bins are open below and closed above, as in the paper."""
     return np.clip(np.ceil(best * BINS).astype(np.int64) - 1, 0, BINS - 1)

@@ -1,22 +1,25 @@
 """Classification: which of the classes a region shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import View
-from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
-from inspector.tasks.base import Target, Task
+from inspector.core.images import InputSpec, View
+from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Scores, TaskName
+from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Target, Task, defect_classes
 from inspector.tasks.metrics import ClassificationMetrics
+from inspector.tasks.mistakes import Mistake
+from inspector.tasks.thresholds import NEVER, Rated
 
 
 class Classification(Task):
     """One label a region. Graph output: probabilities [N, C]."""
 
     name: ClassVar[TaskName] = "classification"
+    answer: ClassVar[type[Answer]] = Scores
 
     def outputs(self, card: Card) -> int:
         """One logit a class."""
@@ -37,11 +40,52 @@ class Classification(Task):
         return {"label": np.array(truth.label, np.int64), "confidence": np.array(truth.confidence, np.float32)}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Probabilities float32 [N, C] -> `scores`."""
+        """Probabilities float32 [N, C] -> `Scores`."""
         return [
-            Prediction(card.name, self.name, view.camera, card.classes, view.region, scores=scores)
+            Prediction(card.name, self.name, view.camera, card.classes, view.region, Scores(scores))
             for scores, view in zip(np.array(raw, np.float32), views, strict=True)
         ]
 
     def metrics(self, card: Card) -> ClassificationMetrics:
         return ClassificationMetrics(card.classes)
+
+    def truth(self, target: Target, spec: InputSpec) -> Annotation:
+        return Annotation(label=int(target["label"]))
+
+    def ideal(self, truth: Annotation, card: Card) -> Scores:
+        """1 for the labelled class."""
+        if truth.label is None:
+            raise ValueError("the frame has no label")
+        return Scores(np.eye(len(card.classes), dtype=np.float32)[truth.label])
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """The most likely class has to be a good one; below the threshold a person decides."""
+        limit = thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
+        return (DefaultRule("class", limit, review=limit),)
+
+    def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
+        """Return the largest of the scores' differences."""
+        return float(np.abs(one.expect(Scores).values - other.expect(Scores).values).max())
+
+    def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
+        """Return the verdict of the default rule, and the class."""
+        return super().decision(prediction, truth, card), prediction.expect(Scores).best
+
+    def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
+        """None where no class is a good one."""
+        scores = prediction.expect(Scores)
+        if truth.label is None or not card.ok_classes:
+            return None
+        wanted = defect_classes(card)
+        score, bad = float(scores.values[scores.best]), scores.best in wanted
+        return Rated(truth.label not in wanted, score if bad else NEVER, NEVER if bad else score, group)
+
+    def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
+        """Another class than the labelled one."""
+        scores = prediction.expect(Scores)
+        best, score = scores.best, float(scores.values[scores.best])
+        if truth.label is None or best == truth.label:
+            return None
+        # A sure wrong answer is worse than a doubtful one, and a defect taken for good worse than the other way round.
+        passed = card.classes[best] in card.ok_classes and card.classes[truth.label] not in card.ok_classes
+        return Mistake(card.classes[truth.label], card.classes[best], score + passed, score, best)

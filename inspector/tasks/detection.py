@@ -5,7 +5,8 @@ input, then a score 0..1 for each class. What a network's own numbers mean, and 
 (`tasks.losses`).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -13,23 +14,27 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import View
+from inspector.core.images import InputSpec, View
 from inspector.core.registry import LOSSES
-from inspector.core.types import Annotation, Boxes, Floats, Frame, Prediction, TaskName
-from inspector.tasks.base import Target, Task, loss_of
-from inspector.tasks.boxes import area, in_region, suppress
+from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, TaskName
+from inspector.tasks.base import DefaultRule, Target, Task, defect_classes, loss_of
+from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
+from inspector.tasks.mistakes import Mistake, listed
+from inspector.tasks.thresholds import NEVER, Rated
 
 MAX_OBJECTS = 100  # labelled objects a frame that training looks at
 FLOOR = 0.05
-SCORE = 0.5
 NMS_IOU = 0.5
+_MATCH = 0.5  # IoU from which two boxes are the same one
+_NEAR = 0.1  # a box that one side sees must reach the threshold less this on the other
 
 
 class Detection(Task):
     """Boxes with class and score."""
 
     name: ClassVar[TaskName] = "detection"
+    answer: ClassVar[type[Answer]] = Boxes
 
     def outputs(self, card: Card) -> int:
         """Channels of the network's own output: one a class, and four numbers at points or five for each box of a grid."""
@@ -56,7 +61,7 @@ class Detection(Task):
         return {"boxes": boxes, "classes": classes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Graph output float32 [N, A, 4 + C] -> `boxes` above the card's floor, best first, after suppression."""
+        """Graph output float32 [N, A, 4 + C] -> `Boxes` above the card's floor, best first, after suppression."""
         floor, overlap = card.thresholds.get("floor", FLOOR), card.thresholds.get("nms_iou", NMS_IOU)
         frame, xyxy, scores, classes = candidates(raw, floor)
         xyxy *= np.array([card.input.width, card.input.height] * 2, np.float32)
@@ -66,11 +71,72 @@ class Detection(Task):
             own = slice(ends[index], ends[index + 1])
             found = Boxes(view.to_frame(xyxy[own]), scores[own], classes[own])
             boxes = suppress(found, overlap)
-            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, boxes=boxes))
+            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, boxes))
         return result
 
     def metrics(self, card: Card) -> DetectionMetrics:
-        return DetectionMetrics(card.classes, score=card.thresholds.get("score", SCORE))
+        return DetectionMetrics(card.classes, score=self.threshold(card))
+
+    def truth(self, target: Target, spec: InputSpec) -> Annotation:
+        used = target["classes"] >= 0
+        fractions, classes = target["boxes"][used], target["classes"][used]
+        size = np.array([spec.width, spec.height] * 2, np.float32)
+        xyxy = np.hstack([fractions[:, :2] - fractions[:, 2:] / 2, fractions[:, :2] + fractions[:, 2:] / 2]) * size
+        return Annotation(boxes=Boxes(xyxy.astype(np.float32), np.ones(len(xyxy), np.float32), classes.astype(np.int64)))
+
+    def ideal(self, truth: Annotation, card: Card) -> Boxes:
+        """Return the labelled boxes."""
+        if truth.boxes is None:
+            raise ValueError("the frame has no list of boxes")
+        return truth.boxes
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """No object may be found."""
+        return (DefaultRule("count", 0),)
+
+    def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
+        """Of the boxes that reach the threshold on either side: how far the scores of those that match (same class, IoU of at
+        least one half) are apart, and the whole score of one without a match.
+        """
+        limit = self.threshold(card)
+        return float(max(np.abs(_gaps(own, others, limit)).max(initial=0.0) for own, others in _both(one, other)))
+
+    def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
+        """Return whether a box of one side is not even nearly seen by the other: at the threshold itself, chance decides."""
+        limit = self.threshold(card)
+        return any(
+            bool((own.at_least(limit).scores - _gaps(own, others, limit) < limit - _NEAR).any())
+            for own, others in _both(one, other)
+        )
+
+    def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
+        """NG from the best box of a defect on."""
+        boxes = prediction.expect(Boxes)
+        if truth.boxes is None:
+            return None
+        wanted = defect_classes(card)
+        scores = boxes.scores[np.isin(boxes.classes, wanted)]
+        good = not np.isin(truth.boxes.classes, wanted).any()
+        return Rated(good, float(scores.max(initial=NEVER)), math.inf, group)
+
+    def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
+        """Objects that were not found, and boxes where none is; either of the wrong class counts as both."""
+        everything = prediction.expect(Boxes)
+        if truth.boxes is None:
+            return None
+        mine, real = everything.at_least(self.threshold(card)), in_region(truth.boxes, prediction.region)
+        iou = box_iou(mine.xyxy, real.xyxy) * (mine.classes[:, None] == real.classes[None, :])
+        missed = ~(iou >= _MATCH).any(axis=0) if len(mine) else np.ones(len(real), bool)
+        stray = ~(iou >= _MATCH).any(axis=1) if len(real) else np.ones(len(mine), bool)
+        if not missed.any() and not stray.any():
+            return None
+        score = float(mine.scores[stray].max(initial=0.0))
+        severity = float(missed.sum()) + float(mine.scores[stray].sum())
+        focus = int(mine.classes[stray][mine.scores[stray].argmax()]) if stray.any() else int(real.classes[missed][0])
+        if not stray.any():
+            score = float(everything.scores.max(initial=0.0))
+        names = [listed(boxes.classes.tolist(), card.classes) for boxes in (real, mine)]
+        return Mistake(names[0], names[1], severity, score, focus)
 
 
 def boxes_per_cell(card: Card) -> int:
@@ -78,8 +144,24 @@ def boxes_per_cell(card: Card) -> int:
     return int(card.network_options.get("boxes", 2))
 
 
+def _both(one: Prediction, other: Prediction) -> tuple[tuple[Boxes, Boxes], tuple[Boxes, Boxes]]:
+    """Return the boxes of either side, each with the other's."""
+    first, second = one.expect(Boxes), other.expect(Boxes)
+    return (first, second), (second, first)
+
+
+def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
+    """For each of `own` that reaches the limit: its score less that of the best match among `others`, 0 where there is none."""
+    seen = own.at_least(limit)
+    same = seen.classes[:, None] == others.classes[None, :]
+    matches = (box_iou(seen.xyxy, others.xyxy) >= _MATCH) & same
+    best = np.where(matches, others.scores[None, :], 0.0).max(axis=1, initial=0.0)
+    gaps: Floats = (seen.scores - best).astype(np.float32)
+    return gaps
+
+
 def candidates(raw: Floats, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
-    """Every (box, class) of a batch whose score reaches `floor`.
+    """Return every (box, class) of a batch whose score reaches `floor`.
 
     `raw` [N, A, 4 + C] -> index of the frame int64 [n], ascending; box as fractions of the input (left, top, right, bottom)
     [n, 4]; score [n]; class int64 [n].

@@ -1,6 +1,7 @@
 """Answers drawn on pictures: boxes, areas, class names, temperatures. For files; the window draws for itself."""
 
 from functools import lru_cache
+from typing import assert_never
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from inspector.core.paths import resources
 from inspector.core.pictures import CLASS_COLOURS, Colour, Picture
-from inspector.core.types import KELVIN_AT_0_C, Prediction, Region
+from inspector.core.types import KELVIN_AT_0_C, Boxes, Masks, Prediction, Region, Scores, Temperatures
 from inspector.tasks.masks import class_map
 
 WHITE: Colour = (255, 255, 255)
@@ -54,24 +55,28 @@ class Pen:
 
 def draw_prediction(pen: Pen, prediction: Prediction, threshold: float, *, scores: bool = True) -> None:
     """Class, boxes that reach the threshold, or temperatures. Areas are tinted before (`tint`). `scores`: with numbers."""
-    region = prediction.region
-    if prediction.scores is not None:
-        best = int(prediction.scores.argmax())
-        pen.label(region.x, region.y, _named(prediction, best, float(prediction.scores[best]), scores=scores), _colour(best))
-    if prediction.boxes is not None:
-        kept = prediction.boxes.at_least(threshold)
-        for xyxy, score, index in zip(kept.xyxy.tolist(), kept.scores.tolist(), kept.classes.tolist(), strict=True):
-            left, top, right, bottom = (round(value) for value in xyxy)
-            box = Region(max(0, left), max(0, top), max(1, right - left), max(1, bottom - top))
-            pen.rectangle(box, _colour(index), width=2)
-            pen.label(box.x, box.y, _named(prediction, index, score, scores=scores), _colour(index))
-    if prediction.temperatures is not None:
-        found = prediction.temperatures
-        for spot in found.hot_spots:
-            pen.cross(spot.x, spot.y, f"{spot.kelvin - KELVIN_AT_0_C:.1f} °C")
-        low, high = found.minimum - KELVIN_AT_0_C, found.maximum - KELVIN_AT_0_C
-        source = f" ({found.source})" if scores else ""
-        pen.label(region.x, region.bottom, f"{low:.1f} - {high:.1f} °C{source}", WHITE)
+    region, answer = prediction.region, prediction.answer
+    match answer:
+        case Scores():
+            best, score = answer.best, float(answer.values[answer.best])
+            pen.label(region.x, region.y, _named(prediction, best, score, scores=scores), _colour(best))
+        case Boxes():
+            kept = answer.at_least(threshold)
+            for xyxy, score, index in zip(kept.xyxy.tolist(), kept.scores.tolist(), kept.classes.tolist(), strict=True):
+                left, top, right, bottom = (round(value) for value in xyxy)
+                box = Region(max(0, left), max(0, top), max(1, right - left), max(1, bottom - top))
+                pen.rectangle(box, _colour(index), width=2)
+                pen.label(box.x, box.y, _named(prediction, index, score, scores=scores), _colour(index))
+        case Temperatures():
+            for spot in answer.hot_spots:
+                pen.cross(spot.x, spot.y, f"{spot.kelvin - KELVIN_AT_0_C:.1f} °C")
+            low, high = answer.minimum - KELVIN_AT_0_C, answer.maximum - KELVIN_AT_0_C
+            source = f" ({answer.source})" if scores else ""
+            pen.label(region.x, region.bottom, f"{low:.1f} - {high:.1f} °C{source}", WHITE)
+        case Masks():
+            pass
+        case _:
+            assert_never(answer)
 
 
 def tint(picture: Picture, prediction: Prediction, threshold: float) -> None:
@@ -91,7 +96,7 @@ def tint(picture: Picture, prediction: Prediction, threshold: float) -> None:
 
 
 def fitted(picture: Picture, *, shortest: int, longest: int) -> tuple[Picture, float]:
-    """The picture with its longer side between these, and the factor it was scaled by."""
+    """Return the picture with its longer side between these, and the factor it was scaled by."""
     side = max(picture.shape[:2])
     scale = min(1.0, longest / side) if side > shortest else shortest / side
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
@@ -109,7 +114,7 @@ def jpeg(picture: Picture) -> bytes:
 
 @lru_cache(maxsize=8)
 def font(size: int) -> PIL.ImageFont.FreeTypeFont:
-    """The shipped font, which has Japanese: class names are a person's own words."""
+    """Return the shipped font, which has Japanese: class names are a person's own words."""
     return PIL.ImageFont.truetype(str(resources() / "fonts" / "NotoSansCJKjp-Regular.otf"), size)
 
 

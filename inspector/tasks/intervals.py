@@ -37,7 +37,7 @@ def wilson(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
 
 
 def proportion(hits: Numbers | Indices, counts: Numbers | Indices) -> Interval:
-    """A proportion counted in groups: `hits` [G] of `counts` [G].
+    """Return a proportion counted in groups: `hits` [G] of `counts` [G].
 
     Wilson's interval with the effective sample size (Korn and Graubard, Survey Methodology 24, 1998): the variance of the ratio
     over groups tells how many independent frames these are worth; never fewer than there are groups, nor more than frames.
@@ -91,7 +91,9 @@ def draw_weights(groups: int, *, seed: int = 0, draws: int = _DRAWS) -> Numbers:
 
 
 def percentiles(value: float, drawn: Numbers) -> Interval:
-    """The percentile interval of bootstrap values [draws] around the measured `value`, without those that are no number."""
+    """Return the percentile interval of bootstrap values [draws] around the measured `value`, without those that are no
+    number.
+    """
     finite = drawn[np.isfinite(drawn)]
     if not len(finite):
         return Interval(value=value, low=value, high=value)
@@ -155,7 +157,8 @@ def binomial_cdf(hits: int, count: int, share: float) -> float:
 
 
 def allowed_hits(count: int, share: float, risk: float = 0.05) -> int:
-    """The most hits in `count` trials that still show, at 1 - `risk` confidence, a probability of at most `share`; -1: none.
+    """Return the most hits in `count` trials that still show, at 1 - `risk` confidence, a probability of at most `share`; -1:
+    none.
 
     Clopper and Pearson (Biometrika 26, 1934): the one-sided upper bound of hits / count is at most `share`.
     """
@@ -169,5 +172,5 @@ def allowed_hits(count: int, share: float, risk: float = 0.05) -> int:
 
 
 def needed(share: float, risk: float = 0.05) -> int:
-    """How many trials without a hit it takes to show, at 1 - `risk` confidence, a probability of at most `share`."""
+    """Return how many trials without a hit it takes to show, at 1 - `risk` confidence, a probability of at most `share`."""
     return math.ceil(math.log(risk) / math.log1p(-share))

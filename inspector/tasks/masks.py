@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Prediction, Region
+from inspector.core.types import Masks, Prediction, Region
 
 MASK = 0.5
 SPECK_PX = 16.0  # a connected area of a mask smaller than this is noise: it is not counted as a defect
@@ -28,15 +28,14 @@ def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
     """uint8 [region height, region width] in frame pixels: 0 background, k+1 the class with index k.
 
     A pixel gets its most probable class if that reaches `threshold` (0..1). Probabilities, not decisions, are interpolated.
-    Raises ValueError for a prediction without a mask.
+    Raises TypeError for a prediction without masks.
     """
-    if prediction.mask is None:
-        raise ValueError("the prediction has no mask")
+    planes = prediction.expect(Masks).planes
     size = (prediction.region.width, prediction.region.height)
     limit = max(1, round(threshold * 255))
     result = np.zeros((size[1], size[0]), np.uint8)
     best = np.full_like(result, limit - 1)
-    for index, plane in enumerate(prediction.mask):
+    for index, plane in enumerate(planes):
         if plane.max() < limit:  # most parts are good, and interpolation exceeds no maximum
             continue
         large = _resize(plane, size)
@@ -53,7 +52,7 @@ def areas(
 
 
 def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, *, min_area_px: float = 0.0) -> list[Area]:
-    """The same for a class map already made."""
+    """Return the same for a class map already made."""
     wanted = range(int(classes.max(initial=0))) if class_index is None else [class_index]
     found: list[Area] = []
     for index in wanted:

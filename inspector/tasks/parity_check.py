@@ -17,7 +17,7 @@ from inspector.core.sentence import sentence
 from inspector.core.types import Annotation, Floats, Prediction
 from inspector.tasks.base import task_of
 from inspector.tasks.parity import Limits, compare
-from inspector.tasks.truth import input_frame, input_view, truth_of
+from inspector.tasks.truth import input_frame, input_view
 
 Infer = Callable[[Prepared], Floats]  # prepared frames [N, H, W, C] -> the graph's output [N, ...]
 _BATCH = 8
@@ -35,8 +35,8 @@ class Gate:
         self._tick = tick
         judged = list(reference.judged)
         self._frames = reference.frames[judged]
-        spec = bundle.card.input
-        self._truths = [truth_of({name: array[row] for name, array in reference.targets.items()}, spec) for row in judged]
+        spec, task = bundle.card.input, task_of(bundle.card.task)
+        self._truths = [task.truth({name: array[row] for name, array in reference.targets.items()}, spec) for row in judged]
         self._expected = self.answers(trained, range(len(judged)))
         shown = self._coloured()
         self._colours = None if shown is None else [_outputs(trained, one) for one in (shown, shown[..., ::-1])]
@@ -45,7 +45,7 @@ class Gate:
         return len(self._frames)
 
     def answers(self, infer: Infer, rows: Sequence[int]) -> list[Prediction]:
-        """What a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
+        """Return what a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
         card, geometry = self._card, input_view(self._card.input)
         size = min(_BATCH, card.max_batch)
         found: list[Prediction] = []
@@ -60,7 +60,7 @@ class Gate:
         return found
 
     def distance(self, infer: Infer, rows: Sequence[int], *, limits: Limits) -> Parity:
-        """How a graph compares with the trained network on some of the judged images."""
+        """Return how a graph compares with the trained network on some of the judged images."""
         return self._compare(infer, rows, limits=limits, files={})
 
     def judge(self, infer: Infer, *, limits: Limits, files: Mapping[str, str]) -> Parity:

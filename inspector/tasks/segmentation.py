@@ -1,6 +1,7 @@
 """Segmentation: which pixels belong to which class. Classes are independent; a pixel may be likely for several."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import cv2
@@ -9,17 +10,24 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import View
-from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
-from inspector.tasks.base import Target, Task
-from inspector.tasks.masks import MASK, class_planes
+from inspector.core.images import InputSpec, View
+from inspector.core.types import Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
+from inspector.tasks.base import DefaultRule, Target, Task, defect_classes
+from inspector.tasks.masks import SPECK_PX, areas, class_map, class_planes
 from inspector.tasks.metrics import SegmentationMetrics
+from inspector.tasks.mistakes import NOTHING, Mistake
+from inspector.tasks.thresholds import NEVER, Rated
+
+_MATCH = 0.5  # IoU from which two areas are the same one
+_WELL_FOUND = 0.8  # Dice of a frame from which it is no mistake
 
 
 class Segmentation(Task):
     """A probability a class and pixel. Graph output: [N, K, h, w] at the input's size."""
 
     name: ClassVar[TaskName] = "segmentation"
+    answer: ClassVar[type[Answer]] = Masks
+    threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
         """One plane a class; background is the absence of all."""
@@ -44,17 +52,85 @@ class Segmentation(Task):
         return {"mask": planes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Probabilities float32 [N, K, h, w] -> `mask` uint8, cut to the part of the input that shows the region."""
+        """Probabilities float32 [N, K, h, w] -> `Masks`, cut to the part of the input that shows the region."""
         planes = to_bytes(raw)
         result = []
         for own, view in zip(planes, views, strict=True):
             content = view.content(card.input)
             mask = own[:, content.y : content.bottom, content.x : content.right]
-            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, mask=mask))
+            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, Masks(mask)))
         return result
 
     def metrics(self, card: Card) -> SegmentationMetrics:
-        return SegmentationMetrics(card.classes, threshold=card.thresholds.get("mask", MASK))
+        return SegmentationMetrics(card.classes, threshold=self.threshold(card))
+
+    def truth(self, target: Target, spec: InputSpec) -> Annotation:
+        planes = target["mask"]
+        return Annotation(mask=np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8))
+
+    def ideal(self, truth: Annotation, card: Card) -> Masks:
+        """Return the labelled mask, a plane a class."""
+        if truth.mask is None:
+            raise ValueError("the frame has no mask")
+        return Masks(np.stack(class_planes(truth.mask, len(card.classes))))
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """No area may be larger than a speck."""
+        return (DefaultRule("largest_px", SPECK_PX),)
+
+    def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
+        """Return the mean over the pixels that either side calls a defect."""
+        first, second, limit = one.expect(Masks).planes, other.expect(Masks).planes, round(self.threshold(card) * 255)
+        seen = (first >= limit) | (second >= limit)
+        apart = np.abs(first.astype(np.int16) - second.astype(np.int16))
+        return float(apart[seen].mean() / 255) if seen.any() else 0.0
+
+    def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
+        """Return whether less than half of what either calls a defect is called so by both."""
+        first, second = (class_map(prediction, self.threshold(card)) for prediction in (one, other))
+        union = np.count_nonzero((first > 0) | (second > 0))
+        return bool(np.count_nonzero((first == second) & (first > 0)) < _MATCH * union)
+
+    def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
+        """NG with any area of a defect larger than a speck."""
+        if truth.mask is None:
+            return None
+        region, wanted = prediction.region, defect_classes(card)
+        seen = truth.mask[region.y : region.bottom, region.x : region.right]
+        return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _score(prediction, wanted), math.inf, group)
+
+    def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
+        """Areas that hardly overlap the labelled ones."""
+        if truth.mask is None:
+            return None
+        region = prediction.region
+        real = truth.mask[region.y : region.bottom, region.x : region.right]
+        said = class_map(prediction, self.threshold(card))
+        both, total = int(((real == said) & (real > 0)).sum()), int((real > 0).sum() + (said > 0).sum())
+        dice = 2 * both / total if total else 1.0
+        if dice >= _WELL_FOUND:
+            return None
+        sizes = [np.bincount(part.ravel(), minlength=len(card.classes) + 1)[1:] for part in (real, said)]
+        focus = int((sizes[1] if sizes[1].any() else sizes[0]).argmax())
+        # Of two frames without any overlap, the one with more at stake is worse.
+        severity = 1 - dice + min(total / real.size, 0.5)
+        names = [_areas(size.tolist(), card) for size in sizes]
+        return Mistake(names[0], names[1], severity, dice, focus)
+
+
+def _score(prediction: Prediction, wanted: Sequence[int]) -> float:
+    """Return the highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
+    low, high = 0, 256  # an area is left at level `low`, none at `high`; in 255ths
+    while high - low > 1:
+        level = (low + high) // 2
+        found = areas(prediction, level / 255, min_area_px=SPECK_PX)
+        left = any(area.area_px > SPECK_PX and area.class_index in wanted for area in found)
+        low, high = (level, high) if left else (low, level)
+    return (low + 0.49) / 255 if low else NEVER
+
+
+def _areas(sizes: list[int], card: Card) -> str:
+    return ", ".join(f"{card.classes[index]} {size} px" for index, size in enumerate(sizes) if size) or NOTHING
 
 
 def to_bytes(raw: Floats) -> NDArray[np.uint8]:

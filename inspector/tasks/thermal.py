@@ -4,7 +4,7 @@ A radiometric frame (unit kelvin) holds the temperatures: they are measured from
 are kept beside them for comparison. Any other frame shows warmth only relatively: there the network predicts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import cv2
@@ -12,16 +12,34 @@ import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import View
-from inspector.core.types import KELVIN_AT_0_C, Annotation, Floats, Frame, HotSpot, Prediction, Region, TaskName, Temperatures
-from inspector.tasks.base import Target, Task
+from inspector.core.images import InputSpec, View
+from inspector.core.types import (
+    KELVIN_AT_0_C,
+    Annotation,
+    Answer,
+    Floats,
+    Frame,
+    HotSpot,
+    Prediction,
+    Region,
+    TaskName,
+    Temperatures,
+)
+from inspector.tasks.base import DefaultRule, ParityUnit, Target, Task
 from inspector.tasks.metrics import TemperatureMetrics
+from inspector.tasks.mistakes import Mistake
+
+_APART = 5.0  # kelvin
 
 
 class Thermal(Task):
     """Temperatures in kelvin. Graph output: [N, 3] (maximum, mean, minimum)."""
 
     name: ClassVar[TaskName] = "thermal"
+    answer: ClassVar[type[Answer]] = Temperatures
+    threshold_key: ClassVar[str] = ""
+    unit: ClassVar[ParityUnit] = "kelvin"
+    proposal: ClassVar[DefaultRule | None] = DefaultRule("temperature_max", 60.0)
 
     def outputs(self, card: Card) -> int:
         """Maximum, mean, minimum."""
@@ -34,7 +52,7 @@ class Thermal(Task):
         return {"temperatures": np.asarray(truth.temperatures, np.float32)}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Kelvin float32 [N, 3] -> `temperatures`, measured where the frame is radiometric."""
+        """Kelvin float32 [N, 3] -> `Temperatures`, measured where the frame is radiometric."""
         limit = card.thresholds.get("hot_celsius")
         result = []
         for row, view, frame in zip(np.asarray(raw, np.float64).tolist(), views, frames, strict=True):
@@ -43,11 +61,58 @@ class Thermal(Task):
                 temperatures = measure(frame, view.region, hot_celsius=limit, predicted=predicted)
             else:
                 temperatures = Temperatures(*predicted, source="predicted")
-            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, temperatures=temperatures))
+            result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, temperatures))
         return result
 
     def metrics(self, card: Card) -> TemperatureMetrics:
         return TemperatureMetrics()
+
+    def truth(self, target: Target, spec: InputSpec) -> Annotation:
+        high, mean, low = (float(value) for value in target["temperatures"])
+        return Annotation(temperatures=(high, mean, low))
+
+    def ideal(self, truth: Annotation, card: Card) -> Temperatures:
+        """Return the known temperatures."""
+        if truth.temperatures is None:
+            raise ValueError("the frame has no temperatures")
+        return Temperatures(*truth.temperatures, source="measured")
+
+    def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
+        """Nothing may be hotter than the limit, where there is one."""
+        limit = thresholds.get("hot_celsius")
+        return () if limit is None else (DefaultRule("temperature_max", limit),)
+
+    def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
+        """Return the largest of the differences, in kelvin."""
+        return float(np.abs(_predicted(one) - _predicted(other)).max())
+
+    def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
+        """Return whether they are so far apart that it is another verdict, whatever the limit of the recipe."""
+        return self.difference(one, other, card) > _APART
+
+    def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
+        """Return whether it is too hot, where the card has a limit."""
+        hot = card.thresholds.get("hot_celsius")
+        return None if hot is None else bool(_predicted(prediction)[0] > hot + KELVIN_AT_0_C)
+
+    def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
+        """Every error of a temperature is one."""
+        if truth.temperatures is None:
+            return None
+        found = prediction.expect(Temperatures)
+        said = found.predicted or (found.maximum, found.mean, found.minimum)
+        error = float(np.abs(np.subtract(said, truth.temperatures)).mean())
+        return Mistake(_in_words(truth.temperatures), _in_words(said), error, error)
+
+
+def _predicted(prediction: Prediction) -> Floats:
+    """Return what the network says of the temperatures, also where they were measured."""
+    known = prediction.expect(Temperatures)
+    return np.asarray(known.predicted or (known.maximum, known.mean, known.minimum), np.float32)
+
+
+def _in_words(values: tuple[float, float, float]) -> str:
+    return " / ".join(f"{value:.1f} K" for value in values)
 
 
 def measure(

@@ -13,17 +13,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bundles.bundle import Card
 from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence, sentence
-from inspector.core.types import Annotation, Prediction
 from inspector.runs.report import Interval, Threshold
 from inspector.tasks.intervals import allowed_hits, group_numbers, needed, proportion
-from inspector.tasks.masks import MASK, SPECK_PX, areas
 
-SCORE = 0.5  # where the card has none
 RISK = 0.05  # of a threshold whose true false-reject rate is above the allowed one
-_NEVER = -1.0
+NEVER = -1.0
 _HIGHEST = 0.999
 
 How = Literal["default", "given", "best_f1", "false_reject"]
@@ -41,7 +37,7 @@ class Rated:
     group: str = ""
 
     def verdict(self, threshold: float) -> Literal["OK", "NG", "REVIEW"]:
-        """What the bundle's own rule says."""
+        """Return what the bundle's own rule says."""
         if self.reject >= threshold:
             return "NG"
         return "OK" if self.keep >= threshold else "REVIEW"
@@ -57,37 +53,9 @@ class Choice:
     needed: int = 0
 
 
-def rate(prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-    """A frame with its truth. None where no rule can be made: temperatures, or classes of which none is good."""
-    wanted = [index for index, name in enumerate(card.classes) if name not in card.ok_classes]
-    if prediction.scores is not None and truth.label is not None and card.ok_classes:
-        best = int(prediction.scores.argmax())
-        score, bad = float(prediction.scores[best]), best in wanted
-        return Rated(truth.label not in wanted, score if bad else _NEVER, _NEVER if bad else score, group)
-    if prediction.boxes is not None and truth.boxes is not None:
-        scores = prediction.boxes.scores[np.isin(prediction.boxes.classes, wanted)]
-        good = not np.isin(truth.boxes.classes, wanted).any()
-        return Rated(good, float(scores.max(initial=_NEVER)), math.inf, group)
-    if prediction.mask is not None and truth.mask is not None:
-        region = prediction.region
-        seen = truth.mask[region.y : region.bottom, region.x : region.right]
-        return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _mask_score(prediction, wanted), math.inf, group)
-    return None
-
-
-def _mask_score(prediction: Prediction, wanted: Sequence[int]) -> float:
-    """The highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
-    low, high = 0, 256  # an area is left at level `low`, none at `high`; in 255ths
-    while high - low > 1:
-        level = (low + high) // 2
-        found = areas(prediction, level / 255, min_area_px=SPECK_PX)
-        left = any(area.area_px > SPECK_PX and area.class_index in wanted for area in found)
-        low, high = (level, high) if left else (low, level)
-    return (low + 0.49) / 255 if low else _NEVER
-
-
 def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: float) -> Choice:
-    """The lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 % confidence.
+    """Return the lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 %
+    confidence.
 
     The good validation frames' own reject scores are the candidates. That at most k of n of them lie above the threshold shows
     a rate of at most `allowed` if the binomial probability of k or fewer is at most 5 % (Clopper and Pearson, 1934; that this
@@ -111,7 +79,7 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
         )
     spare = hits * len(good) // units
     scores = np.sort([frame.reject for frame in good])[::-1]
-    edge = float(scores[spare]) if spare < len(scores) else _NEVER
+    edge = float(scores[spare]) if spare < len(scores) else NEVER
     score = max(lowest, math.floor(edge * 10_000 + 1) / 10_000 if edge >= 0 else lowest)
     if score > _HIGHEST:
         return replace(
@@ -126,7 +94,7 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
 
 
 def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float = 0.0) -> Threshold:
-    """What the threshold costs on these frames, with intervals."""
+    """Return what the threshold costs on these frames, with intervals."""
     groups = group_numbers([frame.group for frame in rated])
     good = np.array([frame.good for frame in rated], bool)
     verdicts = np.array([frame.verdict(choice.score) for frame in rated], dtype="<U6")
@@ -143,16 +111,6 @@ def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float 
         needed=choice.needed,
         how=choice.how,
     )
-
-
-def threshold_key(task: str) -> str:
-    """What the decision threshold of a task is called in a card."""
-    return "mask" if task == "segmentation" else "score"
-
-
-def card_threshold(card: Card) -> float:
-    """The decision threshold of a card."""
-    return card.thresholds.get(threshold_key(card.task), MASK if card.task == "segmentation" else SCORE)
 
 
 def _share(groups: NDArray[np.int64], hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Interval | None:

@@ -108,13 +108,15 @@ def this_machine() -> Hardware:
 
 
 def core_count() -> int:
-    """The processor cores that this process may use."""
+    """Return the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def processor_speed() -> float:
-    """This processor over the table's: matrix products a second, the fastest of many, so that other work counts little."""
+    """Return this processor over the table's: matrix products a second, the fastest of many, so that other work counts
+    little.
+    """
     matrix = np.ones((_SIDE, _SIDE), np.float32)
     best, end = float("inf"), time.monotonic() + _BENCHMARK_S
     while time.monotonic() < end:
@@ -126,7 +128,7 @@ def processor_speed() -> float:
 
 @functools.cache
 def gpu_names() -> tuple[str, ...]:
-    """The cards that NVIDIA's own tool lists."""
+    """Return the cards that NVIDIA's own tool lists."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()

@@ -33,12 +33,14 @@ _MB = 1e6
 
 
 def preflight(settings: TrainSettings) -> list[Message]:
-    """What would certainly go wrong with this run, a sentence each; empty if nothing is known to. Leaves no trace on disk."""
+    """Return what would certainly go wrong with this run, a sentence each; empty if nothing is known to. Leaves no trace on
+    disk.
+    """
     return [*_inputs(settings), *preflight_places(settings)]
 
 
 def preflight_places(settings: TrainSettings) -> list[Message]:
-    """The same for what it writes only."""
+    """Return the same for what it writes only."""
     run = run_path(settings)
     problems = [*_bundle_place(settings.out), *_run_place(run)]
     places = {run: weights_mb(settings) * _RUN_COPIES + _REST_MB, settings.out: weights_mb(settings) * _BUNDLE_COPIES}
@@ -83,7 +85,7 @@ def _run_place(folder: Path) -> list[Message]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
+    """Return the folder itself, or the nearest one above it that exists."""
     folder = folder.absolute()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

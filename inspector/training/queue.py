@@ -25,9 +25,10 @@ from inspector.training.state import (
     still_going,
     writing,
 )
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import TrainJob
+from inspector.workers.messages import Wish, WorkerMessage
 from inspector.workers.outcome import Cause, End, Outcome
-from inspector.workers.protocol import Packet
+from inspector.workers.process import WorkerProcess
 
 __all__ = ["LIVE", "RunInfo", "RunState", "TrainingQueue"]
 
@@ -49,7 +50,7 @@ class TrainingQueue:
         self,
         folder: Path,
         *,
-        listener: Callable[[Path, Packet], None] | None = None,
+        listener: Callable[[Path, WorkerMessage], None] | None = None,
         changed: Callable[[RunInfo], None] | None = None,
         removed: Callable[[Path], None] | None = None,
     ) -> None:
@@ -93,7 +94,7 @@ class TrainingQueue:
         return folder
 
     def runs(self) -> list[RunInfo]:
-        """All runs, the oldest first."""
+        """Return all runs, the oldest first."""
         with self._lock:
             return sorted(self._infos.values(), key=lambda info: (info.record.created, info.folder))
 
@@ -105,8 +106,8 @@ class TrainingQueue:
             raise ConfigError("{folder} is not a training run.", remedy="Choose a folder with a run.json.", folder=folder)
         return info
 
-    def messages(self, folder: Path) -> list[Packet]:
-        """Every message of a run so far, for a view that opens late."""
+    def messages(self, folder: Path) -> list[WorkerMessage]:
+        """Return every message of a run so far, for a view that opens late."""
         return read_messages(folder)
 
     def pause(self, folder: Path) -> None:
@@ -163,7 +164,7 @@ class TrainingQueue:
             self._collect()
         self._leader.release()
 
-    def _command(self, folder: Path, command: str) -> None:
+    def _command(self, folder: Path, command: Wish) -> None:
         info = self.run(folder)
         with self._lock:
             job = self._runs[folder].job
@@ -252,8 +253,8 @@ class TrainingQueue:
             info = min(waiting, key=lambda info: (info.record.queued or info.record.created, info.folder))
             try:
                 settings = info.record.train_settings().model_copy(update={"run": info.folder})
-                job = Job("train", {"settings": settings.model_dump(mode="json")}, ended=self._ended, grace=_grace(info))
-                self._runs[info.folder].job = job
+                job = TrainJob(settings=settings.model_dump(mode="json"), low_priority=True)
+                self._runs[info.folder].job = WorkerProcess(job, ended=self._ended, grace=_grace(info))
             except InspectorError as error:
                 kind = type(error) if isinstance(error, ConfigError) else JobError
                 with writing(info.folder):

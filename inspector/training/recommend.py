@@ -17,7 +17,7 @@
    faster than the rest. Many images: larger batches and steps.
 8. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
 
-With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in README.
+With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in bench/FIGURES.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -122,13 +122,15 @@ class _Input:
         return max(self.width, self.height)
 
     def shrunk(self, side: int) -> "_Input":
-        """The same shape with this longer side."""
+        """Return the same shape with this longer side."""
         width, height = (max(_GRID, round(size * side / self.side / _GRID) * _GRID) for size in (self.width, self.height))
         return _Input(width, height, self.fit)
 
 
 def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware) -> Advice:
-    """What to train on this folder. `task` is one of `survey.tasks`; `takt_s`: seconds the line gives each part, or None."""
+    """Return what to train on this folder. `task` is one of `survey.tasks`; `takt_s`: seconds the line gives each part, or
+    None.
+    """
     offered, surface = survey.tasks[task], _is_surface(survey, task)
     reasons: list[Message] = []
     problems = _missing(task, hardware)
@@ -166,13 +168,13 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
 
 
 def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
-    """The task's networks, the one to begin with first (rule 1)."""
+    """Return the task's networks, the one to begin with first (rule 1)."""
     found = _NETWORKS[task]
     return found if weights else tuple(sorted(found, key=lambda name: name not in _FROM_NOTHING))
 
 
 def _is_surface(survey: Survey, task: TaskName) -> bool:
-    """Whether the images may be turned as one likes (rule 4)."""
+    """Return whether the images may be turned as one likes (rule 4)."""
     return task != "thermal" and survey.pose is not None and survey.pose.any_direction
 
 
@@ -270,7 +272,7 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
 
 
 def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: list[Message]) -> _Input:
-    """The input by the size of images and objects (rule 2)."""
+    """Return the input by the size of images and objects (rule 2)."""
     task = offered.task
     longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [_USUAL[task]]
     widest = round(median(longest))
@@ -301,7 +303,9 @@ def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: lis
 
 
 def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _Input:
-    """The input's two sides: of the images' own shape where they have one, else square. `stretch`: whatever their shapes."""
+    """Return the input's two sides: of the images' own shape where they have one, else square. `stretch`: whatever their
+    shapes.
+    """
     aspects = [width / height for width, height in sizes] or [1.0]
     if max(aspects) / min(aspects) <= _SAME_SHAPE:
         width, height = sizes[0] if sizes else (1, 1)
@@ -311,7 +315,7 @@ def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _In
 
 
 def _ladder(pixels: float) -> int:
-    """The smallest usual side that reaches `pixels`."""
+    """Return the smallest usual side that reaches `pixels`."""
     return next((side for side in _SIDES if side >= pixels), _SIDES[-1])
 
 
@@ -398,7 +402,7 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
 
 
 def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
-    """How many epochs (rule 8)."""
+    """Return how many epochs (rule 8)."""
     fewest, most = _EPOCHS[task]
     wanted = min(max(round(_SEEN[task] / max(1, 0.7 * images)), fewest), most)
     minutes = estimate_minutes({**settings, "epochs": wanted}, images, hardware)
@@ -414,7 +418,9 @@ def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: 
 
 
 def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tuple[Alternative, ...]:
-    """What else was weighed: the task's other networks, a larger input, each kind of defect by itself, mirrored views."""
+    """Return what else was weighed: the task's other networks, a larger input, each kind of defect by itself, mirrored
+    views.
+    """
     settings, task = advice.settings, offered.task
     found = [
         _network(name, advice, offered, hardware)
@@ -437,7 +443,7 @@ def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tup
 
 
 def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative:
-    """The same input with another network."""
+    """Return the same input with another network."""
     settings, label = advice.settings, NETWORKS[network].label
     pretrained = NETWORKS[network].pretrained and hardware.weights and network.endswith("lite0")
     changed: dict[str, Any] = {
@@ -460,7 +466,7 @@ def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardwa
 
 
 def _larger(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative | None:
-    """The same network with a larger input, if the machine can."""
+    """Return the same network with a larger input, if the machine can."""
     settings = advice.settings
     now = _Input(int(settings["width"]), int(settings["height"]))
     side = _ladder(_LARGER * now.side)

@@ -4,12 +4,11 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import psutil
 
@@ -21,21 +20,32 @@ from inspector.runs.folder import (
     RUN,
     WORKER_LOG,
     RunRecord,
-    Tail,
     append_packet,
     read_run,
     resumable,
+    tail_messages,
     tidy,
     unwritable,
     write_run,
 )
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import Trained
+from inspector.workers.messages import (
+    Artifact,
+    Command,
+    Done,
+    EpochDone,
+    Failed,
+    Hello,
+    Paused,
+    Progress,
+    Resumed,
+    Wish,
+    WorkerMessage,
+)
 from inspector.workers.outcome import REMEDIES, Cause, End, Outcome, crash_in, read_outcome
-from inspector.workers.protocol import Packet
+from inspector.workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class RunState(StrEnum):
@@ -60,7 +70,7 @@ _RECENT = 5  # epochs that tell how long the next one takes
 class RunInfo:
     """One run as it stands now.
 
-    `progress`, `metric`, `best`: the fields of the last such message ({} before it) and of the best epoch's metric. `samples`:
+    `progress`, `metric`, `best`: the last such message, and that of the best epoch. `samples`:
     the newest picture of predictions. `outcome`: how it ended, None while it has not. `resumable`: it can go on from its last
     epoch. `epoch_s`: mean seconds of the last few epochs, pauses left out; 0 before the first.
     """
@@ -68,9 +78,9 @@ class RunInfo:
     folder: Path
     record: RunRecord
     state: RunState
-    progress: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
-    metric: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
-    best: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    progress: Progress | None = None
+    metric: EpochDone | None = None
+    best: EpochDone | None = None
     samples: Path | None = None
     outcome: Outcome | None = None
     resumable: bool = False
@@ -79,15 +89,13 @@ class RunInfo:
     @property
     def seconds_left(self) -> float | None:
         """Until its last epoch is through, by how long its epochs took; None if it does not learn now, or none is measured."""
-        if self.state is not RunState.RUNNING or not self.epoch_s or self.progress.get("phase") != "train":
+        now, done = self.progress, self.metric
+        if self.state is not RunState.RUNNING or not self.epoch_s or now is None or now.phase != "train" or done is None:
             return None
-        done, epochs = float(self.metric.get("epoch") or 0), float(self.metric.get("epochs") or 0)
-        begun = float(self.progress.get("step") or 0) / max(float(self.progress.get("steps") or 0), 1.0)
-        if float(self.progress.get("epoch") or 0) != done + 1:
-            begun = 0.0  # the last word is of the epoch before
-        left = max(epochs - done - begun, 0.0) * self.epoch_s
-        limited = self.progress.get("eta_s") if self.record.settings.get("time_limit") else None
-        return left if limited is None else min(left, float(limited))
+        begun = now.step / max(now.steps, 1) if now.epoch == done.epoch + 1 else 0.0  # else it is of the epoch before
+        left = max(done.epochs - done.epoch - begun, 0.0) * self.epoch_s
+        limited = now.eta_s if self.record.settings.get("time_limit") else None
+        return left if limited is None else min(left, limited)
 
     @property
     def name(self) -> str:
@@ -96,8 +104,13 @@ class RunInfo:
     @property
     def bundle(self) -> Path | None:
         """Folder of the bundle, once there is one."""
-        made = self.outcome.result.get("bundle") if self.outcome else None
-        return Path(made) if made else None
+        if self.outcome is None or not self.outcome.result:
+            return None
+        try:
+            return self.outcome.read(Trained).bundle
+        except JobError:
+            log.debug("%s has no bundle", self.folder, exc_info=True)
+            return None
 
     @property
     def sentence(self) -> Message | None:
@@ -111,7 +124,7 @@ class RunInfo:
 
 
 def _last_lines(folder: Path) -> list[str]:
-    """What the process of a run wrote on stderr at last, if it went on without its parent."""
+    """Return what the process of a run wrote on stderr at last, if it went on without its parent."""
     try:
         return (folder / WORKER_LOG).read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
     except OSError:
@@ -119,7 +132,9 @@ def _last_lines(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> tuple[int, int]:
-    """What changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such file."""
+    """Return what changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such
+    file.
+    """
     try:
         record = (folder / RUN).stat().st_mtime_ns
     except OSError:
@@ -135,17 +150,19 @@ class Follower:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.job: Job | None = None
+        self.job: WorkerProcess | None = None
         self.ended: Outcome | None = None  # as its process ended; told where the folder cannot tell it, on a full disk
-        self._tail = Tail(folder / MESSAGES)
-        self._progress = self._metric = self._best = _NOTHING
+        self._tail = tail_messages(folder)
+        self._progress: Progress | None = None
+        self._metric: EpochDone | None = None
+        self._best: EpochDone | None = None
         self._seconds: deque[float] = deque(maxlen=_RECENT)
         self._samples: Path | None = None
-        self._last: Packet | None = None
+        self._last: WorkerMessage | None = None
         self._paused = False
         self._record: RunRecord | None = None
         self._stamp = 0
-        self.news: list[Packet] = []
+        self.news: list[WorkerMessage] = []
         self._first = True
         self._over: tuple[tuple[int, int], RunInfo] | None = None  # how it ended, and the state of its files then
 
@@ -175,33 +192,36 @@ class Follower:
         self._first = False
         return self._info(self._record)
 
-    def _take(self, packet: Packet) -> None:
-        if packet.type == "hello":
-            self.ended = None  # it was started again
-        if packet.type == "progress":
-            self._progress = packet.fields
-        elif packet.type == "metric":
-            self._metric = packet.fields
-            self._seconds.append(float(packet.fields.get("seconds") or 0))
-            if packet.fields.get("best"):
-                self._best = packet.fields
-        elif packet.type == "artifact" and packet.fields.get("what") == "samples":
-            self._samples = Path(str(packet.fields["path"]))
-        elif packet.type in ("paused", "resumed", "hello"):
-            self._paused = packet.type == "paused"
-        self._last = packet
+    def _take(self, message: WorkerMessage) -> None:
+        match message:
+            case Hello():
+                self.ended = None  # it was started again
+                self._paused = False
+            case Progress():
+                self._progress = message
+            case EpochDone():
+                self._metric = message
+                self._seconds.append(message.seconds or 0.0)
+                if message.best:
+                    self._best = message
+            case Artifact(what="samples"):
+                self._samples = message.path
+            case Paused():
+                self._paused = True
+            case Resumed():
+                self._paused = False
+        self._last = message
 
     def _info(self, record: RunRecord) -> RunInfo:
         last = self._last
-        ended = last is not None and last.type in ("done", "failed")
         outcome: Outcome | None = None
-        if record.alive() and not ended:
+        if record.alive() and not isinstance(last, Done | Failed):
             state = RunState.PAUSED if self._paused else RunState.RUNNING
         elif record.queued is not None:
             state = RunState.WAITING
         elif self.job is not None and self.job.outcome is None:
             state = RunState.RUNNING  # its process is starting, or ending
-        elif ended and last is not None:
+        elif isinstance(last, Done | Failed):
             outcome = read_outcome(last)
             state = _STATES[outcome.end]
         else:
@@ -239,23 +259,23 @@ _INTERRUPTED = Outcome(
 
 
 def run_info(folder: Path) -> RunInfo:
-    """How the run in this folder stands. Raises ConfigError."""
+    """Return how the run in this folder stands. Raises ConfigError."""
     return Follower(folder).look()
 
 
 def still_going(folder: Path) -> JobError:
-    """What to say to a wish that only a run that is over can fulfil."""
+    """Return what to say to a wish that only a run that is over can fulfil."""
     return JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder)
 
 
-def command_run(info: RunInfo, command: str) -> None:
+def command_run(info: RunInfo, command: Wish) -> None:
     """Tell a live run, whoever started it, to `cancel`, `pause`, `resume` or `stop`. Raises StorageError.
 
     A waiting run is taken out of the queue by `cancel`. For a run that is over this does nothing.
     """
     with writing(info.folder):
         if info.state in LIVE:
-            append_packet(info.folder / CONTROL, Packet(command))
+            append_packet(info.folder / CONTROL, Command(type=command))
         elif info.state is RunState.WAITING and command == "cancel":
             end_run(info.folder, Outcome(End.CANCELLED))
 

@@ -6,7 +6,7 @@ A worker of its own, because what makes variants is large and must neither slow 
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final
 
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.status import standing, worth_making
@@ -17,8 +17,9 @@ from inspector.core.sentence import Sentence, sentence
 from inspector.core.types import Precision
 from inspector.tasks.parity import KELVIN, limits_for
 from inspector.tuning.plan import Use
-from inspector.workers.jobs import End, Job
-from inspector.workers.protocol import Packet
+from inspector.workers.jobs import VariantsJob, VariantsTried
+from inspector.workers.messages import Progress, Report, WorkerMessage
+from inspector.workers.process import End, WorkerProcess
 
 Kind = tuple[str, Precision]
 _POLL_S: Final = 0.2
@@ -26,14 +27,6 @@ _GRACE_S: Final = 2.0  # the tuning itself is given five seconds to end
 _STEPS: Final = 100  # of the progress, for each variant
 _WRITTEN: Final = ("refused", "failed")  # the tuning tells why by itself
 _PACKAGE: Final = "torch"  # what an export cannot do without
-
-
-class Report(Protocol):
-    """What is needed here of the worker's channel."""
-
-    def progress(self, **fields: object) -> None: ...
-
-    def pause_point(self) -> float: ...
 
 
 @dataclass(slots=True)
@@ -51,7 +44,9 @@ class Exported:
 
 
 def possible(kinds: Sequence[Kind]) -> list[Kind]:
-    """Those that this machine can compute. Engines with a process of their own are not asked here, which would load them."""
+    """Return those that this machine can compute. Engines with a process of their own are not asked here, which would load
+    them.
+    """
     found: list[Kind] = []
     for engine, precision in dict.fromkeys(kinds):
         entry = ENGINES[engine]
@@ -89,7 +84,7 @@ def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report:
 
 
 def _worth(bundle: Bundle, kind: Kind) -> bool:
-    """Whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
+    """Return whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
     variant = bundle.variant(*kind)
     parity = None if variant is None else variant.parity
     if parity is not None and parity.refused is not None:
@@ -101,8 +96,8 @@ def _worth(bundle: Bundle, kind: Kind) -> bool:
 def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Exported, progress: "_Progress") -> set[Kind]:
     """One bundle; what this machine cannot compute is returned."""
     progress.bundle(bundle.name)
-    fields = {"bundle": str(bundle.folder.resolve()), "variants": [list(kind) for kind in missing]}
-    job = Job("export", fields, listener=progress.hear, low_priority=False, grace=_GRACE_S)
+    wanted = VariantsJob(bundle=bundle.folder.resolve(), variants=tuple(missing))
+    job = WorkerProcess(wanted, listener=progress.hear, grace=_GRACE_S)
     try:
         while job.wait(_POLL_S) is None:
             progress.tell()
@@ -112,15 +107,14 @@ def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Export
     if outcome.end is not End.SUCCEEDED:
         exported.trouble(outcome.error().problem)
         return set()
-    answers: Sequence[Mapping[str, Any]] = outcome.result["made"]
+    attempts = outcome.read(VariantsTried).made
     now = Bundle.open(bundle.folder)
-    for one in answers:
-        if one["problem"] is None:
-            exported.made.append(Use(bundle=name, engine=one["engine"], precision=one["precision"]))
-        elif one["here"] and standing(now, one["engine"], one["precision"]).state not in _WRITTEN:
-            told = Sentence.model_validate(one["problem"])
-            exported.trouble(Message(told.template, told.values))
-    return {(str(one["engine"]), one["precision"]) for one in answers if not one["here"]}
+    for one in attempts:
+        if one.problem is None:
+            exported.made.append(Use(bundle=name, engine=one.engine, precision=one.precision))
+        elif one.here and standing(now, one.engine, one.precision).state not in _WRITTEN:
+            exported.trouble(Message(one.problem.template, one.problem.values))
+    return {(one.engine, one.precision) for one in attempts if not one.here}
 
 
 class _Progress:
@@ -138,21 +132,21 @@ class _Progress:
         self._bundle, self._what, self._begun, self._share = name, name, 0, 0.0
         self.tell()
 
-    def hear(self, packet: Packet) -> None:
+    def hear(self, message: WorkerMessage) -> None:
         """What the worker says."""
-        if packet.type != "progress":
+        if not isinstance(message, Progress):
             return
-        if packet.fields["phase"] == "variant":
+        if message.phase == "variant":
             self._begun, self._share = self._begun + 1, 0.0
-            self._what = f"{self._bundle}: {packet.fields['engine']} {packet.fields['precision']}"
-        elif packet.fields["phase"] != "reference":
-            self._share = min(1.0, max(self._share, packet.fields["step"] / max(1, packet.fields["steps"])))
+            self._what = f"{self._bundle}: {message.what}"
+        elif message.phase != "reference":
+            self._share = min(1.0, max(self._share, message.step / max(1, message.steps)))
 
     def tell(self) -> None:
         """Say how far it is. Raises what the report raises."""
         self._report.pause_point()
         step = (self._done + max(0, self._begun - 1) + self._share) * _STEPS
-        self._report.progress(phase="export", step=int(step), steps=self._steps, what=self._what)
+        self._report.progress(Progress(phase="export", step=int(step), steps=self._steps, what=self._what))
 
     def done(self, variants: int) -> None:
         """The bundle is through."""

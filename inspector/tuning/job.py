@@ -3,13 +3,13 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
 
+import numpy as np
 import psutil
 
 from inspector.bundles.bundle import Bundle, Card
@@ -35,8 +35,10 @@ from inspector.tuning.measure import (
     timed,
     with_runtimes,
 )
-from inspector.tuning.plan import HEADROOM, Judged, Plan, Row, Tuning, plans_of, ranked, smaller
+from inspector.tuning.plan import HEADROOM, Judged, Plan, Row, Tuned, Tuning, plans_of, ranked, smaller
 from inspector.tuning.store import bundles_of, save_tuning, this_processor
+from inspector.workers.jobs import TuneJob
+from inspector.workers.messages import Progress, Report
 
 BUDGET_S = 180.0
 ROWS_SHARE = 0.6  # of the time is for single variants; the rest confirms and suggests
@@ -46,14 +48,6 @@ BUSY = 25.0  # percent of the processor that other programs may use before it is
 _SOON: tuple[Precision, ...] = ("fp32", "int8")  # measured first, in case that the time is short
 SIZES = (0.75, 0.5)  # of the input's sides, that are suggested
 WIDTHS = (0.5,)  # of the network's filters
-
-
-class Report(Protocol):
-    """What is needed here of the worker's channel."""
-
-    def progress(self, **fields: object) -> None: ...
-
-    def pause_point(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +71,32 @@ class Order:
     root: Path | None = None  # where the choice is kept; the user's folder if None
 
     @classmethod
-    def of(cls, job: Mapping[str, Any]) -> "Order":
-        """From the fields of a job. Raises ConfigError."""
-        recipe = Recipe.model_validate(job["recipe"])
-        takt = job.get("takt_ms") or recipe.takt_ms
+    def of(cls, job: TuneJob) -> "Order":
+        """Return what a job asks for. Raises ConfigError."""
+        recipe = Recipe.model_validate(job.recipe)
+        takt = job.takt_ms or recipe.takt_ms
         if takt is None:
             raise ConfigError(
                 "The recipe {recipe} names no takt.",
                 remedy="Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.",
                 recipe=recipe.name,
             )
-        for engine in job.get("engines") or ():
+        for engine in job.engines:
             find(ENGINES, engine, "engine")
         return cls(
             recipe,
-            None if job.get("base") is None else Path(job["base"]),
-            float(takt),
-            engines=tuple(job.get("engines") or ()),
-            precisions=tuple(job.get("precisions") or ()),
-            threads=tuple(job.get("threads") or ()),
-            batches=tuple(job.get("batches") or ()),
-            budget_s=float(job.get("budget_s") or BUDGET_S),
-            export=bool(job.get("export", True)),
+            job.base,
+            takt,
+            engines=job.engines,
+            precisions=job.precisions,
+            threads=job.threads,
+            batches=job.batches,
+            budget_s=job.budget_s or BUDGET_S,
+            export=job.export,
         )
 
     def grid(self) -> tuple[list[Runtime], list[int]]:
-        """The runtimes to measure, those in this process first, and the batches."""
+        """Return the runtimes to measure, those in this process first, and the batches."""
         cores = core_count()
         threads = self.threads or tuple(sorted({1, max(1, cores // 2), cores}))
         engines = sorted(self.engines or ENGINES, key=lambda name: ENGINES[name].isolate)
@@ -125,62 +119,24 @@ class _Found:
     left_out: list[Sentence] = field(default_factory=list)
 
     def verdict(self, bundle: str, runtime: Runtime) -> Judged | None:
-        """What is known of a variant already."""
+        """Return what is known of a variant already."""
         key = (bundle, runtime.engine, runtime.precision)
         return next((one for one in self.judged if (one.bundle, one.engine, one.precision) == key), None)
 
 
-def work(job: Mapping[str, Any], report: Report) -> Mapping[str, object]:
-    """The job "tune" of a worker process."""
-    tuning = tune(Order.of(job), report)
-    return {"tuning": tuning.model_dump(mode="json")}
+def work(job: TuneJob, report: Report) -> Tuned:
+    """Return what a worker process does for the job."""
+    return Tuned(tuning=tune(Order.of(job), report))
 
 
 def tune(order: Order, report: Report) -> Tuning:
     """Measure, choose and keep. Raises ConfigError for a recipe that cannot run, StorageError, and what `report` raises."""
     program, exported = _exported(order, report)
-    began = time.monotonic()
-    subjects = {name: Subject(name, bundle) for name, bundle in bundles_of(program).items()}
-    found = _Found(left_out=[*exported.problems, *_disturbed()])
-    found.left_out += [_unknown(subject) for subject in subjects.values() if not subject.known]
-    _measure_all(order, subjects, found, report, began)
-    parts = parts_of(program, subjects, PARTS)
-    whole = _own(program, parts, report)
-    counts = Counter(step.model.bundle for step in program.steps)
-    plans = plans_of(found.rows, found.judged, counts, whole.around)
-    limit = order.takt_ms * (1 - order.headroom)
-    chosen, plans = _confirm(plans, program, parts, limit, order, report, began)
-    kept = chosen is not None and chosen.p99_ms <= limit
-    needs: list[Sentence] = []
-    if chosen is not None and not kept and order.suggest:
-        needs = _suggest(chosen, subjects, found.rows, counts, limit, order, report, began)
-    tuning = Tuning(
-        recipe=program.recipe.name,
-        revision=program.recipe.revision,
-        takt_ms=order.takt_ms,
-        headroom=order.headroom,
-        machine=this_processor(),
-        bundles={name: subject.bundle.fingerprint for name, subject in subjects.items()},
-        rows=tuple(found.rows),
-        judged=tuple(found.judged),
-        around=whole.around,
-        plans=tuple(plans),
-        chosen=chosen,
-        state="kept" if kept else "missed",
-        needs=tuple(needs),
-        made=tuple(exported.made),
-        left_out=tuple(found.left_out),
-        seconds=time.monotonic() - began,
-        created=datetime.now(UTC),
-    )
-    if chosen is not None:
-        proofs = {use.bundle: found.proofs[(use.bundle, use.engine, use.precision)] for use in chosen.uses}
-        save_tuning(tuning, proofs, root=order.root)
-    return tuning
+    return _Tuner(order, report, program).run(exported)
 
 
 def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
-    """The program with the variants that could be measured, as far as they can be had."""
+    """Return the program with the variants that could be measured, as far as they can be had."""
     program = load_program(order.recipe, order.base)
     if not order.export:
         return program, Exported()
@@ -191,7 +147,7 @@ def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
 
 
 def _disturbed() -> list[Sentence]:
-    """A sentence where other programs use much of the processor: then every time is too long."""
+    """Return a sentence where other programs use much of the processor: then every time is too long."""
     used = psutil.cpu_percent(interval=0.5)
     if used < BUSY:
         return []
@@ -207,124 +163,171 @@ def _unknown(subject: Subject) -> Sentence:
     return sentence(told)
 
 
-def _measure_all(order: Order, subjects: Mapping[str, Subject], found: _Found, report: Report, began: float) -> None:
-    """Every row of the grid, as long as there is time."""
-    runtimes, batches = order.grid()
-    jobs = [(subject, runtime) for runtime in runtimes for subject in subjects.values()]
-    end = began + order.budget_s * ROWS_SHARE
-    missed: list[str] = []
-    for number, (subject, runtime) in enumerate(jobs):
-        report.pause_point()
-        label = f"{subject.bundle.name}: {runtime.engine} {runtime.precision}, {runtime.threads}"
-        report.progress(phase="variants", step=number, steps=len(jobs), what=label)
-        left = end - time.monotonic()
-        if left <= 0:
-            missed.append(label)
-            continue
-        verdict = found.verdict(subject.name, runtime)
-        if verdict is None or verdict.accepted:
-            seconds = min(ROW_S, left / (len(jobs) - number) / len(batches))
-            _measure_one(subject, runtime, batches, seconds, found, report)
-    if missed:
-        told = message("The time was up before {count} of {all} rows were measured.", count=len(missed), all=len(jobs))
-        found.left_out.append(sentence(told))
+class _Tuner:
+    """One tuning of a program: what is asked, when it began, and what was found so far."""
 
+    def __init__(self, order: Order, report: Report, program: Program) -> None:
+        self._order, self._report, self._program = order, report, program
+        self._began = time.monotonic()
+        self._limit = order.takt_ms * (1 - order.headroom)
+        self._subjects = {name: Subject(name, bundle) for name, bundle in bundles_of(program).items()}
+        self._counts = Counter(step.model.bundle for step in program.steps)
+        self._parts: Sequence[Part] = ()
+        self._found = _Found()
 
-def _measure_one(
-    subject: Subject, runtime: Runtime, batches: Sequence[int], seconds: float, found: _Found, report: Report
-) -> None:
-    try:
-        with runtime.open(subject.bundle) as engine:
+    def run(self, exported: Exported) -> Tuning:
+        """Measure, choose and keep."""
+        found = self._found
+        found.left_out += [*exported.problems, *_disturbed()]
+        found.left_out += [_unknown(subject) for subject in self._subjects.values() if not subject.known]
+        self._measure_all()
+        self._parts = parts_of(self._program, self._subjects, PARTS)
+        whole = self._own()
+        chosen, plans = self._confirm(plans_of(found.rows, found.judged, self._counts, whole.around))
+        kept = chosen is not None and chosen.p99_ms <= self._limit
+        needs: list[Sentence] = []
+        if chosen is not None and not kept and self._order.suggest:
+            needs = self._suggest(chosen)
+        tuning = Tuning(
+            recipe=self._program.recipe.name,
+            revision=self._program.recipe.revision,
+            takt_ms=self._order.takt_ms,
+            headroom=self._order.headroom,
+            machine=this_processor(),
+            bundles={name: subject.bundle.fingerprint for name, subject in self._subjects.items()},
+            rows=tuple(found.rows),
+            judged=tuple(found.judged),
+            around=whole.around,
+            plans=tuple(plans),
+            chosen=chosen,
+            state="kept" if kept else "missed",
+            needs=tuple(needs),
+            made=tuple(exported.made),
+            left_out=tuple(found.left_out),
+            seconds=time.monotonic() - self._began,
+            created=datetime.now(UTC),
+        )
+        if chosen is not None:
+            proofs = {use.bundle: found.proofs[(use.bundle, use.engine, use.precision)] for use in chosen.uses}
+            save_tuning(tuning, proofs, root=self._order.root)
+        return tuning
+
+    def _tick(self) -> None:
+        self._report.pause_point()
+
+    @property
+    def _overdue(self) -> bool:
+        return time.monotonic() > self._began + self._order.budget_s
+
+    def _measure_all(self) -> None:
+        """Every row of the grid, as long as there is time."""
+        runtimes, batches = self._order.grid()
+        jobs = [(subject, runtime) for runtime in runtimes for subject in self._subjects.values()]
+        end = self._began + self._order.budget_s * ROWS_SHARE
+        missed = 0
+        for number, (subject, runtime) in enumerate(jobs):
+            self._tick()
+            label = f"{subject.bundle.name}: {runtime.engine} {runtime.precision}, {runtime.threads}"
+            self._report.progress(Progress(phase="variants", step=number, steps=len(jobs), what=label))
+            left = end - time.monotonic()
+            if left <= 0:
+                missed += 1
+                continue
+            verdict = self._found.verdict(subject.name, runtime)
+            if verdict is None or verdict.accepted:
+                seconds = min(ROW_S, left / (len(jobs) - number) / len(batches))
+                self._measure_one(subject, runtime, batches, seconds)
+        if missed:
+            told = message("The time was up before {count} of {all} rows were measured.", count=missed, all=len(jobs))
+            self._found.left_out.append(sentence(told))
+
+    def _measure_one(self, subject: Subject, runtime: Runtime, batches: Sequence[int], seconds: float) -> None:
+        found = self._found
+        try:
+            with runtime.open(subject.bundle) as engine:
+                if found.verdict(subject.name, runtime) is None:
+                    found.judged.append(subject.judge(engine, runtime))
+                    found.proofs[(subject.name, runtime.engine, runtime.precision)] = proof(engine, subject).copy()
+                verdict = found.verdict(subject.name, runtime)
+                if verdict is None or not verdict.accepted:
+                    return
+                for batch in batches:
+                    if batch <= subject.bundle.card.max_batch:
+                        found.rows.append(measure(subject, engine, runtime, batch, seconds=seconds, tick=self._tick))
+        except InspectorError as error:
             if found.verdict(subject.name, runtime) is None:
-                found.judged.append(subject.judge(engine, runtime))
-                found.proofs[(subject.name, runtime.engine, runtime.precision)] = proof(engine, subject).copy()
-            verdict = found.verdict(subject.name, runtime)
-            if verdict is None or not verdict.accepted:
-                return
-            for batch in batches:
-                if batch <= subject.bundle.card.max_batch:
-                    row = measure(subject, engine, runtime, batch, seconds=seconds, tick=lambda: _pause(report))
-                    found.rows.append(row)
-    except InspectorError as error:
-        if found.verdict(subject.name, runtime) is None:
-            found.judged.append(subject.refused(runtime, error))
-        else:
-            found.left_out.append(sentence(error.problem))
+                found.judged.append(subject.refused(runtime, error))
+            else:
+                found.left_out.append(sentence(error.problem))
 
+    def _own(self) -> Whole:
+        """Time whole parts with the recipe's own variants, to learn the overhead outside the engines.
 
-def _pause(report: Report) -> None:
-    report.pause_point()
-
-
-def _own(program: Program, parts: Sequence[Part], report: Report) -> Whole:
-    """Whole parts with what the recipe says: the work around the engines. In float32 where its own variant is not there."""
-    report.progress(phase="parts", step=0, steps=1, what="")
-    try:
-        return measure_parts(program, parts, tick=lambda: _pause(report))
-    except InspectorError:
-        plain = {step.model.bundle: Runtime("openvino") for step in program.steps}
-        return measure_parts(with_runtimes(program, plain), parts, tick=lambda: _pause(report))
-
-
-def _confirm(
-    plans: Sequence[Plan], program: Program, parts: Sequence[Part], limit: float, order: Order, report: Report, began: float
-) -> tuple[Plan | None, list[Plan]]:
-    """The best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts in them."""
-    known = list(plans)
-    confirmed: list[Plan] = []
-    for number, plan in enumerate(ranked(plans, limit)[:CONFIRMED]):
-        if confirmed and time.monotonic() > began + order.budget_s:
-            break
-        report.pause_point()
-        report.progress(phase="confirm", step=number, steps=CONFIRMED, what=plan.words)
+        In float32 where a variant is missing.
+        """
+        self._report.progress(Progress(phase="parts", steps=1))
         try:
-            whole = measure_parts(with_runtimes(program, runtimes_of(plan)), parts, tick=lambda: _pause(report))
+            return measure_parts(self._program, self._parts, tick=self._tick)
         except InspectorError:
-            continue
-        times = {"p50_ms": whole.p50_ms, "p99_ms": whole.p99_ms, "cpu_ms": whole.cpu_ms}
-        real = plan.model_copy(update={**times, "measured": True})
-        known[known.index(plan)] = real
-        confirmed.append(real)
-        if real.p99_ms <= limit:
-            return real, known
-    return (min(confirmed, key=lambda plan: plan.p99_ms) if confirmed else None), known
+            plain = {step.model.bundle: Runtime("openvino") for step in self._program.steps}
+            return measure_parts(with_runtimes(self._program, plain), self._parts, tick=self._tick)
 
+    def _confirm(self, plans: Sequence[Plan]) -> tuple[Plan | None, list[Plan]]:
+        """Return the best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts in
+        them.
+        """
+        known = list(plans)
+        confirmed: list[Plan] = []
+        for number, plan in enumerate(ranked(plans, self._limit)[:CONFIRMED]):
+            if confirmed and self._overdue:
+                break
+            self._tick()
+            self._report.progress(Progress(phase="confirm", step=number, steps=CONFIRMED, what=plan.words))
+            try:
+                whole = measure_parts(with_runtimes(self._program, runtimes_of(plan)), self._parts, tick=self._tick)
+            except InspectorError:
+                continue
+            times = {"p50_ms": whole.p50_ms, "p99_ms": whole.p99_ms, "cpu_ms": whole.cpu_ms}
+            real = plan.model_copy(update={**times, "measured": True})
+            known[known.index(plan)] = real
+            confirmed.append(real)
+            if real.p99_ms <= self._limit:
+                return real, known
+        return (min(confirmed, key=lambda plan: plan.p99_ms) if confirmed else None), known
 
-# ---- what would be needed --------------------
+    def _suggest(self, plan: Plan) -> list[Sentence]:
+        """Build the dearest bundle smaller and narrower, untrained, and time it: its weights do not change what it costs."""
+        rows, counts = self._found.rows, self._counts
+        costs = {use.bundle: _row_of(rows, plan, use.bundle) for use in plan.uses}
+        dearest = max(costs, key=lambda name: costs[name].p99_ms * counts[name])
+        subject, runtime = self._subjects[dearest], runtimes_of(plan)[dearest]
+        plain = Runtime(runtime.engine, "fp32", runtime.threads)
+        before = next((row for row in rows if row.bundle == dearest and row.batch == 1 and _ran(row, plain)), None)
+        if before is None:
+            return []
+        needs: list[Sentence] = []
+        for number, (card, words, now) in enumerate(_changes(subject.bundle.card)):
+            if needs and self._overdue:
+                break
+            self._tick()
+            self._report.progress(Progress(phase="suggest", step=number, steps=len(SIZES) + len(WIDTHS), what=words))
+            try:
+                took = self._untrained_ms(card, plain)
+            except InspectorError:
+                continue  # not every network can have every size
+            # As a share of its own time in the same arithmetic, which the chosen variant is taken to gain, too.
+            gain = costs[dearest].p99_ms * (1 - took / before.p99_ms) * counts[dearest]
+            needs.append(smaller(subject.bundle.name, now, words, plan.p99_ms - gain, self._limit))
+        return needs
 
-
-def _suggest(
-    plan: Plan,
-    subjects: Mapping[str, Subject],
-    rows: Sequence[Row],
-    counts: Mapping[str, int],
-    limit: float,
-    order: Order,
-    report: Report,
-    began: float,
-) -> list[Sentence]:
-    """Build the dearest bundle smaller and narrower, untrained, and time it: its weights do not change what it costs."""
-    costs = {use.bundle: _row_of(rows, plan, use.bundle) for use in plan.uses}
-    dearest = max(costs, key=lambda name: costs[name].p99_ms * counts[name])
-    subject, runtime = subjects[dearest], runtimes_of(plan)[dearest]
-    plain = Runtime(runtime.engine, "fp32", runtime.threads)
-    before = next((row for row in rows if row.bundle == dearest and row.batch == 1 and _ran(row, plain)), None)
-    if before is None:
-        return []
-    needs: list[Sentence] = []
-    for number, (card, words, now) in enumerate(_changes(subject.bundle.card)):
-        if needs and time.monotonic() > began + order.budget_s:
-            break
-        report.pause_point()
-        report.progress(phase="suggest", step=number, steps=len(SIZES) + len(WIDTHS), what=words)
-        try:
-            took = _untrained_ms(card, plain, report)
-        except InspectorError:
-            continue  # not every network can have every size
-        # As a share of its own time in the same arithmetic, which the chosen variant is taken to gain, too.
-        gain = costs[dearest].p99_ms * (1 - took / before.p99_ms) * counts[dearest]
-        needs.append(smaller(subject.bundle.name, now, words, plan.p99_ms - gain, limit))
-    return needs
+    def _untrained_ms(self, card: Card, runtime: Runtime) -> float:
+        """p99 of one image in ms."""
+        with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
+            bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
+            with runtime.open(bundle) as engine:
+                image = np.full((1, *card.input.shape), 290 if card.input.kind == "kelvin" else 100, card.input.dtype)
+                times = timed(lambda: engine.infer(image), seconds=ROW_S, tick=self._tick)
+        return times.per_image(1)[1]
 
 
 def _ran(row: Row, runtime: Runtime) -> bool:
@@ -353,15 +356,3 @@ def _changes(card: Card) -> list[tuple[Card, str, str]]:
             words = (f"{fewer} filters", f"{filters} filters")
             made.append((card.model_copy(update={"network_options": options}), *words))
     return made
-
-
-def _untrained_ms(card: Card, runtime: Runtime, report: Report) -> float:
-    """p99 of one image in ms."""
-    import numpy as np
-
-    with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
-        bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
-        with runtime.open(bundle) as engine:
-            image = np.full((1, *card.input.shape), 290 if card.input.kind == "kelvin" else 100, card.input.dtype)
-            times = timed(lambda: engine.infer(image), seconds=ROW_S, tick=lambda: _pause(report))
-    return times.per_image(1)[1]

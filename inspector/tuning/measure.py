@@ -130,7 +130,9 @@ class Subject:
         return _judged({**common, "accepted": parity.accepted}, parity)
 
     def refused(self, runtime: Runtime, error: InspectorError) -> Judged:
-        """What is noted of a variant that cannot be opened: why it could not be made, or what the gate once found, if so."""
+        """Return what is noted of a variant that cannot be opened: why it could not be made, or what the gate once found, if
+        so.
+        """
         common = {"bundle": self.name, "engine": runtime.engine, "precision": runtime.precision, "accepted": False}
         variant = self.bundle.variant(runtime.engine, runtime.precision)
         if variant is not None and variant.failed is not None:
@@ -187,7 +189,7 @@ def measure(subject: Subject, engine: Engine, runtime: Runtime, batch: int, *, s
 
 
 def proof(engine: Engine, subject: Subject) -> Floats:
-    """The engine's raw answers to the first reference images, [PROOF, ...]."""
+    """Return the engine's raw answers to the first reference images, [PROOF, ...]."""
     return engine.infer(subject.images(PROOF)[: min(PROOF, subject.bundle.card.max_batch)])
 
 
@@ -195,14 +197,14 @@ def proof(engine: Engine, subject: Subject) -> Floats:
 
 
 def with_runtimes(program: Program, runtimes: Mapping[str, Runtime], *, batch: int | None = None) -> Program:
-    """The program with other runtimes by bundle (those not named stay), and perhaps another largest batch."""
+    """Return the program with other runtimes by bundle (those not named stay), and perhaps another largest batch."""
     steps = tuple(replace(step, runtime=runtimes.get(step.model.bundle, step.runtime)) for step in program.steps)
     recipe = program.recipe if batch is None else program.recipe.model_copy(update={"max_batch": batch})
     return replace(program, recipe=recipe, steps=steps)
 
 
 def runtimes_of(plan: Plan) -> dict[str, Runtime]:
-    """What a plan runs each bundle with."""
+    """Return what a plan runs each bundle with."""
     return {use.bundle: Runtime(use.engine, use.precision, plan.threads) for use in plan.uses}
 
 
@@ -248,17 +250,17 @@ def _extent(step: Step, card: Card) -> tuple[int, int]:
 
 
 def _sees_temperatures(card: Card) -> bool:
-    """Whether the bundle looks at frames in kelvin, also where its input is eight bits of them."""
+    """Return whether the bundle looks at frames in kelvin, also where its input is eight bits of them."""
     return card.input.kind == "kelvin" or (card.task == "thermal" and card.input.levels is not None)
 
 
 def _deep(card: Card) -> bool:
-    """Whether the bundle is for frames of more than eight bits."""
+    """Return whether the bundle is for frames of more than eight bits."""
     return card.input.kind == "float" or (card.input.levels is not None and card.input.levels[1] > 255)
 
 
 def _picture(subject: Subject, number: int, dtype: type[np.uint8 | np.uint16 | np.float32]) -> Pixels:
-    """A reference image as the camera gives it: in grey levels or kelvin, a single channel without its axis."""
+    """Return a reference image as the camera gives it: in grey levels or kelvin, a single channel without its axis."""
     image, spec = subject.image(number), subject.bundle.card.input
     flat = image[..., 0] if image.shape[-1] == 1 else image
     if spec.kind == "kelvin" or (spec.levels is None and dtype is np.uint8):

@@ -93,7 +93,7 @@ class Plan(_Part):
     measured: bool = False
 
     def variant(self, bundle: str) -> Use | None:
-        """What judges for this bundle."""
+        """Return what judges for this bundle."""
         return next((use for use in self.uses if use.bundle == bundle), None)
 
     @property
@@ -120,7 +120,7 @@ class Machine(_Part):
     software: Mapping[str, str] = {}
 
     def differences(self, other: "Machine") -> list[str]:
-        """What is different here, in words that need no translation: "openvino 1.0 -> 1.1"."""
+        """Return what is different here, in words that need no translation: "openvino 1.0 -> 1.1"."""
         found = [] if self.processor == other.processor else [f"{other.processor} -> {self.processor}"]
         if self.cores != other.cores:
             found.append(f"{other.cores} -> {self.cores} cores")
@@ -168,8 +168,14 @@ class Tuning(_Part):
         return self.takt_ms * (1 - self.headroom)
 
 
+class Tuned(_Part):
+    """The result of a `TuneJob`."""
+
+    tuning: Tuning
+
+
 def plans_of(rows: Sequence[Row], judged: Sequence[Judged], counts: Mapping[str, int], around: Around) -> list[Plan]:
-    """Every plan with one engine and precision for all bundles, and those with the best of each for every bundle.
+    """Return every plan with one engine and precision for all bundles, and those with the best of each for every bundle.
 
     `counts`: how often a part needs each bundle. Parts come one by one, so times are those of single images; the batch is for
     catching up. Only variants that agreed with the trained network are used.
@@ -215,7 +221,7 @@ def _plan(
 
 
 def _batch(picked: Sequence[Row], rows: Sequence[Row], counts: Mapping[str, int]) -> int:
-    """The batch with the least time an image, where that is worth it."""
+    """Return the batch with the least time an image, where that is worth it."""
     times: dict[int, float] = {}
     for batch in sorted({row.batch for row in rows}):
         same = [next((row for row in rows if _same(row, one) and row.batch == batch), None) for one in picked]
@@ -231,7 +237,7 @@ def _same(row: Row, other: Row) -> bool:
 
 
 def ranked(plans: Sequence[Plan], limit_ms: float) -> list[Plan]:
-    """The plans that keep to the limit, cheapest first (fewest threads, then least processor time); then the others, the
+    """Return the plans that keep to the limit, cheapest first (fewest threads, then least processor time); then the others, the
     quickest first.
     """
     keep = sorted((plan for plan in plans if plan.p99_ms <= limit_ms), key=lambda plan: (plan.threads, plan.cpu_ms))
@@ -240,7 +246,9 @@ def ranked(plans: Sequence[Plan], limit_ms: float) -> list[Plan]:
 
 
 def pareto(plans: Sequence[Plan]) -> list[Plan]:
-    """The plans than which no other is both quicker and as accurate, or more accurate and as quick; the quickest first."""
+    """Return the plans than which no other is both quicker and as accurate, or more accurate and as quick; the quickest
+    first.
+    """
     front: list[Plan] = []
     for plan in sorted(plans, key=lambda plan: (plan.p99_ms, -plan.accuracy)):
         if not front or plan.accuracy > front[-1].accuracy:
@@ -249,25 +257,25 @@ def pareto(plans: Sequence[Plan]) -> list[Plan]:
 
 
 def refused(tuning: Tuning) -> list[Judged]:
-    """The variants that answered, and must not be used for it, and those that could not be made."""
+    """Return the variants that answered, and must not be used for it, and those that could not be made."""
     return [one for one in tuning.judged if not one.accepted and (one.images or one.tried)]
 
 
 def unavailable(tuning: Tuning) -> list[str]:
-    """The variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
+    """Return the variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
     known = refused(tuning)
     gone = (one for one in tuning.judged if not one.accepted and one not in known)
     return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in gone))
 
 
 def exported(tuning: Tuning) -> str:
-    """The variants that were exported for it, each once, with how many bundles that was for; "" if none was."""
+    """Return the variants that were exported for it, each once, with how many bundles that was for; "" if none was."""
     counts = Counter(f"{one.engine} {one.precision}" for one in tuning.made)
     return ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 def why(tuning: Tuning) -> Message:
-    """Why these variants judge, in one sentence."""
+    """Return why these variants judge, in one sentence."""
     plan = tuning.chosen
     if plan is None:
         return message("No variant of these bundles could be measured on this computer.")
@@ -286,7 +294,7 @@ def why(tuning: Tuning) -> Message:
 
 
 def smaller(what: str, before: str, after: str, p99_ms: float, limit_ms: float) -> Sentence:
-    """A measured suggestion: what a part would take with a smaller input or a narrower network."""
+    """Return a measured suggestion: what a part would take with a smaller input or a narrower network."""
     values = {"bundle": what, "before": before, "after": after, "p99": p99_ms, "limit": limit_ms}
     if p99_ms <= limit_ms:
         enough = message(

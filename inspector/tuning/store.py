@@ -58,13 +58,13 @@ class Decision:
     note: Message | None = None
 
     def apply(self, program: Program) -> Program:
-        """The program as it was decided."""
+        """Return the program as it was decided."""
         told = replace(program, why=self.why, note=self.note, tuned=bool(self.runtimes))
         return with_runtimes(told, self.runtimes, batch=self.batch) if self.runtimes else told
 
 
 def this_processor() -> Machine:
-    """What a choice on this machine holds for. Loads no engine."""
+    """Return what a choice on this machine holds for. Loads no engine."""
     software = {"inspector": __version__}
     for package in _PACKAGES:
         try:
@@ -77,7 +77,7 @@ def this_processor() -> Machine:
 
 
 def _cpuinfo() -> tuple[str, frozenset[str]]:
-    """The processor's name and features, as Linux tells them; elsewhere what Python knows."""
+    """Return the processor's name and features, as Linux tells them; elsewhere what Python knows."""
     other = platform.processor() or platform.machine()
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
@@ -89,7 +89,7 @@ def _cpuinfo() -> tuple[str, frozenset[str]]:
 
 
 def bundles_of(program: Program) -> dict[str, Bundle]:
-    """The bundles of a program by the name in its recipe."""
+    """Return the bundles of a program by the name in its recipe."""
     return {step.model.bundle: step.bundle for step in program.steps}
 
 
@@ -103,8 +103,8 @@ def _file(recipe: str, root: Path | None) -> Path:
 
 
 def load_tunings(recipe: str, *, root: Path | None = None) -> list[Tuning]:
-    """The tunings of a recipe, the newest first; a file that cannot be read is as good as none: the recipe's own engine is
-    used then.
+    """Return the tunings of a recipe, the newest first; a file that cannot be read is as good as none: the recipe's own engine
+    is used then.
     """
     try:
         data = json.loads(_file(recipe, root).read_text("utf-8"))
@@ -149,7 +149,7 @@ def _proofs(recipe: str, tuning: Tuning, root: Path | None) -> dict[str, Floats]
 def decide(
     program: Program, *, machine: Machine | None = None, root: Path | None = None, test_s: float | None = TEST_S
 ) -> Decision:
-    """What is to judge: the newest choice that holds for this machine and passes its test, else what the recipe says.
+    """Return what is to judge: the newest choice that holds for this machine and passes its test, else what the recipe says.
 
     `test_s`: None where only what it answers counts, not how quickly.
     """
@@ -175,7 +175,9 @@ def decide(
 
 
 def newest(program: Program, *, root: Path | None = None) -> dict[str, Runtime]:
-    """What was chosen last for this machine, by bundle, untested; empty where nothing was, or it does not hold any more."""
+    """Return what was chosen last for this machine, by bundle, untested; empty where nothing was, or it does not hold any
+    more.
+    """
     tunings, machine = _tunings(program, root), None
     for tuning, plan in tunings:
         machine = machine or this_processor()
@@ -185,7 +187,7 @@ def newest(program: Program, *, root: Path | None = None) -> dict[str, Runtime]:
 
 
 def _tunings(program: Program, root: Path | None) -> list[tuple[Tuning, Plan]]:
-    """The tunings that chose something for every bundle of the program, those for just these first, the newest first.
+    """Return the tunings that chose something for every bundle of the program, those for just these first, the newest first.
 
     Recipes that are made up for bundles without one share a name. One that was cut down to a camera follows the whole one.
     """
@@ -217,7 +219,7 @@ def _because(tuning: Tuning, recipe: Recipe) -> Message:
 
 
 def changed(tuning: Tuning, program: Program, machine: Machine) -> Message | None:
-    """Why a tuning does not hold any more: another machine, other versions, other bundles."""
+    """Return why a tuning does not hold any more: another machine, other versions, other bundles."""
     when = tuning.created.astimezone().strftime("%Y-%m-%d")
     differences = machine.differences(tuning.machine)
     if differences:
@@ -294,7 +296,7 @@ def _test(
 
 
 def agrees(found: Floats, expected: Floats) -> bool:
-    """Whether raw answers are the same but for rounding."""
+    """Return whether raw answers are the same but for rounding."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return False
     span = float(np.ptp(expected)) or 1.0

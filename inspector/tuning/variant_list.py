@@ -36,7 +36,7 @@ class Listing:
     variants: tuple[Listed, ...]
 
     def find(self, engine: str, precision: str) -> Listed | None:
-        """The one of this kind."""
+        """Return the one of this kind."""
         return next((one for one in self.variants if (one.engine, one.precision) == (engine, precision)), None)
 
 
@@ -53,7 +53,7 @@ def list_variants(folder: Path, active: Mapping[Path, Runtime]) -> Listing:
 
 
 def megabytes(bundle: Bundle, engine: str, precision: str) -> float:
-    """What the graph takes on disk: the variant's own files, or the bundle's graph where it has none."""
+    """Return what the graph takes on disk: the variant's own files, or the bundle's graph where it has none."""
     variant = bundle.variant(engine, precision) or bundle.later_variant(engine, precision)
     names = () if variant is None else variant.files
     files = [bundle.variant_path(name) for name in names] or [bundle.folder / GRAPH]
@@ -61,7 +61,7 @@ def megabytes(bundle: Bundle, engine: str, precision: str) -> float:
 
 
 def judging(recipe: Recipe, base: Path | None) -> dict[Path, Runtime]:
-    """What judges for each bundle of the recipe by its folder, if the tuned choice passes its test at the next start.
+    """Return what judges for each bundle of the recipe by its folder, if the tuned choice passes its test at the next start.
 
     Empty where the recipe cannot run.
     """
@@ -74,7 +74,7 @@ def judging(recipe: Recipe, base: Path | None) -> dict[Path, Runtime]:
 
 
 def known_bundles(recipe: Recipe | None, base: Path | None) -> list[Path]:
-    """The folders of the bundles there are: those of the recipe first, then the shipped ones and the user's."""
+    """Return the folders of the bundles there are: those of the recipe first, then the shipped ones and the user's."""
     found: list[Path] = []
     for step in () if recipe is None else recipe.inspect:
         try:
@@ -86,6 +86,6 @@ def known_bundles(recipe: Recipe | None, base: Path | None) -> list[Path]:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """A short name for each folder, with that of its parent where two are called alike."""
+    """Return a short name for each folder, with that of its parent where two are called alike."""
     names = [folder.name for folder in folders]
     return [folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}" for folder in folders]

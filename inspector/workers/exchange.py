@@ -17,7 +17,9 @@ Number = type[np.uint8] | type[np.float32]
 
 
 def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[Any]]:
-    """A new folder, in memory where there is room, that holds INPUT mapped with this shape. OSError if the disk is full."""
+    """Return a new folder, in memory where there is room, that holds INPUT mapped with this shape. OSError if the disk is
+    full.
+    """
     roots = [_MEMORY] if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else []
     for root in [*roots, None]:
         folder = Path(tempfile.mkdtemp(prefix="inspector-", dir=root))
@@ -31,7 +33,7 @@ def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[
 
 
 def make_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
-    """A new file of this size, mapped for reading and writing. OSError if the disk is full.
+    """Return a new file of this size, mapped for reading and writing. OSError if the disk is full.
 
     It is filled with zeros for real: with a sparse file on a full disk the first write to the array would end the process.
     """
@@ -43,5 +45,5 @@ def make_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
 
 
 def open_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
-    """The other end of `make_map`."""
+    """Return the other end of `make_map`."""
     return np.memmap(path, dtype, "r+", shape=shape)

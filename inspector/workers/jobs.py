@@ -1,100 +1,170 @@
-"""One piece of long work (training, export) in a worker process, for the window and the command line alike."""
+"""What a worker process is told to do: one line of JSON on its standard input. And what it says of its result."""
 
-import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-from inspector.workers.process import Cause, End, Outcome, WorkerProcess
-from inspector.workers.protocol import Packet
+from pydantic import BaseModel, BeforeValidator, Field, PositiveFloat, TypeAdapter
 
-__all__ = ["Cause", "End", "Job", "Outcome"]
+from inspector.core.sentence import Sentence
+from inspector.core.types import Precision
+from inspector.workers.protocol import Count, JsonLine, read_line
 
 
-class Job:
-    """A worker process that runs to its end. Made is started.
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) else value
 
-    `listener` gets `hello`, `progress`, `metric`, `log`, `artifact`, `paused` and `resumed` as they come; `ended` the outcome,
-    once, last. Both are called on the job's own thread and must be quick.
+
+Place = Annotated[Path, BeforeValidator(_path)]  # also one whose name is not UTF-8
+JsonObject = dict[str, Any]  # a model of a package above this one, which validates it
+
+
+class Job(JsonLine):
+    """A piece of work for a process of its own. `kind` is its key in the registry's WORK.
+
+    `low_priority`: leave the processor to a running inspection. `serving`: nothing of the work outlives the process, so it
+    ends at once when it is cancelled or its parent is gone.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        fields: Mapping[str, Any],
-        *,
-        listener: Callable[[Packet], None] | None = None,
-        ended: Callable[[Outcome], None] | None = None,
-        low_priority: bool = True,
-        grace: float = 5.0,
-    ) -> None:
-        """Start `inspector worker kind` with these job fields (JSON values). Raises JobError.
+    serving: ClassVar[bool] = False
 
-        `low_priority`: leave the processor to a running inspection. `grace`: seconds between cancelling, terminating and
-        killing.
-        """
-        self._grace = grace
-        self._lock = threading.Lock()
-        self._canceller: threading.Thread | None = None
-        self._process = WorkerProcess(
-            kind,
-            {**fields, "low_priority": low_priority},
-            on_packet=listener or (lambda packet: None),
-            on_end=ended,
-        )
+    kind: str
+    low_priority: bool = False
 
-    @property
-    def outcome(self) -> Outcome | None:
-        """How it ended, or None while it runs."""
-        return self._process.outcome
+    def model_post_init(self, context: Any) -> None:  # noqa: ANN401 - pydantic's signature
+        self.model_fields_set.add("kind")
 
-    def cancel(self) -> None:
-        """Ask it to stop, terminate it after `grace` seconds and kill it after as many again. Returns at once."""
-        with self._lock:
-            if self._canceller is None and self.outcome is None:
-                self._canceller = threading.Thread(
-                    target=self._process.stop, kwargs={"grace": self._grace}, name="job-cancel", daemon=True
-                )
-                self._canceller.start()
 
-    def pause(self) -> None:
-        """Ask it to rest until `resume`; it uses no processor then, but keeps its memory. Returns at once."""
-        self._process.send(Packet("pause"))
+class TrainJob(Job):
+    """Train a network. `settings`: `runs.settings.TrainSettings` as JSON. Result: `Trained`."""
 
-    def resume(self) -> None:
-        """Go on after `pause`. Returns at once."""
-        self._process.send(Packet("resume"))
+    kind: Literal["train"] = "train"
+    settings: JsonObject
 
-    def stop(self) -> None:
-        """Ask it to end now and keep the best so far: it is measured and a bundle is written. Returns at once."""
-        self._process.send(Packet("stop"))
 
-    def detach(self) -> bool:
-        """Let training go on without this process; from now on its run folder tells of it and takes its commands.
+class RankJob(Job):
+    """Train along as one of several processes, not the first. `environment`: what `torchrun` would set."""
 
-        Returns whether it has let go; then there is nothing to close, `ended` is not called and there is no outcome.
-        """
-        return self._process.detach()
+    kind: Literal["rank"] = "rank"
+    settings: JsonObject
+    environment: dict[str, str] = Field(default_factory=dict)
 
-    def wait(self, timeout: float | None = None) -> Outcome | None:
-        """Wait for the end; None if it still runs after `timeout` seconds."""
-        return self._process.wait(timeout)
 
-    def result(self) -> Mapping[str, Any]:
-        """Wait for the end and return what the work says of it, for example {"bundle": folder}.
+class _ServingJob(Job):
+    """Answer requests about frames in `folder`, which is shared with the parent (see `workers.exchange`)."""
 
-        Raises the error the work failed with, or JobError if it was cancelled or crashed.
-        """
-        outcome = self._process.wait()
-        assert outcome is not None
-        if outcome.end is not End.SUCCEEDED:
-            raise outcome.error()
-        return outcome.result
+    serving: ClassVar[bool] = True
 
-    def close(self) -> Outcome:
-        """End it, if it still runs, and wait until the process and its threads are gone."""
-        outcome = self._process.stop(grace=self._grace)
-        with self._lock:
-            canceller = self._canceller
-        if canceller is not None:
-            canceller.join()
-        return outcome
+    bundle: Place
+    folder: Place
+    batch: Count = 1
+
+
+class InferJob(_ServingJob):
+    """Run a bundle with an engine of the registry. `threads`: 0 for the engine's own choice."""
+
+    kind: Literal["infer"] = "infer"
+    engine: str
+    precision: Precision = "fp32"
+    threads: Count = 0
+
+
+class ExplainJob(_ServingJob):
+    """Explain predictions of a bundle."""
+
+    kind: Literal["explain"] = "explain"
+
+
+class VariantJob(Job):
+    """Make one variant of a bundle, or of a copy of it at `out`. Fields as in `ml.export.variants.Order`, None: its default.
+
+    Result: `bundles.variants.VariantMade`.
+    """
+
+    kind: Literal["variant"] = "variant"
+    bundle: Place
+    engine: str
+    precision: Precision
+    out: Place | None = None
+    max_drop: float | None = None
+    calibration: Place | None = None
+    check: bool = False
+    threads: Count = 0
+
+
+class VariantsJob(Job):
+    """Try to make these variants of a bundle. Result: `VariantsTried`."""
+
+    kind: Literal["variants"] = "variants"
+    bundle: Place
+    variants: tuple[tuple[str, Precision], ...]
+
+
+class GraphJob(Job):
+    """Write the ONNX graph anew from the weights, into the bundle or into a copy of it at `out`. Result: `GraphWritten`."""
+
+    kind: Literal["graph"] = "graph"
+    bundle: Place
+    out: Place | None = None
+
+
+class TuneJob(Job):
+    """Measure the variants of a recipe's bundles and choose. Fields as in `tuning.job.Order`. Result: `tuning.plan.Tuned`.
+
+    `recipe`: `recipes.recipe.Recipe` as JSON; `base`: the folder that its paths are relative to.
+    """
+
+    kind: Literal["tune"] = "tune"
+    recipe: JsonObject
+    base: Place | None = None
+    takt_ms: PositiveFloat | None = None
+    engines: tuple[str, ...] = ()
+    precisions: tuple[Precision, ...] = ()
+    threads: tuple[Count, ...] = ()
+    batches: tuple[Count, ...] = ()
+    budget_s: PositiveFloat | None = None
+    export: bool = True
+
+
+_JOB: TypeAdapter[Job] = TypeAdapter(
+    Annotated[
+        TrainJob | RankJob | InferJob | ExplainJob | VariantJob | VariantsJob | GraphJob | TuneJob,
+        Field(discriminator="kind"),
+    ]
+)
+
+
+def read_job(line: bytes) -> Job:
+    """Return the job that a line asks for. Raises JobError if it is none."""
+    return read_line(_JOB, line)
+
+
+# ---- results --------------------
+
+
+class Trained(BaseModel):
+    """Of a TrainJob: where the bundle is."""
+
+    bundle: Place
+
+
+class GraphWritten(BaseModel):
+    """Of a GraphJob: the bundle, and the largest difference between its graph and its weights."""
+
+    bundle: Place
+    difference: float
+
+
+class Attempt(BaseModel):
+    """What became of one variant. `here`: this machine can compute so; `problem`: why there is none."""
+
+    engine: str
+    precision: Precision
+    here: bool = False
+    problem: Sentence | None = None
+
+
+class VariantsTried(BaseModel):
+    """Of a VariantsJob."""
+
+    bundle: Place
+    made: tuple[Attempt, ...]

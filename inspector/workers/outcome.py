@@ -1,17 +1,23 @@
 """How the work of a worker process ended, and why: one kind of cause, one sentence, one remedy."""
 
 import errno
+import math
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from inspector.core.config import describe_validation
 from inspector.core.errors import BundleError, CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
 from inspector.core.message import Message, message
-from inspector.workers.protocol import Packet
+from inspector.workers.messages import Done, Failed, Scalar
+
+R = TypeVar("R", bound=BaseModel)
 
 KINDS: Mapping[str, type[InspectorError]] = {
     kind.__name__: kind for kind in (ConfigError, CameraError, EngineError, BundleError, JobError, StorageError)
@@ -112,9 +118,9 @@ class CompanionError(JobError):
 class Outcome:
     """How a worker process ended and what it said last.
 
-    `result`: the fields of its `done`. `problem` and `remedy`: the sentence, if it failed or crashed. `details`: the
-    traceback it sent or its last lines on stderr, for a report. `signal`: "SIGKILL", ... if a signal ended it. `kind`: the
-    error's class in the worker. `cause`: what kind of trouble it was.
+    `result`: what its `Done` says besides, see `read`. `problem` and `remedy`: the sentence, if it failed or crashed.
+    `details`: the traceback it sent or its last lines on stderr, for a report. `signal`: "SIGKILL", ... if a signal ended it.
+    `kind`: the error's class in the worker. `cause`: what kind of trouble it was.
     """
 
     end: End
@@ -128,56 +134,70 @@ class Outcome:
     cause: Cause = Cause.NONE
 
     def error(self) -> InspectorError:
-        """The outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
+        """Return the outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
         problem = self.problem or message("The work was cancelled.")
         remedy = self.remedy.template if self.remedy else ""
         return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
 
-    def packet(self) -> Packet:
-        """The outcome as the last message of a run, for a worker that could not send it itself."""
+    def read(self, kind: type[R]) -> R:
+        """Return the result, as the kind of job defines it (`workers.jobs`). Raises JobError if it is something else."""
+        try:
+            return kind.model_validate(dict(self.result))
+        except ValidationError as error:
+            raise JobError(
+                "The worker's result is not what was asked for ({detail}).", detail=describe_validation(error)
+            ) from error
+
+    def packet(self) -> Done | Failed:
+        """Return the outcome as the last message of a run, for a worker that could not send it itself."""
         if self.end in (End.SUCCEEDED, End.CANCELLED):
-            return Packet("done", {"status": "ok" if self.end is End.SUCCEEDED else "cancelled", **self.result})
-        values = {**(self.remedy.values if self.remedy else {}), **(self.problem.values if self.problem else {})}
-        return Packet(
-            "failed",
-            {
-                "kind": self.kind.__name__,
-                "cause": self.cause.value,
-                "problem": self.problem.template if self.problem else "",
-                "remedy": self.remedy.template if self.remedy else "",
-                "values": {key: value if isinstance(value, str | int | float) else str(value) for key, value in values.items()},
-                "traceback": self.details,
-                "crashed": self.end is End.CRASHED,
-                "signal": self.signal,
-                "exit_code": self.exit_code,
-            },
+            return Done(status="ok" if self.end is End.SUCCEEDED else "cancelled", **self.result)
+        problem, remedy = _sendable(self.problem), _sendable(self.remedy)
+        return Failed(
+            kind=self.kind.__name__,
+            cause=self.cause.value,
+            problem=problem.template,
+            remedy=remedy.template,
+            values={**_scalars(remedy), **_scalars(problem)},
+            traceback=self.details,
+            crashed=self.end is End.CRASHED,
+            signal=self.signal,
+            exit_code=self.exit_code,
         )
 
 
-def read_outcome(packet: Packet, *, exit_code: int = 0) -> Outcome:
-    """The outcome that a `done` or `failed` tells: templates and values, so that it can still be translated here."""
-    fields = packet.fields
-    if packet.type == "done":
-        result = {key: value for key, value in fields.items() if key != "status"}
-        end = End.CANCELLED if fields.get("status") == "cancelled" else End.SUCCEEDED
-        return Outcome(end, result, exit_code=exit_code)
-    values = {str(key): value for key, value in dict(fields.get("values") or {}).items()}
-    remedy = str(fields.get("remedy") or "")
-    cause = str(fields.get("cause", ""))
+def _sendable(told: Message | None) -> Message:
+    """Return a sentence whose values are finite: with a number that is not it is sent as it reads."""
+    if told is None:
+        return Message("")
+    if all(math.isfinite(value) for value in told.values.values() if isinstance(value, float)):
+        return told
+    return Message(told.text.replace("{", "{{").replace("}", "}}"))
+
+
+def _scalars(told: Message) -> dict[str, Scalar]:
+    return {key: value if isinstance(value, str | int | float) else str(value) for key, value in told.values.items()}
+
+
+def read_outcome(packet: Done | Failed, *, exit_code: int = 0) -> Outcome:
+    """Return the outcome that the last message tells: templates and values, so that it can still be translated here."""
+    if isinstance(packet, Done):
+        end = End.CANCELLED if packet.status == "cancelled" else End.SUCCEEDED
+        return Outcome(end, packet.result, exit_code=exit_code)
     return Outcome(
-        End.CRASHED if fields.get("crashed") else End.FAILED,
-        problem=Message(str(fields.get("problem", "The worker failed.")), values),
-        remedy=Message(remedy, values) if remedy else None,
-        details=str(fields.get("traceback", "")),
-        signal=str(fields.get("signal", "")),
-        exit_code=int(fields.get("exit_code", exit_code)),
-        kind=KINDS.get(str(fields.get("kind")), JobError),
-        cause=Cause(cause) if cause in set(Cause) else Cause.INTERNAL,
+        End.CRASHED if packet.crashed else End.FAILED,
+        problem=Message(packet.problem, packet.values),
+        remedy=Message(packet.remedy, packet.values) if packet.remedy else None,
+        details=packet.traceback,
+        signal=packet.signal,
+        exit_code=packet.exit_code or exit_code,
+        kind=KINDS.get(packet.kind, JobError),
+        cause=Cause(packet.cause) if packet.cause in set(Cause) else Cause.INTERNAL,
     )
 
 
 def cause_of(error: BaseException) -> Cause:
-    """What kind of trouble an error is, looking through what it was raised from."""
+    """Return what kind of trouble an error is, looking through what it was raised from."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -206,13 +226,13 @@ def _cause_of_one(error: BaseException) -> Cause | None:
 
 
 def cause_of_text(text: str) -> Cause | None:
-    """What kind of trouble a library's words tell of; None if they tell nothing."""
+    """Return what kind of trouble a library's words tell of; None if they tell nothing."""
     lower = text.lower()
     return next((cause for cause, words in _WORDS.items() if any(word in lower for word in words)), None)
 
 
 def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Cause, str]:
-    """Why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
+    """Return why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
 
     `code` as `subprocess` gives it. `words`: its last lines on stderr. `asked`: this program killed it. `oom`: the system has
     ended a process for want of memory meanwhile.
@@ -228,13 +248,15 @@ def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Ca
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """What a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or ""."""
+    """Return what a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or
+    "".
+    """
     dump = next((number for number, line in enumerate(lines) if line.startswith(_DUMP)), len(lines))
     return next((line for line in (*reversed(lines[:dump]), *lines[dump:]) if line.strip()), "")
 
 
 def crash_in(lines: Sequence[str]) -> Outcome | None:
-    """The crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
+    """Return the crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
     head = next((line for line in reversed(lines) if line.startswith(_DUMP)), None)
     if head is None:
         return None
@@ -250,7 +272,7 @@ def crash_in(lines: Sequence[str]) -> Outcome | None:
 
 
 def oom_kills() -> int:
-    """How many processes the system has ended for want of memory since it started; 0 where it does not say.
+    """Return how many processes the system has ended for want of memory since it started; 0 where it does not say.
 
     Linux: `oom_kill` in /proc/vmstat and in the events of our control group.
     """

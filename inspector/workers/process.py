@@ -1,22 +1,24 @@
-"""Worker processes: `inspector worker KIND --job FILE`, a child without a window that speaks the lines of `protocol`.
+"""Worker processes: `inspector worker KIND`, a child without a window that reads its job and speaks the lines of `messages`.
 
 The parent's end: start, messages both ways, and an end that is always told, once, with its cause.
 """
 
-import json
 import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeVar
+
+from pydantic import BaseModel
 
 from inspector.core.errors import JobError
 from inspector.core.message import message
+from inspector.workers.jobs import Job
+from inspector.workers.messages import Command, Done, Failed, ParentMessage, WorkerMessage, worker_message
 from inspector.workers.outcome import (
     REMEDIES,
     UNEXPECTED,
@@ -28,7 +30,7 @@ from inspector.workers.outcome import (
     oom_kills,
     read_outcome,
 )
-from inspector.workers.protocol import LineDecoder, Packet
+from inspector.workers.protocol import LineDecoder
 
 log = logging.getLogger(__name__)
 
@@ -36,24 +38,26 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
 _LAST_LINES = 80  # the traceback of a crash among them
 _ENDING_S = 10.0  # so long a worker may take to end after its last message
+_SEND_S = 5.0  # a worker that does not read its messages for so long is not told any more
+R = TypeVar("R", bound=BaseModel)
 __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command", "world_size"]
 
 
-def worker_command(kind: str, job: Path) -> list[str]:
-    """The command line of a worker: this program again, whether run from source or frozen."""
+def worker_command(kind: str) -> list[str]:
+    """Return the command line of a worker: this program again, whether run from source or frozen."""
     if getattr(sys, "frozen", False):
-        return [sys.executable, "worker", kind, "--job", str(job)]
+        return [sys.executable, "worker", kind]
     # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
-    return [sys.executable, "-P", "-m", "inspector", "worker", kind, "--job", str(job)]
+    return [sys.executable, "-P", "-m", "inspector", "worker", kind]
 
 
 def world_size() -> int:
-    """How many processes train together, as `torchrun` or `ml.train.distributed` say; 1: this one alone."""
+    """Return how many processes train together, as `torchrun` or `ml.train.distributed` say; 1: this one alone."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def rank() -> int:
-    """The number of this process among them; 0 is the one that is talked to."""
+    """Return the number of this process among them; 0 is the one that is talked to."""
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
@@ -67,65 +71,69 @@ def _environment() -> dict[str, str]:
 
 
 class WorkerProcess:
-    """One running worker. Made is started; `on_packet` gets every message but the last on a thread of this object.
+    """A piece of work in a process of its own. Made is started.
 
-    `on_end` is called once, after the last `on_packet`, on the same thread. The callbacks must be quick.
+    `listener` gets every message but the last; `ended` the outcome, once, after them. Both are called on a thread of this
+    object and must be quick.
     """
 
     def __init__(
         self,
-        kind: str,
-        job: Mapping[str, Any],
+        job: Job,
         *,
-        on_packet: Callable[[Packet], None],
-        on_end: Callable[[Outcome], None] | None = None,
+        listener: Callable[[WorkerMessage], None] | None = None,
+        ended: Callable[[Outcome], None] | None = None,
+        grace: float = 5.0,
     ) -> None:
-        """Start `inspector worker kind` with `job` (JSON values) as its job file. Raises JobError if it cannot start."""
-        self._kind = kind
-        self._on_packet = on_packet
-        self._on_end = on_end
+        """Start `inspector worker KIND` and give it the job. Raises JobError if it cannot start.
+
+        `grace`: seconds between cancelling, terminating and killing.
+        """
+        self._kind = job.kind
+        self._listener, self._on_end = listener, ended
+        self._grace = grace
         self._send_lock = threading.Lock()
+        self._stop_lock = threading.Lock()
+        self._canceller: threading.Thread | None = None
         self._ended = threading.Event()
         self._cancelled = False
         self._detached = False
         self._killing = False
         self._oom_kills = oom_kills()
-        self._last: Packet | None = None
+        self._last: Done | Failed | None = None
         self._broken = ""
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._outcome: Outcome | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="inspector-job-", ignore_cleanup_errors=True)
+        line = job.line()
+        self._process = self._start()
+        self._stderr_thread = threading.Thread(target=self._read_stderr, name=f"worker-{job.kind}-stderr", daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(line,), name=f"worker-{job.kind}", daemon=True)
+        self._send_lock.acquire()  # nothing goes before the job, which `_read` sends: it may be more than a pipe holds
+        self._stderr_thread.start()
+        self._thread.start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        # A group of its own, so that Ctrl-C in a terminal reaches the parent only, which then cancels in order.
+        flags = 0
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
-            self._process = self._start(job)
+            return subprocess.Popen(
+                worker_command(self._kind),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(),
+                creationflags=flags,
+                start_new_session=sys.platform != "win32",
+            )
         except OSError as error:
-            self._folder.cleanup()
             raise JobError(
                 "The worker process cannot be started ({detail}).",
                 remedy="Close other programs, or install the program again.",
                 detail=error.strerror or error,
             ) from error
-        self._stderr_thread = threading.Thread(target=self._read_stderr, name=f"worker-{kind}-stderr", daemon=True)
-        self._thread = threading.Thread(target=self._read, name=f"worker-{kind}", daemon=True)
-        self._stderr_thread.start()
-        self._thread.start()
-
-    def _start(self, job: Mapping[str, Any]) -> "subprocess.Popen[bytes]":
-        file = Path(self._folder.name) / "job.json"
-        file.write_text(json.dumps(job), "utf-8")
-        # A group of its own, so that Ctrl-C in a terminal reaches the parent only, which then cancels in order.
-        flags = 0
-        if sys.platform == "win32":
-            flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
-        return subprocess.Popen(
-            worker_command(self._kind, file),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=_environment(),
-            creationflags=flags,
-            start_new_session=sys.platform != "win32",
-        )
 
     @property
     def pid(self) -> int:
@@ -136,34 +144,47 @@ class WorkerProcess:
         """How it ended, or None while it runs."""
         return self._outcome
 
-    @property
-    def last_line(self) -> str:
-        """The last line it wrote on stderr, or ""."""
-        return self._lines[-1] if self._lines else ""
+    def send(self, message: ParentMessage) -> None:
+        """Send one message. A worker that has died is not an error here: its end is told by `ended`."""
+        if not self._send_lock.acquire(timeout=_SEND_S):
+            log.debug("worker %s does not read its messages", self._kind)
+            return
+        try:
+            self._write(message.line())
+        finally:
+            self._send_lock.release()
 
-    def send(self, packet: Packet) -> None:
-        """Send one message. A worker that has died is not an error here: its end is told by `on_end`."""
+    def _write(self, line: bytes) -> None:
+        """While the lock is held."""
         stdin = self._process.stdin
-        with self._send_lock:
-            if stdin is None or stdin.closed:
-                return
-            try:
-                stdin.write(packet.line())
-            except OSError as error:
-                log.debug("worker %s takes no more messages: %s", self._kind, error)
+        if stdin is None or stdin.closed:
+            return
+        try:
+            while line:
+                line = line[os.write(stdin.fileno(), line) :]
+        except OSError as error:
+            log.debug("worker %s takes no more messages: %s", self._kind, error)
 
-    def cancel(self) -> None:
-        """Ask it to stop; returns at once."""
-        self._cancelled = True
-        self.send(Packet("cancel"))
+    def pause(self) -> None:
+        """Ask it to rest until `resume`; it uses no processor then, but keeps its memory. Returns at once."""
+        self.send(Command(type="pause"))
+
+    def resume(self) -> None:
+        """Go on after `pause`. Returns at once."""
+        self.send(Command(type="resume"))
+
+    def stop(self) -> None:
+        """Ask it to end now and keep the best so far: it is measured and a bundle is written. Returns at once."""
+        self.send(Command(type="stop"))
 
     def detach(self, *, timeout: float = 15.0) -> bool:
         """Let it go on without this process; it must be work that keeps a record of itself (training with a run folder).
 
-        Returns whether it has let go within `timeout` seconds; then there is no `on_end` and no outcome.
+        Returns whether it has let go within `timeout` seconds; then there is nothing to close, `ended` is not called and there
+        is no outcome.
         """
         self._detached = True
-        self.send(Packet("detach"))
+        self.send(Command(type="detach"))
         return self._ended.wait(timeout) and self._outcome is None
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
@@ -171,21 +192,42 @@ class WorkerProcess:
         self._ended.wait(timeout)
         return self._outcome
 
-    def stop(self, *, grace: float = 5.0) -> Outcome:
-        """Cancel; after `grace` seconds terminate; after as much again kill. Returns when the process is gone.
+    def result(self, kind: type[R]) -> R:
+        """Wait for the end and return the result, as the kind of job defines it.
 
-        Not from a callback of this object.
+        Raises the error the work failed with, or JobError if it was cancelled or crashed.
         """
+        outcome = self.wait()
+        assert outcome is not None
+        if outcome.end is not End.SUCCEEDED:
+            raise outcome.error()
+        return outcome.read(kind)
+
+    def cancel(self) -> None:
+        """Ask it to stop, terminate it after `grace` seconds and kill it after as many again. Returns at once."""
+        with self._stop_lock:
+            if self._canceller is None and self._outcome is None:
+                self._cancelled = True
+                self._canceller = threading.Thread(target=self._end, name=f"cancel-{self._kind}", daemon=True)
+                self._canceller.start()
+
+    def close(self) -> Outcome:
+        """Cancel it, if it still runs, and wait until the process and its threads are gone. Not from a callback."""
         self.cancel()
-        if self.wait(grace) is None:
-            self._process.terminate()
-            if self.wait(grace) is None:
-                self._killing = True
-                self._process.kill()
-        self._ended.wait()
+        if self._canceller is not None:
+            self._canceller.join()
         self._thread.join()
         assert self._outcome is not None
         return self._outcome
+
+    def _end(self) -> None:
+        self.send(Command(type="cancel"))
+        if self.wait(self._grace) is None:
+            self._process.terminate()
+            if self.wait(self._grace) is None:
+                self._killing = True
+                self._process.kill()
+        self._ended.wait()
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -205,13 +247,17 @@ class WorkerProcess:
             self._lines.append(text[:2000])
             log.debug("worker %s: %s", self._kind, text)
 
-    def _read(self) -> None:
+    def _read(self, job: bytes) -> None:
         assert self._process.stdout is not None
-        decoder = LineDecoder()
+        decoder = LineDecoder(worker_message)
         try:
+            try:
+                self._write(job)
+            finally:
+                self._send_lock.release()
             for piece in _pieces(self._process.stdout):
-                for packet in decoder.feed(piece):
-                    self._take(packet)
+                for message in decoder.feed(piece):
+                    self._take(message)
         except Exception as error:
             log.debug("worker %s is ended", self._kind, exc_info=True)
             self._broken = str(error)
@@ -222,13 +268,13 @@ class WorkerProcess:
         else:
             self._finish()
 
-    def _take(self, packet: Packet) -> None:
+    def _take(self, message: WorkerMessage) -> None:
         if self._last is not None:
-            raise JobError("The worker went on after its last message, with {type}.", type=packet.type)
-        if packet.type in ("done", "failed"):
-            self._last = packet
-        else:
-            self._on_packet(packet)
+            raise JobError("The worker went on after its last message, with {type}.", type=message.type)
+        if isinstance(message, Done | Failed):
+            self._last = message
+        elif self._listener is not None:
+            self._listener(message)
 
     def _let_go(self) -> None:
         """It has closed its ends of the pipes, as it does once detached, and lives on."""
@@ -241,7 +287,6 @@ class WorkerProcess:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with self._send_lock:
                 _close(stream)
-        self._folder.cleanup()
 
     def _finish(self) -> None:
         # It has closed its messages, so it is ending; one that hangs in its own clean-up is ended after a while.
@@ -293,7 +338,7 @@ class WorkerProcess:
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    """What has arrived on a pipe, as it arrives, until its end."""
+    """Yield what has arrived on a pipe, as it arrives, until its end."""
     while True:
         try:
             piece = os.read(stream.fileno(), _PIECE)

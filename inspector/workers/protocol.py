@@ -1,54 +1,67 @@
-"""JSON-lines messages between the station and a worker process, the same at both ends.
-
-The child speaks `hello`, then `progress`, `metric`, `log`, `artifact`, `paused`, `resumed` and `reply`, and exactly one `done`
-or `failed` at the end. The parent speaks `cancel`, `pause`, `resume`, `stop` (end now and keep the best), `detach` or, to a
-serving worker, `request`; the end of its stream means that it died, unless it sent `detach` before.
-"""
+"""Lines of JSON between a worker process and its parent: how they are written, cut and validated."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from inspector.core.errors import JobError
 
-VERSION = 1
 LONGEST_LINE = 16 * 1024 * 1024
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).encode
+_encode_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
+
+M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """One message: its type and its fields (JSON values)."""
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    type: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Number = Annotated[float | None, BeforeValidator(_finite)]  # what may be measured as NaN or infinite: it travels as null
+
+
+class JsonLine(BaseModel):
+    """One line of JSON. Fields that a later version has added are ignored; numbers are finite."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     def line(self) -> bytes:
-        """One line of UTF-8 JSON with its newline. NaN is not JSON: ValueError."""
-        return json.dumps({"type": self.type, **self.fields}, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+        """UTF-8 JSON with its newline, without the fields that were not set. Raises ValueError for NaN in free-form values."""
+        fields = self.model_dump(exclude_unset=True)
+        try:
+            return _encode(fields).encode() + b"\n"
+        except UnicodeEncodeError:  # a file name that is not UTF-8
+            return _encode_ascii(fields).encode() + b"\n"
 
 
-class LineDecoder:
-    """Bytes in any pieces -> packets. Splits on newlines before decoding, so a character may be cut between reads."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[Packet]:
-        """The packets completed by `data`. Raises JobError for a line that is not a message."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
-            raise JobError("The worker sent a line of more than {limit} bytes.", limit=LONGEST_LINE)
-        for line in lines:
-            if line.strip():
-                yield _parse(line)
-
-
-def _parse(line: bytes) -> Packet:
+def read_line(kind: TypeAdapter[M], line: bytes) -> M:
+    """Validate one line. Raises JobError for anything else, also if it is nested too deeply or a number is out of bounds."""
     try:
-        fields = json.loads(line)
-        return Packet(fields.pop("type"), fields)
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        return kind.validate_python(json.loads(line.decode()))
+    except (ValueError, RecursionError) as error:
         raise JobError(
             "The worker sent a line that is not a message: {line}.", line=line[:200].decode("utf-8", "replace")
         ) from error
+
+
+class LineDecoder(Generic[M]):
+    """Bytes in any pieces -> messages. Splits on newlines before decoding, so a character may be cut between reads."""
+
+    def __init__(self, read: Callable[[bytes], M]) -> None:
+        """`read`: makes a message of a line, or raises JobError."""
+        self._read = read
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[M]:
+        """Yield the messages completed by `data`. Raises JobError for a line that is none; that line is dropped."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            self._rest = b""
+            raise JobError("The worker sent a line of more than {limit} bytes.", limit=LONGEST_LINE)
+        for line in lines:
+            if line.strip():
+                yield self._read(line)

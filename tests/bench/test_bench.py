@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from inspector.core.types import Boxes, Masks
+
 pytest.importorskip("torch")
 
 from inspector.bench.frames import demo_frames, frames
@@ -88,10 +90,11 @@ def test_the_naive_pipeline_judges_boxes_and_masks_by_the_same_threshold(
     step = recipe.inspect[0].model_copy(update={"threshold": limit})
     with PartInspector(recipe.model_copy(update={"inspect": (step,)})) as inspector:
         (prediction,) = inspector.inspect({CAMERA: _framed(pixels)}).predictions
-    if prediction.mask is not None:
-        assert (int(prediction.mask.max()) >= max(1, round(255 * limit))) is not result["ok"]
-    elif prediction.boxes is not None and limit > 0.5:
-        assert len(prediction.boxes.at_least(limit)) == 0
+    answer = prediction.answer
+    if isinstance(answer, Masks):
+        assert (int(answer.planes.max()) >= max(1, round(255 * limit))) is not result["ok"]
+    elif isinstance(answer, Boxes) and limit > 0.5:
+        assert len(answer.at_least(limit)) == 0
         assert result["boxes"] == []
 
 

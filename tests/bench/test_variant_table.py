@@ -16,20 +16,8 @@ from inspector.core.errors import BundleError
 
 pytest.importorskip("torch")
 
-from inspector.ml.export.variants import Order, export_variant
-
-
-class Quiet:
-    """A report that nobody reads."""
-
-    def progress(self, **fields: object) -> None:
-        return None
-
-    def log(self, text: str) -> None:
-        return None
-
-    def pause_point(self) -> float:
-        return 0.0
+from inspector.ml.export.variants import Order
+from tests.reports import Quiet, export_variant
 
 
 def evaluated(*arguments: str) -> dict[str, Any]:

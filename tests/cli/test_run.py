@@ -55,6 +55,10 @@ def test_json_has_one_object_a_part_and_a_summary(states: Path, tmp_path: Path) 
         assert prediction["task"] == "classification"
         assert sum(prediction["scores"].values()) == pytest.approx(1, abs=1e-3)
         assert prediction["score"] == max(prediction["scores"].values())
+        (judgement,) = part["judgements"]
+        assert (judgement["quantity"], judgement["bundle"]) == ("class", "states")
+        assert (judgement["class"], judgement["value"]) == (prediction["class"], prediction["score"])
+        assert judgement["verdict"] == part["verdict"], "also of a part that is OK"
         assert part["latency_ms"] > 0
     assert last.keys() == {"summary"}
     assert last["summary"].keys() == SUMMARY

@@ -8,7 +8,20 @@ import pytest
 
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.message import message
-from inspector.core.types import SEVERITY, Boxes, Frame, Prediction, Region, Verdict
+from inspector.core.types import (
+    SEVERITY,
+    Annotation,
+    Boxes,
+    ClassLabel,
+    Frame,
+    MaskLabel,
+    Masks,
+    Prediction,
+    Region,
+    Scores,
+    TemperatureLabel,
+    Verdict,
+)
 from inspector.inspection.status import Stats
 
 
@@ -37,14 +50,27 @@ def test_frame_keeps_native_depth() -> None:
     assert (frame.width, frame.height, frame.pixels.max()) == (5, 4, 4095)
 
 
-def test_prediction_has_exactly_one_kind() -> None:
+def test_an_answer_fits_its_classes() -> None:
     region = Region(0, 0, 4, 4)
-    with pytest.raises(ValueError, match="exactly one"):
-        Prediction("b", "detection", "cam", ("a",), region)
-    with pytest.raises(ValueError, match="exactly one"):
-        Prediction("b", "detection", "cam", ("a",), region, scores=np.ones(1, np.float32), boxes=Boxes.empty())
     with pytest.raises(ValueError, match="2 classes"):
-        Prediction("b", "classification", "cam", ("a", "b"), region, scores=np.ones(3, np.float32))
+        Prediction("b", "classification", "cam", ("a", "b"), region, Scores(np.ones(3, np.float32)))
+    with pytest.raises(ValueError, match="2 classes"):
+        Prediction("b", "segmentation", "cam", ("a", "b"), region, Masks(np.zeros((1, 4, 4), np.uint8)))
+
+
+def test_an_answer_of_another_kind_than_expected_is_an_error() -> None:
+    prediction = Prediction("b", "detection", "cam", ("a",), Region(0, 0, 4, 4), Boxes.empty())
+    assert len(prediction.expect(Boxes)) == 0
+    with pytest.raises(TypeError, match="Boxes, not Masks"):
+        prediction.expect(Masks)
+
+
+def test_an_annotation_lists_every_label_it_has() -> None:
+    mask = np.ones((2, 2), np.uint8)
+    known = Annotation(label=0, boxes=Boxes.empty(), mask=mask, temperatures=(3.0, 2.0, 1.0))
+    kinds = [type(label) for label in known.labels]
+    assert kinds == [ClassLabel, Boxes, MaskLabel, TemperatureLabel]
+    assert Annotation().labels == ()
 
 
 def test_boxes_are_cut_by_score_without_losing_their_class() -> None:

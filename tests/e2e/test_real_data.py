@@ -1,6 +1,6 @@
-"""Real photographs, from labels to verdicts, by the commands that README names: what they reach is measured on images that no
-training saw, and by other people's implementations of the metrics too. All of it takes more than an hour on two cores; one of
-them is chosen with `-k`.
+"""Real photographs, from labels to verdicts, by the commands that FIGURES.md names: what they reach is measured on images
+that no training saw, and by other people's implementations of the metrics too. All of it takes more than an hour on two cores;
+one of them is chosen with `-k`.
 """
 
 import shutil
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from inspector.core.types import Boxes, Scores
 
 pytest.importorskip("torch")
 
@@ -33,7 +35,7 @@ Pairs = Sequence[tuple[Item, Prediction]]
 
 @dataclass(frozen=True)
 class Run:
-    """A command of README and the least it must reach."""
+    """A command of FIGURES.md and the least it must reach."""
 
     data: str
     task: str
@@ -151,11 +153,11 @@ def _oracle(task: str, bundle: Bundle, pairs: Pairs) -> dict[str, float]:
     sk = pytest.importorskip("sklearn.metrics")
     if task == "classification":
         truth = [item.truth.label for item, _ in pairs]
-        said = [int(np.argmax(prediction.scores)) for _, prediction in pairs if prediction.scores is not None]
+        said = [prediction.expect(Scores).best for _, prediction in pairs]
         return {"accuracy": sk.accuracy_score(truth, said), "macro_f1": sk.f1_score(truth, said, average="macro")}
     if task == "detection":
         real = [item.truth.boxes for item, _ in pairs if item.truth.boxes is not None]
-        found = [prediction.boxes for _, prediction in pairs if prediction.boxes is not None]
+        found = [prediction.expect(Boxes) for _, prediction in pairs]
         numbers = coco_numbers(real, found, bundle.card.classes)
         return {name: numbers[name] for name in ("map50", "map50_95")}
     masks = [item.truth.mask for item, _ in pairs if item.truth.mask is not None]

@@ -13,7 +13,7 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared, view
 from inspector.core.registry import ENGINES
-from inspector.core.types import Frame, Prediction, Region
+from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import Engine, open_engine
 from inspector.tasks.base import task_of
 from inspector.tasks.masks import class_map
@@ -83,19 +83,20 @@ def test_all_engines_lead_to_the_same_predictions(task: str, bundles: Bundles, b
 
 
 def _same(one: Prediction, wanted: Prediction, name: str) -> None:
-    if wanted.scores is not None and one.scores is not None:
-        assert one.scores.argmax() == wanted.scores.argmax(), name
-    elif wanted.boxes is not None and one.boxes is not None:
-        assert len(one.boxes) == len(wanted.boxes) > 0, name
-        np.testing.assert_array_equal(one.boxes.classes, wanted.boxes.classes)
-        np.testing.assert_allclose(one.boxes.xyxy, wanted.boxes.xyxy, atol=0.01)
-    elif wanted.mask is not None and one.mask is not None:
-        assert np.abs(one.mask.astype(int) - wanted.mask.astype(int)).max() <= 1, name
-        assert np.count_nonzero(class_map(one) != class_map(wanted)) <= 2, name  # a probability of exactly one half
-    else:
-        assert wanted.temperatures is not None
-        assert one.temperatures is not None
-        assert one.temperatures.predicted == pytest.approx(wanted.temperatures.predicted, abs=0.01), name
+    match one.answer, wanted.answer:
+        case Scores() as found, Scores() as right:
+            assert found.best == right.best, name
+        case Boxes() as found, Boxes() as right:
+            assert len(found) == len(right) > 0, name
+            np.testing.assert_array_equal(found.classes, right.classes)
+            np.testing.assert_allclose(found.xyxy, right.xyxy, atol=0.01)
+        case Masks() as found, Masks() as right:
+            assert np.abs(found.planes.astype(int) - right.planes.astype(int)).max() <= 1, name
+            assert np.count_nonzero(class_map(one) != class_map(wanted)) <= 2, name  # a probability of exactly one half
+        case Temperatures() as found, Temperatures() as right:
+            assert found.predicted == pytest.approx(right.predicted, abs=0.01), name
+        case other:
+            pytest.fail(f"{name}: {other}")
 
 
 @pytest.mark.parametrize("name", HERE)

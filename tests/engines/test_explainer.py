@@ -15,7 +15,7 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.explain import inside_share
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import InputSpec
-from inspector.core.types import Boxes, Frame, Prediction, Region
+from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
 
 Bundles = Callable[[str], Bundle]
@@ -132,13 +132,13 @@ def test_the_share_of_heat_inside_the_prediction_is_counted() -> None:
     card = small_card("detection")
     xyxy = np.array([[103, 52, 107, 54], [118, 58, 120, 60], [100, 50, 120, 60]], np.float32)
     boxes = Boxes(xyxy, np.array([0.9, 0.9, 0.1], np.float32), np.array([1, 0, 1]))  # another class; too unsure
-    found = Prediction("b", "detection", "c", card.classes, heat.region, boxes=boxes)
+    found = Prediction("b", "detection", "c", card.classes, heat.region, boxes)
     assert inside_share(heat, found, card) == pytest.approx(0.8)
     mask = np.zeros((3, 10, 20), np.uint8)
     mask[1, 2:4, 3:5] = 255
-    found = Prediction("b", "segmentation", "c", card.classes, heat.region, mask=mask)
+    found = Prediction("b", "segmentation", "c", card.classes, heat.region, Masks(mask))
     assert inside_share(heat, found, small_card("segmentation")) == pytest.approx(0.4)
     cold = HeatMap(np.zeros((10, 20), np.float32), heat.region, "layer", "stain", 1.0)
     assert inside_share(cold, found, small_card("segmentation")) is None
-    scores = Prediction("b", "classification", "c", card.classes, heat.region, scores=np.full(3, 1 / 3, np.float32))
+    scores = Prediction("b", "classification", "c", card.classes, heat.region, Scores(np.full(3, 1 / 3, np.float32)))
     assert inside_share(heat, scores, small_card("classification")) is None

@@ -20,9 +20,11 @@ pytest.importorskip("nncf")
 
 from inspector.ml.export.network import export_bundle  # noqa: E402 - needs torch
 from inspector.ml.export.parity_check import Gate  # noqa: E402 - needs torch
-from inspector.ml.export.variants import Order, export_variant  # noqa: E402 - needs torch
+from inspector.ml.export.variants import Order  # noqa: E402 - needs torch
 from inspector.ml.graph import Graph, as_tensor, load_network  # noqa: E402 - needs torch
 from inspector.tasks.parity import limits_for  # noqa: E402 - beside it
+from inspector.workers.messages import Progress  # noqa: E402
+from tests.reports import Quiet, export_variant  # noqa: E402
 
 SHIPPED = {
     "classification": "window-state",
@@ -31,23 +33,6 @@ SHIPPED = {
     "thermal": "equipment-temperature",
 }
 Infer = Callable[[Prepared], Floats]
-
-
-class Quiet:
-    """A report that nobody reads."""
-
-    def __init__(self) -> None:
-        self.phases: set[object] = set()
-        self.logs: list[str] = []
-
-    def progress(self, **fields: object) -> None:
-        self.phases.add(fields["phase"])
-
-    def log(self, text: str) -> None:
-        self.logs.append(text)
-
-    def pause_point(self) -> float:
-        return 0.0
 
 
 @pytest.fixture(autouse=True)
@@ -276,9 +261,9 @@ class _Meanwhile(Quiet):
         super().__init__()
         self._act: Callable[[], object] | None = act
 
-    def progress(self, **fields: object) -> None:
-        super().progress(**fields)
-        if fields["phase"] == "judge" and self._act is not None:
+    def progress(self, message: Progress) -> None:
+        super().progress(message)
+        if message.phase == "judge" and self._act is not None:
             act, self._act = self._act, None
             act()
 

@@ -23,8 +23,10 @@ from inspector.recipes.automatic import recipe_for
 from inspector.station.part_inspector import PartInspector
 from inspector.tuning import job as tuning_job
 from inspector.tuning.store import decide
-from inspector.workers.jobs import End, Job
-from inspector.workers.protocol import Packet
+from inspector.workers.jobs import VariantJob
+from inspector.workers.messages import Progress, WorkerMessage
+from inspector.workers.process import End, WorkerProcess
+from tests.reports import Quiet, export_variant
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_an_engine_or_an_instruction_set_that_is_not_there_leaves_the_bundle_as_
     import onnxruntime
     import openvino
 
-    from inspector.ml.export.variants import Order, export_variant
+    from inspector.ml.export.variants import Order
 
     before = (window.folder / CARD).read_bytes()
     if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
@@ -134,22 +136,9 @@ def test_a_recipe_that_wants_what_was_not_exported_is_one_sentence(window: Bundl
     assert [step.runtime.precision for step in load_program(recipe, precision="bf16").steps] == ["bf16"]
 
 
-class Quiet:
-    """A report that nobody reads."""
-
-    def progress(self, **fields: object) -> None:
-        return None
-
-    def log(self, text: str) -> None:
-        return None
-
-    def pause_point(self) -> float:
-        return 0.0
-
-
 def test_too_few_images_are_told_before_anything_is_made(window: Bundle, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from inspector.ml.export.variants import Order, export_variant
+    from inspector.ml.export.variants import Order
 
     reference = read_reference(window)
     assert reference is not None
@@ -176,21 +165,20 @@ def test_too_few_images_are_told_before_anything_is_made(window: Bundle, tmp_pat
 @pytest.mark.parametrize("phase", ["calibrate", "judge"])
 def test_an_export_that_is_killed_leaves_the_last_good_variant(window: Bundle, phase: str) -> None:
     pytest.importorskip("nncf")
-    from inspector.ml.export.variants import Order, export_variant
+    from inspector.ml.export.variants import Order
 
     _, good = export_variant(window, Order("openvino", "fp16"), Quiet())
     before = (window.folder / CARD).read_bytes()
     arrived = threading.Event()
 
-    def hear(packet: Packet) -> None:
-        if packet.type == "progress" and packet.fields["phase"] == phase:
+    def hear(message: WorkerMessage) -> None:
+        if isinstance(message, Progress) and message.phase == phase:
             arrived.set()
 
-    fields = {"bundle": str(window.folder), "engine": "openvino", "precision": "int8"}
-    job = Job("export", fields, listener=hear, low_priority=False)
+    job = WorkerProcess(VariantJob(bundle=window.folder, engine="openvino", precision="int8"), listener=hear)
     try:
         assert arrived.wait(110)
-        os.kill(job._process.pid, signal.SIGKILL)
+        os.kill(job.pid, signal.SIGKILL)
         outcome = job.wait(30)
     finally:
         job.close()
@@ -209,7 +197,7 @@ def test_an_export_that_is_killed_leaves_the_last_good_variant(window: Bundle, p
 
 def test_a_tuned_variant_whose_files_were_changed_is_passed_over_with_one_sentence(window: Bundle, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from inspector.ml.export.variants import Order, export_variant
+    from inspector.ml.export.variants import Order
 
     export_variant(window, Order("openvino", "fp16"), Quiet())
     recipe = recipe_for([window.folder], "simulated:visible", name="changed")
@@ -231,7 +219,7 @@ def test_a_tuned_variant_whose_files_were_changed_is_passed_over_with_one_senten
 
 def test_a_graph_of_its_own_from_a_newer_version_is_one_sentence(window: Bundle) -> None:
     pytest.importorskip("torch")
-    from inspector.ml.export.variants import Order, export_variant
+    from inspector.ml.export.variants import Order
 
     bundle, variant = export_variant(window, Order("openvino", "fp16"), Quiet())
     (name,) = [name for name in variant.files if name.endswith(".xml")]

@@ -9,37 +9,17 @@ from numpy.typing import NDArray
 
 from inspector.ml.channel import Cancelled
 from inspector.runs.settings import TrainSettings, train_settings
+from tests.reports import Quiet
 
 SIDE = 32
 
 
-class Told:
-    """A report that remembers. `cancel_after`: cancelled from so many progress messages of the training on."""
+class Told(Quiet):
+    """A report that remembers. `cancel_after`: cancelled from so many epochs on."""
 
     def __init__(self, cancel_after: int | None = None) -> None:
-        self.progresses: list[dict[str, object]] = []
-        self.metrics: list[dict[str, object]] = []
-        self.logs: list[str] = []
-        self.artifacts: list[Path] = []
+        super().__init__()
         self._cancel_after = cancel_after
-
-    def progress(self, **fields: object) -> None:
-        self.progresses.append(fields)
-
-    def metric(self, **fields: object) -> None:
-        self.metrics.append(fields)
-
-    def log(self, text: str) -> None:
-        self.logs.append(text)
-
-    def artifact(self, path: Path, *, what: str = "bundle") -> None:
-        self.artifacts.append(path)
-
-    def stopping(self) -> bool:
-        return False
-
-    def stopped(self) -> None:
-        return None
 
     def pause_point(self) -> float:
         if self.cancelled():

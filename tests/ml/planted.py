@@ -26,7 +26,7 @@ sys.exit(run(sys.argv[1:]))
 """
 _COMMAND = """
 import sys
-from inspector.core import process
+from inspector.workers import process
 from tests.ml.planted import worker_command
 process.worker_command = worker_command
 from inspector.cli.main import run
@@ -35,9 +35,9 @@ sys.exit(run(sys.argv[1:]))
 PLANTED = (sys.executable, "-c", _COMMAND)
 
 
-def worker_command(kind: str, job: Path) -> list[str]:
+def worker_command(kind: str) -> list[str]:
     """In place of `process.worker_command`."""
-    return [sys.executable, "-c", _WORKER, "worker", kind, "--job", str(job)]
+    return [sys.executable, "-c", _WORKER, "worker", kind]
 
 
 def plant(patch: pytest.MonkeyPatch, harm: str, *, step: int, place: Path | None = None) -> None:

@@ -21,7 +21,7 @@ from inspector.data.annotations import read_dataset
 from inspector.ml.train.data import Inputs, balanced_weights, batch_count, batches, load_sample
 from inspector.ml.train.transforms import augmentation_for
 from inspector.tasks.base import task_of
-from inspector.tasks.truth import input_view, truth_of
+from inspector.tasks.truth import input_view
 from tests.ml.making import FOLDERS
 from tests.tasks.making import card as make_card
 
@@ -47,7 +47,7 @@ def test_a_sample_is_prepared_and_its_truth_kept(tmp_path: Path, task: TaskName)
     for sample in dataset.samples:
         loaded = load_sample(sample, task_of(task), card)
         np.testing.assert_array_equal(loaded.pixels, prepare(read_image(sample.path).pixels, card.input))
-        truth = truth_of(loaded.target, card.input)
+        truth = task_of(task).truth(loaded.target, card.input)
         assert truth.label == sample.truth.label
         if sample.truth.temperatures is not None:
             assert truth.temperatures == pytest.approx(sample.truth.temperatures, rel=1e-6)

@@ -17,8 +17,9 @@ from inspector.bundles.bundle import Card  # noqa: E402
 from inspector.core.errors import ConfigError  # noqa: E402
 from inspector.core.images import InputSpec  # noqa: E402
 from inspector.core.registry import NETWORKS  # noqa: E402
-from inspector.ml.explain import Question, cam_layers, explain  # noqa: E402
+from inspector.ml.explain import cam_layers, explain  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch  # noqa: E402
+from inspector.workers.messages import ExplainRequest  # noqa: E402
 
 SIZE = 32
 THERMAL = {"target_mean": (330.0, 300.0, 290.0), "target_std": (15.0, 8.0, 5.0)}
@@ -79,7 +80,7 @@ def red_and_green() -> Tensor:
 def test_the_heat_lies_where_the_class_is(layer: str, method: Any) -> None:
     graph = Graph(Sides(), card("classification"))
     for index, (rows, columns) in enumerate([(slice(4, 12), slice(2, 10)), (slice(20, 30), slice(20, 28))]):
-        answer = explain(graph, red_and_green(), Question(layer=layer, class_index=index, method=method))
+        answer = explain(graph, red_and_green(), ExplainRequest(layer=layer, class_index=index, method=method))
         expected = np.zeros((SIZE, SIZE), np.float32)
         expected[rows, columns] = 1
         np.testing.assert_allclose(answer.heat, expected, atol=1e-6)
@@ -88,7 +89,7 @@ def test_the_heat_lies_where_the_class_is(layer: str, method: Any) -> None:
 
 def test_the_named_class_is_explained_by_default() -> None:
     graph = Graph(Sides(), card("classification"))
-    answer = explain(graph, red_and_green(), Question())
+    answer = explain(graph, red_and_green(), ExplainRequest())
     with torch.no_grad():
         logits = graph.raw(red_and_green())[0]
     assert answer.class_index == int(logits.argmax())
@@ -118,7 +119,7 @@ def test_it_is_the_published_formula() -> None:
     seen = 0
     for name in ("block1", "block2", "block3"):
         for index in (0, 1):
-            answer = explain(graph, frames, Question(layer=name, class_index=index))
+            answer = explain(graph, frames, ExplainRequest(layer=name, class_index=index))
             if answer.heat.any():
                 np.testing.assert_allclose(answer.heat, published(graph, frames, cam_layers(graph)[name], index), atol=1e-5)
                 seen += 1
@@ -146,8 +147,8 @@ def test_every_layer_of_every_network_can_be_explained(network: str) -> None:
         output = graph.eval()(frames)
     layers = cam_layers(graph)
     assert layers
-    heats = [explain(graph, frames, Question(layer=name, method="gradcam")).heat for name in layers]
-    heats.append(explain(graph, frames, Question(method="layercam")).heat)
+    heats = [explain(graph, frames, ExplainRequest(layer=name, method="gradcam")).heat for name in layers]
+    heats.append(explain(graph, frames, ExplainRequest(method="layercam")).heat)
     for heat in heats:
         assert heat.shape == (SIZE, SIZE)
         assert heat.dtype == np.float32
@@ -195,11 +196,11 @@ def quadrants(heat: np.ndarray) -> list[float]:
 
 def test_a_detector_is_explained_by_class_and_by_box() -> None:
     graph = Graph(Cells(), card("detection", network_options={"boxes": 1}))
-    everything = explain(graph, cells(), Question(class_index=0))
+    everything = explain(graph, cells(), ExplainRequest(class_index=0))
     top_left, top_right, bottom_left, bottom_right = quadrants(everything.heat)
     assert min(top_left, bottom_left) > 0.1  # both boxes of the class, and nothing else
     assert max(top_right, bottom_right) < 0.05
-    one = explain(graph, cells(), Question(box=(0.0, 16.0, 16.0, 32.0)))
+    one = explain(graph, cells(), ExplainRequest(box=(0.0, 16.0, 16.0, 32.0)))
     top_left, top_right, bottom_left, bottom_right = quadrants(one.heat)
     assert bottom_left > 0.5
     assert max(top_left, top_right, bottom_right) < 0.05
@@ -207,7 +208,7 @@ def test_a_detector_is_explained_by_class_and_by_box() -> None:
     with torch.no_grad():
         out = graph(cells())[0, 2]  # row 1, column 0
     assert one.target == pytest.approx(float(out[4]))
-    other = explain(graph, cells(), Question(box=(16.0, 16.0, 32.0, 32.0)))
+    other = explain(graph, cells(), ExplainRequest(box=(16.0, 16.0, 32.0, 32.0)))
     assert other.class_index == 1
     assert quadrants(other.heat)[3] > 0.5
 
@@ -229,13 +230,13 @@ class Pixels(nn.Module):
 
 def test_a_segmenter_is_explained_over_its_mask() -> None:
     graph = Graph(Pixels(), card("segmentation"))
-    answer = explain(graph, red_and_green(), Question(class_index=1))
+    answer = explain(graph, red_and_green(), ExplainRequest(class_index=1))
     inside = np.zeros((SIZE, SIZE), bool)
     inside[20:30, 20:28] = True
     assert float(answer.heat[inside].min()) > 0.9
     assert float(answer.heat[~inside].max()) == 0
-    assert explain(graph, red_and_green(), Question()).class_index == 1  # the larger area
-    nothing = explain(graph, torch.zeros((1, SIZE, SIZE, 3), dtype=torch.uint8), Question(class_index=0))
+    assert explain(graph, red_and_green(), ExplainRequest()).class_index == 1  # the larger area
+    nothing = explain(graph, torch.zeros((1, SIZE, SIZE, 3), dtype=torch.uint8), ExplainRequest(class_index=0))
     assert not nothing.heat.any()
 
 
@@ -243,7 +244,7 @@ def test_the_highest_temperature_is_what_is_explained() -> None:
     own = card("thermal", "thermal_cnn", network_options={"filters": 4})
     graph = Graph(build_network(own), own)
     frames = example_batch(own, 1)
-    answer = explain(graph, frames, Question())
+    answer = explain(graph, frames, ExplainRequest())
     with torch.no_grad():
         assert answer.target == pytest.approx(float(graph(frames)[0, 0]))
     assert answer.class_index is None
@@ -252,12 +253,12 @@ def test_the_highest_temperature_is_what_is_explained() -> None:
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        (Question(layer="attic"), "Choose one of: conv, relu"),
-        (Question(class_index=2), "There is no class number 2"),
-        (Question(class_index=-1), "There is no class number -1"),
-        (Question(box=(0, 0, 5, 5)), "detection"),
+        (ExplainRequest(layer="attic"), "Choose one of: conv, relu"),
+        (ExplainRequest(class_index=2), "There is no class number 2"),
+        (ExplainRequest(class_index=-1), "There is no class number -1"),
+        (ExplainRequest(box=(0, 0, 5, 5)), "detection"),
     ],
 )
-def test_wrong_questions_are_one_sentence(question: Question, words: str) -> None:
+def test_wrong_questions_are_one_sentence(question: ExplainRequest, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         explain(Graph(Sides(), card("classification")), red_and_green(), question)

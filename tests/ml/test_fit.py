@@ -20,10 +20,10 @@ from torch import nn
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.data.split import SPLIT
+from inspector.ml.channel import Cancelled
 from inspector.ml.train import fit as fit_module
 from inspector.ml.train import trainer
 from inspector.ml.train.optimisation import Average, Thaw, stage_factors
-from inspector.ml.worker import Cancelled
 from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, read_curves, read_run
 from inspector.runs.report import read_report
 from inspector.runs.settings import TrainSettings

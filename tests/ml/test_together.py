@@ -17,8 +17,9 @@ from inspector.core.errors import ConfigError
 from inspector.ml.train import trainer
 from inspector.runs.folder import create_run, read_curves, read_messages, read_run
 from inspector.runs.settings import TrainSettings
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import TrainJob
 from inspector.workers.outcome import Cause, End
+from inspector.workers.process import WorkerProcess
 from tests.ml.making import FOLDERS, Told, tiny
 
 LIMIT_S = 240.0
@@ -63,12 +64,12 @@ def test_folds_are_refused_on_several_devices(tmp_path: Path) -> None:
         trainer.train(small(tmp_path, "run", devices=2, folds=3), Told())  # type: ignore[arg-type]
 
 
-def started(settings: TrainSettings, *, resume: bool = False) -> tuple[Path, Job]:
+def started(settings: TrainSettings, *, resume: bool = False) -> tuple[Path, WorkerProcess]:
     folder = create_run(settings, resume=resume)
-    return folder, Job("train", {"settings": settings.model_dump(mode="json")}, low_priority=False)
+    return folder, WorkerProcess(TrainJob(settings=settings.model_dump(mode="json")))
 
 
-def until_epoch(folder: Path, job: Job, epoch: int) -> None:
+def until_epoch(folder: Path, job: WorkerProcess, epoch: int) -> None:
     end = time.monotonic() + LIMIT_S
     while len(read_curves(folder)) < epoch:
         assert job.outcome is None, job.outcome
@@ -76,7 +77,7 @@ def until_epoch(folder: Path, job: Job, epoch: int) -> None:
         time.sleep(0.02)
 
 
-def companion(job: Job) -> psutil.Process:
+def companion(job: WorkerProcess) -> psutil.Process:
     """The process that trains along with the first one."""
     (found,) = [one for one in psutil.Process().children(recursive=True) if "rank" in one.cmdline()]
     return found

@@ -20,10 +20,10 @@ from inspector.data.annotations import read_dataset
 from inspector.data.samples import Sample
 from inspector.data.split import SPLIT, read_split
 from inspector.engines.base import open_engine
+from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import measure, rounded, sample_items
 from inspector.ml.train import fit, trainer
 from inspector.ml.train.optimisation import learning_rate
-from inspector.ml.worker import Cancelled
 from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, Told, tiny
 

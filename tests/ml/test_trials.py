@@ -24,14 +24,15 @@ from inspector.core.types import Annotation, TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.samples import Sample
 from inspector.data.split import split_samples
+from inspector.ml.channel import Cancelled
 from inspector.ml.train import trainer
 from inspector.ml.train.checkpoint import save_whole
 from inspector.ml.train.crossval import Measured, fit_power_law, k_folds, learning_curve, learning_plan, nested
 from inspector.ml.train.resampling import _Trial, more_images
-from inspector.ml.worker import Cancelled
 from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, TRIALS, read_run
 from inspector.runs.report import TrainReport, read_report
 from inspector.runs.settings import TrainSettings
+from inspector.workers.messages import Progress
 from tests.ml.making import FOLDERS, Told, tiny
 
 
@@ -144,10 +145,10 @@ def test_folds_are_measured_before_the_final_training_and_do_not_change_it(tmp_p
 
 def test_the_time_left_is_that_of_all_trainings() -> None:
     report = Told()
-    trial = _Trial(report, {"phase": "folds", "fold": 1, "folds": 3}, left=3)  # type: ignore[arg-type] # has its methods
+    trial = _Trial(report, {"phase": "folds", "fold": 1, "folds": 3}, left=3)
     time.sleep(0.2)
-    trial.progress(phase="train", epoch=2, epochs=2, step=3, steps=3, loss=0.1, eta_s=0.0)
-    trial.progress(phase="test", step=0, steps=1)
+    trial.progress(Progress(phase="train", epoch=2, epochs=2, step=3, steps=3, loss=0.1, eta_s=0.0))
+    trial.progress(Progress(phase="test", steps=1))
     (only,) = report.progresses
     assert (only["phase"], only["fold"], only["epoch"]) == ("folds", 1, 2)
     assert 0.6 <= float(str(only["eta_s"])) < 6
@@ -227,9 +228,9 @@ def test_stopping_ends_the_folds_and_the_final_training_is_made(tmp_path: Path) 
     report = Told()
     asked = {"stop": False}
 
-    def progress(**fields: object) -> None:
-        report.progresses.append(fields)
-        asked["stop"] = asked["stop"] or (fields.get("phase") == "folds" and fields["fold"] == 2)
+    def progress(message: Progress) -> None:
+        report.progresses.append(dict(message.fields()))
+        asked["stop"] = asked["stop"] or (message.phase == "folds" and message.fold == 2)
 
     report.progress = progress  # type: ignore[method-assign]
     report.stopping = lambda: asked["stop"]  # type: ignore[method-assign]

@@ -15,10 +15,10 @@ from inspector.core.files import read_image
 from inspector.core.images import prepare
 from inspector.data.annotations import read_dataset
 from inspector.data.split import read_split
+from inspector.ml.channel import Cancelled
 from inspector.ml.networks.simple_cnn import SimpleCNN, build
 from inspector.ml.reports.report import by_heart
 from inspector.ml.train import trainer
-from inspector.ml.worker import Cancelled
 from inspector.runs.folder import CHECKPOINT, REPORT, REPORT_HTML, read_curves
 from inspector.runs.report import Epoch, read_report
 from inspector.runs.settings import TrainSettings

@@ -12,7 +12,7 @@ from inspector.core.paths import is_shipped, models, user_data
 from inspector.recipes import adopt
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import Rule, load_recipe
-from inspector.recipes.verdict import DEFAULT_THRESHOLD
+from inspector.tasks.base import DEFAULT_THRESHOLD
 
 
 @pytest.fixture

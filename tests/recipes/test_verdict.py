@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from inspector.core.message import message
-from inspector.core.types import Boxes, HotSpot, Prediction, Region, Temperatures, Verdict
+from inspector.core.types import Boxes, HotSpot, Masks, Prediction, Region, Scores, Temperatures, Verdict
+from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
 from inspector.recipes.verdict import judge
 
@@ -24,14 +26,14 @@ def _recipe(*rules: dict[str, Any], step: dict[str, Any] | None = None, mm_per_p
 
 
 def _scores(*scores: float, classes: tuple[str, ...] = ("normal", "mild", "severe")) -> Prediction:
-    return Prediction("b", "classification", "top", classes, WHOLE, scores=np.array(scores, np.float32))
+    return Prediction("b", "classification", "top", classes, WHOLE, Scores(np.array(scores, np.float32)))
 
 
 def _boxes(*boxes: tuple[float, float, float, float, float, int]) -> Prediction:
     rows = np.array([box[:4] for box in boxes], np.float32).reshape(-1, 4)
     scores = np.array([box[4] for box in boxes], np.float32)
     classes = np.array([box[5] for box in boxes], np.int64)
-    return Prediction("b", "detection", "top", DEFECTS, WHOLE, boxes=Boxes(rows, scores, classes))
+    return Prediction("b", "detection", "top", DEFECTS, WHOLE, Boxes(rows, scores, classes))
 
 
 def _mask(*squares: tuple[int, int, int, int]) -> Prediction:
@@ -39,17 +41,17 @@ def _mask(*squares: tuple[int, int, int, int]) -> Prediction:
     mask = np.zeros((2, 80, 100), np.uint8)
     for index, left, top, side in squares:
         mask[index, top : top + side, left : left + side] = 255
-    return Prediction("b", "segmentation", "top", DEFECTS, WHOLE, mask=mask)
+    return Prediction("b", "segmentation", "top", DEFECTS, WHOLE, Masks(mask))
 
 
 def _temperatures(celsius: float, spots: int = 0) -> Prediction:
     hot = tuple(HotSpot(0, 0, 400.0, 9.0) for _ in range(spots))
     found = Temperatures(celsius + 273.15, 300.0, 290.0, "measured", hot)
-    return Prediction("b", "thermal", "top", (), WHOLE, temperatures=found)
+    return Prediction("b", "thermal", "top", (), WHOLE, found)
 
 
 def _texts(recipe: Recipe, *predictions: Prediction) -> tuple[Verdict, list[str]]:
-    verdict, reasons = judge(recipe, predictions, ())
+    verdict, reasons, _ = judge(recipe, predictions, ())
     return verdict, [reason.text for reason in reasons]
 
 
@@ -158,10 +160,10 @@ def test_a_temperature_that_is_not_a_number_is_no_verdict() -> None:
 def test_a_defect_stands_whatever_else_failed_and_comes_first() -> None:
     recipe = _recipe(CLASS, step=OK_NORMAL)
     failure = message("the other camera is gone")
-    verdict, reasons = judge(recipe, [_scores(0.1, 0.8, 0.1)], [failure])
+    verdict, reasons, _ = judge(recipe, [_scores(0.1, 0.8, 0.1)], [failure])
     assert verdict is Verdict.NG
     assert [reason.text for reason in reasons] == ["mild (score 0.80)", "the other camera is gone"]
-    assert judge(recipe, [_scores(0.9, 0.1, 0.0)], [failure]) == (Verdict.NOT_INSPECTED, (failure,))
+    assert judge(recipe, [_scores(0.9, 0.1, 0.0)], [failure])[:2] == (Verdict.NOT_INSPECTED, (failure,))
     assert judge(recipe, [_scores(0.5, 0.3, 0.2)], [failure])[0] is Verdict.NOT_INSPECTED
 
 
@@ -189,7 +191,7 @@ def test_one_bundle_on_two_regions_is_judged_for_each() -> None:
 
     def looks(region: RegionModel, good: float) -> Prediction:
         scores = np.array([good, 1 - good], np.float32)
-        return Prediction("b", "classification", "top", ("good", "bad"), region.region(), scores=scores)
+        return Prediction("b", "classification", "top", ("good", "bad"), region.region(), Scores(scores))
 
     assert judge(recipe, [looks(left, 0.9), looks(right, 0.8)], ())[0] is Verdict.OK
     assert judge(recipe, [looks(left, 0.9), looks(right, 0.2)], ())[0] is Verdict.NG
@@ -199,3 +201,43 @@ def test_one_bundle_on_two_regions_is_judged_for_each() -> None:
 def test_the_same_part_gets_the_same_verdict_again() -> None:
     recipe, prediction = _recipe(CLASS, step=OK_NORMAL), _scores(0.1, 0.8, 0.1)
     assert judge(recipe, [prediction], ()) == judge(recipe, [prediction], ())
+
+
+def test_every_rule_leaves_what_it_measured_whether_it_fired_or_not() -> None:
+    recipe = _recipe(
+        {"quantity": "area_mm2", "limit": 30.0},
+        {"quantity": "largest_px", "limit": 50.0, "review": 40.0},
+        {"quantity": "temperature_max", "limit": 90.0},
+        mm_per_px=0.5,
+    )
+    verdict, reasons, judgements = judge(recipe, [_boxes((0, 0, 10, 10, 0.9, 0))], ())
+    assert verdict is Verdict.NG
+    found = [(one.rule, one.quantity, one.name, one.value, one.limit, one.verdict) for one in judgements[:2]]
+    assert found == [
+        (0, "area_mm2", "scratch", 25.0, 30.0, Verdict.OK),
+        (1, "largest_px", "scratch", 100.0, 50.0, Verdict.NG),
+    ]
+    assert judgements[2].verdict is Verdict.NOT_INSPECTED
+    assert np.isnan(judgements[2].value), "boxes have no temperature"
+    assert len(reasons) == 2, "a rule that is content has no sentence"
+
+
+def test_a_judgement_names_the_limit_that_decided() -> None:
+    hot = _recipe({"quantity": "temperature_max", "limit": 90.0, "review": 80.0})
+    limits = [judge(hot, [_temperatures(celsius)], ()).judgements[0].limit for celsius in (70.0, 85.0, 95.0)]
+    assert limits == [90.0, 80.0, 90.0]
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_the_sentences_of_every_quantity_can_be_written(name: str) -> None:
+    quantity = QUANTITIES[name]
+    for verdict in (Verdict.NG, Verdict.REVIEW):
+        for when in ("above", "below"):
+            assert quantity.reason("scratch", 0.25, 0.5, verdict, when).text
+    assert quantity.fits
+    assert quantity.asks
+
+
+def test_a_quantity_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ValidationError, match=r"no quantity 'area_km2'; use one of: class, score"):
+        Rule(bundle="b", quantity="area_km2", limit=1.0)

@@ -8,7 +8,7 @@ import pytest
 
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared
-from inspector.core.types import Frame, Verdict
+from inspector.core.types import Frame, Scores, Verdict
 from inspector.inspection import batch_inference
 from inspector.inspection.status import CameraState, StationState, StationStatus
 from inspector.station.part_inspector import PartInspector
@@ -248,7 +248,5 @@ def test_one_frame_gets_one_verdict_from_the_station_and_the_inspector(behaviour
             assert (again.verdict, again.reasons) == (live.verdict, live.reasons)
             assert len(again.predictions) == len(live.predictions)
             for one, other in zip(again.predictions, live.predictions, strict=True):
-                assert one.scores is not None
-                assert other.scores is not None
-                assert one.scores.tolist() == other.scores.tolist()
+                assert one.expect(Scores).values.tolist() == other.expect(Scores).values.tolist()
     assert len({inspection.verdict for inspection in recorder.inspections}) == 3

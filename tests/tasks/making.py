@@ -7,7 +7,7 @@ import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.images import InputSpec, View, view
-from inspector.core.types import Boxes, Floats, Frame, Pixels, Prediction, Region, TaskName, Unit
+from inspector.core.types import Answer, Boxes, Floats, Frame, Pixels, Prediction, Region, TaskName, Unit
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -58,8 +58,8 @@ def boxes(xyxy: list[list[float]], classes: list[int], scores: list[float] | Non
     )
 
 
-def predicted(task: TaskName, region: Region, classes: tuple[str, ...] = ("a", "b"), **kind: Any) -> Prediction:
-    return Prediction("bundle", task, "camera", classes, region, **kind)
+def predicted(task: TaskName, region: Region, classes: tuple[str, ...] = ("a", "b"), *, answer: Answer) -> Prediction:
+    return Prediction("bundle", task, "camera", classes, region, answer)
 
 
 def softmaxed(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:

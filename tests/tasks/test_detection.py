@@ -87,10 +87,9 @@ def test_what_is_encoded_can_be_decoded() -> None:
         raw[0, 3 + row, :4] = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
         raw[0, 3 + row, 4 + index] = 0.9
     (prediction,) = Detection().decode(raw, own, [view], [blank(160, 80)])
-    assert prediction.boxes is not None
-    order = np.argsort(prediction.boxes.classes)
-    np.testing.assert_allclose(prediction.boxes.xyxy[order], truth.xyxy[[1, 0]], atol=1e-3)
-    assert prediction.boxes.classes[order].tolist() == [0, 2]
+    order = np.argsort(prediction.expect(Boxes).classes)
+    np.testing.assert_allclose(prediction.expect(Boxes).xyxy[order], truth.xyxy[[1, 0]], atol=1e-3)
+    assert prediction.expect(Boxes).classes[order].tolist() == [0, 2]
 
 
 def test_each_frame_gets_its_own_boxes_in_its_own_region() -> None:
@@ -99,21 +98,18 @@ def test_each_frame_gets_its_own_boxes_in_its_own_region() -> None:
     raw = _raw([], [(box, [0.8])], [], [(box, [0.8]), ([50.0, 5, 56, 9], [0.04])])  # the last one is below the floor
     views = [look(Region(64 * i, 0, 64, 48), SPEC) for i in range(4)]
     found = Detection().decode(raw, own, views, [blank(256, 48)] * 4)
-    assert [len(p.boxes) if p.boxes is not None else -1 for p in found] == [0, 1, 0, 1]
-    assert found[3].boxes is not None
-    np.testing.assert_allclose(found[3].boxes.xyxy, [[192 + 24 - 6.4, 24 - 4.8, 192 + 24 + 6.4, 24 + 4.8]], atol=1e-3)
+    assert [len(p.expect(Boxes)) for p in found] == [0, 1, 0, 1]
+    np.testing.assert_allclose(found[3].expect(Boxes).xyxy, [[192 + 24 - 6.4, 24 - 4.8, 192 + 24 + 6.4, 24 + 4.8]], atol=1e-3)
     low = Detection().decode(raw, own.model_copy(update={"thresholds": {"floor": 0.03}}), views, [blank(256, 48)] * 4)
-    assert low[3].boxes is not None
-    assert len(low[3].boxes) == 2
+    assert len(low[3].expect(Boxes)) == 2
 
 
 def test_boxes_of_other_classes_do_not_suppress() -> None:
     own = card("detection", ("a", "b"), spec=SPEC)
     raw = _raw([([20.0, 20, 32, 30], [0.81, 0.63]), ([20.0, 20, 32, 30.5], [0.72, 0.56])])
     (prediction,) = Detection().decode(raw, own, [look(WHOLE, SPEC)], [blank()])
-    assert prediction.boxes is not None
-    np.testing.assert_allclose(prediction.boxes.scores, [0.81, 0.63], atol=1e-6)
-    assert prediction.boxes.classes.tolist() == [0, 1]
+    np.testing.assert_allclose(prediction.expect(Boxes).scores, [0.81, 0.63], atol=1e-6)
+    assert prediction.expect(Boxes).classes.tolist() == [0, 1]
 
 
 def test_a_flood_of_boxes_is_bounded() -> None:
@@ -122,9 +118,8 @@ def test_a_flood_of_boxes_is_bounded() -> None:
     raw = rng.random((2, 3200, 5)).astype(np.float32)
     raw[..., 2:4] = raw[..., :2] + 0.05 * raw[..., 2:4]
     for prediction in Detection().decode(raw, own, [look(WHOLE, SPEC)] * 2, [blank()] * 2):
-        assert prediction.boxes is not None
-        assert 0 < len(prediction.boxes) <= 500
-        assert (np.diff(prediction.boxes.scores) <= 0).all()
+        assert 0 < len(prediction.expect(Boxes)) <= 500
+        assert (np.diff(prediction.expect(Boxes).scores) <= 0).all()
 
 
 def test_more_objects_than_fit_keep_the_largest() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from inspector.core.types import Annotation, Prediction, Region
+from inspector.core.types import Annotation, Prediction, Region, Scores
 from inspector.tasks.intervals import (
     _STUDENT,
     allowed_hits,
@@ -51,7 +51,7 @@ def test_few_images_leave_a_wide_interval() -> None:
     for label, said in ((0, 0), (0, 0), (1, 0)):
         scores = np.eye(2, dtype=np.float32)[said]
         metrics.update(
-            Prediction("", "classification", "", ("good", "bad"), Region(0, 0, 1, 1), scores=scores), Annotation(label=label)
+            Prediction("", "classification", "", ("good", "bad"), Region(0, 0, 1, 1), Scores(scores)), Annotation(label=label)
         )
     for name, number in metrics.intervals().items():
         if metrics.support().get(name.partition("/")[2], 1):

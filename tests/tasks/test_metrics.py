@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inspector.core.types import Annotation, Boxes, Region, Temperatures
+from inspector.core.types import Annotation, Boxes, Masks, Region, Scores, Temperatures
 from inspector.tasks.metrics import (
     ClassificationMetrics,
     DetectionMetrics,
@@ -24,7 +24,7 @@ def test_classification_agrees_with_scikit_learn(seed: int) -> None:
     truth, scores = rng.integers(0, 3, 200), softmaxed(rng, (200, 4))
     metrics = ClassificationMetrics(NAMES)
     for label, row in zip(truth, scores, strict=True):
-        metrics.update(predicted("classification", REGION, NAMES, scores=row), Annotation(label=int(label)))
+        metrics.update(predicted("classification", REGION, NAMES, answer=Scores(row)), Annotation(label=int(label)))
     said, got = scores.argmax(axis=1), metrics.compute()
     assert got["accuracy"] == pytest.approx(sk.accuracy_score(truth, said))
     assert got["macro_f1"] == pytest.approx(sk.f1_score(truth, said, average="macro", zero_division=0))
@@ -51,7 +51,7 @@ def test_detection_agrees_with_pycocotools(seed: int) -> None:
         founds.append(Boxes(xyxy, scores, np.concatenate((other, stray.classes))))
     metrics = DetectionMetrics(NAMES, score=0.5)
     for truth, found in zip(truths, founds, strict=True):
-        metrics.update(predicted("detection", REGION, NAMES, boxes=found), Annotation(boxes=truth))
+        metrics.update(predicted("detection", REGION, NAMES, answer=found), Annotation(boxes=truth))
     got, want = metrics.compute(), coco_numbers(truths, founds, NAMES)
     assert {key: got[key] for key in want} == pytest.approx(want, abs=1e-9)
     assert 0.1 < got["map50"] < 0.95
@@ -61,7 +61,7 @@ def test_detection_counts_at_the_decision_threshold() -> None:
     metrics = DetectionMetrics(("a", "b"), score=0.5)
     truth = boxes([[0, 0, 10, 10], [50, 50, 70, 70]], [0, 1])
     found = boxes([[0, 0, 10, 9], [20, 20, 30, 30], [50, 50, 70, 70]], [0, 0, 1], [0.9, 0.6, 0.4])
-    metrics.update(predicted("detection", REGION, boxes=found), Annotation(boxes=truth))
+    metrics.update(predicted("detection", REGION, answer=found), Annotation(boxes=truth))
     got = metrics.compute()
     assert (got["precision"], got["recall"], got["f1"]) == (0.5, 0.5, 0.5)
     assert metrics.best_score() == pytest.approx(0.4)  # all three boxes: F1 = 2*2/(3+2) = 0.8
@@ -72,7 +72,7 @@ def test_detection_counts_only_what_the_region_shows() -> None:
     metrics = DetectionMetrics(("a", "b"), score=0.5)
     truth = boxes([[95, 0, 120, 20], [150, 150, 190, 190]], [0, 0])
     found = boxes([[100, 0, 120, 20]], [0], [0.9])
-    metrics.update(predicted("detection", Region(100, 0, 50, 50), boxes=found), Annotation(boxes=truth))
+    metrics.update(predicted("detection", Region(100, 0, 50, 50), answer=found), Annotation(boxes=truth))
     assert metrics.compute()["recall"] == 1.0
     assert metrics.compute()["map50_95"] == 1.0
 
@@ -87,7 +87,7 @@ def test_segmentation_agrees_with_torchmetrics() -> None:
     for _ in range(8):
         planes = (rng.random((3, 30, 40)) ** 2 * 255).astype(np.uint8)
         truth = rng.choice(4, size=(50, 60), p=[0.55, 0.25, 0.15, 0.05]).astype(np.uint8)
-        metrics.update(predicted("segmentation", region, names, mask=planes), Annotation(mask=truth))
+        metrics.update(predicted("segmentation", region, names, answer=Masks(planes)), Annotation(mask=truth))
         said.append(np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0))
         real.append(truth[5:35, 10:50])
     got = metrics.compute()
@@ -116,7 +116,7 @@ def test_temperature_error_is_the_networks_own() -> None:
             if measured
             else Temperatures(*mine, source="predicted")
         )
-        metrics.update(predicted("thermal", REGION, (), temperatures=temperatures), Annotation(temperatures=tuple(truth)))
+        metrics.update(predicted("thermal", REGION, (), answer=temperatures), Annotation(temperatures=tuple(truth)))
     got = metrics.compute()
     assert got["mae_kelvin"] == pytest.approx(np.abs(said - real).mean())
     assert got["mae_kelvin/minimum"] == pytest.approx(np.abs(said - real)[:, 2].mean())
@@ -136,18 +136,20 @@ def test_nothing_seen_and_nothing_there() -> None:
         assert all(np.isfinite(list(got.values())))
     mask = np.zeros((2, 20, 20), np.uint8)
     good = SegmentationMetrics(("a", "b"))
-    good.update(predicted("segmentation", Region(0, 0, 20, 20), mask=mask), Annotation(mask=np.zeros((20, 20), np.uint8)))
+    good.update(
+        predicted("segmentation", Region(0, 0, 20, 20), answer=Masks(mask)), Annotation(mask=np.zeros((20, 20), np.uint8))
+    )
     assert good.compute()["dice"] == 1.0
     nothing = DetectionMetrics(("a", "b"), score=0.5)
-    nothing.update(predicted("detection", REGION, boxes=Boxes.empty()), Annotation(boxes=Boxes.empty()))
+    nothing.update(predicted("detection", REGION, answer=Boxes.empty()), Annotation(boxes=Boxes.empty()))
     assert nothing.compute()["map50"] == 0.0
     assert nothing.best_score() == 0.5
 
 
 def test_frames_without_truth_are_left_out() -> None:
     metrics = DetectionMetrics(("a", "b"), score=0.5)
-    metrics.update(predicted("detection", REGION, boxes=boxes([[0, 0, 9, 9]], [0])), Annotation(label=1))
+    metrics.update(predicted("detection", REGION, answer=boxes([[0, 0, 9, 9]], [0])), Annotation(label=1))
     assert metrics.compute()["precision"] == 0.0
     truth = boxes([[0, 0, 9, 9]], [0])
-    metrics.update(predicted("detection", REGION, boxes=boxes([[0, 0, 9, 9]], [0])), Annotation(boxes=truth))
+    metrics.update(predicted("detection", REGION, answer=boxes([[0, 0, 9, 9]], [0])), Annotation(boxes=truth))
     assert metrics.compute()["precision"] == 1.0

@@ -6,7 +6,7 @@ import pytest
 
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
-from inspector.core.types import Annotation, Region
+from inspector.core.types import Annotation, Masks, Region, Scores, Temperatures
 from inspector.tasks.classification import Classification
 from inspector.tasks.masks import areas, class_map
 from inspector.tasks.segmentation import Segmentation, to_bytes
@@ -24,8 +24,7 @@ def test_classification() -> None:
     raw = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
     first, second = Classification().decode(raw, own, [view, look(Region(1, 2, 3, 4), SPEC)], [blank(), blank()])
     raw[:] = 0  # engines reuse their output memory
-    assert first.scores is not None
-    assert first.scores.tolist() == [0.25, 0.75]
+    assert first.expect(Scores).values.tolist() == [0.25, 0.75]
     assert (first.bundle, first.camera, first.classes) == ("bundle", "camera", ("good", "bad"))
     assert second.region == Region(1, 2, 3, 4)
 
@@ -60,8 +59,7 @@ def test_segmentation_letterbox_is_cut_off() -> None:
     assert target[0, 16:48].min() == 255
     assert target[0, :16].max() == target[0, 48:].max() == 0
     (prediction,) = Segmentation().decode(target[None].astype(np.float32) / 255, own, [view], [blank(128, 64)])
-    assert prediction.mask is not None
-    assert prediction.mask.shape == (1, 32, 64)
+    assert prediction.expect(Masks).planes.shape == (1, 32, 64)
     np.testing.assert_array_equal(class_map(prediction), mask)
 
 
@@ -75,21 +73,21 @@ def test_probabilities_become_bytes() -> None:
 
 def test_class_map_takes_the_likeliest_class_above_the_threshold() -> None:
     planes = np.array([[[200, 100, 120, 0]], [[180, 140, 119, 255]]], np.uint8)
-    prediction = predicted("segmentation", Region(5, 5, 4, 1), mask=planes)
+    prediction = predicted("segmentation", Region(5, 5, 4, 1), answer=Masks(planes))
     assert class_map(prediction, 0.5).tolist() == [[1, 2, 0, 2]]
     assert class_map(prediction, 0.45).tolist() == [[1, 2, 1, 2]]
     assert class_map(prediction, 0.9).tolist() == [[0, 0, 0, 2]]
-    single = predicted("segmentation", Region(0, 0, 4, 1), ("a",), mask=planes[:1])
+    single = predicted("segmentation", Region(0, 0, 4, 1), ("a",), answer=Masks(planes[:1]))
     assert class_map(single, 0.4).tolist() == [[1, 0, 1, 0]]
     assert class_map(single, 0.0).tolist() == [[1, 1, 1, 0]]  # a threshold of 0 does not turn nothing into a defect
-    with pytest.raises(ValueError, match="no mask"):
-        class_map(predicted("classification", WHOLE, scores=np.array([0.5, 0.5], np.float32)))
+    with pytest.raises(TypeError, match="Scores, not Masks"):
+        class_map(predicted("classification", WHOLE, answer=Scores(np.array([0.5, 0.5], np.float32))))
 
 
 def test_class_map_has_the_regions_size() -> None:
     rng = np.random.default_rng(0)
     planes = cv2.GaussianBlur(rng.integers(0, 256, (24, 32, 2), np.uint8), (7, 7), 3).transpose(2, 0, 1).copy()
-    got = class_map(predicted("segmentation", Region(7, 9, 100, 60), mask=planes), 0.5)
+    got = class_map(predicted("segmentation", Region(7, 9, 100, 60), answer=Masks(planes)), 0.5)
     big = cv2.resize(planes.transpose(1, 2, 0), (100, 60), interpolation=cv2.INTER_LINEAR)
     want = np.where(big.max(axis=2) >= 128, big.argmax(axis=2) + 1, 0)
     np.testing.assert_array_equal(got, want)
@@ -101,7 +99,7 @@ def test_areas_are_in_frame_pixels_largest_first() -> None:
     mask[0, 6, 10] = 255  # touches at a corner: the same area
     mask[0, 20, 20] = 255
     mask[1, 30:35, 0:20] = 255  # 100
-    prediction = predicted("segmentation", Region(100, 200, 50, 40), mask=mask)
+    prediction = predicted("segmentation", Region(100, 200, 50, 40), answer=Masks(mask))
     found = areas(prediction)
     assert [(area.class_index, area.area_px) for area in found] == [(1, 100.0), (0, 29.0), (0, 1.0)]
     assert found[0].bbox == Region(100, 230, 20, 5)
@@ -109,7 +107,7 @@ def test_areas_are_in_frame_pixels_largest_first() -> None:
     assert found[1].bbox == Region(103, 202, 8, 5)
     assert [area.area_px for area in areas(prediction, 0.5, 0)] == [29.0, 1.0]
     assert [area.area_px for area in areas(prediction, min_area_px=10)] == [100.0, 29.0]
-    assert areas(predicted("segmentation", Region(0, 0, 50, 40), mask=np.zeros((2, 40, 50), np.uint8))) == []
+    assert areas(predicted("segmentation", Region(0, 0, 50, 40), answer=Masks(np.zeros((2, 40, 50), np.uint8)))) == []
 
 
 def _heat() -> np.ndarray:
@@ -127,7 +125,7 @@ def test_radiometric_frames_are_measured() -> None:
     (prediction,) = Thermal().decode(
         np.array([[330.0, 310.0, 290.0]], np.float32), own, [look(region, SPEC)], [frame(pixels, "kelvin")]
     )
-    got = prediction.temperatures
+    got = prediction.expect(Temperatures)
     assert got is not None
     assert (got.source, got.predicted) == ("measured", (330.0, 310.0, 290.0))
     patch = pixels[5:45, 15:75]
@@ -139,7 +137,7 @@ def test_radiometric_frames_are_measured() -> None:
 def test_other_frames_are_predicted_and_say_so() -> None:
     own = card("thermal", (), thresholds={"hot_celsius": 60.0})
     (prediction,) = Thermal().decode(np.array([[400.0, 310.0, 290.0]], np.float32), own, [look(WHOLE, SPEC)], [blank()])
-    got = prediction.temperatures
+    got = prediction.expect(Temperatures)
     assert got is not None
     assert (got.maximum, got.mean, got.minimum, got.source) == (400.0, 310.0, 290.0, "predicted")
     assert got.hot_spots == ()
@@ -154,12 +152,10 @@ def test_dead_pixels_are_left_out() -> None:
     dead = np.full((60, 80), np.nan, np.float32)
     views = [look(Region(0, 0, 80, 60), SPEC)] * 2
     alive, nothing = Thermal().decode(raw, own, views, [frame(pixels, "kelvin"), frame(dead, "kelvin")])
-    assert alive.temperatures is not None
-    assert nothing.temperatures is not None
-    assert (alive.temperatures.maximum, alive.temperatures.minimum) == (360.0, 280.0)
-    assert alive.temperatures.hot_spots[0].kelvin == 360.0
-    assert np.isnan(nothing.temperatures.maximum)
-    assert np.isnan(nothing.temperatures.mean)
+    assert (alive.expect(Temperatures).maximum, alive.expect(Temperatures).minimum) == (360.0, 280.0)
+    assert alive.expect(Temperatures).hot_spots[0].kelvin == 360.0
+    assert np.isnan(nothing.expect(Temperatures).maximum)
+    assert np.isnan(nothing.expect(Temperatures).mean)
 
 
 def test_hot_spots_find_the_hottest_pixel_inside_a_concave_area() -> None:

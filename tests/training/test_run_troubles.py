@@ -14,8 +14,9 @@ from inspector.core.message import message
 from inspector.runs.folder import RESERVE, RunRecord, create_run, read_run, started, write_run
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.training.state import RunState, run_info, settle_run
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import TrainJob
 from inspector.workers.outcome import Cause, End, Outcome
+from inspector.workers.process import WorkerProcess
 
 KILLED = Outcome(End.CRASHED, problem=message("It was killed."), cause=Cause.KILLED)
 
@@ -87,8 +88,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(tmp_path: Pa
 
 
 def _trained(asked: TrainSettings, folder: Path) -> Outcome:
-    fields = {"settings": asked.model_copy(update={"run": folder}).model_dump(mode="json")}
-    job = Job("train", fields, low_priority=False)
+    job = WorkerProcess(TrainJob(settings=asked.model_copy(update={"run": folder}).model_dump(mode="json")))
     outcome = job.wait(300)
     job.close()
     assert outcome is not None

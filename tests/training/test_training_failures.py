@@ -13,8 +13,9 @@ pytest.importorskip("torch")
 from inspector.runs.folder import MESSAGES, WORKER_LOG, create_run, read_curves, read_run, write_run
 from inspector.runs.settings import TrainSettings
 from inspector.training.state import RunInfo, RunState, run_info, settle_run
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import TrainJob
 from inspector.workers.outcome import Cause, End
+from inspector.workers.process import WorkerProcess
 from tests.ml.making import FOLDERS, tiny
 from tests.ml.planted import plant
 
@@ -65,7 +66,7 @@ def losses(folder: Path) -> list[float]:
 
 def trained(settings: TrainSettings, folder: Path) -> RunInfo:
     """How a run ended, as window and command line read it from its folder."""
-    job = Job("train", {"settings": settings.model_copy(update={"run": folder}).model_dump(mode="json")}, low_priority=False)
+    job = WorkerProcess(TrainJob(settings=settings.model_copy(update={"run": folder}).model_dump(mode="json")))
     outcome = job.wait(LIMIT_S)
     job.close()
     assert outcome is not None

@@ -25,30 +25,21 @@ from inspector.tuning.plan import Tuning, exported, refused, unavailable
 pytest.importorskip("nncf")
 
 from inspector.ml.export.variants import Order as ExportOrder
-from inspector.ml.export.variants import export_variant
+from inspector.workers.messages import Progress
+from tests.reports import Quiet, export_variant
 
 
-class Told:
-    """A report that keeps what was told; `do` is called whenever an export has come to INT8."""
+class Told(Quiet):
+    """`do` is called whenever an export has come to INT8."""
 
     def __init__(self, do: Any = None) -> None:
-        self.told: list[Mapping[str, object]] = []
+        super().__init__()
         self._do = do
 
-    def progress(self, **fields: object) -> None:
-        self.told.append(fields)
-        if self._do is not None and fields["phase"] == "export" and "int8" in str(fields["what"]):
+    def progress(self, message: Progress) -> None:
+        super().progress(message)
+        if self._do is not None and message.phase == "export" and "int8" in message.what:
             self._do()
-
-    def pause_point(self) -> float:
-        return 0.0
-
-
-class Quiet(Told):
-    """For an export by itself."""
-
-    def log(self, text: str) -> None:
-        return None
 
 
 @pytest.fixture(autouse=True)
@@ -98,15 +89,15 @@ def test_what_is_missing_is_exported_once_and_measured(window: Bundle) -> None:
     assert not told(tuning)
     assert all(one.accepted and one.images >= 20 for one in tuning.judged)
     assert tuning.chosen is not None
-    steps = [int(str(one["step"])) for one in report.told if one["phase"] == "export"]
+    steps = [int(str(one["step"])) for one in report.progresses if one["phase"] == "export"]
     assert steps == sorted(steps)
-    assert {one["steps"] for one in report.told if one["phase"] == "export"} == {200}
+    assert {one["steps"] for one in report.progresses if one["phase"] == "export"} == {200}
     bundle = Bundle.open(window.folder)
     assert all(standing(bundle, "openvino", precision).state == "passed" for precision in ("fp16", "int8"))
     before = (window.folder / CARD).read_bytes()
     again = Told()
     assert not tune(order(window, "fp32", "fp16", "int8"), again).made
-    assert "export" not in {one["phase"] for one in again.told}
+    assert "export" not in {one["phase"] for one in again.progresses}
     assert (window.folder / CARD).read_bytes() == before
 
 

@@ -22,18 +22,17 @@ from inspector.tuning.job import Order, tune
 from inspector.tuning.measure import Subject, measure_parts, parts_of, timed
 from inspector.tuning.plan import why
 from inspector.tuning.store import bundles_of, decide
+from inspector.workers.jobs import TuneJob
+from tests.reports import Quiet
 from tests.station.fakes import Planted, tunings_folder
 
 
-class Quiet:
-    """A report that nobody reads; keeps what was told."""
+class Impatient(Quiet):
+    """A report whose reader interrupts the work after so many pauses."""
 
-    def __init__(self, *, cancel_after: int = 10**9) -> None:
-        self.told: list[Mapping[str, object]] = []
+    def __init__(self, cancel_after: int) -> None:
+        super().__init__()
         self._left = cancel_after
-
-    def progress(self, **fields: object) -> None:
-        self.told.append(fields)
 
     def pause_point(self) -> float:
         self._left -= 1
@@ -81,7 +80,7 @@ def test_a_tuning_of_the_demo_recipe_measures_judges_chooses_and_keeps(
     assert tuning.chosen.p99_ms <= tuning.limit_ms
     assert {use.bundle for use in tuning.chosen.uses} == set(demo_bundles)
     assert "keeps the takt of 20000 ms" in why(tuning).text
-    assert {str(told["phase"]) for told in report.told} == {"variants", "parts", "confirm"}
+    assert report.phases == {"variants", "parts", "confirm"}
     program = load_program(order.recipe, order.base)
     assert decide(program, root=tmp_path).runtimes
 
@@ -145,7 +144,7 @@ def test_where_nothing_keeps_the_takt_smaller_networks_are_built_and_timed(recip
 def test_it_ends_when_it_is_asked_to_and_keeps_nothing(recipe: Recipe, tmp_path: Path) -> None:
     order = Order(recipe, None, 100, ("openvino",), ("fp32",), threads=(1,), batches=(1,), root=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        tune(order, Quiet(cancel_after=5))
+        tune(order, Impatient(5))
     assert not list(tmp_path.iterdir())
 
 
@@ -154,7 +153,7 @@ def test_whole_parts_show_the_reference_images_where_the_regions_are(demo_bundle
     program = load_program(load_recipe(path), path.parent)
     subjects = {name: Subject(name, bundle) for name, bundle in bundles_of(program).items()}
     parts = parts_of(program, subjects, 4)
-    assert {camera: shot.frame.unit for camera, shot in parts[0].shots.items() if shot.frame} == {
+    assert {camera: capture.frame.unit for camera, capture in parts[0].captures.items() if capture.frame} == {
         "visible": "intensity",
         "thermal": "kelvin",
     }
@@ -165,9 +164,9 @@ def test_whole_parts_show_the_reference_images_where_the_regions_are(demo_bundle
 
 def test_a_recipe_without_a_takt_is_asked_for_one(recipe: Recipe) -> None:
     with pytest.raises(ConfigError, match="names no takt"):
-        Order.of({"recipe": recipe.model_dump(mode="json", exclude_none=True), "base": None})
+        Order.of(TuneJob(recipe=recipe.model_dump(mode="json", exclude_none=True)))
     given = recipe.model_copy(update={"takt_ms": 80.0})
-    assert Order.of({"recipe": given.model_dump(mode="json", exclude_none=True), "base": None}).takt_ms == 80
+    assert Order.of(TuneJob(recipe=given.model_dump(mode="json", exclude_none=True))).takt_ms == 80
 
 
 def test_the_command_prints_one_object_and_draws_the_picture(recipe: Recipe, tmp_path: Path) -> None:

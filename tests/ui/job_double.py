@@ -1,17 +1,18 @@
 """A worker job that a test ends, for panels that start one; real jobs are run in the same files' last tests."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
 
+from inspector.ui.variants.job_cover import JobCover
+from inspector.workers.jobs import Job
+from inspector.workers.messages import WorkerMessage
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
 
 
 class JobDouble:
-    """The contract of `station.jobs.Job`; counts how often it was cancelled and closed."""
+    """The contract of `WorkerProcess`; counts how often it was cancelled and closed."""
 
-    def __init__(self, fields: Mapping[str, Any], told: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> None:
-        self.fields, self.told, self.ended = fields, told, ended
+    def __init__(self, job: Job, *, listener: Callable[[WorkerMessage], None], ended: Callable[[Outcome], None]) -> None:
+        self.job, self.told, self.ended = job, listener, ended
         self.cancelled = self.closed = 0
 
     def cancel(self) -> None:
@@ -22,15 +23,11 @@ class JobDouble:
         return Outcome(End.CANCELLED)
 
 
-class _Panel(Protocol):
-    _make_job: Any
-
-
-def give_doubles(panel: _Panel, jobs: list[JobDouble]) -> None:
+def give_doubles(panel: JobCover, jobs: list[JobDouble]) -> None:
     """Every job that the panel starts from now on is a double, which comes into `jobs`."""
 
-    def make(*arguments: Any) -> JobDouble:
-        jobs.append(JobDouble(*arguments))
+    def start(job: Job, *, listener: Callable[[WorkerMessage], None], ended: Callable[[Outcome], None]) -> JobDouble:
+        jobs.append(JobDouble(job, listener=listener, ended=ended))
         return jobs[-1]
 
-    panel._make_job = make
+    panel.start_job = start

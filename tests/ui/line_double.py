@@ -16,7 +16,7 @@ import numpy as np
 
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
 from inspector.core.message import Message, message
-from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Temperatures, Verdict
+from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Scores, Temperatures, Verdict
 from inspector.inspection.status import (
     CameraState,
     CameraStatus,
@@ -91,9 +91,9 @@ def _predictions(index: int) -> tuple[Prediction, ...]:
     heat = Temperatures(high, mean, low, "measured")
     whole = Region(0, 0, part.thermal.shape[1], part.thermal.shape[0])
     return (
-        Prediction("plates", "detection", "visible", PLATE_CLASSES, PLATE, boxes=boxes),
-        Prediction("window", "classification", "visible", WINDOW_CLASSES, WINDOW, scores=scores),
-        Prediction("heat", "thermal", "thermal", (), whole, temperatures=heat),
+        Prediction("plates", "detection", "visible", PLATE_CLASSES, PLATE, boxes),
+        Prediction("window", "classification", "visible", WINDOW_CLASSES, WINDOW, Scores(scores)),
+        Prediction("heat", "thermal", "thermal", (), whole, heat),
     )
 
 

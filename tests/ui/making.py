@@ -18,6 +18,7 @@ from inspector.core.types import (
     Frame,
     HotSpot,
     Inspection,
+    Masks,
     Prediction,
     Region,
     Temperatures,
@@ -50,7 +51,7 @@ def make_boxes() -> Prediction:
     """Three boxes: scores 0.9, 0.6 and 0.3."""
     xyxy = np.array([[10, 10, 30, 20], [40, 30, 70, 50], [5, 40, 15, 55]], np.float32)
     boxes = Boxes(xyxy, np.array([0.9, 0.6, 0.3], np.float32), np.array([0, 1, 0], np.int64))
-    return Prediction("boxes", "detection", "visible", CLASSES, WHOLE, boxes=boxes)
+    return Prediction("boxes", "detection", "visible", CLASSES, WHOLE, boxes)
 
 
 def make_mask() -> Prediction:
@@ -58,13 +59,13 @@ def make_mask() -> Prediction:
     mask = np.zeros((2, 30, 40), np.uint8)
     mask[0, 2:6, 3:8] = 255
     mask[1, 15:25, 20:30] = 153
-    return Prediction("areas", "segmentation", "visible", CLASSES, INNER, mask=mask)
+    return Prediction("areas", "segmentation", "visible", CLASSES, INNER, Masks(mask))
 
 
 def make_temperatures() -> Prediction:
     spots = (HotSpot(39, 29, 353.5, 12.0), HotSpot(5, 4, 307.0, 3.0))
     temperatures = Temperatures(353.5, 326.75, 300.0, "measured", spots, (350.0, 325.0, 301.0))
-    return Prediction("heat", "thermal", "thermal", (), Region(0, 0, 40, 30), temperatures=temperatures)
+    return Prediction("heat", "thermal", "thermal", (), Region(0, 0, 40, 30), temperatures)
 
 
 def make_recipe(*, boxes: float = 0.5, area_limit: float = 130.0) -> Recipe:
@@ -88,9 +89,9 @@ def make_recipe(*, boxes: float = 0.5, area_limit: float = 130.0) -> Recipe:
 
 def make_inspection(recipe: Recipe, *, frames: Mapping[str, Frame] | None = None) -> Inspection:
     predictions = (make_boxes(), make_mask(), make_temperatures())
-    verdict, reasons = judge(recipe, predictions, ())
+    verdict, reasons, judgements = judge(recipe, predictions, ())
     shown = frames or {"visible": make_frame(), "thermal": make_kelvin()}
-    return Inspection("P1", 0, verdict, reasons, shown, predictions, recipe.name, recipe.revision, 5.0)
+    return Inspection("P1", 0, verdict, reasons, shown, predictions, recipe.name, recipe.revision, 5.0, judgements=judgements)
 
 
 def write_brightness_bundle(folder: Path) -> Path:

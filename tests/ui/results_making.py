@@ -14,7 +14,7 @@ from inspector.runs.folder import MESSAGES, REPORT, REPORT_HTML, append_packet, 
 from inspector.runs.report import Calibration, ClassRow, Confusion, Curve, Interval, Threshold, TrainReport, Worst
 from inspector.runs.settings import train_settings
 from inspector.training.state import RunInfo, run_info
-from inspector.workers.protocol import Packet
+from inspector.workers.messages import Done
 
 LABELS = ("good", "dent", "scratch")
 
@@ -86,5 +86,5 @@ def finished_run(
     (run / REPORT).write_text(made.model_dump_json(), "utf-8")
     (run / REPORT_HTML).write_text("<html></html>", "utf-8")
     (run / "split.json").write_text(json.dumps({"train": ["a"], "val": ["b"], "test": ["c"]}), "utf-8")
-    append_packet(run / MESSAGES, Packet("done", {"bundle": str(models() / "window-state")}))
+    append_packet(run / MESSAGES, Done(status="ok", bundle=str(models() / "window-state")))
     return run_info(run)

@@ -1,4 +1,4 @@
-"""The dialog on real photographs: who only presses Next trains with what README's figures were reached with."""
+"""The dialog on real photographs: who only presses Next trains with what the figures of FIGURES.md were reached with."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(600)
 PATIENCE = 300_000  # milliseconds on a busy machine
 
 COMMON = {"pretrained": "imagenet", "ema": 0.99, "augment": "surface", "fit": "stretch", "freeze_stages": 3}
-# What README's commands say, and the range of what the advice works out by itself.
+# What FIGURES.md's commands say, and the range of what the advice works out by itself.
 KNOWN: dict[tuple[str, TaskName], tuple[dict[str, object], range]] = {
     ("magnetic-tile", "segmentation"): (
         {"network": "unet_effnet", "one_class": "defect", "width": 256, "height": 256, "lr": 0.001, "backbone_rate": 0.5},

@@ -52,7 +52,7 @@ HEAVY = (
 STARTED = """
 import json, sys
 from pathlib import Path
-from inspector.ui import app, pages
+from inspector.ui.shell import app, pages
 heavy = json.loads(sys.argv[1])
 found = {}
 look = app.MainWindow.load

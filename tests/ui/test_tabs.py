@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from inspector.core.registry import TABS
-from inspector.core.types import Inspection, Prediction, Verdict
+from inspector.core.types import Inspection, Prediction, Scores, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.ui.shell import theme
 from inspector.ui.tabs.detection import DetectionTab
@@ -349,7 +349,7 @@ def test_what_a_classifier_says_stands_at_its_region(qtbot: QtBot, recipe: Recip
     tab = DetectionTab()
     qtbot.addWidget(tab)
     tab.show()
-    scores = Prediction("state", "classification", "visible", ("good", "bad"), INNER, scores=np.array([0.1, 0.9], np.float32))
+    scores = Prediction("state", "classification", "visible", ("good", "bad"), INNER, Scores(np.array([0.1, 0.9], np.float32)))
     frames = {"visible": make_frame(), "thermal": make_kelvin()}
     tab.set_inspection(Inspection("P", 0, Verdict.NG, (), frames, (scores,), "r", 1, 1.0), recipe)
     assert [(mark.region, mark.label) for mark in tab.canvas.overlays.regions] == [(INNER, "bad 0.90")]

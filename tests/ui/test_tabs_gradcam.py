@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import EngineError
 from inspector.core.images import InputSpec
-from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Verdict
+from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Scores, Verdict
 from inspector.engines.explainer import HeatMap
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
@@ -178,7 +178,7 @@ def test_heat_on_boxes_and_mask() -> None:
     assert heat_share(coarse, make_mask(), 0.5) == pytest.approx(0.25)
     assert heat_share(np.zeros((3, 4), np.float32), make_mask(), 0.5) is None
     assert heat_share(values, make_boxes(), 0.95) is None
-    scores = Prediction("c", "classification", "visible", ("a", "b"), INNER, scores=np.array([0.5, 0.5], np.float32))
+    scores = Prediction("c", "classification", "visible", ("a", "b"), INNER, Scores(np.array([0.5, 0.5], np.float32)))
     assert heat_share(coarse, scores, 0.5) is None
 
 
@@ -216,7 +216,7 @@ def inspected(bundle: Bundle) -> tuple[Inspection, Recipe]:
         inspect=(InspectModel(bundle=name, camera="visible", threshold=0.5),),
     )
     boxes = Boxes(np.array([[10, 10, 40, 40]], np.float32), np.array([0.9], np.float32), np.array([1], np.int64))
-    prediction = Prediction(name, "detection", "visible", ("scratch", "stain"), WHOLE, boxes=boxes)
+    prediction = Prediction(name, "detection", "visible", ("scratch", "stain"), WHOLE, boxes)
     pixels = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     frames = {"visible": make_frame(pixels)}
     return Inspection("P1", 0, Verdict.NG, (), frames, (prediction,), "r", 1, 1.0), recipe

@@ -19,8 +19,8 @@ from inspector.ui.training.run.chart import thinned
 from inspector.ui.training.run.history import LOG_LINES, RunHistory, compressed
 from inspector.ui.training.run.list import in_order
 from inspector.ui.training.run.view import RunView
+from inspector.workers.messages import EpochDone, Log, Packet, Progress, WorkerMessage
 from inspector.workers.outcome import REMEDIES, Cause, End, Outcome
-from inspector.workers.protocol import Packet
 
 
 def run_of(folder: Path, name: str, *packets: Packet, queued: bool = False) -> RunInfo:
@@ -33,9 +33,18 @@ def run_of(folder: Path, name: str, *packets: Packet, queued: bool = False) -> R
     return run_info(run)
 
 
-def metric(epoch: int, value: float, *, best: bool = False) -> Packet:
-    fields = {"epoch": epoch, "epochs": 90, "loss": 1 / epoch, "best": best, "name": "dice", "value": value, "seconds": 2.0}
-    return Packet("metric", {**fields, "val_loss": 0.5, "val": {"dice": value}})
+def metric(epoch: int, value: float, *, best: bool = False) -> EpochDone:
+    return EpochDone(
+        epoch=epoch,
+        epochs=90,
+        loss=1 / epoch,
+        val_loss=0.5,
+        best=best,
+        name="dice",
+        value=value,
+        seconds=2.0,
+        val={"dice": value},
+    )
 
 
 SENTENCES = [
@@ -118,13 +127,13 @@ def test_a_history_repeats_what_was_not_whole_and_takes_from_the_table_what_was_
 
 
 def test_a_flood_of_messages_is_made_short() -> None:
-    flood = [Packet("progress", {"step": step}) for step in range(50)]
-    flood += [Packet("log", {"text": str(line)}) for line in range(LOG_LINES * 3)]
-    flood += [Packet("progress", {"step": 99}), metric(1, 0.5)]
+    flood: list[WorkerMessage] = [Progress(phase="train", step=step) for step in range(50)]
+    flood += [Log(text=str(line)) for line in range(LOG_LINES * 3)]
+    flood += [Progress(phase="train", step=99), metric(1, 0.5)]
     short = compressed(flood)
-    assert [packet.type for packet in short] == ["log"] * LOG_LINES + ["progress", "metric"]
-    assert short[0].fields["text"] == str(LOG_LINES * 2)
-    assert short[-2].fields["step"] == 99
+    assert [message.type for message in short] == ["log"] * LOG_LINES + ["progress", "metric"]
+    assert short[0] == Log(text=str(LOG_LINES * 2))
+    assert short[-2] == Progress(phase="train", step=99)
 
 
 def test_what_waits_stands_in_its_turn_below_what_trains(tmp_path: Path) -> None:
@@ -144,8 +153,8 @@ def test_a_thinned_curve_keeps_its_peaks() -> None:
 
 
 def test_time_left_is_known_once_an_epoch_is_measured(tmp_path: Path) -> None:
-    def progress(epoch: int, step: int) -> Packet:
-        return Packet("progress", {"phase": "train", "epoch": epoch, "epochs": 90, "step": step, "steps": 4})
+    def progress(epoch: int, step: int) -> Progress:
+        return Progress(phase="train", epoch=epoch, epochs=90, step=step, steps=4)
 
     info = run_of(tmp_path, "run", progress(1, 2))
     me = {"pid": os.getpid(), "pid_started": started(os.getpid())}

@@ -16,8 +16,9 @@ from inspector.recipes.automatic import recipe_for
 from inspector.tuning.plan import Judged, Machine, Plan, Tuning, Use
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.variants.tune_panel import TunePanel
+from inspector.workers.jobs import TuneJob
+from inspector.workers.messages import Progress
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
 from tests.ui.job_double import JobDouble, give_doubles
 from tests.ui.pressing import press
 
@@ -72,11 +73,10 @@ def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot
     panel.takt.setValue(120)
     press(panel, qtbot, "Measure")
     (job,) = jobs
-    assert job.fields["takt_ms"] == 120
-    assert job.fields["recipe"]["name"] == RECIPE.name
-    assert job.fields["export"] is True
+    assert isinstance(job.job, TuneJob)
+    assert (job.job.takt_ms, job.job.recipe["name"], job.job.export) == (120, RECIPE.name, True)
     assert not panel.start_button.isEnabled()
-    job.told(Packet("progress", {"phase": "variants", "step": 3, "steps": 12, "what": "plates: openvino int8, 1"}))
+    job.told(Progress(phase="variants", step=3, steps=12, what="plates: openvino int8, 1"))
     qtbot.waitUntil(lambda: "plates: openvino int8, 1" in panel.state.text())
     assert (panel.progress.value(), panel.progress.maximum()) == (3, 12)
     with qtbot.waitSignal(panel.tuned):

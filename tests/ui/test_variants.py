@@ -25,9 +25,10 @@ from inspector.training.state import run_info
 from inspector.ui.shell import strings
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.variants.panel import VariantsPanel
-from inspector.workers.jobs import Job
+from inspector.workers.jobs import VariantJob
+from inspector.workers.messages import Done, Progress
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
+from inspector.workers.process import WorkerProcess
 from tests.ui.job_double import JobDouble, give_doubles
 
 
@@ -170,10 +171,10 @@ def test_export_watch_and_read_what_came_of_it(
     panel.drop.setValue(2.5)
     press(qtbot, panel.start_button)
     (job,) = jobs
-    wanted = {"bundle": str(bundle.folder.resolve()), "engine": "openvino", "precision": "fp16", "check": False}
-    assert job.fields == {**wanted, "max_drop": 0.025}
+    wanted = VariantJob(bundle=bundle.folder.resolve(), engine="openvino", precision="fp16", max_drop=0.025, low_priority=True)
+    assert job.job == wanted
     assert not panel.start_button.isEnabled()
-    job.told(Packet("progress", {"phase": "judge", "step": 16, "steps": 55}))
+    job.told(Progress(phase="judge", step=16, steps=55))
     qtbot.waitUntil(lambda: panel.state.text() == "The variant judges the reference images")
     assert (panel.progress.value(), panel.progress.maximum()) == (16, 55)
     add(Bundle.open(bundle.folder), "fp16")  # what the worker writes
@@ -184,7 +185,7 @@ def test_export_watch_and_read_what_came_of_it(
     assert panel.selected.precision == "fp16"
     qtbot.waitUntil(lambda: job.closed == 1)
     press(qtbot, panel.check_button)
-    assert jobs[1].fields["check"] is True
+    assert jobs[1].job == wanted.model_copy(update={"check": True})
     reason = message("The {precision} variant is refused: {reason}", precision="fp16", reason="it is bad.")
     add(Bundle.open(bundle.folder), "fp16", refused=sentence(message("it is bad.")))
     remedy = message("Use the precision fp32.")
@@ -264,7 +265,7 @@ def test_a_trained_bundle_is_really_exported_from_its_results(
     pytest.importorskip("torch")
     folder = finished_run(tmp_path, "first").folder
     shutil.copytree(demo_bundles["window-state"], folder / "bundle")
-    (folder / MESSAGES).write_bytes(Packet("done", {"bundle": str(folder / "bundle")}).line())
+    (folder / MESSAGES).write_bytes(Done(status="ok", bundle=str(folder / "bundle")).line())
     window.show_page("train")
     view = window.train._run_view()
     view.show_run(run_info(folder), 0)
@@ -275,7 +276,7 @@ def test_a_trained_bundle_is_really_exported_from_its_results(
     panel = window.train.variants
     assert panel is not None
     # At normal priority: a busy machine gives a worker that gives way no turn.
-    panel._make_job = lambda fields, told, ended: Job("export", fields, listener=told, ended=ended, low_priority=False)
+    panel.start_job = lambda job, **hear: WorkerProcess(job.model_copy(update={"low_priority": False}), **hear)
     assert panel.folder == (folder / "bundle").resolve()
     qtbot.waitUntil(lambda: panel.table.rowCount() > 0)
     panel.precision.setCurrentIndex(panel.precision.findData("fp16"))

@@ -14,22 +14,24 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, JobError
 from inspector.core.images import InputSpec
 from inspector.workers import process
-from inspector.workers.jobs import Job
-from inspector.workers.process import End, Outcome
-from inspector.workers.protocol import Packet
+from inspector.workers.jobs import GraphJob, GraphWritten, Trained
+from inspector.workers.messages import Log, WorkerMessage
+from inspector.workers.process import End, Outcome, WorkerProcess
 
 LIMIT_S = 60.0
 
 SCRIPT = """
 import os, sys, time
+from inspector.core.registry import Entry
 from inspector.ml import worker
-from inspector.ml.worker import Cancelled, Report
-def work(job, channel):
-    report = Report(channel)
+from inspector.ml.channel import Cancelled
+from inspector.workers.jobs import Trained
+from inspector.workers.messages import EpochDone, Progress
+def work(job, report):
     report.log(str(os.getpid()))
     {body}
-worker.WORK = {{"test": work}}
-sys.exit(worker.run("test", {{}}))
+worker.WORK = {{"graph": Entry("__main__:work", "Test")}}
+sys.exit(worker.run())
 """
 PATIENT = "while not report.cancelled(): time.sleep(0.01)\n    raise Cancelled"
 DEAF = "time.sleep(300)"
@@ -37,33 +39,35 @@ DEAF = "time.sleep(300)"
 
 class Listener:
     def __init__(self) -> None:
-        self.packets: list[Packet] = []
+        self.messages: list[WorkerMessage] = []
         self.outcomes: list[Outcome] = []
         self.pid = 0
         self.ready = threading.Event()
 
-    def take(self, packet: Packet) -> None:
-        self.packets.append(packet)
-        if packet.type == "log" and not self.ready.is_set():
-            self.pid = int(packet.fields["text"])
+    def take(self, message: WorkerMessage) -> None:
+        self.messages.append(message)
+        if isinstance(message, Log) and not self.ready.is_set():
+            self.pid = int(message.text)
             self.ready.set()
 
 
-def start(monkeypatch: pytest.MonkeyPatch, body: str, **options: Any) -> tuple[Job, Listener]:
+def start(monkeypatch: pytest.MonkeyPatch, body: str, **options: Any) -> tuple[WorkerProcess, Listener]:
     text = SCRIPT.format(body=body)
-    monkeypatch.setattr(process, "worker_command", lambda kind, job: [sys.executable, "-c", text])
+    monkeypatch.setattr(process, "worker_command", lambda kind: [sys.executable, "-c", text])
     listener = Listener()
-    job = Job("test", {}, listener=listener.take, ended=listener.outcomes.append, **options)
+    job = WorkerProcess(GraphJob(bundle=Path("none")), listener=listener.take, ended=listener.outcomes.append, **options)
     assert listener.ready.wait(LIMIT_S)
     return job, listener
 
 
 def test_a_job_tells_its_progress_and_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    job, listener = start(monkeypatch, "report.progress(epoch=1); report.metric(dice=0.9); return {'bundle': 'b'}")
-    assert dict(job.result()) == {"bundle": "b"}
+    job, listener = start(
+        monkeypatch, "report.progress(Progress(phase='train')); report.metric(EpochDone(epoch=1)); return Trained(bundle='b')"
+    )
+    assert job.result(Trained) == Trained(bundle=Path("b"))
     outcome = job.close()
     assert outcome.end is End.SUCCEEDED
-    assert [packet.type for packet in listener.packets] == ["hello", "log", "progress", "metric"]
+    assert [message.type for message in listener.messages] == ["hello", "log", "progress", "metric"]
     assert listener.outcomes == [outcome]
     assert job.outcome is outcome
 
@@ -78,7 +82,7 @@ def test_a_job_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome.end is End.CANCELLED
     assert time.monotonic() - began < 5
     with pytest.raises(JobError, match="cancelled"):
-        job.result()
+        job.result(Trained)
     job.close()
     assert listener.outcomes == [outcome]
 
@@ -98,7 +102,7 @@ def test_cancel_returns_at_once_and_ends_work_that_does_not_listen(monkeypatch: 
 def test_a_crash_is_a_job_error(monkeypatch: pytest.MonkeyPatch) -> None:
     job, _ = start(monkeypatch, "os.abort()")
     with pytest.raises(JobError, match="ended unexpectedly"):
-        job.result()
+        job.result(Trained)
     assert job.close().end is End.CRASHED
 
 
@@ -128,18 +132,19 @@ def test_the_real_worker_exports_a_bundle(tmp_path: Path) -> None:
     )
     source = write_trained_bundle(tmp_path / "source", card, build_network(card))
     seen: list[str] = []
-    fields = {"bundle": str(source.folder), "out": str(tmp_path / "out")}
-    job = Job("export", fields, listener=lambda packet: seen.append(packet.type))
-    result = job.result()
+    job = WorkerProcess(
+        GraphJob(bundle=source.folder, out=tmp_path / "out"), listener=lambda message: seen.append(message.type)
+    )
+    result = job.result(GraphWritten)
     job.close()
-    assert Path(result["bundle"]) == tmp_path / "out"
-    assert 0 <= result["difference"] < 1e-4
+    assert result.bundle == tmp_path / "out"
+    assert 0 <= result.difference < 1e-4
     assert Bundle.open(tmp_path / "out").card.classes == card.classes
     assert seen == ["hello", "artifact"]
 
 
 def test_what_the_real_worker_refuses_keeps_its_kind(tmp_path: Path) -> None:
-    job = Job("export", {"bundle": str(tmp_path / "none"), "out": str(tmp_path / "out")})
+    job = WorkerProcess(GraphJob(bundle=tmp_path / "none", out=tmp_path / "out"))
     with pytest.raises(ConfigError, match="There is no bundle"):
-        job.result()
+        job.result(GraphWritten)
     assert job.close().end is End.FAILED

@@ -13,29 +13,44 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import BaseModel
 
 from inspector.core.errors import ConfigError, JobError
 from inspector.workers import process
+from inspector.workers.jobs import GraphJob, Job, VariantsTried
+from inspector.workers.messages import Log, WorkerMessage
 from inspector.workers.outcome import Cause, crash_in, end_of_process, last_words
 from inspector.workers.process import End, Outcome, WorkerProcess, worker_command
-from inspector.workers.protocol import Packet
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX systems")
 LIMIT_S = 30.0
 IGNORE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
-# A worker of this program whose only work is the test's: `work(job, channel)`.
+JOB = GraphJob(bundle=Path("none"))
+
+# A worker of this program whose only work is the test's: `work(job, report)`, called a graph job.
 WORK = """
 import os, sys, time, signal
+from pydantic import BaseModel
+from inspector.core import registry
 from inspector.core.errors import ConfigError
 from inspector.ml import channel as channel_module, worker
-from inspector.ml.worker import Cancelled, Report
-def work(job, channel):
+from inspector.ml.channel import Cancelled
+from inspector.workers.messages import EpochDone, Progress
+class Made(BaseModel):
+    size: float = 0
+    bundle: str = "out"
+def work(job, report):
 {body}
-worker.WORK = {{"test": work}}
+worker.WORK = {{"graph": registry.Entry("__main__:work", "Test")}}
 {setup}
-sys.exit(worker.run("test", {job}))
+sys.exit(worker.run())
 """
+
+
+class Made(BaseModel):
+    size: float
+    bundle: str
 
 
 class Child:
@@ -43,27 +58,28 @@ class Child:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
-        self.packets: list[Packet] = []
+        self.grace = 5.0
+        self.messages: list[WorkerMessage] = []
         self.outcomes: list[Outcome] = []
         self.heard = threading.Event()
 
-    def script(self, text: str) -> WorkerProcess:
-        self._monkeypatch.setattr(process, "worker_command", lambda kind, job: [sys.executable, "-c", text])
-        return WorkerProcess("test", {}, on_packet=self._take, on_end=self.outcomes.append)
+    def script(self, text: str, *, job: Job = JOB) -> WorkerProcess:
+        self._monkeypatch.setattr(process, "worker_command", lambda kind: [sys.executable, "-c", text])
+        return WorkerProcess(job, listener=self._take, ended=self.outcomes.append, grace=self.grace)
 
-    def work(self, body: str, *, setup: str = "", job: str = "{}") -> WorkerProcess:
-        return self.script(WORK.format(body=textwrap.indent(textwrap.dedent(body), "    "), setup=setup, job=job))
+    def work(self, body: str, *, setup: str = "", job: Job = JOB) -> WorkerProcess:
+        return self.script(WORK.format(body=textwrap.indent(textwrap.dedent(body), "    "), setup=setup), job=job)
 
-    def _take(self, packet: Packet) -> None:
-        self.packets.append(packet)
-        if packet.type == "log":
+    def _take(self, message: WorkerMessage) -> None:
+        self.messages.append(message)
+        if isinstance(message, Log):
             self.heard.set()
 
     def wait_for_log(self) -> None:
         assert self.heard.wait(LIMIT_S)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        return [dict(packet.fields) for packet in self.packets if packet.type == kind]
+        return [dict(message.fields()) for message in self.messages if message.type == kind]
 
 
 @pytest.fixture
@@ -74,7 +90,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
 def end(worker: WorkerProcess) -> Outcome:
     outcome = worker.wait(LIMIT_S)
     if outcome is None:
-        worker.stop(grace=0)
+        worker.close()
     assert outcome is not None, "still running"
     return outcome
 
@@ -82,20 +98,20 @@ def end(worker: WorkerProcess) -> Outcome:
 def test_messages_arrive_in_order_and_the_result_last(child: Child) -> None:
     worker = child.work(
         """
-        report = Report(channel)
         report.log("工程: 検査を始める")
         for epoch in range(3):
-            report.progress(epoch=epoch, epochs=3)
-        report.metric(loss=float("nan"), accuracy=0.5)
-        return {"bundle": "out"}
+            report.progress(Progress(phase="train", epoch=epoch, epochs=3))
+        report.metric(EpochDone(epoch=2, loss=float("nan"), val_loss=0.5))
+        return Made(size=3)
         """
     )
     outcome = end(worker)
-    assert (outcome.end, dict(outcome.result), outcome.exit_code) == (End.SUCCEEDED, {"bundle": "out"}, 0)
-    assert [packet.type for packet in child.packets] == ["hello", "log", "progress", "progress", "progress", "metric"]
+    assert (outcome.end, dict(outcome.result), outcome.exit_code) == (End.SUCCEEDED, {"size": 3.0, "bundle": "out"}, 0)
+    assert worker.result(Made) == Made(size=3, bundle="out")
+    assert [message.type for message in child.messages] == ["hello", "log", "progress", "progress", "progress", "metric"]
     assert child.of("log") == [{"text": "工程: 検査を始める"}]
     assert [fields["epoch"] for fields in child.of("progress")] == [0, 1, 2]
-    assert child.of("metric") == [{"loss": None, "accuracy": 0.5}]
+    assert child.of("metric") == [{"epoch": 2, "loss": None, "val_loss": 0.5}]
     assert child.outcomes == [outcome]
 
 
@@ -105,12 +121,11 @@ def test_what_libraries_print_does_not_get_between_the_messages(child: Child) ->
         print("a library says hello", flush=True)
         os.write(1, b"{native code too")
         os.system("echo and a child process")
-        return {}
+        return None
         """
     )
     assert end(worker).end is End.SUCCEEDED
-    assert [packet.type for packet in child.packets] == ["hello"]
-    assert "native code too" in worker.last_line or "child process" in worker.last_line
+    assert [message.type for message in child.messages] == ["hello"]
 
 
 def test_an_error_for_a_person_arrives_as_it_was_raised(child: Child) -> None:
@@ -143,7 +158,7 @@ def test_want_of_memory_says_what_to_change(child: Child) -> None:
 def test_a_crash_is_told_at_once_with_its_signal_and_last_words(child: Child) -> None:
     worker = child.work(
         """
-        Report(channel).log("ready")
+        report.log("ready")
         print("about to crash", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGSEGV)
         time.sleep(60)
@@ -167,7 +182,14 @@ def test_an_end_without_a_last_message_is_a_crash(child: Child) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["this is not JSON", '{"no": "type"}', "[]", r"\xff\xfe"],
+    [
+        "this is not JSON",
+        '{"no": "type"}',
+        "[]",
+        r"\xff\xfe",
+        '{"type": "progress", "phase": "train", "step": "many"}',
+        pytest.param("[" * 100_000, id="nested too deeply"),
+    ],
 )
 def test_a_line_that_is_not_a_message_ends_the_worker(child: Child, line: str) -> None:
     outcome = end(child.script(f"import time; print({line!r}, flush=True); time.sleep(60)"))
@@ -176,20 +198,20 @@ def test_a_line_that_is_not_a_message_ends_the_worker(child: Child, line: str) -
 
 
 def test_a_message_after_the_last_one_is_a_crash(child: Child) -> None:
-    text = """import time; print('{"type": "done"}'); print('{"type": "progress"}', flush=True); time.sleep(60)"""
+    text = """import time; print('{"type": "done"}'); print('{"type": "progress", "phase": "x"}', flush=True); time.sleep(60)"""
     outcome = end(child.script(text))
     assert outcome.end is End.CRASHED
     assert "progress" in str(outcome.error())
 
 
-@pytest.mark.parametrize("body", ["return {'size': 3}", "raise ConfigError('The size is wrong.')"], ids=["done", "failed"])
+@pytest.mark.parametrize("body", ["return Made(size=3)", "raise ConfigError('The size is wrong.')"], ids=["done", "failed"])
 def test_one_that_hangs_in_its_own_clean_up_is_ended_and_its_result_counts(
     child: Child, body: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_ENDING_S", 0.5)
     worker = child.work(body, setup="import atexit; atexit.register(time.sleep, 100)")
     outcome = end(worker)
-    assert outcome.end is (End.SUCCEEDED if "size'" in body else End.FAILED)
+    assert outcome.end is (End.SUCCEEDED if "size" in body and "wrong" not in body else End.FAILED)
     assert not psutil.pid_exists(worker.pid)
 
 
@@ -206,12 +228,12 @@ for byte in line:
 
 def test_a_listener_that_fails_ends_the_worker_and_not_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     text = """import time; print('{"type": "log"}', flush=True); time.sleep(60)"""
-    monkeypatch.setattr(process, "worker_command", lambda kind, job: [sys.executable, "-c", text])
+    monkeypatch.setattr(process, "worker_command", lambda kind: [sys.executable, "-c", text])
 
-    def listener(packet: Packet) -> None:
+    def listener(message: WorkerMessage) -> None:
         raise ValueError("the listener is broken")
 
-    outcome = end(WorkerProcess("test", {}, on_packet=listener))
+    outcome = end(WorkerProcess(JOB, listener=listener))
     assert outcome.end is End.CRASHED
     assert "the listener is broken" in str(outcome.error())
 
@@ -219,7 +241,6 @@ def test_a_listener_that_fails_ends_the_worker_and_not_the_reader(monkeypatch: p
 def test_cancel_ends_work_that_listens(child: Child) -> None:
     worker = child.work(
         """
-        report = Report(channel)
         report.log("ready")
         while not report.cancelled():
             time.sleep(0.01)
@@ -237,7 +258,6 @@ def test_cancel_ends_work_that_listens(child: Child) -> None:
 def test_terminate_cancels_too(child: Child) -> None:
     worker = child.work(
         """
-        report = Report(channel)
         report.log("ready")
         while not report.cancelled():
             time.sleep(0.01)
@@ -253,30 +273,33 @@ def test_terminate_cancels_too(child: Child) -> None:
 @pytest.mark.parametrize(("ignored", "expected"), [("", "SIGTERM"), (IGNORE, "SIGKILL")])
 def test_work_that_does_not_listen_is_terminated_then_killed(child: Child, ignored: str, expected: str) -> None:
     text = f"""import signal, time; {ignored or "pass"}; print('{{"type": "log"}}', flush=True); time.sleep(60)"""
+    child.grace = 0.5
     worker = child.script(text)
     child.wait_for_log()
     began = time.monotonic()
-    outcome = worker.stop(grace=0.5)
+    outcome = worker.close()
     assert (outcome.end, outcome.signal) == (End.CANCELLED, expected)
     assert time.monotonic() - began < 10
     assert not psutil.pid_exists(worker.pid)
 
 
 def test_stopping_what_has_ended_gives_its_outcome(child: Child) -> None:
-    worker = child.work("return {}")
+    worker = child.work("return None")
     outcome = end(worker)
-    assert worker.stop() is outcome
-    worker.send(Packet("request"))  # nobody is there: no error
+    assert worker.close() is outcome
+    worker.pause()  # nobody is there: no error
 
 
 def _orphan(body: str, setup: str = "") -> tuple["subprocess.Popen[bytes]", Callable[[], None]]:
     """A worker whose parent goes away when the returned function is called."""
-    text = WORK.format(body=textwrap.indent(textwrap.dedent(body), "    "), setup=setup, job="{}")
+    text = WORK.format(body=textwrap.indent(textwrap.dedent(body), "    "), setup=setup)
     running = subprocess.Popen(
         [sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert running.stdin is not None
     assert running.stdout is not None
+    running.stdin.write(JOB.line())
+    running.stdin.flush()
     assert b"hello" in running.stdout.readline()
 
     def leave() -> None:
@@ -291,7 +314,7 @@ def _orphan(body: str, setup: str = "") -> tuple["subprocess.Popen[bytes]", Call
 def test_the_death_of_the_parent_cancels_the_work() -> None:
     running, leave = _orphan(
         """
-        while not channel.cancelled():
+        while not report.cancelled():
             time.sleep(0.01)
         raise Cancelled
         """
@@ -301,7 +324,7 @@ def test_the_death_of_the_parent_cancels_the_work() -> None:
 
 
 def test_work_that_does_not_notice_the_death_of_the_parent_is_ended() -> None:
-    running, leave = _orphan("time.sleep(300); return {}", setup="channel_module.ORPHAN_GRACE_S = 0.3")
+    running, leave = _orphan("time.sleep(300)", setup="channel_module.ORPHAN_GRACE_S = 0.3")
     leave()
     assert running.wait(LIMIT_S) == 1
 
@@ -310,7 +333,7 @@ def test_a_broken_pipe_stops_work_that_reports() -> None:
     running, leave = _orphan(
         """
         while True:
-            Report(channel).progress(step=1)
+            report.progress(Progress(phase="train"))
             time.sleep(0.01)
         """,
         setup="channel_module.ORPHAN_GRACE_S = 60",
@@ -322,21 +345,64 @@ def test_a_broken_pipe_stops_work_that_reports() -> None:
 @POSIX
 def test_low_priority_lowers_the_priority(child: Child) -> None:
     before = os.nice(0)
-    assert end(child.work("return {'nice': os.nice(0)}", job="{'low_priority': True}")).result["nice"] == max(before, 10)
+    worker = child.work("return Made(size=os.nice(0))", job=GraphJob(bundle=Path("none"), low_priority=True))
+    end(worker)
+    assert worker.result(Made).size == max(before, 10)
 
 
-def test_the_command_is_this_program_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = tmp_path / "job.json"
-    assert worker_command("train", job) == [sys.executable, "-P", "-m", "inspector", "worker", "train", "--job", str(job)]
+def test_the_command_is_this_program_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert worker_command("train") == [sys.executable, "-P", "-m", "inspector", "worker", "train"]
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert worker_command("train", job) == [sys.executable, "worker", "train", "--job", str(job)]
+    assert worker_command("train") == [sys.executable, "worker", "train"]
+
+
+def test_a_job_larger_than_a_pipe_arrives_whole_and_no_file_of_it_is_left(
+    child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    long = Path("x" * 300_000)
+    worker = child.work("return Made(size=len(str(job.bundle)))", job=GraphJob(bundle=long))
+    end(worker)
+    assert worker.result(Made).size == 300_000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_is_another_than_asked_for_is_one_error(child: Child) -> None:
+    worker = child.work("return Made(size=3)")
+    end(worker)
+    with pytest.raises(JobError, match=r"not what was asked for.*made: Field required"):
+        worker.result(VariantsTried)
+
+
+def test_a_package_that_is_missing_in_the_work_says_what_to_install(child: Child) -> None:
+    outcome = end(child.work("import package_that_nobody_has"))
+    assert outcome.end is End.FAILED
+    assert str(outcome.error()) == (
+        "Test needs the Python package package_that_nobody_has, which is not installed. Install package_that_nobody_has."
+    )
+
+
+def test_a_parent_that_speaks_nonsense_is_taken_for_gone() -> None:
+    running, leave = _orphan(
+        """
+        while not report.cancelled():
+            time.sleep(0.01)
+        raise Cancelled
+        """
+    )
+    assert running.stdin is not None
+    running.stdin.write(b"[" * 100_000 + b"\n")
+    running.stdin.flush()
+    assert running.wait(LIMIT_S) == 1
+    leave()
 
 
 def test_files_in_the_folder_one_stands_in_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("json", "numpy", "inspector"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was imported')\n")
     monkeypatch.chdir(tmp_path)
-    outcome = end(WorkerProcess("infer", {"bundle": str(tmp_path / "none")}, on_packet=lambda packet: None))
+    outcome = end(WorkerProcess(GraphJob(bundle=tmp_path / "none")))
     assert outcome.end is End.FAILED
     assert isinstance(outcome.error(), ConfigError)
     assert "none" in str(outcome.error())
@@ -345,7 +411,7 @@ def test_files_in_the_folder_one_stands_in_are_not_imported(tmp_path: Path, monk
 def test_a_program_that_cannot_be_started_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(JobError, match="cannot be started"):
-        WorkerProcess("train", {}, on_packet=lambda packet: None)
+        WorkerProcess(JOB)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class PrintingSink(Sink):
 
 
 def _stages(stats: Stats) -> Iterator[str]:
-    """What each stage took, and the takt, a line each."""
+    """Yield what each stage took, and the takt, a line each."""
     takt, room = stats.takt, headroom_ms(stats)
     yield f"{'stage':<10} {'p50 ms':>9} {'p99 ms':>9}"
     for name, stage in measured(stats).items():

@@ -12,14 +12,11 @@ from inspector.bundles.bundle import read_card
 from inspector.runs.folder import REPORT, run_path
 from inspector.runs.report import read_report
 from inspector.runs.settings import TrainSettings
+from inspector.workers import messages
+from inspector.workers.jobs import Trained
+from inspector.workers.messages import WorkerMessage
 from inspector.workers.process import End, Outcome
-from inspector.workers.protocol import Packet
 
-# The trainings before the final one: what they are called, and the fields with their number and how many there are.
-_TRIALS: Mapping[str, tuple[str, str, str]] = {
-    "folds": ("fold", "fold", "folds"),
-    "curve": ("learning curve", "run", "runs"),
-}
 _PHASES: Mapping[str, str] = {
     "prepare": "reading images",
     "test": "measuring",
@@ -44,27 +41,27 @@ class TrainOutput:
         self._report = run_path(settings) / REPORT
         self._task = self._bar.add_task(self._name, total=None, text="starting")
 
-    def hear(self, packet: Packet) -> None:
+    def hear(self, message: WorkerMessage) -> None:
         """One message of the worker."""
-        fields = packet.fields
-        if packet.type == "log":
-            self._say(str(fields.get("text", "")))
-        elif packet.type == "progress":
-            self._progress(fields)
-        elif packet.type == "metric":
-            self._metric(fields)
-        elif packet.type in ("paused", "resumed"):
-            self._bar.update(self._task, text=packet.type)
-            self._say(packet.type)
-        if self._as_json and packet.type in ("progress", "metric", "log"):
-            self._print({"name": self._name, packet.type: fields})
+        match message:
+            case messages.Log():
+                self._say(message.text)
+            case messages.Progress():
+                self._progress(message)
+            case messages.EpochDone():
+                self._metric(message)
+            case messages.Paused() | messages.Resumed():
+                self._bar.update(self._task, text=message.type)
+                self._say(message.type)
+        if self._as_json and isinstance(message, messages.Progress | messages.EpochDone | messages.Log):
+            self._print({"name": self._name, message.type: message.fields()})
 
     def end(self, outcome: Outcome) -> None:
         """Show how it ended, with the bundle and its test metrics if there is one."""
         if outcome.end is not End.SUCCEEDED:
             self._bar.update(self._task, text=outcome.end.value)
             return
-        folder = Path(outcome.result["bundle"])
+        folder = outcome.read(Trained).bundle
         card = read_card(folder)
         self._bar.update(self._task, total=1, completed=1, text="done")
         report = read_report(self._report)
@@ -79,28 +76,27 @@ class TrainOutput:
             for line in report.trials:
                 click.echo(f"{folder}: {line.text}")
 
-    def _progress(self, fields: Mapping[str, Any]) -> None:
-        phase = str(fields.get("phase"))
-        if phase == "train":
-            done = (fields["epoch"] - 1) * fields["steps"] + fields["step"]
-            text = f"epoch {fields['epoch']}/{fields['epochs']}  loss {_number(fields['loss'])}{self._best}  {_left(fields)}"
-            self._bar.update(self._task, total=fields["epochs"] * fields["steps"], completed=done, text=text)
-        elif phase in _TRIALS:
-            what, at, of = _TRIALS[phase]
-            number, count = fields[at], fields[of]
-            share = (fields["epoch"] - 1 + fields["step"] / fields["steps"]) / fields["epochs"]
-            text = f"{what} {number}/{count}, epoch {fields['epoch']}/{fields['epochs']}  {_left(fields)}"
+    def _progress(self, now: messages.Progress) -> None:
+        share = (now.epoch - 1 + now.step / max(now.steps, 1)) / max(now.epochs, 1)
+        trial = {"folds": ("fold", now.fold, now.folds), "curve": ("learning curve", now.run, now.runs)}.get(now.phase)
+        if now.phase == "train":
+            done = (now.epoch - 1) * now.steps + now.step
+            text = f"epoch {now.epoch}/{now.epochs}  loss {_number(now.loss)}{self._best}  {_left(now)}"
+            self._bar.update(self._task, total=now.epochs * now.steps, completed=done, text=text)
+        elif trial is not None:
+            what, number, count = trial
+            text = f"{what} {number}/{count}, epoch {now.epoch}/{now.epochs}  {_left(now)}"
             self._bar.update(self._task, total=count, completed=number - 1 + share, text=text)
         else:
-            self._bar.update(self._task, text=_PHASES.get(phase, phase))
+            self._bar.update(self._task, text=_PHASES.get(now.phase, now.phase))
 
-    def _metric(self, fields: Mapping[str, Any]) -> None:
-        if fields["best"]:
-            self._best = f"  best {fields['name']} {_number(fields['value'])}"
+    def _metric(self, done: messages.EpochDone) -> None:
+        if done.best:
+            self._best = f"  best {done.name} {_number(done.value)}"
         self._say(
-            f"epoch {fields['epoch']}/{fields['epochs']}: loss {_number(fields['loss'])}, validation "
-            f"{_number(fields['val_loss'])}, {summary(fields['val'])}, "
-            f"{fields['seconds']:.0f} s{' (best)' if fields['best'] else ''}"
+            f"epoch {done.epoch}/{done.epochs}: loss {_number(done.loss)}, validation "
+            f"{_number(done.val_loss)}, {summary(done.val)}, "
+            f"{done.seconds or 0:.0f} s{' (best)' if done.best else ''}"
         )
 
     def _say(self, text: str) -> None:
@@ -110,8 +106,8 @@ class TrainOutput:
         click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
-def summary(metrics: Mapping[str, float]) -> str:
-    """The numbers over all classes, in one phrase."""
+def summary(metrics: Mapping[str, float | None]) -> str:
+    """Return the numbers over all classes, in one phrase."""
     return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items() if "/" not in name and "minus" not in name)
 
 
@@ -119,6 +115,6 @@ def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else "-"
 
 
-def _left(fields: Mapping[str, Any]) -> str:
-    minutes, seconds = divmod(int(fields.get("eta_s") or 0), 60)
+def _left(now: messages.Progress) -> str:
+    minutes, seconds = divmod(int(now.eta_s or 0), 60)
     return f"{minutes}:{seconds:02d} left"

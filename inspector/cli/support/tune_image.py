@@ -17,7 +17,7 @@ _COLOURS = {
 
 
 def draw(tuning: Tuning) -> str:
-    """The whole file as text."""
+    """Return the whole file as text."""
     plans, front = list(tuning.plans), pareto(tuning.plans)
     slowest = max([plan.p99_ms for plan in plans] + [tuning.takt_ms]) * 1.1
     worst = min([plan.accuracy for plan in plans] + [0.99]) - 0.002

@@ -33,8 +33,8 @@ def build(
     group: str = "",
     tick: Tick,
 ) -> Dataset:
-    """The data set of one task; without samples where the labels do not tell what it needs. `tick` after each mask that had to
-    be opened. Raises ConfigError.
+    """Return the data set of one task; without samples where the labels do not tell what it needs. `tick` after each mask that
+    had to be opened. Raises ConfigError.
     """
     return _Builder(listing, folder, task, classes, group, tick).dataset()
 
@@ -71,7 +71,7 @@ class _Builder:
         return (), [self._sample(record, "thermal", Annotation(temperatures=record.kelvin)) for record in measured]
 
     def classification(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """An image's own class, else that of most of its objects, else the one that covers most of its mask."""
+        """Return an image's own class, else that of most of its objects, else the one that covers most of its mask."""
         kinds: list[tuple[Record, str]] = []
         by_mask = self._main_of_masks()
         for record in self.records:
@@ -148,7 +148,7 @@ class _Builder:
         return names, binary
 
     def _stratum(self, record: Record, counts: list[int], names: Sequence[str], binary: bool) -> str | None:
-        """The class that covers most of a mask; None, and a problem noted, if it has values that are no class."""
+        """Return the class that covers most of a mask; None, and a problem noted, if it has values that are no class."""
         if not binary and max(_present(counts), default=0) > len(names):
             self._skip("{file} has values above the number of classes.", record.mask or record.path)
             return None
@@ -158,7 +158,7 @@ class _Builder:
         return names[int(np.argmax(areas))] if any(areas) else NO_DEFECT
 
     def _black_and_white(self, record: Record, counts: list[int]) -> bool:
-        """Whether it is plain what a mask in black and white means; a problem is noted if not."""
+        """Return whether it is plain what a mask in black and white means; a problem is noted if not."""
         mask = record.mask or record.path
         if sum(counts[_SHADES]) > _MOST_SHADES * sum(counts):
             self._skip("{file} has too many shades of grey for a mask in black and white; it is not used.", mask)
@@ -221,7 +221,7 @@ class _Builder:
         return names, samples
 
     def _main_of_masks(self) -> Mapping[str, str]:
-        """The class that covers most of each mask whose values are classes."""
+        """Return the class that covers most of each mask whose values are classes."""
         valued = [record for record in self.records if record.mask is not None and record.label is None]
         counted = self._counted(valued)
         names, binary = self._value_names([counts for _, counts in counted])
@@ -229,7 +229,7 @@ class _Builder:
         return {name: kind for name, kind in found.items() if kind is not None and kind != NO_DEFECT}
 
     def _counted(self, records: Iterable[Record]) -> list[tuple[Record, list[int]]]:
-        """How often each value is in each mask; masks that cannot be read, or are of another size, are problems."""
+        """Return how often each value is in each mask; masks that cannot be read, or are of another size, are problems."""
         listed = list(records)
         found = []
         for record, result in zip(listed, _parallel(_histogram, listed, self.tick), strict=True):
@@ -258,7 +258,7 @@ def _filled(shape: Shape) -> Outline:
 
 
 def _largest(shapes: Sequence[Shape]) -> str:
-    """The class whose boxes cover most."""
+    """Return the class whose boxes cover most."""
     areas: Counter[str] = Counter()
     for shape in shapes:
         left, top, right, bottom = shape.box
@@ -289,8 +289,8 @@ def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[floa
 
 
 def _parallel(work: Callable[[T], R], items: Sequence[T], tick: Tick) -> list[R | ConfigError]:
-    """The results of `work`, or its ConfigError, on every core: decoding images releases the interpreter. What `tick` raises
-    ends it.
+    """Return the results of `work`, or its ConfigError, on every core: decoding images releases the interpreter. What `tick`
+    raises ends it.
     """
 
     def tried(item: T) -> R | ConfigError:

@@ -17,7 +17,7 @@ EXPECTED = message("one folder a class, with its images in it, or with a .png ma
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there are images in folders."""
+    """Return whether there are images in folders."""
     return any("/" in name and not name.startswith("_") for name in folder.images)
 
 

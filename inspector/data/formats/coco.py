@@ -35,7 +35,7 @@ _PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test
 
 
 def files(folder: Folder) -> list[str]:
-    """The .json files that look like COCO's from their beginning or end."""
+    """Return the .json files that look like COCO's from their beginning or end."""
     found = []
     alone = [
         name for name in folder.with_suffix(".json") if name.count("/") <= 2 and len(folder.by_stem[without_suffix(name)]) == 1
@@ -48,12 +48,12 @@ def files(folder: Folder) -> list[str]:
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there is such a file."""
+    """Return whether there is such a file."""
     return bool(files(folder))
 
 
 def part_of(name: str) -> Part | None:
-    """The part that a path names: "valid/_annotations.coco.json" -> "val"."""
+    """Return the part that a path names: "valid/_annotations.coco.json" -> "val"."""
     found = _PART.findall(name.lower())
     return _PARTS[found[-1]] if found else None
 
@@ -68,7 +68,7 @@ class _File:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Every file's images; what cannot be understood is a problem of its own and does not stop the rest."""
+    """Return every file's images; what cannot be understood is a problem of its own and does not stop the rest."""
     found = Listing(TITLE)
     classes: dict[str, None] = {}
     labelled: set[str] = set()
@@ -111,7 +111,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _places(name: str) -> list[str]:
-    """Where the images of a .json may lie."""
+    """Return where the images of a .json may lie."""
     folder, _, last = name.rpartition("/")
     above = folder.rpartition("/")[0]
     stem = last.removesuffix(".json").removeprefix("instances_")
@@ -219,14 +219,14 @@ def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shap
 
 
 def bounds(polygons: tuple[tuple[float, ...], ...]) -> tuple[float, float, float, float]:
-    """The box around polygons."""
+    """Return the box around polygons."""
     across = [value for polygon in polygons for value in polygon[::2]]
     down = [value for polygon in polygons for value in polygon[1::2]]
     return min(across), min(down), max(across), max(down)
 
 
 def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether two boxes, each a pixel larger all round, overlap by about a third: corners were not taken for widths."""
+    """Return whether two boxes, each a pixel larger all round, overlap by about a third: corners were not taken for widths."""
     a, b = ((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1) for box in (one, other))
     shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]

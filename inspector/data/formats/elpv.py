@@ -52,7 +52,7 @@ def _source() -> Path:
 
 
 def _rows(source: Path) -> list[tuple[Path, float, str]]:
-    """(picture, probability, kind of module) of each line of the package's labels.csv. Raises ConfigError."""
+    """Return (picture, probability, kind of module) of each line of the package's labels.csv. Raises ConfigError."""
     table = source / "labels.csv"
     try:
         lines = [line.split() for line in table.read_text("utf-8").splitlines() if line.strip()]

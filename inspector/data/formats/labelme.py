@@ -37,7 +37,7 @@ _CIRCLE = 64  # corners of the polygon drawn for a circle
 
 
 def matches(folder: Folder) -> bool:
-    """Whether a .json has an image of the same name and shapes."""
+    """Return whether a .json has an image of the same name and shapes."""
     stems = {without_suffix(name) for name in folder.images}
     beside = [name for name in folder.with_suffix(".json") if without_suffix(name) in stems]
     return any(b'"shapes"' in peek(folder.files[name]) for name in beside[:20])
@@ -117,7 +117,7 @@ def _shape(item: Mapping[str, object], size: tuple[int, int]) -> Shape | None:
 
 
 def _mask(name: str, corner: tuple[float, float], said: str, size: tuple[int, int]) -> Shape | None:
-    """A picture of the object's pixels, laid at `corner`; None if none is set. Raises ValueError."""
+    """Return a picture of the object's pixels, laid at `corner`; None if none is set. Raises ValueError."""
     try:
         with PIL.Image.open(io.BytesIO(base64.b64decode(said, validate=True)), formats=("PNG",)) as picture:
             if picture.width > size[0] or picture.height > size[1]:

@@ -25,7 +25,7 @@ PARTS: dict[str, Part] = {
 
 
 def matches(folder: Folder) -> bool:
-    """Whether both folders are there."""
+    """Return whether both folders are there."""
     return {"images", "masks"} <= folder.folders and any(folder.under("masks"))
 
 
@@ -49,7 +49,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def class_list(folder: Folder, file: str = "classes.txt") -> list[str]:
-    """The lines of classes.txt, or an empty list if there is none. Raises ConfigError."""
+    """Return the lines of classes.txt, or an empty list if there is none. Raises ConfigError."""
     if file not in folder.files:
         return []
     names = [name for line in read_text(folder.files[file]).splitlines() if (name := class_name(line))]

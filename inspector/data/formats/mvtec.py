@@ -15,12 +15,12 @@ GOOD = "good"
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there are good ones only for training, and others for the test; also in each of several folders."""
+    """Return whether there are good ones only for training, and others for the test; also in each of several folders."""
     return bool(_several(folder)) or _one(folder)
 
 
 def _several(folder: Folder) -> list[str]:
-    """The folders that each hold a data set of this layout, as the whole of MVTec AD does."""
+    """Return the folders that each hold a data set of this layout, as the whole of MVTec AD does."""
     kinds = sorted(name.removesuffix("/train/good") for name in folder.folders if name.endswith("/train/good"))
     return [kind for kind in kinds if "/" not in kind and f"{kind}/test" in folder.folders]
 

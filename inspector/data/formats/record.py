@@ -53,11 +53,11 @@ class Record:
     confidence: float = 1.0
 
     def group_by(self, pattern: str) -> str:
-        """The part or lot: as the data says, else by `group_of`."""
+        """Return the part or lot: as the data says, else by `group_of`."""
         return self.group if self.group and not pattern else group_of(self.name, pattern)
 
     def main_class(self) -> str:
-        """The most frequent class of its objects (the first of them, if several are), or "" without objects."""
+        """Return the most frequent class of its objects (the first of them, if several are), or "" without objects."""
         return Counter(shape.name for shape in self.shapes or ()).most_common(1)[0][0] if self.shapes else ""
 
 
@@ -86,13 +86,13 @@ Tick = Callable[[], None]
 
 
 def class_name(said: object) -> str:
-    """A class as it is named in an annotation file, on one line: other files are lists of classes, one a line."""
+    """Return a class as it is named in an annotation file, on one line: other files are lists of classes, one a line."""
     text = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in str(said))
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def labelled_size(image: Path, problems: list[Message]) -> tuple[int, int]:
-    """(width, height) of an image whose labels are given in pixels or fractions of it. Raises ConfigError.
+    """Return (width, height) of an image whose labels are given in pixels or fractions of it. Raises ConfigError.
 
     A sentence goes to `problems` where a viewer that does not turn it would have shown the labels elsewhere.
     """
@@ -114,7 +114,7 @@ def boxes_of(shapes: Sequence[Shape], index: Mapping[str, int]) -> Boxes:
 
 
 def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Message], *, slack: float = 1.0) -> Shape | None:
-    """The shape with its box cut at the edges of an image of `size` (width, height); None if nothing is left of it.
+    """Return the shape with its box cut at the edges of an image of `size` (width, height); None if nothing is left of it.
 
     A sentence about either goes to `problems`, unless the box reaches out by no more than `slack` pixels: the usual slip
     between counting from 0 and from 1 is not worth a word.
@@ -138,7 +138,7 @@ def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Messa
 
 
 def usable(shapes: Sequence[Shape | None], file: Path) -> tuple[Shape, ...]:
-    """Those that `inside` left over.
+    """Return those that `inside` left over.
 
     Raises ConfigError where it left none of several: an image whose labels are all wrong is no image without a defect.
     """
@@ -149,7 +149,7 @@ def usable(shapes: Sequence[Shape | None], file: Path) -> tuple[Shape, ...]:
 
 
 def number(value: object) -> float:
-    """A finite number from an annotation file. Raises ValueError."""
+    """Return a finite number from an annotation file. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{str(value)[:40]!r} is not a number")
     try:

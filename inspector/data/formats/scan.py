@@ -117,27 +117,27 @@ class Folder:
         return {unicodedata.normalize("NFC", name): name for name in taken_apart}
 
     def exact(self, name: str) -> str | None:
-        """The file of this name, however its accents are written."""
+        """Return the file of this name, however its accents are written."""
         if name in self.files:
             return name
         composed = unicodedata.normalize("NFC", name)
         return composed if composed in self.files else self._composed.get(composed)
 
     def under(self, prefix: str) -> list[str]:
-        """The images in a folder and those below it."""
+        """Return the images in a folder and those below it."""
         return [name for name in self.images if name.startswith(f"{prefix}/")] if prefix else self.images
 
     def with_suffix(self, suffix: str, prefix: str = "") -> list[str]:
-        """The files of this kind (".json") in a folder and those below it, by name."""
+        """Return the files of this kind (".json") in a folder and those below it, by name."""
         start = f"{prefix}/" if prefix else ""
         return sorted(name for name in self.files if name.lower().endswith(suffix) and name.startswith(start))
 
     def sibling(self, name: str, suffix: str) -> str | None:
-        """The file beside `name` with another suffix."""
+        """Return the file beside `name` with another suffix."""
         return self.exact(without_suffix(name) + suffix)
 
     def find(self, said: str, *near: str) -> str | None:
-        """The image that an annotation means by `said`: relative to a folder of `near`, else the only one of that name.
+        """Return the image that an annotation means by `said`: relative to a folder of `near`, else the only one of that name.
 
         An absolute path counts if it leads into this folder.
         """
@@ -163,23 +163,27 @@ def without_suffix(name: str) -> str:
 
 
 def _unwritable(text: str) -> bool:
-    """Whether no label file and no message can hold it: half a character of another encoding, a line break or control code."""
+    """Return whether no label file and no message can hold it: half a character of another encoding, a line break or control
+    code.
+    """
     return any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
 
 
 def printable(path: str) -> str:
-    """A path as it can be shown and sent: what cannot be written as an escape."""
+    """Return a path as it can be shown and sent: what cannot be written as an escape."""
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(one.encode("unicode_escape").decode("ascii") if _unwritable(one) else one for one in shown)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) as `read_image` gives it, mostly without decoding. Raises ConfigError."""
+    """Return (width, height) as `read_image` gives it, mostly without decoding. Raises ConfigError."""
     return image_header(path)[0]
 
 
 def image_header(path: Path) -> tuple[tuple[int, int], bool]:
-    """(width, height) as `read_image` gives it, and whether that turns the stored picture upright. Raises ConfigError."""
+    """Return (width, height) as `read_image` gives it, and whether that turns the stored picture upright. Raises
+    ConfigError.
+    """
     seen = _header_without_decoding(path)
     if seen is not None:
         return seen
@@ -205,7 +209,7 @@ def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
 
 
 def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
-    """A text file. Raises ConfigError."""
+    """Return a text file. Raises ConfigError."""
     try:
         size = path.stat().st_size
         if size > limit:
@@ -224,7 +228,7 @@ def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
 
 
 def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
-    """What a JSON file holds. Raises ConfigError, also for one that is too large or too deeply nested."""
+    """Return what a JSON file holds. Raises ConfigError, also for one that is too large or too deeply nested."""
     try:
         text = read_text(path, limit=limit)
         return _in_pieces(text) if len(text) > _LARGE_TEXT else json.loads(text)
@@ -258,7 +262,7 @@ def _in_pieces(text: str) -> object:
 
 
 def _elements(text: str, at: int) -> tuple[list[object], int]:
-    """The list that begins at `at`, and the place behind it."""
+    """Return the list that begins at `at`, and the place behind it."""
     found: list[object] = []
     at = _after_blanks(text, at + 1)
     while text[at] != "]":
@@ -269,7 +273,7 @@ def _elements(text: str, at: int) -> tuple[list[object], int]:
 
 
 def _next_item(text: str, at: int, end: str) -> int:
-    """Where the next item begins, or the `end` of them stands."""
+    """Return where the next item begins, or the `end` of them stands."""
     at = _after_blanks(text, at)
     if text[at] == end:
         return at
@@ -286,7 +290,7 @@ def _after_blanks(text: str, at: int) -> int:
 
 
 def peek(path: Path) -> bytes:
-    """The beginning and the end of a file; empty if it cannot be read."""
+    """Return the beginning and the end of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_PEEK)

@@ -24,7 +24,7 @@ _LARGEST = 256 << 20
 
 
 def file(folder: Folder) -> str | None:
-    """The table at the top of the folder, if there is one."""
+    """Return the table at the top of the folder, if there is one."""
     for name in sorted(folder.files):
         if "/" not in name and name.lower().endswith(".csv"):
             first = peek(folder.files[name]).split(b"\n", 1)[0].decode("utf-8-sig", "replace").rstrip("\r")
@@ -38,12 +38,12 @@ def file(folder: Folder) -> str | None:
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there is such a table."""
+    """Return whether there is such a table."""
     return file(folder) is not None
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The lines of the table. Images that it does not list are not labelled."""
+    """Return the lines of the table. Images that it does not list are not labelled."""
     name = file(folder)
     if name is None:
         raise ConfigError("There is no table of labels in {folder}.", folder=folder.root)
@@ -91,7 +91,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _confidence(said: str) -> float | None:
-    """A share above 0, 1 where nothing is said; None: that is none."""
+    """Return a share above 0, 1 where nothing is said; None: that is none."""
     try:
         value = float(said or 1)
     except ValueError:
@@ -100,7 +100,7 @@ def _confidence(said: str) -> float | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str, str, str, str]]:
-    """(line, path, label, group, split, confidence). Raises ConfigError."""
+    """Yield (line, path, label, group, split, confidence). Raises ConfigError."""
     text = read_text(path, limit=_LARGEST)
     try:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:4096].split("\n", 1)[0]))

@@ -27,7 +27,7 @@ _COLD = 200.0  # kelvin: what is never warmer was rather measured in degrees Cel
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there is a table of temperatures, or the first images hold temperatures."""
+    """Return whether there is a table of temperatures, or the first images hold temperatures."""
     if TABLE in folder.files:
         return True
     for name in folder.images[:_LOOKED_AT]:
@@ -103,7 +103,7 @@ def _rows(path: Path, problems: list[Message]) -> Iterator[tuple[str, tuple[floa
 
 
 def _spots(row: Mapping[str, str], columns: list[str]) -> tuple[float, float, float] | None:
-    """(maximum, mean, minimum) of the temperatures measured at spots."""
+    """Return (maximum, mean, minimum) of the temperatures measured at spots."""
     try:
         values = [float(row[name]) for name in columns if (row[name] or "").strip()]
     except ValueError:
@@ -113,7 +113,7 @@ def _spots(row: Mapping[str, str], columns: list[str]) -> tuple[float, float, fl
 
 
 def _kelvins(row: Mapping[str, str]) -> tuple[float, float, float] | None:
-    """(maximum, mean, minimum), or None if they are not temperatures of a scene in kelvin."""
+    """Return (maximum, mean, minimum), or None if they are not temperatures of a scene in kelvin."""
     try:
         high, mean, low = (float(row[name]) for name in _COLUMNS[1:])
     except (TypeError, ValueError):

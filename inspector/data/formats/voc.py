@@ -31,7 +31,7 @@ _PARTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there is a folder of annotations, or an annotation at the top."""
+    """Return whether there is a folder of annotations, or an annotation at the top."""
     if "Annotations" in folder.folders and folder.with_suffix(".xml", "Annotations"):
         return True
     top = [name for name in folder.with_suffix(".xml") if "/" not in name]

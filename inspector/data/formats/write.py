@@ -123,7 +123,7 @@ def flat_names(samples: Sequence[Sample]) -> dict[str, str]:
 
 
 def _shortened(stem: str) -> str:
-    """Its end, if it is longer than a file system takes, with room for a number and a suffix."""
+    """Return its end, if it is longer than a file system takes, with room for a number and a suffix."""
     return stem.encode()[-_LONGEST:].decode("utf-8", "ignore")
 
 
@@ -243,7 +243,7 @@ def _voc(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
 
 
 def voc_xml(name: str, size: tuple[int, int], boxes: Sequence[tuple[str, Box]]) -> bytes:
-    """A Pascal VOC file about an image of (width, height); first pixel 1, corners inclusive, in whole pixels."""
+    """Return a Pascal VOC file about an image of (width, height); first pixel 1, corners inclusive, in whole pixels."""
     root = Xml.Element("annotation")
     Xml.SubElement(root, "filename").text = name
     about = Xml.SubElement(root, "size")

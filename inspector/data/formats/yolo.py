@@ -25,7 +25,7 @@ _NO_LABELS = ("classes.txt", "readme", "train.txt", "val.txt", "test.txt", "requ
 
 
 def matches(folder: Folder) -> bool:
-    """Whether there is a data.yaml, a folder of labels, or a .txt of an object beside an image."""
+    """Return whether there is a data.yaml, a folder of labels, or a .txt of an object beside an image."""
     if "data.yaml" in folder.files or "data.yml" in folder.files:
         return True
     found = 0
@@ -49,7 +49,7 @@ def _is_line(line: bytes) -> bool:
 
 
 def label_of(folder: Folder, name: str) -> str | None:
-    """The label file of an image: images/ becomes labels/ (the last one in the path), or beside it."""
+    """Return the label file of an image: images/ becomes labels/ (the last one in the path), or beside it."""
     parts = list(PurePosixPath(name).parts)
     for index in reversed(range(len(parts) - 1)):
         if parts[index] == "images":

@@ -59,7 +59,7 @@ def export_onnx(graph: Graph, card: Card, path: Path) -> float:
 
 
 def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
-    """The largest absolute difference between the file's graph and `graph`, over batches of 1 and 3 random frames.
+    """Return the largest absolute difference between the file's graph and `graph`, over batches of 1 and 3 random frames.
 
     Raises EngineError if it exceeds the tolerance of the task.
     """

@@ -63,7 +63,7 @@ def quantise_openvino(
 def quantise_onnx(
     graph: Path, frames: Prepared, *, judge: Judge, judged: int, target: Path, tick: Callable[[], None]
 ) -> Quantised:
-    """The same as an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes."""
+    """Return the same as an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes."""
     nncf = _nncf()
     import onnx
     import onnxruntime  # type: ignore[import-untyped]  # it ships no types
@@ -153,7 +153,7 @@ def _ranges(nncf: Any) -> Any:  # noqa: ANN401 - its own type
 
 
 def _narrow(node: Any) -> bool:  # noqa: ANN401 - openvino.Node
-    """Whether the node's weights are stored as eight-bit numbers."""
+    """Return whether the node's weights are stored as eight-bit numbers."""
     for _ in range(5):
         node = node.input_value(1 if node.get_type_name() in _WEIGHTED else 0).get_node()
         if node.get_type_name() == "Constant":

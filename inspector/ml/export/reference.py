@@ -22,7 +22,8 @@ _RAW = 96 * 1024 * 1024  # of the arrays
 
 
 def make_reference(train: Inputs, val: Inputs, *, limit: int = _BYTES) -> bytes:
-    """The file of reference images: some of `train` to calibrate with and some of `val` to judge, evenly over their strata.
+    """Return the file of reference images: some of `train` to calibrate with and some of `val` to judge, evenly over their
+    strata.
 
     Fewer where they would take more than `limit` bytes, but never below FEWEST of each where there are so many. Too few
     validation images are made up for by training images.

@@ -8,7 +8,7 @@ from inspector.ml.graph import build_network
 
 
 def write_untrained(card: Card, folder: Path) -> Bundle:
-    """A bundle at `folder` like this card's, of its input size and network options, with random weights.
+    """Return a bundle at `folder` like this card's, of its input size and network options, with random weights.
 
     Raises ConfigError for a size or options that the network cannot have, EngineError, StorageError.
     """

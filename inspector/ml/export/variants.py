@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,16 +28,7 @@ from inspector.ml.export.parity_check import Gate
 from inspector.ml.export.quantise import Quantised, quantise_onnx, quantise_openvino
 from inspector.ml.export.reference import FEWEST, read_calibration
 from inspector.tasks.parity import MAX_DROP, Limits, excess, limits_for
-
-
-class Progress(Protocol):
-    """What is needed here of `channel.Report`."""
-
-    def progress(self, **fields: object) -> None: ...
-
-    def log(self, text: str) -> None: ...
-
-    def pause_point(self) -> float: ...
+from inspector.workers.messages import Progress, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,7 @@ class Order:
 class Exporter:
     """Makes variants of a bundle, one after the other. The trained network judges the reference images once for all of them."""
 
-    def __init__(self, bundle: Bundle, report: Progress, *, out: Path | None = None) -> None:
+    def __init__(self, bundle: Bundle, report: Report, *, out: Path | None = None) -> None:
         """`out`: make a copy of the bundle there and write into that."""
         self.bundle = bundle
         self._report = report
@@ -108,7 +98,7 @@ class Exporter:
             if self._out is not None:
                 self.bundle = self.bundle.copy_to(self._out)
             steps = len(self._reference.judged)
-            self._report.progress(phase="reference", step=0, steps=steps)
+            self._report.progress(Progress(phase="reference", steps=steps))
             self._gate = Gate(self.bundle, self._reference, tick=_Steps(self._report, "reference", steps))
         return self._reference, self._gate
 
@@ -125,13 +115,6 @@ def ensure_possible(engine: str, precision: Precision) -> None:
             names=", ".join(entry.precisions),
         )
     entry.load().ensure_here(precision)
-
-
-def export_variant(bundle: Bundle, order: Order, report: Progress, *, out: Path | None = None) -> tuple[Bundle, Variant]:
-    """Make one variant of a bundle, or of a copy of it at `out`; see `Exporter`."""
-    exporter = Exporter(bundle, report, out=out)
-    variant = exporter.make(order)
-    return exporter.bundle, variant
 
 
 def _reference(bundle: Bundle) -> Reference:
@@ -170,10 +153,10 @@ def _unwritten(bundle: Bundle, error: OSError) -> StorageError:
 
 
 def _settle(
-    bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Progress, made: Path
+    bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Report, made: Path
 ) -> tuple[Bundle, Variant]:
     """Judge a variant whose files lie in `made`, or where the bundle's are kept, and write down what came of it."""
-    report.progress(phase="judge", step=0, steps=len(gate))
+    report.progress(Progress(phase="judge", steps=len(gate)))
     known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH)}
     candidate = Bundle(bundle.folder, bundle.card.with_variant(variant), made)
     engine = ENGINES[order.engine].load()(candidate, precision=order.precision, threads=order.threads)
@@ -188,7 +171,7 @@ def _settle(
 
 
 def _usable(bundle: Bundle, order: Order) -> bool:
-    """Whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
+    """Return whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
     if bundle.later_variant(order.engine, order.precision) is not None:
         return True
     old = bundle.variant(order.engine, order.precision)
@@ -197,7 +180,7 @@ def _usable(bundle: Bundle, order: Order) -> bool:
 
 
 def _make(
-    bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Progress, made: Path
+    bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Report, made: Path
 ) -> Variant:
     """Write the variant's own files into `made`, under names that no other version of them has."""
     if order.precision == "int8":
@@ -209,7 +192,7 @@ def _make(
 
 
 def _bare(order: Order) -> Variant:
-    """A variant without files of its own."""
+    """Return a variant without files of its own."""
     return Variant(
         engine=order.engine,
         precision=order.precision,
@@ -218,7 +201,7 @@ def _bare(order: Order) -> Variant:
     )
 
 
-def _calibration(bundle: Bundle, order: Order, reference: Reference, report: Progress) -> Prepared:
+def _calibration(bundle: Bundle, order: Order, reference: Reference, report: Report) -> Prepared:
     frames = list(reference.for_calibration)
     if order.calibration is not None:
         more, problems = read_calibration(order.calibration, bundle)
@@ -238,7 +221,7 @@ def _calibration(bundle: Bundle, order: Order, reference: Reference, report: Pro
 
 
 def _quantise(
-    bundle: Bundle, order: Order, gate: Gate, limits: Limits, frames: Prepared, folder: Path, report: Progress
+    bundle: Bundle, order: Order, gate: Gate, limits: Limits, frames: Prepared, folder: Path, report: Report
 ) -> Quantised:
     def judge(infer: Infer, rows: list[int]) -> float:
         return excess(gate.distance(infer, rows, limits=limits))
@@ -249,7 +232,7 @@ def _quantise(
 
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
-    """The graph with its weights in sixteen bits; it computes in float32."""
+    """Return the graph with its weights in sixteen bits; it computes in float32."""
     no_usage_statistics()
     import openvino  # type: ignore[import-untyped]  # it ships no types
 
@@ -274,7 +257,7 @@ def _written(bundle: Bundle, order: Order, made: Path, write: Callable[[], Quant
 
 
 def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) -> Bundle:
-    """The bundle with an ONNX graph that agrees with its weights: as it is, or else written anew."""
+    """Return the bundle with an ONNX graph that agrees with its weights: as it is, or else written anew."""
     try:
         engine = ENGINES["onnxruntime"].load()(bundle, threads=order.threads)
         try:
@@ -295,11 +278,11 @@ def _software(engine: str, precision: Precision) -> dict[str, str]:
 class _Steps:
     """Counts steps of a phase and tells them; raises Cancelled."""
 
-    def __init__(self, report: Progress, phase: str, steps: int) -> None:
+    def __init__(self, report: Report, phase: str, steps: int) -> None:
         self._report, self._phase, self._steps, self._done = report, phase, steps, 0
 
     def __call__(self) -> None:
         self._done += 1
         self._report.pause_point()
         if self._done % 8 == 0 and self._done <= self._steps:
-            self._report.progress(phase=self._phase, step=self._done, steps=self._steps)
+            self._report.progress(Progress(phase=self._phase, step=self._done, steps=self._steps))

@@ -31,7 +31,7 @@ class Network(nn.Module):
     _still = 0  # stages whose batch-normalisation statistics stay as they are
 
     def stages(self) -> list[list[nn.Parameter]]:
-        """Every parameter once, in groups from the input to the output; the last group is what is new, the head.
+        """Return every parameter once, in groups from the input to the output; the last group is what is new, the head.
 
         One group: nothing of it was learnt elsewhere. Groups before the last are the backbone.
         """
@@ -84,7 +84,7 @@ def normalisation_for(network: Network, spec: InputSpec) -> Normalisation:
 
 
 def parameters_of(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """The parameters of several modules in one list."""
+    """Return the parameters of several modules in one list."""
     return [parameter for module in modules for parameter in module.parameters()]
 
 

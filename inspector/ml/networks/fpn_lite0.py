@@ -17,7 +17,7 @@ _DEPTH = 2  # separable convolutions in each branch of the head
 
 
 def _separable(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    """A convolution of each channel by itself, then one across channels, normalised and activated."""
+    """Return a convolution of each channel by itself, then one across channels, normalised and activated."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, kernel, padding=kernel // 2, groups=inputs, bias=False),
         nn.BatchNorm2d(inputs),
@@ -96,7 +96,7 @@ class FpnLite0(Network):
 
 
 def build(*, outputs: int, channels: int, height: int, width: int, filters: int = 96, pretrained: str = "") -> FpnLite0:
-    """A detector for inputs of at least 32 pixels a side; `outputs` is 4 + classes, `filters` the pyramid's channels.
+    """Return a detector for inputs of at least 32 pixels a side; `outputs` is 4 + classes, `filters` the pyramid's channels.
 
     Raises ConfigError.
     """

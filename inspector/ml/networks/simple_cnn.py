@@ -48,7 +48,7 @@ def build(
     filters: int = 32,
     dropout: float = 0.5,
 ) -> SimpleCNN:
-    """A SimpleCNN for inputs of `height` x `width`, at least 8 pixels a side. Raises ConfigError."""
+    """Return a SimpleCNN for inputs of `height` x `width`, at least 8 pixels a side. Raises ConfigError."""
     check_head(head, ("flatten", "gap"), "SimpleCNN")
     check_size("SimpleCNN", height, width, 8)
     positions = (height // 8) * (width // 8)

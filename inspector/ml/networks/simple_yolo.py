@@ -99,7 +99,7 @@ def build(
     filters: int = 64,
     context: int = 0,
 ) -> SimpleYOLO:
-    """A SimpleYOLO with `boxes` boxes a cell; `outputs` is boxes * 5 + classes. Raises ConfigError.
+    """Return a SimpleYOLO with `boxes` boxes a cell; `outputs` is boxes * 5 + classes. Raises ConfigError.
 
     An input whose sides are no multiples of 16 is resized inside to the nearest ones.
     """

@@ -70,7 +70,7 @@ def build(
     filters: int = 32,
     dropout: float = 0.5,
 ) -> ThermalCNN:
-    """A ThermalCNN for inputs of `height` x `width`, at least 8 pixels a side. Raises ConfigError."""
+    """Return a ThermalCNN for inputs of `height` x `width`, at least 8 pixels a side. Raises ConfigError."""
     check_head(head, ("flatten", "stats"), "ThermalCNN")
     check_size("ThermalCNN", height, width, 8)
     positions = (height // 8) * (width // 8)

@@ -70,6 +70,6 @@ class UNet(Network):
 
 
 def build(*, outputs: int, channels: int, height: int, width: int, filters: int = 64) -> UNet:
-    """A U-Net for inputs of at least 16 pixels a side. Raises ConfigError."""
+    """Return a U-Net for inputs of at least 16 pixels a side. Raises ConfigError."""
     check_size("U-Net", height, width, 1 << _LEVELS)
     return UNet(outputs=outputs, channels=channels, filters=filters)

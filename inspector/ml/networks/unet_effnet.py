@@ -70,6 +70,6 @@ class UNetEffNet(Network):
 
 
 def build(*, outputs: int, channels: int, height: int, width: int, filters: int = 16, pretrained: str = "") -> UNetEffNet:
-    """A U-Net on EfficientNet-Lite0 for inputs of at least 32 pixels a side. Raises ConfigError."""
+    """Return a U-Net on EfficientNet-Lite0 for inputs of at least 32 pixels a side. Raises ConfigError."""
     check_size("U-Net on EfficientNet-Lite0", height, width, _STRIDE)
     return UNetEffNet(outputs=outputs, channels=channels, filters=filters, pretrained=pretrained)

@@ -46,7 +46,7 @@ def initialise(net: nn.Module, label: str, pretrained: str, imagenet: Callable[[
 
 
 def _read(path: Path) -> State:
-    """The tensors of a weights file; nothing else in it is ever run."""
+    """Return the tensors of a weights file; nothing else in it is ever run."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -109,6 +109,6 @@ def timm_names(state: State, net: nn.Module) -> State:
 
 
 def lite0_parts(net: nn.Module) -> list[list[nn.Module]]:
-    """The stem and the seven stages of timm's EfficientNet-Lite0, without what follows them."""
+    """Return the stem and the seven stages of timm's EfficientNet-Lite0, without what follows them."""
     stem = [net.get_submodule(name) for name in ("conv_stem", "bn1")]
     return [stem, *([stage] for stage in net.get_submodule("blocks").children())]

@@ -81,7 +81,7 @@ def bars(values: Sequence[tuple[float, float]], *, title: str) -> Markup:
 
 
 def whisker(value: float, low: float, high: float) -> Markup:
-    """A number between 0 and 1 and its interval, as small as a word."""
+    """Return a number between 0 and 1 and its interval, as small as a word."""
     at, first, last = (round(4 + min(max(number, 0.0), 1.0) * 112, 1) for number in (value, low, high))
     return Markup(
         '<svg class="whisker" viewBox="0 0 120 14" aria-hidden="true"><line class="track" x1="4" y1="7" x2="116" y2="7"/>'

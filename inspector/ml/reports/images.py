@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import assert_never
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.pictures import Picture, visible
-from inspector.core.types import Boxes, Floats, Frame
+from inspector.core.types import Boxes, Floats, Frame, Masks, Scores, Temperatures
 from inspector.ml.train.quality import Wrong
 from inspector.runs.folder import REPORT_IMAGES
 from inspector.runs.report import Worst
@@ -54,16 +55,22 @@ def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat:
 
 def _marked(picture: Picture, wrong: Wrong, scale: float, threshold: float) -> Picture:
     """Truth in green, answer in vermillion: boxes, or the outlines of areas."""
-    if wrong.truth.boxes is not None:
-        _boxes(picture, wrong.truth.boxes, scale, _TRUTH, 3)
-    if wrong.prediction.boxes is not None:
-        _boxes(picture, wrong.prediction.boxes.at_least(threshold), scale, _SAID, 1)
-    if wrong.prediction.mask is not None and wrong.truth.mask is not None:
-        said = np.zeros(wrong.truth.mask.shape, np.uint8)
-        region = wrong.prediction.region
-        said[region.y : region.bottom, region.x : region.right] = class_map(wrong.prediction, threshold)
-        _outline(picture, wrong.truth.mask, _TRUTH, 3)
-        _outline(picture, said, _SAID, 1)
+    answer, truth, region = wrong.prediction.answer, wrong.truth, wrong.prediction.region
+    match answer:
+        case Boxes():
+            if truth.boxes is not None:
+                _boxes(picture, truth.boxes, scale, _TRUTH, 3)
+            _boxes(picture, answer.at_least(threshold), scale, _SAID, 1)
+        case Masks():
+            if truth.mask is not None:
+                said = np.zeros(truth.mask.shape, np.uint8)
+                said[region.y : region.bottom, region.x : region.right] = class_map(wrong.prediction, threshold)
+                _outline(picture, truth.mask, _TRUTH, 3)
+                _outline(picture, said, _SAID, 1)
+        case Scores() | Temperatures():
+            pass
+        case _:
+            assert_never(answer)
     return picture
 
 

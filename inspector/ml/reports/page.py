@@ -27,7 +27,7 @@ _LARGEST_TABLE = 40  # classes of a confusion matrix that is shown
 
 
 def page(report: TrainReport, folder: Path) -> str:
-    """The HTML of a report. `folder` holds the pictures that `report.worst` names."""
+    """Return the HTML of a report. `folder` holds the pictures that `report.worst` names."""
     environment = Environment(
         loader=FileSystemLoader(resources() / "report"),
         autoescape=True,
@@ -63,13 +63,13 @@ def page(report: TrainReport, folder: Path) -> str:
 
 
 def _primary(report: TrainReport) -> tuple[str, Interval, str]:
-    """(label, number, unit) of the number that counts."""
+    """Return (label, number, unit) of the number that counts."""
     name = "mae_kelvin" if report.primary == "minus_mae_kelvin" else report.primary
     return MEASURES[name].label, report.metrics[name], MEASURES[name].unit
 
 
 def _kinds(classes: Sequence[ClassRow]) -> list[str]:
-    """The columns of the table of classes."""
+    """Return the columns of the table of classes."""
     return list(dict.fromkeys(kind for row in classes for kind in row.numbers))
 
 
@@ -135,7 +135,7 @@ def _learning_chart(report: TrainReport) -> Markup:
 
 
 def _folds_chart(report: TrainReport) -> Markup:
-    """A dot a fold, and all folds together with their interval at the right end."""
+    """Return a dot a fold, and all folds together with their interval at the right end."""
     folds = report.cross_validation
     if folds is None:
         return Markup("")
@@ -176,7 +176,7 @@ def _course_charts(report: TrainReport) -> list[tuple[str, Markup]]:
 
 
 def _picture(folder: Path, name: str) -> str:
-    """A picture as a data address; "" where there is none."""
+    """Return a picture as a data address; "" where there is none."""
     path = folder / name
     if not name or not path.is_file():
         return ""

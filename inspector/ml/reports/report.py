@@ -17,7 +17,7 @@ from inspector.ml.train.quality import Examined
 from inspector.runs.folder import REPORT, REPORT_HTML
 from inspector.runs.measures import MEASURES
 from inspector.runs.report import ClassRow, Epoch, Folds, Interval, Learning, TrainReport, Worst
-from inspector.tasks.thresholds import card_threshold
+from inspector.tasks.base import card_threshold
 
 _FEW_IMAGES = 100
 _LONG = 8  # epochs that tell where a curve goes
@@ -70,7 +70,7 @@ def write_report(folder: Path, card: Card, examined: Examined, facts: Facts, *, 
 
 
 def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequence[Worst] = ()) -> TrainReport:
-    """The report as data."""
+    """Return the report as data."""
     metrics = examined.metrics
     intervals = metrics.intervals()
     classes = _rows(intervals, metrics.support())
@@ -122,7 +122,7 @@ def _course(primary: str, history: Sequence[Mapping[str, float]]) -> tuple[Epoch
 
 
 def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
-    """What to say where the loss of validation rose while that of training went on falling; None if it did not."""
+    """Return what to say where the loss of validation rose while that of training went on falling; None if it did not."""
     known = [(one.epoch, one.loss, one.val_loss) for one in course if one.loss is not None and one.val_loss is not None]
     if len(known) < max(_LONG, 2 * _SMOOTH):
         return None
@@ -144,7 +144,7 @@ def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
 
 
 def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], classes: Sequence[ClassRow]) -> list[Message]:
-    """The result in plain words, the most important first."""
+    """Return the result in plain words, the most important first."""
     lines = [_result(card, examined, numbers)]
     lines += _decision(examined)
     weakest = _weakest(card, classes)
@@ -172,7 +172,7 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
 
 
 def _trials(primary: str, facts: Facts) -> list[Message]:
-    """What the trainings before the final one say."""
+    """Return what the trainings before the final one say."""
     kelvin = primary == "minus_mae_kelvin"
     label = MEASURES["mae_kelvin" if kelvin else primary].label
     lines = []
@@ -262,7 +262,7 @@ def _decision(examined: Examined) -> list[Message]:
 
 
 def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
-    """The class that is worst by far, where there is one."""
+    """Return the class that is worst by far, where there is one."""
     kind = {"classification": "f1", "detection": "ap50", "segmentation": "iou"}.get(card.task, "")
     known = [(row.numbers[kind].value, row) for row in classes if row.support and kind in row.numbers]
     if len(known) < 2:
@@ -281,7 +281,7 @@ def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
 
 
 def _rows(intervals: Mapping[str, Interval], support: Mapping[str, int]) -> tuple[ClassRow, ...]:
-    """The numbers "kind/class" as a table by class."""
+    """Return the numbers "kind/class" as a table by class."""
     rows: dict[str, dict[str, Interval]] = {name: {} for name in support}
     for name, number in intervals.items():
         kind, slash, owner = name.partition("/")

@@ -52,7 +52,7 @@ class Checkpoint:
 
 
 def identity(settings: TrainSettings, fingerprint: str) -> dict[str, str]:
-    """What must be the same for a training to go on: every setting that changes its course, and the data."""
+    """Return what must be the same for a training to go on: every setting that changes its course, and the data."""
     values = settings.model_dump(mode="json", exclude=set(_FREE))
     return {"data": fingerprint} | {f"setting {name}": str(value) for name, value in values.items() if name != "data"}
 
@@ -94,7 +94,7 @@ def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]
 
 
 def load_whole(path: Path, who: Mapping[str, str], *, fields: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """What `save_whole` wrote; nothing in it is run as code. `fields`: the names that must be in it.
+    """Return what `save_whole` wrote; nothing in it is run as code. `fields`: the names that must be in it.
 
     Raises ConfigError if there is nothing, it cannot be read, or it is of other settings or data.
     """

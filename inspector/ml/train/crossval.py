@@ -107,8 +107,8 @@ def nested(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> lis
 def learning_plan(
     split: Split, *, shares: Sequence[float] = CURVE_SHARES, repeats: int = CURVE_REPEATS, seed: int = 0
 ) -> list[tuple[Split, int]]:
-    """What is trained for a learning curve, each with its seed: nested parts of `split.train`, `repeats` times, each time
-    other parts. Validation and test stay the same.
+    """Return what is trained for a learning curve, each with its seed: nested parts of `split.train`, `repeats` times, each
+    time other parts. Validation and test stay the same.
     """
     return [
         (Split(train, split.val, split.test), seed + repeat)
@@ -129,7 +129,7 @@ def learning_runs(fit: Fit, plan: Sequence[tuple[Split, int]]) -> list[Measured]
 
 
 def learning_curve(runs: Sequence[Measured], *, more: int, best: float = 1.0, seed: int = 0) -> Learning:
-    """What `more` samples would bring, from measured runs.
+    """Return what `more` samples would bring, from measured runs.
 
     The error `best` - value is taken to fall as a power of the samples, a n^-b + c (Cortes et al., NeurIPS 1993; Hestness et
     al., arXiv 1712.00409), fitted by least squares with 0 <= b <= 2, c >= 0. The interval is a bootstrap over the runs of each
@@ -173,7 +173,7 @@ def learning_curve(runs: Sequence[Measured], *, more: int, best: float = 1.0, se
 
 
 def fit_power_law(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, float, float]:
-    """(a, b, c) of error = a n^-b + c, least squares, a >= 0, 0 <= b <= 2, 0 <= c.
+    """Return (a, b, c) of error = a n^-b + c, least squares, a >= 0, 0 <= b <= 2, 0 <= c.
 
     For each b of a fine grid the rest is linear: the better of the free solution and the two at the bounds is exact.
     """
@@ -195,7 +195,7 @@ def fit_power_law(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[f
 def _redrawn(
     n: NDArray[np.float64], error: NDArray[np.float64], law: tuple[float, float, float], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """The law's errors with residuals drawn anew from all runs, enlarged for the degrees of freedom the fit took."""
+    """Return the law's errors with residuals drawn anew from all runs, enlarged for the degrees of freedom the fit took."""
     fitted = law[0] * n ** -law[1] + law[2]
     residuals = (error - fitted) * math.sqrt(len(n) / max(len(n) - 3, 1))
     drawn: NDArray[np.float64] = fitted + rng.choice(residuals - residuals.mean(), len(n))

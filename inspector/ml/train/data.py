@@ -136,7 +136,8 @@ class Inputs:
         return load_sample(self.samples[index], self._task, self._card)
 
     def readable(self, index: int) -> InputSample:
-        """The sample `index`, or the next one that can still be read: a file that vanishes during training is named once, in
+        """Return the sample `index`, or the next one that can still be read: a file that vanishes during training is named
+        once, in
         `problems`, and training goes on. Raises ConfigError if none is left.
         """
         for step in range(len(self)):
@@ -155,7 +156,7 @@ class Inputs:
         )
 
     def take_problems(self) -> list[Message]:
-        """What was found since the last call."""
+        """Return what was found since the last call."""
         with self._lock:
             found, self.problems = self.problems, []
         return found
@@ -235,13 +236,13 @@ def batches(
 
 
 def batch_count(samples: int, size: int, processes: int = 1) -> int:
-    """How many batches `batches` gives each of the processes."""
+    """Return how many batches `batches` gives each of the processes."""
     full, rest = divmod(-(-samples // processes), size)
     return full + (rest > 1 or (rest == 1 and full == 0))
 
 
 def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """[N]: with these weights `batches` shows every class equally often."""
+    """Return [N]: with these weights `batches` shows every class equally often."""
     counts = Counter(sample.stratum for sample in samples)
     return np.array([1 / counts[sample.stratum] for sample in samples], np.float64)
 

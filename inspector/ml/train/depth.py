@@ -18,7 +18,7 @@ _MARGIN_KELVIN = 10.0
 
 
 def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpec:
-    """The input for these training samples.
+    """Return the input for these training samples.
 
     Images of 8 bits are taken as they are. Where all that are looked at have more depth (10 to 16 bits in 16, or kelvin), the
     input is "float", unless `settings.depth` is "8", and its levels, where a person gave none, are what the images use: from
@@ -45,7 +45,7 @@ def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpe
 
 
 def used_levels(images: Sequence[Image]) -> tuple[float, float]:
-    """The range of values that these images use, with a margin; whole numbers, for grey levels none below 0."""
+    """Return the range of values that these images use, with a margin; whole numbers, for grey levels none below 0."""
     finite = [image.pixels[np.isfinite(image.pixels)] for image in images]
     ends = np.array([np.percentile(values, [_OUTLIERS, 100 - _OUTLIERS]) for values in finite if values.size])
     if not len(ends):
@@ -59,7 +59,9 @@ def used_levels(images: Sequence[Image]) -> tuple[float, float]:
 
 
 def _deep(images: Sequence[Image]) -> bool:
-    """Whether all have more than 8 bits, or all hold temperatures. A mixture is taken as 8 bits, each over its own range."""
+    """Return whether all have more than 8 bits, or all hold temperatures. A mixture is taken as 8 bits, each over its own
+    range.
+    """
     return bool(images) and all(image.pixels.dtype != np.uint8 and image.unit == images[0].unit for image in images)
 
 

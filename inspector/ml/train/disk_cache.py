@@ -66,7 +66,7 @@ class Spill:
         return True
 
     def get(self, index: int) -> dict[str, NDArray[Any]] | None:
-        """The arrays of the sample `index`, read-only; None if it was not kept."""
+        """Return the arrays of the sample `index`, read-only; None if it was not kept."""
         place = self._places.get(index)
         if place is None:
             return None
@@ -93,7 +93,7 @@ class Spill:
 
 
 def spill_folder() -> Path | None:
-    """Where large temporary files go; None if nowhere on a disk. /tmp is often memory, which is what has run out."""
+    """Return where large temporary files go; None if nowhere on a disk. /tmp is often memory, which is what has run out."""
     for folder in (Path("/var/tmp"), Path(tempfile.gettempdir())):
         if folder.is_dir() and not _in_memory(folder):
             return folder

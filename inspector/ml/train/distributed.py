@@ -22,6 +22,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from inspector.runs.settings import TrainSettings
+from inspector.workers.jobs import RankJob
 from inspector.workers.outcome import REMEDIES, Cause, CompanionError
 from inspector.workers.process import End, Outcome, WorkerProcess, world_size
 
@@ -58,7 +59,7 @@ def make_fabric(precision: Precision) -> Fabric:
 
 
 def lost(error: BaseException) -> CompanionError | None:
-    """What to say if this error means that another process is gone; None if it is something else."""
+    """Return what to say if this error means that another process is gone; None if it is something else."""
     if world_size() == 1 or not any(word in str(error).lower() for word in _LOST):
         return None
     for other in _OTHERS:
@@ -129,21 +130,21 @@ class _Other:
     """A further process of this computer. If it fails while it is needed, this process must not wait for it for ever."""
 
     def __init__(self, settings: TrainSettings, number: int) -> None:
-        job = {
-            "settings": settings.model_copy(update={"run": None}).model_dump(mode="json"),
-            "environment": {"RANK": str(number), "LOCAL_RANK": str(number)},
-        }
+        job = RankJob(
+            settings=settings.model_copy(update={"run": None}).model_dump(mode="json"),
+            environment={"RANK": str(number), "LOCAL_RANK": str(number)},
+        )
         self._over, self._gone = threading.Event(), threading.Event()
         self._outcome: Outcome | None = None
-        self._worker = WorkerProcess("rank", job, on_packet=lambda packet: None, on_end=self._ended)
+        self._worker = WorkerProcess(job, ended=self._ended)
 
     def end(self) -> None:
         """It has ended, or is ended."""
         self._over.set()
-        self._worker.stop()
+        self._worker.close()
 
     def ended(self, *, timeout: float = 0.0) -> Outcome | None:
-        """How it ended although it was still needed; None if it did not within `timeout` seconds."""
+        """Return how it ended although it was still needed; None if it did not within `timeout` seconds."""
         return self._outcome if self._gone.wait(timeout) else None
 
     def _ended(self, outcome: Outcome) -> None:
@@ -177,7 +178,7 @@ class Lockstep:
         self.shard = (fabric.global_rank, fabric.world_size)
 
     def meet(self, word: int, seconds: float) -> tuple[int, float]:
-        """The first process's word and clock, in every one of them."""
+        """Return the first process's word and clock, in every one of them."""
         if self.count == 1:
             return word, seconds
         told = torch.tensor([float(word), seconds], dtype=torch.float64, device=self._fabric.device)
@@ -185,7 +186,7 @@ class Lockstep:
         return int(told[0]), float(told[1])
 
     def same(self, value: Any) -> Any:  # noqa: ANN401 - whatever the first process has
-        """The first process's value, in every one of them; plain data and tensors."""
+        """Return the first process's value, in every one of them; plain data and tensors."""
         if self.count == 1:
             return value
         box = [value]

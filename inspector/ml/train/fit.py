@@ -11,6 +11,7 @@ from torch import nn
 from inspector.bundles.bundle import Card
 from inspector.core.errors import JobError
 from inspector.core.message import Message
+from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
@@ -22,9 +23,9 @@ from inspector.ml.train.run_folder import RunFolder
 from inspector.ml.train.sample_images import Pace, chosen, sample_pictures
 from inspector.ml.train.transforms import augmentation_for
 from inspector.ml.train.validation import Judge
-from inspector.ml.worker import Cancelled, Report
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
+from inspector.workers.messages import EpochDone, Progress, Report
 
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
@@ -126,7 +127,7 @@ class Fit:
             raise Cancelled
 
     def load_best(self) -> Graph:
-        """The graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
+        """Return the graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
         if self.best is None:
             raise _diverged(self.epochs_done)
         self.graph.cpu()
@@ -175,7 +176,7 @@ class Fit:
         }
         self.curve.append(row)
         self._save(optimizer)
-        self.report.metric(**row)
+        self.report.metric(EpochDone.model_validate(row))
         self._show(judge, self.seconds - began)
 
     def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401
@@ -223,7 +224,7 @@ class Fit:
         return self._steady.mean(total, count)
 
     def _judge(self, model: Any) -> Judge:  # noqa: ANN401
-        """The network that is validated."""
+        """Return the network that is validated."""
         # Alone, because the others do not validate: their wrapper would wait for them.
         alone = model if self._steady.count == 1 else self.graph
         graph = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
@@ -231,7 +232,7 @@ class Fit:
         return Judge(graph.raw, self.card, device=self.fabric.device, autocast=self.fabric.autocast, tick=self._pause_point)
 
     def _validated(self, judge: Judge) -> tuple[str, dict[str, float]]:
-        """The validation part, compared at the input's size: the primary number's name, and all of them."""
+        """Return the validation part, compared at the input's size: the primary number's name, and all of them."""
         metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
         return metrics.primary, metrics.compute()
@@ -290,13 +291,15 @@ class Fit:
         if self.settings.time_limit:
             eta = min(eta, max(self.settings.time_limit - self.seconds, 0.0))
         self.report.progress(
-            phase="train",
-            epoch=epoch + 1,
-            epochs=self.settings.epochs,
-            step=step,
-            steps=self._steps,
-            loss=loss,
-            eta_s=round(eta, 1),
+            Progress(
+                phase="train",
+                epoch=epoch + 1,
+                epochs=self.settings.epochs,
+                step=step,
+                steps=self._steps,
+                loss=loss,
+                eta_s=round(eta, 1),
+            )
         )
 
     def _log(self, problems: "list[Message]") -> None:

@@ -14,8 +14,8 @@ _STEP_EPOCHS = 7  # the step schedule: a tenth of the learning rate after every 
 
 
 def optimizer_for(settings: TrainSettings, network: Network) -> torch.optim.Optimizer:
-    """The optimizer of every parameter that learns, with a group for each stage of the network, split in two: weight decay
-    pulls weights, not biases and the scales of batch normalisation. A group's `factor` is its share of the learning rate.
+    """Return the optimizer of every parameter that learns, with a group for each stage of the network, split in two: weight
+    decay pulls weights, not biases and the scales of batch normalisation. A group's `factor` is its share of the learning rate.
     """
     groups: list[dict[str, object]] = []
     for stage, factor in zip(network.stages(), stage_factors(settings, len(network.stages())), strict=True):
@@ -33,7 +33,7 @@ def optimizer_for(settings: TrainSettings, network: Network) -> torch.optim.Opti
 
 
 def stage_factors(settings: TrainSettings, count: int) -> list[float]:
-    """Each stage's share of the learning rate, from the input to the head, which has all of it.
+    """Return each stage's share of the learning rate, from the input to the head, which has all of it.
 
     The backbone learns `backbone_rate` times as fast, and each of its stages `layer_decay` times as fast as the one after it
     (Howard and Ruder, ACL 2018: discriminative rates).
@@ -61,7 +61,7 @@ def learning_rate(settings: TrainSettings, epochs: float, seconds: float = 0.0) 
 
 
 def frozen_stages(epoch: int, freeze_epochs: int, backbone: int) -> int:
-    """How many of the backbone's stages, counted from the input, stay as they are in this epoch (counted from 0).
+    """Return how many of the backbone's stages, counted from the input, stay as they are in this epoch (counted from 0).
 
     For the first half of `freeze_epochs` all of them; then they thaw one after the other, the last before the head first.
     """

@@ -17,7 +17,7 @@ from inspector.core.types import Annotation, Frame, Prediction
 from inspector.data.samples import Sample
 from inspector.ml.evaluate import Infer, Item, predict_items, rounded, sample_items
 from inspector.runs.report import Calibration, Threshold
-from inspector.tasks.base import Metrics, task_of
+from inspector.tasks.base import Metrics, Task, card_threshold, task_of
 from inspector.tasks.calibration import (
     brier_score,
     calibration_error,
@@ -28,16 +28,8 @@ from inspector.tasks.calibration import (
     surprise,
 )
 from inspector.tasks.metrics import ClassificationMetrics, DetectionMetrics
-from inspector.tasks.mistakes import Mistake, mistake
-from inspector.tasks.thresholds import (
-    Choice,
-    Rated,
-    card_threshold,
-    choose,
-    measure_threshold,
-    rate,
-    threshold_key,
-)
+from inspector.tasks.mistakes import Mistake
+from inspector.tasks.thresholds import Choice, Rated, choose, measure_threshold
 
 WORST = 12  # wrong answers that a report shows
 _LOWEST = {"classification": 0.5, "detection": 0.05, "segmentation": 0.1}
@@ -88,6 +80,7 @@ class _Pass:
     """One pass over samples: predictions are looked at one by one and not kept, but for the worst."""
 
     card: Card
+    task: Task
     metrics: Metrics
     rated: list[Rated] = field(default_factory=list)
     worst: list[tuple[float, int, Wrong]] = field(default_factory=list)
@@ -99,10 +92,10 @@ class _Pass:
         self.images += 1
         self.groups.add(item.group)
         self.metrics.update(prediction, item.truth, group=item.group)
-        rated = rate(prediction, item.truth, self.card, group=item.group)
+        rated = self.task.rate(prediction, item.truth, self.card, group=item.group)
         if rated is not None:
             self.rated.append(rated)
-        found = mistake(prediction, item.truth, self.card) if keep else None
+        found = self.task.mistake(prediction, item.truth, self.card) if keep else None
         if found is not None:
             wrong = Wrong(found, item.name, item.frame, prediction, item.truth)
             entry = (found.severity, -self.images, wrong)
@@ -136,8 +129,8 @@ def settle(
             rated = _rescored(metrics, seen, temperature)
     choice = _choice(card, metrics, rated, score=score, false_reject=false_reject)
     thresholds = dict(card.thresholds)
-    if card.task != "thermal":
-        thresholds[threshold_key(card.task)] = choice.score
+    if task_of(card.task).threshold_key:
+        thresholds[task_of(card.task).threshold_key] = choice.score
     done = card.model_copy(update={"training": training, "thresholds": thresholds})
     return Settled(done, choice, false_reject, reason, tuple(seen.problems))
 
@@ -176,12 +169,12 @@ def examine(
 
 
 def measured(card: Card, examined: Examined) -> Card:
-    """The card with the test part's numbers."""
+    """Return the card with the test part's numbers."""
     return card.model_copy(update={"metrics": rounded(examined.metrics.compute())})
 
 
 def _look(infer: Infer, card: Card, samples: Sequence[Sample], *, batch: int, tick: Callable[[], None], keep: int) -> _Pass:
-    seen = _Pass(card, task_of(card.task).metrics(card))
+    seen = _Pass(card, task_of(card.task), task_of(card.task).metrics(card))
     items = sample_items(samples, card, problems=seen.problems, tick=tick)
     for item, prediction in predict_items(infer, card, items, batch=batch):
         seen.take(item, prediction, keep=keep)
@@ -189,7 +182,7 @@ def _look(infer: Infer, card: Card, samples: Sequence[Sample], *, batch: int, ti
 
 
 def _rescored(metrics: ClassificationMetrics, seen: _Pass, temperature: float) -> list[Rated]:
-    """The frames as the calibrated graph will score them. The most likely class stays the same, so only numbers change."""
+    """Return the frames as the calibrated graph will score them; the most likely class stays the same, only numbers change."""
     best = scaled(metrics.answers(), temperature).max(axis=1).tolist()
     return [
         Rated(old.good, new if old.reject >= 0 else old.reject, new if old.keep >= 0 else old.keep, old.group)
@@ -209,7 +202,7 @@ def _choice(card: Card, metrics: Metrics, rated: Sequence[Rated], *, score: floa
 
 
 def _bare(card: Card, choice: Choice, allowed: float) -> Threshold | None:
-    """The threshold where nothing can be said about good parts: no class is a good one."""
+    """Return the threshold where nothing can be said about good parts: no class is a good one."""
     if card.task == "thermal":
         return None
     refused = None if choice.refused is None else sentence(choice.refused)

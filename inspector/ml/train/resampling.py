@@ -18,10 +18,10 @@ from inspector.data.split import Split
 from inspector.ml.train.checkpoint import identity, load_whole, save_whole
 from inspector.ml.train.crossval import cross_validate, k_folds, learning_curve, learning_plan, learning_runs
 from inspector.ml.train.run_folder import RunFolder
-from inspector.ml.worker import Report
 from inspector.runs.report import Folds, Learning
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
+from inspector.workers.messages import EpochDone, Progress, Report
 
 # Trains with these settings on this split, the images shown again up to so many an epoch; measures on its test part. The
 # result, and the seconds it took.
@@ -83,7 +83,7 @@ class Trials:
         return Tried(folds, learning, self._done.seconds)
 
     def _next(self, train: Train, split: Split, seed: int) -> Metrics | None:
-        """The next training's result, from the run folder if it is there; None: there are to be no more."""
+        """Return the next training's result, from the run folder if it is there; None: there are to be no more."""
         place, self._begun = self._begun, self._begun + 1
         if place < len(self._done.metrics):
             return self._metrics(place)
@@ -138,7 +138,7 @@ class Trials:
 
 
 def more_images(count: int) -> int:
-    """How many further training images a forecast is for: about half of those there are, as a round number."""
+    """Return how many further training images a forecast is for: about half of those there are, as a round number."""
     half = max(count // 2, 1)
     power = int(10 ** (len(str(half)) - 1))
     return half // power * power
@@ -159,14 +159,14 @@ class _Trial(Report):
         self._report, self._where, self._left = report, where, left
         self._began, self._paused = time.monotonic(), 0.0
 
-    def progress(self, **fields: object) -> None:
-        if fields.get("phase") != "train":
+    def progress(self, message: Progress) -> None:
+        if message.phase != "train" or message.eta_s is None:
             return
-        eta = float(str(fields["eta_s"]))
-        whole = time.monotonic() - self._began - self._paused + eta
-        self._report.progress(**{**fields, **self._where, "eta_s": round(eta + self._left * whole, 1)})
+        whole = time.monotonic() - self._began - self._paused + message.eta_s
+        left = round(message.eta_s + self._left * whole, 1)
+        self._report.progress(message.model_copy(update={**self._where, "eta_s": left}))
 
-    def metric(self, **fields: object) -> None:
+    def metric(self, message: EpochDone) -> None:
         """The result is told when it is measured."""
 
     def log(self, text: str) -> None:
@@ -181,6 +181,9 @@ class _Trial(Report):
     def stopping(self) -> bool:
         return self._report.stopping()
 
+    def stopped(self) -> None:
+        self._report.stopped()
+
     def pause_point(self) -> float:
         lasted = self._report.pause_point()
         self._paused += lasted
@@ -190,7 +193,7 @@ class _Trial(Report):
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever metrics keep: arrays in lists, tuples and tables
-    """A copy that holds tensors where there were arrays: what a file can hold that runs no code when it is read."""
+    """Return a copy that holds tensors where there were arrays: what a file can hold that runs no code when it is read."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
     if isinstance(value, list | tuple):
@@ -201,7 +204,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever metrics keep: arrays i
 
 
 def _arrays(value: Any) -> Any:  # noqa: ANN401
-    """The way back from `_plain`, again as a copy."""
+    """Return the way back from `_plain`, again as a copy."""
     if isinstance(value, torch.Tensor):
         return value.numpy().copy()
     if isinstance(value, list | tuple):

@@ -3,19 +3,18 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import PIL.Image
 
 from inspector.bundles.bundle import Card
 from inspector.core.pictures import Picture, visible
-from inspector.core.types import Annotation, Prediction, Region, Temperatures
+from inspector.core.types import Masks, Prediction
 from inspector.data.samples import Sample
 from inspector.ml.evaluate import Infer, Item, predict_items
+from inspector.tasks.base import task_of
 from inspector.tasks.drawing import Pen, draw_prediction, fitted, jpeg, tint
-from inspector.tasks.masks import class_planes
-from inspector.tasks.thresholds import card_threshold
 
 SHOWN = 6
 _SHORTEST, _LONGEST = 256, 384  # px of the longer side of a picture's halves
@@ -50,11 +49,12 @@ def chosen(samples: Sequence[Sample], count: int = SHOWN) -> list[int]:
 
 
 def sample_pictures(infer: Infer, card: Card, items: Sequence[Item]) -> list[bytes]:
-    """A JPEG each: left what is labelled, right what the network says."""
-    threshold = card_threshold(card)
+    """Return a JPEG each: left what is labelled, right what the network says."""
+    task = task_of(card.task)
+    threshold = task.threshold(card)
     pictures = []
     for item, prediction in predict_items(infer, card, items, batch=SHOWN):
-        left = _half(item, _as_prediction(item.truth, card, prediction.region), threshold, scores=False)
+        left = _half(item, replace(prediction, answer=task.ideal(item.truth, card)), threshold, scores=False)
         right = _half(item, prediction, threshold, scores=True)
         gap = np.full((left.shape[0], _GAP, 3), 255, np.uint8)
         pictures.append(jpeg(np.hstack([left, gap, right])))
@@ -63,23 +63,9 @@ def sample_pictures(infer: Infer, card: Card, items: Sequence[Item]) -> list[byt
 
 def _half(item: Item, prediction: Prediction, threshold: float, *, scores: bool) -> Picture:
     picture = visible(item.frame)
-    if prediction.mask is not None:
+    if isinstance(prediction.answer, Masks):
         tint(picture, prediction, threshold)
     large, scale = fitted(picture, shortest=_SHORTEST, longest=_LONGEST)
     image = PIL.Image.fromarray(large)
     draw_prediction(Pen(image, scale), prediction, threshold, scores=scores)
     return np.asarray(image, np.uint8)
-
-
-def _as_prediction(truth: Annotation, card: Card, region: Region) -> Prediction:
-    """What a faultless network would say."""
-    base: dict[str, Any] = {"bundle": "", "task": card.task, "camera": "", "classes": card.classes, "region": region}
-    if truth.label is not None:
-        return Prediction(**base, scores=np.eye(len(card.classes), dtype=np.float32)[truth.label])
-    if truth.boxes is not None:
-        return Prediction(**base, boxes=truth.boxes)
-    if truth.mask is not None:
-        return Prediction(**base, mask=np.stack(class_planes(truth.mask, len(card.classes))))
-    assert truth.temperatures is not None
-    high, mean, low = truth.temperatures
-    return Prediction(**base, temperatures=Temperatures(high, mean, low, "measured"))

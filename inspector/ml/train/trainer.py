@@ -23,6 +23,7 @@ from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
 from inspector.data.samples import Dataset, Sample
 from inspector.data.split import SPLIT, Split, split_samples
+from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import Infer, measure, sample_items
 from inspector.ml.export.network import write_trained_bundle
 from inspector.ml.export.reference import make_reference
@@ -39,10 +40,10 @@ from inspector.ml.train.fit import Fit
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder
-from inspector.ml.worker import Cancelled, Report
 from inspector.runs.folder import REPORT_HTML, read_curves
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
+from inspector.workers.messages import Progress, Report
 from inspector.workers.process import world_size
 
 _HEAVIEST_CLASS = 10.0
@@ -126,7 +127,7 @@ def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
 
 
 def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunFolder | None, *, resume: bool) -> Tried:
-    """The trainings before the final one, if there are to be any."""
+    """Return the trainings before the final one, if there are to be any."""
 
     inputs, split = tuple(ready.inputs.values()), ready.split
 
@@ -150,7 +151,7 @@ def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunF
 
 
 def _final(settings: TrainSettings, tried: Tried) -> TrainSettings:
-    """The settings of the final training: it has the time that is left."""
+    """Return the settings of the final training: it has the time that is left."""
     left = max(settings.time_limit - tried.seconds, 1.0) if settings.time_limit else 0.0
     return settings.model_copy(update={"time_limit": left})
 
@@ -175,11 +176,11 @@ class _Tick:
         self._report.pause_point()
         if time.monotonic() - self._told > _TELL_S or self._done == self._total:
             self._told = time.monotonic()
-            self._report.progress(phase="prepare", step=self._done, steps=self._total)
+            self._report.progress(Progress(phase="prepare", step=self._done, steps=self._total))
 
 
 def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: InputSpec) -> Card:
-    """The card as far as it is known before training."""
+    """Return the card as far as it is known before training."""
     options = dict(settings.options)
     if settings.pretrained:
         options["pretrained"] = settings.pretrained
@@ -274,7 +275,7 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
     """
     settings, graph = fit.settings, fit.load_best()
     assert fit.best is not None
-    report.progress(phase="test", step=0, steps=len(split.test))
+    report.progress(Progress(phase="test", step=0, steps=len(split.test)))
     settled = settle(
         torch_infer(graph),
         fit.card,
@@ -297,7 +298,7 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
         }
     )
     if fit.folder is not None:
-        report.progress(phase="report", step=0, steps=1)
+        report.progress(Progress(phase="report", step=0, steps=1))
         facts = Facts(
             counts=counts,
             seconds=fit.seconds + tried.seconds,
@@ -311,7 +312,7 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
         )
         write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
         report.artifact(fit.folder.path / REPORT_HTML, what="report")
-    report.progress(phase="export", step=0, steps=1)
+    report.progress(Progress(phase="export", step=0, steps=1))
     extra = {
         SPLIT: json.dumps(split.names(), ensure_ascii=False, indent=0).encode(),
         REFERENCE: make_reference(fit.inputs["train"], fit.inputs["val"]),
@@ -322,7 +323,7 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
 
 
 def torch_infer(graph: Graph) -> Infer:
-    """A graph on the CPU as a function of arrays."""
+    """Return a graph on the CPU as a function of arrays."""
     graph.eval()
 
     def infer(frames: Prepared) -> Floats:

@@ -89,7 +89,7 @@ PRESETS: Mapping[Augmentations, Augmentation | None] = MappingProxyType(
 
 
 def augmentation_for(task: TaskName, preset: Augmentations = "standard") -> Augmentation | None:
-    """What a preset means for a task; None: nothing is varied."""
+    """Return what a preset means for a task; None: nothing is varied."""
     how = PRESETS[preset]
     if how is None:
         return None
@@ -114,7 +114,7 @@ def augment(pixels: Prepared, target: Target, how: Augmentation, rng: np.random.
 
 
 def _geometry(width: int, height: int, how: Augmentation, rng: np.random.Generator) -> Matrix | None:
-    """A random map of the input onto itself; None: it stays."""
+    """Return a random map of the input onto itself; None: it stays."""
     mirrored = bool(how.flip) and rng.random() < how.flip
     upended = bool(how.flip_vertical) and rng.random() < how.flip_vertical
     angle = float(rng.uniform(-how.degrees, how.degrees)) if how.degrees else 0.0
@@ -153,7 +153,7 @@ def _light(pixels: Prepared, how: Augmentation, rng: np.random.Generator) -> Pre
 
 
 def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Target:
-    """An encoded truth (see `Task.encode`) under an affine map of the input: `mask` planes and `boxes` follow it."""
+    """Return an encoded truth (see `Task.encode`) under an affine map of the input: `mask` planes and `boxes` follow it."""
     result = dict(target)
     if "mask" in target:
         result["mask"] = np.stack([_warp(plane, matrix, cv2.BORDER_REFLECT_101) for plane in target["mask"]])
@@ -168,7 +168,7 @@ def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Targ
 def affine(
     width: int, height: int, angle: float, *, mirrored: bool = False, upended: bool = False, scale: float = 1.0
 ) -> Matrix:
-    """[2, 3] matrix in continuous pixel coordinates (a pixel's centre is at .5): rotation about the centre by `angle`
+    """Return [2, 3] matrix in continuous pixel coordinates (a pixel's centre is at .5): rotation about the centre by `angle`
     degrees and scaling, after mirroring left and right, and top and bottom (`upended`).
     """
     radians = np.deg2rad(angle)

@@ -15,7 +15,7 @@ from inspector.core.types import Floats
 from inspector.ml.evaluate import Item
 from inspector.ml.train.data import Inputs
 from inspector.tasks.base import Target, task_of
-from inspector.tasks.truth import input_frame, input_view, truth_of
+from inspector.tasks.truth import input_frame, input_view
 
 
 class Judge:
@@ -52,17 +52,17 @@ class Judge:
         return out
 
     def items(self, inputs: Inputs, wanted: Sequence[int] | None = None) -> Iterator[Item]:
-        """All samples, or those wanted, as frames of the input's size; of all of them the loss is counted."""
+        """Yield all samples, or those wanted, as frames of the input's size; of all of them the loss is counted."""
         geometry = input_view(self._card.input)
         for index in range(len(inputs)) if wanted is None else wanted:
             sample = inputs.readable(index)
             if wanted is None:
                 self._targets.append(sample.target)
             frame = input_frame(sample.pixels, self._card.input, index)
-            yield Item(sample.pixels, geometry, frame, truth_of(sample.target, self._card.input))
+            yield Item(sample.pixels, geometry, frame, self._task.truth(sample.target, self._card.input))
 
     def loss(self) -> float:
-        """The mean loss of the samples judged so far, weighted like that of training; NaN before there is one."""
+        """Return the mean loss of the samples judged so far, weighted like that of training; NaN before there is one."""
         return self._total / self._count if self._count else math.nan
 
     def _add(self, raw: Tensor, targets: Sequence[Target]) -> None:

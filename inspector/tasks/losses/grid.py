@@ -130,7 +130,7 @@ def _first(key: Tensor) -> Tensor:
 def _cells(
     image: Tensor, index: Tensor, centre: Tensor, rows: int, columns: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The cells that may learn each object: its own first, then of the neighbours those its centre is within REACH of.
+    """Return the cells that may learn each object: its own first, then of the neighbours those its centre is within REACH of.
 
     Image, row, column, object, and whether the cell is the object's own.
     """

@@ -107,14 +107,14 @@ def points_of(height: int, width: int, *, device: torch.device | None = None) ->
 
 
 def boxes_of(numbers: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """The network's four numbers [..., A, 4] -> corners in pixels."""
+    """Return the network's four numbers [..., A, 4] -> corners in pixels."""
     sides = numbers[..., 2:].clamp(max=_MOST).exp() * strides
     return corners(torch.cat((points + numbers[..., :2] * sides, sides), dim=-1))
 
 
 def _near(points: Tensor, real: Tensor) -> Tensor:
-    """Which points [A, 2] may learn which boxes [N, M, 4]: those inside, and for boxes thinner than the finest grid those
-    within half its stride of the box's middle. bool [N, M, A].
+    """Return which points [A, 2] may learn which boxes [N, M, 4]: those inside, and for boxes thinner than the finest grid
+    those within half its stride of the box's middle. bool [N, M, A].
     """
     centre, half = (real[..., :2] + real[..., 2:]) / 2, (real[..., 2:] - real[..., :2]) / 2
     reach = half.clamp(min=STRIDES[0] / 2)

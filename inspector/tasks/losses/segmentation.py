@@ -44,7 +44,7 @@ def focal_loss(out: Tensor, truth: Tensor, alpha: float = 0.25, gamma: float = 2
 
 
 def present_dice_loss(out: Tensor, truth: Tensor) -> Tensor:
-    """The Dice loss over the classes that occur in the batch; 0 if none does. For use beside a loss of every pixel.
+    """Return the Dice loss over the classes that occur in the batch; 0 if none does. For use beside a loss of every pixel.
 
     With many rare classes most are absent from a small batch, and for those the smoothed Dice term only says "nowhere",
     thousands of times more strongly than a pixel's mean: the network then learns to predict nothing at all.

@@ -11,7 +11,7 @@ Targets = Mapping[str, Tensor]
 
 
 def number(card: Card, key: str, default: float) -> float:
-    """A number among the card's training settings. Raises ConfigError if it is none."""
+    """Return a number among the card's training settings. Raises ConfigError if it is none."""
     value = card.training.get(key, default)
     try:
         return float(value)
@@ -22,7 +22,7 @@ def number(card: Card, key: str, default: float) -> float:
 def chosen(
     card: Card, table: Mapping[str, Callable[[Tensor, Tensor], Tensor]], default: str
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss named by the card's training settings. Raises ConfigError."""
+    """Return the loss named by the card's training settings. Raises ConfigError."""
     name = str(card.training.get("loss", "") or default)
     if name not in table:
         raise ConfigError(

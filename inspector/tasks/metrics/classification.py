@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Annotation, Floats, Prediction
+from inspector.core.types import Annotation, Floats, Prediction, Scores
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, f1_interval, group_numbers, mean_interval, proportion, share_interval
@@ -27,9 +27,10 @@ class ClassificationMetrics(Metrics):
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
         """A frame without a label is left out."""
-        if prediction.scores is not None and truth.label is not None:
-            self.confusion[truth.label, int(np.argmax(prediction.scores))] += 1
-            self._scores.append(prediction.scores)
+        scores = prediction.expect(Scores)
+        if truth.label is not None:
+            self.confusion[truth.label, scores.best] += 1
+            self._scores.append(scores.values)
             self._labels.append(truth.label)
             self._groups.append(group)
 
@@ -83,7 +84,7 @@ class ClassificationMetrics(Metrics):
         return Confusion(labels=self.classes, counts=tuple(tuple(row) for row in self.confusion.tolist()))
 
     def curves(self) -> tuple[Curve, ...]:
-        """Each class against all others."""
+        """Return each class against all others."""
         if not self._labels:
             return ()
         scores, real = self.answers(), np.array(self._labels)
@@ -97,11 +98,11 @@ class ClassificationMetrics(Metrics):
         return dict(zip(self.classes, self.confusion.sum(axis=1).tolist(), strict=True))
 
     def answers(self) -> Floats:
-        """The scores of all frames, float32 [frames, C]."""
+        """Return the scores of all frames, float32 [frames, C]."""
         return np.stack(self._scores) if self._scores else np.zeros((0, len(self.classes)), np.float32)
 
     def mean_interval(self, values: NDArray[np.float64]) -> Interval:
-        """The mean of a number a frame [frames], with its interval."""
+        """Return the mean of a number a frame [frames], with its interval."""
         groups = group_numbers(self._groups)
         sums = np.bincount(groups, weights=values)
         drawn = bootstrap(
@@ -110,12 +111,12 @@ class ClassificationMetrics(Metrics):
         return mean_interval(float(values.mean()), drawn, sums / np.bincount(groups))
 
     def labels(self) -> NDArray[np.int64]:
-        """The truth of all frames, int64 [frames]."""
+        """Return the truth of all frames, int64 [frames]."""
         return np.array(self._labels, np.int64)
 
 
 def _overall(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The numbers over all classes from confusion matrices [n, C, C] -> [n] each."""
+    """Return the numbers over all classes from confusion matrices [n, C, C] -> [n] each."""
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     named, real = confusion.sum(axis=1), confusion.sum(axis=2)
     return {

@@ -29,7 +29,7 @@ def precision_recall(
     area: float | None = None,
     weights: NDArray[np.float64] | None = None,
 ) -> Curve:
-    """The precision-recall curve of answers with these `scores` [n], of which `hits` [n] are right, `truths` in all.
+    """Return the precision-recall curve of answers with these `scores` [n], of which `hits` [n] are right, `truths` in all.
 
     Equal scores are one point. `weights` [n] and hits may be counts. `area`: what the curve is summed up to; by default the
     average precision sum((recall - recall before) * precision), as scikit-learn's. At most 200 points, at even recalls.

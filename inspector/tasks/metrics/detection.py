@@ -44,17 +44,18 @@ class DetectionMetrics(Metrics):
 
         Labelled boxes are cut at the region that was looked at.
         """
-        if prediction.boxes is None or truth.boxes is None:
+        boxes = prediction.expect(Boxes)
+        if truth.boxes is None:
             return
         real = in_region(truth.boxes, prediction.region)
         found = []
         for index in range(len(self.classes)):
-            mine = _of_class(prediction.boxes, index)
+            mine = _of_class(boxes, index)
             found.append((mine.scores, match(mine.xyxy, real.xyxy[real.classes == index])))
         self._found.append(found)
         self._truths.append(np.bincount(real.classes, minlength=len(self.classes)).astype(np.int64))
         self._groups.append(group)
-        self._confusion += _confused(prediction.boxes.at_least(self.score), real, len(self.classes))
+        self._confusion += _confused(boxes.at_least(self.score), real, len(self.classes))
 
     def merge(self, other: Self) -> None:
         self._found += other._found
@@ -122,7 +123,7 @@ class DetectionMetrics(Metrics):
         return dict(zip(self.classes, self._totals().tolist(), strict=True))
 
     def best_score(self) -> float:
-        """The decision threshold with the best F1 at IoU 0.5 on what was seen; the present one if nothing was."""
+        """Return the decision threshold with the best F1 at IoU 0.5 on what was seen; the present one if nothing was."""
         parts = [self._ranked(index) for index in range(len(self.classes))]
         scores, hits = np.concatenate([part[0] for part in parts]), np.concatenate([part[1][0] for part in parts])
         truths = int(self._totals().sum())
@@ -184,7 +185,7 @@ class DetectionMetrics(Metrics):
 
 
 def match(mine: Floats, real: Floats) -> Flags:
-    """Which predicted boxes (best first) find a labelled one, at each of IOU_STEPS: bool [10, n].
+    """Return which predicted boxes (best first) find a labelled one, at each of IOU_STEPS: bool [10, n].
 
     As in COCO: each box in turn takes the labelled box with which it overlaps most among those still free.
     """
@@ -212,7 +213,7 @@ def average_precision(scores: Floats, hits: Flags, truths: int) -> NDArray[np.fl
 def weighted_precision(
     scores: Floats, hits: Flags, weights: NDArray[np.float64], truths: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The same for draws of frames: box n counts `weights` [draws, n] times, `truths` [draws] -> [draws, 10].
+    """Return the same for draws of frames: box n counts `weights` [draws, n] times, `truths` [draws] -> [draws, 10].
 
     The result is that of evaluating the drawn frames: between copies of one box the interpolated curve does not change.
     """
@@ -232,8 +233,8 @@ def weighted_precision(
 
 
 def _confused(mine: Boxes, real: Boxes, classes: int) -> NDArray[np.int64]:
-    """What one frame's boxes were taken for, [C + 1, C + 1]: each box, best first, takes the free labelled box it overlaps
-    most, by at least half.
+    """Return what one frame's boxes were taken for, [C + 1, C + 1]: each box, best first, takes the free labelled box it
+    overlaps most, by at least half.
     """
     table = np.zeros((classes + 1, classes + 1), np.int64)
     order = np.argsort(-mine.scores, kind="stable")[:_MAX_DETECTIONS]
@@ -252,7 +253,7 @@ def _confused(mine: Boxes, real: Boxes, classes: int) -> NDArray[np.int64]:
 
 
 def _of_class(boxes: Boxes, index: int) -> Boxes:
-    """The best boxes of one class, best first."""
+    """Return the best boxes of one class, best first."""
     own = np.flatnonzero(boxes.classes == index)
     own = own[np.argsort(-boxes.scores[own], kind="mergesort")][:_MAX_DETECTIONS]
     return Boxes(boxes.xyxy[own], boxes.scores[own], boxes.classes[own])

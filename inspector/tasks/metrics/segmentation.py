@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Annotation, Prediction
+from inspector.core.types import Annotation, Masks, Prediction
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, group_numbers, proportion, share_interval
@@ -33,7 +33,8 @@ class SegmentationMetrics(Metrics):
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
         """A frame without a mask is left out."""
-        if prediction.mask is None or truth.mask is None:
+        planes = prediction.expect(Masks).planes
+        if truth.mask is None:
             return
         region, count = prediction.region, len(self.classes) + 1
         real = truth.mask[region.y : region.bottom, region.x : region.right]
@@ -42,8 +43,8 @@ class SegmentationMetrics(Metrics):
         self._tables.append(np.bincount(pairs.ravel(), minlength=count * count).reshape(count, count))
         self._found.append(any(area.area_px > SPECK_PX for area in areas_of(said, region)))
         self._groups.append(group)
-        small = cv2.resize(real, prediction.mask.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
-        for index, plane in enumerate(prediction.mask):
+        small = cv2.resize(real, planes.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
+        for index, plane in enumerate(planes):
             inside = np.asarray(small == index + 1)
             self._levels[index, 0] += np.bincount(plane[~inside], minlength=256)
             self._levels[index, 1] += np.bincount(plane[inside], minlength=256)
@@ -122,12 +123,12 @@ class SegmentationMetrics(Metrics):
         return total
 
     def _defects(self) -> NDArray[np.bool_]:
-        """Which frames have a labelled defect."""
+        """Return which frames have a labelled defect."""
         return np.array([table[1:].sum() > 0 for table in self._tables], bool)
 
 
 def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
-    """The numbers over all classes from pixel tables [n, 1 + K, 1 + K] -> [n] each."""
+    """Return the numbers over all classes from pixel tables [n, 1 + K, 1 + K] -> [n] each."""
     both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
     real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
     sums, unions = mine + real, mine + real - both
@@ -144,7 +145,7 @@ def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
 
 
 def _by_class(tables: Table, nothing: float) -> dict[str, Table]:
-    """The numbers of each class -> [n, K] each."""
+    """Return the numbers of each class -> [n, K] each."""
     both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
     real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
     return {

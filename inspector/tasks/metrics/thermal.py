@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Annotation, Prediction
+from inspector.core.types import Annotation, Prediction, Temperatures
 from inspector.runs.report import Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, group_numbers, mean_interval
@@ -24,8 +24,8 @@ class TemperatureMetrics(Metrics):
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
         """A frame without temperatures is left out."""
-        temperatures = prediction.temperatures
-        if temperatures is None or truth.temperatures is None:
+        temperatures = prediction.expect(Temperatures)
+        if truth.temperatures is None:
             return
         said = temperatures.predicted or (temperatures.maximum, temperatures.mean, temperatures.minimum)
         self._errors.append(np.abs(np.subtract(said, truth.temperatures)))

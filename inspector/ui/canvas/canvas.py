@@ -37,7 +37,8 @@ from inspector.ui.canvas.interaction import (
 )
 from inspector.ui.canvas.overlays import NOTHING, HeatLayer, Overlays
 from inspector.ui.canvas.rendering import Display
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 STEP: Final = 1.25  # zoom of one key press or wheel notch
 
@@ -77,7 +78,7 @@ class ViewLink(QObject):
             self.viewport_changed.emit(camera)
 
     def selection(self, key: str) -> int | None:
-        """The selected mark of `key`, if the selection is one of its marks."""
+        """Return the selected mark of `key`, if the selection is one of its marks."""
         return self._selection[1] if self._selection is not None and self._selection[0] == key else None
 
     def select(self, key: str, index: int | None) -> None:
@@ -87,7 +88,7 @@ class ViewLink(QObject):
             self.selection_changed.emit()
 
 
-class Canvas(QWidget):
+class Canvas(Themed, QWidget):
     """Shows a frame at its native depth with overlays; wheel, keys, pinch and mouse move the view.
 
     The picture is made anew only when frame, view or display change, and only for the pixels in sight.
@@ -190,7 +191,7 @@ class Canvas(QWidget):
     # Where it is looked at
 
     def placement(self) -> Placement:
-        """Where the frame lies in this widget now."""
+        """Return where the frame lies in this widget now."""
         size = (self._frame.width, self._frame.height) if self._frame else (1, 1)
         return place(self.link.viewport(self._camera), size, self._view())
 
@@ -223,7 +224,7 @@ class Canvas(QWidget):
         return f"x {x}   y {y}   {shown}"
 
     def render_whole(self) -> QImage:
-        """The whole frame with its overlays at one screen pixel a frame pixel (for export); empty without a frame."""
+        """Return the whole frame with its overlays at one screen pixel a frame pixel (for export); empty without a frame."""
         if self._frame is None:
             return QImage()
         width, height = self._frame.width, self._frame.height
@@ -255,7 +256,7 @@ class Canvas(QWidget):
         painter.end()
 
     def _refresh(self, frame: Frame, placement: Placement, overlays: Overlays) -> list[_Patch]:
-        """The patches in sight, made anew only when they are stale."""
+        """Return the patches in sight, made anew only when they are stale."""
         if self._patches is None:
             crop = visible(placement, (frame.width, frame.height), self._view())
             self._origin = placement.to_view(crop[0], crop[1]) if crop else (0.0, 0.0)
@@ -265,7 +266,7 @@ class Canvas(QWidget):
     def _render(
         self, frame: Frame, placement: Placement, crop: rendering.Crop, ratio: float, overlays: Overlays
     ) -> list[_Patch]:
-        """The frame and its area overlays, as far as they are in `crop`."""
+        """Return the frame and its area overlays, as far as they are in `crop`."""
         size = _scaled(crop, placement.scale * ratio)
         patches = [_patch(rendering.picture(frame, self._display, crop, size), QPointF(), ratio, opaque=True)]
         for layer in overlays.layers:
@@ -388,12 +389,8 @@ class Canvas(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._stale()
 
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-        if theme.is_theme_change(event):
-            self._stale()
-        super().changeEvent(event)
+    def restyle(self) -> None:
+        self._stale()
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Picture"))

@@ -38,7 +38,7 @@ def _from_stops(stops: tuple[tuple[float, int, int, int], ...]) -> Table:
 
 
 def _from_opencv(number: int) -> Table:
-    """A colour map that OpenCV ships: uint8 [256, 3] RGB."""
+    """Return a colour map that OpenCV ships: uint8 [256, 3] RGB."""
     bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], number)[:, 0]
     return np.ascontiguousarray(bgr[:, ::-1])
 
@@ -68,7 +68,9 @@ def indices(values: NDArray[np.generic], low: float, high: float) -> Table:
 
 
 def packed(table: Table, alpha: NDArray[np.uint8] | None = None) -> NDArray[np.uint32]:
-    """A palette as the 256 words of a 32-bit picture (0xAARRGGBB, colours multiplied by alpha); opaque without `alpha`."""
+    """Return a palette as the 256 words of a 32-bit picture (0xAARRGGBB, colours multiplied by alpha); opaque without
+    `alpha`.
+    """
     cover = np.full(256, 255, np.uint32) if alpha is None else alpha.astype(np.uint32)
     red, green, blue = ((table[:, channel].astype(np.uint32) * cover + 127) // 255 for channel in range(3))
     return np.asarray((cover << 24) | (red << 16) | (green << 8) | blue, np.uint32)
@@ -80,7 +82,7 @@ def temperature(kelvin: float, unit: TemperatureUnit) -> float:
 
 
 def kelvin(value: float, unit: TemperatureUnit) -> float:
-    """The inverse of `temperature`."""
+    """Return the inverse of `temperature`."""
     return value + KELVIN_AT_0_C if unit == "C" else value
 
 

@@ -42,17 +42,17 @@ class Placement:
         return (x - self.left) / self.scale, (y - self.top) / self.scale
 
     def rect(self, xyxy: Rect) -> Rect:
-        """A rectangle of the frame in view coordinates."""
+        """Return a rectangle of the frame in view coordinates."""
         return (*self.to_view(xyxy[0], xyxy[1]), *self.to_view(xyxy[2], xyxy[3]))
 
 
 def fit_scale(frame: tuple[int, int], view: tuple[float, float]) -> float:
-    """The largest scale at which a frame (width, height) is seen whole in a view (width, height)."""
+    """Return the largest scale at which a frame (width, height) is seen whole in a view (width, height)."""
     return max(min(view[0] / frame[0], view[1] / frame[1]), 1e-6)
 
 
 def place(viewport: Viewport, frame: tuple[int, int], view: tuple[float, float]) -> Placement:
-    """Where a frame (width, height) lies in a view (width, height) that looks through `viewport`."""
+    """Return where a frame (width, height) lies in a view (width, height) that looks through `viewport`."""
     if viewport.scale is None:
         scale = fit_scale(frame, view)
         return Placement(scale, (view[0] - frame[0] * scale) / 2, (view[1] - frame[1] * scale) / 2)
@@ -60,7 +60,7 @@ def place(viewport: Viewport, frame: tuple[int, int], view: tuple[float, float])
 
 
 def look_at(placement: Placement, view: tuple[float, float]) -> Viewport:
-    """The viewport of a placement: the inverse of `place`."""
+    """Return the viewport of a placement: the inverse of `place`."""
     x, y = placement.to_frame(view[0] / 2, view[1] / 2)
     return Viewport(x, y, placement.scale)
 
@@ -78,14 +78,14 @@ def panned(placement: Placement, dx: float, dy: float) -> Placement:
 
 
 def held(viewport: Viewport, frame: tuple[int, int]) -> Viewport:
-    """A viewport whose middle is on the frame, so that the frame cannot be lost."""
+    """Return a viewport whose middle is on the frame, so that the frame cannot be lost."""
     if viewport.scale is None:
         return viewport
     return Viewport(min(max(viewport.x, 0.0), frame[0]), min(max(viewport.y, 0.0), frame[1]), viewport.scale)
 
 
 def pixel_at(placement: Placement, at: tuple[float, float], frame: tuple[int, int]) -> tuple[int, int] | None:
-    """The pixel (column, row) under a view point, or None beside the frame."""
+    """Return the pixel (column, row) under a view point, or None beside the frame."""
     x, y = placement.to_frame(*at)
     if 0 <= x < frame[0] and 0 <= y < frame[1]:
         return int(x), int(y)
@@ -93,7 +93,7 @@ def pixel_at(placement: Placement, at: tuple[float, float], frame: tuple[int, in
 
 
 def visible(placement: Placement, frame: tuple[int, int], view: tuple[float, float]) -> tuple[int, int, int, int] | None:
-    """The whole pixels (left, top, right, bottom) of a frame that a view shows, or None if it shows none."""
+    """Return the whole pixels (left, top, right, bottom) of a frame that a view shows, or None if it shows none."""
     left, top = placement.to_frame(0.0, 0.0)
     right, bottom = placement.to_frame(*view)
     x0, y0 = max(0, int(left)), max(0, int(top))
@@ -102,7 +102,7 @@ def visible(placement: Placement, frame: tuple[int, int], view: tuple[float, flo
 
 
 def hit_box(boxes: Sequence[Rect], x: float, y: float, margin: float = 0.0) -> int | None:
-    """The index of the smallest box (left, top, right, bottom) that holds the point, widened by `margin`."""
+    """Return the index of the smallest box (left, top, right, bottom) that holds the point, widened by `margin`."""
     inside = [
         (max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0), index)
         for index, box in enumerate(boxes)
@@ -112,14 +112,14 @@ def hit_box(boxes: Sequence[Rect], x: float, y: float, margin: float = 0.0) -> i
 
 
 def hit_spot(spots: Sequence[HotSpot], x: float, y: float, radius: float) -> int | None:
-    """The index of the hot spot whose hottest pixel is nearest to the frame point, within `radius`."""
+    """Return the index of the hot spot whose hottest pixel is nearest to the frame point, within `radius`."""
     near = [((spot.x + 0.5 - x) ** 2 + (spot.y + 0.5 - y) ** 2, index) for index, spot in enumerate(spots)]
     near = [(distance, index) for distance, index in near if distance <= radius * radius]
     return min(near)[1] if near else None
 
 
 def overlap(a: Rect, b: Rect) -> float:
-    """The area two rectangles share."""
+    """Return the area two rectangles share."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return width * height if width > 0 and height > 0 else 0.0
@@ -132,7 +132,7 @@ def place_labels(
     *,
     avoid: Sequence[Rect] = (),
 ) -> list[Rect]:
-    """A place for the label of each anchor (view coordinates), in the order given, so that labels cover each other, and
+    """Return a place for the label of each anchor (view coordinates), in the order given, so that labels cover each other, and
     what is to `avoid`, least.
 
     Tried in turn: above the anchor, below it, inside its top, to its right, to its left, then above, one row higher.

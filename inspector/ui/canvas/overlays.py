@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Floats, HotSpot, Prediction, Region
+from inspector.core.types import Boxes, Floats, HotSpot, Prediction, Region, Scores
 from inspector.ui.canvas.colormaps import TemperatureUnit, temperature_text
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.shell.strings import class_name
@@ -59,7 +59,7 @@ class HeatLayer:
 
     @classmethod
     def of(cls, values: Floats, region: Region) -> "HeatLayer":
-        """A map of any size, brought to the region's."""
+        """Return a map of any size, brought to the region's."""
         size = (region.width, region.height)
         fitted = cv2.resize(np.ascontiguousarray(values, np.float32), size, interpolation=cv2.INTER_LINEAR)
         return cls(region, np.clip(fitted, 0.0, 1.0).astype(np.float32, copy=False))
@@ -84,9 +84,11 @@ NOTHING = Overlays()
 
 
 def box_marks(prediction: Prediction, threshold: float) -> tuple[BoxMark, ...]:
-    """The boxes of a prediction that reach the threshold, best first, labelled with class and score."""
-    boxes = prediction.boxes
-    if boxes is None:
+    """Return the boxes of a prediction that reach the threshold, best first, labelled with class and score; none of another
+    answer.
+    """
+    boxes = prediction.answer
+    if not isinstance(boxes, Boxes):
         return ()
     order = sorted((i for i in range(len(boxes)) if boxes.scores[i] >= threshold), key=lambda i: -float(boxes.scores[i]))
     return tuple(
@@ -106,10 +108,10 @@ def spot_marks(spots: tuple[HotSpot, ...], unit: TemperatureUnit) -> tuple[SpotM
 
 
 def region_mark(prediction: Prediction, *, label: str = "") -> RegionMark:
-    """The outline of the prediction's region; a classification is labelled with its best class and score."""
-    if prediction.scores is not None and len(prediction.scores):
-        best = int(np.argmax(prediction.scores))
-        label = f"{class_name(prediction.classes[best])} {float(prediction.scores[best]):.2f}"
+    """Return the outline of the prediction's region; a classification is labelled with its best class and score."""
+    answer = prediction.answer
+    if isinstance(answer, Scores) and len(answer.values):
+        label = f"{class_name(prediction.classes[answer.best])} {float(answer.values[answer.best]):.2f}"
     return RegionMark(prediction.region, label)
 
 

@@ -14,7 +14,7 @@ PAD = theme.SPACING / 2
 
 
 def contrast(color: QColor) -> QColor:
-    """The dark or the light text colour, whichever reads better on `color` (relative luminance as in WCAG 2)."""
+    """Return the dark or the light text colour, whichever reads better on `color` (relative luminance as in WCAG 2)."""
     parts = [color.redF(), color.greenF(), color.blueF()]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -22,7 +22,7 @@ def contrast(color: QColor) -> QColor:
 
 
 def halo() -> QColor:
-    """What lies under every coloured line, so that it is seen on a bright and on a dark frame."""
+    """Return what lies under every coloured line, so that it is seen on a bright and on a dark frame."""
     color = theme.DARK.color("canvas")
     color.setAlphaF(0.75)
     return color

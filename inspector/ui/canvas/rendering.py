@@ -34,7 +34,7 @@ class Display:
 
 
 def full_range(frame: Frame) -> tuple[float, float]:
-    """The window that shows everything: 0..255; for 16 bits the smallest of 10, 12, 14 or 16 bits that holds the frame
+    """Return the window that shows everything: 0..255; for 16 bits the smallest of 10, 12, 14 or 16 bits that holds the frame
     (cameras of 10 to 14 bits deliver 16); for kelvin the frame's own coldest and hottest."""
     if frame.unit == "kelvin":
         return float(np.nanmin(frame.pixels)), float(np.nanmax(frame.pixels))
@@ -45,7 +45,7 @@ def full_range(frame: Frame) -> tuple[float, float]:
 
 
 def window(frame: Frame, display: Display) -> tuple[float, float]:
-    """The window (low, high) used to show this frame."""
+    """Return the window (low, high) used to show this frame."""
     if display.low is not None and display.high is not None:
         return display.low, display.high
     low, high = full_range(frame)
@@ -53,7 +53,7 @@ def window(frame: Frame, display: Display) -> tuple[float, float]:
 
 
 def picture(frame: Frame, display: Display, crop: Crop, size: Size) -> Words:
-    """The pixels of `crop`, resized to `size`, opaque."""
+    """Return the pixels of `crop`, resized to `size`, opaque."""
     low, high = window(frame, display)
     patch = frame.pixels[crop[1] : crop[3], crop[0] : crop[2]]
     shrink = size[0] * size[1] < patch.shape[0] * patch.shape[1]
@@ -72,14 +72,14 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size) -> Words:
 
 
 def heat(values: Floats, crop: Crop, size: Size) -> Words:
-    """A map of 0..1 in inferno, the more opaque the hotter, so that what is cold shows the frame."""
+    """Return a map of 0..1 in inferno, the more opaque the hotter, so that what is cold shows the frame."""
     patch = resized(np.ascontiguousarray(values[crop[1] : crop[3], crop[0] : crop[2]]), size, smooth=True)
     alpha = np.rint(255.0 * np.linspace(0.0, 1.0, 256) ** 0.6).astype(np.uint8)
     return packed(PALETTES["inferno"], alpha)[indices(patch, 0.0, 1.0)]
 
 
 def classes(class_map: NDArray[np.uint8], colors: Table, crop: Crop, size: Size) -> Words:
-    """A map of classes: 0 is clear, k is colour k-1 of `colors` (uint8 [N, 3])."""
+    """Return a map of classes: 0 is clear, k is colour k-1 of `colors` (uint8 [N, 3])."""
     table, alpha = np.zeros((256, 3), np.uint8), np.zeros(256, np.uint8)
     table[1 : len(colors) + 1], alpha[1 : len(colors) + 1] = colors, 255
     patch = np.ascontiguousarray(class_map[crop[1] : crop[3], crop[0] : crop[2]])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
 from inspector.core.paths import resources, user_config
@@ -13,7 +13,7 @@ from inspector.core.registry import CAMERAS
 from inspector.recipes.locate import DEMO_RECIPE
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
+from inspector.ui.widgets.themed import Themed
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
 IMAGES: Final = "*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp"
@@ -21,14 +21,14 @@ _BROWSE: Final = "browse"
 
 
 def shipped_recipes() -> list[Path]:
-    """The recipes that come with the program and the user's own, the demo line first."""
+    """Return the recipes that come with the program and the user's own, the demo line first."""
     folders = (resources() / "recipes", user_config() / "recipes")
     found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
     return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
 
 
 def recipe_name(path: Path) -> str:
-    """The name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
+    """Return the name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
     try:
         name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
     except (OSError, ValueError):
@@ -36,7 +36,7 @@ def recipe_name(path: Path) -> str:
     return name if isinstance(name, str) and name else path.stem
 
 
-class _Chooser(QComboBox):
+class _Chooser(Themed, QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumHeight(theme.TOUCH)
@@ -46,11 +46,6 @@ class _Chooser(QComboBox):
 
     def retranslate(self) -> None:
         """Set all texts."""
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 class RecipeChooser(_Chooser):

@@ -1,13 +1,13 @@
 """The feed: a canvas a camera with everything the bundles found, and a veil for when what is seen is not now."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
-from PySide6.QtCore import QEvent, QRectF, Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from inspector.core.types import Inspection, Prediction
+from inspector.core.types import Boxes, Inspection, Masks, Prediction, Scores, Temperatures
 from inspector.recipes.recipe import Recipe
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import Canvas, ViewLink
@@ -15,24 +15,29 @@ from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.canvas.overlays import NOTHING, ClassLayer, Overlays, box_marks, region_mark, spot_marks
 from inspector.ui.shell import theme
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.themed import Themed
 
 ALL: Final = ""  # the choice of all cameras
 DEFAULT_THRESHOLD: Final = 0.5
 
 
 def overlays_of(predictions: Sequence[Prediction], recipe: Recipe | None, unit: TemperatureUnit) -> Overlays:
-    """Everything these predictions found, to be drawn over their one frame."""
+    """Return everything these predictions found, to be drawn over their one frame."""
     found = NOTHING
     for prediction in predictions:
         threshold = _threshold(prediction, recipe)
-        if prediction.boxes is not None:
-            found += Overlays(boxes=box_marks(prediction, threshold))
-        elif prediction.mask is not None:
-            found += Overlays(layers=(ClassLayer(prediction.region, class_map(prediction, threshold)),))
-        elif prediction.temperatures is not None:
-            found += Overlays(spots=spot_marks(prediction.temperatures.hot_spots, unit))
-        else:
-            found += Overlays(regions=(region_mark(prediction),))
+        answer = prediction.answer
+        match answer:
+            case Boxes():
+                found += Overlays(boxes=box_marks(prediction, threshold))
+            case Masks():
+                found += Overlays(layers=(ClassLayer(prediction.region, class_map(prediction, threshold)),))
+            case Temperatures():
+                found += Overlays(spots=spot_marks(answer.hot_spots, unit))
+            case Scores():
+                found += Overlays(regions=(region_mark(prediction),))
+            case _:
+                assert_never(answer)
     return found
 
 
@@ -42,7 +47,7 @@ def _threshold(prediction: Prediction, recipe: Recipe | None) -> float:
     return next((value for value in own if value is not None), DEFAULT_THRESHOLD)
 
 
-class Feed(QWidget):
+class Feed(Themed, QWidget):
     """The cameras of an inspection: one, or the first large and the others beside it."""
 
     def __init__(self, link: ViewLink, parent: QWidget | None = None) -> None:
@@ -140,10 +145,8 @@ class Feed(QWidget):
             canvas.show_frame(frame)
             canvas.set_overlays(NOTHING if self._plain else overlays_of(found, self._recipe, self._unit), key=camera)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self._show()
+    def retranslate(self) -> None:
+        self._show()
 
 
 class _Shade(Cover):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
@@ -14,14 +14,15 @@ from inspector.ui.canvas.rendering import resized
 from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
+from inspector.ui.widgets.themed import Themed
 
 WIDTH: Final = 128
 HEIGHT: Final = 96
 
 
 def thumbnail(frame: Frame) -> QImage:
-    """A small picture of a frame in the colours the canvas uses by default."""
+    """Return a small picture of a frame in the colours the canvas uses by default."""
     scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice, for screens of high density
     size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
     small = resized(frame.pixels, size, smooth=True)
@@ -38,7 +39,7 @@ def thumbnail(frame: Frame) -> QImage:
     return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy, as the screen takes it
 
 
-class Thumb(QAbstractButton):
+class Thumb(Themed, QAbstractButton):
     """One place of the strip; empty until `show_part`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -86,10 +87,8 @@ class Thumb(QAbstractButton):
             painter.setPen(QPen(theme.current().color("accent"), 4 if self.isChecked() else 2))
             painter.drawRoundedRect(self._box(), theme.RADIUS / 2, theme.RADIUS / 2)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if theme.is_theme_change(event):
-            self._face = QPixmap()
+    def restyle(self) -> None:
+        self._face = QPixmap()
 
     def _box(self) -> QRectF:
         return QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
@@ -127,7 +126,7 @@ class Thumb(QAbstractButton):
         painter.drawText(caption.adjusted(28, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, words)
 
 
-class Filmstrip(QWidget):
+class Filmstrip(Themed, QWidget):
     """`chosen` is emitted with the inspection that was pressed, or None when it was pressed again."""
 
     chosen = Signal(object)
@@ -215,13 +214,8 @@ class Filmstrip(QWidget):
         for thumb in self.thumbs:
             thumb.describe()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-
 
 def _telling_frame(inspection: Inspection) -> Frame:
-    """The colour frame where there is one: it is recognised at a glance."""
+    """Return the colour frame where there is one: it is recognised at a glance."""
     frames = list(inspection.frames.values())
     return next((frame for frame in frames if frame.unit == "intensity"), frames[0])

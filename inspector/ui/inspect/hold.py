@@ -1,16 +1,17 @@
 """The strip above the feed while one part is held on screen and the line goes on."""
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from inspector.core.types import Inspection, Verdict
 from inspector.ui.inspect.readouts import Badge
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate, verdict_word
+from inspector.ui.shell.strings import translate, verdict_word
+from inspector.ui.widgets.themed import Themed
 
 
-class HoldStrip(QFrame):
+class HoldStrip(Themed, QFrame):
     """Says which part is held, its verdict and why. `released`: back to live."""
 
     released = Signal()
@@ -77,9 +78,5 @@ class HoldStrip(QFrame):
         super().showEvent(event)
         QTimer.singleShot(0, self, self._elide)  # once the layout has given the label its width
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.button.setIcon(theme.icon("live", "on_accent"))
+    def restyle(self) -> None:
+        self.button.setIcon(theme.icon("live", "on_accent"))

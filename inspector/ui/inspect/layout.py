@@ -18,6 +18,7 @@ from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.variants.tune_panel import TunePanel
 from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain, two_thirds
+from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
     from inspector.ui.variants.panel import VariantsPanel
@@ -28,7 +29,7 @@ ANALYSIS_TILE_SHARE: Final = 0.201
 OPERATOR_TILE_SHARE: Final = 0.4
 
 
-class InspectLayout(QWidget):
+class InspectLayout(Themed, QWidget):
     """The widgets of the inspect page, without what they do."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -142,9 +143,9 @@ class InspectLayout(QWidget):
         for index, entry in enumerate(TABS.values(), start=1):
             self.tab_bar.setTabText(index, QCoreApplication.translate("tabs", entry.label))
         self.feed.set_hint(self.tr("Ready"), self.tr("Press Start (F5) to inspect the line."))
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.start_button.setIcon(theme.icon("start", "on_accent"))
         self.stop_button.setIcon(theme.icon("stop"))
         self.trigger_button.setIcon(theme.icon("trigger"))

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
@@ -18,7 +18,6 @@ from inspector.ui.inspect.layout import LIVE, InspectLayout
 from inspector.ui.inspect.situation import problems, shown
 from inspector.ui.inspect.station_worker import KEPT_NG, Snapshot, StationWorker
 from inspector.ui.shell.settings import Preferences
-from inspector.ui.shell.strings import is_language_change
 
 SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
 STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
@@ -399,13 +398,6 @@ class InspectPage(InspectLayout):
     def retranslate(self) -> None:
         self.name_widgets()
         self._settle()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -10,7 +10,7 @@ from inspector.core.types import Verdict
 from inspector.inspection.status import Stats
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
+from inspector.ui.widgets.themed import Themed
 
 NONE: Final = "–"
 
@@ -72,7 +72,7 @@ class Counter(QFrame):
         self.setAccessibleName(f"{self._caption.text()}: {self._value.text()}")
 
 
-class Counters(QWidget):
+class Counters(Themed, QWidget):
     """Total, OK, NG, review, not inspected, yield."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -114,13 +114,8 @@ class Counters(QWidget):
         self.yield_share.set_caption(self.tr("Yield"))
         self.yield_share.setToolTip(self.tr("OK parts of all inspected parts"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
-
-class StatusLine(QFrame):
+class StatusLine(Themed, QFrame):
     """Camera rates, verdict rate, latency, queue depth and drops. Every figure keeps its place."""
 
     FIGURES: Final = ("cameras", "rate", "latency", "queue", "drops")
@@ -166,8 +161,3 @@ class StatusLine(QFrame):
         self.figures["queue"].setToolTip(self.tr("Frames that wait between the stages"))
         self.figures["drops"].setToolTip(self.tr("Frames left out because the line was faster than the inspection"))
         self.set_stats(self._stats)
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

@@ -16,9 +16,10 @@ from inspector.station.counters import Spread
 from inspector.station.load_shedding import Shed
 from inspector.ui.inspect.takt_waterfall import Waterfall, milliseconds, rows_of, sheet
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.themed import Themed
 
 _PAINTED: Final = QEvent.Type(QEvent.registerEventType())
 GAUGE: Final = theme.SPACING * 12  # width of the whole takt in the folded meter
@@ -47,7 +48,7 @@ class DisplayClock(QObject):
         return super().event(event)
 
     def stage(self) -> StageStats | None:
-        """The times of the last pictures; None before the first."""
+        """Return the times of the last pictures; None before the first."""
         return self._spent.stage() if len(self._spent) else None
 
     def forget(self) -> None:
@@ -89,7 +90,7 @@ class _Words:
     late: str = ""
 
 
-class TaktPanel(Cover):
+class TaktPanel(Themed, Cover):
     """The numbers and the waterfall, at the foot of the picture. Lies over it, so that nothing moves when it is unfolded."""
 
     def __init__(self, over: QWidget) -> None:
@@ -169,15 +170,11 @@ class TaktPanel(Cover):
         self.late_label.setToolTip(self.tr("Parts that took longer than the takt, or had their verdict later than that"))
         self.copy_button.setIcon(theme.icon("copy"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.copy_button.setIcon(theme.icon("copy"))
+    def restyle(self) -> None:
+        self.copy_button.setIcon(theme.icon("copy"))
 
 
-class TaktMeter(QWidget):
+class TaktMeter(Themed, QWidget):
     """Beside the tabs: how much of the takt is left, as a bar and in words. Its button unfolds the panel over `over`."""
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
@@ -212,7 +209,7 @@ class TaktMeter(QWidget):
         self.button.setChecked(open_)
 
     def _on_fold(self, open_: bool) -> None:
-        self._dress()
+        self.restyle()
         self._show()
         self.panel.uncover(open_)
 
@@ -233,11 +230,11 @@ class TaktMeter(QWidget):
         QGuiApplication.clipboard().setText(self.table())
 
     def table(self) -> str:
-        """The numbers: a line a stage with p50 and p99 in ms, then the takt."""
+        """Return the numbers: a line a stage with p50 and p99 in ms, then the takt."""
         return sheet(self.rows(), self._stats)
 
     def rows(self) -> dict[str, StageStats]:
-        """The stages that were measured, with that of the display."""
+        """Return the stages that were measured, with that of the display."""
         return rows_of(self._stats, self.clock.stage())
 
     def _show(self) -> None:
@@ -253,7 +250,7 @@ class TaktMeter(QWidget):
             self.panel.show_rows(self.rows(), takt)
 
     def _in_short(self) -> tuple[str, ...]:
-        """A few words beside the bar, and fewer for where there is less room."""
+        """Return a few words beside the bar, and fewer for where there is less room."""
         takt, room = self._stats.takt, headroom_ms(self._stats)
         if takt.takt_ms is None:
             return (self.tr("No takt") if takt.waits else self.tr("Takt not known"),)
@@ -295,21 +292,14 @@ class TaktMeter(QWidget):
         self.setAccessibleName(self.tr("Takt"))
         self.button.setAccessibleName(self.tr("Stages"))
         self.button.setToolTip(self.tr("What each stage takes of the takt"))
-        self._dress()
+        self.restyle()
         self._show()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.button.setIcon(theme.icon("fold" if self.open else "unfold", "on_accent" if self.open else "text"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()
 
-
-class ShedNotice(Cover):
+class ShedNotice(Themed, Cover):
     """Says at the foot of the picture, or above what is there, what is left out and why. Lies over it: nothing moves."""
 
     def __init__(self, over: QWidget, *, above: QWidget) -> None:
@@ -362,8 +352,3 @@ class ShedNotice(Cover):
         self.setAccessibleName(whole)
         if self.isVisible():
             self.place()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QRectF, Qt
+from PySide6.QtCore import QCoreApplication, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.inspection.status import StageStats, Stats
 from inspector.inspection.takt import INSPECTION, headroom_ms, measured
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, later
+from inspector.ui.shell.strings import later
+from inspector.ui.widgets.themed import Themed
 
 ROW: Final = theme.SPACING * 5 // 2  # height of a line
 BAR: Final = theme.SPACING * 3 // 2
@@ -33,7 +34,7 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def rows_of(stats: Stats, display: StageStats | None) -> dict[str, StageStats]:
-    """The stages that were measured, in the order a part goes through them, and last the sum that must fit the takt."""
+    """Return the stages that were measured, in the order a part goes through them, and last the sum that must fit the takt."""
     rows = measured(stats) | ({"display": display} if display is not None else {})
     takt = stats.takt
     if takt.busy_p50_ms is not None and takt.busy_p99_ms is not None:
@@ -42,17 +43,17 @@ def rows_of(stats: Stats, display: StageStats | None) -> dict[str, StageStats]:
 
 
 def word(stage: str) -> str:
-    """A stage in the window's language."""
+    """Return a stage in the window's language."""
     return QCoreApplication.translate("Stages", WORDS[stage])
 
 
 def milliseconds(value: float) -> str:
-    """A time in ms with as many digits as are of use."""
+    """Return a time in ms with as many digits as are of use."""
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}"
 
 
 def sheet(rows: Mapping[str, StageStats], stats: Stats) -> str:
-    """The numbers as a table with tabs, for a spreadsheet."""
+    """Return the numbers as a table with tabs, for a spreadsheet."""
     lines = ["stage\tp50 ms\tp99 ms", *(f"{word(name)}\t{row.p50_ms:.3f}\t{row.p99_ms:.3f}" for name, row in rows.items())]
     takt, room = stats.takt, headroom_ms(stats)
     if takt.takt_ms is not None:
@@ -64,7 +65,9 @@ def sheet(rows: Mapping[str, StageStats], stats: Stats) -> str:
 
 
 def spans(rows: Mapping[str, StageStats]) -> dict[str, tuple[float, float, float]]:
-    """Where each bar begins, ends at p50, and ends at p99, in ms from the grab; each begins where the one before ends."""
+    """Return where each bar begins, ends at p50, and ends at p99, in ms from the grab; each begins where the one before
+    ends.
+    """
     at, placed = 0.0, {}
     begun: float | None = None
     for stage, row in rows.items():
@@ -77,7 +80,7 @@ def spans(rows: Mapping[str, StageStats]) -> dict[str, tuple[float, float, float
     return placed
 
 
-class Waterfall(QWidget):
+class Waterfall(Themed, QWidget):
     """Bars with their numbers; the takt is a line through all of them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -111,13 +114,6 @@ class Waterfall(QWidget):
         self.setAccessibleName(self.tr("Stages"))
         self.setAccessibleDescription("; ".join(texts))
         self.setToolTip(self.tr("Half of the parts take as long as the full bar, 99 of 100 at most as long as the pale one"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -178,7 +174,7 @@ class Waterfall(QWidget):
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | middle, milliseconds(value))
 
     def _color(self, stage: str, row: StageStats) -> QColor:
-        """The accent for what must fit the takt one after the other, the colour of NG where it does not; else quiet."""
+        """Return the accent for what must fit the takt one after the other, the colour of NG where it does not; else quiet."""
         dress = theme.current()
         if stage != "wait" and stage != "display" and self._takt is not None and row.p99_ms > self._takt:
             return dress.color("ng")

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.core.types import Verdict
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
+from inspector.ui.widgets.themed import Themed
 
 LARGEST_WORD: Final = 160  # pixels; what a wall screen in full-screen view can use
 LARGEST_IDLE: Final = 56  # no verdict is no news: it does not shout
@@ -20,7 +21,7 @@ GAP: Final = 0.4  # between symbol and word, in sides of the symbol
 LEADING: Final = 0.45  # between two lines of a word, in heights of a capital letter
 
 
-class VerdictTile(QWidget):
+class VerdictTile(Themed, QWidget):
     """Shows a verdict, or words that say why there is none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -59,12 +60,9 @@ class VerdictTile(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(theme.SPACING * 40, theme.SPACING * 22)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.LanguageChange:
-            self.setAccessibleName(self.text)
-        if theme.is_theme_change(event) or event.type() == QEvent.Type.LanguageChange:
-            self.update()
+    def retranslate(self) -> None:
+        self.setAccessibleName(self.text)
+        self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -105,8 +103,9 @@ class VerdictTile(QWidget):
 
 @lru_cache(maxsize=64)
 def _fitted(word: str, width: float, height: float, limit: int, symbol: bool) -> tuple[list[str], QFont]:
-    """The lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the tile
-    is painted with every part."""
+    """Return the lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the
+    tile is painted with every part.
+    """
     font = theme.font("title", bold=True)
     splits = [[word], word.split(" ")] if " " in word else [[word]]
     for pixels in range(limit, SMALLEST_WORD, -2):
@@ -149,7 +148,7 @@ def paint_badge(painter: QPainter, verdict: Verdict, box: QRectF) -> None:
     _paint_symbol(painter, verdict, box.adjusted(inset, inset, -inset, -inset), dress.on_verdict(verdict))
 
 
-class Reasons(QWidget):
+class Reasons(Themed, QWidget):
     """The reasons in a room that keeps its size, so that nothing jumps: large where they fit, else smaller and cut."""
 
     def __init__(self, lines: int = 3, parent: QWidget | None = None) -> None:
@@ -184,7 +183,5 @@ class Reasons(QWidget):
                 break
         painter.drawText(room, int(flags), self.text)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if theme.is_theme_change(event):
-            self.update()
+    def restyle(self) -> None:
+        self.update()

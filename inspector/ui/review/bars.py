@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
@@ -10,8 +10,9 @@ from inspector.core.types import Inspection, Verdict
 from inspector.ui.inspect.readouts import Badge
 from inspector.ui.review.chooser import WithChooser
 from inspector.ui.review.timeline import TimeLine
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
+from inspector.ui.widgets.themed import Themed
 
 SPEEDS: Final = (1, 2, 5, 10, 30)  # parts a second
 OPENERS: Final = {"image": "open-image", "folder": "open", "video": "open-video", "demo": "inspect"}
@@ -24,14 +25,12 @@ STEPS: Final = {
 }
 
 
-class _Bar(QWidget):
+class _Bar(Themed, QWidget):
     def retranslate(self) -> None:
         """Set all texts and icons."""
 
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
-        super().changeEvent(event)
+    def restyle(self) -> None:
+        self.retranslate()
 
 
 class OpenBar(_Bar):
@@ -74,7 +73,7 @@ class OpenBar(_Bar):
 
 
 def opener_texts() -> dict[str, str]:
-    """The words on the buttons that open something."""
+    """Return the words on the buttons that open something."""
     return {
         "image": QCoreApplication.translate("Openers", "Image"),
         "folder": QCoreApplication.translate("Openers", "Folder"),

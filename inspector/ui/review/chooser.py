@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from PySide6.QtCore import QEvent, QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from inspector.bundles.bundle import find_bundles
@@ -12,7 +12,8 @@ from inspector.recipes.automatic import recipe_for
 from inspector.recipes.locate import bundle_roots
 from inspector.recipes.recipe import Recipe, load_recipe
 from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,9 @@ class With:
     path: Path | None = None
 
     def load(self) -> tuple[Recipe | None, Path | None]:
-        """The recipe (None: by the kind of the frames) and the folder its bundles are looked for in. Raises ConfigError."""
+        """Return the recipe (None: by the kind of the frames) and the folder its bundles are looked for in. Raises
+        ConfigError.
+        """
         if self.kind == "recipe" and self.path is not None:
             return load_recipe(self.path), self.path.parent
         if self.kind == "bundle" and self.path is not None:
@@ -36,7 +39,7 @@ _BROWSE_RECIPE: Final = "browse recipe"
 _BROWSE_BUNDLE: Final = "browse bundle"
 
 
-class WithChooser(QComboBox):
+class WithChooser(Themed, QComboBox):
     """`chosen` is emitted with a `With`."""
 
     chosen = Signal(object)
@@ -92,8 +95,3 @@ class WithChooser(QComboBox):
         self.setItemText(self.count() - 1, self.tr("Open a bundle…"))
         self.setAccessibleName(self.tr("Inspect with"))
         self.setToolTip(self.tr("The recipe or bundle that judges what is reviewed"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-        super().changeEvent(event)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, Literal
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -27,15 +27,16 @@ from inspector.ui.review.chooser import With
 from inspector.ui.review.source import Material
 from inspector.ui.review.table import Column, PartsFilter, PartsModel, PartsTable
 from inspector.ui.review.thread import Judge, Line, Opened, ReviewThread, Shown, Trouble
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.widgets.banner import Banners
+from inspector.ui.widgets.themed import Themed
 
 FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.OK)
 
 
-class ReviewPage(QWidget):
+class ReviewPage(Themed, QWidget):
     """Opens, steps, plays and jumps; the thread inspects. `opened` carries the number of parts; `settled`: the part that was
     wanted is in sight, or why it is not (True: nothing more comes for it, it has its verdict).
     """
@@ -456,8 +457,3 @@ class ReviewPage(QWidget):
             self.filter.setItemText(index, self.tr("All parts") if verdict is None else verdict_word(verdict))
         if self._count:
             self._show_progress()
-
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-        super().changeEvent(event)

@@ -38,7 +38,7 @@ class Parts(Protocol):
     def name(self, index: int) -> str: ...
     def source(self, index: int) -> str: ...
     def frames(self, index: int) -> Mapping[str, Frame]:
-        """The frames of a part by camera name. Raises ConfigError where they cannot be read."""
+        """Return the frames of a part by camera name. Raises ConfigError where they cannot be read."""
         ...
 
     def close(self) -> None: ...
@@ -100,7 +100,7 @@ class DemoParts:
 
 
 def open_parts(material: Material) -> tuple[Parts, Recipe]:
-    """The parts, and the recipe cut down to the camera they can come from. Raises ConfigError."""
+    """Return the parts, and the recipe cut down to the camera they can come from. Raises ConfigError."""
     if material.path is None:
         if material.recipe is None:
             raise ConfigError("The demo line needs a recipe.", remedy="Choose one.")
@@ -121,7 +121,7 @@ def _automatic(path: Path, unit: Unit) -> Recipe:
 
 
 def _unit(sequence: FrameSequence) -> Unit:
-    """What the first frame that can be read is made of."""
+    """Return what the first frame that can be read is made of."""
     for index in range(min(len(sequence), PROBED)):
         try:
             return sequence.frame(index).unit
@@ -131,7 +131,7 @@ def _unit(sequence: FrameSequence) -> Unit:
 
 
 def _camera(recipe: Recipe, material: Material, unit: Unit) -> str:
-    """The camera of the recipe whose bundles take such frames, else its first."""
+    """Return the camera of the recipe whose bundles take such frames, else its first."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, material.base))
         if (card.input.kind == "kelvin") == (unit == "kelvin"):

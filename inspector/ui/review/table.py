@@ -91,7 +91,7 @@ class PartsModel(QAbstractTableModel):
         }[Column(section)]
 
     def as_csv(self) -> str:
-        """All parts: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
+        """Return all parts: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\r\n")
         writer.writerow(["number", "name", "verdict", "reasons", "latency_ms"])
@@ -137,7 +137,7 @@ class PartsFilter(QSortFilterProxyModel):
 
 
 def badge_icon(verdict: Verdict) -> QIcon:
-    """A verdict's symbol in its colour, for lists."""
+    """Return a verdict's symbol in its colour, for lists."""
     pixmap = QPixmap(theme.ICON * 2, theme.ICON * 2)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)

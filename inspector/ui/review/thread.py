@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Inspection, Verdict
+from inspector.core.types import Frame, Inspection, Masks, Verdict
 from inspector.recipes.recipe import Recipe
 from inspector.station.part_inspector import PartInspector
 from inspector.ui.review.source import Material, Parts, open_parts
@@ -105,7 +105,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             self._wanted, self._fresh = index, not shown
 
     def kept(self, index: int) -> Inspection | None:
-        """The inspection of a part, if it is still in memory."""
+        """Return the inspection of a part, if it is still in memory."""
         with self._wake:
             return self._kept.get(index)
 
@@ -231,11 +231,12 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
 
 
 def _next(done: bytearray, wanted: int) -> int:
-    """The first part that is not done: from the wanted one on, then from the beginning; -1 when all are."""
+    """Return the first part that is not done: from the wanted one on, then from the beginning; -1 when all are."""
     ahead = done.find(b"\0", wanted)
     return ahead if ahead >= 0 else done.find(b"\0")
 
 
 def _size(inspection: Inspection) -> int:
-    masks = (prediction.mask.nbytes for prediction in inspection.predictions if prediction.mask is not None)
+    answers = (prediction.answer for prediction in inspection.predictions)
+    masks = (answer.planes.nbytes for answer in answers if isinstance(answer, Masks))
     return sum(frame.pixels.nbytes for frame in inspection.frames.values()) + sum(masks)

@@ -3,19 +3,20 @@
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 
 from inspector.core.types import SEVERITY, Verdict
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 _ORDER: Final = tuple(sorted(SEVERITY, key=lambda verdict: SEVERITY[verdict]))  # code k + 1 is _ORDER[k]; 0: not inspected yet
 _HEIGHT: Final = {Verdict.OK: 0.35, Verdict.REVIEW: 0.6, Verdict.NOT_INSPECTED: 0.75, Verdict.NG: 1.0}
 
 
-class TimeLine(QSlider):
+class TimeLine(Themed, QSlider):
     """A slider over the parts. Where many share a pixel the worst verdict is shown, so that no NG part is hidden."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -44,7 +45,7 @@ class TimeLine(QSlider):
         return QSize(theme.SPACING * 40, theme.TOUCH)
 
     def index_at(self, x: float) -> int:
-        """The part under a point."""
+        """Return the part under a point."""
         room = self._room()
         share = (x - room.left()) / max(room.width(), 1.0)
         return min(max(int(share * len(self._codes)), 0), max(len(self._codes) - 1, 0))
@@ -57,11 +58,6 @@ class TimeLine(QSlider):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if event.buttons() & Qt.MouseButton.LeftButton and len(self._codes):
             self.setValue(self.index_at(event.position().x()))
-
-    def changeEvent(self, event: QEvent) -> None:
-        if theme.is_theme_change(event):
-            self.update()
-        super().changeEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

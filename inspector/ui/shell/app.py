@@ -116,7 +116,7 @@ def _collect() -> None:
 
 
 def application() -> QApplication:
-    """The one application, with our fonts, in a process whose other threads let it through."""
+    """Return the one application, with our fonts, in a process whose other threads let it through."""
     sys.setswitchinterval(SWITCH_S)
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])

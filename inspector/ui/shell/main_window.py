@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
@@ -16,7 +16,8 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.settings import Layout, Preferences, Settings
 from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
-from inspector.ui.shell.strings import is_language_change, set_language, system_language
+from inspector.ui.shell.strings import set_language, system_language
+from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.inspection.run_request import RunRequest
@@ -33,7 +34,7 @@ SMALLEST_SIZE: Final = QSize(1120, 680)
 QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
 
 
-class Rail(QFrame):
+class Rail(Themed, QFrame):
     """The buttons of the pages."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -55,7 +56,7 @@ class Rail(QFrame):
                 box.addStretch(1)
             box.addWidget(button)
             self.buttons[page] = button
-            button.toggled.connect(self._dress)
+            button.toggled.connect(self.restyle)
         self.retranslate()
 
     def retranslate(self) -> None:
@@ -69,21 +70,14 @@ class Rail(QFrame):
         for page, button in self.buttons.items():
             button.setText(texts[page])
             button.setAccessibleName(texts[page])
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         for page, button in self.buttons.items():
             button.setIcon(theme.icon(page, "on_accent" if button.isChecked() else "on_rail"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()
 
-
-class MainWindow(QMainWindow):
+class MainWindow(Themed, QMainWindow):
     """Owns the pages and the station worker; closes the worker when it is closed.
 
     A page is made when it is first seen or used, in the language and the colours of that moment. `load()` before the window is
@@ -164,7 +158,7 @@ class MainWindow(QMainWindow):
     # ---- what is made when it is needed first --------------------
 
     def _has(self, name: str) -> bool:
-        """Whether one of the following has been made."""
+        """Return whether one of the following has been made."""
         return name in vars(self)
 
     @cached_property
@@ -401,11 +395,6 @@ class MainWindow(QMainWindow):
     def retranslate(self) -> None:
         self.setWindowTitle(self.tr("Inspector"))
         self.setAccessibleName(self.tr("Inspector"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -4,13 +4,13 @@ once, by Qt's own decoders, and look as the page will show it."""
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QImageIOHandler, QImageReader, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from inspector.core.headers import check_png, is_dji, is_flir
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
+from inspector.ui.widgets.themed import Themed
 
 MOST_BYTES: Final = 16 << 20  # of a file that is decoded before anything else is done
 MOST_PIXELS: Final = 12_000_000
@@ -20,7 +20,7 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def plain_picture(path: Path) -> QImage | None:
-    """The picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper
+    """Return the picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper
     pixels, temperatures, palettes, transparency, animations, an orientation noted by the camera, a damaged or very large file.
     """
     try:
@@ -43,14 +43,14 @@ def plain_picture(path: Path) -> QImage | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether these are the bytes of a whole PNG or JPEG without temperatures. Raises ValueError for a damaged one."""
+    """Return whether these are the bytes of a whole PNG or JPEG without temperatures. Raises ValueError for a damaged one."""
     if data.startswith(_PNG):
         check_png(data)
         return b"acTL" not in data[:256]  # several frames
     return data.startswith(_JPEG) and data.endswith(_JPEG_END) and not is_flir(data) and not is_dji(data)
 
 
-class Opening(QWidget):
+class Opening(Themed, QWidget):
     """The place of a page that is not there yet. `painted` is emitted after the first time it was drawn."""
 
     painted = Signal()
@@ -104,9 +104,5 @@ class Opening(QWidget):
         self.setAccessibleName(self._words())
         self.update()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self.update()
+    def restyle(self) -> None:
+        self.update()

@@ -86,7 +86,7 @@ class Pages(QStackedWidget):
         return self._name
 
     def has(self, name: str) -> bool:
-        """Whether what a page of this name is made of is there, so that it can be made without waiting."""
+        """Return whether what a page of this name is made of is there, so that it can be made without waiting."""
         return name not in self._missing
 
     def want(self, name: str) -> None:

@@ -102,7 +102,7 @@ class Settings(QObject):
 
 
 def _read(path: Path) -> _File:
-    """The file, or the defaults where it is missing or was damaged: the window must open in any case."""
+    """Return the file, or the defaults where it is missing or was damaged: the window must open in any case."""
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):

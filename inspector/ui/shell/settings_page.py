@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from inspector.core.errors import StorageError
 from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Preferences, Settings
-from inspector.ui.shell.strings import LANGUAGES, is_language_change, later
+from inspector.ui.shell.strings import LANGUAGES, later
+from inspector.ui.widgets.themed import Themed
 
 _CONTEXT: Final = "SettingsPage"
 _BROWSE: Final = "?"  # the value of the choice that asks for a folder
@@ -68,7 +69,7 @@ SETTINGS: Final = (
 )
 
 
-class SettingsPage(QWidget):
+class SettingsPage(Themed, QWidget):
     """Shows and changes `Settings`. `failed` is emitted with the StorageError of a choice that could not be written."""
 
     failed = Signal(object)
@@ -173,11 +174,6 @@ class SettingsPage(QWidget):
             default.setText(self.tr("Default: {value}").format(value=first))
             with QSignalBlocker(chooser):
                 chooser.setCurrentIndex(chooser.findData(getattr(self._settings.preferences, setting.field)))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 def _words(value: str, text: str) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QKeySequence, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, later
+from inspector.ui.shell.strings import later
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.themed import Themed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ PICTURE_KEYS: Final = (
 )
 
 
-class HelpOverlay(Cover):
+class HelpOverlay(Themed, Cover):
     """The table of keys, over the whole window. A press outside of it closes it."""
 
     def __init__(self, over: QWidget) -> None:
@@ -129,11 +130,6 @@ class HelpOverlay(Cover):
         )
         self._close.setText(self.tr("Close"))
         self._close.setAccessibleName(self.tr("Close"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if not self._card.geometry().contains(event.position().toPoint()):

@@ -22,7 +22,7 @@ _installed: list[QTranslator] = []
 
 
 def system_language() -> Language:
-    """The desktop's language where we have it, else English."""
+    """Return the desktop's language where we have it, else English."""
     return "ja" if QLocale.system().language() == QLocale.Language.Japanese else "en"
 
 
@@ -49,7 +49,7 @@ def set_language(language: Language) -> None:
 
 
 def is_language_change(event: QEvent) -> bool:
-    """Whether a `changeEvent` says that all texts are to be set again."""
+    """Return whether a `changeEvent` says that all texts are to be set again."""
     return event.type() == QEvent.Type.LanguageChange
 
 
@@ -60,7 +60,7 @@ def later(context: str, text: str) -> str:
 
 
 def translate(message: Message) -> str:
-    """A sentence of the core in the window's language; messages among its values are translated as well."""
+    """Return a sentence of the core in the window's language; messages among its values are translated as well."""
     template = QCoreApplication.translate("messages", message.template)
     values = {key: _value(value) for key, value in message.values.items()}
     try:
@@ -80,7 +80,7 @@ def _value(value: object) -> object:
 
 
 def verdict_word(verdict: Verdict) -> str:
-    """The one word (or two) the verdict tile shows."""
+    """Return the one word (or two) the verdict tile shows."""
     words = {
         Verdict.OK: QCoreApplication.translate("verdicts", "OK"),
         Verdict.NG: QCoreApplication.translate("verdicts", "NG"),
@@ -91,5 +91,5 @@ def verdict_word(verdict: Verdict) -> str:
 
 
 def class_name(name: str) -> str:
-    """A class of the shipped bundles in the window's language; any other name as it is."""
+    """Return a class of the shipped bundles in the window's language; any other name as it is."""
     return QCoreApplication.translate("classes", name) if name else name

@@ -121,22 +121,22 @@ class Theme:
     colors: Mapping[str, str]
 
     def color(self, name: str) -> QColor:
-        """The colour called `name`; KeyError if there is none."""
+        """Return the colour called `name`; KeyError if there is none."""
         return QColor(self.colors[name])
 
     def verdict(self, verdict: Verdict) -> QColor:
         return self.color(verdict.value.lower())
 
     def on_verdict(self, verdict: Verdict) -> QColor:
-        """The colour of text and symbols on `verdict()`."""
+        """Return the colour of text and symbols on `verdict()`."""
         return self.color(f"on_{verdict.value.lower()}")
 
     def class_color(self, index: int) -> QColor:
-        """The overlay colour of a class, the same in every view."""
+        """Return the overlay colour of a class, the same in every view."""
         return QColor(_CLASSES[index % len(_CLASSES)])
 
     def series_color(self, index: int) -> QColor:
-        """The colour of a curve in a chart."""
+        """Return the colour of a curve in a chart."""
         colors = _SERIES[self.name]
         return QColor(colors[index % len(colors)])
 
@@ -148,12 +148,12 @@ _state: dict[str, Theme] = {"current": LIGHT}
 
 
 def current() -> Theme:
-    """The theme the window wears now."""
+    """Return the theme the window wears now."""
     return _state["current"]
 
 
 def choose(choice: Choice) -> Theme:
-    """The theme a choice means; "system" asks the desktop."""
+    """Return the theme a choice means; "system" asks the desktop."""
     if choice == "system":
         return DARK if QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark else LIGHT
     return DARK if choice == "dark" else LIGHT
@@ -170,7 +170,7 @@ def apply(app: QApplication, choice: Choice) -> None:
 
 
 def is_theme_change(event: QEvent) -> bool:
-    """Whether a `changeEvent` says that colours are new."""
+    """Return whether a `changeEvent` says that colours are new."""
     return event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
 
 
@@ -192,7 +192,7 @@ def load_fonts() -> tuple[str, ...]:
 
 
 def icon(name: str, color: str = "text") -> QIcon:
-    """The shipped icon `name` in the theme's colour `color`. Ask again after a theme change."""
+    """Return the shipped icon `name` in the theme's colour `color`. Ask again after a theme change."""
     made = QIcon(_pixmap(name, current().colors[color], ICON * 4))
     made.addPixmap(_pixmap(name, current().colors["disabled"], ICON * 4), QIcon.Mode.Disabled)
     return made
@@ -234,7 +234,7 @@ def _palette(theme: Theme) -> QPalette:
 
 
 def style_sheet(theme: Theme) -> str:
-    """The program's style sheet: `resources/style.qss` with this theme's colours and our sizes filled in."""
+    """Return the program's style sheet: `resources/style.qss` with this theme's colours and our sizes filled in."""
     template = Template((resources() / "style.qss").read_text(encoding="utf-8"))
     sizes = {
         "space": SPACING,

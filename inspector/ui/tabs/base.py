@@ -12,15 +12,17 @@ from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui.canvas.canvas import Canvas, ViewLink
 from inspector.ui.canvas.colormaps import TemperatureUnit
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
+from inspector.ui.shell.strings import is_language_change
 from inspector.ui.tabs.controls import CanvasTools
+from inspector.ui.widgets.themed import Themed
 
 PANEL_WIDTH = theme.SPACING * 50
 LABEL_WIDTH = theme.SPACING * 8
 NARROW_PANEL = theme.SPACING * 37  # on small screens the picture comes first
 
 
-class AnalysisTab(QWidget):
+class AnalysisTab(Themed, QWidget):
     """One view on an inspection. A hidden tab keeps the newest inspection and shows it when it is shown.
 
     A subclass fills `self.panel` (a QVBoxLayout), sets its texts in `retranslate` and draws in `refresh`.
@@ -87,7 +89,7 @@ class AnalysisTab(QWidget):
         return self.side_scroll
 
     def _picture_side(self) -> QWidget:
-        """The canvas, and beside it its buttons and what else belongs to the picture: over it they would hide marks."""
+        """Return the canvas, and beside it its buttons and what else belongs to the picture: over it they would hide marks."""
         side = QWidget()
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
@@ -120,18 +122,18 @@ class AnalysisTab(QWidget):
         """End background threads; most tabs have none."""
 
     def predictions(self) -> list[Prediction]:
-        """What can be chosen here."""
+        """Return what can be chosen here."""
         found = self.inspection.predictions if self.inspection else ()
         return [prediction for prediction in found if self.task is None or prediction.task == self.task]
 
     def prediction(self) -> Prediction | None:
-        """What is chosen."""
+        """Return what is chosen."""
         found = self.predictions()
         named = [prediction for prediction in found if _key(prediction) == self._chosen]
         return next(iter(named or found), None)
 
     def frame(self) -> Frame | None:
-        """The frame of the chosen prediction, or any frame where there is no such prediction."""
+        """Return the frame of the chosen prediction, or any frame where there is no such prediction."""
         if self.inspection is None:
             return None
         chosen = self.prediction()
@@ -145,7 +147,7 @@ class AnalysisTab(QWidget):
 
     @abstractmethod
     def missing(self) -> str:
-        """The sentence for an inspection without a prediction of this kind."""
+        """Return the sentence for an inspection without a prediction of this kind."""
 
     def retranslate(self) -> None:
         """Set all texts; called at the start and when the language changes."""
@@ -156,12 +158,12 @@ class AnalysisTab(QWidget):
         )
 
     def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-            self._later()
-        if theme.is_theme_change(event):
-            self._later()
         super().changeEvent(event)
+        if is_language_change(event):
+            self._later()
+
+    def restyle(self) -> None:
+        self._later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panel gets a third of the width, between its two limits, until a person drags it."""
@@ -214,7 +216,7 @@ class AnalysisTab(QWidget):
 
 
 def step_of(recipe: Recipe | None, prediction: Prediction) -> InspectModel | None:
-    """The step of the recipe that made this prediction."""
+    """Return the step of the recipe that made this prediction."""
     for step in recipe.inspect if recipe is not None else ():
         same = step.bundle == prediction.bundle and step.camera == prediction.camera
         if same and (step.region is None or step.region.region() == prediction.region):
@@ -223,13 +225,13 @@ def step_of(recipe: Recipe | None, prediction: Prediction) -> InspectModel | Non
 
 
 def mm_per_px(recipe: Recipe | None, prediction: Prediction) -> float | None:
-    """The size of a pixel at the part, where the recipe knows it."""
+    """Return the size of a pixel at the part, where the recipe knows it."""
     camera = recipe.cameras.get(prediction.camera) if recipe is not None else None
     return camera.mm_per_px if camera is not None else None
 
 
 def labelled(label: QLabel, chooser: QWidget) -> QHBoxLayout:
-    """A chooser behind its label; those below each other begin at the same place."""
+    """Return a chooser behind its label; those below each other begin at the same place."""
     row = QHBoxLayout()
     row.setSpacing(theme.SPACING)
     label.setMinimumWidth(LABEL_WIDTH)
@@ -239,7 +241,7 @@ def labelled(label: QLabel, chooser: QWidget) -> QHBoxLayout:
 
 
 def headed(heading: QLabel, button: QWidget) -> QHBoxLayout:
-    """A heading with a button at its right."""
+    """Return a heading with a button at its right."""
     row = QHBoxLayout()
     row.setSpacing(theme.SPACING)
     row.addWidget(heading, 1)
@@ -248,7 +250,7 @@ def headed(heading: QLabel, button: QWidget) -> QHBoxLayout:
 
 
 def caption(text: QLabel) -> QLabel:
-    """A label as the heading of a group of controls."""
+    """Return a label as the heading of a group of controls."""
     text.setProperty("role", "strong")
     return text
 

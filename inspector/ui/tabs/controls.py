@@ -19,10 +19,11 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.ui.canvas.canvas import Canvas
-from inspector.ui.shell import strings, theme
+from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 
-class ShareSlider(QWidget):
+class ShareSlider(Themed, QWidget):
     """A slider over 0..1 in steps of 0.01, with a title, its value, and optionally a button back to a given value."""
 
     moved = Signal(float)
@@ -75,14 +76,9 @@ class ShareSlider(QWidget):
         self.slider.setAccessibleName(title)
         self.reset.setToolTip(reset)
         self.reset.setAccessibleName(reset)
-        self._dress()
+        self.restyle()
 
-    def changeEvent(self, event: QEvent) -> None:
-        if theme.is_theme_change(event):
-            self._dress()
-        super().changeEvent(event)
-
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.reset.setIcon(theme.icon("retry"))
 
     def _on_value(self) -> None:
@@ -99,7 +95,7 @@ class ShareSlider(QWidget):
         self.reset.setEnabled(self._origin is not None and self.slider.value() != round(self._origin * 100))
 
 
-class CanvasTools(QWidget):
+class CanvasTools(Themed, QWidget):
     """Buttons over a corner of a canvas: larger, smaller, fit."""
 
     def __init__(self, canvas: Canvas, direction: QBoxLayout.Direction = QBoxLayout.Direction.TopToBottom) -> None:
@@ -131,10 +127,8 @@ class CanvasTools(QWidget):
             button.setToolTip(names[name])
             button.setIcon(theme.icon(name))
 
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
-        super().changeEvent(event)
+    def restyle(self) -> None:
+        self.retranslate()
 
 
 class Choice(QWidget):
@@ -172,7 +166,7 @@ class Choice(QWidget):
             self.buttons[name].setAccessibleName(text)
 
 
-class NumberField(QWidget):
+class NumberField(Themed, QWidget):
     """A number with a button on either side that a finger can press; keys and typing work as in any number field."""
 
     valueChanged = Signal(float)
@@ -203,7 +197,7 @@ class NumberField(QWidget):
             button.clicked.connect(step)
         self.setFocusProxy(self.field)
         self.field.valueChanged.connect(self.valueChanged)
-        self._dress()
+        self.restyle()
 
     def value(self) -> float:
         return self.field.value()
@@ -217,17 +211,12 @@ class NumberField(QWidget):
         self.less.setAccessibleName(f"{name}: {less}")
         self.more.setAccessibleName(f"{name}: {more}")
 
-    def changeEvent(self, event: QEvent) -> None:
-        if theme.is_theme_change(event):
-            self._dress()
-        super().changeEvent(event)
-
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.less.setIcon(theme.icon("minus"))
         self.more.setIcon(theme.icon("plus"))
 
 
-class CopyButton(QToolButton):
+class CopyButton(Themed, QToolButton):
     """Copies a table; stands beside the table's heading."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -255,7 +244,5 @@ class CopyButton(QToolButton):
         self._copy()
         return True
 
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
-        super().changeEvent(event)
+    def restyle(self) -> None:
+        self.retranslate()

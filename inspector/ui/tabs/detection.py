@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from PySide6.QtWidgets import QLabel, QWidget
 
-from inspector.core.types import Prediction, TaskName
+from inspector.core.types import Boxes, Prediction, Scores, TaskName
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.overlays import Overlays, RegionMark, box_marks, region_mark
 from inspector.ui.shell import theme
@@ -57,11 +57,13 @@ class DetectionTab(ThresholdTab):
         return scale
 
     def _classified(self) -> tuple[RegionMark, ...]:
-        """What the classifiers said of the regions of this frame."""
+        """Return what the classifiers said of the regions of this frame."""
         frame, found = self.frame(), self.inspection.predictions if self.inspection is not None else ()
         camera = frame.camera if frame is not None else ""
         return tuple(
-            region_mark(prediction) for prediction in found if prediction.scores is not None and prediction.camera == camera
+            region_mark(prediction)
+            for prediction in found
+            if isinstance(prediction.answer, Scores) and prediction.camera == camera
         )
 
     def _key(self) -> str:
@@ -80,9 +82,7 @@ def _mm(value: float) -> str:
 
 
 def _row(prediction: Prediction, index: int, mm: float | None) -> Row:
-    boxes = prediction.boxes
-    if boxes is None:
-        raise ValueError("a prediction without boxes")
+    boxes = prediction.expect(Boxes)
     left, top, right, bottom = (float(value) for value in boxes.xyxy[index])
     width, height, score = right - left, bottom - top, float(boxes.scores[index])
     kind = int(boxes.classes[index])

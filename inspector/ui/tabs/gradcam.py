@@ -1,6 +1,6 @@
 """The Grad-CAM tab: which pixels spoke for what the network said."""
 
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QL
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
-from inspector.core.types import Floats, Inspection, Prediction, TaskName
+from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, TaskName, Temperatures
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import DEFAULT_THRESHOLD, threshold_of
+from inspector.recipes.verdict import threshold_of
+from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.interaction import Rect
@@ -189,17 +190,19 @@ class GradCamTab(AnalysisTab):
         return Question(folder, frame, prediction.region, self.layer.currentData(), kind, self._box(prediction))
 
     def _box(self, prediction: Prediction) -> Rect | None:
-        """The selected box, where boxes are explained and one is selected."""
+        """Return the selected box, where boxes are explained and one is selected."""
         index = self.link.selection(f"boxes:{prediction.bundle}:{prediction.camera}")
-        if prediction.boxes is None or index is None or index >= len(prediction.boxes):
+        boxes = prediction.answer
+        if not isinstance(boxes, Boxes) or index is None or index >= len(boxes):
             return None
-        left, top, right, bottom = (float(value) for value in prediction.boxes.xyxy[index])
+        left, top, right, bottom = (float(value) for value in boxes.xyxy[index])
         return (left, top, right, bottom)
 
     def _on_selection(self) -> None:
         """Another box was chosen: explain that one."""
         prediction = self.prediction()
-        if self.isVisible() and prediction is not None and prediction.boxes is not None and self._frozen and not self._resting:
+        boxed = prediction is not None and isinstance(prediction.answer, Boxes)
+        if self.isVisible() and boxed and self._frozen and not self._resting:
             self._timer.start()
 
     def _on_answer(self, answer: Answer) -> None:
@@ -231,7 +234,7 @@ class GradCamTab(AnalysisTab):
             found += Overlays(layers=(HeatLayer.of(answer.heat.values, answer.heat.region),))
         key = f"boxes:{prediction.bundle}:{prediction.camera}" if prediction is not None else ""
         self.canvas.set_overlays(found, key=key)
-        self.marks.setVisible(prediction is not None and prediction.boxes is not None)
+        self.marks.setVisible(prediction is not None and isinstance(prediction.answer, Boxes))
         self._show_numbers(prediction)
         self._show_state()
 
@@ -245,7 +248,7 @@ class GradCamTab(AnalysisTab):
             share = heat_share(answer.heat.values, prediction, self._threshold(prediction))
             if share is not None:
                 texts["share"] = f"{share * 100:.0f} %"
-        located = prediction is not None and (prediction.boxes is not None or prediction.mask is not None)
+        located = prediction is not None and isinstance(prediction.answer, Boxes | Masks)
         self.names["share"].setVisible(located)
         self.values["share"].setVisible(located)
         for name, text in texts.items():
@@ -321,7 +324,7 @@ class GradCamTab(AnalysisTab):
 
 
 def heat_share(values: Floats, prediction: Prediction, threshold: float) -> float | None:
-    """The share (0..1) of the heat that lies on the boxes or the mask at `threshold`; None where neither was found.
+    """Return the share (0..1) of the heat that lies on the boxes or the mask at `threshold`; None where neither was found.
 
     `values` float32 [h, w] covers the prediction's region. A low share means that the network looked elsewhere.
     """
@@ -330,17 +333,21 @@ def heat_share(values: Floats, prediction: Prediction, threshold: float) -> floa
     region = prediction.region
     if total <= 0:
         return None
-    if prediction.mask is not None:
-        found = class_map(prediction, threshold) > 0
-        rows = np.minimum(((np.arange(height) + 0.5) * region.height / height).astype(int), region.height - 1)
-        columns = np.minimum(((np.arange(width) + 0.5) * region.width / width).astype(int), region.width - 1)
-        inside = found[rows][:, columns]
-    elif prediction.boxes is not None:
-        inside = np.zeros(values.shape, bool)
-        x = region.x + (np.arange(width) + 0.5) * region.width / width
-        y = region.y + (np.arange(height) + 0.5) * region.height / height
-        for left, top, right, bottom in prediction.boxes.at_least(threshold).xyxy.tolist():
-            inside |= ((y >= top) & (y <= bottom))[:, None] & ((x >= left) & (x <= right))[None, :]
-    else:
-        return None
+    answer = prediction.answer
+    match answer:
+        case Masks():
+            found = class_map(prediction, threshold) > 0
+            rows = np.minimum(((np.arange(height) + 0.5) * region.height / height).astype(int), region.height - 1)
+            columns = np.minimum(((np.arange(width) + 0.5) * region.width / width).astype(int), region.width - 1)
+            inside = found[rows][:, columns]
+        case Boxes():
+            inside = np.zeros(values.shape, bool)
+            x = region.x + (np.arange(width) + 0.5) * region.width / width
+            y = region.y + (np.arange(height) + 0.5) * region.height / height
+            for left, top, right, bottom in answer.at_least(threshold).xyxy.tolist():
+                inside |= ((y >= top) & (y <= bottom))[:, None] & ((x >= left) & (x <= right))[None, :]
+        case Scores() | Temperatures():
+            return None
+        case _:
+            assert_never(answer)
     return float(values[inside].sum()) / total if inside.any() else None

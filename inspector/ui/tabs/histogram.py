@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.core.types import Frame
 from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
 from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 BINS: Final = 96
 NARROWEST: Final = 0.5  # kelvin between the ends of the band
@@ -22,7 +23,7 @@ _STRIP: Final = (-0.28, -0.06)  # where the palette stands, in lengths of the lo
 _MOST_SAMPLES: Final = 100_000  # a histogram of more would look the same
 
 
-class Histogram(QWidget):
+class Histogram(Themed, QWidget):
     """Bars of log(1 + count): a hot spot of few pixels can be seen beside a large background.
 
     `ranged(low, high)`: the band was dragged to this range, in kelvin.
@@ -60,7 +61,7 @@ class Histogram(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.view)
         self.band.sigRegionChanged.connect(self._on_band)
-        self._dress()
+        self.restyle()
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -73,7 +74,7 @@ class Histogram(QWidget):
         return self._edges
 
     def band_range(self) -> tuple[float, float]:
-        """The band's ends in kelvin."""
+        """Return the band's ends in kelvin."""
         low, high = self.band.getRegion()
         return kelvin(float(low), self._unit), kelvin(float(high), self._unit)
 
@@ -114,7 +115,7 @@ class Histogram(QWidget):
         self._draw()
         self.ranged.emit(low, high)
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         dress = theme.current()
         self.view.setBackground(dress.color("window"))
         self.axis.setPen(dress.color("border"))
@@ -128,8 +129,3 @@ class Histogram(QWidget):
         for line in self.band.lines:
             line.setPen(pg.mkPen(dress.color("accent"), width=3))
             line.setHoverPen(pg.mkPen(QColor(dress.color("accent_hover")), width=5))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if theme.is_theme_change(event):
-            self._dress()

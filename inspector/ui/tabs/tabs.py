@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QEvent, Signal
+from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
 from inspector.core.registry import TABS
@@ -10,12 +10,12 @@ from inspector.core.types import Inspection
 from inspector.recipes.recipe import Recipe
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.colormaps import TemperatureUnit
-from inspector.ui.shell import strings
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
+from inspector.ui.widgets.themed import Themed
 
 
-class AnalysisTabs(QTabWidget):
+class AnalysisTabs(Themed, QTabWidget):
     """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works.
 
     `hold_wanted` carries an inspection that must stay in sight while the line goes on.
@@ -79,8 +79,3 @@ class AnalysisTabs(QTabWidget):
         self.setAccessibleName(self.tr("Analysis"))
         for index, name in enumerate(self.tabs):
             self.setTabText(index, QCoreApplication.translate("tabs", TABS[name].label))
-
-    def changeEvent(self, event: QEvent) -> None:
-        if strings.is_language_change(event):
-            self.retranslate()
-        super().changeEvent(event)

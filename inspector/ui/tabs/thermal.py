@@ -139,7 +139,9 @@ class ThermalTab(AnalysisTab):
         self.link.selection_changed.connect(self._on_selection)
 
     def frame(self) -> Frame | None:
-        """The frame of the thermal prediction, else a frame in kelvin, else none: colours of light are not temperatures."""
+        """Return the frame of the thermal prediction, else a frame in kelvin, else none: colours of light are not
+        temperatures.
+        """
         if self.inspection is None:
             return None
         chosen = self.prediction()
@@ -148,10 +150,10 @@ class ThermalTab(AnalysisTab):
         return next((frame for frame in self.inspection.frames.values() if frame.unit == "kelvin"), None)
 
     def temperatures(self) -> Temperatures | None:
-        """Those of the chosen prediction, or measured on the whole frame where no bundle looked at it."""
+        """Return those of the chosen prediction, or measured on the whole frame where no bundle looked at it."""
         chosen, frame = self.prediction(), self.frame()
         if chosen is not None:
-            return chosen.temperatures
+            return chosen.expect(Temperatures)
         if frame is None:
             return None
         values = frame.pixels

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from inspector.core.types import Prediction, Verdict
 from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import DEFAULT_THRESHOLD, judge, threshold_of
+from inspector.recipes.verdict import judge, threshold_of
+from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.inspect.readouts import Badge
 from inspector.ui.shell import theme
@@ -47,13 +48,13 @@ class ThresholdTab(AnalysisTab):
         self.panel.addWidget(self.reasons)
 
     def recipe_threshold(self) -> float:
-        """The threshold that the station judges with."""
+        """Return the threshold that the station judges with."""
         prediction = self.prediction()
         step = step_of(self.recipe, prediction) if prediction is not None else None
         return threshold_of(step) if step is not None else DEFAULT_THRESHOLD
 
     def tried(self) -> Recipe | None:
-        """The recipe with the threshold on the slider."""
+        """Return the recipe with the threshold on the slider."""
         prediction = self.prediction()
         step = step_of(self.recipe, prediction) if prediction is not None else None
         if self.recipe is None or step is None:
@@ -92,7 +93,7 @@ class ThresholdTab(AnalysisTab):
         verdict, reasons = inspection.verdict, inspection.reasons
         tried = recipe is not None and self.threshold.value() != round(self.recipe_threshold(), 2)
         if recipe is not None and tried:
-            verdict, reasons = judge(recipe, inspection.predictions, ())
+            verdict, reasons, _ = judge(recipe, inspection.predictions, ())
         self.verdict_title.setText(self.tr("Verdict with this threshold") if tried else self.tr("Verdict"))
         self.badge.set_verdict(verdict)
         self.verdict_word.setText(verdict_word(verdict))

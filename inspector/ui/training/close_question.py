@@ -26,7 +26,7 @@ class Leaving(QObject):
         question.answered.connect(self._on_answer)
 
     def may_close(self) -> bool:
-        """Whether nothing trains, or that has been settled. Otherwise asks, and `settled` may follow."""
+        """Return whether nothing trains, or that has been settled. Otherwise asks, and `settled` may follow."""
         bridge = self._page.bridge
         if not bridge.isRunning():
             return True

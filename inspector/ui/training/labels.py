@@ -6,7 +6,7 @@ from inspector.core.types import TaskName
 
 
 def task_word(task: TaskName) -> str:
-    """What a person calls a task."""
+    """Return what a person calls a task."""
     words: dict[TaskName, str] = {
         "classification": QCoreApplication.translate("training", "Classification"),
         "detection": QCoreApplication.translate("training", "Detection"),
@@ -17,7 +17,7 @@ def task_word(task: TaskName) -> str:
 
 
 def task_sentence(task: TaskName) -> str:
-    """What is learnt by it."""
+    """Return what is learnt by it."""
     words: dict[TaskName, str] = {
         "classification": QCoreApplication.translate("training", "Which class a whole image is of"),
         "detection": QCoreApplication.translate("training", "Where objects are, as boxes, and of which class"),
@@ -37,7 +37,7 @@ def minutes_text(minutes: float) -> str:
 
 
 def depth_word(depth: str) -> str:
-    """What a survey says of the depth of images, in the window's language."""
+    """Return what a survey says of the depth of images, in the window's language."""
     words = {
         "8-bit grey": QCoreApplication.translate("training", "8-bit grey"),
         "8-bit colour": QCoreApplication.translate("training", "8-bit colour"),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, QPoint, QSize, QUrl, Signal
+from PySide6.QtCore import QPoint, QSize, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -13,12 +13,12 @@ from inspector.runs.settings import TrainSettings
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.run.bridge import News, TrainingBridge
 from inspector.ui.training.run.list import RunList
 from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
+from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
     from inspector.ui.training.new.dialog import TrainingDialog
@@ -32,7 +32,7 @@ DEMO: Final = "window"  # the demo data that a first training is tried with
 _QUEUE: Final = "queue"
 
 
-class TrainPage(QWidget):
+class TrainPage(Themed, QWidget):
     """`recipe_written` carries the file of a recipe that a bundle was put into, or taken out of again."""
 
     recipe_written = Signal(object)
@@ -195,7 +195,7 @@ class TrainPage(QWidget):
     def _on_compare(self, on: bool) -> None:
         """Choose runs to be compared, or look at one again."""
         self.list.set_choosing(on)
-        self._dress()
+        self.restyle()
         if on:
             self._compare(self.list.folders)
         elif self.runs:
@@ -284,8 +284,8 @@ class TrainPage(QWidget):
         if news.history is not None:
             view.show_history(news.history)
             self._drawn = self._shown
-        if news.packets:
-            view.take(news.packets)
+        if news.messages:
+            view.take(news.messages)
         if news.samples is not None:
             view.show_samples(news.samples)
 
@@ -310,7 +310,7 @@ class TrainPage(QWidget):
 
     def _cancel(self, info: RunInfo) -> None:
         """Work is lost by it once an epoch is done; then it asks."""
-        if not info.metric or info.state is RunState.WAITING:
+        if info.metric is None or info.state is RunState.WAITING:
             self.bridge.command("cancel", info.folder)
             return
         text = self.tr("What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.")
@@ -319,7 +319,7 @@ class TrainPage(QWidget):
             Answer("stop", self.tr("Stop and keep the best"), "save"),
             Answer("stay", self.tr("Let it go on"), "start", leading=True),
         )
-        self._ask(self.tr("Cancel this training?"), text.format(name=info.name, epochs=info.metric.get("epoch")), answers, info)
+        self._ask(self.tr("Cancel this training?"), text.format(name=info.name, epochs=info.metric.epoch), answers, info)
 
     def _remove(self, info: RunInfo) -> None:
         text = self.tr("Everything in {folder} is deleted, its curves and its bundle too.").format(folder=info.folder)
@@ -383,18 +383,11 @@ class TrainPage(QWidget):
         self.compare.setText(self.tr("Compare"))
         self.compare.setAccessibleName(self.tr("Compare trainings"))
         self.compare.setToolTip(self.tr("Choose those that are to stand side by side"))
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.new.setIcon(theme.icon("plus", "on_accent"))
         self.compare.setIcon(theme.icon("compare", "on_accent" if self.compare.isChecked() else "text"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -411,7 +404,7 @@ class TrainPage(QWidget):
         self.banners.raise_()
 
 
-class EmptyRuns(QWidget):
+class EmptyRuns(Themed, QWidget):
     """What to do first, while there are no runs."""
 
     new_wanted = Signal()
@@ -468,16 +461,9 @@ class EmptyRuns(QWidget):
         self.new.setAccessibleName(self.tr("Begin a new training"))
         self.demo.setText(self.tr("Try it with demo data"))
         self.demo.setAccessibleName(self.tr("Try it with demo data"))
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self._sign.setPixmap(theme.icon("train", "accent").pixmap(QSize(theme.TOUCH, theme.TOUCH)))
         self.new.setIcon(theme.icon("plus", "on_accent"))
         self.demo.setIcon(theme.icon("start"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()

@@ -1,7 +1,7 @@
 """What lies over a page while a worker process does something for it: begun, watched, cancelled, ended."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
@@ -11,18 +11,27 @@ from inspector.core.message import Message
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.cover import Cover
+from inspector.workers.jobs import Job
+from inspector.workers.messages import Progress, WorkerMessage
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
+from inspector.workers.process import WorkerProcess
+
+_NONE = Progress(phase="")  # nothing has been said yet
 
 
-class JobLike(Protocol):
-    """What is needed here of `station.jobs.Job`."""
+class RunningJob(Protocol):
+    """What is needed here of a `WorkerProcess`."""
 
     def cancel(self) -> None: ...
     def close(self) -> Outcome: ...
 
 
-MakeJob = Callable[[Mapping[str, Any], Callable[[Packet], None], Callable[[Outcome], None]], JobLike]
+class JobFactory(Protocol):
+    """Starts a job: `WorkerProcess`, or what a test puts in its place."""
+
+    def __call__(
+        self, job: Job, *, listener: Callable[[WorkerMessage], None], ended: Callable[[Outcome], None]
+    ) -> RunningJob: ...
 
 
 class JobCover(Cover):
@@ -35,18 +44,18 @@ class JobCover(Cover):
     _told = Signal(object)
     _ended = Signal(object)
 
-    def __init__(self, over: QWidget, *, make: MakeJob) -> None:
+    def __init__(self, over: QWidget) -> None:
         super().__init__(over)
-        self._make_job = make
-        self._job: JobLike | None = None
+        self.start_job: JobFactory = WorkerProcess
+        self._job: RunningJob | None = None
         self._outcome: Outcome | None = None
-        self._phase: Mapping[str, Any] = {}
+        self._phase = _NONE
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         policy = self.progress.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress.setSizePolicy(policy)
-        self._told.connect(self._on_packet, Qt.ConnectionType.QueuedConnection)
+        self._told.connect(self._on_message, Qt.ConnectionType.QueuedConnection)
         self._ended.connect(self._on_end, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -71,7 +80,7 @@ class JobCover(Cover):
             job.close()
 
     def _card(self) -> QVBoxLayout:
-        """The card that fills the cover, for its contents."""
+        """Return the card that fills the cover, for its contents."""
         card = QFrame()
         card.setProperty("role", "card")
         box = QVBoxLayout(card)
@@ -82,18 +91,18 @@ class JobCover(Cover):
         whole.addWidget(card)
         return box
 
-    def _begin(self, fields: Mapping[str, Any]) -> None:
+    def _begin(self, job: Job) -> None:
         """Start the job; that it cannot be started is how it ends."""
-        self._outcome, self._phase = None, {}
+        self._outcome, self._phase = None, _NONE
         try:
-            self._job = self._make_job(fields, self._told.emit, self._ended.emit)
+            self._job = self.start_job(job, listener=self._told.emit, ended=self._ended.emit)
         except InspectorError as error:
             self._outcome = Outcome(End.FAILED, problem=error.problem, remedy=error.remedy)
         self._show()
 
-    def _on_packet(self, packet: Packet) -> None:
-        if packet.type == "progress" and self._job is not None:
-            self._phase = packet.fields
+    def _on_message(self, message: WorkerMessage) -> None:
+        if isinstance(message, Progress) and self._job is not None:
+            self._phase = message
             self._show()
 
     def _on_end(self, outcome: Outcome) -> None:
@@ -111,12 +120,12 @@ class JobCover(Cover):
     def _show(self) -> None:
         """Bring everything in line with what is known now; a subclass adds its own."""
         self.progress.setVisible(self.busy)
-        self.progress.setRange(0, int(self._phase.get("steps") or 0))
-        self.progress.setValue(int(self._phase.get("step") or 0))
+        self.progress.setRange(0, self._phase.steps)
+        self.progress.setValue(self._phase.step)
 
 
 def wrapped(label: QLabel) -> QLabel:
-    """The label for sentences, which can be selected and copied."""
+    """Return the label for sentences, which can be selected and copied."""
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -124,7 +133,7 @@ def wrapped(label: QLabel) -> QLabel:
 
 
 def in_words(outcome: Outcome) -> str:
-    """What was wrong and what to do."""
+    """Return what was wrong and what to do."""
     return sentences(outcome.problem, outcome.remedy)
 
 
@@ -133,6 +142,6 @@ def sentences(*told: Message | None) -> str:
     return " ".join(translate(one) for one in told if one is not None)
 
 
-def _close(job: JobLike) -> None:
+def _close(job: RunningJob) -> None:
     """It has ended; its threads are waited for, outside of its own callback."""
     job.close()

@@ -13,7 +13,7 @@ _ERRORS = {"minus_mae_kelvin": "mae_kelvin"}  # what a training raises, and what
 
 
 def state_word(listed: Listed) -> str:
-    """The state in a word or two."""
+    """Return the state in a word or two."""
     words = {
         "own": QCoreApplication.translate("variants", "its own graph"),
         "passed": QCoreApplication.translate("variants", "passed"),
@@ -28,7 +28,7 @@ def state_word(listed: Listed) -> str:
 
 
 def metric_texts(parity: Parity) -> tuple[str, str, str]:
-    """What the metric is called, its value of the trained network, and of the variant."""
+    """Return what the metric is called, its value of the trained network, and of the variant."""
     name = _ERRORS.get(parity.metric, parity.metric)
     sign = -1.0 if parity.metric in _ERRORS else 1.0
     before, after = (value_text(sign * value, unit_of(name)) for value in (parity.before, parity.after))
@@ -36,7 +36,7 @@ def metric_texts(parity: Parity) -> tuple[str, str, str]:
 
 
 def details(listed: Listed) -> str:
-    """All that is known, a line each: why it may not be used, what the gate found, how it was made."""
+    """Return all that is known, a line each: why it may not be used, what the gate found, how it was made."""
     lines = [_reason(listed)]
     if listed.standing.state == "own":
         words = QCoreApplication.translate(

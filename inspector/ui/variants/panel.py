@@ -1,10 +1,10 @@
 """The variants of a bundle in the window: made in a worker process, looked at, checked again, removed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -19,37 +19,31 @@ from PySide6.QtWidgets import (
 
 from inspector.core.message import message
 from inspector.core.registry import ENGINES
-from inspector.core.types import Precision
+from inspector.core.types import PRECISIONS, Precision
 from inspector.inspection.run_request import RunRequest
 from inspector.tuning.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
-from inspector.ui.variants.job_cover import JobCover, JobLike, MakeJob, in_words, sentences, wrapped
+from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
 from inspector.ui.variants.labels import details, metric_texts, state_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
-from inspector.workers.jobs import Job
+from inspector.ui.widgets.themed import Themed
+from inspector.workers.jobs import VariantJob
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
 
 DROP: Final = 1.0  # percent
 _LIST: Final = "list"
 _FIELDS: Final = ("bundle", "engine", "precision", "drop", "calibration")
 
 
-def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """The worker process that exports; a line that runs goes first."""
-    return Job("export", fields, listener=listener, ended=ended)
-
-
-class VariantsPanel(JobCover):
+class VariantsPanel(Themed, JobCover):
     """Lies over a page. `closed` when it is left, which ends an export that is under way."""
 
-    def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
-        super().__init__(over, make=make)
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
         self.setObjectName("variants")
         self._choice: RunRequest | None = None
         self._running: Callable[[], bool] = lambda: False
@@ -183,22 +177,30 @@ class VariantsPanel(JobCover):
 
     def start(self) -> None:
         """Export the variant that is chosen."""
-        more = {} if self._calibration is None else {"calibration": str(self._calibration)}
-        self._export(self.kind, check=False, **more)
+        self._export(self.kind, calibration=self._calibration)
 
     def check(self) -> None:
         """Let the variant that is selected judge the reference images again."""
         listed = self.selected
-        if listed is not None:
-            self._export((listed.engine, listed.precision), check=True)
+        precision = None if listed is None else next((one for one in PRECISIONS if one == listed.precision), None)
+        if listed is not None and precision is not None:
+            self._export((listed.engine, precision), check=True)
 
-    def _export(self, kind: tuple[str, str], *, check: bool, **more: str) -> None:
+    def _export(self, kind: tuple[str, Precision], *, check: bool = False, calibration: Path | None = None) -> None:
         folder = self.folder
         if folder is None or self.busy:
             return
-        fields = {"bundle": str(folder), "engine": kind[0], "precision": kind[1], "check": check, **more}
         self._trouble, self._wanted, self._checking = None, kind, check
-        self._begin({**fields, "max_drop": self.drop.value() / 100})
+        job = VariantJob(
+            bundle=folder,
+            engine=kind[0],
+            precision=kind[1],
+            check=check,
+            calibration=calibration,
+            max_drop=self.drop.value() / 100,
+            low_priority=True,  # a line that runs goes first
+        )
+        self._begin(job)
 
     def leave(self) -> None:
         """Go back to the page; an export that is under way ends. A question is answered harmlessly first."""
@@ -356,7 +358,7 @@ class VariantsPanel(JobCover):
                 "calibrate": self.tr("Quantising"),
                 "judge": self.tr("The variant judges the reference images"),
             }
-            return phases.get(str(self._phase.get("phase")), self.tr("Starting"))
+            return phases.get(self._phase.phase, self.tr("Starting"))
         if self._trouble is not None:
             return sentences(self._trouble.problem, self._trouble.remedy)
         if self._outcome is None:
@@ -400,21 +402,14 @@ class VariantsPanel(JobCover):
         self.close_button.setToolTip(self.tr("Close"))
         self.progress.setAccessibleName(self.tr("Progress"))
         self.table.setAccessibleName(self.tr("Variants"))
-        self._dress()
+        self.restyle()
         listed = self.selected
         self._wanted = None if listed is None else (listed.engine, listed.precision)
         self._fill()
         self._show()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.start_button.setIcon(theme.icon("start", "on_accent"))
         self.check_button.setIcon(theme.icon("retry"))
         self.remove_button.setIcon(theme.icon("trash"))
         self.close_button.setIcon(theme.icon("close"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()

@@ -1,9 +1,8 @@
 """Auto-tune in the window: measure every variant of the recipe's bundles, and see which keeps the takt for the least work."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -17,26 +16,21 @@ from PySide6.QtWidgets import (
 
 from inspector.core.message import Message
 from inspector.inspection.run_request import RunRequest
-from inspector.tuning.plan import Judged, Plan, Tuning, exported, pareto, ranked, refused, unavailable, why
+from inspector.tuning.plan import Judged, Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
-from inspector.ui.variants.job_cover import JobCover, JobLike, MakeJob, in_words, wrapped
+from inspector.ui.shell.strings import translate
+from inspector.ui.variants.job_cover import JobCover, in_words, wrapped
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
-from inspector.workers.jobs import Job
+from inspector.ui.widgets.themed import Themed
+from inspector.workers.jobs import TuneJob
 from inspector.workers.outcome import End, Outcome
-from inspector.workers.protocol import Packet
 
 FIRST_TAKT_MS: Final = 500.0
 BUDGET_S: Final = 180.0
 
 
-def make_job(fields: Mapping[str, Any], listener: Callable[[Packet], None], ended: Callable[[Outcome], None]) -> JobLike:
-    """The worker process that measures."""
-    return Job("tune", fields, listener=listener, ended=ended, low_priority=False)
-
-
-class TunePanel(JobCover):
+class TunePanel(Themed, JobCover):
     """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
     the variants themselves are to be seen.
     """
@@ -44,8 +38,8 @@ class TunePanel(JobCover):
     tuned = Signal(object)
     variants_wanted = Signal()
 
-    def __init__(self, over: QWidget, *, make: MakeJob = make_job) -> None:
-        super().__init__(over, make=make)
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
         self.setObjectName("tune")
         self._choice: RunRequest | None = None
         self._running = False
@@ -129,19 +123,19 @@ class TunePanel(JobCover):
         if self._choice is None or self.busy or self._running:
             return
         recipe, base = self._choice.recipe, self._choice.base
-        fields = {
-            "recipe": recipe.model_dump(mode="json", exclude_none=True),
-            "base": None if base is None else str(base),
-            "takt_ms": self.takt.value(),
-            "budget_s": BUDGET_S,
-            "export": self.export.isChecked(),
-        }
+        job = TuneJob(
+            recipe=recipe.model_dump(mode="json", exclude_none=True),
+            base=base,
+            takt_ms=self.takt.value(),
+            budget_s=BUDGET_S,
+            export=self.export.isChecked(),
+        )
         self._tuning = None
-        self._begin(fields)
+        self._begin(job)
 
     def _finished(self, outcome: Outcome) -> None:
         if outcome.end is End.SUCCEEDED:
-            self._tuning = Tuning.model_validate(outcome.result["tuning"])
+            self._tuning = outcome.read(Tuned).tuning
             self._fill(self._tuning)
             self.tuned.emit(self._tuning)
 
@@ -171,8 +165,8 @@ class TunePanel(JobCover):
                 "confirm": self.tr("Confirming on whole parts: {what}"),
                 "suggest": self.tr("Measuring what would be needed: {what}"),
             }
-            words = phases.get(str(self._phase.get("phase")), self.tr("Starting"))
-            return words.format(what=self._phase.get("what") or "")
+            words = phases.get(self._phase.phase, self.tr("Starting"))
+            return words.format(what=self._phase.what)
         if self._tuning is not None:
             notes = [_sentence(Message(one.template, one.values)) for one in (*self._tuning.left_out, *self._tuning.needs)]
             notes += [self._refused(one) for one in refused(self._tuning)]
@@ -251,12 +245,8 @@ class TunePanel(JobCover):
             self._fill(self._tuning)
         self._show()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self.close_button.setIcon(theme.icon("close"))
+    def restyle(self) -> None:
+        self.close_button.setIcon(theme.icon("close"))
 
 
 def _sentence(message: Message) -> str:

@@ -6,19 +6,18 @@ Imported when a tuning is first shown: pyqtgraph takes longer to import than the
 from typing import Final
 
 import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
-from PySide6.QtCore import QEvent
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.tuning.plan import Plan, Tuning, pareto
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.widgets.plot_frame import PlotFrame
+from inspector.ui.widgets.themed import Themed
 
 DOT: Final = 12
 
 
-class TunePlot(QWidget):
+class TunePlot(Themed, QWidget):
     """A dot a plan: full in the accent's colour on the front, ringed where it is chosen, grey elsewhere."""
 
     def __init__(self, tuning: Tuning, parent: QWidget | None = None) -> None:
@@ -46,7 +45,7 @@ class TunePlot(QWidget):
         self.box.setXRange(0, slowest * 1.05, padding=0)
         self.box.setYRange(worst - 0.3, 100.3, padding=0)
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         dress = theme.current()
         self.frame.dress()
         self.line.setPen(pg.mkPen(dress.color("accent"), width=2))
@@ -71,11 +70,4 @@ class TunePlot(QWidget):
             self.tr("Blue: nothing is both quicker and as accurate. Ringed: chosen. Dashed: the limit of the takt.")
         )
         self.frame.name_axes(self.tr("p99 of a part (ms)"), self.tr("Accuracy kept (%)"))
-        self._dress()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()
+        self.restyle()

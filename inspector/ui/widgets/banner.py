@@ -1,14 +1,15 @@
 """Problems, in the page: a sentence, its remedy and a button. Never a box that must be closed while the line runs."""
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
+from inspector.ui.widgets.themed import Themed
 
 
-class Banner(QFrame):
+class Banner(Themed, QFrame):
     """One problem. `retry` and `dismissed` are emitted when its buttons are pressed."""
 
     retry = Signal()
@@ -51,19 +52,12 @@ class Banner(QFrame):
         self._button.setAccessibleName(self.tr("Retry"))
         self._close.setAccessibleName(self.tr("Dismiss"))
         self._close.setToolTip(self.tr("Dismiss"))
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         size = QSize(theme.ICON, theme.ICON)
         self._sign.setPixmap(theme.icon("warning", "banner_border").pixmap(size))
         self._close.setIcon(theme.icon("close"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif event.type() == QEvent.Type.StyleChange:
-            self._dress()
 
 
 class Banners(QWidget):
@@ -85,7 +79,7 @@ class Banners(QWidget):
         self.hide()
 
     def problems(self) -> dict[str, str]:
-        """The text of each problem shown, by key."""
+        """Return the text of each problem shown, by key."""
         return {key: row.text for key, row in self._rows.items()}
 
     def show_problem(self, key: str, problem: Message, remedy: Message | None = None, *, retryable: bool = True) -> None:

@@ -11,14 +11,14 @@ Box = TypeVar("Box", bound=QLayout)
 
 
 def plain(box: Box, spacing: int = theme.SPACING) -> Box:
-    """The box without margins and with this much between its widgets."""
+    """Return the box without margins and with this much between its widgets."""
     box.setContentsMargins(0, 0, 0, 0)
     box.setSpacing(spacing)
     return box
 
 
 def scrolled(inside: QWidget) -> QScrollArea:
-    """The widget in an area that scrolls up and down where there is no room; what lies behind both shows through."""
+    """Return the widget in an area that scrolls up and down where there is no room; what lies behind both shows through."""
     area = QScrollArea()
     area.setWidget(inside)
     area.setWidgetResizable(True)
@@ -31,7 +31,7 @@ def scrolled(inside: QWidget) -> QScrollArea:
 
 
 def two_thirds(left: QWidget, right: QWidget) -> QSplitter:
-    """Both side by side, the left one twice as wide until a person drags the line between them."""
+    """Return both side by side, the left one twice as wide until a person drags the line between them."""
     splitter = QSplitter(Qt.Orientation.Horizontal)
     splitter.setObjectName("splitter")
     splitter.setHandleWidth(theme.SPACING)

@@ -5,11 +5,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from inspector.ui.shell import theme
+from inspector.ui.widgets.themed import Themed
 
 KEY_ROLE = Qt.ItemDataRole.UserRole
 SORT_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -40,7 +41,7 @@ class _Item(QTableWidgetItem):
         return self.text() < other.text()
 
 
-class ValueTable(QTableWidget):
+class ValueTable(Themed, QTableWidget):
     """Rows of values. Sorted by a click on a header; Ctrl+C copies what is selected, tab-separated with the headers."""
 
     picked = Signal(object)  # the key of the selected row, or None
@@ -120,11 +121,11 @@ class ValueTable(QTableWidget):
                 self._pick(key)
 
     def keys(self) -> list[int]:
-        """The keys from top to bottom."""
+        """Return the keys from top to bottom."""
         return [int(self.model().index(row, 0).data(KEY_ROLE)) for row in range(self.rowCount())]
 
     def as_text(self, *, separator: str = "\t", only_selected: bool = False) -> str:
-        """The table as it is shown, with its headers, one line a row."""
+        """Return the table as it is shown, with its headers, one line a row."""
         columns = range(self.columnCount())
         chosen = {index.row() for index in self.selectionModel().selectedRows()} if only_selected else set()
         rows = [row for row in range(self.rowCount()) if not chosen or row in chosen]
@@ -146,10 +147,8 @@ class ValueTable(QTableWidget):
         else:
             super().keyPressEvent(event)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if theme.is_theme_change(event):
-            self.verticalHeader().setDefaultSectionSize(theme.TOUCH)
+    def restyle(self) -> None:
+        self.verticalHeader().setDefaultSectionSize(theme.TOUCH)
 
     def _title(self, column: int) -> str:
         item = self.horizontalHeaderItem(column)

@@ -25,7 +25,7 @@ class WorkThread(QThread, Generic[Work]):
         self._idle_s = idle_s
 
     def _take(self) -> Work | None:
-        """What is to be done next, taken off the list; None: nothing. Called on the thread, with the lock held."""
+        """Return what is to be done next, taken off the list; None: nothing. Called on the thread, with the lock held."""
         raise NotImplementedError
 
     def _do(self, work: Work, /) -> None:

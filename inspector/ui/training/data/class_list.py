@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change
+from inspector.ui.shell.strings import class_name
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 
-class ClassList(QWidget):
+class ClassList(Themed, QWidget):
     """One row a class: its name, a bar, its images. `good_changed` carries the classes that are ticked as good."""
 
     good_changed = Signal(object)
@@ -102,8 +103,3 @@ class ClassList(QWidget):
         for name, bar in self.bars.items():
             count = self._counts[name]
             bar.setAccessibleName(self.tr("{name}: {count} images").format(name=class_name(name), count=f"{count:,}"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

@@ -82,7 +82,7 @@ class Picture:
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """The sentence for whatever ended a thread's work."""
+    """Return the sentence for whatever ended a thread's work."""
     if isinstance(error, InspectorError):
         return Trouble(error.problem, error.remedy)
     if isinstance(error, OSError):
@@ -327,7 +327,7 @@ def _scaled(truth: Annotation, scale_x: float, scale_y: float, size: tuple[int, 
 
 
 def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A smaller mask in which thin marks are still seen."""
+    """Return a smaller mask in which thin marks are still seen."""
     small = np.zeros((size[1], size[0]), np.uint8)
     for value in np.unique(mask[mask > 0]):
         share = cv2.resize(np.where(mask == value, np.uint8(255), np.uint8(0)), size, interpolation=cv2.INTER_AREA)
@@ -336,7 +336,7 @@ def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
 
 
 def divide(dataset: Dataset, shares: Shares) -> Division:
-    """What the split comes to for this data."""
+    """Return what the split comes to for this data."""
     samples = dataset.samples
     try:
         if shares.group:
@@ -355,7 +355,7 @@ def divide(dataset: Dataset, shares: Shares) -> Division:
 
 
 def _examples(samples: tuple[Sample, ...], pattern: str) -> tuple[tuple[str, str], ...]:
-    """A few names and the group each is taken to be of."""
+    """Return a few names and the group each is taken to be of."""
     try:
         re.compile(pattern)
     except re.error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -21,7 +21,7 @@ from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.data.class_list import ClassList
 from inspector.ui.training.data.problem_list import ProblemList
 from inspector.ui.training.data.sample_view import SampleView
@@ -29,9 +29,10 @@ from inspector.ui.training.data.split_view import SplitView
 from inspector.ui.training.labels import depth_word, task_sentence, task_word
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 
-class FoundView(QWidget):
+class FoundView(Themed, QWidget):
     """`task_chosen` carries the task that a person picks."""
 
     task_chosen = Signal(str)
@@ -197,11 +198,6 @@ class FoundView(QWidget):
         self.tabs.setAccessibleName(self.tr("Images, problems and split"))
         self._name_tabs()
         self._refresh()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 def _padded(page: QWidget) -> QWidget:

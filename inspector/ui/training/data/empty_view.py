@@ -2,21 +2,22 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.data.annotations import LAYOUTS
 from inspector.data.formats import thermal
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.widgets.banner import Banner
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 DEMO: Final = ("window", "plate-boxes", "plate-masks", "thermal")  # the folders `write_demo_data` makes
 
 
-class EmptyView(QWidget):
+class EmptyView(Themed, QWidget):
     """`demo_wanted` carries the name of a demo folder; `retry` is emitted when a folder is to be looked at again."""
 
     demo_wanted = Signal(str)
@@ -110,8 +111,3 @@ class EmptyView(QWidget):
         for name, button in self.demo.items():
             button.setText(words[name])
             button.setAccessibleName(self.tr("Demo data: {name}").format(name=words[name]))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

@@ -4,18 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 REMEMBERED: Final = 8
 
 
-class FolderBar(QWidget):
+class FolderBar(Themed, QWidget):
     """`chosen` carries the path of a folder."""
 
     chosen = Signal(object)
@@ -80,7 +80,5 @@ class FolderBar(QWidget):
         self.button.setIcon(theme.icon("open"))
         self._fill()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
@@ -15,7 +15,6 @@ from inspector.data.samples import Dataset
 from inspector.data.survey import Survey
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Trouble
 from inspector.ui.training.data.dataset_view import FoundView
 from inspector.ui.training.data.empty_view import EmptyView
@@ -23,13 +22,14 @@ from inspector.ui.training.data.folder_bar import FolderBar
 from inspector.ui.training.data.sample_view import PAGE, SIDE
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 log = logging.getLogger(__name__)
 
 DEMO_FOLDER: Final = "demo-data"
 
 
-class DataPage(QWidget):
+class DataPage(Themed, QWidget):
     """`survey_changed` carries the newest Survey of the chosen folder, or None while there is none."""
 
     survey_changed = Signal(object)
@@ -199,14 +199,9 @@ class DataPage(QWidget):
         self._busy_text.setText(self.tr("Looking at {folder}").format(folder=name))
         self._busy_bar.setAccessibleName(self._busy_text.text())
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-
 
 def _dropped(event: QDropEvent) -> Path | None:
-    """The folder that is dropped, or the folder of the file."""
+    """Return the folder that is dropped, or the folder of the file."""
     for url in event.mimeData().urls():
         path = Path(url.toLocalFile()) if url.isLocalFile() else None
         if path is not None and path.exists():

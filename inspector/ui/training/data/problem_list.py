@@ -15,6 +15,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import is_language_change, translate
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 LISTED: Final = 500  # sentences of one kind that are listed; all are counted and copied
 _PATH: Final = Qt.ItemDataRole.UserRole
@@ -22,7 +23,7 @@ _BLANK: Final = re.compile(r"\{[^{}]*\}")
 
 
 def image_of(problem: Message, folder: Path) -> Path | None:
-    """The image file that a sentence is about, if it names one that is there."""
+    """Return the image file that a sentence is about, if it names one that is there."""
     for value in problem.values.values():
         for text in str(value).split(", ") if isinstance(value, str | Path) else ():
             path = folder / text
@@ -31,7 +32,7 @@ def image_of(problem: Message, folder: Path) -> Path | None:
     return None
 
 
-class ProblemList(QWidget):
+class ProblemList(Themed, QWidget):
     """`image_wanted` carries the path of the image of the sentence that was chosen."""
 
     image_wanted = Signal(object)
@@ -72,7 +73,7 @@ class ProblemList(QWidget):
             self._fill()
 
     def as_text(self) -> str:
-        """Every problem, one a line, under a line for its kind."""
+        """Return every problem, one a line, under a line for its kind."""
         lines = []
         for template, problems in self._kinds().items():
             lines.append(f"{_kind_text(template)} ({len(problems)})")
@@ -143,5 +144,5 @@ class ProblemList(QWidget):
 
 
 def _kind_text(template: str) -> str:
-    """The sentence without its particulars."""
+    """Return the sentence without its particulars."""
     return _BLANK.sub("…", QCoreApplication.translate("messages", template))

@@ -1,8 +1,8 @@
 """The samples with their labels drawn: a page of small pictures, and one of them in full."""
 
-from typing import Final
+from typing import Final, assert_never
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -14,36 +14,44 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.types import Annotation, Region
+from inspector.core.types import Annotation, Boxes, ClassLabel, Label, MaskLabel, Region, TemperatureLabel
 from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.canvas.colormaps import temperature_text
 from inspector.ui.canvas.interaction import Rect
-from inspector.ui.canvas.overlays import BoxMark, ClassLayer, Overlays
+from inspector.ui.canvas.overlays import NOTHING, BoxMark, ClassLayer, Overlays
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change, translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.data.dataset_threads import Picture
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 PAGE: Final = 24  # pictures on a page
 SIDE: Final = theme.SPACING * 18
 
 
 def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) -> Overlays:
-    """The labels of a picture as overlays; `words`: boxes say their class."""
-    boxes: list[BoxMark] = []
-    if truth.boxes is not None:
-        for index, (xyxy, kind) in enumerate(zip(truth.boxes.xyxy.tolist(), truth.boxes.classes.tolist(), strict=True)):
-            rect: Rect = (xyxy[0], xyxy[1], xyxy[2], xyxy[3])
-            boxes.append(BoxMark(rect, kind, class_name(classes[kind]) if words else "", index))
-    layers: tuple[ClassLayer, ...] = ()
-    if truth.mask is not None:
-        height, width = truth.mask.shape
-        layers = (ClassLayer(Region(0, 0, width, height), truth.mask),)
-    return Overlays(boxes=tuple(boxes), layers=layers)
+    """Return the labels of a picture as overlays; `words`: boxes say their class."""
+    found = NOTHING
+    for label in truth.labels:
+        match label:
+            case Boxes():
+                marks = []
+                for index, (xyxy, kind) in enumerate(zip(label.xyxy.tolist(), label.classes.tolist(), strict=True)):
+                    rect: Rect = (xyxy[0], xyxy[1], xyxy[2], xyxy[3])
+                    marks.append(BoxMark(rect, kind, class_name(classes[kind]) if words else "", index))
+                found += Overlays(boxes=tuple(marks))
+            case MaskLabel(pixels):
+                height, width = pixels.shape
+                found += Overlays(layers=(ClassLayer(Region(0, 0, width, height), pixels),))
+            case ClassLabel() | TemperatureLabel():
+                pass
+            case _:
+                assert_never(label)
+    return found
 
 
-class SampleView(QWidget):
+class SampleView(Themed, QWidget):
     """Pages of pictures. `page_wanted(first)` asks for one, `whole_wanted(index)` for one picture in full."""
 
     page_wanted = Signal(int)
@@ -137,22 +145,26 @@ class SampleView(QWidget):
         return QPixmap.fromImage(self._brush.render_whole())
 
     def _words(self, picture: Picture) -> str:
-        """The labels in words: the class, the classes of boxes, the temperature."""
+        """Return the labels in words: the class, the classes of boxes, the temperature."""
         if picture.trouble is not None:
             return translate(picture.trouble.problem)
-        truth = picture.truth
-        if truth.label is not None:
-            return class_name(self._classes[truth.label])
-        if truth.boxes is not None:
-            kinds = sorted(set(truth.boxes.classes.tolist()))
-            names = ", ".join(class_name(self._classes[kind]) for kind in kinds)
-            return f"{len(truth.boxes)} × {names}" if kinds else self.tr("no object")
-        if truth.mask is not None:
-            kinds = [kind for kind in range(len(self._classes)) if (truth.mask == kind + 1).any()]
-            return ", ".join(class_name(self._classes[kind]) for kind in kinds) or self.tr("no defect")
-        if truth.temperatures is not None:
-            return self.tr("hottest {value}").format(value=temperature_text(truth.temperatures[0], "C"))
-        return ""
+        return self._label_in_words(picture.truth.labels[0]) if picture.truth.labels else ""
+
+    def _label_in_words(self, label: Label) -> str:
+        match label:
+            case ClassLabel(index):
+                return class_name(self._classes[index])
+            case Boxes():
+                kinds = sorted(set(label.classes.tolist()))
+                names = ", ".join(class_name(self._classes[kind]) for kind in kinds)
+                return f"{len(label)} × {names}" if kinds else self.tr("no object")
+            case MaskLabel(pixels):
+                kinds = [kind for kind in range(len(self._classes)) if (pixels == kind + 1).any()]
+                return ", ".join(class_name(self._classes[kind]) for kind in kinds) or self.tr("no defect")
+            case TemperatureLabel(maximum):
+                return self.tr("hottest {value}").format(value=temperature_text(maximum, "C"))
+            case _:
+                assert_never(label)
 
     def _go(self, first: int) -> None:
         self._first = min(max(0, first), max(0, (self._total - 1) // PAGE * PAGE))
@@ -193,7 +205,5 @@ class SampleView(QWidget):
             words = self._words(picture)
             self._caption.setText(f"{picture.name}  ·  {words}" if words else picture.name)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

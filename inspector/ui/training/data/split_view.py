@@ -3,24 +3,25 @@
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
 from inspector.data.samples import PARTS
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change, translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.data.dataset_threads import Division, Shares
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 
 FIELDS: Final = ("val", "test", "group", "seed")
 _PAUSE_MS: Final = 200  # after the last key
 
 
-class SplitView(QWidget):
+class SplitView(Themed, QWidget):
     """`wanted` carries the Shares whose outcome is to be told by `show_division`; `told`: it is known."""
 
     wanted = Signal(object)
@@ -83,7 +84,7 @@ class SplitView(QWidget):
         return trouble.problem if trouble is not None else None
 
     def _say(self) -> Mapping[str, str]:
-        """What is wrong, beside the fields and below the table; returned by setting, "" for what concerns several."""
+        """Return what is wrong, beside the fields and below the table; returned by setting, "" for what concerns several."""
         errors = self._draft.errors()
         for name, row in self.rows.items():
             row.show_error(errors.get(name, ""))
@@ -126,8 +127,3 @@ class SplitView(QWidget):
         self.table.setAccessibleName(self.tr("Split"))
         self._say()
         self._fill()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

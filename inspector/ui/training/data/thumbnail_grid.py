@@ -28,7 +28,7 @@ class PictureGrid(QListWidget):
         self.itemActivated.connect(self._open)
 
     def add(self, number: int) -> QListWidgetItem:
-        """A further picture; what it shows may come later."""
+        """Return a further picture; what it shows may come later."""
         item = QListWidgetItem()
         item.setData(self._NUMBER, number)
         item.setSizeHint(self.gridSize())
@@ -43,7 +43,7 @@ class PictureGrid(QListWidget):
         item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}: {words}")
 
     def number(self, row: int) -> int:
-        """The number of the picture in this row; -1: there is none."""
+        """Return the number of the picture in this row; -1: there is none."""
         item = self.item(row)
         return -1 if item is None else int(item.data(self._NUMBER))
 

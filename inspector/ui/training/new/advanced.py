@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -16,15 +15,15 @@ from PySide6.QtWidgets import (
 
 from inspector.runs.settings import Group, shown_settings
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 _GROUPS: Final[tuple[Group, ...]] = ("data", "network", "learning", "images", "quality", "machine")
 
 
-class AdvancedPage(QWidget):
+class AdvancedPage(Themed, QWidget):
     """The settings in sections, with a search, those that differ from the default marked and all back at one press."""
 
     def __init__(self, draft: Draft, parent: QWidget | None = None) -> None:
@@ -99,7 +98,7 @@ class AdvancedPage(QWidget):
             row.editor.focus.setFocus()
 
     def errors(self) -> dict[str, str]:
-        """The errors shown, by setting."""
+        """Return the errors shown, by setting."""
         return {name: row.error.text() for name, row in self.rows.items() if row.error.text()}
 
     def _check(self) -> None:
@@ -146,8 +145,3 @@ class AdvancedPage(QWidget):
         self.reset_all.setAccessibleName(self.tr("Reset all"))
         self._nothing.setText(self.tr("No setting is called so."))
         self._check()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

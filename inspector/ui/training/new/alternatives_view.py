@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.labels import minutes_text
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 
 class Alternative(Protocol):
@@ -24,7 +25,7 @@ class Alternative(Protocol):
     def trade(self) -> Message: ...
 
 
-class Considered(QWidget):
+class Considered(Themed, QWidget):
     """`chosen` carries the settings of the alternative whose button was pressed."""
 
     chosen = Signal(object)
@@ -77,8 +78,3 @@ class Considered(QWidget):
             text.setText(words)
             button.setText(self.tr("Choose"))
             button.setAccessibleName(self.tr("Choose: {words}").format(words=words))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()

@@ -48,7 +48,7 @@ class AskThread(WorkThread[tuple[str, int, Question]]):
             self._newest.pop(kind, None)
 
     def waits(self, kind: str) -> bool:
-        """Whether the newest question of this kind has no answer yet."""
+        """Return whether the newest question of this kind has no answer yet."""
         return kind in self._newest
 
     def _take(self) -> tuple[str, int, Question] | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -17,7 +17,6 @@ from inspector.runs.folder import BUNDLE
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.data.page import DataPage
 from inspector.ui.training.new.advanced import AdvancedPage
@@ -26,6 +25,7 @@ from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.network_page import Advisor, Estimator, NetworkPage
 from inspector.ui.training.new.start_page import StartPage
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 STEPS: Final = ("data", "network", "advanced", "start")
 _UNFIT: Final = re.compile(r"[^\w.-]+")
@@ -34,11 +34,11 @@ Preflight = Callable[[TrainSettings], Sequence[Message]]
 
 
 def folder_name(name: str) -> str:
-    """A name that every file system takes."""
+    """Return a name that every file system takes."""
     return _UNFIT.sub("-", name).strip("-. ")
 
 
-class TrainingDialog(QWidget):
+class TrainingDialog(Themed, QWidget):
     """Puts a training together. `accepted` is emitted with its `TrainSettings`, `rejected` when it is given up.
 
     `advisor` recommends and `estimator` tells the time; `preflight` names what would stop a run before it begins; `cards`
@@ -222,7 +222,7 @@ class TrainingDialog(QWidget):
         return self._unused(f"{data or 'training'}-{network}")
 
     def _unused(self, name: str) -> str:
-        """The name, with a number if there is such a run."""
+        """Return the name, with a number if there is such a run."""
         taken, number = folder_name(name), 1
         while (self._runs / taken).exists():
             number += 1
@@ -230,7 +230,7 @@ class TrainingDialog(QWidget):
         return name if number == 1 else f"{name}-{number}"
 
     def settings(self) -> TrainSettings:
-        """The settings as they stand. Raises ConfigError naming what is wrong."""
+        """Return the settings as they stand. Raises ConfigError naming what is wrong."""
         run = self._runs / folder_name(self.run_name)
         return train_settings({**self.draft.values(), "name": self.run_name, "run": run, "out": run / BUNDLE})
 
@@ -324,17 +324,10 @@ class TrainingDialog(QWidget):
             button.setText(text)
             button.setAccessibleName(text)
         self.back.setEnabled(self.step != "data")
-        self._dress()
+        self.restyle()
         self._refresh()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.cancel.setIcon(theme.icon("close"))
         self.back.setIcon(theme.icon("previous"))
         self.next.setIcon(theme.icon("start" if self.step == "start" else "next", "on_accent"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()

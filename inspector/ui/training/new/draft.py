@@ -27,7 +27,7 @@ _LIMITS: Final = MappingProxyType(
 
 
 def _sentence(problem: ErrorDetails) -> Message:
-    """What pydantic says, so that it can be translated."""
+    """Return what pydantic says, so that it can be translated."""
     known, context = _LIMITS.get(problem["type"]), problem.get("ctx", {})
     if known is not None:
         return Message(known.template, {"limit": next(iter(context.values()))})
@@ -90,17 +90,17 @@ class Draft(QObject):
         return self._advised
 
     def value(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
-        """The value that would be trained with."""
+        """Return the value that would be trained with."""
         return self._own[name] if name in self._own else self.default(name)
 
     def default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
-        """What it is if nobody touches it: advised, or suited to the task, or the declared default."""
+        """Return what it is if nobody touches it: advised, or suited to the task, or the declared default."""
         if name in self._advised:
             return self._advised[name]
         return self.plain_default(name)
 
     def plain_default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
-        """The default without advice."""
+        """Return the default without advice."""
         by_task = TASK_DEFAULTS.get(self._task or "classification", {})
         if name in by_task:
             return by_task[name]
@@ -131,12 +131,12 @@ class Draft(QObject):
         self.changed.emit(frozenset(TrainSettings.model_fields))
 
     def values(self) -> dict[str, Any]:
-        """What `TrainSettings` is made of; `out` is not among it."""
+        """Return what `TrainSettings` is made of; `out` is not among it."""
         given = {**self._advised, **self._own}
         return {**given, "task": self._task, "data": self._folder or Path()}
 
     def errors(self) -> Mapping[str, str]:
-        """What is wrong, in the window's language, by the name of the setting; "" for what concerns several."""
+        """Return what is wrong, in the window's language, by the name of the setting; "" for what concerns several."""
         try:
             TrainSettings.model_validate({**self.values(), "task": self._task or "classification", "out": _PLACE})
         except ValidationError as error:

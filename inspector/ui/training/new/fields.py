@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
 
 from inspector.runs.settings import Shown, TrainSettings, shown_settings
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 CONTEXT: Final = "train_settings"  # of the labels, descriptions, units and choices of `TrainSettings`
 _DECIMALS: Final = 6
@@ -33,7 +33,7 @@ _WIDEST: Final = 1e9  # of a setting without an upper limit
 
 
 def in_words(text: str) -> str:
-    """A label, description, unit or choice of the settings in the window's language."""
+    """Return a label, description, unit or choice of the settings in the window's language."""
     return QCoreApplication.translate(CONTEXT, text) if text else ""
 
 
@@ -94,7 +94,7 @@ class Editor:
 
 
 def make_editor(name: str, field: FieldInfo, shown: Shown, edited: Callable[[], None]) -> Editor:
-    """The widget that suits the type of a setting; `edited` is called after each change by a person."""
+    """Return the widget that suits the type of a setting; `edited` is called after each change by a person."""
     kind = field.annotation
     if get_origin(kind) is Literal:
         return _choice_editor(get_args(kind), edited)
@@ -126,7 +126,7 @@ def _check_editor(edited: Callable[[], None]) -> Editor:
 
 
 def limits(field: FieldInfo) -> tuple[float | None, float | None]:
-    """The lowest and highest value a setting may have, as declared (exclusive ones as they are)."""
+    """Return the lowest and highest value a setting may have, as declared (exclusive ones as they are)."""
     low = high = None
     for item in field.metadata:
         if isinstance(item, annotated_types.Ge | annotated_types.Gt):
@@ -174,7 +174,7 @@ def _pair(text: str) -> object:
     return numbers
 
 
-class SettingRow(QWidget):
+class SettingRow(Themed, QWidget):
     """One setting of a draft: label, field, what it is, its default, and a way back to it. Changed ones are marked.
 
     `text`: all that a search looks through.
@@ -302,7 +302,5 @@ class SettingRow(QWidget):
         self.reset.setToolTip(text)
         self._say()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

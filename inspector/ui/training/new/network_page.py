@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -24,7 +24,7 @@ from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.labels import minutes_text
@@ -33,6 +33,7 @@ from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 _NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript", "lightning_fabric", "torchmetrics")
 _FIELDS: Final = ("width", "height", "epochs", "batch")
@@ -60,7 +61,7 @@ Estimator = Callable[[Mapping[str, Any], int], float | None]
 
 
 def missing_for_training() -> Message | None:
-    """Why this computer cannot train: a package is not installed. None: it can."""
+    """Return why this computer cannot train: a package is not installed. None: it can."""
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             return message(
@@ -71,7 +72,7 @@ def missing_for_training() -> Message | None:
     return None
 
 
-class NetworkPage(QWidget):
+class NetworkPage(Themed, QWidget):
     """Shows the recommendation, and lets a person choose otherwise. `told`: advice or time are known, or are not any more."""
 
     told = Signal()
@@ -251,7 +252,7 @@ class NetworkPage(QWidget):
         return [one for one in self._advice.alternatives if "network" in one.settings] if self._advice is not None else []
 
     def _advised_names(self) -> list[str]:
-        """Every setting that the recommendation or what was weighed beside it has a value for."""
+        """Return every setting that the recommendation or what was weighed beside it has a value for."""
         if self._advice is None:
             return ["network"]
         return sorted({*self._advice.settings, *(name for one in self._advice.alternatives for name in one.settings)})
@@ -344,11 +345,6 @@ class NetworkPage(QWidget):
         self.missing.setText(translate(self._missing) if self._missing is not None else "")
         self.missing.setVisible(self._missing is not None)
         self._refresh()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 def _card() -> tuple[QFrame, QVBoxLayout]:

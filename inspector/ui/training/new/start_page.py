@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -18,14 +18,15 @@ from inspector.core.message import Message
 from inspector.core.registry import NETWORKS
 from inspector.runs.settings import TrainSettings, shown_settings
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.labels import minutes_text, task_word
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.fields import in_words, number_text
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 
-class StartPage(QWidget):
+class StartPage(Themed, QWidget):
     """`renamed` carries the name that is typed; `setting_wanted` the setting whose problem was pressed."""
 
     renamed = Signal(str)
@@ -166,11 +167,6 @@ class StartPage(QWidget):
         self._problem_title.setText(self.tr("Before it can start"))
         self._problem_title.setVisible(bool(self._sentences))
         self._fill()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 def _text(value: object) -> str:

@@ -16,7 +16,7 @@ from inspector.ui.training.new.dialog import TrainingDialog
 
 
 def training_dialog(settings: Settings, runs: Path, parent: QWidget | None = None) -> TrainingDialog:
-    """A dialog that puts runs into the folder `runs`. Whoever shows it calls its `end()` before the window closes."""
+    """Return a dialog that puts runs into the folder `runs`. Whoever shows it calls its `end()` before the window closes."""
     return TrainingDialog(settings, parent, advisor=_advise, estimator=_estimate, preflight=preflight, cards=_cards, runs=runs)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
@@ -13,7 +13,7 @@ from inspector.runs.measures import measure_of
 from inspector.runs.report import Interval, TrainReport, read_report
 from inspector.training.state import RunInfo
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change, translate
+from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training.results import facts as result_facts
 from inspector.ui.training.results.labels import (
@@ -28,6 +28,7 @@ from inspector.ui.training.results.labels import (
 )
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
     from inspector.ui.training.results.curve_view import CurveView
@@ -36,12 +37,12 @@ TABS: Final = ("measures", "settings", "curves")
 
 
 def overlap(one: Interval, other: Interval) -> bool:
-    """Whether the intervals have a number in common: then the difference is not proven."""
+    """Return whether the intervals have a number in common: then the difference is not proven."""
     return one.low <= other.high and other.low <= one.high
 
 
 def tested_alike(infos: Sequence[RunInfo], reports: Sequence[TrainReport]) -> bool:
-    """Whether all were measured on the same images: the same names of data with the same contents."""
+    """Return whether all were measured on the same images: the same names of data with the same contents."""
     if len({report.fingerprint for report in reports}) > 1 or len({report.part for report in reports}) > 1:
         return False
     try:
@@ -50,7 +51,7 @@ def tested_alike(infos: Sequence[RunInfo], reports: Sequence[TrainReport]) -> bo
         return False  # what is not known to be the same is not called so
 
 
-class CompareView(QWidget):
+class CompareView(Themed, QWidget):
     """A column for each run."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -144,7 +145,7 @@ class CompareView(QWidget):
         return lines
 
     def _about(self, name: str) -> str:
-        """Whether the best is better beyond chance."""
+        """Return whether the best is better beyond chance."""
         numbers = [report.metrics[name] for report in self.reports]
         order = sorted(range(len(numbers)), key=lambda at: numbers[at].value, reverse=larger_is_better(name))
         best, second = order[0], order[1]
@@ -177,7 +178,7 @@ class CompareView(QWidget):
         self.measures.set_rows(rows)
 
     def _class_rows(self, kind: str, first: int) -> list[Row]:
-        """The same, class by class."""
+        """Return the same, class by class."""
         owners = dict.fromkeys(row.name for report in self.reports for row in report.classes if kind in row.numbers)
         rows = []
         for key, owner in enumerate(owners, start=first):
@@ -243,7 +244,5 @@ class CompareView(QWidget):
         self.copy_button.setIcon(theme.icon("copy"))
         self._fill()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

@@ -4,21 +4,21 @@ import csv
 import io
 from typing import Final
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from inspector.runs.report import Confusion
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training.results.labels import label_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 _LEAST: Final = 0.06  # of the colour in a cell that holds anything, so that it is seen
 
 
-class ConfusionView(QWidget):
+class ConfusionView(Themed, QWidget):
     """`picked` carries (truth, said) of the cell that was pressed, as they are called in the report."""
 
     picked = Signal(str, str)
@@ -94,7 +94,7 @@ class ConfusionView(QWidget):
             self.picked.emit(self._confusion.labels[row], self._confusion.labels[column])
 
     def as_text(self, separator: str = "\t") -> str:
-        """The counts with their labels, one line a row."""
+        """Return the counts with their labels, one line a row."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=separator, lineterminator="\n")
         if self._confusion is not None:
@@ -119,10 +119,8 @@ class ConfusionView(QWidget):
         self.copy_button.setIcon(theme.icon("copy"))
         self._fill()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()
 
 
 def _on(ground: QColor) -> QColor:

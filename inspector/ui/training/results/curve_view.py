@@ -3,21 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.runs.report import Interval, TrainReport
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change
+from inspector.ui.shell.strings import class_name
 from inspector.ui.training.results.labels import measure_word, primary_name, primary_sign
 from inspector.ui.training.results.plot import Line, Plot
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 _MOST: Final = 7  # curves in one chart; the worst are shown
 _SHARE: Final = (0.0, 1.0)
 
 
-class CurveView(QWidget):
+class CurveView(Themed, QWidget):
     """As many charts as the report has something for, two in a row."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -65,7 +65,7 @@ class CurveView(QWidget):
         return f"{report.name}: {name}" if len(self._reports) > 1 else name
 
     def _course(self) -> bool:
-        """The losses; of several results those on validation, where they are known."""
+        """Return the losses; of several results those on validation, where they are known."""
         lines = []
         for report in self._reports:
             training = _over_epochs(self._named(report, self.tr("Training")), [(one.epoch, one.loss) for one in report.course])
@@ -153,11 +153,6 @@ class CurveView(QWidget):
     def retranslate(self) -> None:
         self._none.setText(self.tr("There are no curves for this task."))
         self._fill()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 def _over_epochs(name: str, values: Sequence[tuple[int, float | None]]) -> Line | None:

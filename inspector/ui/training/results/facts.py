@@ -21,7 +21,7 @@ Facts = list[tuple[str, str]]
 
 
 def headline(report: TrainReport) -> tuple[str, str]:
-    """The number that counts with its interval, and what it was measured on."""
+    """Return the number that counts with its interval, and what it was measured on."""
     name = primary_name(report)
     number = report.metrics[name]
     unit = unit_of(name)
@@ -33,7 +33,7 @@ def headline(report: TrainReport) -> tuple[str, str]:
 
 
 def decision(report: TrainReport) -> Facts:
-    """The threshold and what it costs; how far scores can be trusted."""
+    """Return the threshold and what it costs; how far scores can be trusted."""
     return [*_threshold(report.threshold), *_calibration(report.calibration)]
 
 
@@ -89,7 +89,7 @@ def _caption(name: str) -> str:
 
 
 def training(report: TrainReport) -> Facts:
-    """What was trained on what, for how long."""
+    """Return what was trained on what, for how long."""
     counts = [f"{part_word(part)} {count:,}" for part, count in report.counts.items()]
     facts = [
         (QCoreApplication.translate("ResultFacts", "Data"), f"{report.data} ({', '.join(counts)})"),
@@ -119,5 +119,5 @@ def training(report: TrainReport) -> Facts:
 
 
 def settings(report: TrainReport) -> Facts:
-    """The settings it was trained with."""
+    """Return the settings it was trained with."""
     return [(setting_word(name), setting_text(name, value)) for name, value in told_settings(report.settings).items()]

@@ -22,28 +22,28 @@ _PLACES = frozenset({"out", "run", "name"})
 
 
 def primary_name(report: TrainReport) -> str:
-    """The number that counts, by its name in `report.metrics`."""
+    """Return the number that counts, by its name in `report.metrics`."""
     return "mae_kelvin" if report.primary == _MINUS else report.primary
 
 
 def primary_sign(report: TrainReport) -> float:
-    """What turns values that training raises into the number a person is told."""
+    """Return what turns values that training raises into the number a person is told."""
     return -1.0 if report.primary == _MINUS else 1.0
 
 
 def larger_is_better(name: str) -> bool:
-    """Whether more of a measure is better."""
+    """Return whether more of a measure is better."""
     return name.partition("/")[0] not in ("mae_kelvin", "image_false_reject")
 
 
 def measure_word(name: str) -> str:
-    """What "recall" or "recall/scratch" is called."""
+    """Return what "recall" or "recall/scratch" is called."""
     known = measure_of(name)
     return QCoreApplication.translate("measures", known.label) if known is not None else name
 
 
 def measure_help(name: str) -> str:
-    """What it says."""
+    """Return what it says."""
     known = measure_of(name)
     return QCoreApplication.translate("measures", known.help) if known is not None else ""
 
@@ -79,7 +79,7 @@ def interval_text(interval: Interval, unit: str = "") -> str:
 
 
 def part_word(part: str) -> str:
-    """The part of the split that was measured."""
+    """Return the part of the split that was measured."""
     words = {
         "train": QCoreApplication.translate("results", "training"),
         "val": QCoreApplication.translate("results", "validation"),
@@ -90,17 +90,17 @@ def part_word(part: str) -> str:
 
 
 def said(sentence: Sentence) -> str:
-    """A sentence of a report in the window's language."""
+    """Return a sentence of a report in the window's language."""
     return translate(Message(sentence.template, sentence.values))
 
 
 def label_word(label: str) -> str:
-    """A class of a confusion matrix; "(none)" is nothing labelled, or nothing found."""
+    """Return a class of a confusion matrix; "(none)" is nothing labelled, or nothing found."""
     return QCoreApplication.translate("results", "(none)") if label == "(none)" else class_name(label)
 
 
 def setting_word(name: str) -> str:
-    """What a setting is called."""
+    """Return what a setting is called."""
     shown = shown_settings().get(name)
     if shown is not None:
         return in_words(shown.label)
@@ -115,7 +115,7 @@ def setting_word(name: str) -> str:
 
 
 def setting_text(name: str, value: object) -> str:
-    """The value of a setting."""
+    """Return the value of a setting."""
     if value is None or value == "" or value == () or value == [] or value == {}:
         return "–"
     if isinstance(value, bool):
@@ -136,5 +136,5 @@ def setting_text(name: str, value: object) -> str:
 
 
 def told_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run that say how it was trained, in the order of their declaration."""
+    """Return the settings of a run that say how it was trained, in the order of their declaration."""
     return {name: settings[name] for name in TrainSettings.model_fields if name in settings and name not in _PLACES}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
@@ -15,12 +15,13 @@ from inspector.runs.folder import REPORT, REPORT_HTML
 from inspector.runs.report import TrainReport, read_report
 from inspector.training.state import RunInfo
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.results import facts as result_facts
 from inspector.ui.training.results.confusion_view import ConfusionView
 from inspector.ui.training.results.tables import FactsTable, Overview
 from inspector.ui.training.results.worst_view import WorstView
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
     from inspector.ui.training.results.curve_view import CurveView
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
 
 
-class ResultsView(QWidget):
+class ResultsView(Themed, QWidget):
     """`use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
 
     Everything comes from the run's report.json; a run without one says why.
@@ -221,7 +222,5 @@ class ResultsView(QWidget):
         self._name_tabs()
         self._fill()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

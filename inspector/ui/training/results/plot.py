@@ -13,16 +13,17 @@ from typing import Final
 
 import numpy as np
 import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPen
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.plot_frame import PlotFrame
+from inspector.ui.widgets.themed import Themed
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 _AROUND: Final = 7  # colours there are; then the stroke changes
@@ -40,7 +41,7 @@ class Line:
     faint: bool = False
 
 
-class Plot(QWidget):
+class Plot(Themed, QWidget):
     """A title, its curves and their legend. `copy` puts the values on the clipboard, `save` writes a picture or the values."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -131,7 +132,7 @@ class Plot(QWidget):
         return pen
 
     def as_text(self, separator: str = "\t") -> str:
-        """The values, one point a line: curve, x, y, and low and high where they are known."""
+        """Return the values, one point a line: curve, x, y, and low and high where they are known."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=separator, lineterminator="\n")
         writer.writerow(["curve", self.frame.bottom.labelText, self.frame.left.labelText, "low", "high"])
@@ -167,17 +168,10 @@ class Plot(QWidget):
         for button, text in ((self.copy_button, self.tr("Copy the values")), (self.save_button, self.tr("Save the chart"))):
             button.setAccessibleName(text)
             button.setToolTip(text)
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.copy_button.setIcon(theme.icon("copy"))
         self.save_button.setIcon(theme.icon("save"))
         self.frame.dress()
         self._draw()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -20,25 +20,27 @@ from PySide6.QtWidgets import (
 
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.message import Message, message
+from inspector.core.message import Message
 from inspector.core.paths import is_shipped
 from inspector.recipes import adopt
-from inspector.recipes.automatic import CAMERA, completed, default_rules
+from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules
+from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import InspectModel, Recipe, RegionModel, Rule
+from inspector.tasks.base import task_of
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.themed import Themed
 
 _NEW, _OTHER, _OWN = "new", "other", "own"
 _WIDEST: Final = 1e6
-_WARM: Final = 60.0  # degrees Celsius that a limit begins with where the card has none; a person sets their own
 _SIDES: Final = ("x", "y", "width", "height")
 
 
-class RecipePanel(QWidget):
+class RecipePanel(Themed, QWidget):
     """`applied` carries the path of the recipe that was written, or put back; `left`: the person is done with it."""
 
     applied = Signal(object)
@@ -219,7 +221,7 @@ class RecipePanel(QWidget):
         self._fill_camera()
 
     def _likely_camera(self, cameras: Sequence[str]) -> int:
-        """The camera whose bundles do the same task, else one that gives frames of the same kind."""
+        """Return the camera whose bundles do the same task, else one that gives frames of the same kind."""
         if self._file is None or self._card is None:
             return 0
         tasks = {
@@ -231,7 +233,7 @@ class RecipePanel(QWidget):
         return next(iter((*same, *alike)), 0)
 
     def _steps(self) -> list[InspectModel]:
-        """What looks at the chosen camera."""
+        """Return what looks at the chosen camera."""
         camera = self.camera.currentData()
         return [step for step in self._file.recipe.inspect if step.camera == camera] if self._file is not None else []
 
@@ -271,17 +273,27 @@ class RecipePanel(QWidget):
             suggested = default_rules(self._completed(), card)
             if not suggested and not going_on:
                 self.rule.addItem(self.tr("No rule yet: it is measured, not judged"), None)
-            quantity = suggested[0].quantity if suggested else "temperature_max"
-            limit = suggested[0].limit if suggested else _WARM
-            self.rule.addItem(_rule_words(quantity), quantity)
-            self.limit.field.setDecimals(3 if card.task == "classification" else 1)
-            self.limit.setValue(limit)
+            proposed = self._proposed(suggested)
+            if proposed is not None:
+                quantity = QUANTITIES[proposed.quantity]
+                self.rule.addItem(QCoreApplication.translate("messages", quantity.asks), proposed.quantity)
+                self.limit.field.setDecimals(quantity.decimals)
+                self.limit.setValue(proposed.limit)
             self.threshold.setValue(self._card_threshold())
         self._preview()
+
+    def _proposed(self, suggested: Sequence[Rule]) -> Rule | None:
+        """Return the rule whose limit a person may set: the task's default one, else the one it proposes."""
+        assert self._card is not None
+        proposal = task_of(self._card.task).proposal
+        return next(iter(suggested), None if proposal is None else as_rule(proposal, self._card.name))
 
     def _completed(self) -> InspectModel:
         assert self._card is not None
         return completed(InspectModel(bundle=self._card.name, camera=CAMERA), self._card)
+
+    def _has_threshold(self) -> bool:
+        return self._card is not None and bool(task_of(self._card.task).threshold_key)
 
     def _card_threshold(self) -> float:
         return float(self._completed().threshold or 0.0)
@@ -289,7 +301,7 @@ class RecipePanel(QWidget):
     # What comes of it
 
     def wish(self) -> adopt.Wish:
-        """What is asked for. Raises ConfigError for an area that is none."""
+        """Return what is asked for. Raises ConfigError for an area that is none."""
         card = self._card
         if card is None or self._bundle is None:
             raise ConfigError("There is no bundle to use.")
@@ -298,13 +310,15 @@ class RecipePanel(QWidget):
             bundle=card.name,
             camera=str(self.camera.currentData()),
             region=self._region(),
-            threshold=None if card.task == "thermal" or threshold == round(self._card_threshold(), 3) else threshold,
+            threshold=None if not self._has_threshold() or threshold == round(self._card_threshold(), 3) else threshold,
         )
         quantity = self.rule.currentData()
         rules: tuple[Rule, ...] = ()
         if quantity is not None:
             limit = self.limit.value()
-            review = limit if card.task == "classification" else None
+            proposed = self._proposed(default_rules(self._completed(), card))
+            banded = proposed is not None and proposed.review is not None  # what is not certain enough is left to a person
+            review = limit if banded else None
             rules = (Rule(bundle=card.name, quantity=quantity, limit=limit, review=review),)
         return adopt.Wish(step, rules, str(self.replaces.currentData() or ""))
 
@@ -318,7 +332,7 @@ class RecipePanel(QWidget):
         return RegionModel.model_validate(dict(zip(_SIDES, map(int, parts), strict=True)))
 
     def _plan(self) -> tuple[adopt.RecipeFile, adopt.Wish, Path]:
-        """The recipe, what is done to it, and where it is written. Raises ConfigError."""
+        """Return the recipe, what is done to it, and where it is written. Raises ConfigError."""
         wish = self.wish()
         assert self._card is not None
         if self._is_new:
@@ -339,7 +353,7 @@ class RecipePanel(QWidget):
         own = self.region.currentData() == _OWN
         shown = {"source": self._is_new, "camera": not self._is_new, "replaces": not self._is_new and len(self._steps()) > 0}
         shown |= {"area": own, "limit": self.rule.currentData() is not None}
-        shown |= {"threshold": self._card is not None and self._card.task != "thermal"}
+        shown |= {"threshold": self._has_threshold()}
         for name, field in self._fields().items():
             field.setVisible(shown.get(name, True))
             self._captions[name].setVisible(shown.get(name, True))
@@ -465,21 +479,9 @@ class RecipePanel(QWidget):
             button.setIcon(theme.icon(icon, color))
         self._tell_done()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()
 
 
 def _area(region: RegionModel) -> str:
     return f"({region.x}, {region.y}) {region.width} × {region.height} px"
-
-
-def _rule_words(quantity: str) -> str:
-    words = {
-        "class": message("NG if a class that is not good scores more than"),
-        "count": message("NG if there are more objects than"),
-        "largest_px": message("NG if the largest area has more pixels than"),
-        "temperature_max": message("NG if the hottest place has more degrees Celsius than"),
-    }
-    return translate(words[quantity])

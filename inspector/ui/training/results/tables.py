@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.runs.measures import measure_of
 from inspector.runs.report import TrainReport
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import class_name, is_language_change
+from inspector.ui.shell.strings import class_name
 from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.training.results import facts as result_facts
 from inspector.ui.training.results.labels import (
@@ -23,6 +23,7 @@ from inspector.ui.training.results.labels import (
 )
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
+from inspector.ui.widgets.themed import Themed
 
 
 class FactsTable(ValueTable):
@@ -45,13 +46,8 @@ class FactsTable(ValueTable):
         self.setAccessibleName(self.tr("Settings"))
         self.show_facts(self._facts)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
-
-class Overview(QWidget):
+class Overview(Themed, QWidget):
     """On the left what it comes to, in sentences; on the right all measures, and the classes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -147,7 +143,5 @@ class Overview(QWidget):
             button.setIcon(theme.icon("copy"))
         self._fill()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event) or theme.is_theme_change(event):
-            self.retranslate()
+    def restyle(self) -> None:
+        self.retranslate()

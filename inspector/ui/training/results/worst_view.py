@@ -23,13 +23,14 @@ from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.data.thumbnail_grid import PictureGrid
 from inspector.ui.training.results.labels import label_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 SIDE: Final = theme.SPACING * 16
 _COUNTED: Final = re.compile(r"^\d+ | \d+ px$")
 
 
 def mentions(said: str, label: str) -> bool:
-    """Whether what a picture shows ("scratch", "2 scratch, 1 dent", "dent 40 px", "-") has this class in it."""
+    """Return whether what a picture shows ("scratch", "2 scratch, 1 dent", "dent 40 px", "-") has this class in it."""
     if label == "(none)":
         return said == "-"
     return label in {_COUNTED.sub("", part) for part in said.split(", ")}
@@ -61,7 +62,7 @@ class Picture(QLabel):
         self._fit()
 
 
-class WorstView(QWidget):
+class WorstView(Themed, QWidget):
     """Small pictures, the worst first, and one of them in full. `filtered`: only those of a cell of the table, or all again."""
 
     filtered = Signal()
@@ -147,7 +148,7 @@ class WorstView(QWidget):
         return self._note.text()
 
     def _both(self, one: Worst) -> QPixmap:
-        """The picture, and its heat beside it."""
+        """Return the picture, and its heat beside it."""
         whole = QPixmap(2 * SIDE, SIDE)
         whole.fill(Qt.GlobalColor.transparent)
         painter = QPainter(whole)
@@ -158,7 +159,9 @@ class WorstView(QWidget):
         return whole
 
     def _inside(self, name: str) -> Path | None:
-        """A file that the report names, if it lies in the run's folder: a report from elsewhere must not show other files."""
+        """Return a file that the report names, if it lies in the run's folder: a report from elsewhere must not show other
+        files.
+        """
         path = (self._folder / name).resolve()
         return path if name and path.is_relative_to(self._folder.resolve()) and path.is_file() else None
 
@@ -200,12 +203,11 @@ class WorstView(QWidget):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if is_language_change(event):
-            self.retranslate()
             self.show_cell(self._cell)
 
 
 def _small(path: Path | None) -> QPixmap:
-    """A picture file, decoded no larger than it is shown."""
+    """Return a picture file, decoded no larger than it is shown."""
     if path is None:
         return QPixmap()
     reader = QImageReader(str(path))

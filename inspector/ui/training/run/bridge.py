@@ -18,12 +18,12 @@ from PySide6.QtGui import QImage, QImageReader
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import message
-from inspector.runs.folder import MESSAGES, SAMPLES, Tail, read_curves
+from inspector.runs.folder import SAMPLES, Tail, read_curves, tail_messages
 from inspector.runs.settings import TrainSettings
 from inspector.training.queue import TrainingQueue
 from inspector.training.state import LIVE, RunInfo
 from inspector.ui.training.run.history import RunHistory, compressed
-from inspector.workers.protocol import Packet
+from inspector.workers.messages import WorkerMessage
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +48,13 @@ class SamplePicture:
 class News:
     """What has changed since the page took the news last. None, empty: nothing.
 
-    `history` is that of the watched run so far, when it is new; `packets` are what it has said since.
+    `history` is that of the watched run so far, when it is new; `messages` are what it has said since.
     """
 
     runs: tuple[RunInfo, ...] | None = None
     watched: Path | None = None
     history: RunHistory | None = None
-    packets: list[Packet] = field(default_factory=list)
+    messages: list[WorkerMessage] = field(default_factory=list)
     samples: tuple[SamplePicture, ...] | None = None
 
 
@@ -81,7 +81,7 @@ class TrainingBridge(QThread):
         # Of the thread alone:
         self._runs: tuple[RunInfo, ...] | None = None  # None: not told yet
         self._watched: Path | None = None
-        self._tail: Tail | None = None
+        self._tail: Tail[WorkerMessage] | None = None
         self._sample_files: tuple[Path, ...] = ()
 
     @property
@@ -107,11 +107,11 @@ class TrainingBridge(QThread):
         self._command(lambda queue: self._open(folder))
 
     def take(self) -> News:
-        """What has changed since the last call."""
+        """Return what has changed since the last call."""
         with self._wake:
             taken, self._news, self._told = self._news, News(), False
             self._wake.notify()
-        taken.packets = compressed(taken.packets)
+        taken.messages = compressed(taken.messages)
         return taken
 
     def close(self, *, cancel: bool) -> None:
@@ -169,7 +169,7 @@ class TrainingBridge(QThread):
                 self._fail(_defect(error))
 
     def _next(self, due: float) -> Callable[[TrainingQueue], None] | None:
-        """The next command, or None when it is time to look; not before `due` (monotonic seconds)."""
+        """Return the next command, or None when it is time to look; not before `due` (monotonic seconds)."""
         with self._wake:
             if not self._commands and not self._closing and not self._stirred:
                 self._wake.wait(LOOK_S)
@@ -181,20 +181,20 @@ class TrainingBridge(QThread):
     def _look(self, queue: TrainingQueue) -> bool:
         """Gather what is new and tell it. Whether something was told."""
         runs = tuple(queue.runs())
-        packets = list(self._tail.read()) if self._tail is not None else []
+        messages = list(self._tail.read()) if self._tail is not None else []
         samples = self._new_samples(runs)
         with self._wake:
             news = self._news
             if runs != self._runs:
                 self._runs = news.runs = runs
-            if packets:
+            if messages:
                 news.watched = self._watched
-                news.packets += packets
-                if len(news.packets) > DISPLAY_HZ * 1000:
-                    news.packets = compressed(news.packets)
+                news.messages += messages
+                if len(news.messages) > DISPLAY_HZ * 1000:
+                    news.messages = compressed(news.messages)
             if samples is not None:
                 news.watched, news.samples = self._watched, samples
-            fresh = news.runs is not None or news.history is not None or bool(packets) or samples is not None
+            fresh = news.runs is not None or news.history is not None or bool(messages) or samples is not None
             if not fresh or self._told:
                 return False
             self._told = True
@@ -204,18 +204,18 @@ class TrainingBridge(QThread):
     def _open(self, folder: Path | None) -> None:
         """Read all that a run has said, and follow it."""
         self._watched, self._sample_files = folder, ()
-        self._tail = Tail(folder / MESSAGES) if folder is not None else None
+        self._tail = tail_messages(folder) if folder is not None else None
         history = RunHistory()
         if self._tail is not None and folder is not None:
-            for packet in self._tail.read():
-                history.take(packet)
+            for message in self._tail.read():
+                history.take(message)
             history.fill_gaps(read_curves(folder))
         with self._wake:
             self._news.watched, self._news.history = folder, history
-            self._news.packets, self._news.samples = [], ()
+            self._news.messages, self._news.samples = [], ()
 
     def _new_samples(self, runs: Sequence[RunInfo]) -> tuple[SamplePicture, ...] | None:
-        """The newest pictures of the watched run, if they are others than those told last."""
+        """Return the newest pictures of the watched run, if they are others than those told last."""
         told = next((info.samples for info in runs if info.folder == self._watched), None)
         if self._watched is None or told is None:
             return None
@@ -242,7 +242,7 @@ class TrainingBridge(QThread):
 
     # Called by the queue, in its thread
 
-    def _hear(self, folder: Path, packet: Packet) -> None:
+    def _hear(self, folder: Path, message: WorkerMessage) -> None:
         self._stir(folder)
 
     def _stir(self, what: object) -> None:
@@ -252,7 +252,7 @@ class TrainingBridge(QThread):
 
 
 def newest_samples(folder: Path) -> tuple[Path, ...]:
-    """The pictures of the newest epoch that has some, in their order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
+    """Return the pictures of the newest epoch that has some, in their order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
     try:
         files = [(path.stem.split("-"), path) for path in folder.glob("epoch-*.jpg")]
     except OSError:

@@ -15,9 +15,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.plot_frame import PlotFrame
+from inspector.ui.widgets.themed import Themed
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 _MOST_POINTS: Final = 1200  # a curve of more is drawn by the lowest and highest value of each stretch
@@ -34,7 +34,7 @@ class Series:
     values: NDArray[np.float64]
 
 
-class Chart(QWidget):
+class Chart(Themed, QWidget):
     """`pointed` carries the epoch that the pointer or the arrow keys are at, or None."""
 
     pointed = Signal(object)
@@ -107,7 +107,7 @@ class Chart(QWidget):
             self.best_line.setValue(best)
         self._draw()
         if anew:
-            self._dress()
+            self.restyle()
         self._tell()
 
     def set_title(self, title: str, axis: str) -> None:
@@ -197,9 +197,9 @@ class Chart(QWidget):
         self.whole.setAccessibleName(self.tr("Show all epochs"))
         self.whole.setToolTip(self.tr("Show all epochs"))
         self._tell()
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         dress = theme.current()
         self.whole.setIcon(theme.icon("zoom-fit"))
         self.frame.dress()
@@ -209,13 +209,6 @@ class Chart(QWidget):
         self.best_line.setPen(pg.mkPen(dress.color("muted"), width=1, style=Qt.PenStyle.DashLine))
         self.cross.setPen(pg.mkPen(dress.color("text"), width=1))
         self.legend.update()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -273,7 +266,9 @@ def _number(value: float) -> str:
 def thinned(
     epochs: NDArray[np.float64], values: NDArray[np.float64], most: int = _MOST_POINTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A curve of at most about `most` points that looks the same: the lowest and the highest of each stretch, in order."""
+    """Return a curve of at most about `most` points that looks the same: the lowest and the highest of each stretch, in
+    order.
+    """
     if len(epochs) <= most:
         return epochs, values
     size = -(-len(epochs) // (most // 2))
@@ -297,7 +292,7 @@ def _nearest(epochs: NDArray[np.float64], epoch: float) -> int:
 
 
 def _pen(index: int, points: int) -> QPen:
-    """A curve's pen. Qt draws wide dashed lines of many points slowly."""
+    """Return a curve's pen. Qt draws wide dashed lines of many points slowly."""
     color: QColor = theme.current().series_color(index)
     pen = QPen(color, 1) if points > _MOST_POINTS else QPen(color, 2, _STROKES[index % len(_STROKES)])
     pen.setCosmetic(True)

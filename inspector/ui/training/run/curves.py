@@ -5,23 +5,23 @@ import io
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QBuffer, QEvent, QIODevice, QSize, Qt, Signal
+from PySide6.QtCore import QBuffer, QIODevice, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.run.chart import Chart, Series
 from inspector.ui.training.run.history import LOSS, VAL_LOSS, RunHistory
 from inspector.ui.training.run.labels import measure_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
 
 _AT_FIRST: Final = 3  # numbers that are drawn until a person chooses
 
 
-class Curves(QWidget):
+class Curves(Themed, QWidget):
     """`failed` carries the StorageError of a file that could not be written."""
 
     failed = Signal(object)
@@ -62,7 +62,7 @@ class Curves(QWidget):
         self._draw()
 
     def table(self) -> str:
-        """Every number of every epoch, comma-separated with a header."""
+        """Return every number of every epoch, comma-separated with a header."""
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows(self._history.as_rows())
         return out.getvalue()
@@ -140,14 +140,7 @@ class Curves(QWidget):
             action.setText(words[name])
         self.which.menu().clear()
         self._draw()
-        self._dress()
+        self.restyle()
 
-    def _dress(self) -> None:
+    def restyle(self) -> None:
         self.export.setIcon(theme.icon("save"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()

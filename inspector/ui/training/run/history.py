@@ -5,13 +5,13 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.workers.messages import Done, EpochDone, Failed, Hello, Log, Paused, Progress, Resumed, WorkerMessage
 from inspector.workers.outcome import End, Outcome, read_outcome
-from inspector.workers.protocol import Packet
 
 LOG_LINES: Final = 1000  # that are kept and shown; the file has them all
 LOSS: Final = "loss"
@@ -21,16 +21,15 @@ _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the log. `kind`: "said" by the worker, or what became of the run. `fields`: those of its message."""
+    """One line of the log: what the worker said, an epoch that was the best so far, or what became of the run."""
 
-    kind: str
-    fields: Mapping[str, Any]
+    message: WorkerMessage
     outcome: Outcome | None = None
 
     @property
     def is_problem(self) -> bool:
         """Whether a person should look at it."""
-        return self.kind == "said" or (self.outcome is not None and self.outcome.end in (End.FAILED, End.CRASHED))
+        return isinstance(self.message, Log) or (self.outcome is not None and self.outcome.end in (End.FAILED, End.CRASHED))
 
 
 class RunHistory:
@@ -75,19 +74,17 @@ class RunHistory:
             return np.full(len(self), np.nan)
         return np.array(self._columns[name], np.float64)
 
-    def take(self, packet: Packet) -> None:
+    def take(self, message: WorkerMessage) -> None:
         """One message."""
-        fields = packet.fields
-        if packet.type == "metric":
-            self._take_metric(fields)
-        elif packet.type == "log":
-            self._write(LogLine("said", fields))
-        elif packet.type in ("paused", "resumed"):
-            self._write(LogLine(packet.type, fields))
-        elif packet.type == "hello" and (not self.log or self.log[-1].kind != "hello"):  # it says so to its parent, too
-            self._write(LogLine("hello", fields))
-        elif packet.type in ("done", "failed"):
-            self._write(LogLine(packet.type, fields, read_outcome(packet)))
+        match message:
+            case EpochDone():
+                self._take_metric(message)
+            case Log() | Paused() | Resumed():
+                self._write(LogLine(message))
+            case Hello() if not self.log or not isinstance(self.log[-1].message, Hello):  # it says so to its parent, too
+                self._write(LogLine(message))
+            case Done() | Failed():
+                self._write(LogLine(message, read_outcome(message)))
 
     def fill_gaps(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Add epochs of curves.csv that no message told of."""
@@ -106,26 +103,21 @@ class RunHistory:
         self._bests = bests
 
     def as_rows(self) -> list[list[str]]:
-        """The curves as a table of text, the header first."""
+        """Return the curves as a table of text, the header first."""
         columns = [self._columns[name] for name in self._columns]
         rows = [["epoch", *self._columns]]
         for place, epoch in enumerate(self._epochs):
             rows.append([f"{epoch:g}", *("" if np.isnan(values[place]) else f"{values[place]:.8g}" for values in columns)])
         return rows
 
-    def _take_metric(self, fields: Mapping[str, Any]) -> None:
-        epoch = fields.get("epoch")
-        if not isinstance(epoch, int | float):
-            return
-        self._cut(bisect_left(self._epochs, epoch))  # a run that goes on repeats what was not whole
-        self.primary = _shown_name(str(fields.get("name", ""))) or self.primary
-        validated = fields.get("val")
-        measured = dict(validated) if isinstance(validated, Mapping) else {}
-        numbers = {name: fields.get(name) for name in (LOSS, VAL_LOSS, "lr", "seconds")} | measured
-        self._append(float(epoch), {name: value for name, value in numbers.items() if isinstance(value, int | float)})
-        if fields.get("best"):
-            self._bests.append(int(epoch))
-            self._write(LogLine("best", fields))
+    def _take_metric(self, done: EpochDone) -> None:
+        self._cut(bisect_left(self._epochs, done.epoch))  # a run that goes on repeats what was not whole
+        self.primary = _shown_name(done.name) or self.primary
+        numbers = {LOSS: done.loss, VAL_LOSS: done.val_loss, "lr": done.lr, "seconds": done.seconds, **done.val}
+        self._append(float(done.epoch), {name: value for name, value in numbers.items() if value is not None})
+        if done.best:
+            self._bests.append(done.epoch)
+            self._write(LogLine(done))
 
     def _append(self, epoch: float, numbers: Mapping[str, float]) -> None:
         for name in numbers:
@@ -150,19 +142,21 @@ class RunHistory:
         self.log.append(line)
 
 
-def compressed(packets: Iterable[Packet]) -> list[Packet]:
-    """The same for a view that was away for a while: of many progress messages the last, of log lines as many as it keeps."""
-    found = list(packets)
-    logs = [place for place, packet in enumerate(found) if packet.type == "log"]
+def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
+    """Return the same for a view that was away for a while: of many progress messages the last, of log lines as many as it
+    keeps.
+    """
+    said = list(messages)
+    logs = [place for place, message in enumerate(said) if isinstance(message, Log)]
     first = logs[-LOG_LINES] if len(logs) > LOG_LINES else -1
-    last = max((place for place, packet in enumerate(found) if packet.type == "progress"), default=-1)
+    last = max((place for place, message in enumerate(said) if isinstance(message, Progress)), default=-1)
     return [
-        packet
-        for place, packet in enumerate(found)
-        if (packet.type != "progress" or place == last) and (packet.type != "log" or place >= first)
+        message
+        for place, message in enumerate(said)
+        if (not isinstance(message, Progress) or place == last) and (not isinstance(message, Log) or place >= first)
     ]
 
 
 def _shown_name(name: str) -> str:
-    """The number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    """Return the number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
     return name.removeprefix("minus_")

@@ -37,7 +37,7 @@ SIGNS: Final[Mapping[RunState, Sign]] = {
 
 
 def state_word(info: RunInfo, turn: int = 0) -> str:
-    """What a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
+    """Return what a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
     if info.state is RunState.WAITING and turn:
         return QCoreApplication.translate("runs", "Waits, number {turn}").format(turn=turn)
     words = {
@@ -54,13 +54,14 @@ def state_word(info: RunInfo, turn: int = 0) -> str:
 
 
 def phase_word(info: RunInfo) -> str:
-    """What a live run is at, in a few words; "" if it is not live."""
+    """Return what a live run is at, in a few words; "" if it is not live."""
     if info.state not in LIVE:
         return ""
-    progress = info.progress
-    epoch, epochs = progress.get("epoch"), progress.get("epochs")
-    if progress.get("phase") == "train" and epoch:
-        return QCoreApplication.translate("runs", "Epoch {epoch} of {epochs}").format(epoch=epoch, epochs=epochs)
+    now = info.progress
+    if now is None:
+        return QCoreApplication.translate("runs", "Starting")
+    if now.phase == "train" and now.epoch:
+        return QCoreApplication.translate("runs", "Epoch {epoch} of {epochs}").format(epoch=now.epoch, epochs=now.epochs)
     words = {
         "prepare": QCoreApplication.translate("runs", "Reading the images"),
         "folds": QCoreApplication.translate("runs", "Cross-validating"),
@@ -69,7 +70,7 @@ def phase_word(info: RunInfo) -> str:
         "report": QCoreApplication.translate("runs", "Writing the report"),
         "export": QCoreApplication.translate("runs", "Writing the bundle"),
     }
-    return words.get(str(progress.get("phase")), QCoreApplication.translate("runs", "Starting"))
+    return words.get(now.phase, QCoreApplication.translate("runs", "Starting"))
 
 
 def left_text(info: RunInfo) -> str:
@@ -81,25 +82,25 @@ def left_text(info: RunInfo) -> str:
 
 
 def share_done(info: RunInfo) -> float | None:
-    """How much of a live run is done, 0 to 1; None where it cannot be said."""
-    progress = info.progress
+    """Return how much of a live run is done, 0 to 1; None where it cannot be said."""
+    now = info.progress
     if info.state is RunState.DONE:
         return 1.0
     if info.state not in LIVE and not info.resumable:
         return None
-    epochs = float(progress.get("epochs") or 0)
-    if progress.get("phase") == "train" and epochs:
-        part = float(progress.get("step") or 0) / max(float(progress.get("steps") or 0), 1.0)
-        return min((float(progress.get("epoch") or 1) - 1 + part) / epochs, 1.0)
-    return 1.0 if progress.get("phase") in ("test", "report", "export") else 0.0
+    if now is None:
+        return 0.0
+    if now.phase == "train" and now.epochs:
+        return min((max(now.epoch, 1) - 1 + now.step / max(now.steps, 1)) / now.epochs, 1.0)
+    return 1.0 if now.phase in ("test", "report", "export") else 0.0
 
 
 def images_per_second(info: RunInfo) -> float | None:
     """Training images a second over the last epochs, their validation included; None before the first."""
-    steps, batch = info.progress.get("steps"), info.record.settings.get("batch")
-    if not info.epoch_s or info.progress.get("phase") != "train" or not steps or not batch:
+    now, batch = info.progress, info.record.settings.get("batch")
+    if not info.epoch_s or now is None or now.phase != "train" or not now.steps or not batch:
         return None
-    return float(steps) * float(batch) / info.epoch_s
+    return now.steps * float(batch) / info.epoch_s
 
 
 def kind_text(info: RunInfo) -> str:
@@ -113,13 +114,13 @@ def kind_text(info: RunInfo) -> str:
 
 
 def measure_word(name: str) -> str:
-    """What a number of the metrics is called."""
+    """Return what a number of the metrics is called."""
     measure = measure_of(name.removeprefix("minus_"))
     return QCoreApplication.translate("measures", measure.label) if measure else name
 
 
 def measure_text(name: str, value: float) -> str:
-    """A number with its name: "Macro F1 0.931"."""
+    """Return a number with its name: "Macro F1 0.931"."""
     measure = measure_of(name.removeprefix("minus_"))
     if measure is not None and measure.unit:
         return f"{measure_word(name)} {abs(value):.2f} {measure.unit}"
@@ -127,9 +128,9 @@ def measure_text(name: str, value: float) -> str:
 
 
 def best_text(info: RunInfo) -> str:
-    """The best value so far, with its name; "" before there is one."""
-    name, value = info.best.get("name"), info.best.get("value")
-    return measure_text(str(name), float(value)) if name and isinstance(value, int | float) else ""
+    """Return the best value so far, with its name; "" before there is one."""
+    best = info.best
+    return "" if best is None or not best.name or best.value is None else measure_text(best.name, best.value)
 
 
 def when_text(info: RunInfo) -> str:
@@ -139,13 +140,13 @@ def when_text(info: RunInfo) -> str:
 
 
 def outcome_sentence(info: RunInfo) -> Message | None:
-    """How a run that is over ended, in one sentence; None while it is not."""
+    """Return how a run that is over ended, in one sentence; None while it is not."""
     outcome = info.outcome
     if outcome is None:
         return None
     if info.state is RunState.DONE:
-        epochs, asked = info.metric.get("epoch"), info.metric.get("epochs")
-        best, patience = info.best.get("epoch"), info.record.settings.get("patience")
+        epochs, asked = (info.metric.epoch, info.metric.epochs) if info.metric else (0, 0)
+        best, patience = info.best.epoch if info.best else 0, info.record.settings.get("patience")
         if epochs and asked and epochs < asked and best and patience and epochs - best >= patience:
             return message(
                 "The training ended after {epochs} of {asked} epochs, because {patience} in a row brought nothing better; the "
@@ -168,6 +169,6 @@ def outcome_sentence(info: RunInfo) -> Message | None:
 
 
 def facts(settings: Mapping[str, Any]) -> str:
-    """What was asked, in short: input size, epochs, batch."""
+    """Return what was asked, in short: input size, epochs, batch."""
     text = QCoreApplication.translate("runs", "{width} × {height} px, {epochs} epochs, batches of {batch}")
     return text.format(**{name: settings.get(name, "?") for name in ("width", "height", "epochs", "batch")})

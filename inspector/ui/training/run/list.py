@@ -7,7 +7,6 @@ from typing import Any, Final
 from PySide6.QtCore import (
     QAbstractListModel,
     QCoreApplication,
-    QEvent,
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
@@ -22,8 +21,8 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemD
 
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.run.labels import SIGNS, best_text, kind_text, left_text, share_done, state_word, when_text
+from inspector.ui.widgets.themed import Themed
 
 _HEIGHT: Final = theme.SPACING * 11
 _LINE: Final = theme.SPACING * 5 // 2
@@ -59,11 +58,11 @@ class RunsModel(QAbstractListModel):
         return self._runs
 
     def turn(self, folder: Path) -> int:
-        """The place of a run among those that wait, from 1; 0 if it does not."""
+        """Return the place of a run among those that wait, from 1; 0 if it does not."""
         return self._turns.get(folder, 0)
 
     def row_of(self, folder: Path | None) -> int:
-        """The row of a run, -1 if it is not there."""
+        """Return the row of a run, -1 if it is not there."""
         return next((row for row, info in enumerate(self._runs) if info.folder == folder), -1)
 
     def set_runs(self, runs: Sequence[RunInfo]) -> None:
@@ -177,7 +176,7 @@ class _Delegate(QStyledItemDelegate):
         theme.icon("done" if on else "unchecked", "accent" if on else "muted").paint(painter, box)
 
 
-class RunList(QListView):
+class RunList(Themed, QListView):
     """`chosen` carries the run's folder, `several` the folders while runs are being chosen to be compared."""
 
     chosen = Signal(object)
@@ -234,9 +233,5 @@ class RunList(QListView):
         self.setAccessibleName(self.tr("Trainings"))
         self.viewport().update()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self.viewport().update()
+    def restyle(self) -> None:
+        self.viewport().update()

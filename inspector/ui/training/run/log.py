@@ -1,22 +1,23 @@
 """The log of a run: what its worker said and what became of it, to be read and copied; what went wrong is marked."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.training.run.history import LOG_LINES, LogLine, RunHistory
 from inspector.ui.training.run.labels import measure_text
+from inspector.ui.widgets.themed import Themed
+from inspector.workers.messages import Done, EpochDone, Hello, Log, Paused, Resumed
 
 _MARK: Final = "⚠ "
 _NO_MARK: Final = "    "
 
 
-class RunLog(QPlainTextEdit):
+class RunLog(Themed, QPlainTextEdit):
     """Keeps the newest line in sight unless a person has scrolled away from it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -81,32 +82,29 @@ class RunLog(QPlainTextEdit):
         if history is not None:
             self.show_log(history)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event) and self._history is not None:
+    def restyle(self) -> None:
+        if self._history is not None:
             self._again()
 
 
 def _words(line: LogLine) -> str:
-    """A line in the window's language."""
-    fields: Mapping[str, Any] = line.fields
-    if line.kind == "said":
-        return str(fields.get("text", ""))
-    if line.kind == "best":
-        text = QCoreApplication.translate("runs", "Epoch {epoch}: the best so far, {measure}.")
-        value = fields.get("value")
-        measure = measure_text(str(fields.get("name", "")), float(value) if isinstance(value, int | float) else float("nan"))
-        return text.format(epoch=fields.get("epoch"), measure=measure)
+    """Return a line in the window's language."""
     if line.outcome is not None and line.outcome.problem is not None:
         return translate(line.outcome.problem)
-    words = {
-        "hello": QCoreApplication.translate("runs", "Begun, in process {pid}.").format(pid=fields.get("pid", "")),
-        "paused": QCoreApplication.translate("runs", "Paused."),
-        "resumed": QCoreApplication.translate("runs", "Gone on."),
-        "done": QCoreApplication.translate("runs", "Done."),
-    }
-    if line.kind == "done" and fields.get("status") == "cancelled":
-        return QCoreApplication.translate("runs", "Cancelled.")
-    return words.get(line.kind, line.kind)
+    match line.message:
+        case Log(text=text):
+            return text
+        case EpochDone(epoch=epoch, name=name, value=value):
+            text = QCoreApplication.translate("runs", "Epoch {epoch}: the best so far, {measure}.")
+            return text.format(epoch=epoch, measure=measure_text(name, float("nan") if value is None else value))
+        case Hello(pid=pid):
+            return QCoreApplication.translate("runs", "Begun, in process {pid}.").format(pid=pid)
+        case Paused():
+            return QCoreApplication.translate("runs", "Paused.")
+        case Resumed():
+            return QCoreApplication.translate("runs", "Gone on.")
+        case Done(status="cancelled"):
+            return QCoreApplication.translate("runs", "Cancelled.")
+        case Done():
+            return QCoreApplication.translate("runs", "Done.")
+    return line.message.type

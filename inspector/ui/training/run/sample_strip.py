@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change
 from inspector.ui.training.run.bridge import SamplePicture
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.themed import Themed
 
 SIDE: Final = theme.SPACING * 13
 _WIDEST: Final = SIDE * 3
 
 
-class SampleStrip(QWidget):
+class SampleStrip(Themed, QWidget):
     """Hidden while there are no pictures."""
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
@@ -72,11 +72,6 @@ class SampleStrip(QWidget):
         for place, button in enumerate(self.buttons, start=1):
             button.setAccessibleName(self.tr("Prediction {number}").format(number=place))
             button.setToolTip(self.tr("Show it large"))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
 
 
 class LargePicture(Cover):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
-from inspector.ui.shell.strings import is_language_change, translate
+from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import Choice
 from inspector.ui.training.run.bridge import SamplePicture
 from inspector.ui.training.run.curves import Curves
@@ -38,8 +38,9 @@ from inspector.ui.training.run.labels import (
 from inspector.ui.training.run.log import RunLog
 from inspector.ui.training.run.sample_strip import SampleStrip
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.themed import Themed
+from inspector.workers.messages import WorkerMessage
 from inspector.workers.outcome import Cause
-from inspector.workers.protocol import Packet
 
 if TYPE_CHECKING:
     from inspector.ui.training.results.page import ResultsView
@@ -60,7 +61,7 @@ _ICONS: Final = {
 _LEADING: Final = ("resume_interrupted",)  # what is meant to be pressed
 
 
-class RunView(QWidget):
+class RunView(Themed, QWidget):
     """Shows one run. `wanted` carries what a person wants done with it: a key of `_ICONS`. `failed`: an InspectorError.
 
     `use_wanted`: the folder of its bundle, which is to be used in a recipe; `variants_wanted`: whose variants are to be seen.
@@ -182,10 +183,10 @@ class RunView(QWidget):
         self.samples.show_pictures(())
         self._draw()
 
-    def take(self, packets: Sequence[Packet]) -> None:
+    def take(self, messages: Sequence[WorkerMessage]) -> None:
         """What the run says now."""
-        for packet in packets:
-            self._history.take(packet)
+        for message in messages:
+            self._history.take(message)
         self._draw()
 
     def show_samples(self, pictures: Sequence[SamplePicture]) -> None:
@@ -260,13 +261,9 @@ class RunView(QWidget):
         for name, button in self.buttons.items():
             button.setIcon(theme.icon(_ICONS[name], "on_accent" if name in _LEADING else "text"))
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if is_language_change(event):
-            self.retranslate()
-        elif theme.is_theme_change(event):
-            self._dress()
-            self._tell()
+    def restyle(self) -> None:
+        self._dress()
+        self._tell()
 
 
 class OutcomeCard(QFrame):
@@ -313,7 +310,7 @@ class OutcomeCard(QFrame):
 
 
 def _offered(info: RunInfo) -> tuple[str, ...]:
-    """What can be done with a run that stands like this."""
+    """Return what can be done with a run that stands like this."""
     if info.state is RunState.RUNNING:
         return ("pause", "stop", "cancel")
     if info.state is RunState.PAUSED:

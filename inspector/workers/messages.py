@@ -1,0 +1,269 @@
+"""What a worker process and its parent say to each other, typed: one JSON object a line, the same at both ends.
+
+The worker says `Hello`, then `Progress`, `EpochDone`, `Log`, `Artifact`, `Paused` and `Resumed`, or `Ready` and an answer to
+each request, and exactly one `Done` or `Failed` last. The parent sends the job (`workers.jobs`), then `Command`s, or requests
+to a serving worker; the end of its stream means that it died, unless it sent "detach" before.
+
+Numbers are finite. A number that may be measured as NaN or infinite (a loss that diverged) travels as null and arrives as None.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
+
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+
+from inspector.core.message import Message
+from inspector.core.sentence import Sentence
+from inspector.workers.protocol import Count, JsonLine, Number, read_line
+
+VERSION = 1
+CamMethod = Literal["gradcam", "layercam"]
+Scalar = str | int | float | bool | None
+
+
+class Packet(JsonLine):
+    """One message; `type` tells them apart."""
+
+    type: str
+
+    def model_post_init(self, context: Any) -> None:  # noqa: ANN401 - pydantic's signature
+        self.model_fields_set.add("type")
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return everything but the type, as JSON values; only what was set."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"type"})
+
+
+# ---- from the worker --------------------
+
+
+class Hello(Packet):
+    """The first message; a training says it again once it has its run folder."""
+
+    type: Literal["hello"] = "hello"
+    v: int = VERSION
+    software: str = ""
+    pid: int = 0
+
+
+class Progress(Packet):
+    """How far the work is: `step` of `steps` in this phase, `what` it is at.
+
+    A training adds where it is, its mean `loss` so far and the seconds left; the trainings before the final one their number.
+    """
+
+    type: Literal["progress"] = "progress"
+    phase: str
+    step: Count = 0
+    steps: Count = 0
+    what: str = ""
+    epoch: Count = 0
+    epochs: Count = 0
+    loss: Number = None
+    eta_s: Number = None
+    fold: Count = 0
+    folds: Count = 0
+    run: Count = 0
+    runs: Count = 0
+
+
+class EpochDone(Packet):
+    """The numbers of one epoch. `name` and `value`: the one that chooses the best epoch; `val`: all of the validation."""
+
+    type: Literal["metric"] = "metric"
+    epoch: Count
+    epochs: Count = 0
+    loss: Number = None
+    val_loss: Number = None
+    lr: Number = None
+    seconds: Number = None
+    best: bool = False
+    name: str = ""
+    value: Number = None
+    val: dict[str, Number] = Field(default_factory=dict)
+
+
+class Log(Packet):
+    """A line for a person."""
+
+    type: Literal["log"] = "log"
+    text: str = ""
+
+
+class Artifact(Packet):
+    """A file or folder was written: a "bundle", a "report", or "samples", images with predictions."""
+
+    type: Literal["artifact"] = "artifact"
+    path: Path
+    what: str = "bundle"
+
+
+class Paused(Packet):
+    """The work rests."""
+
+    type: Literal["paused"] = "paused"
+
+
+class Resumed(Packet):
+    """The work goes on."""
+
+    type: Literal["resumed"] = "resumed"
+
+
+class Ready(Packet):
+    """A serving worker has opened its bundle. `shape`: of the output; `layers`: those that Grad-CAM can explain."""
+
+    type: Literal["ready"] = "ready"
+    shape: tuple[Count, ...]
+    layers: tuple[str, ...] = ()
+
+
+class Inferred(Packet):
+    """So many answers are in the output."""
+
+    type: Literal["inferred"] = "inferred"
+    count: Count
+
+
+class Explained(Packet):
+    """The heat map is in the output; what it explains (see `ml.explain.Answer`)."""
+
+    type: Literal["explained"] = "explained"
+    layer: str
+    class_index: int | None = None
+    target: Number = None
+
+
+class Refused(Packet):
+    """A request cannot be answered; the worker goes on serving."""
+
+    type: Literal["refused"] = "refused"
+    problem: Sentence
+    remedy: Sentence | None = None
+
+
+class Done(Packet):
+    """The last message of work that ended well or was cancelled. Its other fields are the result, by the kind of job."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    type: Literal["done"] = "done"
+    status: Literal["ok", "cancelled"] = "ok"
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """What the work says of its result, as JSON values."""
+        return self.model_extra or {}
+
+
+class Failed(Packet):
+    """The last message of work that failed. Fields as in `outcome.Outcome`; `values` are those of both sentences."""
+
+    type: Literal["failed"] = "failed"
+    kind: str = "JobError"
+    cause: str = ""
+    problem: str = "The worker failed."
+    remedy: str = ""
+    values: dict[str, Scalar] = Field(default_factory=dict)
+    traceback: str = ""
+    crashed: bool = False
+    signal: str = ""
+    exit_code: int = 0
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        for template in (self.problem, self.remedy):
+            try:
+                Message(template, self.values).text.encode("utf-8", "replace")
+            except (KeyError, IndexError, TypeError, AttributeError) as error:
+                raise ValueError(f"{template!r} cannot be filled in ({error!r})") from error
+        return self
+
+
+WorkerMessage = (
+    Hello | Progress | EpochDone | Log | Artifact | Paused | Resumed | Ready | Inferred | Explained | Refused | Done | Failed
+)
+
+# ---- from the parent --------------------
+
+
+Wish = Literal["cancel", "pause", "resume", "stop"]  # "stop": end now and keep the best so far
+
+
+class Command(Packet):
+    """What the work is to do with itself. "detach": go on without the parent."""
+
+    type: Wish | Literal["detach"]
+
+
+class InferRequest(Packet):
+    """So many frames are in the input."""
+
+    type: Literal["infer"] = "infer"
+    count: Count
+
+
+class ExplainRequest(Packet):
+    """Explain what the bundle says of the frame in the input.
+
+    `layer`: None for the network's default. `class_index`: None for the one the network names. `box`: (left, top, right,
+    bottom) in input pixels, detection only: explain that box rather than all of its class. `method`: None for LayerCAM with
+    detectors, whose targets are small, and Grad-CAM otherwise.
+    """
+
+    type: Literal["explain"] = "explain"
+    layer: str | None = None
+    class_index: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    method: CamMethod | None = None
+
+
+Request = InferRequest | ExplainRequest
+ParentMessage = Command | InferRequest | ExplainRequest
+
+# ---- reading --------------------
+
+_FROM_WORKER: TypeAdapter[WorkerMessage] = TypeAdapter(Annotated[WorkerMessage, Field(discriminator="type")])
+_FROM_PARENT: TypeAdapter[ParentMessage] = TypeAdapter(Annotated[ParentMessage, Field(discriminator="type")])
+
+
+def worker_message(line: bytes) -> WorkerMessage:
+    """Read what a worker sent. Raises JobError for anything but one whole message."""
+    return read_line(_FROM_WORKER, line)
+
+
+def parent_message(line: bytes) -> ParentMessage:
+    """Read what the parent sent. Raises JobError for anything but one whole message."""
+    return read_line(_FROM_PARENT, line)
+
+
+class Report(Protocol):
+    """How work tells its progress and learns that it should stop."""
+
+    def progress(self, message: Progress) -> None:
+        """Say how far it is."""
+
+    def metric(self, message: EpochDone) -> None:
+        """Say what was measured in an epoch."""
+
+    def log(self, text: str) -> None:
+        """Write a line for a person."""
+
+    def artifact(self, path: Path, *, what: str = "bundle") -> None:
+        """Say that a file or folder was written (see `Artifact`)."""
+
+    def cancelled(self) -> bool:
+        """Return whether to stop; then raise Cancelled, or return."""
+        ...
+
+    def stopping(self) -> bool:
+        """Return whether to end now as if the last epoch had come: the best one is measured and kept."""
+        ...
+
+    def stopped(self) -> None:
+        """What was to end has ended; the work goes on, until it is asked to end again."""
+
+    def pause_point(self) -> float:
+        """Block while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""
+        ...
