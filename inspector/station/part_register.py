@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from threading import Condition
+from threading import Condition, Lock
 
 from inspector.core.message import message
 from inspector.core.types import Inspection
@@ -26,7 +26,9 @@ class PartRegister:
         """`tell(inspection, wait)` hands a verdict on; without `wait` it must not block. `limit`: parts to answer at most."""
         self._tell = tell
         self._limit = limit
-        self._changed = Condition()
+        lock = Lock()
+        self._changed = Condition(lock)  # for the supervisor, which is not woken for every part
+        self._idle = Condition(lock)  # for whoever closes
         self._parts: dict[int, Part] = {}  # by sequence, in the order in which they were opened
         self._answered = 0
         self._telling = 0
@@ -65,7 +67,8 @@ class PartRegister:
                 self._parts.pop(part.sequence, None)
                 self._answered += 1
                 self._telling -= 1
-                self._changed.notify_all()
+                if not self._telling:
+                    self._idle.notify_all()
         return True
 
     def parts(self) -> list[Part]:
@@ -112,7 +115,7 @@ class PartRegister:
             self._closed = not later
             if self._closed:
                 self._parts.clear()
-                self._changed.wait_for(lambda: not self._telling, _TELLING_S)
+                self._idle.wait_for(lambda: not self._telling, _TELLING_S)
         if later:
             self.close(program)
 
