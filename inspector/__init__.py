@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from inspector.core.offline import stay_offline
+
+stay_offline()  # here, because whatever is imported of this program comes after it
+
 if TYPE_CHECKING:
     __version__: str
 else:

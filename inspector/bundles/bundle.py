@@ -23,21 +23,24 @@ from typing import Literal
 
 import numpy as np
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from inspector.bundles.external_data import check_external_data
 from inspector.bundles.variants import AnyVariant, LaterVariant, Variant
-from inspector.core.config import describe_validation, write_atomically
+from inspector.core.config import FiniteModel, Option, describe_validation, write_atomically
 from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
 from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
 from inspector.core.types import Floats, Precision, TaskName
+from inspector.core.untrusted import parse_json, read_bounded
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"
 VARIANTS = "variants"  # folder of the user's, and the name of the list in it
 FORMAT = 1  # of cards and lists of variants
+LARGEST_CARD = 4 * 1024 * 1024  # bytes
 SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
 MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
 _MAKING = re.compile(r"\.export-([0-9]+)-.*")
@@ -45,16 +48,16 @@ _OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}
 _VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
 
 
-class Card(BaseModel):
+class Card(FiniteModel):
     """What is needed to use a trained network: written once by the trainer, verified at every open."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     format: Literal[1] = 1
     name: str = Field(min_length=1, max_length=80)
     task: TaskName
     network: str
-    network_options: Mapping[str, int | float | str | bool] = {}
+    network_options: Mapping[str, Option] = {}
     classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")
     ok_classes: tuple[str, ...] = Field((), description="classes of a good part; empty where no class is good")
     input: InputSpec
@@ -65,12 +68,12 @@ class Card(BaseModel):
     thresholds: Mapping[str, float] = Field({}, description="defaults of the decision: score, nms_iou, mask, floor, ...")
     metrics: Mapping[str, float] = Field({}, description="on the test part of the split")
     validation: Mapping[str, float] = Field({}, description="on the validation part, best epoch")
-    dataset: Mapping[str, str | int] = Field({}, description="name, fingerprint, counts, split seed")
-    training: Mapping[str, str | int | float | bool] = Field({}, description="the settings it was trained with")
+    dataset: Mapping[str, Option] = Field({}, description="name, fingerprint, counts, split seed")
+    training: Mapping[str, Option] = Field({}, description="the settings it was trained with")
     created: datetime
     software: str = Field(description="version of this program")
     files: Mapping[str, str] = Field({}, description="SHA-256 of every other file of the bundle")
-    max_batch: PositiveInt = 16
+    max_batch: int = Field(16, ge=1, le=64)
     variants: tuple[AnyVariant, ...] = ()
 
     def with_variant(self, *variants: AnyVariant) -> "Card":
@@ -110,7 +113,7 @@ class Bundle:
 
     @property
     def fingerprint(self) -> str:
-        """One SHA-256 for all files of the bundle; variants that are added later do not change it."""
+        """One SHA-256 for the card and the files it names; variants that are added later do not change it."""
         return _fingerprint(self.card)
 
     @property
@@ -150,6 +153,7 @@ class Bundle:
                     remedy="Export the bundle again, or use the precision fp32.",
                     file=file,
                 )
+            check_external_data(file, variant.files)
 
     def variant_file(self, engine: str, precision: Precision, suffix: str) -> Path:
         """Return the variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
@@ -243,7 +247,6 @@ class Bundle:
         return bundle
 
     def _now(self) -> "Bundle":
-        """As it is on disk; the bundle's own files are not verified again."""
         return _listed_too(self.folder, read_card(self.folder))
 
     def copy_to(self, folder: Path) -> "Bundle":
@@ -297,6 +300,7 @@ class Bundle:
                     bundle=folder,
                     file=needed,
                 )
+        check_external_data(folder / GRAPH, card.files)
         return _listed_too(folder, card)
 
     def weights(self) -> dict[str, Floats]:
@@ -320,18 +324,16 @@ def read_card(folder: Path) -> Card:
     """Parse `folder/card.json`, without looking at the other files. Raises ConfigError."""
     path = folder / CARD
     try:
-        text = path.read_text("utf-8")
+        data = parse_json(read_bounded(path, limit=LARGEST_CARD))
     except FileNotFoundError:
         raise ConfigError(
             "There is no bundle at {folder}: it has no card.json.",
             remedy="Give the folder that `inspector train --out` made.",
             folder=folder,
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ConfigError("{file} is not JSON ({detail}).", file=path, detail=error) from error
     made_as = data.get("format", FORMAT) if isinstance(data, dict) else FORMAT
     if isinstance(made_as, int) and made_as > FORMAT:
@@ -411,8 +413,9 @@ def _unwritten(folder: Path, error: OSError) -> StorageError:
 
 
 def _fingerprint(card: Card) -> str:
-    listed = "\n".join(f"{name} {digest}" for name, digest in sorted(card.files.items()))
-    return hashlib.sha256(listed.encode()).hexdigest()
+    """Of the card without its variants; what is left at its default is left out, so that new fields change nothing."""
+    trained = card.model_dump(mode="json", exclude={"variants"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
 
 def _variants_folder(folder: Path, card: Card) -> Path:
@@ -445,7 +448,7 @@ def _read_list(place: Path, *, to_change: bool = False) -> tuple[AnyVariant, ...
     """
     file = place / f"{VARIANTS}.json"
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = parse_json(read_bounded(file, limit=LARGEST_CARD))
         if data["format"] == FORMAT:
             return _VARIANTS.validate_python(data[VARIANTS])
         newer = int(data["format"]) > FORMAT

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from inspector import __version__
+from inspector.core.config import Count, FiniteModel
 from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
@@ -50,8 +51,8 @@ def _plain_name(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_plain_name)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Part(FiniteModel):
+    model_config = ConfigDict(extra="forbid")
 
 
 class Parity(_Part):
@@ -62,16 +63,16 @@ class Parity(_Part):
     5 K apart. `before` and `after` are `metric` of the trained network and of the variant.
     """
 
-    images: int = Field(ge=1)
+    images: Count = Field(ge=1)
     unit: Literal["score", "kelvin"]
     max_difference: float
     mean_difference: float
-    flips: int
+    flips: Count
     metric: str
     before: float
     after: float
     max_drop: float = Field(description="largest accepted drop of `metric`, in its own unit")
-    max_flips: int
+    max_flips: Count
     max_mean: float = Field(description="largest accepted mean difference")
     refused: Sentence | None = Field(None, description="why it must not be used; None: accepted")
     files: Mapping[str, str] = Field(
@@ -97,7 +98,7 @@ class Variant(_Part):
     files: Mapping[FileName, str] = {}
     software: Mapping[str, str] = Field({}, description="versions it was made with, and the processor it was judged on")
     full_precision: tuple[str, ...] = Field((), description="int8: layers that stayed in floating point")
-    calibration: int = Field(0, ge=0, description="int8: images it was calibrated with")
+    calibration: Count = Field(0, description="int8: images it was calibrated with")
     parity: Parity | None = None
     failed: Sentence | None = Field(None, description="why it could not be made, so that there is nothing to be judged")
     created: datetime
@@ -108,17 +109,17 @@ class Variant(_Part):
         return self.engine, self.precision
 
 
-class VariantMade(BaseModel):
+class VariantMade(FiniteModel):
     """The result of a `VariantJob`: the variant, and the bundle or copy that has it now."""
 
     bundle: Path
     variant: Variant
 
 
-class LaterVariant(BaseModel):
+class LaterVariant(FiniteModel):
     """A variant that only a newer version of this program understands: kept with its files as it was written, never used."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     engine: str
     precision: str

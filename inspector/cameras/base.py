@@ -8,20 +8,18 @@ from pathlib import Path
 from threading import Event
 from typing import ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
-from inspector.core.config import describe_validation
+from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.registry import CAMERAS
 from inspector.core.types import Annotation, Frame, Pixels, Unit
 
-Option = str | int | float | bool
 
-
-class CameraOptions(BaseModel):
+class CameraOptions(FiniteModel):
     """The settings of a camera driver; each driver derives its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)

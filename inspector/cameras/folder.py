@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, Option, Pace, parse_options
+from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
+from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.files import image_files, read_image
 from inspector.core.types import Frame

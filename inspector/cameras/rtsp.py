@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 import cv2
 from pydantic import Field
 
-from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, Option, parse_options
+from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
 from inspector.cameras.capture import Reader
+from inspector.core.config import Option
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame
 

@@ -8,16 +8,17 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, Option, Pace, parse_options
+from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
 from inspector.cameras.demo_line import DemoLine
+from inspector.core.config import Option
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame
 
 
 class SimulatedOptions(CameraOptions):
     rate: float = Field(0.0, ge=0, le=1000, description="parts a second; 0: as fast as they are taken")
-    seed: int = Field(0, ge=0, description="another seed renders other parts")
-    parts: int = Field(0, ge=0, description="how many parts; 0: without end")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="another seed renders other parts")
+    parts: int = Field(0, ge=0, le=2**31 - 1, description="how many parts; 0: without end")
     good: float = Field(0.5, ge=0, le=1, description="share of good parts")
 
 

@@ -6,8 +6,9 @@ from threading import Event
 import cv2
 from pydantic import Field
 
-from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, Option, parse_options
+from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
 from inspector.cameras.capture import Reader
+from inspector.core.config import Option
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame
 
@@ -16,8 +17,8 @@ _OPEN_S = 20.0  # Windows takes its time with some drivers
 
 class UsbOptions(CameraOptions):
     timeout: float = Field(3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost")
-    width: int = Field(0, ge=0, description="pixels; 0: as the camera likes")
-    height: int = Field(0, ge=0, description="pixels; 0: as the camera likes")
+    width: int = Field(0, ge=0, le=65535, description="pixels; 0: as the camera likes")
+    height: int = Field(0, ge=0, le=65535, description="pixels; 0: as the camera likes")
     fps: float = Field(0.0, ge=0, description="frames a second; 0: as the camera likes")
     fourcc: str = Field("", pattern="^(.{4})?$", description="pixel format, for example MJPG")
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, Option, Pace, parse_options
+from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
 from inspector.cameras.capture import to_frame
+from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame
 

@@ -1,6 +1,5 @@
 """`inspector data`: makes data sets, looks at them, and writes them in other layouts."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -11,6 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from inspector.cameras.demo_data import write_demo_data
+from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
@@ -38,7 +38,7 @@ def demo(out: Path, parts: int, seed: int, good: float) -> None:
         write_demo_data(
             out, parts=parts, seed=seed, good=good, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
-    click.echo(f"{parts} parts written to {out}")
+    say(f"{parts} parts written to {out}")
 
 
 @data.command()
@@ -48,7 +48,7 @@ def elpv(out: Path) -> None:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Writing", total=None)
         count = write_elpv(out, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    click.echo(f"{count} pictures written to {out}")
+    say(f"{count} pictures written to {out}")
 
 
 @data.command()
@@ -74,7 +74,7 @@ def check(folder: Path, task: str | None, group: str, as_json: bool) -> int:
             others=", ".join(found.tasks),
         )
     if as_json:
-        click.echo(json.dumps(_as_json(found, tasks), ensure_ascii=False))
+        say_json(_as_json(found, tasks))
     else:
         _print_survey(found, tasks)
     return 0 if any(one.blocked is None for one in tasks.values()) else 1
@@ -153,8 +153,8 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
         running = bar.add_task("Writing", total=len(dataset.samples))
         count, problems = write_dataset(dataset, out, form, progress=lambda done, _: bar.update(running, completed=done))
     for problem in (*dataset.problems, *problems):
-        click.echo(f"inspector: {problem.text}", err=True)
-    click.echo(f"{count} images with labels for {dataset.task} written to {out}")
+        say(f"inspector: {problem.text}", err=True)
+    say(f"{count} images with labels for {dataset.task} written to {out}")
     return 1 if dataset.problems or problems else 0
 
 

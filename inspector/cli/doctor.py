@@ -21,6 +21,7 @@ import numpy as np
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle, find_bundles
+from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.paths import models, resources, user_data
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
@@ -342,13 +343,13 @@ def doctor(as_json: bool) -> int:
     for finding in findings():
         counts[finding.status] += 1
         if as_json:
-            click.echo(json.dumps(asdict(finding), ensure_ascii=False))
+            say_json(asdict(finding))
         else:
-            click.echo(f"{_MARKS[finding.status]}  {finding.check:<20} {finding.text} {finding.remedy}".rstrip())
+            say(f"{_MARKS[finding.status]}  {finding.check:<20} {finding.text} {finding.remedy}".rstrip())
     if as_json:
-        click.echo(json.dumps({"summary": {status.value: count for status, count in counts.items()}}))
+        say_json({"summary": {status.value: count for status, count in counts.items()}})
     elif counts[Status.PROBLEM]:
-        click.echo(f"{counts[Status.PROBLEM]} of these must be put right before everything works.")
+        say(f"{counts[Status.PROBLEM]} of these must be put right before everything works.")
     else:
-        click.echo("Everything that is needed works.")
+        say("Everything that is needed works.")
     return 1 if counts[Status.PROBLEM] else 0

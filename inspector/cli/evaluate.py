@@ -1,6 +1,5 @@
 """`inspector evaluate`: how good a bundle is on labelled files, with the engine that will run it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.table import Table
 from inspector.bench.variants import VariantRow, measure_variants
 from inspector.bundles.bundle import Bundle
 from inspector.cli.bench_line import rounded as shortened
+from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES
@@ -66,7 +66,7 @@ def evaluate(
             task = bar.add_task("Evaluating", total=len(chosen))
             rows = measure_variants(bundle, chosen, engine=engine, problems=broken, tick=lambda: bar.advance(task))
         for problem in problems + broken:
-            click.echo(f"inspector: {problem}", err=True)
+            say(f"inspector: {problem}", err=True)
         _show_variants(rows, bundle.name, as_json=as_json)
         return 1 if broken else 0
     with (
@@ -77,7 +77,7 @@ def evaluate(
         items = sample_items(chosen, card, problems=broken, tick=lambda: bar.advance(task))
         metrics = measure(opened.infer, card, items)
     for problem in problems + broken:
-        click.echo(f"inspector: {problem}", err=True)
+        say(f"inspector: {problem}", err=True)
     if len(broken) == len(chosen):
         raise ConfigError("None of the {count} images in {folder} can be read.", count=len(chosen), folder=data)
     _show(rounded(metrics.compute()), len(chosen) - len(broken), bundle.name, as_json=as_json)
@@ -90,9 +90,7 @@ def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
     same = known.get("fingerprint") == dataset.fingerprint()
     if split == "all":
         if same:
-            click.echo(
-                f"inspector: {bundle.name} was trained on these images; --split test uses only the unseen ones.", err=True
-            )
+            say(f"inspector: {bundle.name} was trained on these images; --split test uses only the unseen ones.", err=True)
         return dataset.samples
     names = set(read_split(bundle.folder)[split])
     found = [sample for sample in dataset.samples if sample.name in names]
@@ -105,7 +103,7 @@ def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
             bundle=bundle.name,
         )
     if not same or len(found) < len(names):
-        click.echo(
+        say(
             f"inspector: the data has changed since {bundle.name} was trained; {len(found)} of {len(names)} images of "
             f"{SPLIT} are there.",
             err=True,
@@ -115,7 +113,7 @@ def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
 
 def _show_variants(rows: Sequence[VariantRow], name: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"variants": [shortened(asdict(row), 6) for row in rows]}, ensure_ascii=False, allow_nan=False))
+        say_json({"variants": [shortened(asdict(row), 6) for row in rows]})
         return
     table = Table("engine", "precision", title=f"{name} on {max(row.images for row in rows)} images")
     for title in ("MB", rows[0].metric, "other verdicts", "mean difference", "ms"):
@@ -126,12 +124,12 @@ def _show_variants(rows: Sequence[VariantRow], name: str, *, as_json: bool) -> N
     Console().print(table)
     for row in rows:  # a sentence has no room in a column of numbers
         if row.problem:
-            click.echo(f"{row.engine} {row.precision}: {row.problem}")
+            say(f"{row.engine} {row.precision}: {row.problem}")
 
 
 def _show(metrics: Mapping[str, float], count: int, name: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"metrics": metrics, "images": count}, ensure_ascii=False, allow_nan=False))
+        say_json({"metrics": metrics, "images": count})
         return
     shown = {key: value for key, value in metrics.items() if not key.startswith("minus")}
     classes = sorted({key.partition("/")[2] for key in shown if "/" in key})

@@ -1,6 +1,5 @@
 """`inspector explain`: where a bundle looks in an image, as a picture."""
 
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.main import stop_with
+from inspector.cli.support.lines import say, say_json
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
@@ -209,10 +209,10 @@ def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bo
             "empty": not bool(heat.values.any()),
             "out": str(out),
         }
-        click.echo(json.dumps(told, ensure_ascii=False))
+        say_json(told)
         return
-    click.echo(f"{card.name}: {what}, layer {heat.layer} -> {out}")
+    say(f"{card.name}: {what}, layer {heat.layer} -> {out}")
     if not heat.values.any():
-        click.echo("Nothing in the image spoke for it: the heat map is empty.")
+        say("Nothing in the image spoke for it: the heat map is empty.")
     if share is not None:
-        click.echo(f"{share:.0%} of the heat lies in what was predicted.")
+        say(f"{share:.0%} of the heat lies in what was predicted.")

@@ -1,6 +1,5 @@
 """`inspector export`: a bundle for an engine and precision that judges the reference images as the trained network does."""
 
-import json
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.variants import Parity, Variant, VariantMade
+from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision
@@ -83,7 +83,7 @@ def export(
             process.close()
         made = process.result(VariantMade)
     if as_json:
-        click.echo(json.dumps(made.model_dump(mode="json"), ensure_ascii=False))
+        say_json(made.model_dump(mode="json"))
     else:
         _show(made.variant, Bundle.open(made.bundle))
     return 0
@@ -105,9 +105,9 @@ def _show(variant: Variant, bundle: Bundle) -> None:
     Console().print(table)
     if variant.files:
         files = [bundle.variant_path(name) for name in variant.files]
-        click.echo(f"{', '.join(str(file) for file in files)}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
+        say(f"{', '.join(str(file) for file in files)}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
     if variant.full_precision:
-        click.echo(f"in floating point stayed: {', '.join(variant.full_precision)}")
+        say(f"in floating point stayed: {', '.join(variant.full_precision)}")
 
 
 def rows(parity: Parity) -> list[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from inspector.cli.support.lines import prepare_streams, say
 from inspector.core.errors import ConfigError, InspectorError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -51,7 +52,7 @@ def _say_version(context: click.Context, _option: click.Parameter, asked: bool) 
     if asked and not context.resilient_parsing:
         from inspector import __version__  # read from the package's metadata, which takes its time
 
-        click.echo(f"inspector, version {__version__}")
+        say(f"inspector, version {__version__}")
         context.exit()
 
 
@@ -70,6 +71,7 @@ def cli(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line with these arguments (default: the process's own) and return the exit code."""
+    prepare_streams()
     try:
         result = cli.main(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -87,11 +89,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
-    click.echo(f"inspector: {sentence}", err=True)
+    say(f"inspector: {sentence}", err=True)
     return code
 
 
 def stop_with(sentence: str, code: int = 1) -> NoReturn:
     """End the command with a sentence on stderr and this exit code."""
-    click.echo(f"inspector: {sentence}", err=True)
+    say(f"inspector: {sentence}", err=True)
     raise click.exceptions.Exit(code)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import PrintingSink
 from inspector.core.errors import ConfigError, StorageError
@@ -29,7 +30,11 @@ from inspector.station.part_inspector import PartInspector
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), help="Instead of the recipe's; others than fp32 are exported first."
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Save pictures, results.jsonl and a report here, in a new folder for each start.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def predict(
     paths: tuple[Path, ...],
@@ -63,10 +68,10 @@ def predict(
                 inspector = inspectors.any()
                 inspection = inspector.uninspected(item.problem, source=str(path), name=path.stem)
                 unread = True
-                click.echo(f"inspector: {item}", err=True)
+                say(f"inspector: {item}", err=True)
             output = output or _Output(as_json=as_json, folder=out)
             output.show(inspection)
-            if output.printer.closed:
+            if output.closed:
                 break
         if output is not None:
             output.finish(inspectors.any().recipe.name, seconds=time.monotonic() - started)
@@ -82,9 +87,16 @@ class _Output:
         """Raises StorageError if nothing can be saved in `folder`."""
         self.printer = PrintingSink(as_json=as_json, stages=False)
         self._folder = None if folder is None else RunFolder(folder)
+        if self._folder is not None:
+            say(f"Saving to {self._folder.folder}", err=True)
         self._counters = Counters()
         self._refused: set[str] = set()
         self.failed = False  # something could not be saved
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads stdout any more and nothing is saved either, so that there is no use in going on."""
+        return self.printer.closed and self._folder is None
 
     def show(self, inspection: Inspection) -> None:
         """Save one part, then print it."""
@@ -106,11 +118,11 @@ class _Output:
         if self._folder is not None:
             try:
                 self._folder.finish_records(stats)
-                click.echo(f"Report: {self._folder.finish(stats, recipe)}", err=True)
+                say(f"Report: {self._folder.finish(stats, recipe)}", err=True)
             except StorageError as error:
                 self._complain(error)
             if self._folder.losses is not None:
-                click.echo(f"inspector: {self._folder.losses}", err=True)
+                say(f"inspector: {self._folder.losses}", err=True)
         self.printer.summarise(stats)
         self.failed = self.failed or self.printer.failed
 
@@ -120,7 +132,7 @@ class _Output:
         detail = str(error.problem.values.get("detail", error.problem.text))
         if detail not in self._refused:
             self._refused.add(detail)
-            click.echo(f"inspector: {error}", err=True)
+            say(f"inspector: {error}", err=True)
 
 
 def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
@@ -173,7 +185,7 @@ class _Inspectors:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
             choice = resolve_recipe(self._recipe, self._models, files, kelvin=unit == "kelvin")
             if choice.note is not None:
-                click.echo(f"inspector: {choice.note}", err=True)
+                say(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe
             if self._recipe is not None:
                 chosen = only_camera(chosen, self._camera or camera_for(chosen, choice.base, unit))
@@ -182,7 +194,7 @@ class _Inspectors:
             program = inspector.program
             for told in (program.why if program.tuned else None, program.note):
                 if told is not None:
-                    click.echo(f"inspector: {told}", err=True)
+                    say(f"inspector: {told}", err=True)
         return self._opened[unit]
 
     def any(self) -> PartInspector:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from inspector.cameras.base import kind_of
+from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import PrintingSink
 from inspector.cli.support.signals import stop_signals
@@ -31,7 +32,11 @@ _POLL = 0.1  # seconds
 )
 @click.option("--give-up", type=float, default=20.0, show_default=True, help="Seconds without any camera; 0: wait for ever.")
 @click.option("--limit", type=click.IntRange(1), help="End after so many parts.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Save pictures, results.jsonl and a report here.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Save pictures, results.jsonl and a report here, in a new folder for each start.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def run(
     source: str,
@@ -55,12 +60,14 @@ def run(
         find(ENGINES, engine, "engine")
     resolved = resolve_recipe(recipe, models, source)
     if resolved.note is not None:
-        click.echo(f"inspector: {resolved.note}", err=True)
+        say(f"inspector: {resolved.note}", err=True)
     for camera in resolved.recipe.cameras.values():
         kind, address = kind_of(camera.source)
         if kind == "folder" and not (camera.options.get("watch") or camera.options.get("masks")):
             say_masks_left_out(Path(address).expanduser(), recursive=bool(camera.options.get("recursive")))
     folder = None if out is None else RunFolder(out)
+    if folder is not None:
+        say(f"Saving to {folder.folder}", err=True)
     pictures = None if folder is None else PictureSink(folder)
     printer = PrintingSink(as_json=as_json)
     saving: list[Sink] = [] if folder is None or pictures is None else [RecordSink(folder), pictures]
@@ -87,9 +94,9 @@ def run(
         raise status.failure
     lost = None if folder is None else folder.losses
     if lost is not None:
-        click.echo(f"inspector: {lost}", err=True)
+        say(f"inspector: {lost}", err=True)
     elif pictures is not None and pictures.report is not None:
-        click.echo(f"Report: {pictures.report}", err=True)
+        say(f"Report: {pictures.report}", err=True)
     return 1 if lost is not None or printer.failed or status.faults or status.lost else 0
 
 
@@ -125,11 +132,11 @@ class _Console:
         if judging is not None and judging != before.judging:
             for sentence in (judging.why if judging.tuned else None, judging.note):
                 if sentence is not None:
-                    click.echo(f"inspector: {sentence}", err=True)
+                    say(f"inspector: {sentence}", err=True)
 
     def _say(self, where: str, problem: Message, remedy: Message | None, more: str = "") -> None:
         if (where, problem.text) in self._said:
             return
         self._said.add((where, problem.text))
         said = f" {remedy}" if remedy is not None else ""
-        click.echo(f"inspector: {where}: {problem}{said}{more}", err=True)
+        say(f"inspector: {where}: {problem}{said}{more}", err=True)

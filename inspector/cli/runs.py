@@ -1,12 +1,12 @@
 """`inspector runs`: what trains, has trained or waits, also on a PC without a screen."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.train_output import summary
 from inspector.core.errors import ConfigError, InspectorError, JobError
 from inspector.runs.folder import find_runs, remove_run, runs_folder
@@ -37,12 +37,12 @@ def list_runs(*, folder: Path | None, as_json: bool) -> int:
         try:
             info = run_info(path)
         except InspectorError as error:
-            click.echo(f"inspector: {error}", err=True)
+            say(f"inspector: {error}", err=True)
             continue
         if as_json:
-            click.echo(json.dumps(_facts(info), ensure_ascii=False, allow_nan=False))
+            say_json(_facts(info))
         else:
-            click.echo(f"{info.state.value:<12} {path.name:<24} {_how_far(info)}".rstrip())
+            say(f"{info.state.value:<12} {path.name:<24} {_how_far(info)}".rstrip())
     return 0
 
 
@@ -54,20 +54,20 @@ def show(*, run: Path, folder: Path | None, as_json: bool) -> int:
     """One run: what was asked, how far it is, how it ended."""
     info = _find(run, folder)
     if as_json:
-        click.echo(json.dumps({**_facts(info), "settings": info.record.settings}, ensure_ascii=False, allow_nan=False))
+        say_json({**_facts(info), "settings": info.record.settings})
         return 0
-    click.echo(f"{info.folder}: {info.state.value}")
+    say(f"{info.folder}: {info.state.value}")
     settings = info.record.settings
-    click.echo(f"{settings.get('task')}, {settings.get('network')}, data {settings.get('data')}")
+    say(f"{settings.get('task')}, {settings.get('network')}, data {settings.get('data')}")
     if info.record.alive():
-        click.echo(f"process {info.record.pid}")
+        say(f"process {info.record.pid}")
     for text in (_how_far(info), *(str(sentence) for sentence in (info.sentence, info.remedy) if sentence)):
         if text:
-            click.echo(text)
+            say(text)
     if info.bundle:
-        click.echo(f"bundle {info.bundle}")
+        say(f"bundle {info.bundle}")
     if info.resumable:
-        click.echo(f"Go on from the last epoch: inspector train --resume {info.folder}")
+        say(f"Go on from the last epoch: inspector train --resume {info.folder}")
     return 0
 
 

@@ -1,6 +1,5 @@
 """`inspector tune`: which engine, precision and threads keep the takt on this machine for the least work."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
 from inspector.cli.support.tune_image import draw
 from inspector.core.config import write_atomically
@@ -93,7 +93,7 @@ def tune(
     if picture is not None:
         write_atomically(picture, draw(tuning).encode())
     if as_json:
-        click.echo(json.dumps({**tuning.model_dump(mode="json"), "why": why(tuning).text}, ensure_ascii=False))
+        say_json({**tuning.model_dump(mode="json"), "why": why(tuning).text})
     else:
         _show(tuning)
     return 0 if tuning.state == "kept" else 1
@@ -122,15 +122,15 @@ def _show(tuning: Tuning) -> None:
     console.print(_rows(tuning))
     for one in refused(tuning):
         if one.reason is not None:
-            click.echo(f"{_name(one.bundle)} {one.engine} {one.precision}: {_text(one.reason)}")
+            say(f"{_name(one.bundle)} {one.engine} {one.precision}: {_text(one.reason)}")
     console.print(_plans(tuning))
     if tuning.made:
-        click.echo(f"Exported now (for so many bundles): {exported(tuning)}.")
+        say(f"Exported now (for so many bundles): {exported(tuning)}.")
     if unavailable(tuning):
-        click.echo(f"Not exported, or not on this machine: {', '.join(unavailable(tuning))}.")
+        say(f"Not exported, or not on this machine: {', '.join(unavailable(tuning))}.")
     for note in (*tuning.left_out, *tuning.needs):
-        click.echo(_text(note))
-    click.echo(why(tuning).text)
+        say(_text(note))
+    say(why(tuning).text)
 
 
 def _rows(tuning: Tuning) -> Table:

@@ -3,10 +3,29 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inspector.core.errors import StorageError
+from inspector.core.untrusted import LARGEST_INTEGER
+
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Option = (
+    str
+    | bool
+    | Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+    | Annotated[float, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+)
+
+
+class FiniteModel(BaseModel):
+    """Base of whatever is read from files or other processes: immutable, and every number in it is finite.
+
+    A limit that is NaN is never exceeded, so every part would be OK. Integers get bounds where they are declared.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
 def describe_validation(error: ValidationError) -> str:

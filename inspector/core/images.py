@@ -6,8 +6,9 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from inspector.core.config import FiniteModel
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Pixels, Region
 
@@ -20,7 +21,7 @@ _BAND = 256 * 1024  # bytes
 cv2.setNumThreads(1)
 
 
-class InputSpec(BaseModel):
+class InputSpec(FiniteModel):
     """The array a network takes.
 
     `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
@@ -30,10 +31,10 @@ class InputSpec(BaseModel):
     minimum of the region).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
-    width: PositiveInt
-    height: PositiveInt
+    width: int = Field(gt=0, le=4096)
+    height: int = Field(gt=0, le=4096)
     channels: Literal[1, 3] = 3
     kind: Literal["uint8", "float", "kelvin"] = "uint8"
     fit: Literal["stretch", "letterbox"] = "stretch"
@@ -41,8 +42,6 @@ class InputSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "InputSpec":
-        if self.width > 4096 or self.height > 4096:
-            raise ValueError("an input larger than 4096 pixels a side is not supported")
         if self.kind == "kelvin" and self.channels != 1:
             raise ValueError("a kelvin input has one channel")
         if self.levels is not None and not self.levels[0] < self.levels[1]:

@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 
+from inspector.core.config import FiniteModel
 from inspector.core.message import Message
 
 
-class Sentence(BaseModel):
+class Sentence(FiniteModel):
     """A `Message` as data."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     template: str
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def text(self) -> str:

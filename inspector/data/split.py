@@ -1,12 +1,12 @@
 """Which samples train a network, which choose its best epoch, and which it never sees before it is measured."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
+from inspector.core.untrusted import parse_json
 from inspector.data.samples import PARTS, Part, Sample
 
 SPLIT = "split.json"
@@ -87,7 +87,7 @@ def read_split(bundle: Path) -> Mapping[str, tuple[str, ...]]:
     """Return the sample names of each part that a bundle was trained with. Raises ConfigError."""
     path = bundle / SPLIT
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(path.read_bytes())
         return {part: tuple(str(name) for name in data[part]) for part in ("train", "val", "test")}
     except FileNotFoundError:
         raise ConfigError(

@@ -12,7 +12,6 @@ import numpy as np
 from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import EngineError
 from inspector.core.images import Prepared
-from inspector.core.offline import no_usage_statistics
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, not_here, probe
@@ -71,7 +70,6 @@ class OpenVinoEngine(Engine):
 
     @classmethod
     def ensure_here(cls, precision: Precision) -> None:
-        no_usage_statistics()
         import openvino
 
         if precision.upper() in {"BF16", "INT8"} - set(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")):

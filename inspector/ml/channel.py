@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from inspector.core.errors import InspectorError, StorageError
 from inspector.core.message import message
+from inspector.core.text import LineWriter
 from inspector.runs.folder import CONTROL, MESSAGES, RESERVE, WORKER_LOG, Tail, unwritable
 from inspector.workers.jobs import Job, read_job
 from inspector.workers.messages import (
@@ -51,12 +53,12 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._torn = False
         self._reserve = folder / RESERVE
         try:
             (folder / WORKER_LOG).unlink(missing_ok=True)  # of the process before this one
             self._reserve.write_bytes(b"\0" * _RESERVED)
-            self._file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self._lines = LineWriter(partial(os.write, file))
             control = folder / CONTROL
             self.control = Tail(control, parent_message, offset=control.stat().st_size if control.exists() else 0)
         except OSError as error:
@@ -68,11 +70,7 @@ class Journal:
             with suppress(OSError):  # a folder that can no longer be written may still take a line in an open file
                 self._reserve.unlink(missing_ok=True)
         try:
-            rest = b"\n" + line if self._torn else line
-            while rest:
-                written = os.write(self._file, rest)
-                rest = rest[written:]
-                self._torn = bool(rest)
+            self._lines.write(line)
         except OSError as error:
             raise unwritable(self.folder, error) from error
 

@@ -1,19 +1,19 @@
 """A recipe: cameras, regions, bundles and rules for one product. A versioned TOML file."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import describe_validation, write_atomically
+from inspector.core.config import FiniteModel, Option, describe_validation, write_atomically
 from inspector.core.errors import ConfigError
 from inspector.core.types import Precision, Region
+from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
-Option = str | int | float | bool
+_LARGEST_SIDE = 1_000_000  # pixels
 
 
 def _known_quantity(name: str) -> str:
@@ -22,17 +22,17 @@ def _known_quantity(name: str) -> str:
     return name
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Model(FiniteModel):
+    model_config = ConfigDict(extra="forbid")
 
 
 class RegionModel(_Model):
     """A rectangle in frame pixels."""
 
-    x: int = Field(ge=0)
-    y: int = Field(ge=0)
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    x: int = Field(ge=0, le=_LARGEST_SIDE)
+    y: int = Field(ge=0, le=_LARGEST_SIDE)
+    width: int = Field(gt=0, le=_LARGEST_SIDE)
+    height: int = Field(gt=0, le=_LARGEST_SIDE)
 
     def region(self) -> Region:
         return Region(self.x, self.y, self.width, self.height)
@@ -45,7 +45,9 @@ class Gate(_Model):
     white_share: float = Field(0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off")
     blur: float = Field(0.0, ge=0, description="variance of the Laplacian below which it counts as blurred; 0: off")
     stale_ms: float = Field(2000.0, gt=0, description="age at inspection above which a frame is stale")
-    frozen_frames: int = Field(5, ge=0, description="identical frames in a row of a live camera that mean frozen; 0: off")
+    frozen_frames: int = Field(
+        5, ge=0, le=1_000_000, description="identical frames in a row of a live camera that mean frozen; 0: off"
+    )
 
 
 class CameraModel(_Model):
@@ -95,7 +97,7 @@ class Recipe(_Model):
 
     format: Literal[1] = 1
     name: str = Field(min_length=1, max_length=80)
-    revision: int = Field(1, ge=1)
+    revision: int = Field(1, ge=1, le=2**31 - 1)
     mode: Literal["free", "triggered"] = "free"
     engine: str = "openvino"
     precision: Precision = Field("fp32", description="of the arithmetic; others than fp32 must have been exported before")
@@ -143,15 +145,13 @@ class Recipe(_Model):
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe. Raises ConfigError naming the file and the key."""
     try:
-        with path.open("rb") as stream:
-            data = tomllib.load(stream)
-        return Recipe.model_validate(data)
+        data = read_bounded(path)
     except FileNotFoundError:
         raise ConfigError("There is no recipe {file}.", remedy="Check the path.", file=path) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError("The recipe {file} cannot be read ({detail}).", file=path, detail=error) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError("The recipe {file} is not TOML: {detail}.", file=path, detail=error) from error
+    try:
+        return Recipe.model_validate(parse_toml(data))
     except ValidationError as error:
         raise ConfigError(
             "The recipe {file} is not valid: {detail}.",
@@ -159,6 +159,10 @@ def load_recipe(path: Path) -> Recipe:
             file=path,
             detail=describe_validation(error),
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("The recipe {file} cannot be read ({detail}).", file=path, detail=error) from error
+    except ValueError as error:
+        raise ConfigError("The recipe {file} is not TOML: {detail}.", file=path, detail=error) from error
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:

@@ -22,14 +22,14 @@ class RecordFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises StorageError if it cannot be made."""
+        """Make the file, which must not be there yet. Raises StorageError if it cannot be made."""
         self.path = path
         self.lost = 0  # records that were given up
         self._waiting: deque[bytes] = deque()
         self._reserve = path.with_name(_RESERVE_NAME)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
         except OSError as error:
             raise refused(path, error) from error
         self._end = 0
@@ -70,9 +70,9 @@ class RecordFile:
         except OSError:
             return False
 
-    def append(self, line: str) -> None:
-        """Write a line, after those that wait. Raises StorageError if it has to wait, too."""
-        self._waiting.append(line.encode("utf-8", "backslashreplace") + b"\n")
+    def append(self, line: bytes) -> None:
+        """Write a line, with its end, after those that wait. Raises StorageError if it has to wait, too."""
+        self._waiting.append(line)
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
             self.lost += 1

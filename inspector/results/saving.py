@@ -1,10 +1,10 @@
 """What a run leaves in a folder: results.jsonl, overlay pictures and a report. A full disk stops the saving, not the line."""
 
 import contextlib
-import json
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import cv2
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
 from inspector.core.message import Message, message
+from inspector.core.text import json_line, utf8
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus, Stats
 from inspector.results.overlays import draw
@@ -29,21 +30,23 @@ _AGAIN_S: Final = 5.0  # between two looks whether there is room for pictures ag
 
 
 class RunFolder:
-    """Writes inspections as they come: the record first, then the pictures that it names. Each kind by one thread."""
+    """Writes inspections as they come into `folder`, a new one for each start: the record first, then the pictures it names.
 
-    def __init__(self, folder: Path) -> None:
-        """Raises StorageError if nothing can be written there."""
-        self.folder = folder
+    Records and pictures may be written by a thread each.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        """Raises StorageError if nothing can be written under `parent`."""
+        try:
+            self.folder = folder = _new_folder(parent)
+            (folder / PICTURES).mkdir()
+        except OSError as error:
+            raise refused(parent, error) from error
         self.pictures_lost = 0
         self._rows: list[Row] = []
         self._full = False  # pictures have stopped
         self._looked = 0.0
         self._records = RecordFile(folder / RESULTS)
-        try:
-            (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._records.close()
-            raise refused(folder / PICTURES, error) from error
 
     @property
     def records_lost(self) -> int:
@@ -64,7 +67,7 @@ class RunFolder:
     def record(self, inspection: Inspection) -> None:
         """Write the part's line. Raises StorageError if it has to wait for room; it is written before any later one."""
         names = [] if self._full else [name for name, _ in self._places(inspection)]
-        self._records.append(json.dumps({**record(inspection), "overlays": names}, ensure_ascii=False))
+        self._records.append(json_line({**record(inspection), "overlays": names}))
 
     def picture(self, inspection: Inspection) -> None:
         """Write the part's pictures. Raises StorageError naming the first that could not be; the next part may be tried."""
@@ -96,16 +99,21 @@ class RunFolder:
         if problem is not None:
             raise problem
 
+    def close(self) -> None:
+        """Close the files; nothing more is saved."""
+        with contextlib.suppress(StorageError):
+            self._records.close()
+
     def finish_records(self, stats: Stats) -> None:
         """Write the summary and close the file. Raises StorageError."""
         with contextlib.suppress(StorageError):  # said by `close`, which tries once more with the reserve
-            self._records.append(json.dumps(summary(stats)))
+            self._records.append(json_line(summary(stats)))
         self._records.close()
 
     def finish(self, stats: Stats, name: str) -> Path:
         """Write the report and return its path. Raises StorageError. `name`: of the recipe."""
         report = self.folder / REPORT
-        write_atomically(report, write_report(name, self._rows, stats).encode("utf-8", "backslashreplace"))
+        write_atomically(report, utf8(write_report(name, self._rows, stats)).encode())
         return report
 
     def _has_room(self) -> bool:
@@ -159,11 +167,21 @@ class PictureSink(Sink):
         self.report = self._folder.finish(status.stats, status.recipe.name if status.recipe is not None else "")
 
 
-def dated_folder(parent: Path) -> Path:
-    """A folder in `parent` that is not there yet, named after the local time."""
-    stem = f"{datetime.now().astimezone():%Y-%m-%d %H-%M-%S}"
-    names = (stem if number == 0 else f"{stem} ({number})" for number in range(1000))
-    return next(parent / name for name in names if not (parent / name).exists())
+def _new_folder(parent: Path) -> Path:
+    """Make a folder for this start alone, named after the time in UTC. Of two that ask at once, the system gives it to one.
+
+    Raises OSError.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    for number in count(1):
+        folder = parent / (name if number == 1 else f"{name}-{number:03d}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("unreachable")
 
 
 def _safe(name: str) -> str:

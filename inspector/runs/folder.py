@@ -26,12 +26,13 @@ from pathlib import Path
 from typing import Any, Generic
 
 import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from inspector import __version__
-from inspector.core.config import describe_validation
+from inspector.core.config import Count, FiniteModel, describe_validation
 from inspector.core.errors import ConfigError, JobError, StorageError
 from inspector.core.paths import user_data
+from inspector.core.untrusted import parse_json, read_bounded
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.workers.messages import Packet, WorkerMessage, worker_message
 from inspector.workers.protocol import LineDecoder, M
@@ -52,20 +53,20 @@ BUNDLE = "bundle"
 RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
 
 
-class RunRecord(BaseModel):
+class RunRecord(FiniteModel):
     """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and what `started` says of it.
 
     `queued`: since when it waits for its turn, or None. `resume`: it goes on from what is saved (`resumable`).
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
-    v: int = 1
+    v: Count = 1
     name: str
     settings: dict[str, Any]
     created: datetime
     software: str
-    pid: int = 0
+    pid: Count = 0
     pid_started: str | float = ""  # a number in records of earlier versions
     queued: datetime | None = None
     resume: bool = False
@@ -102,7 +103,7 @@ def read_run(folder: Path) -> RunRecord:
     """Return the record of a run. Raises ConfigError."""
     path = folder / RUN
     try:
-        return RunRecord.model_validate_json(path.read_bytes())
+        return RunRecord.model_validate(parse_json(read_bounded(path)))
     except FileNotFoundError:
         raise ConfigError("{folder} is not a training run.", remedy="Choose a folder with a run.json.", folder=folder) from None
     except ValidationError as error:

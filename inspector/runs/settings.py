@@ -6,13 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import describe_validation
+from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.types import TaskName
-
-Option = int | float | str | bool
 
 # What suits a task where a person gives none. Thermal cameras are small and their frames are 4:3. Defects cover so little of
 # a mask that large first steps teach a wide U-Net to see none anywhere, which it does not unlearn.
@@ -53,14 +51,14 @@ class Shown:
     unit: str = ""
 
 
-class TrainSettings(BaseModel):
+class TrainSettings(FiniteModel):
     """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
 
     What is left out, or 0 or "" where that is no value, is filled in from TASK_DEFAULTS. Fields with a `Shown` are for a
     person to set; the window and the command line make their forms from these declarations.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     task: TaskName
     network: str = Field(min_length=1)

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from inspector.core.config import Count, FiniteModel
 from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence, sentence
 from inspector.core.types import Precision
@@ -18,8 +19,8 @@ HEADROOM: Final = 0.2  # of the takt that a choice must leave at p99
 WORTH: Final = 0.97  # a larger batch must take less than this share of the time an image, to be worth its memory
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class _Part(FiniteModel):
+    model_config = ConfigDict(extra="ignore")
 
 
 class Row(_Part):
@@ -28,12 +29,12 @@ class Row(_Part):
     bundle: str
     engine: str
     precision: Precision
-    threads: int
-    batch: int
+    threads: Count
+    batch: Count
     p50_ms: float
     p99_ms: float
     cpu_ms: float
-    images: int
+    images: Count
 
     @property
     def variant(self) -> tuple[str, Precision]:
@@ -54,8 +55,8 @@ class Judged(_Part):
     metric: str = ""
     accuracy: float | None = None
     before: float | None = None
-    flips: int = 0
-    images: int = 0
+    flips: Count = 0
+    images: Count = 0
     tried: bool = False
     reason: Sentence | None = Field(None, description="why it must not be used, or could not be measured")
 
@@ -84,8 +85,8 @@ class Plan(_Part):
     """
 
     uses: tuple[Use, ...]
-    threads: int
-    batch: int
+    threads: Count
+    batch: Count
     p50_ms: float
     p99_ms: float
     cpu_ms: float
@@ -114,7 +115,7 @@ class Machine(_Part):
     """What a choice holds for; another processor, card or version may make another choice the best."""
 
     processor: str
-    cores: int
+    cores: Count
     features: tuple[str, ...] = ()
     gpu: str = ""
     software: Mapping[str, str] = {}
@@ -145,7 +146,7 @@ class Tuning(_Part):
 
     format: Literal[1] = 1
     recipe: str
-    revision: int
+    revision: Count
     takt_ms: float
     headroom: float = HEADROOM
     machine: Machine

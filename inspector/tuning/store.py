@@ -28,6 +28,7 @@ from inspector.core.images import Prepared
 from inspector.core.message import Message, message
 from inspector.core.paths import user_data
 from inspector.core.types import Floats
+from inspector.core.untrusted import parse_json, read_bounded
 from inspector.engines.base import Engine
 from inspector.inspection.program import Program, Runtime
 from inspector.recipes.recipe import Recipe
@@ -35,6 +36,7 @@ from inspector.training.costs import core_count, gpu_names
 from inspector.tuning.measure import PROOF, runtimes_of, with_runtimes
 from inspector.tuning.plan import Machine, Plan, Tuning, why
 
+_LARGEST_FILE: Final = 16 * 1024 * 1024  # bytes
 KEPT: Final = 5  # tunings a recipe
 TEST_S: Final = 2.0  # of measuring, all bundles together
 GROUPS: Final = 3  # the quickest of so many medians counts: another program's second is not the engine's fault
@@ -107,7 +109,7 @@ def load_tunings(recipe: str, *, root: Path | None = None) -> list[Tuning]:
     is used then.
     """
     try:
-        data = json.loads(_file(recipe, root).read_text("utf-8"))
+        data = parse_json(read_bounded(_file(recipe, root), limit=_LARGEST_FILE))
         return [Tuning.model_validate(one) for one in data["tunings"]]
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return []

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, PositiveFloat, TypeAdapter
+from pydantic import BeforeValidator, Field, PositiveFloat, TypeAdapter
 
+from inspector.core.config import Count, FiniteModel
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
-from inspector.workers.protocol import Count, JsonLine, read_line
+from inspector.workers.protocol import JsonLine, read_line
 
 
 def _path(value: object) -> object:
@@ -141,20 +142,20 @@ def read_job(line: bytes) -> Job:
 # ---- results --------------------
 
 
-class Trained(BaseModel):
+class Trained(FiniteModel):
     """Of a TrainJob: where the bundle is."""
 
     bundle: Place
 
 
-class GraphWritten(BaseModel):
+class GraphWritten(FiniteModel):
     """Of a GraphJob: the bundle, and the largest difference between its graph and its weights."""
 
     bundle: Place
     difference: float
 
 
-class Attempt(BaseModel):
+class Attempt(FiniteModel):
     """What became of one variant. `here`: this machine can compute so; `problem`: why there is none."""
 
     engine: str
@@ -163,7 +164,7 @@ class Attempt(BaseModel):
     problem: Sentence | None = None
 
 
-class VariantsTried(BaseModel):
+class VariantsTried(FiniteModel):
     """Of a VariantsJob."""
 
     bundle: Place

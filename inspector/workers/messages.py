@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
+from inspector.core.config import Count, Option
 from inspector.core.message import Message
 from inspector.core.sentence import Sentence
-from inspector.workers.protocol import Count, JsonLine, Number, read_line
+from inspector.workers.protocol import JsonLine, Number, read_line
 
 VERSION = 1
 CamMethod = Literal["gradcam", "layercam"]
-Scalar = str | int | float | bool | None
+Scalar = Option | None
 
 
 class Packet(JsonLine):
@@ -42,9 +43,9 @@ class Hello(Packet):
     """The first message; a training says it again once it has its run folder."""
 
     type: Literal["hello"] = "hello"
-    v: int = VERSION
+    v: Count = VERSION
     software: str = ""
-    pid: int = 0
+    pid: Count = 0
 
 
 class Progress(Packet):
@@ -131,7 +132,7 @@ class Explained(Packet):
 
     type: Literal["explained"] = "explained"
     layer: str
-    class_index: int | None = None
+    class_index: Count | None = None
     target: Number = None
 
 
@@ -169,7 +170,7 @@ class Failed(Packet):
     traceback: str = ""
     crashed: bool = False
     signal: str = ""
-    exit_code: int = 0
+    exit_code: Annotated[int, Field(ge=-(2**31), le=2**32)] = 0
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
@@ -214,7 +215,7 @@ class ExplainRequest(Packet):
 
     type: Literal["explain"] = "explain"
     layer: str | None = None
-    class_index: int | None = None
+    class_index: Count | None = None
     box: tuple[float, float, float, float] | None = None
     method: CamMethod | None = None
 

@@ -5,9 +5,11 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
+from inspector.core.config import FiniteModel
 from inspector.core.errors import JobError
+from inspector.core.untrusted import parse_json
 
 LONGEST_LINE = 16 * 1024 * 1024
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).encode
@@ -20,14 +22,13 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Number = Annotated[float | None, BeforeValidator(_finite)]  # what may be measured as NaN or infinite: it travels as null
 
 
-class JsonLine(BaseModel):
+class JsonLine(FiniteModel):
     """One line of JSON. Fields that a later version has added are ignored; numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore")
 
     def line(self) -> bytes:
         """UTF-8 JSON with its newline, without the fields that were not set. Raises ValueError for NaN in free-form values."""
@@ -41,7 +42,7 @@ class JsonLine(BaseModel):
 def read_line(kind: TypeAdapter[M], line: bytes) -> M:
     """Validate one line. Raises JobError for anything else, also if it is nested too deeply or a number is out of bounds."""
     try:
-        return kind.validate_python(json.loads(line.decode()))
+        return kind.validate_python(parse_json(line))
     except (ValueError, RecursionError) as error:
         raise JobError(
             "The worker sent a line that is not a message: {line}.", line=line[:200].decode("utf-8", "replace")

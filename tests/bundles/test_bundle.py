@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, find_bundles, read_card, sha256, write_bundle
+from inspector.bundles.external_data import external_files
 from inspector.bundles.variants import Variant
 from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
@@ -396,3 +397,55 @@ def test_an_entry_that_is_no_variant_of_any_version_is_told(folder: Path, entry:
     with pytest.raises(ConfigError, match="not a valid bundle card: variants") as caught:
         Bundle.open(folder)
     one_sentence(caught)
+
+
+def graph_with_weights(folder: Path, *, kind: str, location: str) -> None:
+    """A graph whose tensor of this kind lies in a file of its own."""
+    onnx = pytest.importorskip("onnx")
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    tensor = numpy_helper.from_array(np.arange(3072, dtype=np.float32), "weight")
+    (folder / location).write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    floats = helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [3072])
+    inner = helper.make_graph([helper.make_node("Constant", [], ["out"], value=tensor)], "inner", [], [floats])
+    if kind == "initializer":
+        graph = helper.make_graph([helper.make_node("Identity", ["weight"], ["out"])], "g", [], [floats], [tensor])
+    elif kind == "constant":
+        graph = inner
+    else:
+        yes = helper.make_node("Constant", [], ["yes"], value=numpy_helper.from_array(np.array(True)))
+        branch = helper.make_node("If", ["yes"], ["out"], then_branch=inner, else_branch=inner)
+        graph = helper.make_graph([yes, branch], "g", [], [floats])
+    (folder / GRAPH).write_bytes(helper.make_model(graph).SerializeToString())
+
+
+@pytest.mark.parametrize("kind", ["initializer", "constant", "branch"])
+def test_weights_beside_the_graph_are_refused_unless_the_card_vouches_for_them(kind: str, tmp_path: Path) -> None:
+    folder = write_bundle(
+        tmp_path / "window", card(), lambda made: (fill(made), graph_with_weights(made, kind=kind, location="more.bin"))[0]
+    ).folder
+    Bundle.open(folder)  # more.bin was written with the bundle, so its hash is in the card
+    hashed = json.loads((folder / CARD).read_text("utf-8"))["files"]
+    change_card(folder, files={name: digest for name, digest in hashed.items() if name != "more.bin"})
+    with pytest.raises(BundleError, match=r"reads weights from more\.bin") as error:
+        Bundle.open(folder)
+    one_sentence(error)
+    graph_with_weights(folder, kind=kind, location="more.bin")
+    change_card(folder, files={**hashed, "more.bin": sha256(folder / GRAPH)})
+    with pytest.raises(ConfigError, match="SHA-256"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in find_bundles(models())))
+def test_a_graph_with_its_own_weights_reads_no_other_file(name: str) -> None:
+    graph = models() / name / GRAPH
+    assert external_files(graph) == frozenset()
+
+
+def test_what_is_no_graph_reads_no_other_file(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    for data in (b"", b"a graph", b"\xff" * 1000, bytes(range(256)) * 10, b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"):
+        file.write_bytes(data)
+        assert external_files(file) == frozenset()

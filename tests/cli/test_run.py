@@ -1,6 +1,8 @@
 """`inspector run` as a person and a script use it."""
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +19,8 @@ from click.testing import CliRunner
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
 from inspector.recipes.recipe import CameraModel, save_recipe
+from inspector.results.saving import RunFolder
+from tests.cli.consoles import on_console
 
 KEYS = {"source", "sequence", "verdict", "reasons", "predictions", "latency_ms"}
 SUMMARY = {"parts", "ok", "ng", "review", "not_inspected", "dropped", "seconds", "takt", "stages"}
@@ -79,17 +83,21 @@ def test_out_gets_pictures_results_and_a_report(states: Path, tmp_path: Path) ->
     arguments = ["run", "--recipe", str(_demo(tmp_path, states, parts=3)), "--out", str(out), "--json"]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.stderr
-    *saved, last = _lines((out / "results.jsonl").read_text("utf-8"))
+    (run_folder,) = out.iterdir()
+    assert re.fullmatch(r"\d{8}T\d{6}Z", run_folder.name)
+    *saved, last = _lines((run_folder / "results.jsonl").read_text("utf-8"))
     *printed, summary = _lines(result.stdout)
     assert [{key: part[key] for key in KEYS} for part in saved] == [{key: part[key] for key in KEYS} for part in printed]
     assert last == summary
-    report = (out / "report.html").read_text("utf-8")
+    report = (run_folder / "report.html").read_text("utf-8")
     for part in saved:
         (name,) = part["overlays"]
         assert name in report
-        picture = cv2.imread(str(out / name))
+        picture = cv2.imread(str(run_folder / name))
         assert picture.shape == (600, 800, 3)
-    assert str(out / "report.html") in result.stderr
+    first, *_, end = result.stderr.splitlines()
+    assert first == f"Saving to {run_folder}"
+    assert end == f"Report: {run_folder / 'report.html'}"
 
 
 def test_a_folder_with_a_bad_file_has_a_verdict_for_each(states: Path, tmp_path: Path) -> None:
@@ -148,10 +156,11 @@ def test_a_signal_ends_with_the_summary_and_everything_judged_is_saved(states: P
     *parts, last = _lines(rest)
     printed = [first, *parts]
     assert last["summary"]["parts"] == len(printed)
-    *saved, summary = _lines((out / "results.jsonl").read_text("utf-8"))
+    (folder,) = out.iterdir()
+    *saved, summary = _lines((folder / "results.jsonl").read_text("utf-8"))
     assert summary == last
     assert [part["sequence"] for part in saved] == [part["sequence"] for part in printed] == list(range(len(printed)))
-    assert all((out / name).is_file() for part in saved for name in part["overlays"])
+    assert all((folder / name).is_file() for part in saved for name in part["overlays"])
 
 
 @pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
@@ -182,39 +191,14 @@ def test_a_reader_that_goes_away_ends_it_quietly(states: Path, tmp_path: Path) -
     assert said == ""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_an_output_on_a_full_disk_is_said_and_everything_is_saved(states: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "inspector", "run", "--recipe", str(_demo(tmp_path, states, parts=4)), "--out", str(out)]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert done.stderr.count("The output cannot be written (No space left on device).") == 1
-    assert "Traceback" not in done.stderr
-    assert len(_lines((out / "results.jsonl").read_text("utf-8"))) == 5
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
-def test_a_reader_that_goes_away_does_not_end_the_saving(states: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = _command("run", "--recipe", _demo(tmp_path, states, parts=30), "--json", "--out", out)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    process.stderr.read()
-    process.stderr.close()
-    assert process.wait(60) == 0
-    assert len(_lines((out / "results.jsonl").read_text("utf-8"))) == 31
-
-
 def test_a_part_is_recorded_before_it_is_printed(states: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = _command("run", "--recipe", _demo(tmp_path, states, parts=20), "--json", "--out", out)
     assert process.stdout is not None
     for number in range(20):
         printed = json.loads(process.stdout.readline())
-        saved = _lines((out / "results.jsonl").read_text("utf-8"))
+        (results,) = out.glob("*/results.jsonl")
+        saved = _lines(results.read_text("utf-8"))
         assert len(saved) > number
         assert saved[number]["part"] == printed["part"]
     process.communicate(timeout=30)
@@ -226,27 +210,109 @@ def test_a_limit_judges_and_saves_so_many(states: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.stderr
     *printed, last = _lines(result.stdout)
-    *saved, _ = _lines((out / "results.jsonl").read_text("utf-8"))
+    (folder,) = out.iterdir()
+    *saved, _ = _lines((folder / "results.jsonl").read_text("utf-8"))
     assert len(printed) == len(saved) == last["summary"]["parts"] == 7
-    assert len(list((out / "overlays").iterdir())) == 7
+    assert len(list((folder / "overlays").iterdir())) == 7
     for part in saved:
         assert len(part["recipe_digest"]) == 64
         assert part["bundles"].keys() == {"states"}
         assert part["software"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_said_once_and_every_verdict_is_printed(states: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_files_that_may_not_grow_are_told_once_and_every_verdict_is_printed(states: Path, tmp_path: Path) -> None:
+    import resource
+
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "results.jsonl").symlink_to("/dev/full")
-    arguments = ["run", "--recipe", str(_demo(tmp_path, states, parts=4)), "--out", str(out), "--json"]
-    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
-    assert result.return_value == 1
-    assert len(_lines(result.stdout)) == 5
-    (sentence,) = [line for line in result.stderr.splitlines() if "cannot be written" in line]
-    assert "results.jsonl" in sentence
-    assert "No space left" in sentence
+    process = _command(
+        *("run", "--recipe", _demo(tmp_path, states, parts=4), "--out", out, "--json"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
+    )
+    printed, told = process.communicate(timeout=60)
+    assert process.returncode == 1, told
+    assert len(_lines(printed)) == 5
+    (sentence,) = [line for line in told.splitlines() if "cannot be written" in line]
+    assert str(out) in sentence
+    assert "File too large" in sentence
+    (results,) = out.glob("*/results.jsonl")
+    assert results.stat().st_size <= 1500
+    assert all(line["sequence"] >= 0 for line in _lines(results.read_text("utf-8")))  # whole records, as far as there was room
+
+
+def test_a_second_start_leaves_the_first_alone(states: Path, tmp_path: Path) -> None:
+    recipe, out = _demo(tmp_path, states, parts=2), tmp_path / "out"
+    together = [_command("run", "--recipe", recipe, "--out", out, "--json") for _ in range(3)]
+    ended = [(process.communicate(timeout=120), process.returncode) for process in together]
+    assert [code for _, code in ended] == [0, 0, 0]
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    folders = sorted(out.iterdir())
+    assert len(folders) == 3
+    named = [told.splitlines()[0] for (_, told), _ in ended]
+    assert sorted(named) == [f"Saving to {folder}" for folder in folders]
+    for folder in folders:
+        *parts, last = _lines((folder / "results.jsonl").read_text("utf-8"))
+        assert [part["sequence"] for part in parts] == [0, 1]
+        assert last["summary"]["parts"] == 2
+        assert len(list((folder / "overlays").iterdir())) == 2
+        assert (folder / "report.html").is_file()
+    again = CliRunner().invoke(cli, ["run", "--recipe", str(recipe), "--out", str(out), "--json"])
+    assert again.exit_code == 0
+    assert len(list(out.iterdir())) == 4
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_starts_in_the_same_second_have_folders_of_their_own_in_their_order(tmp_path: Path) -> None:
+    made = [RunFolder(tmp_path) for _ in range(30)]
+    assert len({saver.folder for saver in made}) == 30
+    assert [saver.folder for saver in made] == sorted(saver.folder for saver in made)
+    for saver in made:
+        saver.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_standard_output_on_a_full_disk_does_not_end_the_inspection(as_json: bool, states: Path, tmp_path: Path) -> None:
+    arguments = ["run", "--recipe", _demo(tmp_path, states, parts=5), "--out", tmp_path / "out", "--json"]
+    with Path("/dev/full").open("wb") as full:
+        done = on_console({}, *arguments[: None if as_json else -1], stdout=full)
+    assert done.returncode == 1
+    told = done.stderr.decode()
+    assert told.count("standard output cannot be written (No space left on device)") == 1
+    assert "Traceback" not in told
+    assert "Exception" not in told
+    (results,) = (tmp_path / "out").glob("*/results.jsonl")
+    *saved, last = _lines(results.read_text("utf-8"))
+    assert len(saved) == last["summary"]["parts"] == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX descriptors")
+@pytest.mark.parametrize("closed", [(1,), (1, 2), (0, 1, 2)])
+def test_standard_streams_that_are_closed_do_not_end_the_inspection(
+    closed: tuple[int, ...], states: Path, tmp_path: Path
+) -> None:
+    arguments = ("run", "--recipe", _demo(tmp_path, states, parts=5), "--out", tmp_path / "out", "--json")
+    done = on_console({}, *arguments, preexec_fn=lambda: [os.close(number) for number in closed])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b""
+    (results,) = (tmp_path / "out").glob("*/results.jsonl")
+    *saved, last = _lines(results.read_text("utf-8"))
+    assert len(saved) == last["summary"]["parts"] == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_goes_away_does_not_end_what_is_saved(states: Path, tmp_path: Path) -> None:
+    process = _command("run", "--recipe", _demo(tmp_path, states, parts=40), "--out", tmp_path / "out", "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 0, told
+    (results,) = (tmp_path / "out").glob("*/results.jsonl")
+    *saved, last = _lines(results.read_text("utf-8"))
+    assert len(saved) == last["summary"]["parts"] == 40
 
 
 def test_torch_never_loads(states: Path, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from inspector.core.errors import StorageError
+from inspector.core.text import json_line
 from inspector.core.types import Frame, Inspection, Verdict
 from inspector.inspection.status import Stats
 from inspector.results import record_file
 from inspector.results.record_file import RecordFile
-from inspector.results.saving import REPORT, RESULTS, RunFolder, dated_folder
+from inspector.results.saving import REPORT, RESULTS, RunFolder
 from tests.disks import disk_of
 from tests.station.fakes import frame
 
@@ -48,11 +49,11 @@ def test_on_a_full_disk_pictures_stop_and_every_record_is_there(tmp_path: Path) 
                 problems.append(error.problem.text)
         stats = Stats(parts=200, ok=200)
         folder.finish_records(stats)
-        assert folder.finish(stats, "test") == disk / "out" / REPORT
-        *records, last = _lines(disk / "out" / RESULTS)
+        assert folder.finish(stats, "test") == folder.folder / REPORT
+        *records, last = _lines(folder.folder / RESULTS)
         assert [record["sequence"] for record in records] == list(range(200))
         assert "summary" in last
-        pictures = sorted(path.name for path in (disk / "out" / "overlays").iterdir())
+        pictures = sorted(path.name for path in (folder.folder / "overlays").iterdir())
         assert 10 < len(pictures) < 100
         named = [name for record in records for name in record["overlays"]]  # type: ignore[attr-defined]
         assert len(named) <= len(pictures) + 1  # at most the one that found the disk full
@@ -80,7 +81,7 @@ def test_pictures_come_back_when_there_is_room_again(tmp_path: Path, monkeypatch
         ballast.unlink()
         folder.record(_inspection(100))
         folder.picture(_inspection(100))
-        assert (disk / "out" / "overlays" / "000100-top.png").exists()
+        assert (folder.folder / "overlays" / "000100-top.png").exists()
         folder.finish_records(Stats())
 
 
@@ -89,7 +90,7 @@ def test_a_record_that_finds_no_room_waits_and_is_never_torn(tmp_path: Path) -> 
         file = RecordFile(disk / "records.jsonl")
         ballast = disk / "ballast"
         _fill(ballast)
-        line = json.dumps({"text": "x" * 3000})
+        line = json_line({"text": "x" * 3000})
         refused = 0
         for _ in range(400):  # more than the space that was kept back
             try:
@@ -116,17 +117,9 @@ def test_a_record_that_waited_comes_before_later_ones(tmp_path: Path, monkeypatc
         _fill(ballast)
         for number in range(3):
             with pytest.raises(StorageError):
-                file.append(json.dumps(number))
+                file.append(json_line(number))
         ballast.unlink()
-        file.append(json.dumps(3))
+        file.append(json_line(3))
         file.close()
         assert _lines(disk / "records.jsonl") == [0, 1, 2, 3]
         assert file.lost == 0
-
-
-def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    first = dated_folder(tmp_path)
-    first.mkdir()
-    second = dated_folder(tmp_path)
-    assert first != second
-    assert first.parent == second.parent == tmp_path

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import click
-
+from inspector.cli.support.lines import say
 from inspector.core.files import image_files, label_masks
 
 
@@ -14,4 +13,4 @@ def say_masks_left_out(folder: Path, *, recursive: bool = False) -> None:
     except OSError:
         return
     if count:
-        click.echo(f"inspector: {count} label masks in {folder} (a .png beside a photograph) are not inspected.", err=True)
+        say(f"inspector: {count} label masks in {folder} (a .png beside a photograph) are not inspected.", err=True)

@@ -1,14 +1,13 @@
 """What `run` and `predict` print."""
 
-import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
+from inspector.cli.support.lines import ResultLines, say
+from inspector.core.text import one_line
 from inspector.core.types import Inspection, Verdict
 from inspector.inspection.status import StationStatus, Stats
 from inspector.inspection.takt import headroom_ms, measured
@@ -19,7 +18,7 @@ _COLOURS: Final = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yell
 
 
 class PrintingSink(Sink):
-    """Prints a line a part, and at the end the summary. Ends quietly when nobody reads any more."""
+    """Prints a line a part, and at the end the summary. What cannot be printed ends nothing."""
 
     name = "output"
 
@@ -27,19 +26,28 @@ class PrintingSink(Sink):
         """`stages`: say on stderr what each stage took, where that was measured."""
         self._as_json = as_json
         self._stages = stages
-        self.closed = False  # nobody reads stdout any more
-        self.failed = False  # something could not be printed
+        self._lines = ResultLines()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads stdout any more."""
+        return self._lines.gone
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be printed."""
+        return self._lines.failed
 
     def take(self, inspection: Inspection) -> None:
         """Print one part."""
         if self._as_json:
-            self._echo(json.dumps(record(inspection), ensure_ascii=False, allow_nan=False))
+            self._lines.json(record(inspection))
             return
         verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
         why = "; ".join(reason.text for reason in inspection.reasons)
         name = Path(inspection.source).name or inspection.source
         label = name if inspection.part in name else f"{inspection.part} {name}"
-        self._echo(f"{verdict} {label}  {inspection.latency_ms:.0f} ms  {why}".rstrip())
+        self._lines.text(f"{verdict} {one_line(f'{label}  {inspection.latency_ms:.0f} ms  {why}').rstrip()}")
 
     def close(self, status: StationStatus) -> None:
         """Print the summary, where the station ran."""
@@ -49,29 +57,15 @@ class PrintingSink(Sink):
     def summarise(self, stats: Stats) -> None:
         """Print the summary of what was shown."""
         if self._as_json:
-            self._echo(json.dumps(summary(stats)))
+            self._lines.json(summary(stats))
             return
-        self._echo(
+        self._lines.text(
             f"{stats.parts} parts: {stats.ok} OK, {stats.ng} NG, {stats.review} review, "
             f"{stats.not_inspected} not inspected, {stats.dropped} dropped, in {stats.seconds:.1f} s"
         )
         if self._stages and stats.parts:
-            click.echo("\n".join(_stages(stats)), err=True)
-
-    def _echo(self, line: str) -> None:
-        if self.closed:
-            return
-        try:
-            click.echo(line)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            self.closed = True
-            # Python flushes stdout once more at exit, which must not complain either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except OSError as error:  # a file on a full disk, as a rule; what is saved goes on
-            if not self.failed:
-                click.echo(f"inspector: The output cannot be written ({error.strerror or error}).", err=True)
-            self.failed = True
+            for stage in _stages(stats):
+                say(stage, err=True)
 
 
 def _stages(stats: Stats) -> Iterator[str]:

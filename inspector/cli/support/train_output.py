@@ -1,14 +1,14 @@
 """What `inspector train` shows of one training: a progress bar and a line an epoch on stderr, or JSON lines on stdout."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.progress import Progress, TaskID
 
 from inspector.bundles.bundle import read_card
+from inspector.cli.support.lines import ResultLines
+from inspector.core.text import one_line
 from inspector.runs.folder import REPORT, run_path
 from inspector.runs.report import read_report
 from inspector.runs.settings import TrainSettings
@@ -30,6 +30,7 @@ class TrainOutput:
 
     def __init__(self, bar: Progress, *, as_json: bool) -> None:
         self._bar, self._as_json = bar, as_json
+        self._lines = ResultLines()
         self._name = ""
         self._task = TaskID(0)
         self._best = ""
@@ -72,9 +73,9 @@ class TrainOutput:
                     told[name] = getattr(report, name).model_dump(mode="json")
             self._print(told)
         else:
-            click.echo(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}")
+            self._lines.text(one_line(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}"))
             for line in report.trials:
-                click.echo(f"{folder}: {line.text}")
+                self._lines.text(one_line(f"{folder}: {line.text}"))
 
     def _progress(self, now: messages.Progress) -> None:
         share = (now.epoch - 1 + now.step / max(now.steps, 1)) / max(now.epochs, 1)
@@ -100,10 +101,10 @@ class TrainOutput:
         )
 
     def _say(self, text: str) -> None:
-        self._bar.console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(one_line(f"{self._name}: {text}"), markup=False, highlight=False, soft_wrap=True)
 
     def _print(self, value: Mapping[str, Any]) -> None:
-        click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+        self._lines.json(value)
 
 
 def summary(metrics: Mapping[str, float | None]) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 
 from inspector.core.errors import EngineError
 from inspector.core.images import Prepared
-from inspector.core.offline import no_usage_statistics
 from inspector.core.types import Floats
 from inspector.ml.evaluate import Infer
 
@@ -165,7 +164,6 @@ def _narrow(node: Any) -> bool:  # noqa: ANN401 - openvino.Node
 
 def _nncf() -> Any:  # noqa: ANN401 - the module
     """NNCF, imported without its noise. Raises EngineError if it is not installed."""
-    no_usage_statistics()
     # It looks for a CUDA compiler when imported, and warns of one that has no card to work for.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:

@@ -18,7 +18,6 @@ from inspector.bundles.reference import Reference, read_reference
 from inspector.bundles.variants import PROCESSOR, Variant, software_for, why_not
 from inspector.core.errors import ConfigError, EngineError, StorageError
 from inspector.core.images import Prepared
-from inspector.core.offline import no_usage_statistics
 from inspector.core.registry import ENGINES, find
 from inspector.core.sentence import sentence
 from inspector.core.types import Precision
@@ -233,7 +232,6 @@ def _quantise(
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
     """Return the graph with its weights in sixteen bits; it computes in float32."""
-    no_usage_statistics()
     import openvino  # type: ignore[import-untyped]  # it ships no types
 
     target = folder / "fp16.xml"

@@ -1,6 +1,5 @@
 """What is inspected, with what, and which camera is seen: the three choosers above the feed."""
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,9 +9,11 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
 from inspector.core.paths import resources, user_config
 from inspector.core.registry import CAMERAS
+from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.recipes.locate import DEMO_RECIPE
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
@@ -30,19 +31,36 @@ def shipped_recipes() -> list[Path]:
 def recipe_name(path: Path) -> str:
     """Return the name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
     try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+        name = parse_toml(read_bounded(path)).get("name")
     except (OSError, ValueError):
         name = None
     return name if isinstance(name, str) and name else path.stem
 
 
-class _Chooser(Themed, QComboBox):
+class _Chooser(Themed, ComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumHeight(theme.TOUCH)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(14)
         self.view().setTextElideMode(self.view().textElideMode().ElideMiddle)
+
+    def lock(self, locked: bool) -> None:
+        """Refuse every change while a line runs, and say why."""
+        if locked:
+            self.hidePopup()
+        self.setEnabled(not locked)
+        self.name_tip()
+
+    def name_tip(self) -> None:
+        """Set the tool tip: what is chosen here, or why nothing can be."""
+        self.setToolTip(
+            self.tip() if self.isEnabled() else QCoreApplication.translate("Choosers", "Stop inspecting to change it.")
+        )
+
+    def tip(self) -> str:
+        """Return what is chosen here."""
+        raise NotImplementedError
 
     def retranslate(self) -> None:
         """Set all texts."""
@@ -97,13 +115,17 @@ class RecipeChooser(_Chooser):
     def retranslate(self) -> None:
         self.setItemText(self.count() - 1, self.tr("Open a recipe…"))
         self.setAccessibleName(self.tr("Recipe"))
-        self.setToolTip(self.tr("What is inspected: cameras, bundles and rules of one product"))
+        self.name_tip()
+
+    def tip(self) -> str:
+        return self.tr("What is inspected: cameras, bundles and rules of one product")
 
 
 class SourceChooser(_Chooser):
     """Where frames come from. `chosen` is emitted with a source string; empty: as the recipe says.
 
-    A kind that needs an address (stream) puts its beginning into the field, to be completed and confirmed with Enter.
+    A kind that needs an address (stream) puts its beginning into the field, to be completed and confirmed with Enter or by
+    starting: what the field says is what runs.
     """
 
     chosen = Signal(str)
@@ -133,10 +155,17 @@ class SourceChooser(_Chooser):
                 self.setCurrentIndex(-1)
             self.setEditText(source or self.itemText(0))
 
-    def _typed(self) -> None:
+    def pending(self) -> str | None:
+        """Return the source that the field says, where it is not the one in use."""
         text = self.currentText().strip()
-        if self.findText(text) < 0 and text != self._source:
-            self.chosen.emit(text)
+        named = {self.itemText(index): str(self.itemData(index)) for index in range(self.count())}
+        source = named[text] if named.get(text) in ("", "simulated") else text
+        return None if source == self._source else source
+
+    def _typed(self) -> None:
+        source = self.pending()
+        if source is not None:
+            self.chosen.emit(source)
 
     def _activate(self, index: int) -> None:
         kind = self.itemData(index)
@@ -167,8 +196,11 @@ class SourceChooser(_Chooser):
             entry = CAMERAS[str(self.itemData(index))]
             self.setItemText(index, QCoreApplication.translate("cameras", entry.label))
         self.setAccessibleName(self.tr("Source"))
-        self.setToolTip(self.tr("Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter takes them."))
+        self.name_tip()
         self.show_source(self._source)
+
+    def tip(self) -> str:
+        return self.tr("Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter or Start takes them.")
 
 
 class CameraChooser(_Chooser):
@@ -197,4 +229,7 @@ class CameraChooser(_Chooser):
     def retranslate(self) -> None:
         self.setItemText(0, self.tr("All cameras"))
         self.setAccessibleName(self.tr("Camera"))
-        self.setToolTip(self.tr("Which camera is shown"))
+        self.name_tip()
+
+    def tip(self) -> str:
+        return self.tr("Which camera is shown")

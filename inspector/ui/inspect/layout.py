@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QTabBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.registry import TABS
 from inspector.ui.inspect.choosers import CameraChooser, RecipeChooser, SourceChooser
@@ -18,6 +18,7 @@ from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.variants.tune_panel import TunePanel
 from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain, two_thirds
+from inspector.ui.widgets.inputs import TabBar
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class InspectLayout(Themed, QWidget):
         for small in (self.fullscreen_button, self.help_button):
             small.setFixedSize(theme.TOUCH, theme.TOUCH)
             small.setIconSize(QSize(theme.ICON, theme.ICON))
-        self.tab_bar = QTabBar()
+        self.tab_bar = TabBar()
         self.tab_bar.setObjectName("tabs")
         self.tab_bar.setDrawBase(False)
         self.tab_bar.setExpanding(False)

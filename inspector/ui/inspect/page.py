@@ -9,6 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from inspector.core.errors import InspectorError
+from inspector.core.message import message
 from inspector.core.types import Inspection
 from inspector.inspection.run_request import RunRequest, on_source, resolve_recipe
 from inspector.inspection.status import Mode, StationState, StationStatus
@@ -21,7 +22,7 @@ from inspector.ui.shell.settings import Preferences
 
 SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
 STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
-_FILE, _TUNED = "file", "tuned"  # where a banner comes from that is of no camera and no fault
+_FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # where a banner comes from that is of no camera and no fault
 
 
 class InspectPage(InspectLayout):
@@ -101,18 +102,27 @@ class InspectPage(InspectLayout):
         self.banners.clear(_FILE)
         self.set_choice(choice, path)
 
-    def use_source(self, source: str) -> None:
-        """Inspect the frames of this source instead of the recipe's; empty: the recipe's again."""
+    def browse_recipe(self) -> None:
+        """Ask for a recipe file; not while a line runs, which must not be covered."""
+        if self.recipe_chooser.isEnabled():
+            self.recipe_chooser.browse()
+        else:
+            problem = message("The recipe can be changed when the line has been stopped.")
+            self.banners.show_problem(_LOCKED, problem, retryable=False)
+
+    def use_source(self, source: str) -> bool:
+        """Inspect the frames of this source; empty: the recipe's own again. False: a banner says why it cannot be used."""
         if self._written is None:
-            return
+            return False
         try:
             choice = self._on_source(self._written, source)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
-            return
+            return False
         self.banners.clear(_FILE)
         self.source_chooser.show_source(source)
         self._use(choice)
+        return True
 
     def _on_source(self, written: RunRequest, source: str) -> RunRequest:
         """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
@@ -139,6 +149,11 @@ class InspectPage(InspectLayout):
         self._start(None)
 
     def _start(self, mode: Mode | None) -> None:
+        """Start what the source field says, or say why it cannot be used."""
+        stopped = self._worker.status.state is StationState.STOPPED
+        pending = self.source_chooser.pending() if stopped else None
+        if pending is not None and not self.use_source(pending):
+            return
         if self._choice is not None:
             self.back_to_live()
             self._worker.begin(self._choice, mode)
@@ -386,6 +401,11 @@ class InspectPage(InspectLayout):
         self.reasons.set_reasons(tell.reasons)
         self.veil.set_words("" if self._held is not None else tell.veil)
         stopped = status.state is StationState.STOPPED
+        for chooser in (self.recipe_chooser, self.source_chooser):
+            if chooser.isEnabled() != stopped:
+                chooser.lock(not stopped)
+        if stopped:
+            self.banners.clear(_LOCKED)
         if status.state is not StationState.RUNNING:
             self._watch.stop()
         elif not self._watch.isActive():

@@ -270,9 +270,9 @@ class StationWorker(QThread):
     def _saving(self) -> list[Sink]:
         if self.save_to is None:
             return []
-        from inspector.results.saving import PictureSink, RecordSink, RunFolder, dated_folder
+        from inspector.results.saving import PictureSink, RecordSink, RunFolder
 
-        folder = RunFolder(dated_folder(self.save_to))
+        folder = RunFolder(self.save_to)
         return [RecordSink(folder), PictureSink(folder)]
 
     def _apply(self, request: RunRequest) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
 from inspector.core.types import Inspection, Verdict
@@ -12,6 +12,7 @@ from inspector.ui.review.chooser import WithChooser
 from inspector.ui.review.timeline import TimeLine
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate, verdict_word
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 SPEEDS: Final = (1, 2, 5, 10, 30)  # parts a second
@@ -91,7 +92,7 @@ class Player(_Bar):
         super().__init__(parent)
         self._playing = False
         self.buttons = {name: QToolButton() for name in STEPS}
-        self.speed = QComboBox()
+        self.speed = ComboBox()
         self.speed.setMinimumHeight(theme.TOUCH)
         for speed in SPEEDS:
             self.speed.addItem("", speed)

@@ -13,6 +13,7 @@ from inspector.recipes.locate import bundle_roots
 from inspector.recipes.recipe import Recipe, load_recipe
 from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
 from inspector.ui.shell import theme
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 
@@ -39,7 +40,7 @@ _BROWSE_RECIPE: Final = "browse recipe"
 _BROWSE_BUNDLE: Final = "browse bundle"
 
 
-class WithChooser(Themed, QComboBox):
+class WithChooser(Themed, ComboBox):
     """`chosen` is emitted with a `With`."""
 
     chosen = Signal(object)

@@ -7,7 +7,6 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt,
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QHideEvent, QImageWriter, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFileDialog,
     QHeaderView,
     QSplitter,
@@ -31,6 +30,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.tabs.tabs import AnalysisTabs
 from inspector.ui.widgets.banner import Banners
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.OK)
@@ -90,7 +90,7 @@ class ReviewPage(Themed, QWidget):
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.setColumnWidth(Column.NUMBER, theme.SPACING * 8)
         self.table.setColumnWidth(Column.VERDICT, theme.SPACING * 16)
-        self.filter = QComboBox()
+        self.filter = ComboBox()
         self.filter.setMinimumHeight(theme.TOUCH)
         self.filter.addItems([""] * len(FILTERS))
         self.banners = Banners(self)

@@ -5,18 +5,19 @@ from typing import Final
 import numpy as np
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from inspector.core.types import SEVERITY, Verdict
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
+from inspector.ui.widgets.inputs import Slider
 from inspector.ui.widgets.themed import Themed
 
 _ORDER: Final = tuple(sorted(SEVERITY, key=lambda verdict: SEVERITY[verdict]))  # code k + 1 is _ORDER[k]; 0: not inspected yet
 _HEIGHT: Final = {Verdict.OK: 0.35, Verdict.REVIEW: 0.6, Verdict.NOT_INSPECTED: 0.75, Verdict.NG: 1.0}
 
 
-class TimeLine(Themed, QSlider):
+class TimeLine(Themed, Slider):
     """A slider over the parts. Where many share a pixel the worst verdict is shown, so that no NG part is hidden."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -22,6 +22,7 @@ from inspector.ui.widgets.themed import Themed
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.inspection.run_request import RunRequest
     from inspector.ui.inspect.page import InspectPage
+    from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
     from inspector.ui.review.page import ReviewPage
     from inspector.ui.shell.settings_page import SettingsPage
@@ -141,7 +142,7 @@ class MainWindow(Themed, QMainWindow):
             "open_image": lambda: self._browse("image"),
             "open_folder": lambda: self._browse("folder"),
             "open_video": lambda: self._browse("video"),
-            "open_recipe": lambda: self.inspect.recipe_chooser.browse(),
+            "open_recipe": lambda: self.inspect.browse_recipe(),
             "fullscreen": self.toggle_operator_view,
             "leave": self.leave,
             "help": self._toggle_help,
@@ -209,7 +210,7 @@ class MainWindow(Themed, QMainWindow):
 
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
-        page.recipe_written.connect(lambda path: self.inspect.open_recipe(path))
+        page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         return page
 
     @cached_property
@@ -229,6 +230,13 @@ class MainWindow(Themed, QMainWindow):
         leaving = Leaving(self.train, Question(self), self)
         leaving.settled.connect(self.close)
         return leaving
+
+    @cached_property
+    def recipe_change(self) -> "RecipeChange":
+        from inspector.ui.inspect.recipe_change import RecipeChange
+        from inspector.ui.widgets.question import Question
+
+        return RecipeChange(self.inspect, Question(self), self)
 
     @cached_property
     def help(self) -> HelpOverlay:
@@ -322,6 +330,8 @@ class MainWindow(Themed, QMainWindow):
         """Close what lies on top: a question, the help, the operator view, what the page in sight has opened."""
         if self._has("leaving") and self.leaving.question.isVisible():
             self.leaving.question.escape()
+        elif self._has("recipe_change") and self.recipe_change.question.isVisible():
+            self.recipe_change.question.escape()
         elif self._has("help") and self.help.isVisible():
             self.help.hide()
         elif self.operator_view:

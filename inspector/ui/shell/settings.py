@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector.core.errors import StorageError
 from inspector.core.paths import user_config
+from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.ui.shell.theme import Choice
 
 log = logging.getLogger(__name__)
@@ -104,17 +105,15 @@ class Settings(QObject):
 def _read(path: Path) -> _File:
     """Return the file, or the defaults where it is missing or was damaged: the window must open in any case."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = read_bounded(path)
     except (FileNotFoundError, NotADirectoryError):
         return _File()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         return _defaults(path, error)
-    import tomllib
-
     try:
-        tables = tomllib.loads(text)
+        tables = parse_toml(data)
         return _File(_made(Preferences, tables.get("preferences", {})), _made(Layout, tables.get("layout", {})))
-    except (tomllib.TOMLDecodeError, ValueError) as error:
+    except ValueError as error:
         return _defaults(path, error)
 
 

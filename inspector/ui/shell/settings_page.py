@@ -12,6 +12,7 @@ from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Preferences, Settings
 from inspector.ui.shell.strings import LANGUAGES, later
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 _CONTEXT: Final = "SettingsPage"
@@ -113,7 +114,7 @@ class SettingsPage(Themed, QWidget):
         caption.setProperty("role", "strong")
         why.setWordWrap(True)
         default.setProperty("role", "small")
-        chooser = QComboBox()
+        chooser = ComboBox()
         chooser.setObjectName(f"setting_{setting.field}")
         chooser.setMinimumSize(theme.SPACING * 32, theme.TOUCH)
         caption.setBuddy(chooser)

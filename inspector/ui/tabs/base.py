@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QComboBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Frame, Inspection, Prediction, TaskName
 from inspector.recipes.recipe import InspectModel, Recipe
@@ -15,6 +15,7 @@ from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import is_language_change
 from inspector.ui.tabs.controls import CanvasTools
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 PANEL_WIDTH = theme.SPACING * 50
@@ -41,7 +42,7 @@ class AnalysisTab(Themed, QWidget):
         self._stale = False
         self._chosen = ""
         self._dragged = False
-        self.chooser = QComboBox()
+        self.chooser = ComboBox()
         self.chooser.setMinimumHeight(theme.TOUCH)
         self.chooser.setMinimumWidth(theme.SPACING * 12)
         self.chooser_label = QLabel()

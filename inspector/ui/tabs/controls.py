@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QSlider,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.shell import theme
+from inspector.ui.widgets.inputs import DoubleSpinBox, Slider
 from inspector.ui.widgets.themed import Themed
 
 
@@ -35,7 +35,7 @@ class ShareSlider(Themed, QWidget):
         self.title = QLabel()
         self.number = QLabel()
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider = Slider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100)
         self.slider.setPageStep(5)
         self.title.setBuddy(self.slider)
@@ -176,7 +176,7 @@ class NumberField(Themed, QWidget):
     ) -> None:
         """`field`: one that writes its numbers in another way than with one decimal."""
         super().__init__(parent)
-        self.field = field or QDoubleSpinBox()
+        self.field = field or DoubleSpinBox()
         self.field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.field.setFrame(False)  # its line edit has one
         self.field.setDecimals(1 if field is None else field.decimals())

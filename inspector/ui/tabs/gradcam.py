@@ -5,7 +5,7 @@ from typing import ClassVar, assert_never
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
@@ -23,6 +23,7 @@ from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.tabs.base import AnalysisTab, caption, labelled, step_of
 from inspector.ui.tabs.controls import ShareSlider
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
+from inspector.ui.widgets.inputs import ComboBox
 
 SETTLE_MS = 150  # stepping through frames explains only the one where the person stays
 
@@ -60,7 +61,7 @@ class GradCamTab(AnalysisTab):
         self.retranslate()
 
     def _make_controls(self) -> None:
-        self.layer, self.class_choice = QComboBox(), QComboBox()
+        self.layer, self.class_choice = ComboBox(), ComboBox()
         self.layer_label, self.class_label = QLabel(), QLabel()
         self.layer_label.setBuddy(self.layer)
         self.class_label.setBuddy(self.class_choice)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, Signal
-from PySide6.QtWidgets import QStackedWidget, QTabWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection
@@ -12,10 +12,11 @@ from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
+from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
 
 
-class AnalysisTabs(Themed, QTabWidget):
+class AnalysisTabs(Themed, TabWidget):
     """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works.
 
     `hold_wanted` carries an inspection that must stay in sight while the line goes on.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.types import KELVIN_AT_0_C, Frame, TaskName, Temperatures
 from inspector.ui.canvas.canvas import ViewLink
@@ -16,6 +16,7 @@ from inspector.ui.canvas.rendering import Display, full_range
 from inspector.ui.shell import theme
 from inspector.ui.tabs.base import AnalysisTab, caption, headed
 from inspector.ui.tabs.controls import Choice, CopyButton, NumberField
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class ThermalTab(AnalysisTab):
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
         self.unit = Choice(("C", "K"))
-        self.palette_choice = QComboBox()
+        self.palette_choice = ComboBox()
         self.palette_choice.setMinimumHeight(theme.TOUCH)
         self.palette_choice.setMinimumWidth(theme.SPACING * 12)
         for name in PALETTES:

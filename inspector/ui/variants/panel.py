@@ -7,7 +7,6 @@ from typing import Final
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -28,6 +27,7 @@ from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
 from inspector.ui.variants.labels import details, metric_texts, state_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
@@ -66,7 +66,7 @@ class VariantsPanel(Themed, JobCover):
         self.title = QLabel()
         self.title.setProperty("role", "title")
         self._captions = {name: QLabel() for name in _FIELDS}
-        self.bundle, self.engine, self.precision = QComboBox(), QComboBox(), QComboBox()
+        self.bundle, self.engine, self.precision = ComboBox(), ComboBox(), ComboBox()
         for box, name in ((self.bundle, "bundle"), (self.engine, "engine"), (self.precision, "precision")):
             box.setObjectName(f"variants_{name}")
             box.setMinimumHeight(theme.TOUCH)
@@ -74,7 +74,7 @@ class VariantsPanel(Themed, JobCover):
             box.setMinimumContentsLength(20 if name == "bundle" else 10)
         for name, entry in ENGINES.items():
             self.engine.addItem(entry.label, name)
-        self.drop = QDoubleSpinBox()
+        self.drop = DoubleSpinBox()
         self.drop.setRange(0, 100)
         self.drop.setDecimals(1)
         self.drop.setSingleStep(0.5)

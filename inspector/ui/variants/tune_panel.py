@@ -5,7 +5,6 @@ from typing import Final
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -21,6 +20,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.variants.job_cover import JobCover, in_words, wrapped
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import DoubleSpinBox
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
 from inspector.workers.jobs import TuneJob
@@ -53,7 +53,7 @@ class TunePanel(Themed, JobCover):
         self.state, self.reason = wrapped(QLabel()), wrapped(QLabel())
         self.title.setProperty("role", "title")
         self.reason.setProperty("role", "strong")
-        self.takt = QDoubleSpinBox()
+        self.takt = DoubleSpinBox()
         self.takt.setRange(1, 600_000)
         self.takt.setDecimals(1)
         self.takt.setValue(FIRST_TAKT_MS)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -29,6 +28,7 @@ from inspector.ui.training.data.split_view import SplitView
 from inspector.ui.training.labels import depth_word, task_sentence, task_word
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
 
 
@@ -61,7 +61,7 @@ class FoundView(Themed, QWidget):
         self.classes = ClassList()
         self.classes.good_changed.connect(lambda names: draft.set(ok_classes=names))
         self.samples, self.problems, self.split = SampleView(), ProblemList(), SplitView(draft)
-        self.tabs = QTabWidget()
+        self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
         for page in (self.samples, self.problems, self.split):
             self.tabs.addTab(_padded(page), "")

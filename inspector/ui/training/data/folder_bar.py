@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, 
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 REMEMBERED: Final = 8
@@ -24,7 +25,7 @@ class FolderBar(Themed, QWidget):
         super().__init__(parent)
         self._settings = settings
         self._folder: Path | None = None
-        self.recent = QComboBox()
+        self.recent = ComboBox()
         self.recent.setObjectName("recent_folders")
         self.recent.setMinimumHeight(theme.TOUCH)
         self.recent.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

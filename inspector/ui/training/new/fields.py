@@ -7,10 +7,8 @@ from typing import Any, Final, Literal, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QGridLayout,
     QLabel,
@@ -25,6 +23,7 @@ from inspector.ui.shell import theme
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.themed import Themed
 
 CONTEXT: Final = "train_settings"  # of the labels, descriptions, units and choices of `TrainSettings`
@@ -42,15 +41,14 @@ def number_text(value: float) -> str:
     return f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
 
 
-class _Number(QDoubleSpinBox):
-    """Numbers of any size, without trailing zeros. The wheel scrolls the page it stands on, unless it has the focus."""
+class _Number(DoubleSpinBox):
+    """Numbers of any size, without trailing zeros."""
 
     def __init__(self, *, whole: bool) -> None:
         super().__init__()
         self.setDecimals(0 if whole else _DECIMALS)
         self.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self.setKeyboardTracking(False)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def textFromValue(self, value: float) -> str:
         return number_text(value)
@@ -61,20 +59,6 @@ class _Number(QDoubleSpinBox):
             return float(bare)
         except ValueError:
             return super().valueFromText(text)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
-class _Choice(QComboBox):
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class Editor:
@@ -110,9 +94,8 @@ def make_editor(name: str, field: FieldInfo, shown: Shown, edited: Callable[[], 
 
 
 def _choice_editor(values: tuple[Any, ...], edited: Callable[[], None]) -> Editor:
-    box = _Choice()
+    box = ComboBox()
     box.setMinimumHeight(theme.TOUCH)
-    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     for value in values:
         box.addItem(in_words(str(value)), value)
     box.currentIndexChanged.connect(lambda _: edited())

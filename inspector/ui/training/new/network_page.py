@@ -8,7 +8,6 @@ from typing import Any, Final, Protocol
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -33,6 +32,7 @@ from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 _NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript", "lightning_fabric", "torchmetrics")
@@ -117,7 +117,7 @@ class NetworkPage(Themed, QWidget):
         self.considered = Considered()
         self.considered.chosen.connect(lambda settings: draft.set(**settings))
         self.networks = self._make_networks()
-        self.weights = QComboBox()
+        self.weights = ComboBox()
         self.weights.setObjectName("start_weights")
         self.weights.setMinimumHeight(theme.TOUCH)
         self.rows = {name: SettingRow(name, draft) for name in _FIELDS}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.data.split import read_split
@@ -27,6 +27,7 @@ from inspector.ui.training.results.labels import (
     unit_of,
 )
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
 
@@ -79,7 +80,7 @@ class CompareView(Themed, QWidget):
         self.copy_button = CopyButton()
         self.copy_button.setObjectName("copy_comparison")
         self.copy_button.clicked.connect(self._copy)
-        self.tabs = QTabWidget()
+        self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
         self._curve_place = QWidget()
         self._curve_box = plain(QVBoxLayout(self._curve_place))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
@@ -21,6 +21,7 @@ from inspector.ui.training.results.confusion_view import ConfusionView
 from inspector.ui.training.results.tables import FactsTable, Overview
 from inspector.ui.training.results.worst_view import WorstView
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.inputs import TabWidget
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ResultsView(Themed, QWidget):
         self.settings = FactsTable()
         self._curve_place = QWidget()
         self._curve_box = plain(QVBoxLayout(self._curve_place))
-        self.tabs = QTabWidget()
+        self.tabs = TabWidget()
         self.tabs.tabBar().setDrawBase(False)
         for page in (self.overview, self.confusion, self._curve_place, self.worst, self.settings):
             self.tabs.addTab(page, "")

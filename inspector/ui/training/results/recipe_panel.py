@@ -33,6 +33,7 @@ from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 _NEW, _OTHER, _OWN = "new", "other", "own"
@@ -86,7 +87,7 @@ class RecipePanel(Themed, QWidget):
         self.retranslate()
 
     def _combo(self, name: str) -> QComboBox:
-        box = QComboBox()
+        box = ComboBox()
         box.setObjectName(name)
         box.setMinimumHeight(theme.TOUCH)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

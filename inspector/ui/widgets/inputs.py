@@ -1,0 +1,51 @@
+"""Input widgets that change on purpose only: without the focus they leave the wheel to what they stand on.
+
+Qt's own take the wheel wherever the mouse happens to be, and some of them the focus with it. All pages use these.
+"""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSlider, QTabBar, QTabWidget, QWidget
+
+
+class _FocusedWheel:
+    """Mixed in before a widget's class."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        assert isinstance(self, QWidget)
+        if self.hasFocus():
+            super().wheelEvent(event)  # type: ignore[misc]  # the widget's class comes after this one
+        else:
+            event.ignore()
+
+
+class ComboBox(_FocusedWheel, QComboBox):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+
+class DoubleSpinBox(_FocusedWheel, QDoubleSpinBox):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+
+class Slider(_FocusedWheel, QSlider):
+    def __init__(self, orientation: Qt.Orientation, parent: QWidget | None = None) -> None:
+        super().__init__(orientation, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+
+class TabBar(_FocusedWheel, QTabBar):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+
+class TabWidget(QTabWidget):
+    """With a `TabBar`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTabBar(TabBar(self))
