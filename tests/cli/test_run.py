@@ -232,9 +232,12 @@ def test_files_that_may_not_grow_are_told_once_and_every_verdict_is_printed(stat
     printed, told = process.communicate(timeout=60)
     assert process.returncode == 1, told
     assert len(_lines(printed)) == 5
-    (sentence,) = [line for line in told.splitlines() if "cannot be written" in line]
-    assert str(out) in sentence
-    assert "File too large" in sentence
+    sentences = [line for line in told.splitlines() if "cannot be written" in line]
+    assert len(sentences) == 2  # each kind of loss once: the records, and at the end the report
+    for sentence, name in zip(sentences, ("results.jsonl", "report.html"), strict=True):
+        assert str(out) in sentence
+        assert name in sentence
+        assert "File too large" in sentence
     (results,) = out.glob("*/results.jsonl")
     assert results.stat().st_size <= 1500
     assert all(line["sequence"] >= 0 for line in _lines(results.read_text("utf-8")))  # whole records, as far as there was room
