@@ -119,7 +119,6 @@ class StationWorker(QThread):
         self._told = False  # `news` was emitted and not yet taken
         self._quit = False
         self._station: StationLike | None = None
-        self._request: tuple[RunRequest, Mode | None] | None = None
         self._serial = 0  # of the run that counts; what an older station says is let go
 
     # ---- called by the window --------------------
@@ -129,7 +128,6 @@ class StationWorker(QThread):
         with self._wake:
             self._serial += 1
             serial = self._serial
-            self._request = (request, mode)
             status = StationStatus(StationState.STARTING, mode or request.recipe.mode, request.recipe)
             self._now = Snapshot(status, shed=self._now.shed)
             self._early.clear()
@@ -143,9 +141,6 @@ class StationWorker(QThread):
 
     def apply(self, request: RunRequest) -> None:
         """Go on with another recipe: no part is lost, and cameras that stay are not closed."""
-        with self._wake:
-            if self._request is not None:
-                self._request = (request, self._request[1])
         self._command(lambda: self._apply(request))
 
     def end(self) -> None:
@@ -154,11 +149,6 @@ class StationWorker(QThread):
             if self._now.status.running:
                 self._now = replace(self._now, status=replace(self._now.status, state=StationState.STOPPING))
         self._command(self._end)
-
-    def again(self) -> None:
-        """Start the last recipe anew: the remedy of a camera or engine that was given up."""
-        if self._request is not None:
-            self.begin(*self._request)
 
     def single(self, part: str = "") -> None:
         """Inspect one part as soon as the line runs; it must do so in triggered mode."""
