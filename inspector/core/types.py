@@ -192,7 +192,9 @@ class Frame:
     `pixels` is uint8 or uint16 [H, W] (mono) or [H, W, 3] (RGB), or float32 [H, W] kelvin with `unit="kelvin"`; it is
     never written to after the frame is made. `monotonic` is the time of grabbing in seconds of `time.monotonic()`.
     `part` is the part id where the source knows it; `source` names the file or stream. `grab_ms` is what making the frame
-    took (transfer and decoding, reading a file), without waiting for the part; None where nobody measured it.
+    took (transfer and decoding, reading a file), without waiting for the part; None where nobody measured it. `bits`: how
+    many of 16 bits are used; None where nothing says it. `notes`: what a person should know of how the picture was read.
+    A kelvin pixel without a temperature is NaN.
     """
 
     pixels: Pixels
@@ -205,6 +207,8 @@ class Frame:
     source: str = ""
     truth: Annotation | None = None
     grab_ms: float | None = None
+    bits: int | None = None
+    notes: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -314,3 +318,11 @@ class Inspection:
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
     judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()
+
+    @property
+    def notes(self) -> tuple[Message, ...]:
+        """What a person should know of how its frames were read, each once."""
+        notes: list[Message] = []
+        for frame in self.frames.values():
+            notes += [note for note in frame.notes if note not in notes]
+        return tuple(notes)

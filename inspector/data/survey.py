@@ -209,7 +209,18 @@ def _without_what_is_wrong(
             tasks[task] = _task_survey(clean)
     groups = sorted({*duplicates.exact, *duplicates.near})
     named = tuple(tuple(samples[index].name for index in group) for group in groups)
-    return replace(first, tasks=tasks, duplicates=named, pose=pose_of(looks), complete=True)
+    problems = (*first.problems, *_depth_problems(looks))
+    return replace(first, tasks=tasks, problems=problems, duplicates=named, pose=pose_of(looks), complete=True)
+
+
+def _depth_problems(looks: Sequence[Look | None]) -> Iterable[Message]:
+    """Images whose grey levels mean different things: a network would see those of fewer bits dark."""
+    counts = Counter(one.bits for one in looks if one is not None)
+    if len(counts) > 1:
+        yield message(
+            "The images use values of different depths ({depths}). Train with those of one depth, unless one camera took all.",
+            depths=", ".join(f"{count} x {f'{bits} bits' if bits else 'K'}" for bits, count in sorted(counts.items())),
+        )
 
 
 def _datasets(

@@ -213,7 +213,7 @@ class BundleRunner:
 
     def _prepare_row(self, out: Prepared, task: FrameTask) -> bool:
         with self._guard([task]):
-            prepare(task.frame.pixels, task.step.card.input, task.region, out=out)
+            prepare(task.frame.pixels, task.step.card.input, task.region, out=out, bits=task.frame.bits)
             return True
         return False
 
@@ -425,10 +425,12 @@ class BatchInference:
                 if not part.failures:
                     result.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
                 continue
-            problem = capture.problem
-            if problem is None and capture.frame is not None:
-                gate = self.program.recipe.cameras[step.model.camera].gate
-                problem = (check_age(capture.frame, gate, now=now) if capture.live else None) or step.unfit(capture.frame)
+            gate = self.program.recipe.cameras[step.model.camera].gate
+            # Why a picture does not fit says more than what it then looks like (too dark).
+            problem = step.unfit(capture.frame, gate) if capture.frame is not None else None
+            problem = problem or capture.problem
+            if problem is None and capture.frame is not None and capture.live:
+                problem = check_age(capture.frame, gate, now=now)
             if problem is not None:
                 result.fail(problem)
             elif capture.frame is not None:

@@ -14,7 +14,7 @@ from inspector.recipes.verdict import judge
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
+class FrameCapture:
     """What one camera gave for a part: a frame, what is wrong with it, or both. `part`: its id where the source knows it."""
 
     frame: Frame | None
@@ -47,7 +47,7 @@ class Part:
     deadline_s: float | None = None
     begun: bool = False
     life: Life = Life.OPEN
-    captures: dict[str, Capture] = field(default_factory=dict)
+    captures: dict[str, FrameCapture] = field(default_factory=dict)
     failures: list[Message] = field(default_factory=list)
 
     def frames(self) -> dict[str, Frame]:
@@ -147,9 +147,11 @@ def weight_of(inspection: Inspection) -> int:
     return sum(frame.pixels.nbytes for frame in inspection.frames.values())
 
 
-def capture_of(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Capture:
+def capture_of(
+    frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False
+) -> FrameCapture:
     """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))
-    return Capture(frame, problem, frame.source, live, frame.part)
+    return FrameCapture(frame, problem, frame.source, live, frame.part)

@@ -28,6 +28,11 @@ class Pulse:
         """Say that this is being done, as long as the `with` lasts."""
         return _During(self, Doing(what, time.monotonic(), patience_s))
 
+    def renew(self) -> None:
+        """Count what is being done from now: there was a sign of life in between."""
+        if self.doing is not None:
+            self.doing = self.doing._replace(since=time.monotonic())
+
     def hangs(self, now: float) -> Doing | None:
         """Return what has lasted longer than its patience, or None."""
         doing = self.doing

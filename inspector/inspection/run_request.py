@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundles.bundle import read_card
-from inspector.cameras.base import kind_of
+from inspector.cameras.base import FileOptions, kind_of
 from inspector.core.message import Message, message
 from inspector.core.types import Unit
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
@@ -65,7 +65,9 @@ def on_source(recipe: Recipe, source: str) -> Recipe:
             return only_camera(recipe, same[0])
     first = next(iter(recipe.cameras))
     cut = only_camera(recipe, first)
-    camera = cut.cameras[first].model_copy(update={"source": source, "options": {}})
+    # What files do not say of their values themselves is said of those of another folder, too.
+    said = {key: value for key, value in cut.cameras[first].options.items() if key in FileOptions.model_fields}
+    camera = cut.cameras[first].model_copy(update={"source": source, "options": said if kind == "folder" else {}})
     return cut.model_copy(update={"cameras": {first: camera}})
 
 

@@ -45,6 +45,9 @@ class Gate(_Model):
     white_share: float = Field(0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off")
     blur: float = Field(0.0, ge=0, description="variance of the Laplacian below which it counts as blurred; 0: off")
     stale_ms: float = Field(2000.0, gt=0, description="age at inspection above which a frame is stale")
+    masked_share: float = Field(
+        0.01, ge=0, le=1, description="share of thermal pixels without a value that is too much; 1: off"
+    )
     frozen_frames: int = Field(
         5, ge=0, le=1_000_000, description="identical frames in a row of a live camera that mean frozen; 0: off"
     )

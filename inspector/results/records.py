@@ -24,6 +24,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "verdict": inspection.verdict.value,
         "reasons": [reason.text for reason in inspection.reasons],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
+        "notes": [note.text for note in inspection.notes],
         "predictions": [_prediction(prediction) for prediction in inspection.predictions],
         "latency_ms": _number(inspection.latency_ms, 3),
         "recipe": inspection.recipe,

@@ -46,16 +46,19 @@ class CameraRunner:
         wanted: Callable[[str, threading.Event], bool],
         deliver: Callable[[Frame], None],
         unreadable: Callable[[str, str, InspectorError], None],
+        lost: Callable[[int], None],
         report: Callable[[str, CameraStatus], None],
         silence_s: float = 0.0,
     ) -> None:
         """`wanted(name, stop)` blocks until the next frame is of use; `deliver` takes it; `report` is told of changes.
 
-        `unreadable(name, part, error)` takes a part that its source has no frame for. `silence_s`: how long a live camera may
+        `unreadable(name, part, error)` takes a part that its source has no frame for; `lost(count)` is told of frames that
+        newer ones replaced inside the camera. `silence_s`: how long a live camera may
         give no frame at least before it counts as hanging; it may ask for more (`Camera.patience_s`).
         """
         self.camera = camera
         camera.on_problem = self._skipped
+        camera.on_lost = lost
         self._unreadable = unreadable
         self._skips = 0
         self._wanted = wanted
@@ -170,6 +173,7 @@ class CameraRunner:
                 close()
 
     def _skipped(self, part: str, error: InspectorError) -> None:
+        self._reading.pulse.renew()  # a frame that cannot be read is a sign of life, too
         self._change(CameraState.STREAMING)
         if not self._skips or self._wanted(self.name, self._reading.stop):
             self._unreadable(self.name, part, error)

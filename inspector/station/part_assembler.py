@@ -13,7 +13,7 @@ from threading import Condition, Event
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.inspection.parts import Capture, Part
+from inspector.inspection.parts import FrameCapture, Part
 from inspector.inspection.status import CameraState, Mode
 from inspector.inspection.takt import Arrivals
 
@@ -92,7 +92,7 @@ class PartAssembler:
             seen.held_s += seen.touched - asked
         return not stop.is_set()
 
-    def add(self, camera: str, capture: Capture) -> Assembled:
+    def add(self, camera: str, capture: FrameCapture) -> Assembled:
         """Take in what a camera gave."""
         now = time.monotonic()
         assembled = Assembled()
@@ -172,7 +172,7 @@ class PartAssembler:
         ahead = len(self._open) - len(waiting)
         return ahead < (1 if self._any_live else AHEAD)
 
-    def _part_for(self, camera: str, capture: Capture, now: float, assembled: Assembled) -> Part | None:
+    def _part_for(self, camera: str, capture: FrameCapture, now: float, assembled: Assembled) -> Part | None:
         """The part that a capture belongs to, opened if need be; None if nobody asked for it."""
         seen, frame = self._cameras[camera], capture.frame
         if self._mode == "triggered":

@@ -9,7 +9,7 @@ from typing import Self
 from inspector.core.message import Message
 from inspector.core.types import Frame, Inspection, Precision
 from inspector.inspection.batch_inference import BatchInference
-from inspector.inspection.parts import Capture, Part, capture_of, conclude
+from inspector.inspection.parts import FrameCapture, Part, capture_of, conclude
 from inspector.inspection.program import Program, load_program
 from inspector.recipes.recipe import Recipe
 from inspector.tuning.store import decide
@@ -57,7 +57,7 @@ class PartInspector:
         """Return the record of a part of which no frame could be made, for example because its file cannot be read."""
         part = self._part(name)
         camera = next(iter(self.recipe.cameras))
-        part.captures[camera] = Capture(None, problem, source)
+        part.captures[camera] = FrameCapture(None, problem, source)
         return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def close(self) -> None:

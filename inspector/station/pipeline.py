@@ -9,7 +9,7 @@ from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection
-from inspector.inspection.parts import Capture, Life, Part, PartResult, capture_of
+from inspector.inspection.parts import FrameCapture, Life, Part, PartResult, capture_of
 from inspector.inspection.program import Program
 from inspector.inspection.quality import FrozenWatch
 from inspector.inspection.status import CameraStatus, Mode, StageStats
@@ -86,6 +86,7 @@ class Pipeline:
             wanted=self._assembler.wanted,
             deliver=self._arrived,
             unreadable=self._unreadable,
+            lost=self._lost,
             report=self._camera_changed,
             silence_s=self.program.recipe.silence_s,
         )
@@ -233,10 +234,16 @@ class Pipeline:
 
     def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
         """A part without a frame, on its camera's thread."""
-        source = str(error.problem.values.get("file", part))
-        self._admit(camera, Capture(None, error.problem, source, part=part))
+        values = error.problem.values
+        source = str(values.get("file", values.get("source", part)))
+        self._admit(camera, FrameCapture(None, error.problem, source, part=part))
 
-    def _admit(self, camera: str, capture: Capture) -> None:
+    def _lost(self, count: int) -> None:
+        """Frames that a live camera gave and nobody took. Between two triggers nobody wants them."""
+        if self.mode == "free":
+            self._counters.drop(count)
+
+    def _admit(self, camera: str, capture: FrameCapture) -> None:
         assembled = self._assembler.add(camera, capture)
         self._counters.drop(assembled.replaced)
         for part in assembled.ready:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, View
+from inspector.core.images import InputSpec, View, resize
 from inspector.core.types import Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
 from inspector.tasks.base import DefaultRule, Target, Task, defect_classes
 from inspector.tasks.masks import SPECK_PX, areas, class_map, class_planes
@@ -45,10 +45,7 @@ class Segmentation(Task):
         patch = truth.mask[region.y : region.bottom, region.x : region.right]
         planes = np.zeros((count, card.input.height, card.input.width), np.uint8)
         for plane, inside in zip(planes, class_planes(patch, count), strict=True):
-            shrink = content.width <= region.width and content.height <= region.height
-            method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-            resized = cv2.resize(inside, (content.width, content.height), interpolation=method)
-            plane[content.y : content.bottom, content.x : content.right] = resized
+            resize(inside, plane[content.y : content.bottom, content.x : content.right])
         return {"mask": planes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:

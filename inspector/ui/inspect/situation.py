@@ -48,7 +48,8 @@ def shown(
     triggered = status.mode == "triggered"
     if live is None or not fresh or (now - live_at > QUIET_S and not triggered):
         return _waiting(old, triggered=triggered)
-    return Shown(live.verdict, part=live.part, reasons=tuple(translate(reason) for reason in live.reasons))
+    reasons = tuple(translate(told) for told in (*live.reasons, *live.notes))
+    return Shown(live.verdict, part=live.part, reasons=reasons)
 
 
 def problems(status: StationStatus) -> Mapping[str, tuple[Message, Message | None]]:
@@ -79,7 +80,7 @@ def _lost(status: StationStatus, live: Inspection | None) -> Shown:
     reasons = tuple(translate(camera.problem) for camera in status.lost.values() if camera.problem is not None)
     veil = QCoreApplication.translate("Situation", "No picture from {cameras}").format(cameras=", ".join(status.lost))
     if live is not None and SEVERITY[live.verdict] > SEVERITY[Verdict.NOT_INSPECTED]:
-        found = tuple(translate(reason) for reason in live.reasons)
+        found = tuple(translate(told) for told in (*live.reasons, *live.notes))
         return Shown(live.verdict, part=live.part, reasons=(*found, *reasons), veil=veil)
     return Shown(Verdict.NOT_INSPECTED, reasons=reasons or (veil,), veil=veil)
 

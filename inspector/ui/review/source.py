@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from inspector.bundles.bundle import read_card
-from inspector.cameras.base import stamp
+from inspector.cameras.base import reading_of, stamp
 from inspector.cameras.demo_line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
@@ -112,7 +112,8 @@ def open_parts(material: Material) -> tuple[Parts, Recipe]:
         recipe = _automatic(material.path, unit) if recipe is None else only_camera(recipe, _camera(recipe, material, unit))
     (camera,) = recipe.cameras
     sequence.close()
-    return FileParts(open_sequence(material.path, camera=camera), camera), recipe
+    how = reading_of(camera, recipe.cameras[camera].options)
+    return FileParts(open_sequence(material.path, camera=camera, how=how), camera), recipe
 
 
 def _automatic(path: Path, unit: Unit) -> Recipe:
