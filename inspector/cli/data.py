@@ -148,7 +148,7 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
     Exit code 1: some images were left out; each is named on stderr.
     """
     form = cast("Format", to)
-    dataset = _fullest(source, form, cast("TaskName | None", task))
+    dataset = _fullest(source, form, task)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         running = bar.add_task("Writing", total=len(dataset.samples))
         count, problems = write_dataset(dataset, out, form, progress=lambda done, _: bar.update(running, completed=done))
@@ -161,7 +161,8 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
 def _fullest(source: Path, to: Format, task: TaskName | None) -> Dataset:
     """Return the data set for the first task that the layout holds and the data has labels for. Raises ConfigError."""
     first: ConfigError | None = None
-    for one in (task,) if task else HOLDS[to]:
+    taught = [name for kind in HOLDS[to] for name, entry in TASKS.items() if entry.labels == kind]
+    for one in (task,) if task else taught:
         try:
             return read_dataset(source, one)
         except ConfigError as error:

@@ -195,12 +195,7 @@ def _class_index(card: Card, name: str | None) -> int | None:
 
 
 def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bool) -> None:
-    what = {
-        "classification": f"class {heat.class_name} (score before the softmax {heat.target:.2f})",
-        "detection": f"boxes of class {heat.class_name} (scores add up to {heat.target:.2f})",
-        "segmentation": f"mask of class {heat.class_name}",
-        "thermal": f"highest temperature ({heat.target:.1f} K)",
-    }[card.task]
+    what = task_of(card.task).explained.format(name=heat.class_name, target=heat.target)
     if as_json:
         told = {
             "bundle": card.name,

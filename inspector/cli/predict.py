@@ -187,7 +187,7 @@ class _Inspectors:
         """Raises ConfigError or EngineError."""
         if unit not in self._opened:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
-            choice = resolve_recipe(self._recipe, self._models, files, kelvin=unit == "kelvin")
+            choice = resolve_recipe(self._recipe, self._models, files, unit=unit)
             if choice.note is not None:
                 say(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from inspector.core.config import FiniteModel
 from inspector.core.message import Message, message
 from inspector.core.temperature import may_be_hundredths
-from inspector.core.types import Frame, Pixels, Region
+from inspector.core.types import Frame, Pixels, Region, Unit
 
 Prepared = NDArray[np.uint8 | np.float32]
 Places = NDArray[np.float64]
@@ -21,6 +21,7 @@ _LINEAR = 1.5  # the most that is shrunk by interpolation
 _KEPT = 0.49  # of a line's contrast: half, but for rounding
 _PLACES = 512  # pixels of a side at which a line is tried
 _BAND = 256 * 1024  # bytes
+_COLDEST, _HOTTEST = 150.0, 2000.0  # kelvin that levels of a thermal camera lie between
 _FEW_BITS = (1 << 14) - 1  # the most that cameras store in 16 bits without using all of them
 _BRIGHT = 0.01  # share of pixels that reflections may drive beyond what was learnt
 
@@ -33,9 +34,9 @@ class InputSpec(FiniteModel):
 
     `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
     unit (grey levels or kelvin) to 0..255, by default from the whole range of their dtype. `kind="float"`: the same as float32
-    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `kind="kelvin"`: float32 temperatures.
-    `fit="stretch"` resizes to the size; `"letterbox"` keeps the aspect ratio and pads with the value 114 (kelvin: the
-    minimum of the region).
+    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `unit`: what the frames hold that it
+    was trained on; None in cards of earlier versions (see `reads`). `fit="stretch"` resizes to the size; `"letterbox"` keeps
+    the aspect ratio and pads with the value 114.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,17 +44,26 @@ class InputSpec(FiniteModel):
     width: int = Field(gt=0, le=4096)
     height: int = Field(gt=0, le=4096)
     channels: Literal[1, 3] = 3
-    kind: Literal["uint8", "float", "kelvin"] = "uint8"
+    kind: Literal["uint8", "float"] = "uint8"
     fit: Literal["stretch", "letterbox"] = "stretch"
     levels: tuple[float, float] | None = None
+    unit: Unit | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "InputSpec":
-        if self.kind == "kelvin" and self.channels != 1:
-            raise ValueError("a kelvin input has one channel")
+        if self.unit == "kelvin" and self.channels != 1:
+            raise ValueError("temperatures have one channel")
         if self.levels is not None and not self.levels[0] < self.levels[1]:
             raise ValueError("levels must be (low, high) with low < high")
         return self
+
+    @property
+    def reads(self) -> Unit:
+        """Return what frames must hold. Of a card that does not say, one channel with levels of temperatures is for kelvin."""
+        if self.unit is not None:
+            return self.unit
+        low, high = self.levels or (0.0, 0.0)
+        return "kelvin" if self.channels == 1 and low >= _COLDEST and high <= _HOTTEST else "intensity"
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float32]:
@@ -138,7 +148,7 @@ def prepare(
     content = geometry.content(spec)
     result = np.empty(spec.shape, spec.dtype) if out is None else out
     if content.width != spec.width or content.height != spec.height:
-        result[...] = float(patch.min()) if spec.kind == "kelvin" else 114
+        result[...] = 114
     target = result[content.y : content.bottom, content.x : content.right]
     if levelled.ndim == 2:
         resize(levelled, target[..., 0])
@@ -182,8 +192,6 @@ def _without_gaps(patch: Pixels) -> Pixels:
 
 def _levels(patch: Pixels, spec: InputSpec, bits: int | None) -> Prepared:
     """Native depth -> the spec's dtype, by the spec's levels."""
-    if spec.kind == "kelvin":
-        return patch.astype(np.float32, copy=False)
     if patch.dtype == np.uint8 and spec.levels is None:
         return patch.astype(spec.dtype, copy=False)
     low, high = spec.levels or (0.0, white_of(patch, bits))
@@ -297,23 +305,25 @@ def _readable(patch: Prepared) -> Prepared:
     return patch if plain else np.ascontiguousarray(patch)
 
 
+def fits(spec: InputSpec, unit: Unit) -> bool:
+    """Return whether a network with this input looks at frames that hold this: temperatures, or light."""
+    return spec.reads == unit
+
+
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
     """Return why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels
     that 8 bits do not have; None: it can.
 
     `name`: what the frame is called in the sentence, by default its camera.
     """
-    if spec.kind == "kelvin" and frame.unit != "kelvin":
-        return may_be_hundredths(frame.pixels, name or frame.camera) or message(
-            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
-            bundle=bundle,
-            camera=name or frame.camera,
+    camera = name or frame.camera
+    if fits(spec, frame.unit):
+        return None if spec.reads == "kelvin" else _wrong_depth(spec, frame, bundle, camera)
+    if spec.reads == "kelvin":
+        return may_be_hundredths(frame.pixels, camera) or message(
+            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.", bundle=bundle, camera=camera
         )
-    if spec.kind != "kelvin" and frame.unit == "kelvin" and spec.levels is None:
-        return message(
-            "The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=name or frame.camera
-        )
-    return None if spec.kind == "kelvin" else _wrong_depth(spec, frame, bundle, name or frame.camera)
+    return message("The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=camera)
 
 
 def _wrong_depth(spec: InputSpec, frame: Frame, bundle: str, camera: str) -> Message | None:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Unit = Literal["intensity", "kelvin"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-TaskName = Literal["classification", "detection", "segmentation", "thermal"]
+TaskName = str  # a key of core.registry.TASKS
 
 KELVIN_AT_0_C = 273.15
 
@@ -61,7 +61,7 @@ class Scores:
 
     @property
     def best(self) -> int:
-        """Index of the most likely class."""
+        """Return the index of the most likely class."""
         return int(self.values.argmax())
 
 
@@ -175,7 +175,7 @@ class Annotation:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """Every label that is known."""
+        """Return every label that is known."""
         known: tuple[Label | None, ...] = (
             None if self.label is None else ClassLabel(self.label),
             self.boxes,

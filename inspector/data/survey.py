@@ -10,8 +10,9 @@ import numpy as np
 import PIL.Image
 
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message, message
-from inspector.core.types import TaskName
+from inspector.core.message import ClassName, Message, message
+from inspector.core.registry import TASKS
+from inspector.core.types import LabelKind, TaskName
 from inspector.data.annotations import dataset_of, layout_of, read_listing
 from inspector.data.collector import no_collection
 from inspector.data.duplicates import Look, find_duplicates, look_at, never, without_duplicates
@@ -26,6 +27,8 @@ from inspector.runs.settings import TrainSettings
 _HEADERS = 2000  # images whose size and depth are looked at
 T = TypeVar("T")
 _THUMBNAILS = 24
+# Labels that others can be made of come first.
+_FULLEST: tuple[LabelKind, ...] = ("temperatures", "mask", "boxes", "label")
 _FEW = 10  # fewer images of a class teach little about it
 _IMBALANCE = 10
 
@@ -149,7 +152,7 @@ def _first_look(
     sizes, depths, looked_at = _headers([sample.path for sample in samples], cancelled)
     found = Survey(
         folder,
-        listing.layout if listing is not None and "thermal" not in datasets else thermal.TITLE,
+        thermal.TITLE if listing is None or any(map(_measured, datasets)) else listing.layout,
         {task: _task_survey(dataset) for task, dataset in datasets.items()},
         len(samples),
         sizes,
@@ -229,10 +232,9 @@ def _datasets(
     """Return what each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
-    order: tuple[TaskName, ...] = ("thermal", "segmentation", "detection", "classification")
-    for task in order:
+    for task in sorted(TASKS, key=lambda name: _FULLEST.index(TASKS[name].labels)):
         try:
-            if task != "thermal":
+            if not _measured(task):
                 found[task] = dataset_of(listing, place.root, task, group=group, tick=tick)
             elif thermal.matches(place):
                 measured = read_listing(place, thermal, tick)
@@ -240,6 +242,11 @@ def _datasets(
         except ConfigError as error:
             refusals.append(error)
     return found, refusals
+
+
+def _measured(task: TaskName) -> bool:
+    """Return whether a task is taught by temperatures, which have a layout and no classes of their own."""
+    return TASKS[task].labels == "temperatures"
 
 
 def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence[ConfigError]) -> ConfigError:
@@ -283,10 +290,13 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
     parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
     problems = [*dataset.problems, *_class_problems(dataset, counts)]
     blocked = None
-    if dataset.task in ("detection", "segmentation") and not set(counts) - {NO_DEFECT}:
+    labels = TASKS[dataset.task].labels
+    if labels in ("boxes", "mask") and not set(counts) - {NO_DEFECT}:
         blocked = message("No image has anything labelled in it: there is nothing to learn to find.")
-    elif dataset.task == "classification" and len(dataset.classes) < 2:
-        blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
+    elif labels == "label" and len(dataset.classes) < 2:
+        blocked = message(
+            "There is only the class {name}: nothing can be told apart.", name=ClassName(", ".join(dataset.classes))
+        )
     else:
         try:
             shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}
@@ -308,7 +318,7 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
 
 
 def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
-    if dataset.task == "thermal":
+    if _measured(dataset.task):
         return
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
     for name in rare:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.images import wrong_unit
+from inspector.core.images import fits, wrong_unit
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, JudgedBy, Precision, Region
 from inspector.engines.base import Engine, open_engine
@@ -102,7 +102,7 @@ class Program:
     def levels(self, camera: str) -> tuple[float, float] | None:
         """Return the grey levels that count as black and white for a camera, as its bundles were trained with."""
         for step in self.steps:
-            if step.model.camera == camera and step.card.input.kind != "kelvin":
+            if step.model.camera == camera and fits(step.card.input, "intensity"):
                 return step.card.input.levels
         return None
 

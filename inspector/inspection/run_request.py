@@ -6,6 +6,7 @@ from pathlib import Path
 
 from inspector.bundles.bundle import read_card
 from inspector.cameras.base import FileOptions, kind_of
+from inspector.core.images import fits
 from inspector.core.message import Message, message
 from inspector.core.types import Unit
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
@@ -23,13 +24,12 @@ class RunRequest:
 
 
 def resolve_recipe(
-    recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, kelvin: bool = False
+    recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, unit: Unit = "intensity"
 ) -> RunRequest:
-    """What to run. Raises ConfigError.
+    """Return what to run. Raises ConfigError.
 
     A recipe is taken as it is, on `source` if one is named. Bundles without a recipe look at the whole frame. Without
-    either, the demo line has its own recipe, and any other source gets the shipped bundles: those for temperatures
-    if `kelvin`, else those for pictures.
+    either, the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
     """
     if recipe is not None:
         return RunRequest(on_source(load_recipe(recipe), source), recipe.resolve().parent)
@@ -40,7 +40,7 @@ def resolve_recipe(
         path = demo_recipe()
         return RunRequest(on_source(load_recipe(path), source), path.parent)
     kind_of(source)
-    shipped = shipped_bundles(kelvin=kelvin)
+    shipped = shipped_bundles(unit)
     note = message(
         "No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.",
         names=", ".join(folder.name for folder in shipped),
@@ -75,6 +75,6 @@ def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
     """Return the camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, base))
-        if (card.task == "thermal") == (unit == "kelvin"):
+        if fits(card.input, unit):
             return step.camera
     return next(iter(recipe.cameras))

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import tomli_w
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import FiniteModel, Option, describe_validation, write_atomically
+from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
@@ -166,8 +165,3 @@ def load_recipe(path: Path) -> Recipe:
         raise ConfigError("The recipe {file} cannot be read ({detail}).", file=path, detail=error) from error
     except ValueError as error:
         raise ConfigError("The recipe {file} is not TOML: {detail}.", file=path, detail=error) from error
-
-
-def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe, atomically. Raises StorageError."""
-    write_atomically(path, tomli_w.dumps(recipe.model_dump(exclude_none=True, mode="json")).encode())

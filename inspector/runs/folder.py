@@ -274,7 +274,7 @@ class Tail(Generic[M]):
 
 
 def tail_messages(folder: Path) -> Tail[WorkerMessage]:
-    """Reads what the worker of a run has said, and says."""
+    """Return a reader of what the worker of a run has said, and says."""
     return Tail(folder / MESSAGES, worker_message)
 
 

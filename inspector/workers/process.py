@@ -155,7 +155,7 @@ class WorkerProcess:
             self._send_lock.release()
 
     def _write(self, line: bytes) -> None:
-        """While the lock is held."""
+        """Write a whole line; the caller holds the lock."""
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
             return

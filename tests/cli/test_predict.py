@@ -13,7 +13,11 @@ from click.testing import CliRunner
 from inspector.cameras.demo_line import DemoLine
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.locate import demo_recipe
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, load_recipe
+from inspector.station.part_inspector import PartInspector
+from inspector.ui.review.source import Material, open_parts
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +167,20 @@ def test_wrong_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixt
 def test_an_automatic_recipe_looks_at_the_whole_frame(states: Path) -> None:
     recipe = recipe_for([states], "folder:x")
     assert recipe.inspect[0].region is None
+
+
+def test_a_thermal_file_has_the_same_verdict_on_the_review_page(tmp_path: Path) -> None:
+    """Both take the camera of the recipe whose bundles look at temperatures."""
+    path = tmp_path / "hot.tiff"
+    tifffile.imwrite(path, np.full((240, 320), 310, np.float32))
+    code, lines, _ = _predict(path, "--recipe", demo_recipe())
+    assert code == 0
+    parts, recipe = open_parts(Material(path, load_recipe(demo_recipe()), demo_recipe().parent))
+    try:
+        with PartInspector(recipe, demo_recipe().parent) as inspector:
+            reviewed = inspector.inspect(parts.frames(0))
+    finally:
+        parts.close()
+    assert list(recipe.cameras) == ["thermal"]
+    assert lines[0]["verdict"] == reviewed.verdict.value == "OK"
+    assert [one["quantity"] for one in lines[0]["judgements"]] == ["temperature_max"]

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.recipe import CameraModel
 from inspector.results.saving import RunFolder
 from tests.cameras.http_camera import MULTIPART, HttpCamera
 from tests.cameras.http_camera import part as one_part

@@ -66,9 +66,7 @@ def test_a_thin_defect_keeps_half_of_its_share_in_targets(region: tuple[int, int
                 assert np.median(target, axis=1 - axis).max() >= 0.5 * min(255, _averaged(line, 224).max()) - 1
 
 
-@pytest.mark.parametrize(
-    "spec", [{"kind": "kelvin"}, {"kind": "float", "levels": (280.0, 400.0)}, {"levels": (280.0, 400.0)}], ids=str
-)
+@pytest.mark.parametrize("spec", [{"kind": "float", "levels": (280.0, 400.0)}, {"levels": (280.0, 400.0)}], ids=str)
 def test_no_network_sees_what_is_no_number(spec: dict[str, object]) -> None:
     rng = np.random.default_rng(0)
     pixels = np.float32(300) + rng.uniform(0, 5, (120, 160)).astype(np.float32)
@@ -79,11 +77,7 @@ def test_no_network_sees_what_is_no_number(spec: dict[str, object]) -> None:
         broken[hole] = np.nan
         found = prepare(broken, clean)
         assert np.isfinite(found.astype(np.float64)).all()
-        assert (
-            np.abs(found.astype(np.float64) - before).max() <= (5 if spec["kind"] == "kelvin" else 11)
-            if "kind" in spec
-            else True
-        )
+        assert np.abs(found.astype(np.float64) - before).max() <= 11 if "kind" in spec else True
     nothing = prepare(np.full((120, 160), np.nan, np.float32), clean)
     assert np.isfinite(nothing.astype(np.float64)).all()
 
@@ -134,7 +128,7 @@ def test_another_depth_than_the_bundle_learnt_is_named() -> None:
 
 def test_values_that_could_be_temperatures_are_not_judged_as_grey_levels() -> None:
     values = np.random.default_rng(0).integers(30_000, 35_000, (60, 80)).astype(np.uint16)
-    for spec in (InputSpec(width=40, height=30, channels=1), InputSpec(width=40, height=30, channels=1, kind="kelvin")):
+    for spec in (InputSpec(width=40, height=30, channels=1), InputSpec(width=40, height=30, channels=1, kind="float")):
         said = wrong_unit(spec, _frame(values), "b")
         assert said is not None
         assert "26.8" in said.text or "26.9" in said.text

@@ -9,7 +9,7 @@ from typing import Any
 from inspector import __version__
 from inspector.bundles.bundle import Card
 from inspector.core.errors import StorageError
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.sentence import sentence
 from inspector.ml.reports.images import Heat, write_worst
 from inspector.ml.reports.page import page
@@ -17,8 +17,9 @@ from inspector.ml.train.quality import Examined
 from inspector.runs.folder import REPORT, REPORT_HTML
 from inspector.runs.measures import MEASURES
 from inspector.runs.report import ClassRow, Epoch, Folds, Interval, Learning, TrainReport, Worst
-from inspector.tasks.base import card_threshold
+from inspector.tasks.base import card_threshold, percent, shares, task_of
 
+_SHORT = {"f1": "F1", "ap50": "AP50", "iou": "IoU"}
 _FEW_IMAGES = 100
 _LONG = 8  # epochs that tell where a curve goes
 _SMOOTH = 3  # epochs whose mean is compared
@@ -145,7 +146,7 @@ def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
 
 def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], classes: Sequence[ClassRow]) -> list[Message]:
     """Return the result in plain words, the most important first."""
-    lines = [_result(card, examined, numbers)]
+    lines = [task_of(card.task).headline(numbers, examined.images)]
     lines += _decision(examined)
     weakest = _weakest(card, classes)
     if weakest is not None:
@@ -156,9 +157,9 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
             message(
                 "Scores were calibrated: they are off by {after} points of 100 on average, {before} before; "
                 "by chance alone it can be {chance}.",
-                after=_percent(calibration.after),
-                before=_percent(calibration.before),
-                chance=_percent(calibration.chance),
+                after=percent(calibration.after),
+                before=percent(calibration.before),
+                chance=percent(calibration.chance),
             )
         )
     if examined.images < _FEW_IMAGES:
@@ -197,38 +198,8 @@ def _trials(primary: str, facts: Facts) -> list[Message]:
             text = "With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error."
         lines.append(message(text, more=learning.more, name=label, **gain))
     elif learning is not None and learning.refused is not None:
-        lines.append(message(learning.refused.template, **learning.refused.values))
+        lines.append(learning.refused.message)
     return lines
-
-
-def _result(card: Card, examined: Examined, numbers: Mapping[str, Interval]) -> Message:
-    if card.task == "classification":
-        return message(
-            "{value} % of {count} images were recognised (95 % confidence: {low} to {high} %).",
-            count=examined.images,
-            **_shares(numbers["accuracy"]),
-        )
-    if card.task == "detection":
-        return message(
-            "{value} % of the labelled objects were found (95 % confidence: {low} to {high} %), "
-            "and {right} % of the boxes are right.",
-            right=_percent(numbers["precision"].value),
-            **_shares(numbers["recall"]),
-        )
-    if card.task == "segmentation":
-        return message(
-            "In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); "
-            "the areas overlap the labelled ones with an IoU of {iou}.",
-            iou=f"{numbers['iou'].value:.2f}",
-            **_shares(numbers["image_recall"]),
-        )
-    error = numbers["mae_kelvin"]
-    return message(
-        "Temperatures are off by {value} K on average (95 % confidence: {low} to {high} K).",
-        value=f"{error.value:.2f}",
-        low=f"{error.low:.2f}",
-        high=f"{error.high:.2f}",
-    )
 
 
 def _decision(examined: Examined) -> list[Message]:
@@ -241,7 +212,7 @@ def _decision(examined: Examined) -> list[Message]:
                 "At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).",
                 score=f"{threshold.score:.2f}",
                 count=threshold.good,
-                **_shares(threshold.false_reject),
+                **shares(threshold.false_reject),
             )
         )
     if threshold.miss is not None:
@@ -249,31 +220,29 @@ def _decision(examined: Examined) -> list[Message]:
             message(
                 "{value} % of {count} defective images pass as good (95 % confidence: {low} to {high} %).",
                 count=threshold.bad,
-                **_shares(threshold.miss),
+                **shares(threshold.miss),
             )
         )
     if threshold.review is not None and threshold.review.value > 0:
-        lines.append(
-            message("{value} % of all images are left for a person to review.", value=_percent(threshold.review.value))
-        )
+        lines.append(message("{value} % of all images are left for a person to review.", value=percent(threshold.review.value)))
     if threshold.refused is not None:
-        lines.append(message(threshold.refused.template, **threshold.refused.values))
+        lines.append(threshold.refused.message)
     return lines
 
 
 def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
     """Return the class that is worst by far, where there is one."""
-    kind = {"classification": "f1", "detection": "ap50", "segmentation": "iou"}.get(card.task, "")
+    kind = task_of(card.task).class_measure
     known = [(row.numbers[kind].value, row) for row in classes if row.support and kind in row.numbers]
     if len(known) < 2:
         return None
     value, row = min(known, key=lambda pair: pair[0])
     if sum(number for number, _ in known) / len(known) - value < _WEAK:
         return None
-    name = {"f1": "F1", "ap50": "AP50", "iou": "IoU"}[kind]
+    name = _SHORT.get(kind, kind)
     return message(
         "The weakest class is {name}: {kind} {value}, with {count} tested.",
-        name=row.name,
+        name=ClassName(row.name),
         kind=name,
         value=f"{value:.2f}",
         count=row.support,
@@ -288,14 +257,6 @@ def _rows(intervals: Mapping[str, Interval], support: Mapping[str, int]) -> tupl
         if slash:
             rows.setdefault(owner, {})[kind] = number
     return tuple(ClassRow(name=name, support=support.get(name, 0), numbers=numbers) for name, numbers in rows.items())
-
-
-def _shares(interval: Interval) -> dict[str, str]:
-    return {"value": _percent(interval.value), "low": _percent(interval.low), "high": _percent(interval.high)}
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from inspector.bundles.bundle import Card
 from inspector.core.errors import JobError
 from inspector.core.message import Message
+from inspector.core.registry import TASKS
 from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
@@ -72,7 +73,7 @@ class Fit:
         self._pace = Pace()
         self._steps = batch_count(len(inputs["train"]), settings.batch, self._steady.count)
         self._clock = 0.0
-        sampler = settings.task == "classification" and settings.balance == "sampler"
+        sampler = TASKS[settings.task].labels == "label" and settings.balance == "sampler"
         self._weights = balanced_weights(inputs["train"].samples) if sampler else None
 
     @property

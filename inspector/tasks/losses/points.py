@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from inspector.bundles.bundle import Card
 from inspector.tasks.losses.overlap import complete_iou, corners, pairwise_iou
-from inspector.tasks.losses.settings import Targets
+from inspector.tasks.losses.settings import Box, Explained, Targets, box_target
 
 STRIDES = (8, 16, 32)
 _MOST = 5.0  # largest exponent of a side: 148 strides, longer than any input
@@ -86,6 +86,10 @@ class PointsLoss:
         top, reached = alignment.amax(dim=2, keepdim=True), overlap.amax(dim=2, keepdim=True)
         quality = (alignment / top.clamp(min=1e-30) * reached).amax(dim=1)
         return Matched(torch.where(owner.values > 0, owner.indices, -1), quality)
+
+    def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
+        """Return the score of the box, or of all boxes of the class."""
+        return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         """Output [N, A, 4 + C] -> corners as fractions of the input, scores 0..1."""

@@ -16,6 +16,7 @@ class TemperatureMetrics(Metrics):
     """Mean absolute error, in kelvin, of what the network predicts, also where the frame was measured."""
 
     primary: ClassVar[str] = "minus_mae_kelvin"
+    best: ClassVar[float] = 0.0
     names: ClassVar[tuple[str, str, str]] = ("maximum", "mean", "minimum")
 
     def __init__(self) -> None:

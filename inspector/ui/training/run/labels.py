@@ -7,7 +7,7 @@ from typing import Any, Final
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 from inspector.core.message import Message, message
-from inspector.core.registry import NETWORKS
+from inspector.core.registry import NETWORKS, TASKS
 from inspector.runs.measures import measure_of
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.training.labels import minutes_text, task_word
@@ -109,8 +109,7 @@ def kind_text(info: RunInfo) -> str:
     network = str(settings.get("network", ""))
     label = NETWORKS[network].label if network in NETWORKS else network
     task = settings.get("task")
-    known = task in ("classification", "detection", "segmentation", "thermal")
-    return f"{task_word(task)} · {label}" if known else label  # type: ignore[arg-type]  # it is one of the four
+    return f"{task_word(str(task))} · {label}" if task in TASKS else label
 
 
 def measure_word(name: str) -> str:
