@@ -81,7 +81,6 @@ def _judged(bundle: Bundle, data: Path) -> None:
     for wanted in (recipe, strict):
         with PartInspector(wanted) as inspector:
             inspection = inspector.inspect({CAMERA: frame})
-            complete = inspector.program.recipe
         (judgement,) = inspection.judgements
         (prediction,) = inspection.predictions
         assert isinstance(prediction.answer, Masks)
