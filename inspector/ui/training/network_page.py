@@ -34,7 +34,7 @@ from inspector.ui.training.fields import SettingRow
 from inspector.ui.training.looking import Trouble
 from inspector.ui.training.words import minutes_text
 
-_NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript", "lightning_fabric", "torchmetrics")
+_NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript")
 _FIELDS: Final = ("width", "height", "epochs", "batch")
 _FILE: Final = "file"
 _LONGEST_TAKT: Final = 600.0
