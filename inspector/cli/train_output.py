@@ -66,17 +66,19 @@ class TrainOutput:
             return
         folder = Path(outcome.result["bundle"])
         card = read_card(folder)
-        self._bar.update(self._task, total=1, completed=1, text="done")
         report = read_report(self._report)
+        self._bar.update(self._task, total=1, completed=1, text="done, with a warning" if report.warnings else "done")
         if self._as_json:
             told: dict[str, Any] = {"name": self._name, "bundle": str(folder), "metrics": dict(card.metrics)}
             for name in ("cross_validation", "learning"):
                 if getattr(report, name) is not None:
                     told[name] = getattr(report, name).model_dump(mode="json")
+            if report.warnings:
+                told["warnings"] = [line.text for line in report.warnings]
             self._print(told)
         else:
             click.echo(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}")
-            for line in report.trials:
+            for line in (*report.warnings, *report.trials):
                 click.echo(f"{folder}: {line.text}")
 
     def _progress(self, fields: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,11 +10,12 @@ from torch import nn
 
 from inspector.core.bundle import Card
 from inspector.core.errors import JobError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.training import TrainSettings
 from inspector.ml.accelerator import Accelerator
 from inspector.ml.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
 from inspector.ml.data import Inputs, balanced_weights, batch_count, batches
+from inspector.ml.diagnosis import is_better, learnt, look_after, narrow_side, nothing_learnt
 from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.judge import Judge
@@ -56,6 +58,7 @@ class Fit:
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
+        self._warned = False
         self.epochs_done = 0
         self.curve: list[dict[str, Any]] = []
         self._who = identity(settings, str(card.dataset["fingerprint"]))
@@ -147,13 +150,12 @@ class Fit:
             self.epochs_done = epoch + 1
             return
         judge = self._judge()
-        primary, numbers = self._validated(judge)
+        metrics = self._validated(judge)
+        primary, numbers = metrics.primary, metrics.compute()
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
-        better = self.best is None or value > self.best.value
+        better = is_better(value, judge.loss(), self.best, metrics.chance())
         if better:
-            source = self.graph.network if self._average is None else self._average.module
-            state = {key: tensor.detach().cpu().clone() for key, tensor in source.state_dict().items()}
-            self.best = Best(epoch + 1, value, rounded(numbers), state)
+            self._keep(epoch + 1, value, rounded(numbers), judge.loss(), metrics.chance())
         self.epochs_done = epoch + 1
         row = {
             "epoch": epoch + 1,
@@ -170,7 +172,35 @@ class Fit:
         self.curve.append(row)
         self._save()
         self.report.metric(**row)
+        self._warn()
         self._show(judge, self.seconds - began)
+
+    def _keep(self, epoch: int, value: float, numbers: dict[str, float], loss: float, chance: float) -> None:
+        """This epoch is the best one so far."""
+        source = self.graph.network if self._average is None else self._average.module
+        state = {key: tensor.detach().cpu().clone() for key, tensor in source.state_dict().items()}
+        self.best = Best(epoch, value, numbers, state, loss, chance)
+
+    def _warn(self) -> None:
+        """Say once that nothing was learnt in the first epochs, and where that was so, that it has begun."""
+        if self.folder is None or self.best is None:
+            return
+        begun, done = learnt(self.best.value, self.best.chance), self.epochs_done
+        if begun and self._warned:
+            self._warned = False
+            self._log([message("In epoch {epoch} it has begun to learn.", epoch=done)])
+        elif not begun and done == look_after(self.settings.epochs):
+            self._warned = True
+            self._log(self._nothing(self.best.chance))
+
+    def nothing_learnt(self) -> Sequence[Message]:
+        """What to say if the best epoch is no better than answers that ignore the image; nothing if it is."""
+        if self.best is None or learnt(self.best.value, self.best.chance):
+            return ()
+        return self._nothing(self.best.chance)
+
+    def _nothing(self, chance: float) -> Sequence[Message]:
+        return nothing_learnt(self.card, self.settings, self.curve, chance, narrow_side(self.inputs["train"]))
 
     def _epoch(self, epoch: int) -> float:
         """One pass over the training samples; the mean loss."""
@@ -222,11 +252,11 @@ class Fit:
         graph.eval()
         return Judge(graph.raw, self.card, device=device, autocast=self.accelerator.autocast, tick=self._pause_point)
 
-    def _validated(self, judge: Judge) -> tuple[str, dict[str, float]]:
-        """The validation part, compared at the input's size: the primary number's name, and all of them."""
+    def _validated(self, judge: Judge) -> Metrics:
+        """What the validation part says, compared at the input's size."""
         metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
-        return metrics.primary, metrics.compute()
+        return metrics
 
     def _show(self, judge: Judge, epoch_s: float) -> None:
         """Pictures of what the network says of some validation samples, now and then."""
@@ -291,7 +321,7 @@ class Fit:
             eta_s=round(eta, 1),
         )
 
-    def _log(self, problems: "list[Message]") -> None:
+    def _log(self, problems: Sequence[Message]) -> None:
         for problem in problems:
             self.report.log(problem.text)
 

@@ -21,7 +21,7 @@ from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import Message
 from inspector.core.process import world_size
 from inspector.core.reference import REFERENCE
-from inspector.core.runs import REPORT_HTML, read_curves
+from inspector.core.runs import NOTHING_LEARNT, REPORT_HTML, read_curves
 from inspector.core.samples import Dataset, Sample
 from inspector.core.split import SPLIT, Split, split_samples
 from inspector.core.training import TrainSettings
@@ -60,8 +60,6 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
     keep_freed_memory()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     with company(settings):
         if world_size() > 1 and (settings.folds or settings.learning_curve):
             raise ConfigError(
@@ -289,6 +287,9 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
     _tell(report, examined.problems)
     counts = {"train": len(fit.inputs["train"]), "val": len(fit.inputs["val"]), "test": examined.images}
     done = {"best_epoch": fit.best.epoch, "epochs_done": fit.epochs_done, "seconds": round(fit.seconds + tried.seconds)}
+    nothing = fit.nothing_learnt()
+    if nothing:
+        done[NOTHING_LEARNT] = True
     card = measured(settled.card, examined).model_copy(
         update={
             "validation": fit.best.numbers,
@@ -308,8 +309,11 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
             problems=problems,
             folds=tried.folds,
             learning=tried.learning,
+            nothing_learnt=nothing,
         )
-        write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        written = write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        for warning in written.warnings:
+            report.log(warning.text)
         report.artifact(fit.folder.path / REPORT_HTML, what="report")
     report.progress(phase="export", step=0, steps=1)
     extra = {

@@ -25,8 +25,21 @@ from inspector.core.message import message
 from inspector.core.outcome import KINDS, REMEDIES, Cause, End, Outcome, cause_of
 from inspector.core.protocol import VERSION
 from inspector.core.registry import EXPORTER
-from inspector.core.report import sentence
-from inspector.core.runs import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
+from inspector.core.report import read_report, sentence
+from inspector.core.runs import (
+    LOCK,
+    NOTHING_LEARNT,
+    REPORT,
+    RUN,
+    RunRecord,
+    create_run,
+    read_run,
+    run_path,
+    started,
+    tidy,
+    unwritable,
+    write_run,
+)
 from inspector.core.variants import Precision
 from inspector.ml.channel import Cancelled, Channel, Journal, Report
 
@@ -116,7 +129,9 @@ def _train(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:
         channel.send("hello", v=VERSION, software=__version__, pid=os.getpid())
         more = {"resume": True} if record.resume else {}
         bundle: Bundle = TRAINER.load()(settings.model_copy(update={"run": folder}), Report(channel), **more)
-        return {"bundle": bundle.folder}
+        warnings = [warning.model_dump() for warning in read_report(folder / REPORT).warnings]
+        nothing = bool(bundle.card.training.get(NOTHING_LEARNT))
+        return {"bundle": bundle.folder, **({"warnings": warnings, NOTHING_LEARNT: nothing} if warnings else {})}
 
 
 def _rank(job: Mapping[str, Any], channel: Channel) -> Mapping[str, object]:

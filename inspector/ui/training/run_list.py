@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemD
 from inspector.station.runs import LIVE, RunInfo, RunState
 from inspector.ui import theme
 from inspector.ui.strings import is_language_change
-from inspector.ui.training.run_words import SIGNS, best_text, kind_text, left_text, share_done, state_word, when_text
+from inspector.ui.training.run_words import best_text, kind_text, left_text, share_done, sign_of, state_word, when_text
 
 _HEIGHT: Final = theme.SPACING * 11
 _LINE: Final = theme.SPACING * 5 // 2
@@ -131,7 +131,7 @@ class _Delegate(QStyledItemDelegate):
         if self._list.choosing:
             self._paint_tick(painter, inner, chosen)
             inner.setLeft(inner.left() + theme.ICON + theme.SPACING)
-        sign = SIGNS[info.state]
+        sign = sign_of(info)
         side = _LINE
         theme.icon(sign.icon, sign.color).paint(painter, QRect(inner.left(), inner.top(), side, side))
         words = inner.adjusted(side + theme.SPACING, 0, 0, 0)

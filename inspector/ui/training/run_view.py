@@ -28,7 +28,6 @@ from inspector.ui.training.curves import Curves
 from inspector.ui.training.history import RunHistory
 from inspector.ui.training.run_log import RunLog
 from inspector.ui.training.run_words import (
-    SIGNS,
     best_text,
     facts,
     images_per_second,
@@ -37,6 +36,7 @@ from inspector.ui.training.run_words import (
     outcome_sentence,
     phase_word,
     share_done,
+    sign_of,
     state_word,
 )
 from inspector.ui.training.sample_strip import SampleStrip
@@ -200,7 +200,7 @@ class RunView(QWidget):
         info = self._info
         if info is None:
             return
-        sign = SIGNS[info.state]
+        sign = sign_of(info)
         self._name.setText(info.name)
         self._sign.setPixmap(theme.icon(sign.icon, sign.color).pixmap(QSize(theme.ICON, theme.ICON)))
         self._state.setText(state_word(info, self._turn))
@@ -297,7 +297,7 @@ class OutcomeCard(QFrame):
         self.setVisible(problem is not None)
         if problem is None or info.outcome is None:
             return
-        good = info.state in (RunState.DONE, RunState.CANCELLED)
+        good = info.state in (RunState.DONE, RunState.CANCELLED) and not info.warnings
         name = "" if good else "banner"
         if self.objectName() != name:
             self.setObjectName(name)
@@ -306,9 +306,10 @@ class OutcomeCard(QFrame):
                 widget.style().unpolish(widget)
                 widget.style().polish(widget)
         remedy = "" if good or info.outcome.remedy is None else translate(info.outcome.remedy)
-        self._text.setText(f"{translate(problem)} {remedy}".strip())
+        more = [translate(warning) for warning in info.warnings[1:]]
+        self._text.setText(" ".join(filter(None, (translate(problem), *more, remedy))))
         self.setAccessibleName(self._text.text())
-        sign = SIGNS[info.state]
+        sign = sign_of(info)
         self._sign.setPixmap(theme.icon(sign.icon, sign.color).pixmap(QSize(theme.ICON, theme.ICON)))
 
 
