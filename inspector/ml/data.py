@@ -3,7 +3,6 @@
 Reading, preparing and augmenting are done by a thread a core, because Pillow's and OpenCV's loops let other threads run.
 """
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.images import Prepared, prepare, view, whole
 from inspector.core.message import Message
+from inspector.core.process import usable_cores
 from inspector.core.samples import Sample
 from inspector.ml.spill import Spill
 from inspector.ml.transforms import Augmentation, augment
@@ -65,7 +65,7 @@ class Inputs:
         """
         self.samples: list[Sample] = []
         self.problems: list[Message] = []
-        self.threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        self.threads = threads or min(len(usable_cores()), _MOST_THREADS)
         self._task, self._card, self._memory, self._disk = task, card, memory, disk
         self._cache: dict[int, InputSample] = {}
         self._spill: Spill | None = None

@@ -23,6 +23,7 @@ from inspector.ml.networks.base import Network
 from inspector.ml.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.run_folder import RunFolder
 from inspector.ml.sample_pictures import Pace, chosen, sample_pictures
+from inspector.ml.threads import Threads
 from inspector.ml.together import Lockstep, check_company, lost
 from inspector.ml.transforms import augmentation_for
 from inspector.ml.worker import Cancelled, Report
@@ -55,6 +56,8 @@ class Fit:
         self.settings, self.card, self.inputs, self.report, self.folder = settings, card, inputs, report, folder
         self.accelerator = Accelerator(settings.precision)
         self._steady = Lockstep(self.accelerator)
+        # Several processes share the cores by a plan of their own (`together.company`).
+        self._threads = Threads(settings.threads or (torch.get_num_threads() if self._steady.count > 1 else 0))
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
@@ -224,6 +227,7 @@ class Fit:
             if self._steady.first:
                 self._pause_point()
             self._meet(_GO)
+            self._threads.adapt()
             frames = frames.to(self.accelerator.device, non_blocking=True)
             target = {name: tensor.to(self.accelerator.device, non_blocking=True) for name, tensor in target.items()}
             first = step - step % settings.accumulate
