@@ -1,4 +1,4 @@
-"""One line of the tables in `inspector/ml/train/EXPERIMENTS.md`: fpn_lite0 trained on a folder, with one thing about it changed.
+"""One line of the tables in `inspector/ml/train/EXPERIMENTS.md`: fpn_lite0 trained on a folder, one thing changed.
 
 `python -m tests.ml.experiment FOLDER --size 320 --epochs 6 --change former --seed 0`; --change may be repeated. An epoch prints
 its losses, mAP50 on validation, the processor seconds so far and the positive weights of the class layer; the last line is the
