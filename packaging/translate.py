@@ -93,11 +93,12 @@ def _table(node: ast.expr, tree: ast.Module) -> Iterator[str]:
 def _labels() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(ROOT))
     from inspector.cameras.demo_line import PLATE_CLASSES, WINDOW_CLASSES
-    from inspector.core.registry import CAMERAS, NETWORKS, TABS
+    from inspector.core.registry import CAMERAS, NETWORKS, TABS, TASKS
     from inspector.recipes.quantities import QUANTITIES
     from inspector.runs.measures import MEASURES
     from inspector.workers.outcome import REMEDIES
 
+    yield from (("tasks", text) for entry in TASKS.values() for text in (entry.label, entry.about))
     yield from (("tabs", entry.label) for entry in TABS.values())
     yield from (("networks", entry.label) for entry in NETWORKS.values())
     yield from (("messages", text) for rule in QUANTITIES.values() for text in (rule.above, rule.below, rule.asks))

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,12 +20,18 @@ from inspector.cameras.base import open_camera
 from inspector.core import registry
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.images import InputSpec, prepare, view, whole
-from inspector.core.registry import CAMERAS, ENGINES, LOSSES, NETWORKS, TABS, TASKS, WORK, Entry, find
-from inspector.core.types import Annotation, Boxes, Frame, Region
+from inspector.core.registry import CAMERAS, ENGINES, LEARNERS, LOSSES, NETWORKS, TABS, TASKS, WORK, Entry, find
+from inspector.core.types import Annotation, Boxes, Frame, Inspection, Region, Verdict
+from inspector.recipes.automatic import CAMERA, complete, recipe_for
+from inspector.recipes.quantities import fitting
+from inspector.recipes.verdict import judge
+from inspector.results.overlays import draw
+from inspector.results.records import record
 from inspector.tasks.base import task_of
 
 TABLES: Mapping[str, Mapping[str, Entry]] = {
     "TASKS": TASKS,
+    "LEARNERS": LEARNERS,
     "LOSSES": LOSSES,
     "NETWORKS": NETWORKS,
     "ENGINES": ENGINES,
@@ -34,14 +41,7 @@ TABLES: Mapping[str, Mapping[str, Entry]] = {
 }
 ENTRIES = [pytest.param(table, key, id=f"{table}-{key}") for table, entries in TABLES.items() for key in entries]
 
-# A network not named here is a classifier with the options it has by itself.
-NETWORK_TASK = {
-    "simple_yolo": "detection",
-    "fpn_lite0": "detection",
-    "unet": "segmentation",
-    "unet_effnet": "segmentation",
-    "thermal_cnn": "thermal",
-}
+# A network not named here has the options it has by itself.
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "simple_cnn": {"filters": 4},
     "simple_yolo": {"filters": 4},
@@ -106,20 +106,28 @@ DEEP = ("simple_cnn", "simple_yolo", "unet", "thermal_cnn")
 
 
 def _card(network: str, *, deep: bool = False) -> Card:
-    task = NETWORK_TASK.get(network, "classification")
+    task = NETWORKS[network].tasks[0]
     thermal = task == "thermal"
-    spec = InputSpec(width=SIDE, height=SIDE, channels=1 if thermal else 3, kind="kelvin" if thermal else "uint8")
+    levels = (280.0, 340.0) if thermal else None
+    spec = InputSpec(
+        width=SIDE,
+        height=SIDE,
+        channels=1 if thermal else 3,
+        levels=levels,
+        kind="float" if thermal else "uint8",
+        unit="kelvin" if thermal else "intensity",
+    )
     if deep:
         spec = spec.model_copy(update={"kind": "float", "levels": (280.0, 340.0) if thermal else (1000.0, 1063.0)})
     return Card(
         name=network,
-        task=task,  # type: ignore[arg-type]  # a TaskName, from the table above
+        task=task,
         network=network,
         network_options=SMALL.get(network, {}),
         classes=() if thermal else ("scratch", "stain"),
         input=spec,
-        mean=(300.0,) if spec.kind == "kelvin" else (127.5,) * spec.channels,
-        std=(20.0,) if spec.kind == "kelvin" else (127.5,) * spec.channels,
+        mean=(127.5,) * spec.channels,
+        std=(127.5,) * spec.channels,
         target_mean=(310.0, 300.0, 290.0) if thermal else (),
         target_std=(10.0, 5.0, 5.0) if thermal else (),
         created=NOW,
@@ -148,6 +156,44 @@ def _truth(card: Card) -> Annotation:
         "segmentation": Annotation(mask=mask),
         "thermal": Annotation(temperatures=(330.0, 300.0, 285.0)),
     }[card.task]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_goes_from_its_labels_to_a_record(name: str) -> None:
+    """What is said of a task has all to be there: its labels, an answer, rules, a record, a picture, words."""
+    network = next(key for key, entry in NETWORKS.items() if name in entry.tasks)
+    card = _card(network).model_copy(update={"thresholds": {"hot_celsius": 20.0}})
+    task, (frame,) = task_of(name), _frames(card, 1)
+    labelled = _truth(card)
+    target = task.encode(labelled, card, view(whole(frame.pixels), card.input))
+    truth = task.truth(target, card.input)
+    assert [type(label) for label in truth.labels] == [type(label) for label in labelled.labels]
+    shape = [2 if side is None else side for side in task.output_shape(card)]
+    (decoded,) = task.decode(np.zeros((1, *shape), np.float32), card, [view(whole(frame.pixels), card.input, CAMERA)], [frame])
+    prediction = replace(decoded, answer=task.ideal(truth, card))
+    assert isinstance(decoded.answer, task.answer)
+    assert isinstance(prediction.answer, task.answer)
+    assert task.difference(prediction, prediction, card) == 0
+    assert not task.differs(prediction, prediction, card)
+    assert name == "thermal" or task.mistake(prediction, truth, card) is None
+
+    recipe = complete(recipe_for([card.name], "folder:."), {card.name: card})
+    assert {rule.quantity for rule in recipe.rules} <= set(fitting(task))
+    decision = judge(recipe, [prediction], ())
+    assert decision.verdict is Verdict.NG, "what is labelled is a defect"
+    assert all(np.isfinite(one.value) for one in decision.judgements)
+    inspection = Inspection(
+        "P", 0, *decision[:2], {CAMERA: frame}, (prediction,), "r", 1, 1.0, utc=NOW, judgements=decision.judgements
+    )
+    written = json.loads(json.dumps(record(inspection, recipe)))
+    assert written["predictions"][0]["task"] == name
+    assert len(written["judgements"]) == len(recipe.rules) > 0
+    assert draw(inspection, recipe)[CAMERA].dtype == np.uint8
+    metrics = task.metrics(card)
+    metrics.update(prediction, truth)
+    assert task.headline(metrics.intervals(), 1).text
+    assert task.explained.format(name="scratch", target=1.0)
+    assert TASKS[name].about
 
 
 @pytest.mark.parametrize(("network", "deep"), [*((name, False) for name in NETWORKS), *((name, True) for name in DEEP)])

@@ -13,7 +13,7 @@ import numpy as np
 from inspector import __version__
 from inspector.bundles.bundle import Card
 from inspector.core.images import InputSpec
-from inspector.core.registry import NETWORKS
+from inspector.core.registry import NETWORKS, STILL_STAGES
 from inspector.core.types import Annotation, Boxes, TaskName
 from inspector.engines.base import open_engine
 from inspector.ml.export.network import write_trained_bundle
@@ -23,7 +23,7 @@ from inspector.ml.networks.base import Network
 from inspector.ml.train.data import Batch, InputSample, collate
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
-from inspector.training.costs import STILL_STAGES, processor_speed
+from inspector.training.costs import processor_speed
 
 _CLASSES = ("a", "b", "c", "d", "e", "f")
 _LEAST = 3

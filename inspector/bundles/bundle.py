@@ -19,11 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import psutil
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from inspector.bundles.external_data import check_external_data
 from inspector.bundles.variants import AnyVariant, LaterVariant, Variant
@@ -32,6 +32,7 @@ from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
 from inspector.core.locks import alone
 from inspector.core.paths import is_shipped, user_data
+from inspector.core.registry import ENGINES, known_task
 from inspector.core.types import Floats, Precision, TaskName
 from inspector.core.untrusted import parse_json, read_bounded
 
@@ -44,7 +45,8 @@ LARGEST_CARD = 4 * 1024 * 1024  # bytes
 SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
 MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
 _MAKING = re.compile(r"\.export-([0-9]+)-.*")
-_OWN_FILE = re.compile(r"(openvino|onnxruntime|tensorrt)-(fp16|int8)-[0-9a-f]{8}\.(xml|bin|onnx)")
+_FILED = "|".join(name for name, engine in ENGINES.items() if engine.files)
+_OWN_FILE = re.compile(rf"({_FILED})-(fp16|int8)-[0-9a-f]{{8}}\.(xml|bin|onnx)")
 _VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, ...])
 
 
@@ -55,7 +57,7 @@ class Card(FiniteModel):
 
     format: Literal[1] = 1
     name: str = Field(min_length=1, max_length=80)
-    task: TaskName
+    task: Annotated[TaskName, AfterValidator(known_task)]
     network: str
     network_options: Mapping[str, Option] = {}
     classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")

@@ -1,12 +1,11 @@
 """Variants of a bundle: its graph for one engine and precision, and the proof that it judges as the trained network does."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
@@ -14,25 +13,17 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, Vali
 from inspector import __version__
 from inspector.core.config import Count, FiniteModel
 from inspector.core.message import Message, message
+from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
 
 PROCESSOR = "processor"  # beside the versions of what made a variant
-_PACKAGES: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "openvino": ("openvino",),
-        "onnxruntime": ("onnxruntime",),
-        "tensorrt": ("onnxruntime-gpu",),
-        "torchscript": ("torch",),
-        "torch": ("torch",),
-    }
-)
 
 
 def software_for(engine: str, precision: Precision) -> dict[str, str]:
     """Versions of what makes and runs a variant here. Imports none of it."""
     found = {"inspector": __version__}
-    for package in (*_PACKAGES[engine], *(("nncf",) if precision == "int8" else ())):
+    for package in (*ENGINES[engine].software, *(("nncf",) if precision == "int8" else ())):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
@@ -139,7 +130,7 @@ def _reader(value: object) -> str:
     here.
     """
     if isinstance(value, Mapping):
-        if not any(value.get("engine") == engine for engine in _PACKAGES):
+        if not any(value.get("engine") == engine for engine in ENGINES):
             return "later"
         try:
             Variant.model_validate(value)

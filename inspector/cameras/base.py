@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from inspector.core.addresses import hide_secrets
 from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.image import Reading
+from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
 from inspector.core.types import Annotation, Frame, Pixels, Unit
 
@@ -20,6 +23,22 @@ class CameraOptions(FiniteModel):
     """The settings of a camera driver; each driver derives its own."""
 
     model_config = ConfigDict(extra="forbid")
+
+    bits: int | None = Field(None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says")
+
+
+class FileOptions(CameraOptions):
+    """What a person says of picture files that do not say it themselves."""
+
+    unit: Literal["", "intensity", "kelvin", "celsius", "fahrenheit"] = Field(
+        "", description="the values are temperatures in this unit, or (intensity) are not; as the file says if left out"
+    )
+    scale: float | None = Field(None, gt=0, allow_inf_nan=False, description="temperature = value * scale + offset")
+    offset: float | None = Field(None, allow_inf_nan=False, description="temperature = value * scale + offset")
+
+    def reading(self) -> Reading:
+        """Return the same for the reader of a file."""
+        return Reading(self.bits, self.unit, self.scale, self.offset)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
@@ -46,6 +65,11 @@ class Camera(ABC):
         self.name = name
         self.address = address
         self._sequence = 0
+        bits = options.get("bits")  # checked by the driver with its other options
+        self._bits = bits if isinstance(bits, int) else None
+
+    on_lost: Callable[[int], None] | None = None
+    """Called on the thread of `frames` with how many frames were overwritten by newer ones before anybody took them."""
 
     @abstractmethod
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -65,18 +89,31 @@ class Camera(ABC):
         truth: Annotation | None = None,
         grabbed: float | None = None,
         began: float | None = None,
+        bits: int | None = None,
+        notes: tuple[Message, ...] = (),
     ) -> Frame:
         """Stamp pixels with this camera's name, the next sequence number and the time.
 
         `grabbed`: when they were grabbed, in seconds of `time.monotonic()`; just now if left out. `began`: when work on the
-        frame began (its file was opened, its transfer started); `grabbed` if left out.
+        frame began (its file was opened, its transfer started); `grabbed` if left out. `bits`, `notes`: as in `Frame`.
         """
         sequence = self._sequence
         self._sequence += 1
         source = source or self.address
         began = grabbed if began is None else began
+        bits = self._bits if bits is None and pixels.dtype.itemsize == 2 else bits
         return stamp(
-            pixels, self.name, sequence, unit=unit, part=part, source=source, truth=truth, grabbed=grabbed, began=began
+            pixels,
+            self.name,
+            sequence,
+            unit=unit,
+            part=part,
+            source=source,
+            truth=truth,
+            grabbed=grabbed,
+            began=began,
+            bits=bits,
+            notes=notes,
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
@@ -84,6 +121,11 @@ class Camera(ABC):
         if self.on_problem is None:
             raise error
         self.on_problem(part, error)
+
+    def lose(self, count: int) -> None:
+        """Report frames that were overwritten to `on_lost`."""
+        if count and self.on_lost is not None:
+            self.on_lost(count)
 
 
 def stamp(
@@ -97,6 +139,8 @@ def stamp(
     truth: Annotation | None = None,
     grabbed: float | None = None,
     began: float | None = None,
+    bits: int | None = None,
+    notes: tuple[Message, ...] = (),
 ) -> Frame:
     """Return a Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out.
 
@@ -106,7 +150,7 @@ def stamp(
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
     took = None if began is None else (now - began) * 1000
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes)
 
 
 class Pace:
@@ -146,9 +190,10 @@ def kind_of(source: str) -> tuple[str, str]:
     Raises ConfigError.
     """
     kind, _, address = source.partition(":")
+    kind = kind.lower() if "://" in source else kind
     if kind in ("rtsp", "rtsps", "http", "https"):
         return "rtsp", source
-    if kind in CAMERAS:
+    if kind in CAMERAS and "://" not in address:
         return kind, address
     path = Path(source)
     if path.is_dir():
@@ -156,8 +201,14 @@ def kind_of(source: str) -> tuple[str, str]:
     raise ConfigError(
         "{source!r} is not a source.",
         remedy="Use simulated, folder:PATH, video:PATH, usb:N, rtsp://... or http://...",
-        source=source,
+        source=hide_secrets(source),
     )
+
+
+def reading_of(name: str, options: Mapping[str, Option]) -> Reading:
+    """Return how files are to be read that stand for those of a camera, by the camera's options. Raises ConfigError."""
+    said = {key: value for key, value in options.items() if key in FileOptions.model_fields}
+    return parse_options(FileOptions, name, said).reading()
 
 
 def open_camera(name: str, source: str, options: Mapping[str, Option] | None = None) -> Camera:

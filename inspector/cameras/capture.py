@@ -1,17 +1,21 @@
-"""OpenCV's video capture, made quiet, and read on a thread of its own so that nothing else ever waits for a device."""
+"""What gives pictures, read on a thread of its own so that nothing else ever waits for a device."""
 
+import atexit
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.errors import CameraError
+from inspector.core.errors import CameraError, InspectorError
+from inspector.core.types import Pixels
 
 # FFmpeg and OpenCV write their own words to stderr; what matters of them is in the errors raised here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -20,44 +24,127 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 _LEAVE = 0.5  # seconds that closing waits for the reading thread; a read that hangs ends by its own time-out
 _BURST = 2.0  # seconds at most that frames from before the connection are dropped
 _LIVE_READS = 3  # reads in a row that had to wait for a frame
+_SURELY_LIVE = 0.4  # seconds a read has to wait for a frame that nothing had buffered
+_AT_EXIT = 15.0  # seconds that the end of the process waits for reads; OpenCV gives up a silent USB camera after 10
 
 
-def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """OpenCV's BGR or grey picture as RGB [H, W, 3] or grey [H, W], uint8."""
+Picture = Pixels | InspectorError
+"""Pixels, RGB [H, W, 3] or grey [H, W], or why a picture must not be judged."""
+
+
+class Capture(Protocol):
+    """A source of pictures. Every method but `interrupt` is called on the reading thread only."""
+
+    rate: float
+    """Frames a second it announces, 0 where it does not; known once it is open."""
+
+    buffers: bool
+    """Whether a connection begins with frames from before it."""
+
+    @property
+    def in_opencv(self) -> bool:
+        """Whether a call that waits does so inside OpenCV, where the end of the process must not find it."""
+
+    def open(self) -> bool:
+        """Connect; False where it cannot. Raises CameraError where the reason is known."""
+
+    def grab(self) -> bool:
+        """Wait for the next picture; False at the end. Raises CameraError where the reason is known."""
+
+    def retrieve(self) -> Picture | Callable[[], Picture]:
+        """Return the picture that was grabbed last, or what decodes it, on whatever thread wants it."""
+
+    def interrupt(self) -> None:
+        """Make a call that waits return soon, where that is possible. May be called from any thread, at any time."""
+
+    def release(self) -> None:
+        """Let the source go."""
+
+
+class VideoCapture:
+    """Opens a `cv2.VideoCapture` as a Capture. Derived classes say how."""
+
+    rate = 0.0
+    buffers = True
+    in_opencv = True
+
+    def __init__(self) -> None:
+        self._capture = cv2.VideoCapture()
+
+    def open(self) -> bool:
+        self._capture = self.make()
+        self.rate = self._capture.get(cv2.CAP_PROP_FPS)
+        return self._capture.isOpened()
+
+    def make(self) -> cv2.VideoCapture:
+        """Open the device or stream. May block, but not for ever."""
+        raise NotImplementedError
+
+    def grab(self) -> bool:
+        return self._capture.grab()
+
+    def retrieve(self) -> Picture:
+        good, pixels = self._capture.retrieve()
+        return to_frame(pixels) if good else CameraError("A picture of the camera cannot be decoded.")
+
+    def interrupt(self) -> None:
+        """OpenCV cannot be interrupted: a read ends by its time-out."""
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8 | np.uint16]:
+    """OpenCV's BGR or grey picture as RGB [H, W, 3] or grey [H, W]; uint8, or uint16 where grey has that depth."""
+    if pixels.dtype == np.uint16:
+        return np.ascontiguousarray(np.asarray(pixels[..., 0] if pixels.ndim == 3 else pixels, np.uint16))
     shaped = np.asarray(pixels, np.uint8)
     if shaped.ndim == 3 and shaped.shape[2] == 3:
         return np.asarray(cv2.cvtColor(shaped, cv2.COLOR_BGR2RGB), np.uint8)
     return np.ascontiguousarray(shaped[..., 0] if shaped.ndim == 3 else shaped)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Grabbed:
+    """The newest picture. `grabbed`: monotonic seconds; `missed`: pictures that it overwrote."""
+
+    picture: Picture
+    grabbed: float
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Newest:
     number: int = 0
-    pixels: NDArray[np.uint8] | None = None
+    picture: Picture | Callable[[], Picture] | None = None
     grabbed: float = 0.0
 
 
 class Reader:
-    """Opens a capture, reads it and keeps the newest frame. One Reader lives from one opening to one failure."""
+    """Opens a capture, reads it and keeps the newest picture. One Reader lives from one opening to one failure."""
 
-    def __init__(self, name: str, open_capture: Callable[[], cv2.VideoCapture]) -> None:
-        """`open_capture` may block, but not for ever. `name` is for the thread."""
-        self._open_capture = open_capture
+    def __init__(self, name: str, capture: Capture) -> None:
+        """Starts nothing. `name` is for the thread."""
+        self._capture = capture
         self._changed = threading.Condition()
         self._newest = _Newest()
         self._opened = False
         self._ended = False
+        self._failure: CameraError | None = None
         self._leave = Event()
         self._thread = threading.Thread(target=self._run, name=f"capture-{name}", daemon=True)
-        self._thread.start()
 
-    def frames(
-        self, stop: Event, *, open_timeout: float, timeout: float, source: str
-    ) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        """Yield (RGB or grey pixels, time of grabbing) of the newest frame, again and again, each at most once.
+    def start(self) -> "Reader":
+        """Open and read from now on."""
+        _running.add(self)
+        self._thread.start()
+        return self
+
+    def frames(self, stop: Event, *, open_timeout: float, timeout: float, source: str) -> Iterator[Grabbed]:
+        """Yield the newest picture, again and again, each at most once.
 
         Ends when `stop` is set. Raises CameraError (retryable) when the source cannot be opened within `open_timeout`
-        seconds, gives no frame for `timeout` seconds, or ends.
+        seconds, gives no picture for `timeout` seconds, or ends.
         """
         seen, deadline = 0, time.monotonic() + open_timeout
         opened = False
@@ -67,41 +154,65 @@ class Reader:
                     self._changed.wait(0.05)
                 newest, now_opened, ended = self._newest, self._opened, self._ended
             now = time.monotonic()
-            if newest.number != seen and newest.pixels is not None and now - newest.grabbed < timeout:
-                seen, deadline = newest.number, newest.grabbed + timeout
-                yield newest.pixels, newest.grabbed
+            if newest.number != seen and newest.picture is not None and now - newest.grabbed < timeout:
+                missed, seen, deadline = newest.number - seen - 1, newest.number, newest.grabbed + timeout
+                picture = newest.picture() if callable(newest.picture) else newest.picture
+                yield Grabbed(picture, newest.grabbed, missed)
             elif ended:
-                raise _lost(source) if now_opened else _closed(source)
+                raise self._failure or (_lost(source) if now_opened else _closed(source))
             elif now_opened and not opened:
                 opened, deadline = True, now + timeout
             elif now > deadline:
                 raise _silent(source, timeout) if now_opened else _closed(source)
 
+    def put(self, picture: Picture | Callable[[], Picture], grabbed: float) -> None:
+        """Make this the newest picture."""
+        with self._changed:
+            self._newest = _Newest(self._newest.number + 1, picture, grabbed)
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Let the thread go; it closes the capture when its read ends."""
-        self._leave.set()
+        self.leave()
         self._thread.join(_LEAVE)
 
+    @property
+    def in_opencv(self) -> bool:
+        """Whether the thread may be inside OpenCV."""
+        return self._capture.in_opencv
+
+    def leave(self) -> None:
+        """Ask the thread to go; returns at once."""
+        self._leave.set()
+        self._capture.interrupt()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has gone, at most `timeout` seconds."""
+        self._thread.join(timeout)
+
     def _run(self) -> None:
-        capture = self._open_capture()
+        capture = self._capture
         try:
-            if capture.isOpened() and not self._leave.is_set():
+            if capture.open() and not self._leave.is_set():
                 with self._changed:
                     self._opened = True
                     self._changed.notify_all()
                 self._read(capture)
+        except CameraError as error:
+            self._failure = error
         finally:
             capture.release()
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+            _running.discard(self)
 
-    def _read(self, capture: cv2.VideoCapture) -> None:
-        rate = capture.get(cv2.CAP_PROP_FPS)
+    def _read(self, capture: Capture) -> None:
         # A stream begins with what its server had buffered. Such frames come at once; live ones have to be waited for, each
-        # time: a single late one may be the computer's own doing.
+        # time: a single one that is a little late may be the computer's own doing.
+        rate = capture.rate
         late = 0.5 / rate if 1.0 <= rate <= 240.0 else 0.01
-        needed = 1 if 1.0 <= rate < 5.0 else _LIVE_READS
+        needed = 0 if not capture.buffers else 1 if 1.0 <= rate < 5.0 else _LIVE_READS
         waited, burst_ends = 0, time.monotonic() + _BURST
         while not self._leave.is_set():
             asked = time.monotonic()
@@ -109,16 +220,30 @@ class Reader:
                 return
             grabbed = time.monotonic()
             if waited < needed and grabbed < burst_ends:
-                waited = waited + 1 if grabbed - asked >= late else 0
+                took = grabbed - asked
+                waited = needed if took >= _SURELY_LIVE else waited + 1 if took >= late else 0
                 if waited < needed:
                     continue
-            good, pixels = capture.retrieve()
-            if not good:
-                return
-            frame = to_frame(pixels)
-            with self._changed:
-                self._newest = _Newest(self._newest.number + 1, frame, grabbed)
-                self._changed.notify_all()
+            self.put(capture.retrieve(), grabbed)
+
+
+_running: "weakref.WeakSet[Reader]" = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_all() -> None:
+    """Wait for every thread that is inside OpenCV before the interpreter goes.
+
+    Python ends a thread that comes back from C code while the interpreter is finalised, and doing that inside OpenCV aborts the
+    process ("terminate called without an active exception"), after all that was asked for has been done.
+    """
+    readers = list(_running)
+    for reader in readers:
+        reader.leave()
+    until = time.monotonic() + _AT_EXIT
+    for reader in readers:
+        if reader.in_opencv:
+            reader.join(max(0.0, until - time.monotonic()))
 
 
 def _closed(source: str) -> CameraError:

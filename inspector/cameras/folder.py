@@ -1,25 +1,29 @@
 """A folder of image files as a camera, once, in a loop, or watched for new files."""
 
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
 
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
+from inspector.cameras.base import Camera, FileOptions, Pace, parse_options
 from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
-from inspector.core.files import image_files, read_image
+from inspector.core.files import Image, image_files, page_name, read_pages
 from inspector.core.types import Frame
 
 _POLL = 0.1  # seconds between two looks at a watched folder
+_UNCOMPRESSED = frozenset({".bmp", ".dib", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".pbm"})
+_TAIL = 4096  # bytes
 
 
-class FolderOptions(CameraOptions):
+class FolderOptions(FileOptions):
     rate: float = Field(0.0, ge=0, le=1000, description="files a second; 0: as fast as they are taken")
     loop: bool = Field(False, description="begin again after the last file")
     watch: bool = Field(False, description="inspect new files as they arrive, without end")
@@ -28,7 +32,9 @@ class FolderOptions(CameraOptions):
     patience: float = Field(5.0, ge=0, le=600, description="watch: seconds a file that cannot be read yet is tried again")
     pattern: str = Field("*", min_length=1, description='only files of this name, for example "*.jpg"')
     recursive: bool = Field(False, description="look into the folders in it, too")
-    masks: bool = Field(False, description="inspect label masks, too: a .png beside a photograph of the same name")
+    masks: bool = Field(
+        False, description="inspect label masks, too: a .png of few values beside a photograph of the same name"
+    )
 
 
 @dataclass(slots=True)
@@ -42,9 +48,10 @@ class _Seen:
 class FolderCamera(Camera):
     """Yields every image file in natural order; the part id is the file's path in the folder without its suffix.
 
-    A file that cannot be read is reported through `skip` and the rest goes on. In a loop the part ids of later rounds
-    end in "@2", "@3", ... A watched file is read once its size and time have been still for `settle` seconds; a file
-    that is written again is inspected again.
+    Every page of a file is a part of its own, whose id ends in "#2", "#3", ... A file or page that cannot be read is reported
+    through `skip` and the rest goes on. In a loop the part ids of later rounds end in "@2", "@3", ... A watched file is read
+    once its size and time have been still for `settle` seconds, later where it ends in zeros: whoever makes files of their
+    full size first has not written them yet. A file that is written again is inspected again.
     """
 
     live: ClassVar[bool] = False
@@ -52,6 +59,7 @@ class FolderCamera(Camera):
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)
         self._options = parse_options(FolderOptions, name, options)
+        self._how = self._options.reading()
         self._folder = Path(address).expanduser()
         self._done: dict[Path, tuple[int, int]] | None = None  # watch: outlives a share that went away and came back
         if not address:
@@ -106,20 +114,22 @@ class FolderCamera(Camera):
                 seen = waiting.get(path)
                 if seen is None or seen.state != state:
                     seen = waiting[path] = _Seen(state, now)
-                if now - seen.since < options.settle:
+                still = now - seen.since
+                if still < options.settle or still < options.settle + self._longer(path):
                     continue
                 if not pace.wait(stop):
                     return
+                pages = read_pages(path, self._how)
+                began = time.monotonic()
                 try:
-                    frame = self._frame(path, names[path])
+                    first = next(pages)
                 except ConfigError as error:
-                    if now - seen.since >= options.settle + options.patience:
-                        done[path] = state
-                        self.skip(names[path], error)
+                    first = error
+                if isinstance(first, ConfigError) and still < options.settle + options.patience:
                     continue
                 if _state(path) == state:  # otherwise it was written to while it was read
                     done[path] = state
-                    yield frame
+                    yield from self._pages(path, names[path], chain((first,), pages), began)
 
     def _files(self) -> list[Path]:
         try:
@@ -145,16 +155,57 @@ class FolderCamera(Camera):
 
     def _read(self, path: Path, part: str) -> Iterator[Frame]:
         try:
-            frame = self._frame(path, part)
+            yield from self._pages(path, part, read_pages(path, self._how), time.monotonic())
         except ConfigError as error:
             self.skip(part, error)
-        else:
-            yield frame
 
-    def _frame(self, path: Path, part: str) -> Frame:
-        began = time.monotonic()
-        image = read_image(path)
-        return self.frame(image.pixels, unit=image.unit, part=part, source=str(path), began=began)
+    def _pages(self, path: Path, part: str, pages: Iterable[Image | ConfigError], began: float) -> Iterator[Frame]:
+        """Yield the frames of a file. `began`: when its first page began to be read."""
+        for index, image in enumerate(pages):
+            name = page_name(part, index)
+            if isinstance(image, ConfigError):
+                self.skip(name, image)
+            else:
+                yield self.frame(
+                    image.pixels,
+                    unit=image.unit,
+                    part=name,
+                    source=str(path),
+                    began=began,
+                    bits=image.bits,
+                    notes=image.notes,
+                )
+            began = time.monotonic()
+
+    def _longer(self, path: Path) -> float:
+        """Seconds that a file needs beyond the usual ones to count as complete."""
+        zeros = _zeros_at_end(path)
+        if zeros > 0.5:
+            return self._options.patience
+        return min(self._options.patience, max(1.0, 3 * self._options.settle)) if zeros else 0.0
+
+
+def _zeros_at_end(path: Path) -> float:
+    """Of a file whose pixels are not compressed: 0 where its end is written, a little where there are zeros, 1 where they are
+    half of it, or where nothing was ever written.
+    """
+    if path.suffix.lower() not in _UNCOMPRESSED:
+        return 0.0
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(-min(_TAIL, size // 2), os.SEEK_END)
+            if any(stream.read()):
+                return 0.0
+            if hasattr(os, "SEEK_HOLE") and os.lseek(stream.fileno(), 0, os.SEEK_HOLE) < size:
+                return 1.0
+            stream.seek(size // 2)
+            while block := stream.read(1 << 20):
+                if any(block.strip(b"\0")):
+                    return 0.1
+    except OSError:
+        return 0.0  # whoever reads it says what is wrong
+    return 1.0
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -1,13 +1,16 @@
 """Frames by number, from one image, a folder of images or a video: what predict and the review page step through."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
 from inspector.cameras.base import stamp
-from inspector.cameras.video import VIDEO_SUFFIXES, VideoFile
+from inspector.cameras.containers import ends_early
+from inspector.cameras.video import VIDEO_SUFFIXES, RandomAccess, VideoFile, cut_short
 from inspector.core.errors import ConfigError
-from inspector.core.files import image_files, read_image
-from inspector.core.types import Frame
+from inspector.core.files import image_files, page_count, page_name, read_page
+from inspector.core.image import AS_IT_SAYS, Reading
+from inspector.core.types import Frame, Pixels
 
 
 class FrameSequence(ABC):
@@ -25,64 +28,107 @@ class FrameSequence(ABC):
     def frame(self, index: int) -> Frame:
         """Frame `index`. Raises ConfigError where it cannot be read (the others still can), IndexError out of range."""
 
+    def each(self) -> Iterator[tuple[str, Frame | ConfigError]]:
+        """Name and frame, or why it cannot be read, of every frame in turn."""
+        for index in range(len(self)):
+            try:
+                frame: Frame | ConfigError = self.frame(index)
+            except ConfigError as error:
+                frame = error
+            yield self.name(index), frame
+
     @abstractmethod
     def close(self) -> None:
         """Let the file go."""
 
 
 class _Images(FrameSequence):
-    def __init__(self, files: list[Path], folder: Path, camera: str) -> None:
-        self._files = files
+    """The pages of image files, in their order."""
+
+    def __init__(self, files: list[Path], folder: Path, camera: str, how: Reading) -> None:
+        self._files = [(path, page) for path in files for page in range(page_count(path))]
         self._folder = folder
         self._camera = camera
+        self._how = how
 
     def __len__(self) -> int:
         return len(self._files)
 
     def name(self, index: int) -> str:
-        return self._files[index].relative_to(self._folder).as_posix()
+        path, page = self._files[index]
+        return page_name(path.relative_to(self._folder).as_posix(), page)
 
     def frame(self, index: int) -> Frame:
-        path = self._files[index]
-        image = read_image(path)
-        part = path.relative_to(self._folder).with_suffix("").as_posix()
-        return stamp(image.pixels, self._camera, index % len(self), unit=image.unit, part=part, source=str(path))
+        path, page = self._files[index]
+        image = read_page(path, page, self._how)
+        part = page_name(path.relative_to(self._folder).with_suffix("").as_posix(), page)
+        return stamp(
+            image.pixels,
+            self._camera,
+            index % len(self),
+            unit=image.unit,
+            part=part,
+            source=str(path),
+            bits=image.bits,
+            notes=image.notes,
+        )
 
     def close(self) -> None:
         """No file is open between two frames."""
 
 
 class _Video(FrameSequence):
+    """How many frames there are is known when all have been read; whoever asks waits for that once."""
+
     def __init__(self, path: Path, camera: str) -> None:
-        self._video = VideoFile(path)
+        VideoFile(path).close()  # whether it is one
+        self._access: RandomAccess | None = None
         self._camera = camera
         self._path = path
 
     def __len__(self) -> int:
-        return len(self._video)
+        return len(self._by_number().index)
 
     def name(self, index: int) -> str:
-        return f"{self._path.name} #{range(len(self))[index]}"
+        return self._name(range(len(self))[index])
 
     def frame(self, index: int) -> Frame:
         index = range(len(self))[index]
-        self._video.seek(index)
-        pixels = self._video.read()
-        if pixels is None:
-            raise ConfigError(
-                "Frame {index} of {file} cannot be read.",
-                remedy="Copy the video again; it is damaged or cut short.",
-                index=index,
-                file=self._path,
-            )
-        return stamp(pixels, self._camera, index, part=f"{self._path.stem}-{index:06d}", source=str(self._path))
+        return self._stamp(self._by_number().read(index), index)
+
+    def each(self) -> Iterator[tuple[str, Frame | ConfigError]]:
+        video = VideoFile(self._path)
+        try:
+            while (pixels := video.read()) is not None:
+                index = video.next - 1
+                yield self._name(index), pixels if isinstance(pixels, ConfigError) else self._stamp(pixels, index)
+            if not video.next:
+                yield self._path.name, video.no_frames()
+            elif ends_early(self._path):
+                yield self._name(video.next), cut_short(self._path, video.next)
+        finally:
+            video.close()
 
     def close(self) -> None:
-        self._video.close()
+        if self._access is not None:
+            self._access.close()
+            self._access = None
+
+    def _by_number(self) -> RandomAccess:
+        self._access = self._access or RandomAccess(self._path)
+        return self._access
+
+    def _name(self, index: int) -> str:
+        return f"{self._path.name} #{index}"
+
+    def _stamp(self, pixels: Pixels, index: int) -> Frame:
+        return stamp(pixels, self._camera, index, part=f"{self._path.stem}-{index:06d}", source=str(self._path))
 
 
-def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False) -> FrameSequence:
-    """Open one image, a folder of images (natural order, without label masks) or a video. `camera`: the frames' name.
+def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False, how: Reading = AS_IT_SAYS) -> FrameSequence:
+    """Open one image, a folder of images (natural order, without label masks) or a video.
+
+    `camera`: the frames' name. `how`: what image files do not say themselves.
 
     Raises ConfigError: nothing there, no image in the folder, not a video. An image itself is read by `frame`.
     """
@@ -99,9 +145,9 @@ def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False
             ) from error
         if not files:
             raise ConfigError("There is no image in the folder {folder}.", remedy="Choose another folder.", folder=path)
-        return _Images(files, path, camera)
+        return _Images(files, path, camera, how)
     if not path.exists():
         raise ConfigError("There is no file {file}.", remedy="Check the path.", file=path)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _Video(path, camera)
-    return _Images([path], path.parent, camera)
+    return _Images([path], path.parent, camera, how)

@@ -7,9 +7,9 @@ import cv2
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, parse_options
-from inspector.cameras.capture import Reader
+from inspector.cameras.capture import Reader, VideoCapture
 from inspector.core.config import Option
-from inspector.core.errors import ConfigError
+from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.types import Frame
 
 _OPEN_S = 20.0  # Windows takes its time with some drivers
@@ -33,18 +33,30 @@ class UsbCamera(Camera):
             raise ConfigError("{address!r} is not a USB camera.", remedy="Write usb:0 for the first one.", address=address)
 
     def frames(self, stop: Event) -> Iterator[Frame]:
-        reader = Reader(self.name, self._open)
+        reader = Reader(self.name, UsbDevice(self.address, self._options)).start()
         source = f"usb:{self.address}"
         try:
-            newest = reader.frames(stop, open_timeout=_OPEN_S, timeout=self._options.timeout, source=source)
-            for pixels, grabbed in newest:
-                yield self.frame(pixels, source=source, grabbed=grabbed)
+            for newest in reader.frames(stop, open_timeout=_OPEN_S, timeout=self._options.timeout, source=source):
+                self.lose(newest.missed)
+                if isinstance(newest.picture, InspectorError):
+                    self.skip("", newest.picture)
+                else:
+                    yield self.frame(newest.picture, source=source, grabbed=newest.grabbed)
         finally:
             reader.close()
 
-    def _open(self) -> cv2.VideoCapture:
-        options = self._options
-        capture = cv2.VideoCapture(int(self.address) if self.address.isdecimal() else self.address)
+
+class UsbDevice(VideoCapture):
+    """The device, with the settings that were asked for."""
+
+    def __init__(self, address: str, options: UsbOptions) -> None:
+        super().__init__()
+        self._address = address
+        self._options = options
+
+    def make(self) -> cv2.VideoCapture:
+        options, address = self._options, self._address
+        capture = cv2.VideoCapture(int(address) if address.isdecimal() else address)
         if options.fourcc and capture.isOpened():
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*options.fourcc))
         settings = (
@@ -55,4 +67,7 @@ class UsbCamera(Camera):
         for setting, value in settings:
             if value and capture.isOpened():
                 capture.set(setting, value)
+        # OpenCV makes 8 bits of each 16-bit pixel of a thermal camera, unless it is told not to.
+        if int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"Y16 "):
+            capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         return capture

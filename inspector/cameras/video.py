@@ -1,64 +1,262 @@
 """A video file: as a camera, and with random access for review."""
 
 import time
+import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
 from inspector.cameras.capture import to_frame
+from inspector.cameras.containers import avi_codec, ends_early
+from inspector.core.addresses import hide_secrets
 from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
-from inspector.core.types import Frame
+from inspector.core.strict_jpeg import JpegDamage, decode_jpeg
+from inspector.core.types import Frame, Pixels
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"})
-_ENOUGH = 0.9  # of the announced frames; a container's own count is not exact
+_TRIES = 4  # a packet that cannot be decoded looks like the end; behind it the frames go on
+_FORWARD = 64  # frames that are read rather than jumped over
+_MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
+_GREY16 = b"Y1\0\x10"
+# Raw video of 16 bits a pixel without a name of its own (AVI, MOV): FFmpeg takes all of it for colours of 5 bits each.
+_RGB555 = (b"RGB\x0f", b"\x0fBGR")
 
 
 class VideoFile:
-    """An open video file. Not safe to share between threads."""
+    """An open video file, read from its beginning. Not safe to share between threads.
+
+    Nothing that the container says about the number of its frames is believed, nor where it seeks to. Motion JPEG is decoded
+    strictly, as the pictures of a stream are. 16-bit grey keeps its depth.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError where the file is missing or not a video."""
+        """Raises ConfigError where the file is missing, not a video, or one whose pixels cannot be read right."""
         self.path = path
         if not path.is_file():
-            raise ConfigError("There is no video {file}.", remedy="Check the path.", file=path)
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        self._next = 0
-        if not self._capture.isOpened():
-            self._capture.release()
-            raise ConfigError(
-                "{file} cannot be read as a video.",
-                remedy="Copy it again, or convert it to MP4 with H.264.",
-                file=path,
-            )
+            raise ConfigError("There is no video {file}.", remedy="Check the path.", file=hide_secrets(str(path)))
+        self._raw = False
+        self._capture = self._opened(raw=False)
+        self.codec = _tag(self._capture.get(cv2.CAP_PROP_FOURCC)).decode("latin-1").strip("\0 ")
+        self.next = 0
+        """Number of the next frame, where it is known."""
+        try:
+            self._choose_pixels()
+        except ConfigError:
+            self.close()
+            raise
 
-    def __len__(self) -> int:
-        """The number of frames the file announces."""
-        return max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    @property
+    def time(self) -> float:
+        """Time of the frame that was read last, in ms from the first one."""
+        return float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
 
-    def read(self) -> NDArray[np.uint8] | None:
-        """Return the next frame, RGB or grey, or None at the end."""
-        good, pixels = self._capture.read()
-        if not good:
+    def read(self) -> Pixels | ConfigError | None:
+        """Return the next frame, RGB or grey; why it cannot be read; or None at the end."""
+        if not self.skip():
             return None
-        self._next += 1
-        return to_frame(pixels)
+        good, pixels = self._capture.retrieve()
+        if not good:
+            return self._unreadable("it cannot be decoded")
+        if not self._raw:
+            return to_frame(pixels)
+        try:
+            return decode_jpeg(pixels.tobytes())
+        except JpegDamage as error:
+            return self._unreadable(str(error))
 
-    def seek(self, index: int) -> None:
-        """Make frame `index` the next one."""
-        if index != self._next:
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
-            self._next = index
+    def skip(self) -> bool:
+        """Go over the next frame; False at the end."""
+        good = any(self._capture.grab() for _ in range(1 if self._raw else _TRIES))
+        self.next += good
+        return good
+
+    def mark(self) -> int:
+        """Return a checksum of the frame that was read or skipped last."""
+        good, pixels = self._capture.retrieve()
+        return zlib.crc32(np.ascontiguousarray(pixels if self._raw else pixels[::4]).data) if good else 0
+
+    def rewind(self) -> None:
+        """Go back to the first frame."""
+        self._capture.release()
+        self._capture = self._opened(raw=self._raw)
+        self._keep_depth()
+        self.next = 0
+
+    def jump(self, index: int) -> None:
+        """Go somewhere near frame `index`: where that is, only the frames themselves tell."""
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+
+    @property
+    def cheap(self) -> bool:
+        """Whether skipping costs no decoding."""
+        return self._raw
 
     def close(self) -> None:
         self._capture.release()
+
+    def no_frames(self) -> ConfigError:
+        """Return what to say of a video none of whose frames can be decoded."""
+        return ConfigError(
+            "{file} holds video of the kind {codec}, which cannot be decoded here.",
+            remedy="Convert it to MP4 with H.264, or to MKV with FFV1.",
+            file=self.path,
+            codec=self.codec or "?",
+        )
+
+    def _opened(self, *, raw: bool) -> cv2.VideoCapture:
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1] if raw else [])
+        if not capture.isOpened():
+            capture.release()
+            self.codec = avi_codec(self.path)
+            if self.codec:
+                raise self.no_frames()
+            raise ConfigError(
+                "{file} cannot be read as a video.",
+                remedy="Copy it again, or convert it to MP4 with H.264.",
+                file=self.path,
+            )
+        return capture
+
+    def _choose_pixels(self) -> None:
+        pixels = _tag(self._capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT))
+        if pixels in _RGB555:
+            raise self._refused("raw pixels of 16 bits, which may be grey or colours and say nothing of which")
+        if pixels[:2] == b"Y1" and pixels != _GREY16:
+            raise self._refused(f"grey of {pixels[3]} bits")
+        if pixels[::-1][:2] == b"Y1" and pixels[0] > 8:
+            raise self._refused(f"grey of {pixels[0]} bits with the high byte first")
+        if (pixels[:2] in (b"G3", b"G4") or pixels[::-1][:2] in (b"G3", b"G4")) and max(pixels[0], pixels[3]) != 0:
+            depth = pixels[3] if pixels[:1] == b"G" else pixels[0]
+            if depth > 8:
+                raise self._refused(f"colours of {depth} bits")
+        self._keep_depth()
+        if self.codec.lower() in _MJPEG:
+            self._read_raw()
+
+    def _keep_depth(self) -> None:
+        if _tag(self._capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) == _GREY16:
+            self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+
+    def _read_raw(self) -> None:
+        """Take the JPEG files out of a video that is made of them, unless each holds a field (half a frame)."""
+        size = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        raw = self._opened(raw=True)
+        good = raw.grab()
+        good, data = raw.retrieve() if good else (False, np.zeros(0, np.uint8))
+        raw.release()
+        try:
+            fits = bool(good) and decode_jpeg(data.tobytes()).shape[1::-1] == size
+        except JpegDamage:
+            fits = True  # of no size at all: what follows will tell
+        if fits:
+            self._raw = True
+            self.rewind()
+
+    def _unreadable(self, detail: str) -> ConfigError:
+        return ConfigError(
+            "Frame {index} of {file} is damaged ({detail}).",
+            remedy="Copy the video again.",
+            index=self.next - 1,
+            file=self.path,
+            detail=detail,
+        )
+
+    def _refused(self, detail: str) -> ConfigError:
+        return ConfigError(
+            "{file} holds a kind of pixels that is not read: {detail}.",
+            remedy="Save it as FFV1 in MKV, with 8 bits or with 16-bit grey.",
+            file=self.path,
+            detail=detail,
+        )
+
+
+def _tag(value: float) -> bytes:
+    """Four letters that OpenCV gives as a number."""
+    return (int(value) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of one frame of a video: its time in ms and its checksum."""
+
+    time: float
+    mark: int
+
+
+class RandomAccess:
+    """Frames of a video by number. What was read is shown only if it is the frame that reading through gives."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the whole video once; the next time it is remembered. Raises ConfigError."""
+        status = path.stat() if path.is_file() else None
+        self._video = VideoFile(path)
+        self.index = _index(path, status.st_size if status else 0, status.st_mtime_ns if status else 0)
+        self._jumps = not self._video.cheap
+
+    def read(self, number: int) -> Pixels:
+        """Frame `number`. Raises ConfigError where it cannot be read."""
+        video, wanted = self._video, self.index[number]
+        if not video.next <= number <= video.next + _FORWARD:
+            if self._jumps and number > _FORWARD:
+                found = self._after_jump(number)
+                if found is not None:
+                    return found
+            video.rewind()
+        while video.next < number and video.skip():
+            pass
+        pixels = video.read()
+        if isinstance(pixels, ConfigError):
+            raise pixels
+        if pixels is None or video.mark() != wanted.mark:
+            video.rewind()
+            raise ConfigError(
+                "Frame {index} of {file} cannot be read.",
+                remedy="Copy the video again; it is damaged or was changed meanwhile.",
+                index=number,
+                file=video.path,
+            )
+        return pixels
+
+    def close(self) -> None:
+        self._video.close()
+
+    def _after_jump(self, number: int) -> Pixels | None:
+        """Return the frame, if it is found after a jump; None if not, and then jumping is given up for this video."""
+        video, wanted = self._video, self.index[number]
+        video.jump(number)
+        for _ in range(_FORWARD):
+            pixels = video.read()
+            if pixels is None:
+                break
+            if not isinstance(pixels, ConfigError) and abs(video.time - wanted.time) < 0.5 and video.mark() == wanted.mark:
+                video.next = number + 1
+                return pixels
+        self._jumps = False
+        return None
+
+
+@lru_cache(maxsize=4)
+def _index(path: Path, size: int, changed: int) -> tuple[Seen, ...]:
+    """Return every frame of a video. `size` and `changed` tell one state of the file from another."""
+    video = VideoFile(path)
+    try:
+        seen = []
+        while video.skip():
+            seen.append(Seen(video.time, video.mark()))
+        if not seen:
+            raise video.no_frames()
+        return tuple(seen)
+    finally:
+        video.close()
 
 
 class VideoOptions(CameraOptions):
@@ -84,33 +282,41 @@ class VideoCamera(Camera):
             try:
                 video = VideoFile(self._path)
             except ConfigError as error:
-                raise CameraError(
-                    error.problem.template,
-                    remedy=error.remedy.template if error.remedy else "",
-                    retryable=False,
-                    file=self._path,
-                ) from error
-            announced, shown = len(video), 0
+                raise _final(error) from error
             try:
-                while pace.wait(stop):
-                    began = time.monotonic()
-                    pixels = video.read()
-                    if pixels is None:
-                        break
-                    shown += 1
-                    yield self.frame(pixels, source=str(self._path), began=began)
+                yield from self._frames(video, pace, stop)
+                if stop.is_set():
+                    return
+                if not video.next:
+                    raise _final(video.no_frames())
+                if ends_early(self._path):
+                    raise _final(cut_short(self._path, video.next))
             finally:
                 video.close()
-            if stop.is_set():
-                return
-            if shown == 0 or shown < _ENOUGH * announced:
-                raise CameraError(
-                    "The video {file} ends after {shown} of {announced} frames.",
-                    remedy="Copy it again; it is damaged or cut short.",
-                    retryable=False,
-                    file=self._path,
-                    shown=shown,
-                    announced=announced,
-                )
             if not self._options.loop:
                 return
+
+    def _frames(self, video: VideoFile, pace: Pace, stop: Event) -> Iterator[Frame]:
+        while pace.wait(stop):
+            began = time.monotonic()
+            pixels = video.read()
+            if pixels is None:
+                return
+            if isinstance(pixels, ConfigError):
+                self._sequence += 1
+                self.skip(f"{self._path.stem}-{video.next - 1:06d}", pixels)
+            else:
+                yield self.frame(pixels, source=str(self._path), began=began)
+
+
+def cut_short(path: Path, shown: int) -> ConfigError:
+    """Return what to say of a video that ends before its container does."""
+    return ConfigError(
+        "The video {file} is cut short: it ends after {shown} frames.", remedy="Copy it again.", file=path, shown=shown
+    )
+
+
+def _final(error: ConfigError) -> CameraError:
+    """Return the same as a failure that trying again does not mend."""
+    remedy = error.remedy.template if error.remedy else ""
+    return CameraError(error.problem.template, remedy=remedy, retryable=False, **error.problem.values)

@@ -14,7 +14,7 @@ from inspector.cli.bench_window import dialog, start, window
 from inspector.core.registry import ENGINES, NETWORKS, TASKS, find
 from inspector.runs.settings import parse_size
 
-_NETWORKS = ("simple_cnn", "resnet50", "efficientnet_b0", "efficientnet_lite0")
+_NETWORKS = [name for name, entry in NETWORKS.items() if "classification" in entry.tasks]
 
 
 @click.group()

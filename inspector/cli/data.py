@@ -92,7 +92,7 @@ def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, o
         "tasks": {
             name: {
                 "classes": list(one.classes),
-                "images": dict(one.images),
+                "images": dict(one.by_class),
                 "objects": dict(one.objects),
                 "groups": one.groups,
                 "split": dict(one.parts),
@@ -121,7 +121,7 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
         table.add_column("class")
         table.add_column("images", justify="right")
         table.add_column("objects", justify="right")
-        for kind, count in one.images.items():
+        for kind, count in one.by_class.items():
             table.add_row(kind, str(count), str(one.objects.get(kind, "")))
         console.print(table)
         split = f"; its own split: {', '.join(f'{part} {count}' for part, count in one.parts.items())}" if one.parts else ""
@@ -148,7 +148,7 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
     Exit code 1: some images were left out; each is named on stderr.
     """
     form = cast("Format", to)
-    dataset = _fullest(source, form, cast("TaskName | None", task))
+    dataset = _fullest(source, form, task)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         running = bar.add_task("Writing", total=len(dataset.samples))
         count, problems = write_dataset(dataset, out, form, progress=lambda done, _: bar.update(running, completed=done))
@@ -161,7 +161,8 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
 def _fullest(source: Path, to: Format, task: TaskName | None) -> Dataset:
     """Return the data set for the first task that the layout holds and the data has labels for. Raises ConfigError."""
     first: ConfigError | None = None
-    for one in (task,) if task else HOLDS[to]:
+    taught = [name for kind in HOLDS[to] for name, entry in TASKS.items() if entry.labels == kind]
+    for one in (task,) if task else taught:
         try:
             return read_dataset(source, one)
         except ConfigError as error:

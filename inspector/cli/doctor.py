@@ -141,7 +141,7 @@ def engines() -> Iterator[Finding]:
         return
     for name, entry in ENGINES.items():
         check = f"engine {name}"
-        package = {"torchscript": "torch", "tensorrt": "onnxruntime-gpu"}.get(name, name)
+        package = entry.software[0]
         if not _version(package):
             remedy = {"train": TRAIN_HINT, "gpu": GPU_HINT}.get(entry.extra, f"Install {package}.")
             yield Finding(check, Status.NOTE if entry.extra else Status.PROBLEM, f"{package} is not installed.", remedy)

@@ -71,7 +71,10 @@ def explain(
     bundle = Bundle.open(model)
     index = _class_index(bundle.card, class_name)
     read = read_image(image)
-    frame = Frame(read.pixels, "file", 0, time.monotonic(), datetime.now(UTC), read.unit, source=str(image))
+    for note in read.notes:
+        click.echo(f"inspector: {image}: {note}", err=True)
+    now = datetime.now(UTC)
+    frame = Frame(read.pixels, "file", 0, time.monotonic(), now, read.unit, source=str(image), bits=read.bits)
     explainer = Explainer(bundle)
     try:
         heat = explainer.explain(
@@ -145,7 +148,7 @@ def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | N
 def _predict(bundle: Bundle, frame: Frame, region: Region) -> Prediction:
     spec = bundle.card.input
     with open_engine("onnxruntime", bundle) as engine:
-        raw: Floats = engine.infer(prepare(frame.pixels, spec, region)[None])
+        raw: Floats = engine.infer(prepare(frame.pixels, spec, region, bits=frame.bits)[None])
     return task_of(bundle.card.task).decode(raw, bundle.card, [view(region, spec, frame.camera)], [frame])[0]
 
 
@@ -192,12 +195,7 @@ def _class_index(card: Card, name: str | None) -> int | None:
 
 
 def _tell(heat: HeatMap, card: Card, share: float | None, out: Path, as_json: bool) -> None:
-    what = {
-        "classification": f"class {heat.class_name} (score before the softmax {heat.target:.2f})",
-        "detection": f"boxes of class {heat.class_name} (scores add up to {heat.target:.2f})",
-        "segmentation": f"mask of class {heat.class_name}",
-        "thermal": f"highest temperature ({heat.target:.1f} K)",
-    }[card.task]
+    what = task_of(card.task).explained.format(name=heat.class_name, target=heat.target)
     if as_json:
         told = {
             "bundle": card.name,

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from inspector.cameras.sequence import FrameSequence, open_sequence
+from inspector.cameras.base import reading_of
+from inspector.cameras.sequence import open_sequence
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import Output
 from inspector.core.errors import ConfigError
+from inspector.core.image import AS_IT_SAYS, Reading
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import PRECISIONS, Frame, Precision, Unit
 from inspector.inspection.choice import camera_for, choose
@@ -58,7 +60,7 @@ def predict(
     output: Output | None = None
     unread = False
     with inspectors:
-        for path, item in _items(paths):
+        for path, item in _items(paths, inspectors.reading()):
             if isinstance(item, Frame):
                 inspector = inspectors.for_unit(item.unit)
                 inspection = inspector.inspect({next(iter(inspector.recipe.cameras)): item})
@@ -78,29 +80,21 @@ def predict(
     return 1 if output is not None and output.failed else 0
 
 
-def _items(paths: Sequence[Path]) -> Iterator[tuple[Path, Frame | ConfigError]]:
+def _items(paths: Sequence[Path], how: Reading) -> Iterator[tuple[Path, Frame | ConfigError]]:
     """Yield every frame of every path, or why it has none, with the path it comes from."""
     for path in paths:
         try:
-            sequence = open_sequence(path)
+            sequence = open_sequence(path, how=how)
         except ConfigError as error:
             yield path, error
             continue
         if path.is_dir():
             say_masks_left_out(path)
         try:
-            for index in range(len(sequence)):
-                yield _read(sequence, index, path)
+            for name, item in sequence.each():
+                yield path / name if path.is_dir() else path, item
         finally:
             sequence.close()
-
-
-def _read(sequence: FrameSequence, index: int, path: Path) -> tuple[Path, Frame | ConfigError]:
-    name = path / sequence.name(index) if path.is_dir() else path
-    try:
-        return name, sequence.frame(index)
-    except ConfigError as error:
-        return name, error
 
 
 class _Inspectors:
@@ -122,11 +116,21 @@ class _Inspectors:
         self._opened: dict[Unit, PartInspector] = {}
         self._stack = ExitStack()
 
+    def reading(self) -> Reading:
+        """Return what the recipe's camera says of its files: the one that is named, or the only one. Raises ConfigError."""
+        if self._recipe is None:
+            return AS_IT_SAYS
+        cameras = choose(self._recipe, self._models).recipe.cameras
+        name = self._camera or next(iter(cameras))
+        if name not in cameras or (self._camera is None and len(cameras) > 1):
+            return AS_IT_SAYS  # a camera that is not there is told when it is chosen
+        return reading_of(name, cameras[name].options)
+
     def for_unit(self, unit: Unit) -> PartInspector:
         """Raises ConfigError or EngineError."""
         if unit not in self._opened:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
-            choice = choose(self._recipe, self._models, files, kelvin=unit == "kelvin")
+            choice = choose(self._recipe, self._models, files, unit=unit)
             if choice.note is not None:
                 say(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe

@@ -13,7 +13,6 @@ from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
 from inspector.cli.support.tune_image import draw
 from inspector.core.config import write_atomically
-from inspector.core.message import Message
 from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import PRECISIONS
@@ -165,7 +164,7 @@ def _marks(plan: Plan, tuning: Tuning, front: list[Plan]) -> str:
 
 
 def _text(note: Sentence) -> str:
-    return Message(note.template, note.values).text
+    return note.text
 
 
 def _name(bundle: str) -> str:

@@ -1,96 +1,195 @@
 """Reading image files that a person brought: every file is hostile until it has been decoded.
 
 What is read, and how:
-- 8-bit and 16-bit grey and colour at their own depth; palette, CMYK and YCbCr become RGB; ICC profiles are not applied.
-- The orientation noted by a camera (EXIF) is applied. Transparent pixels are laid on black. Of several frames or pages
-  the first is read. Each of these is said in `Image.notes`.
-- A single-channel floating-point TIFF holds temperatures in kelvin (50 to 5,000 K; anything else is refused).
+- The header is the authority: what it says of planes, samples, colours, compression, bits and pages is decoded by a library
+  that does it, or refused by its name. A decoder that fills up what is missing is not believed.
+- Grey and colour of 8 to 16 bits at their own depth; palette, CMYK and YCbCr become RGB; ICC profiles are not applied.
+- The orientation noted by a camera (EXIF) is applied. Transparent pixels are laid on black. Each of these is said in
+  `Image.notes`. Every page of a file is a picture of its own; smaller copies (thumbnails) are left out, and named.
+- A single-channel floating-point TIFF holds temperatures: in the unit that the file or `Reading` says, in kelvin without any
+  where that is plausible (see `temperature`). Pixels without a temperature are NaN.
 - A FLIR radiometric JPEG becomes temperatures in kelvin (see `radiometric`).
-- At most MAX_SIDE pixels a side and MAX_PIXELS in all, MAX_BYTES a file: a small file must not fill the memory.
+- At most MAX_SIDE pixels a side and MAX_PIXELS in all, MAX_BYTES a file and MAX_DECODED decoded: a small file must not fill
+  the memory.
 """
 
-import io
-import logging
+import functools
 import re
-import struct
-import warnings
-import zlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import cv2
 import numpy as np
-import PIL
 import PIL.Image
-from numpy.typing import NDArray
 
 from inspector.core import radiometric
 from inspector.core.errors import ConfigError
-from inspector.core.headers import check_png, is_dji, is_flir
+from inspector.core.headers import has_pages, is_dji, is_flir
+from inspector.core.image import AS_IT_SAYS, Reading, check_size, damaged
+from inspector.core.image import DAMAGE as DAMAGE
+from inspector.core.image import MAX_BYTES as MAX_BYTES
+from inspector.core.image import MAX_PIXELS as MAX_PIXELS
+from inspector.core.image import Image as Image
+from inspector.core.jpeg2000 import Jpeg2000Pages, is_jpeg2000
 from inspector.core.message import Message, message
-from inspector.core.types import Floats, Pixels, Unit
+from inspector.core.netpbm import NetpbmPages, is_netpbm
+from inspector.core.pillow_pages import PillowPages
+from inspector.core.tiff import TiffPages
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm"})
-PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff"})
-MAX_SIDE = 32_768
-MAX_PIXELS = 120_000_000
-MAX_BYTES = 1 << 30
-KELVIN_RANGE = (50.0, 5000.0)
-
-_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF", "PPM")
-# Whatever a decoder raises on bytes that somebody made up: Pillow documents only OSError.
-DAMAGE = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    cv2.error,
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"}
 )
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
+# Pictures that are not read. In a folder to be inspected each is a part all the same, and told by its name.
+FOREIGN_SUFFIXES = {
+    **dict.fromkeys((".avif", ".avifs"), "AVIF"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    **dict.fromkeys((".jxr", ".wdp", ".hdp"), "JPEG XR"),
+    **dict.fromkeys((".jpx", ".jpf", ".jpm"), "JPEG 2000 (JPX)"),
+    **dict.fromkeys((".fits", ".fit"), "FITS"),
+    **dict.fromkeys((".seq", ".fff"), "FLIR (SEQ, FFF)"),
+    **dict.fromkeys((".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), "RAW"),
+    **{f".{name}": name.upper() for name in ("jls", "exr", "hdr", "pfm", "pam", "psd", "tga", "pcx", "sgi", "xcf")},
+    ".jxl": "JPEG XL",
+    ".dcm": "DICOM",
+}
 
-# Sizes are checked here after the header is read and before anything is decoded, so Pillow's own limit (a warning on stderr
-# at 89 million pixels) is off. Its other warnings are about oddities of a file, not news for a person.
-PIL.Image.MAX_IMAGE_PIXELS = None
-warnings.filterwarnings("ignore", module=r"PIL\..*")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # libtiff's complaints; the error raised here says it
-# A damaged TIFF is reported once, by the error raised here; the libraries would log each oddity besides.
-for _library in ("tifffile", "PIL"):
-    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Image:
-    """Pixels as in `Frame`, their unit, and what a person should know of how they were read."""
-
-    pixels: Pixels
-    unit: Unit = "intensity"
-    notes: tuple[Message, ...] = ()
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its decoders' complaints; errors raised here say them
 
 
-def read_image(path: Path) -> Image:
-    """Read one image file. Raises ConfigError, which names the file and what to do."""
+_MASK_VALUES = 16  # a label mask has hardly more classes,
+_MASK_SHARE = 0.98  # and only soft edges besides
+_SMALL_FILE = 1 << 16  # bytes: in it, headers weigh more than pixels
+_MASK_COLOURS_TRIED = 4096  # a mask in colours with soft edges has fewer
+_PICTURES = IMAGE_SUFFIXES | FOREIGN_SUFFIXES.keys()
+
+
+class Pages(Protocol):
+    """The pictures of one opened file. `notes`: what is left out of it."""
+
+    count: int
+    notes: tuple[Message, ...]
+
+    def read(self, index: int) -> Image:
+        """Decode one of them. Raises ConfigError."""
+
+    def close(self) -> None:
+        """Let the file go."""
+
+
+def read_image(path: Path, how: Reading = AS_IT_SAYS) -> Image:
+    """Read one image file, of several pages the first. Raises ConfigError, which names the file and what to do."""
+    pages = _open(path, how)
+    try:
+        image = _noted(pages, 0, how)
+        if pages.count == 1:
+            return image
+        return replace(image, notes=(*image.notes, message("It holds several frames; the first one is used.")))
+    finally:
+        pages.close()
+
+
+def read_page(path: Path, index: int, how: Reading = AS_IT_SAYS) -> Image:
+    """Read one of the pages that `page_count` counts, from 0. Raises ConfigError."""
+    pages = _open(path, how)
+    try:
+        if index >= pages.count:
+            raise damaged(path, EOFError("it holds fewer pages than it did"))
+        return _noted(pages, index, how)
+    finally:
+        pages.close()
+
+
+def read_pages(path: Path, how: Reading = AS_IT_SAYS) -> Iterator[Image | ConfigError]:
+    """Yield every page of a file that is a picture of its own, or why that page cannot be read. Raises ConfigError for the
+    file.
+    """
+    pages = _open(path, how)
+    try:
+        for index in range(pages.count):
+            try:
+                yield _noted(pages, index, how)
+            except ConfigError as error:
+                if pages.count == 1:
+                    raise
+                yield error
+    finally:
+        pages.close()
+
+
+def page_count(path: Path) -> int:
+    """Return how many pages of a file are pictures of their own, by its headers; 1 for a file that cannot be read."""
+    if not has_pages(path):
+        return 1
+    try:
+        pages = _open(path, AS_IT_SAYS)
+    except ConfigError:
+        return 1  # whoever reads it says what is wrong
+    pages.close()
+    return pages.count
+
+
+def page_name(name: str, index: int) -> str:
+    """Return what page `index` of a file is called: NAME, NAME#2, NAME#3, ..."""
+    return name if index == 0 else f"{name}#{index + 1}"
+
+
+def _noted(pages: Pages, index: int, how: Reading) -> Image:
+    image = pages.read(index)
+    silent = image.bits is None and image.unit == "intensity"
+    bits = how.bits if silent and image.pixels.dtype == np.uint16 else image.bits
+    return replace(image, notes=(*image.notes, *pages.notes), bits=bits)
+
+
+def _open(path: Path, how: Reading) -> Pages:
+    kind = FOREIGN_SUFFIXES.get(path.suffix.lower())
+    if kind is not None:
+        raise ConfigError(
+            "{file} is a picture of the kind {kind}, which is not read.",
+            remedy="Save it as 8-bit or 16-bit PNG or TIFF.",
+            file=path,
+            kind=kind,
+        )
     data = _bytes(path)
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return _read_tiff(path, data)
+        return TiffPages(path, data, how)
     if data[:3] == b"\xff\xd8\xff":
         if is_flir(data):
-            _check_size(path, *radiometric.flir_size(data, path))
-            return Image(radiometric.decode_flir(data, path), "kelvin")
+            return _Flir(path, data)
         if is_dji(data):
             raise ConfigError(
                 "{file} is a DJI thermal picture; its temperatures are in DJI's own format, which cannot be read here.",
                 remedy="Convert it to a TIFF of kelvin with DJI's thermal software.",
                 file=path,
             )
-    return _read_with_pillow(path, data)
+    if is_netpbm(data):
+        return NetpbmPages(path, data)
+    if is_jpeg2000(data):
+        return Jpeg2000Pages(path, data)
+    return PillowPages(path, data)
+
+
+class _Flir:
+    """The thermal picture in a FLIR radiometric JPEG."""
+
+    count = 1
+    notes: tuple[Message, ...] = ()
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        check_size(path, *radiometric.flir_size(data, path), bytes_per_pixel=4)
+        self._path = path
+        self._data = data
+
+    def read(self, index: int) -> Image:
+        """Raises ConfigError."""
+        kelvin, notes = radiometric.decode_flir(self._data, self._path)
+        return Image(kelvin, "kelvin", notes)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, masks: bool = True) -> list[Path]:
@@ -104,7 +203,7 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, ma
     found = [
         path
         for path in walked
-        if path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     left_out = set() if masks else set(label_masks(found))
     files = (path for path in found if path not in left_out and path.is_file())
@@ -112,10 +211,42 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, ma
 
 
 def label_masks(files: Iterable[Path]) -> list[Path]:
-    """Return the label masks among `files`: a .png beside a photograph of the same name, as labelled data sets keep them."""
+    """Return the label masks among `files`: a .png beside a photograph of the same name, as labelled data sets keep them, with
+    the content of a mask: it has the photograph's size, and few values.
+    """
     files = list(files)
-    photographs = {path.with_suffix("") for path in files if path.suffix.lower() in PHOTOGRAPH_SUFFIXES}
-    return [path for path in files if path.suffix.lower() == ".png" and path.with_suffix("") in photographs]
+    photographs = {path.with_suffix(""): path for path in files if path.suffix.lower() in PHOTOGRAPH_SUFFIXES}
+    pairs = [(path, photographs.get(path.with_suffix(""))) for path in files if path.suffix.lower() == ".png"]
+    return [path for path, photograph in pairs if photograph is not None and _looks_as_mask(path, photograph)]
+
+
+def _looks_as_mask(path: Path, photograph: Path) -> bool:
+    try:
+        states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in (path, photograph)]
+    except OSError:
+        return False
+    return _is_mask(path, photograph, *states)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _is_mask(path: Path, photograph: Path, state: tuple[int, int], _other: tuple[int, int]) -> bool:
+    """By content. The states of the files are there for the cache alone, but for the size: masks are compressed well."""
+    try:
+        with PIL.Image.open(path) as mask, PIL.Image.open(photograph) as picture:
+            pixels = mask.width * mask.height
+            if mask.size != picture.size or pixels > MAX_PIXELS or state[0] > max(_SMALL_FILE, 0.5 * pixels):
+                return False
+            if mask.mode in ("I;16", "I"):
+                counts = np.unique(np.asarray(mask), return_counts=True)[1]
+            else:
+                few = mask.getcolors(_MASK_COLOURS_TRIED)
+                if few is None:
+                    return False
+                counts = np.array([count for count, _ in few])
+    except DAMAGE:
+        return False
+    commonest = np.sort(counts)[::-1][:_MASK_VALUES].sum()
+    return bool(commonest >= _MASK_SHARE * counts.sum())
 
 
 def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
@@ -152,208 +283,3 @@ def _bytes(path: Path) -> bytes:
     if not data:
         raise ConfigError("{file} is empty.", remedy="Copy or save it again.", file=path)
     return data
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width < 1 or height < 1 or width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
-        raise ConfigError(
-            "{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.",
-            remedy="Cut it into pieces or save it smaller.",
-            file=path,
-            width=width,
-            height=height,
-            side=MAX_SIDE,
-            pixels=MAX_PIXELS // 1_000_000,
-        )
-
-
-def _damaged(path: Path, error: BaseException) -> ConfigError:
-    return ConfigError(
-        "{file} is damaged or cut short ({detail}).",
-        remedy="Copy or save it again.",
-        file=path,
-        detail=str(error) or type(error).__name__,
-    )
-
-
-def _unsupported(path: Path, detail: object) -> ConfigError:
-    return ConfigError(
-        "{file} holds a kind of pixels that is not read: {detail}.",
-        remedy="Save it as 8-bit or 16-bit PNG or TIFF.",
-        file=path,
-        detail=detail,
-    )
-
-
-def _read_with_pillow(path: Path, data: bytes) -> Image:
-    try:
-        picture = PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
-    except PIL.UnidentifiedImageError:
-        raise ConfigError(
-            "{file} is not an image that can be read.",
-            remedy="Use a PNG, JPEG, TIFF, BMP, WebP, GIF or PNM file.",
-            file=path,
-        ) from None
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-    with picture:
-        _check_size(path, *picture.size)
-        try:
-            if picture.format == "PNG":
-                check_png(data)
-            picture.load()
-            orientation = picture.getexif().get(_ORIENTATION, 1)
-            deep = (picture.format == "PNG" and data[24] == 16) or (picture.format == "PPM" and picture.mode != "L")
-            pixels, transparent = _depth(picture, data) if deep else _flatten(picture)
-            animated = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
-        except DAMAGE as error:
-            raise _damaged(path, error) from error
-    if pixels is None:
-        raise _unsupported(path, picture.mode)
-    upright = _UPRIGHT.get(orientation)
-    notes = []
-    if animated:
-        notes.append(message("It holds several frames; the first one is used."))
-    if transparent:
-        notes.append(message("Its transparent parts are shown on black."))
-    if upright is not None:
-        notes.append(message("It was turned upright as the camera noted."))
-        pixels = upright(pixels)
-    return Image(np.ascontiguousarray(pixels), "intensity", tuple(notes))
-
-
-_ORIENTATION = 274  # EXIF and TIFF tag: which side of the stored rows is up
-# Exif 2.32, 4.6.4: what has to be done to rows as stored, by value of the tag.
-_UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
-    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
-}
-
-
-def _flatten(picture: PIL.Image.Image) -> tuple[Pixels | None, bool]:
-    """Return the loaded picture as uint8 or uint16, grey or RGB (None: neither), and whether anything was transparent."""
-    if picture.mode in ("1", "L"):
-        return np.asarray(picture.convert("L")), False
-    if picture.mode in ("I;16", "I;16B", "I;16L"):
-        return np.asarray(picture).astype(np.uint16), False
-    if picture.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in picture.info:
-        rgba = np.asarray(picture.convert("RGBA"))
-        return _on_black(rgba)
-    if picture.mode in ("P", "RGB", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
-        return np.asarray(picture.convert("RGB")), False
-    return None, False
-
-
-def _depth(picture: PIL.Image.Image, data: bytes) -> tuple[Pixels | None, bool]:
-    """Pixels of a file that may be 16 bits deep. Pillow has read it without complaint, but keeps 8 bits of 16-bit colour."""
-    if picture.mode in ("1", "L", "P"):
-        return _flatten(picture)
-    return _from_cv2(data)
-
-
-def _from_cv2(data: bytes) -> tuple[Pixels | None, bool]:
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        return None, False
-    pixels: NDArray[Any] = decoded.astype(np.float32) if decoded.dtype == np.float64 else np.asarray(decoded)
-    if pixels.ndim == 2:
-        return pixels, False
-    if pixels.shape[2] == 4:
-        return _on_black(pixels[..., (2, 1, 0, 3)])
-    return (pixels[..., ::-1], False) if pixels.shape[2] == 3 else (None, False)
-
-
-def _on_black(rgba: NDArray[np.uint8 | np.uint16]) -> tuple[Pixels, bool]:
-    """RGBA [H, W, 4] laid on black, and whether anything was transparent."""
-    full = np.iinfo(rgba.dtype).max
-    colour, alpha = rgba[..., :3], rgba[..., 3:]
-    if int(alpha.min()) == full:
-        return colour, False
-    laid = colour.astype(np.float32) * (alpha.astype(np.float32) / np.float32(full))
-    return np.rint(laid).astype(rgba.dtype), True
-
-
-def _read_tiff(path: Path, data: bytes) -> Image:
-    """Return the first page. The header is read by tifffile, which knows every kind; the pixels by libtiff through OpenCV."""
-    import tifffile  # takes as long to import as the rest of this module
-
-    try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = file.pages.first
-            several = len(file.pages) > 1
-            turned = page.tags.valueof(_ORIENTATION, 1) in _UPRIGHT
-            width, height, samples = int(page.imagewidth), int(page.imagelength), int(page.samplesperpixel)
-            bits, kind = page.bitspersample, int(page.sampleformat)
-            photometric = int(page.photometric)
-            ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-    except (tifffile.TiffFileError, *DAMAGE) as error:
-        raise _damaged(path, error) from error
-    _check_size(path, width, height)
-    if not ends or max(ends) > len(data):
-        raise _damaged(path, EOFError("the file ends before its pixels"))
-    notes = [message("It holds several frames; the first one is used.")] if several else []
-    if turned:  # by OpenCV and Pillow themselves
-        notes.append(message("It was turned upright as the camera noted."))
-    if kind == 3:
-        if samples != 1 or bits not in (32, 64):
-            raise _unsupported(path, f"{samples} x {bits}-bit floating point")
-        return Image(_kelvin(path, _tiff_pixels(path, data)[0]), "kelvin", tuple(notes))
-    if kind != 1 or bits not in (1, 4, 8, 16):
-        raise _unsupported(path, f"{samples} x {bits}-bit integers" + (" with sign" if kind == 2 else ""))
-    plain = (photometric, samples) in ((_MIN_IS_BLACK, 1), (_RGB, 3))
-    if bits < 16 and not plain:  # OpenCV would multiply by alpha, and guess at the rest
-        pixels, transparent = _tiff_through_pillow(path, data)
-    elif plain or (photometric, samples) == (_RGB, 4):
-        pixels, transparent = _tiff_pixels(path, data)
-    else:
-        raise _unsupported(path, f"{samples} x 16-bit colours of kind {photometric}")
-    if transparent:
-        notes.append(message("Its transparent parts are shown on black."))
-    return Image(np.ascontiguousarray(pixels), "intensity", tuple(notes))
-
-
-_MIN_IS_BLACK, _RGB = 1, 2  # TIFF 6.0, PhotometricInterpretation
-
-
-def _tiff_pixels(path: Path, data: bytes) -> tuple[Pixels, bool]:
-    try:
-        pixels, transparent = _from_cv2(data)
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-    if pixels is None:
-        raise _damaged(path, ValueError("its pixels cannot be decoded"))
-    return pixels, transparent
-
-
-def _tiff_through_pillow(path: Path, data: bytes) -> tuple[Pixels, bool]:
-    """Palette, CMYK, white-is-zero and the like."""
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=("TIFF",)) as picture:
-            _check_size(path, *picture.size)
-            picture.load()
-            pixels, transparent = _flatten(picture)
-            mode = picture.mode
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-    if pixels is None:
-        raise _unsupported(path, mode)
-    return pixels, transparent
-
-
-def _kelvin(path: Path, values: Pixels) -> Floats:
-    """Check that floating-point values are temperatures in kelvin; float32."""
-    low, high = float(np.min(values)), float(np.max(values))
-    if not (KELVIN_RANGE[0] <= low and high <= KELVIN_RANGE[1]):
-        raise ConfigError(
-            "{file} holds values from {low:g} to {high:g}; a floating-point TIFF is read as temperatures in kelvin.",
-            remedy="Save temperatures in kelvin (Celsius + 273.15), or a picture as 16-bit integers.",
-            file=path,
-            low=low,
-            high=high,
-        )
-    return np.ascontiguousarray(values, np.float32)

@@ -1,9 +1,13 @@
 """What the bytes of a picture file tell before it is decoded. No numpy: the window looks here before
 anything heavy is loaded."""
 
+import struct
 import zlib
+from pathlib import Path
+from typing import BinaryIO
 
 _DJI_THERMAL = (b"ZH20T", b"H20N", b"H30T", b"M30T", b"M3T", b"M3TD", b"M4T", b"MAVIC2-ENTERPRISE-ADVANCED", b"XT S")
+_HEAD = 1 << 16
 
 
 def jpeg_segments(jpeg: bytes) -> list[tuple[int, bytes]]:
@@ -44,3 +48,33 @@ def check_png(data: bytes) -> None:
             return
         at += 12 + length
     raise ValueError("the file ends before its end mark")
+
+
+def has_pages(path: Path) -> bool:
+    """Return whether a file may hold more than one picture, by its first bytes; False where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+            if head[:2] in (b"II", b"MM"):
+                return _tiff_goes_on(stream, head)
+    except (OSError, ValueError, struct.error):
+        return False
+    if head[:3] == b"\xff\xd8\xff":
+        return b"MPF\0" in head
+    if head[:4] == b"\x89PNG":
+        return b"acTL" in head.partition(b"IDAT")[0]
+    if head[:4] == b"RIFF":
+        return head[12:16] == b"VP8X" and bool(head[20:21] and head[20] & 2)
+    return head[:3] == b"GIF" or (head[:1] == b"P" and head[1:2] in (b"4", b"5", b"6"))
+
+
+def _tiff_goes_on(stream: BinaryIO, head: bytes) -> bool:
+    """Return whether a second directory follows the first. Raises struct.error."""
+    order = "<" if head[:2] == b"II" else ">"
+    big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
+    kind, entry, width = ("Q", 20, 8) if big else ("I", 12, 4)
+    start = struct.unpack_from(f"{order}{kind}", head, 8 if big else 4)[0]
+    stream.seek(start)
+    (count,) = struct.unpack(f"{order}{'Q' if big else 'H'}", stream.read(8 if big else 2))
+    stream.seek(start + (8 if big else 2) + entry * count)
+    return bool(struct.unpack(f"{order}{kind}", stream.read(width))[0])

@@ -1,5 +1,6 @@
 """From frame pixels to a network's input: the one preprocessing of training, validation and every engine."""
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,12 +11,19 @@ from pydantic import ConfigDict, Field, model_validator
 
 from inspector.core.config import FiniteModel
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Pixels, Region
+from inspector.core.temperature import may_be_hundredths
+from inspector.core.types import Frame, Pixels, Region, Unit
 
 Prepared = NDArray[np.uint8 | np.float32]
+Places = NDArray[np.float64]
 
 _LINEAR = 1.5  # the most that is shrunk by interpolation
+_KEPT = 0.49  # of a line's contrast: half, but for rounding
+_PLACES = 512  # pixels of a side at which a line is tried
 _BAND = 256 * 1024  # bytes
+_COLDEST, _HOTTEST = 150.0, 2000.0  # kelvin that levels of a thermal camera lie between
+_FEW_BITS = (1 << 14) - 1  # the most that cameras store in 16 bits without using all of them
+_BRIGHT = 0.01  # share of pixels that reflections may drive beyond what was learnt
 
 # Whoever prepares many frames works on several at once; OpenCV's own threads beside those only wait, and burn time doing it.
 cv2.setNumThreads(1)
@@ -26,9 +34,9 @@ class InputSpec(FiniteModel):
 
     `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
     unit (grey levels or kelvin) to 0..255, by default from the whole range of their dtype. `kind="float"`: the same as float32
-    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `kind="kelvin"`: float32 temperatures.
-    `fit="stretch"` resizes to the size; `"letterbox"` keeps the aspect ratio and pads with the value 114 (kelvin: the
-    minimum of the region).
+    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `unit`: what the frames hold that it
+    was trained on; None in cards of earlier versions (see `reads`). `fit="stretch"` resizes to the size; `"letterbox"` keeps
+    the aspect ratio and pads with the value 114.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,17 +44,26 @@ class InputSpec(FiniteModel):
     width: int = Field(gt=0, le=4096)
     height: int = Field(gt=0, le=4096)
     channels: Literal[1, 3] = 3
-    kind: Literal["uint8", "float", "kelvin"] = "uint8"
+    kind: Literal["uint8", "float"] = "uint8"
     fit: Literal["stretch", "letterbox"] = "stretch"
     levels: tuple[float, float] | None = None
+    unit: Unit | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "InputSpec":
-        if self.kind == "kelvin" and self.channels != 1:
-            raise ValueError("a kelvin input has one channel")
+        if self.unit == "kelvin" and self.channels != 1:
+            raise ValueError("temperatures have one channel")
         if self.levels is not None and not self.levels[0] < self.levels[1]:
             raise ValueError("levels must be (low, high) with low < high")
         return self
+
+    @property
+    def reads(self) -> Unit:
+        """Return what frames must hold. Of a card that does not say, one channel with levels of temperatures is for kelvin."""
+        if self.unit is not None:
+            return self.unit
+        low, high = self.levels or (0.0, 0.0)
+        return "kelvin" if self.channels == 1 and low >= _COLDEST and high <= _HOTTEST else "intensity"
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.float32]:
@@ -111,54 +128,87 @@ def view(region: Region, spec: InputSpec, camera: str = "") -> View:
     return View(camera, region, scale_x, scale_y, pad_x - region.x * scale_x, pad_y - region.y * scale_y)
 
 
-def prepare(pixels: Pixels, spec: InputSpec, region: Region | None = None, out: Prepared | None = None) -> Prepared:
+def prepare(
+    pixels: Pixels,
+    spec: InputSpec,
+    region: Region | None = None,
+    out: Prepared | None = None,
+    *,
+    bits: int | None = None,
+) -> Prepared:
     """Crop, map levels, convert channels and resize: the array [height, width, channels] of `spec.dtype`.
 
-    `pixels` as in `Frame`. `out`, if given, is written and returned (a row of the batch). The same pixels and spec give the
-    same bytes everywhere; training augments after this function, never before.
+    `pixels` and `bits` as in `Frame`. `out`, if given, is written and returned (a row of the batch). The same pixels and spec
+    give the same bytes everywhere; training augments after this function, never before.
     """
     region = region or whole(pixels)
-    patch = pixels[region.y : region.bottom, region.x : region.right]
-    levelled = _levels(patch, spec)
+    patch = _without_gaps(pixels[region.y : region.bottom, region.x : region.right])
+    levelled = _levels(patch, spec, bits)
     geometry = view(region, spec)
     content = geometry.content(spec)
     result = np.empty(spec.shape, spec.dtype) if out is None else out
     if content.width != spec.width or content.height != spec.height:
-        result[...] = float(patch.min()) if spec.kind == "kelvin" else 114
+        result[...] = 114
     target = result[content.y : content.bottom, content.x : content.right]
     if levelled.ndim == 2:
-        _resize(levelled, target[..., 0])
+        resize(levelled, target[..., 0])
         target[..., 1:] = target[..., :1]
     elif spec.channels == 3:
-        _resize(levelled, target)
+        resize(levelled, target)
     else:  # grey is ITU-R BT.601 luma
         small = np.empty((content.height, content.width, 3), levelled.dtype)
-        _resize(levelled, small)
+        resize(levelled, small)
         target[..., 0] = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     return result
 
 
-def _levels(patch: Pixels, spec: InputSpec) -> Prepared:
-    """Native depth -> the spec's dtype, by the spec's levels. What is no number becomes the lowest level."""
-    if spec.kind == "kelvin":
-        return patch.astype(np.float32, copy=False)
+def white_of(pixels: Pixels, bits: int | None = None) -> float:
+    """Return the value that counts as white: the largest one of the bits in use, all of the dtype's where nothing says how
+    many.
+    """
+    return float((1 << (bits or 16)) - 1) if pixels.dtype == np.uint16 else 255.0
+
+
+def _without_gaps(patch: Pixels) -> Pixels:
+    """Temperatures without pixels that are no number: each becomes the average of its surroundings.
+
+    No network may see one: what OpenVINO makes of it looks like any other output.
+    """
+    if patch.dtype != np.float32 or cv2.checkRange(patch)[0]:
+        return patch
+    alive = np.isfinite(patch)
+    if not alive.any():
+        return np.zeros_like(patch)
+    filled = np.where(alive, patch, np.float32(0))
+    size = 3
+    while not alive.all():
+        weight = cv2.blur(alive.astype(np.float32), (size, size), borderType=cv2.BORDER_CONSTANT)
+        around = cv2.blur(filled, (size, size), borderType=cv2.BORDER_CONSTANT)
+        found = ~alive & (weight > 0.5 / size**2)
+        filled[found] = around[found] / weight[found]
+        alive, size = alive | found, 2 * size + 1
+    return filled
+
+
+def _levels(patch: Pixels, spec: InputSpec, bits: int | None) -> Prepared:
+    """Native depth -> the spec's dtype, by the spec's levels."""
     if patch.dtype == np.uint8 and spec.levels is None:
         return patch.astype(spec.dtype, copy=False)
-    low, high = spec.levels or (0.0, 65535.0 if patch.dtype == np.uint16 else 255.0)
+    low, high = spec.levels or (0.0, white_of(patch, bits))
     scaled = (patch.astype(np.float32) - low) * np.float32(255.0 / (high - low))
     if spec.kind == "float":
-        return np.asarray(np.clip(np.nan_to_num(scaled, copy=False), 0, 255), np.float32)
+        return np.asarray(np.clip(scaled, 0, 255), np.float32)
     mapped: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return mapped
 
 
-def _resize(patch: Prepared, target: Prepared) -> None:
-    """Write `patch` into `target` at its size: averages when shrinking (thin defects do not fall between samples), linear
-    when enlarging.
+def resize(patch: Prepared, target: Prepared) -> None:
+    """Write `patch` into `target` at its size, each side by itself: averages where it shrinks (thin defects do not fall between
+    samples), linear where it grows.
 
     Averaging over areas of broken size is the slowest step between camera and engine. So both sides are halved, which is
     exact and eight times as fast, while they stay at least as large as the target; after that a step of at most `_LINEAR`
-    is linear: it gives no sample less than half of its weight.
+    is linear. Where a thin line would lose more than half of its contrast that way, the slower ones are taken.
     """
     height, width = target.shape[:2]
     if patch.shape == target.shape:
@@ -166,13 +216,61 @@ def _resize(patch: Prepared, target: Prepared) -> None:
         return
     source = _readable(patch)
     if width > source.shape[1] or height > source.shape[0]:
+        # OpenCV averages only where both sides shrink.
+        less = (min(width, source.shape[1]), min(height, source.shape[0]))
+        if less != source.shape[1::-1]:
+            source = np.asarray(cv2.resize(source, less, interpolation=cv2.INTER_AREA), patch.dtype)
         _scale(source, target, cv2.INTER_LINEAR)
         return
-    halved = False
-    while not (source.shape[0] % 2 or source.shape[1] % 2) and source.shape[0] >= 2 * height and source.shape[1] >= 2 * width:
-        source, halved = _halved(source), True
-    step = max(source.shape[1] / width, source.shape[0] / height)
-    _scale(source, target, cv2.INTER_LINEAR if halved and step <= _LINEAR else cv2.INTER_AREA)
+    halvings, method = _plan(*source.shape[:2], height, width)
+    for _ in range(halvings):
+        source = _halved(source)
+    _scale(source, target, method)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plan(height: int, width: int, to_height: int, to_width: int) -> tuple[int, int]:
+    """Return how often to halve and how to go on: the quickest way that keeps thin lines."""
+    most, high, wide = 0, height, width
+    while not (high % 2 or wide % 2) and high >= 2 * to_height and wide >= 2 * to_width:
+        most, high, wide = most + 1, high // 2, wide // 2
+    step = max(wide / to_width, high / to_height)
+    quickest = cv2.INTER_LINEAR if most and step <= _LINEAR else cv2.INTER_AREA
+    for halvings, method in ((most, quickest), *((left, cv2.INTER_AREA) for left in range(most, 0, -1))):
+        linear = method == cv2.INTER_LINEAR
+        if all(_kept(*side, halvings, linear=linear) >= _KEPT for side in ((height, to_height), (width, to_width))):
+            return halvings, method
+    return 0, cv2.INTER_AREA
+
+
+def _kept(source: int, target: int, halvings: int, *, linear: bool) -> float:
+    """Return what is left of the contrast of a line of 1, 3 or 6 pixels, as a share of what averaging in one step would leave,
+    at the worst of many places.
+    """
+    block, cell = 1 << halvings, source / target
+    small = source // block
+    step, worst = small / target, 1.0
+    for width in (1, 3, 6):
+        start: Places = np.arange(max(1, min(source - width + 1, _PLACES)), dtype=np.float64)[:, None]
+        sample: Places = np.clip(np.floor(start / cell) + np.arange(-2.0, int(width / cell) + 4), 0, target - 1)
+        exact = _shared(start, start + width, sample * cell, (sample + 1) * cell) / cell
+        if linear:
+            centre = (sample + 0.5) * step - 0.5
+            low = np.clip(np.floor(centre), 0, small - 1)
+            share = np.clip(centre - low, 0, 1)
+            pieces = [(low, 1 - share), (np.minimum(low + 1, small - 1), share)]
+        else:
+            touched: list[Places] = [np.floor(start / block) + index for index in range(width // block + 2)]
+            pieces = [(one, _shared(one, one + 1, sample * step, (sample + 1) * step) / step) for one in touched]
+        made = sum(_shared(start, start + width, one * block, (one + 1) * block) / block * weight for one, weight in pieces)
+        worst = min(worst, float((np.max(made, axis=1) / exact.max(axis=1)).min()))
+    return worst
+
+
+def _shared(begin: Places, end: Places, other_begin: Places, other_end: Places) -> Places:
+    """Return the length that two stretches have in common."""
+    shared: Places = np.clip(np.minimum(end, other_end) - np.maximum(begin, other_begin), 0, None)
+    return shared
 
 
 def _halved(source: Prepared) -> Prepared:
@@ -207,26 +305,71 @@ def _readable(patch: Prepared) -> Prepared:
     return patch if plain else np.ascontiguousarray(patch)
 
 
+def fits(spec: InputSpec, unit: Unit) -> bool:
+    """Return whether a network with this input looks at frames that hold this: temperatures, or light."""
+    return spec.reads == unit
+
+
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
     """Return why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels
     that 8 bits do not have; None: it can.
 
     `name`: what the frame is called in the sentence, by default its camera.
     """
-    if spec.kind == "kelvin" and frame.unit != "kelvin":
-        return message(
-            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.",
-            bundle=bundle,
-            camera=name or frame.camera,
+    camera = name or frame.camera
+    if fits(spec, frame.unit):
+        return None if spec.reads == "kelvin" else _wrong_depth(spec, frame, bundle, camera)
+    if spec.reads == "kelvin":
+        return may_be_hundredths(frame.pixels, camera) or message(
+            "The bundle {bundle} needs temperatures, and {camera} gives a picture without them.", bundle=bundle, camera=camera
         )
-    if spec.kind != "kelvin" and frame.unit == "kelvin" and spec.levels is None:
+    return message("The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=camera)
+
+
+def _wrong_depth(spec: InputSpec, frame: Frame, bundle: str, camera: str) -> Message | None:
+    """Return why the grey levels of a frame are not those that a bundle learnt: it would look at a picture that is too dark or
+    too bright for it, and see nothing.
+    """
+    pixels, bits = frame.pixels, frame.bits
+    if spec.levels is not None and spec.levels[1] > 256 and (pixels.dtype == np.uint8 or (bits or 16) <= 8):
         return message(
-            "The bundle {bundle} needs a picture, and {camera} gives temperatures.", bundle=bundle, camera=name or frame.camera
+            "The bundle {bundle} needs pictures of more than 8 bits, and {camera} gives 8.", bundle=bundle, camera=camera
         )
-    if spec.kind != "kelvin" and spec.levels is not None and frame.pixels.dtype == np.uint8 and spec.levels[1] > 256:
+    if pixels.dtype != np.uint16:
+        return None
+    highest = int(pixels.max())
+    if bits is not None and _more_than(pixels, (1 << bits) - 1, highest):
         return message(
-            "The bundle {bundle} needs pictures of more than 8 bits, and {camera} gives 8.",
+            "{camera} gives values up to {highest}, more than the {bits} bits that it is said to use.",
+            camera=camera,
+            highest=highest,
+            bits=bits,
+        )
+    if spec.levels is None:
+        if bits is not None:
+            return None
+        if _more_than(pixels, _FEW_BITS, highest):
+            return may_be_hundredths(pixels, camera)
+        return message(
+            "{camera} gives values up to {highest} in 16 bits, and nothing says how many of the bits are used; {bundle} would "
+            "see it too dark. Set the option bits of the camera, for example 12.",
+            camera=camera,
+            highest=highest,
             bundle=bundle,
-            camera=name or frame.camera,
+        )
+    low, high = spec.levels
+    if (bits is not None and high > 1 << bits) or _more_than(pixels, 2 * high, highest, _BRIGHT):
+        return message(
+            "{camera} gives values up to {highest}, and {bundle} learnt values from {low:.0f} to {high:.0f}: another depth.",
+            camera=camera,
+            highest=highest,
+            bundle=bundle,
+            low=low,
+            high=high,
         )
     return None
+
+
+def _more_than(pixels: Pixels, limit: float, highest: int, share: float = 1e-4) -> bool:
+    """Return whether more than a few pixels (defects of the sensor) are above a limit."""
+    return highest > limit and int(np.count_nonzero(pixels > limit)) > share * pixels.size

@@ -30,10 +30,13 @@ from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
 from inspector.core.headers import jpeg_segments
+from inspector.core.message import Message
+from inspector.core.temperature import without_dead
 from inspector.core.types import KELVIN_AT_0_C, Floats
 
 _RAW, _CAMERA = 1, 0x20  # record types of an FFF file
 _MOST_RECORDS = 1000
+_DEAD = 0.01  # share of pixels that may be dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,21 @@ def flir_size(jpeg: bytes, file: Path) -> tuple[int, int]:
     return width, height
 
 
-def decode_flir(jpeg: bytes, file: Path) -> Floats:
-    """Temperatures float32 kelvin [H, W] at the emissivity and distance stored in the file. Raises ConfigError."""
+def decode_flir(jpeg: bytes, file: Path) -> tuple[Floats, tuple[Message, ...]]:
+    """Temperatures float32 kelvin [H, W] at the emissivity and distance stored in the file, NaN where a pixel is dead, and what
+    to say of that. Raises ConfigError.
+    """
     raw, camera = _records(jpeg, file)
     try:
-        return temperatures(_raw_values(raw), _calibration(camera))
+        return without_dead(file, temperatures(_raw_values(raw), _calibration(camera)))
     except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise _damaged(file, error) from error
 
 
 def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
-    """Raw values [H, W] -> kelvin. Raises ValueError where the formula has no solution (constants that do not fit)."""
+    """Raw values [H, W] -> kelvin, NaN for dead pixels. Raises ValueError where the formula has no solution for more than
+    these (constants that do not fit).
+    """
     c = calibration
     tau = transmission(c)
     if not (0.0 < c.emissivity <= 1.0 and 0.0 < tau <= 1.5 and 0.0 < c.window_transmission <= 1.0 and c.r1 > 0 and c.r2 > 0):
@@ -105,8 +112,10 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         table = c.b / np.log(c.r1 / (c.r2 * (body + c.o)) + c.f)
     kelvin: Floats = table.astype(np.float32)[raw]
-    if not np.isfinite(kelvin).all() or float(kelvin.min()) <= 0.0:
+    alive = kelvin > 0.0  # nor is NaN
+    if np.count_nonzero(~alive) > max(1, _DEAD * alive.size):
         raise ValueError("some pixels have no temperature under the stored calibration")
+    kelvin[~alive] = np.nan
     return kelvin
 
 

@@ -1,38 +1,27 @@
 """What can be chosen, as tables of strings. Listing imports nothing; `load()` imports one thing.
 
-To add a camera, network, engine, task or work for a worker process: one file, one line here.
+To add a camera, network, engine, task or work for a worker process: one file, one line here. What may be asked of a thing
+before it is loaded stands on its line.
 """
 
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from inspector.core.errors import ConfigError
-from inspector.core.types import Precision, TaskName
+from inspector.core.types import LabelKind, Precision, TaskName
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages it needs.
-
-    `isolate`: an engine that must run in a worker process, away from the window. `loss`: of a network, its key in LOSSES
-    where that is not the task. `tasks`: of a network, those it can learn. `pretrained`: of a network, whether it can start from
-    a backbone that knows pictures already. `precisions`: of an engine. `gated`: of an engine, that even its fp32 must have
-    agreed with the trained network before it is used.
-    """
+    """`target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages it needs."""
 
     target: str
     label: str
     extra: str = ""
-    isolate: bool = False
-    loss: str = ""
-    tasks: tuple[TaskName, ...] = ()
-    pretrained: bool = False
-    precisions: tuple[Precision, ...] = ("fp32",)
-    gated: bool = False
 
     def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
         """Import and return the target.
@@ -63,7 +52,94 @@ class Entry:
             ) from error
 
 
-def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntry(Entry):
+    """`about`: in a few words what is learnt. `labels`: the kind of labels that it is taught by. `learner`: its key in
+    LEARNERS. `defaults`: values of `TrainSettings` where a person gives none.
+    """
+
+    about: str = ""
+    labels: LabelKind = "label"
+    learner: str = "gradient"
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+
+# The stages of EfficientNet-Lite0, which has eight, with a quarter of the input's size and above: what they see, edges and
+# textures, is alike in all pictures, and they cost most of the time.
+STILL_STAGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Milliseconds an image: `fixed`, and for each million input pixels. `step` trains, `infer` inspects one frame alone.
+
+    `still`: a step in which the first STILL_STAGES stages do not learn, over one in which all do. Measured with `inspector
+    bench costs` on the machine of `training.costs`.
+    """
+
+    step_fixed: float
+    step_megapixel: float
+    infer_fixed: float
+    infer_megapixel: float
+    still: float = 1.0
+
+    def step_ms(self, pixels: int, *, still: int = 0) -> float:
+        """Return the time of forward, backward and update for one image of a batch. `still`: stages that do not learn."""
+        whole = self.step_fixed + self.step_megapixel * pixels / 1e6
+        return whole * (1 - (1 - self.still) * min(still / STILL_STAGES, 1.0))
+
+    def infer_ms(self, pixels: int) -> float:
+        """Return the time of one frame through the default engine."""
+        return self.infer_fixed + self.infer_megapixel * pixels / 1e6
+
+
+# Of a network that says nothing: as dear as the dearest of the transfer networks.
+UNKNOWN_COST = Cost(26, 2680, 2.2, 786, still=0.66)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEntry(Entry):
+    """`tasks`: those it can learn. `loss`: its key in LOSSES where that is not the task. `pretrained`: whether it can start
+    from a backbone that knows pictures already. `advised`: its rank among the networks that a task is advised, 0: it is not.
+    `from_nothing`: settings with which it was seen to learn from nothing. `megabytes`: of its weights as it is by default, at
+    224 x 224 pixels where they grow with the input (`by_area`); 0: not known.
+    """
+
+    tasks: tuple[TaskName, ...] = ()
+    loss: str = ""
+    pretrained: bool = False
+    advised: int = 0
+    from_nothing: Mapping[str, object] = field(default_factory=dict)
+    megabytes: float = 0.0
+    by_area: bool = False
+    cost: Cost = UNKNOWN_COST
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry(Entry):
+    """`software`: the packages whose versions decide what it does, the one that runs it first. `isolate`: it must run in a
+    worker process, away from the window. `gated`: even its fp32 must have agreed with the trained network before it is used.
+    `files`: its variants have files of their own.
+    """
+
+    software: tuple[str, ...] = ()
+    isolate: bool = False
+    precisions: tuple[Precision, ...] = ("fp32",)
+    gated: bool = False
+    files: bool = False
+
+
+def known_task(name: str) -> str:
+    """Return the name of a task that is there, for data that is read. Raises ValueError for another."""
+    if name not in TASKS:
+        raise ValueError(f"there is no task {name!r}; use one of: {', '.join(TASKS)}")
+    return name
+
+
+def find(table: Mapping[str, EntryT], key: str, what: str) -> EntryT:
     """Return the entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
     try:
         return table[key]
@@ -77,28 +153,53 @@ def find(table: Mapping[str, Entry], key: str, what: str) -> Entry:
         ) from None
 
 
-TASKS: Mapping[str, Entry] = MappingProxyType(
-    {
-        "classification": Entry("inspector.tasks.classification:Classification", "Classification"),
-        "detection": Entry("inspector.tasks.detection:Detection", "Detection"),
-        "segmentation": Entry("inspector.tasks.segmentation:Segmentation", "Segmentation"),
-        "thermal": Entry("inspector.tasks.thermal:Thermal", "Thermal"),
-    }
-)
+# The usual one first. Thermal cameras are small and their frames are 4:3. Defects cover so little of a mask that large first
+# steps teach a wide U-Net to see none anywhere, which it does not unlearn.
+TASKS: dict[TaskName, TaskEntry] = {
+    "classification": TaskEntry(
+        "inspector.tasks.classification:Classification",
+        "Classification",
+        about="Which class a whole image is of",
+        labels="label",
+        defaults={"network": "simple_cnn", "width": 224, "height": 224, "batch": 16, "lr": 1e-3},
+    ),
+    "detection": TaskEntry(
+        "inspector.tasks.detection:Detection",
+        "Detection",
+        about="Where objects are, as boxes, and of which class",
+        labels="boxes",
+        defaults={"network": "simple_yolo", "width": 224, "height": 224, "batch": 16, "lr": 2e-3},
+    ),
+    "segmentation": TaskEntry(
+        "inspector.tasks.segmentation:Segmentation",
+        "Segmentation",
+        about="Which pixels are a defect, and of which class",
+        labels="mask",
+        defaults={"network": "unet", "width": 224, "height": 224, "batch": 8, "lr": 5e-4, "loss": "bce_dice"},
+    ),
+    "thermal": TaskEntry(
+        "inspector.tasks.thermal:Thermal",
+        "Temperatures",
+        about="The hottest, mean and coldest temperature",
+        labels="temperatures",
+        defaults={"network": "thermal_cnn", "width": 160, "height": 120, "batch": 16, "lr": 2e-3, "channels": 1},
+    ),
+}
 
 # Losses and output activations need torch, so the tasks reach them through here. Networks of a task whose outputs mean
 # different things name theirs (`Entry.loss`); the others have the one called as the task.
-LOSSES: Mapping[str, Entry] = MappingProxyType(
-    {
-        "classification": Entry(
-            "inspector.tasks.losses.classification:ClassificationLoss", "Classification loss", extra="train"
-        ),
-        "detection": Entry("inspector.tasks.losses.grid:GridLoss", "Detection loss of a grid", extra="train"),
-        "detection_points": Entry("inspector.tasks.losses.points:PointsLoss", "Detection loss of points", extra="train"),
-        "segmentation": Entry("inspector.tasks.losses.segmentation:SegmentationLoss", "Segmentation loss", extra="train"),
-        "thermal": Entry("inspector.tasks.losses.thermal:ThermalLoss", "Thermal loss", extra="train"),
-    }
-)
+LOSSES: dict[str, Entry] = {
+    "classification": Entry("inspector.tasks.losses.classification:ClassificationLoss", "Classification loss", extra="train"),
+    "detection": Entry("inspector.tasks.losses.grid:GridLoss", "Detection loss of a grid", extra="train"),
+    "detection_points": Entry("inspector.tasks.losses.points:PointsLoss", "Detection loss of points", extra="train"),
+    "segmentation": Entry("inspector.tasks.losses.segmentation:SegmentationLoss", "Segmentation loss", extra="train"),
+    "thermal": Entry("inspector.tasks.losses.thermal:ThermalLoss", "Thermal loss", extra="train"),
+}
+
+# How a task is learnt: by what is called as `ml.train.learner.Learner` says.
+LEARNERS: dict[str, Entry] = {
+    "gradient": Entry("inspector.ml.train.fit:Fit", "Gradient descent", extra="train"),
+}
 
 # What a worker process can do, by the kind of its job (`workers.jobs`): a function of the job and the child's channel.
 WORK: Mapping[str, Entry] = MappingProxyType(
@@ -116,77 +217,137 @@ WORK: Mapping[str, Entry] = MappingProxyType(
 
 UNTRAINED = Entry("inspector.ml.export.untrained:write_untrained", "Building a network", extra="train")
 
-NETWORKS: Mapping[str, Entry] = MappingProxyType(
-    {
-        "simple_cnn": Entry("inspector.ml.networks.simple_cnn:build", "SimpleCNN", extra="train", tasks=("classification",)),
-        "resnet50": Entry(
-            "inspector.ml.networks.transfer:build_resnet50",
-            "ResNet-50",
-            extra="train",
-            tasks=("classification",),
-            pretrained=True,
-        ),
-        "efficientnet_b0": Entry(
-            "inspector.ml.networks.transfer:build_efficientnet_b0",
-            "EfficientNet-B0",
-            extra="train",
-            tasks=("classification",),
-            pretrained=True,
-        ),
-        "efficientnet_lite0": Entry(
-            "inspector.ml.networks.transfer:build_efficientnet_lite0",
-            "EfficientNet-Lite0",
-            extra="train",
-            tasks=("classification",),
-            pretrained=True,
-        ),
-        "simple_yolo": Entry("inspector.ml.networks.simple_yolo:build", "SimpleYOLO", extra="train", tasks=("detection",)),
-        "fpn_lite0": Entry(
-            "inspector.ml.networks.fpn_lite0:build",
-            "FPN on EfficientNet-Lite0",
-            extra="train",
-            loss="detection_points",
-            tasks=("detection",),
-            pretrained=True,
-        ),
-        "unet": Entry("inspector.ml.networks.unet:build", "U-Net", extra="train", tasks=("segmentation",)),
-        "unet_effnet": Entry(
-            "inspector.ml.networks.unet_effnet:build",
-            "U-Net on EfficientNet-Lite0",
-            extra="train",
-            tasks=("segmentation",),
-            pretrained=True,
-        ),
-        "thermal_cnn": Entry("inspector.ml.networks.thermal_cnn:build", "ThermalCNN", extra="train", tasks=("thermal",)),
-    }
-)
+NETWORKS: dict[str, NetworkEntry] = {
+    "simple_cnn": NetworkEntry(
+        "inspector.ml.networks.simple_cnn:build",
+        "SimpleCNN",
+        extra="train",
+        tasks=("classification",),
+        advised=2,
+        megabytes=206.0,
+        by_area=True,
+        cost=Cost(0.36, 1070, 0, 285),
+    ),
+    "resnet50": NetworkEntry(
+        "inspector.ml.networks.transfer:build_resnet50",
+        "ResNet-50",
+        extra="train",
+        tasks=("classification",),
+        pretrained=True,
+        advised=3,
+        megabytes=94.0,
+        cost=Cost(26, 2680, 2.2, 786, still=0.66),
+    ),
+    "efficientnet_b0": NetworkEntry(
+        "inspector.ml.networks.transfer:build_efficientnet_b0",
+        "EfficientNet-B0",
+        extra="train",
+        tasks=("classification",),
+        pretrained=True,
+        megabytes=16.0,
+        cost=Cost(6.7, 754, 0.74, 131, still=0.73),
+    ),
+    "efficientnet_lite0": NetworkEntry(
+        "inspector.ml.networks.transfer:build_efficientnet_lite0",
+        "EfficientNet-Lite0",
+        extra="train",
+        tasks=("classification",),
+        pretrained=True,
+        advised=1,
+        megabytes=14.0,
+        cost=Cost(4.3, 700, 0.31, 98, still=0.72),
+    ),
+    "simple_yolo": NetworkEntry(
+        "inspector.ml.networks.simple_yolo:build",
+        "SimpleYOLO",
+        extra="train",
+        tasks=("detection",),
+        advised=2,
+        megabytes=24.0,
+        from_nothing={"options": {"filters": 24, "context": 3}},
+        cost=Cost(0.69, 1670, 0, 480),
+    ),
+    "fpn_lite0": NetworkEntry(
+        "inspector.ml.networks.fpn_lite0:build",
+        "FPN on EfficientNet-Lite0",
+        extra="train",
+        tasks=("detection",),
+        loss="detection_points",
+        pretrained=True,
+        advised=1,
+        megabytes=13.0,
+        cost=Cost(9, 751, 1.1, 172, still=0.78),
+    ),
+    "unet": NetworkEntry(
+        "inspector.ml.networks.unet:build",
+        "U-Net",
+        extra="train",
+        tasks=("segmentation",),
+        advised=2,
+        megabytes=124.0,
+        cost=Cost(0, 25000, 0, 7600),
+    ),
+    "unet_effnet": NetworkEntry(
+        "inspector.ml.networks.unet_effnet:build",
+        "U-Net on EfficientNet-Lite0",
+        extra="train",
+        tasks=("segmentation",),
+        pretrained=True,
+        advised=1,
+        megabytes=15.0,
+        cost=Cost(8, 1530, 0.13, 495, still=0.88),
+    ),
+    "thermal_cnn": NetworkEntry(
+        "inspector.ml.networks.thermal_cnn:build",
+        "ThermalCNN",
+        extra="train",
+        tasks=("thermal",),
+        advised=1,
+        megabytes=206.0,
+        by_area=True,
+        cost=Cost(1.4, 1090, 0, 355),
+    ),
+}
 
 # Where an engine with `isolate` is opened in its stead.
 ISOLATED = Entry("inspector.engines.remote:RemoteEngine", "Engine in a worker process")
 
-ENGINES: Mapping[str, Entry] = MappingProxyType(
-    {
-        "openvino": Entry(
-            "inspector.engines.openvino_runtime:OpenVinoEngine", "OpenVINO", precisions=("fp32", "bf16", "fp16", "int8")
-        ),
-        "onnxruntime": Entry("inspector.engines.onnx_runtime:OnnxRuntimeEngine", "ONNX Runtime", precisions=("fp32", "int8")),
-        "tensorrt": Entry(
-            "inspector.engines.tensorrt:TensorRtEngine",
-            "TensorRT",
-            extra="gpu",
-            precisions=("fp32", "bf16", "fp16", "int8"),
-            gated=True,
-        ),
-        "torch": Entry("inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", isolate=True),
-        "torchscript": Entry(
-            "inspector.engines.torch_script:TorchScriptEngine",
-            "TorchScript",
-            extra="train",
-            isolate=True,
-            precisions=("fp32", "bf16"),
-        ),
-    }
-)
+ENGINES: dict[str, EngineEntry] = {
+    "openvino": EngineEntry(
+        "inspector.engines.openvino_runtime:OpenVinoEngine",
+        "OpenVINO",
+        software=("openvino",),
+        precisions=("fp32", "bf16", "fp16", "int8"),
+        files=True,
+    ),
+    "onnxruntime": EngineEntry(
+        "inspector.engines.onnx_runtime:OnnxRuntimeEngine",
+        "ONNX Runtime",
+        software=("onnxruntime",),
+        precisions=("fp32", "int8"),
+        files=True,
+    ),
+    "tensorrt": EngineEntry(
+        "inspector.engines.tensorrt:TensorRtEngine",
+        "TensorRT",
+        extra="gpu",
+        software=("onnxruntime-gpu",),
+        precisions=("fp32", "bf16", "fp16", "int8"),
+        gated=True,
+        files=True,
+    ),
+    "torch": EngineEntry(
+        "inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", software=("torch",), isolate=True
+    ),
+    "torchscript": EngineEntry(
+        "inspector.engines.torch_script:TorchScriptEngine",
+        "TorchScript",
+        extra="train",
+        software=("torch",),
+        isolate=True,
+        precisions=("fp32", "bf16"),
+    ),
+}
 
 CAMERAS: Mapping[str, Entry] = MappingProxyType(
     {

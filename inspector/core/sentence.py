@@ -1,11 +1,12 @@
 """A Message as data: what is written to files and sent between processes, so that the window can translate it later."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from inspector.core.config import FiniteModel
-from inspector.core.message import Message
+from inspector.core.message import ClassName, Message
 
 
 class Sentence(FiniteModel):
@@ -15,14 +16,30 @@ class Sentence(FiniteModel):
 
     template: str
     values: dict[str, Any] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()  # which of the values are names of classes
+
+    @property
+    def message(self) -> Message:
+        """Return it as it was made."""
+        return Message(self.template, marked(self.values, self.classes))
 
     @property
     def text(self) -> str:
         """The English sentence."""
-        return Message(self.template, self.values).text
+        return self.message.text
 
 
 def sentence(message: Message) -> Sentence:
     """Convert a message to data; values that are neither numbers nor booleans become text."""
     plain = {key: value if isinstance(value, int | float) else str(value) for key, value in message.values.items()}
-    return Sentence(template=message.template, values=plain)
+    return Sentence(template=message.template, values=plain, classes=class_keys(message.values))
+
+
+def class_keys(values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the keys of the values that are names of classes: as data they are text like any other."""
+    return tuple(key for key, value in values.items() if isinstance(value, ClassName))
+
+
+def marked(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the values with those of these keys as names of classes again."""
+    return {key: ClassName(value) if key in classes else value for key, value in values.items()}

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Unit = Literal["intensity", "kelvin"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-TaskName = Literal["classification", "detection", "segmentation", "thermal"]
+TaskName = str  # a key of core.registry.TASKS
 
 KELVIN_AT_0_C = 273.15
 
@@ -61,7 +61,7 @@ class Scores:
 
     @property
     def best(self) -> int:
-        """Index of the most likely class."""
+        """Return the index of the most likely class."""
         return int(self.values.argmax())
 
 
@@ -175,7 +175,7 @@ class Annotation:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """Every label that is known."""
+        """Return every label that is known."""
         known: tuple[Label | None, ...] = (
             None if self.label is None else ClassLabel(self.label),
             self.boxes,
@@ -192,7 +192,9 @@ class Frame:
     `pixels` is uint8 or uint16 [H, W] (mono) or [H, W, 3] (RGB), or float32 [H, W] kelvin with `unit="kelvin"`; it is
     never written to after the frame is made. `monotonic` is the time of grabbing in seconds of `time.monotonic()`.
     `part` is the part id where the source knows it; `source` names the file or stream. `grab_ms` is what making the frame
-    took (transfer and decoding, reading a file), without waiting for the part; None where nobody measured it.
+    took (transfer and decoding, reading a file), without waiting for the part; None where nobody measured it. `bits`: how
+    many of 16 bits are used; None where nothing says it. `notes`: what a person should know of how the picture was read.
+    A kelvin pixel without a temperature is NaN.
     """
 
     pixels: Pixels
@@ -205,6 +207,8 @@ class Frame:
     source: str = ""
     truth: Annotation | None = None
     grab_ms: float | None = None
+    bits: int | None = None
+    notes: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -302,3 +306,11 @@ class Inspection:
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
     judgements: tuple[Judgement, ...] = ()
+
+    @property
+    def notes(self) -> tuple[Message, ...]:
+        """What a person should know of how its frames were read, each once."""
+        notes: list[Message] = []
+        for frame in self.frames.values():
+            notes += [note for note in frame.notes if note not in notes]
+        return tuple(notes)

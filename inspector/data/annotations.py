@@ -17,11 +17,12 @@ A file that is broken or not labelled is named in the data set's problems and no
 from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.core.types import TaskName
+from inspector.core.registry import TASKS
+from inspector.core.types import LabelKind, TaskName
 from inspector.data.formats import class_folders, coco, labelme, mask_folders, mvtec, table, thermal, voc, yolo
 from inspector.data.formats.build import build
 from inspector.data.formats.record import Listing, Tick
@@ -44,12 +45,6 @@ class Layout(Protocol):
 
 # In the order in which they are tried: the more special first.
 LAYOUTS: tuple[Layout, ...] = (mvtec, coco, yolo, voc, labelme, mask_folders, table, class_folders)
-_EXPECTED: dict[TaskName, tuple[Layout, ...]] = {
-    "classification": (class_folders, table, voc),
-    "detection": (voc, coco, yolo, labelme),
-    "segmentation": (mask_folders, class_folders, coco, yolo, labelme),
-    "thermal": (thermal,),
-}
 
 
 def read_dataset(
@@ -69,7 +64,7 @@ def read_dataset(
     Raises ConfigError naming the folder or file if there is nothing to use.
     """
     place = Folder(folder)
-    layout = thermal if task == "thermal" and thermal.matches(place) else layout_of(place)
+    layout = thermal if TASKS[task].labels == "temperatures" and thermal.matches(place) else layout_of(place)
     listing = read_listing(place, layout, tick or _nothing)
     return dataset_of(listing, folder, task, classes=classes, group=group, one_class=one_class, tick=tick or _nothing)
 
@@ -113,10 +108,25 @@ def dataset_of(
             why=why,
             layout=reduce(
                 lambda one, other: message("{one}; or {other}", one=one, other=other),
-                (layout.EXPECTED for layout in _EXPECTED[task]),
+                (layout.EXPECTED for layout in _expected(TASKS[task].labels)),
             ),
         )
     return found.as_one_class(one_class) if one_class else found
+
+
+def _expected(labels: LabelKind) -> tuple[Layout, ...]:
+    """Return the layouts that hold such labels, the most usual first."""
+    match labels:
+        case "label":
+            return (class_folders, table, voc)
+        case "boxes":
+            return (voc, coco, yolo, labelme)
+        case "mask":
+            return (mask_folders, class_folders, coco, yolo, labelme)
+        case "temperatures":
+            return (thermal,)
+        case _:
+            assert_never(labels)
 
 
 def _nothing() -> None:

@@ -8,7 +8,6 @@ while different pictures of rolled steel stay below 0.989 coarsely.
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
 from inspector.core.files import MAX_BYTES, read_image
+from inspector.core.jpeg import check_decoded, frame_of, strict
 from inspector.core.message import Message, message
 from inspector.core.types import Floats
 from inspector.data.samples import Dataset, Sample
@@ -35,11 +35,18 @@ _ALL_ALIKE = 0.3  # share of the pictures in one group from which likeness says 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """An image file as it is compared: SHA-256 of its bytes, the picture as uint8 [64, 64] grey, width over height."""
+    """An image file as it is compared: SHA-256 of its bytes, the picture as uint8 [64, 64] grey, width over height.
+
+    `bits`: of its values; 0 where they are temperatures.
+    """
 
     digest: bytes
     small: NDArray[np.uint8]
     aspect: float
+    bits: int = 8
+
+
+_DEPTHS = (10, 12, 14, 16)  # bits of cameras
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,36 +76,47 @@ def look(path: Path) -> Look:
         data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
     except (OSError, ValueError):
         data = b""  # read_image says what is wrong
-    grey, aspect = _reduced_jpeg(data) or _whole(path)
+    grey, aspect, bits = _reduced_jpeg(data) or _whole(path)
     small = np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-    return Look(hashlib.sha256(data).digest(), small, aspect)
+    return Look(hashlib.sha256(data).digest(), small, aspect, bits)
 
 
-def _reduced_jpeg(data: bytes) -> tuple[NDArray[np.uint8], float] | None:
-    """Return a JPEG decoded at an eighth to the full of its size, which is far quicker; None for anything else."""
+def _reduced_jpeg(data: bytes) -> tuple[NDArray[np.uint8], float, int] | None:
+    """Return a JPEG of one scan decoded at an eighth to the full of its size, which is far quicker; None for anything else."""
     if data[:3] != b"\xff\xd8\xff" or b"FLIR\0" in data[:4096]:
         return None
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
+        frame = frame_of(data)
+        if frame is None or frame.refused:
+            return None
+        fed = strict(data, frame)
+        if fed.stuffed:
+            return None
+        with PIL.Image.open(fed, formats=("JPEG",)) as picture:
             aspect = picture.width / picture.height
             if picture.width * picture.height < 4 * (4 * _SIDE) ** 2 or picture.getexif().get(274, 1) != 1:
                 return None
             picture.draft("L", (2 * _SIDE, 2 * _SIDE))
-            return np.asarray(picture.convert("L"), np.uint8), aspect
+            grey = np.asarray(picture.convert("L"), np.uint8)
+            check_decoded(fed, picture)
+            return grey, aspect, 8
     except (OSError, SyntaxError, ValueError, ZeroDivisionError, PIL.Image.DecompressionBombError):
         return None  # read_image says what is wrong
 
 
-def _whole(path: Path) -> tuple[NDArray[np.uint8], float]:
-    read = read_image(path).pixels
+def _whole(path: Path) -> tuple[NDArray[np.uint8], float, int]:
+    image = read_image(path)
+    read = image.pixels
     aspect = read.shape[1] / read.shape[0]
     pixels = np.asarray(cv2.cvtColor(read, cv2.COLOR_RGB2GRAY)) if read.ndim == 3 else read
     if pixels.dtype == np.uint8:
-        return np.asarray(pixels, np.uint8), aspect
+        return np.asarray(pixels, np.uint8), aspect, 8
     # Deeper than 8 bits, or kelvin: what counts is the pattern between the darkest and the brightest.
-    values = np.nan_to_num(pixels.astype(np.float32))
-    low, high = float(values.min()), float(values.max())
-    return np.asarray((values - low) * (255.0 / max(high - low, 1e-9)), np.uint8), aspect
+    values = pixels.astype(np.float32)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    shown = np.nan_to_num((values - low) * (255.0 / max(high - low, 1e-9)))
+    bits = 0 if image.unit == "kelvin" else image.bits or next(n for n in _DEPTHS if int(pixels.max()) < 1 << n)
+    return np.asarray(shown, np.uint8), aspect, bits
 
 
 def look_at(

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from inspector.core.errors import ConfigError
 from inspector.core.files import DAMAGE, MAX_PIXELS
 from inspector.core.message import Message
+from inspector.core.registry import TASKS
 from inspector.core.types import Annotation, TaskName
 from inspector.data.outlines import Outline
 
@@ -118,7 +119,7 @@ class Dataset:
         """Return the same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long
         before which kind it is. Raises ConfigError for tasks whose classes are not places in the image.
         """
-        if self.task not in ("detection", "segmentation"):
+        if TASKS[self.task].labels not in ("boxes", "mask"):
             raise ConfigError(
                 "Classes can be merged for detection and segmentation, not for {task}.",
                 remedy="Leave out --one-class.",

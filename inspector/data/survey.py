@@ -10,8 +10,9 @@ import numpy as np
 import PIL.Image
 
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message, message
-from inspector.core.types import TaskName
+from inspector.core.message import ClassName, Message, message
+from inspector.core.registry import TASKS
+from inspector.core.types import LabelKind, TaskName
 from inspector.data.annotations import dataset_of, layout_of, read_listing
 from inspector.data.collector import no_collection
 from inspector.data.duplicates import Look, find_duplicates, look_at, never, without_duplicates
@@ -26,6 +27,8 @@ from inspector.runs.settings import TrainSettings
 _HEADERS = 2000  # images whose size and depth are looked at
 T = TypeVar("T")
 _THUMBNAILS = 24
+# Labels that others can be made of come first.
+_FULLEST: tuple[LabelKind, ...] = ("temperatures", "mask", "boxes", "label")
 _FEW = 10  # fewer images of a class teach little about it
 _IMBALANCE = 10
 
@@ -37,7 +40,8 @@ class TaskSurvey:
     `images`: usable images by stratum (their class, their most frequent object's class, or NO_DEFECT). `objects`: labelled
     boxes by class. `parts`: images by the part that the data itself puts them in; empty if it brings no split along.
     `object_share`: median area of an object over that of its image; None where that is not known. `problems`: a sentence for
-    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
+    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None. `containing`:
+    where boxes are labelled, images by each class that is in them.
     """
 
     task: TaskName
@@ -49,6 +53,12 @@ class TaskSurvey:
     object_share: float | None = None
     problems: tuple[Message, ...] = ()
     blocked: Message | None = None
+    containing: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def by_class(self) -> Mapping[str, int]:
+        """Images that show a class, of which one may show several; by stratum where only that is known."""
+        return {**self.images, **self.containing}
 
     @property
     def total(self) -> int:
@@ -58,7 +68,7 @@ class TaskSurvey:
     @property
     def imbalance(self) -> float:
         """Images of the most frequent class over those of the rarest; 1 where there is but one."""
-        counts = [count for count in self.images.values() if count]
+        counts = [count for count in self.by_class.values() if count]
         return max(counts) / min(counts) if counts else 1.0
 
 
@@ -149,7 +159,7 @@ def _first_look(
     sizes, depths, looked_at = _headers([sample.path for sample in samples], cancelled)
     found = Survey(
         folder,
-        listing.layout if listing is not None and "thermal" not in datasets else thermal.TITLE,
+        thermal.TITLE if listing is None or any(map(_measured, datasets)) else listing.layout,
         {task: _task_survey(dataset) for task, dataset in datasets.items()},
         len(samples),
         sizes,
@@ -209,7 +219,18 @@ def _without_what_is_wrong(
             tasks[task] = _task_survey(clean)
     groups = sorted({*duplicates.exact, *duplicates.near})
     named = tuple(tuple(samples[index].name for index in group) for group in groups)
-    return replace(first, tasks=tasks, duplicates=named, pose=pose_of(looks), complete=True)
+    problems = (*first.problems, *_depth_problems(looks))
+    return replace(first, tasks=tasks, problems=problems, duplicates=named, pose=pose_of(looks), complete=True)
+
+
+def _depth_problems(looks: Sequence[Look | None]) -> Iterable[Message]:
+    """Images whose grey levels mean different things: a network would see those of fewer bits dark."""
+    counts = Counter(one.bits for one in looks if one is not None)
+    if len(counts) > 1:
+        yield message(
+            "The images use values of different depths ({depths}). Train with those of one depth, unless one camera took all.",
+            depths=", ".join(f"{count} x {f'{bits} bits' if bits else 'K'}" for bits, count in sorted(counts.items())),
+        )
 
 
 def _datasets(
@@ -218,10 +239,9 @@ def _datasets(
     """Return what each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
-    order: tuple[TaskName, ...] = ("thermal", "segmentation", "detection", "classification")
-    for task in order:
+    for task in sorted(TASKS, key=lambda name: _FULLEST.index(TASKS[name].labels)):
         try:
-            if task != "thermal":
+            if not _measured(task):
                 found[task] = dataset_of(listing, place.root, task, group=group, tick=tick)
             elif thermal.matches(place):
                 measured = read_listing(place, thermal, tick)
@@ -229,6 +249,11 @@ def _datasets(
         except ConfigError as error:
             refusals.append(error)
     return found, refusals
+
+
+def _measured(task: TaskName) -> bool:
+    """Return whether a task is taught by temperatures, which have a layout and no classes of their own."""
+    return TASKS[task].labels == "temperatures"
 
 
 def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence[ConfigError]) -> ConfigError:
@@ -266,21 +291,27 @@ def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence
 def _task_survey(dataset: Dataset) -> TaskSurvey:
     counts = dataset.counts()
     objects: Counter[str] = Counter()
+    containing: Counter[str] = Counter()
     for sample in dataset.samples:
         if sample.truth.boxes is not None:
             objects.update(dataset.classes[index] for index in sample.truth.boxes.classes.tolist())
+            if len(sample.truth.boxes):
+                containing.update(_shown_by(sample, dataset.classes))
     parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
-    problems = [*dataset.problems, *_class_problems(dataset, counts)]
+    problems = [*dataset.problems, *_class_problems(dataset, {**counts, **containing})]
     blocked = None
-    if dataset.task in ("detection", "segmentation") and not set(counts) - {NO_DEFECT}:
+    labels = TASKS[dataset.task].labels
+    if labels in ("boxes", "mask") and not set(counts) - {NO_DEFECT}:
         blocked = message("No image has anything labelled in it: there is nothing to learn to find.")
-    elif dataset.task == "classification" and len(dataset.classes) < 2:
-        blocked = message("There is only the class {name}: nothing can be told apart.", name=", ".join(dataset.classes))
+    elif labels == "label" and len(dataset.classes) < 2:
+        blocked = message(
+            "There is only the class {name}: nothing can be told apart.", name=ClassName(", ".join(dataset.classes))
+        )
     else:
         try:
             shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}
             split = split_samples(dataset.samples, seed=0, **shares)
-            problems += _never_trained(dataset, [sample.stratum for sample in split.train])
+            problems += _never_trained(dataset, split.train)
         except ConfigError as error:
             blocked = error.problem
     return TaskSurvey(
@@ -293,30 +324,46 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         _object_share(dataset.samples),
         tuple(problems),
         blocked,
+        dict(containing),
     )
 
 
 def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
-    if dataset.task == "thermal":
+    """`counts`: see `TaskSurvey.by_class`."""
+    if _measured(dataset.task):
         return
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
     for name in rare:
         yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
-    used = [count for count in counts.values() if count]
-    if len(used) > 1 and max(used) >= _IMBALANCE * min(used):
-        most, least = max(counts, key=lambda key: counts[key]), min(counts, key=lambda key: counts[key])
-        yield message(
-            "{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.",
-            most=most,
-            least=least,
-            times=max(used) / min(used),
+    used = {
+        name: count for name, count in counts.items() if count and (name in dataset.classes or dataset.task == "classification")
+    }
+    if len(used) < 2 or max(used.values()) < _IMBALANCE * min(used.values()):
+        return
+    most, least = max(used, key=lambda key: used[key]), min(used, key=lambda key: used[key])
+    values = {"most": most, "least": least, "times": used[most] / used[least]}
+    yield (
+        message("{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.", **values)
+        if dataset.task == "classification"
+        else message(
+            "{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.",
+            **values,
         )
+    )
 
 
-def _never_trained(dataset: Dataset, trained: Sequence[str]) -> Iterable[Message]:
+def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Message]:
     """Classes that the data's own split keeps out of training."""
-    for name in sorted({sample.stratum for sample in dataset.samples} - set(trained)):
+    shown = {name for sample in trained for name in _shown_by(sample, dataset.classes)}
+    every = {name for sample in dataset.samples for name in _shown_by(sample, dataset.classes)}
+    for name in sorted(every - shown):
         yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
+
+
+def _shown_by(sample: Sample, classes: Sequence[str]) -> set[str]:
+    """Return the classes that an image is known to show: of its boxes, where it has any, else its stratum."""
+    boxes = sample.truth.boxes
+    return {sample.stratum} if boxes is None or not len(boxes) else {classes[index] for index in boxes.classes.tolist()}
 
 
 def _object_share(samples: Sequence[Sample]) -> float | None:

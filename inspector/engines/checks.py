@@ -87,9 +87,5 @@ def first_line(error: Exception) -> str:
 
 
 def _fits(card: Card, shape: tuple[int, ...]) -> bool:
-    if card.task == "detection":
-        return len(shape) == 2 and shape[1] == 4 + len(card.classes)
-    outputs = task_of(card.task).outputs(card)
-    if card.task == "segmentation":
-        return shape == (outputs, card.input.height, card.input.width)
-    return shape == (outputs,)
+    expected = task_of(card.task).output_shape(card)
+    return len(shape) == len(expected) and all(known in (None, given) for known, given in zip(expected, shape, strict=True))

@@ -77,7 +77,7 @@ class Explainer:
             raise ConfigError(problem.template, remedy="Give a frame of the other kind.", **problem.values)
         link = self._open()
         geometry = view(region, spec)
-        prepare(frame.pixels, spec, region, out=link.input[0])
+        prepare(frame.pixels, spec, region, out=link.input[0], bits=frame.bits)
         in_input = None if box is None else tuple(geometry.to_input(np.asarray([box], np.float32))[0].tolist())
         request = ExplainRequest(layer=layer, class_index=class_index, box=in_input, method=method)
         try:

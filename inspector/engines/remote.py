@@ -12,6 +12,7 @@ import numpy as np
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError, EngineError, InspectorError, JobError
 from inspector.core.images import Prepared
+from inspector.core.message import Message
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch
@@ -119,8 +120,8 @@ class WorkerLink:
         if isinstance(answer, kind):
             return answer
         if isinstance(answer, Refused):
-            remedy, values = ("", {}) if answer.remedy is None else (answer.remedy.template, answer.remedy.values)
-            raise ConfigError(answer.problem.template, remedy=remedy, **{**values, **answer.problem.values})
+            problem, remedy = answer.problem.message, Message("") if answer.remedy is None else answer.remedy.message
+            raise ConfigError(problem.template, remedy=remedy.template, **{**remedy.values, **problem.values})
         self.close()
         if isinstance(answer, Outcome):
             raise self._ended(answer)

@@ -183,7 +183,7 @@ class _Runner:
 
     def _prepare_row(self, out: Prepared, job: _Job) -> bool:
         with self._guard([job]):
-            prepare(job.frame.pixels, job.step.card.input, job.region, out=out)
+            prepare(job.frame.pixels, job.step.card.input, job.region, out=out, bits=job.frame.bits)
             return True
         return False
 
@@ -381,10 +381,12 @@ class Analyser:
                 if not part.failures:
                     findings.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
                 continue
-            problem = shot.problem
-            if problem is None and shot.frame is not None:
-                gate = self.program.recipe.cameras[step.model.camera].gate
-                problem = (check_age(shot.frame, gate, now=now) if shot.live else None) or step.unfit(shot.frame)
+            gate = self.program.recipe.cameras[step.model.camera].gate
+            # Why a picture does not fit says more than what it then looks like (too dark).
+            problem = step.unfit(shot.frame, gate) if shot.frame is not None else None
+            problem = problem or shot.problem
+            if problem is None and shot.frame is not None and shot.live:
+                problem = check_age(shot.frame, gate, now=now)
             if problem is not None:
                 findings.fail(problem)
             elif shot.frame is not None:

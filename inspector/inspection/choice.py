@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundles.bundle import read_card
-from inspector.cameras.base import kind_of
+from inspector.cameras.base import FileOptions, kind_of
+from inspector.core.images import fits
 from inspector.core.message import Message, message
 from inspector.core.types import Unit
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
@@ -22,12 +23,11 @@ class Choice:
     note: Message | None = None
 
 
-def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, kelvin: bool = False) -> Choice:
+def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, unit: Unit = "intensity") -> Choice:
     """Return what to run. Raises ConfigError.
 
     A recipe is taken as it is, on `source` if one is named. Bundles without a recipe look at the whole frame. Without
-    either, the demo line has its own recipe, and any other source gets the shipped bundles: those for temperatures
-    if `kelvin`, else those for pictures.
+    either, the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
     """
     if recipe is not None:
         return Choice(on_source(load_recipe(recipe), source), recipe.resolve().parent)
@@ -38,7 +38,7 @@ def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str 
         path = demo_recipe()
         return Choice(on_source(load_recipe(path), source), path.parent)
     kind_of(source)
-    shipped = shipped_bundles(kelvin=kelvin)
+    shipped = shipped_bundles(unit)
     note = message(
         "No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.",
         names=", ".join(folder.name for folder in shipped),
@@ -63,7 +63,9 @@ def on_source(recipe: Recipe, source: str) -> Recipe:
             return only_camera(recipe, same[0])
     first = next(iter(recipe.cameras))
     cut = only_camera(recipe, first)
-    camera = cut.cameras[first].model_copy(update={"source": source, "options": {}})
+    # What files do not say of their values themselves is said of those of another folder, too.
+    said = {key: value for key, value in cut.cameras[first].options.items() if key in FileOptions.model_fields}
+    camera = cut.cameras[first].model_copy(update={"source": source, "options": said if kind == "folder" else {}})
     return cut.model_copy(update={"cameras": {first: camera}})
 
 
@@ -71,6 +73,6 @@ def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
     """Return the camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, base))
-        if (card.task == "thermal") == (unit == "kelvin"):
+        if fits(card.input, unit):
             return step.camera
     return next(iter(recipe.cameras))

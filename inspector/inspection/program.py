@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.images import wrong_unit
+from inspector.core.images import fits, wrong_unit
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Precision, Region
 from inspector.engines.base import Engine, open_engine
+from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
 from inspector.recipes.locate import find_bundle
-from inspector.recipes.recipe import InspectModel, Recipe
+from inspector.recipes.recipe import Gate, InspectModel, Recipe
 from inspector.tasks.base import Task, task_of
 
 
@@ -54,8 +55,8 @@ class Step:
     def region(self) -> Region | None:
         return None if self.model.region is None else self.model.region.region()
 
-    def unfit(self, frame: Frame) -> Message | None:
-        """Return why the step cannot look at this frame, or None."""
+    def unfit(self, frame: Frame, gate: Gate) -> Message | None:
+        """Return why the step cannot look at this frame of a camera with this gate, or None."""
         region, spec = self.region, self.card.input
         if region is not None and not region.fits(frame.width, frame.height):
             return message(
@@ -66,7 +67,8 @@ class Step:
                 region=f"{region.x},{region.y} {region.width} x {region.height}",
                 bundle=self.model.bundle,
             )
-        return wrong_unit(spec, frame, self.model.bundle)
+        unlike = wrong_unit(spec, frame, self.model.bundle)
+        return check_masked(frame, gate, region) if unlike is None and frame.unit == "kelvin" else unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Program:
     def levels(self, camera: str) -> tuple[float, float] | None:
         """Return the grey levels that count as black and white for a camera, as its bundles were trained with."""
         for step in self.steps:
-            if step.model.camera == camera and step.card.input.kind != "kelvin":
+            if step.model.camera == camera and fits(step.card.input, "intensity"):
                 return step.card.input.levels
         return None
 

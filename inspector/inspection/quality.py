@@ -2,29 +2,32 @@
 
 import math
 import time
+import zlib
+from collections import OrderedDict
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.core.images import white_of
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Pixels
+from inspector.core.types import Frame, Pixels, Region
 from inspector.recipes.recipe import Gate
 
 _SAMPLE = 80_000  # pixels looked at: enough for a share and a mean, and cheap at any size
 _SATURATED = 250  # of 255
+_REMEMBERED = 32  # different frames that a new one is compared with: more than a driver has buffers
 
 
 def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | None = None) -> Message | None:
     """Return what is wrong with the picture itself, or None.
 
-    `levels`: the grey levels that count as black and white, by default the range of the dtype. Of a kelvin frame only
-    whether every temperature is a number.
+    `levels`: the grey levels that count as black and white, by default the range of the frame's bits. Of a kelvin frame only
+    whether hardly any pixel is without a temperature.
     """
     if frame.unit == "kelvin":
-        if not np.isfinite(frame.pixels).all():
-            return message("The thermal frame of {camera} has pixels without a temperature.", camera=frame.camera)
-        return None
+        return check_masked(frame, gate)
+    levels = levels or (0.0, white_of(frame.pixels, frame.bits))
     grey = _grey(_sample(frame.pixels), levels)
     mean = float(cv2.mean(grey)[0])
     if mean < gate.black_mean:
@@ -49,6 +52,22 @@ def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | Non
     return None
 
 
+def check_masked(frame: Frame, gate: Gate, region: Region | None = None) -> Message | None:
+    """Return whether a thermal frame, or a region of it, has more pixels without a temperature than a few dead ones."""
+    patch = frame.pixels if region is None else frame.pixels[region.y : region.bottom, region.x : region.right]
+    if cv2.checkRange(patch)[0]:
+        return None
+    dead = patch.size - int(np.count_nonzero(np.isfinite(patch)))
+    share = dead / patch.size
+    if dead <= max(1.0, gate.masked_share * patch.size) and dead < patch.size:
+        return None
+    return message(
+        "The thermal frame of {camera} has pixels without a temperature ({percent:.1f} % of it).",
+        camera=frame.camera,
+        percent=100 * share,
+    )
+
+
 def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message | None:
     """Return whether a frame of a live camera is too old to say anything about the part that is there now."""
     age_ms = ((time.monotonic() if now is None else now) - frame.monotonic) * 1000
@@ -58,21 +77,30 @@ def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message 
 
 
 class FrozenWatch:
-    """Notices a live camera that keeps sending the same picture: real sensors have noise, so no two frames are equal."""
+    """Notices a live camera that repeats itself: real sensors have noise, so no two frames are equal.
+
+    A frame is old if it equals any of the last ones: a camera that alternates between a few old frames is noticed, too.
+    """
 
     def __init__(self) -> None:
-        self._last: Pixels | None = None
+        self._seen: OrderedDict[int, Pixels] = OrderedDict()  # the last different frames by checksum, oldest first
         self._repeats = 1
 
     def observe(self, frame: Frame, gate: Gate) -> Message | None:
         """Take in every frame of the camera, in order; a message from the frame on that makes it frozen."""
         if not gate.frozen_frames:
             return None
-        sample = _sample(frame.pixels)
-        same = self._last is not None and np.array_equal(sample, self._last)
-        self._repeats = self._repeats + 1 if same else 1
-        if not same:
-            self._last = sample.copy()
+        sample = np.ascontiguousarray(_sample(frame.pixels))
+        if sample.dtype == np.float32:
+            sample = sample.view(np.uint32)  # a dead pixel is no number, and unlike itself
+        checksum = zlib.crc32(sample.data)
+        old = checksum in self._seen and np.array_equal(self._seen[checksum], sample)
+        self._repeats = self._repeats + 1 if old else 1
+        if not old:
+            self._seen[checksum] = sample.copy()
+        self._seen.move_to_end(checksum)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
         if self._repeats < max(2, gate.frozen_frames):
             return None
         return message(
@@ -85,16 +113,16 @@ def _sample(pixels: Pixels) -> Pixels:
     return pixels[:: max(1, math.ceil(pixels.shape[0] * pixels.shape[1] / _SAMPLE))]
 
 
-def _grey(pixels: Pixels, levels: tuple[float, float] | None) -> NDArray[np.uint8]:
+def _grey(pixels: Pixels, levels: tuple[float, float]) -> NDArray[np.uint8]:
     """Luma (ITU-R BT.601) as uint8 [H, W]; only a pixel whose channels are all high comes near 255."""
     eight = pixels  # rows apart from each other are as good to OpenCV as a copy without gaps
-    if pixels.dtype != np.uint8 or levels is not None:
-        low, high = levels or (0.0, 65535.0 if pixels.dtype == np.uint16 else 255.0)
+    if pixels.dtype != np.uint8 or levels != (0.0, 255.0):
+        low, high = levels
         scaled = (pixels.astype(np.float32) - low) * np.float32(255.0 / (high - low))
         eight = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     return np.asarray(eight if eight.ndim == 2 else cv2.cvtColor(eight, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _sharpness(pixels: Pixels, levels: tuple[float, float] | None) -> float:
+def _sharpness(pixels: Pixels, levels: tuple[float, float]) -> float:
     """Variance of the Laplacian of the grey picture at full resolution (Pech-Pacheco et al., ICPR 2000)."""
     return float(cv2.Laplacian(_grey(pixels, levels), cv2.CV_32F).var())

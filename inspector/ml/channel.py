@@ -114,18 +114,17 @@ class Channel:
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def job(self) -> Job:
-        """Return what the parent sends first; its messages are listened to from then on. Raises Cancelled if it is gone,
-        JobError.
-        """
-        line = bytearray()
-        while not line.endswith(b"\n"):  # by single bytes, so that what follows is left for the listener
-            byte = os.read(self._in, 1)
-            if not byte or len(line) > LONGEST_LINE:
+        """Return what the parent sends first, and listen to it from then on. Raises Cancelled if it is gone, or JobError."""
+        line = b""
+        while b"\n" not in line:
+            piece = os.read(self._in, 65536)
+            if not piece or len(line) > LONGEST_LINE:
                 raise Cancelled
-            line += byte
-        job = read_job(bytes(line))
+            line += piece
+        line, _, rest = line.partition(b"\n")
+        job = read_job(line)
         self._serving = job.serving
-        threading.Thread(target=self._listen, name="parent", daemon=True).start()
+        threading.Thread(target=self._listen, args=(rest,), name="parent", daemon=True).start()
         return job
 
     def keep(self, journal: Journal) -> None:
@@ -226,13 +225,17 @@ class Channel:
         while (request := self._requests.get()) is not None and not self.cancelled():
             yield request
 
-    def _listen(self) -> None:
+    def _listen(self, piece: bytes) -> None:
+        """Do as the parent says until it is gone. `piece`: what came together with the job."""
         decoder = LineDecoder(parent_message)
         try:
-            while piece := os.read(self._in, 65536):
+            while True:
                 for message in decoder.feed(piece):
                     if self._hear(message):
                         return
+                piece = os.read(self._in, 65536)
+                if not piece:
+                    break
         except (OSError, InspectorError):
             log.debug("the parent's messages ended", exc_info=True)
         self._lose_parent()

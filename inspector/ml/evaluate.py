@@ -10,7 +10,7 @@ import numpy as np
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
-from inspector.core.images import Prepared, View, prepare, view, whole
+from inspector.core.images import Prepared, View, prepare, view, whole, wrong_unit
 from inspector.core.message import Message
 from inspector.core.types import Annotation, Floats, Frame, Prediction
 from inspector.data.samples import Sample
@@ -61,9 +61,14 @@ def sample_items(
         except ConfigError as error:
             problems.append(error.problem)
             continue
-        frame = Frame(image.pixels, "data", sequence, 0.0, datetime.now(UTC), image.unit, source=str(sample.path))
+        now = datetime.now(UTC)
+        frame = Frame(image.pixels, "data", sequence, 0.0, now, image.unit, source=str(sample.path), bits=image.bits)
+        problem = wrong_unit(card.input, frame, card.name, name=str(sample.path))
+        if problem is not None:
+            problems.append(problem)
+            continue
         geometry = view(whole(image.pixels), card.input)
-        yield Item(prepare(image.pixels, card.input), geometry, frame, truth, sample.group, sample.name)
+        yield Item(prepare(image.pixels, card.input, bits=image.bits), geometry, frame, truth, sample.group, sample.name)
 
 
 def rounded(numbers: dict[str, float]) -> dict[str, float]:

@@ -15,11 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from inspector.core.errors import ConfigError
-from inspector.core.types import Floats
+from inspector.core.types import Boxes, Floats
 from inspector.ml.graph import Graph
-from inspector.tasks.base import DEFAULT_THRESHOLD
-from inspector.tasks.boxes import box_iou
-from inspector.tasks.masks import MASK
+from inspector.tasks.base import loss_of, task_of
 from inspector.workers.messages import CamMethod, ExplainRequest
 
 
@@ -58,7 +56,7 @@ def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
         watch.remove()
         graph.zero_grad(set_to_none=True)
     activation, gradient = watch.taken(name)
-    method = question.method or ("layercam" if graph.card.task == "detection" else "gradcam")
+    method = question.method or task_of(graph.card.task).cam
     heat = _heat(activation, gradient, method, (graph.card.input.height, graph.card.input.width))
     return Answer(heat, name, class_index, float(target.detach()))
 
@@ -127,38 +125,8 @@ def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[i
 def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int | None]:
     """Return the number to explain, and the class it belongs to."""
     task = graph.card.task
-    if question.box is not None and task != "detection":
+    if question.box is not None and task_of(task).answer is not Boxes:
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")
-    if task == "thermal":
-        return graph.activate(raw)[0, 0], None
-    if task == "classification":
-        index = int(raw[0].argmax()) if question.class_index is None else question.class_index
-        return raw[0, index], index
-    if task == "segmentation":
-        return _mask_target(graph, raw, question.class_index)
-    return _box_target(graph, raw, question)
-
-
-def _mask_target(graph: Graph, raw: Tensor, class_index: int | None) -> tuple[Tensor, int]:
-    found = graph.activate(raw.detach())[0] >= graph.card.thresholds.get("mask", MASK)
-    index = int(found.sum((1, 2)).argmax()) if class_index is None else class_index
-    logits = raw[0, index]
-    where = found[index]
-    return (logits[where].sum() if bool(where.any()) else logits.max()), index
-
-
-def _box_target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int]:
-    """Of the graph's [1, A, 4 + C]: the box asked for, or all of the class by their score."""
-    out = graph.activate(raw)[0]
-    scores = out[:, 4:]
-    known = scores.detach()
-    if question.box is None:
-        index = int(known.amax(0).argmax()) if question.class_index is None else question.class_index
-        decisive = min(graph.card.thresholds.get("score", DEFAULT_THRESHOLD), float(known[:, index].max()))
-        return scores[known[:, index] >= decisive, index].sum(), index
-    size = np.array([graph.card.input.width, graph.card.input.height] * 2, np.float32)
-    xyxy = np.clip(out[:, :4].detach().numpy(), 0, 1) * size
-    overlap = box_iou(xyxy, np.asarray([question.box], np.float32))[:, 0]
-    place = int(overlap.argmax())
-    index = int(known[place].argmax()) if question.class_index is None else question.class_index
-    return scores[place, index], index
+    loss = loss_of(task, graph.card).load()()
+    target: tuple[Tensor, int | None] = loss.cam_target(raw, graph.card, class_index=question.class_index, box=question.box)
+    return target

@@ -13,14 +13,13 @@ from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
 _VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
-_MIRRORED = ("classification", "segmentation")
 
 
 class Graph(nn.Module):
     """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit, or a pixel's, is the
     mean over the frame and its three mirror images, for things that have neither up and down nor left and right.
 
-    Input [N, height, width, channels] uint8, or float32 on the same scale, or float32 kelvin; output [N, ...] float32, what
+    Input [N, height, width, channels] uint8, or float32 on the same scale; output [N, ...] float32, what
     `Task.decode` reads.
     """
 
@@ -40,7 +39,7 @@ class Graph(nn.Module):
         self.network = network
         self.card = card
         self._task = task_of(card.task)
-        self._mirrored = card.task in _MIRRORED and bool(card.training.get("mirrored", False))
+        self._mirrored = bool(self._task.mirrors) and bool(card.training.get("mirrored", False))
         self.register_buffer("mean", torch.from_numpy(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
@@ -60,7 +59,7 @@ class Graph(nn.Module):
         views = torch.cat([_flipped(frames, axes) for axes in _VIEWS])
         logits = self.raw(views)
         each = logits.reshape(len(_VIEWS), -1, *logits.shape[1:])
-        if self.card.task == "segmentation":  # [N, K, H, W]: each mask as its frame was, before they are joined
+        if self._task.mirrors == "mirrored":  # [N, K, H, W]: each mask as its frame was, before they are joined
             each = torch.stack([_flipped(mask, [axis + 1 for axis in axes]) for mask, axes in zip(each, _VIEWS, strict=True)])
         return self.activate(each.mean(0))
 
@@ -128,15 +127,12 @@ def load_graph(bundle: Bundle) -> Graph:
 
 
 def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
-    """Random frames [size, height, width, channels] in the range that the card's mean and std suggest."""
+    """Return random inputs [size, height, width, channels] as `prepare` makes them."""
     generator = torch.Generator().manual_seed(seed)
     shape = (size, *card.input.shape)
     if card.input.kind == "uint8":
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    if card.input.kind == "float":
-        return 255 * torch.rand(shape, generator=generator)
-    mean, std = (torch.from_numpy(values) for values in normalisation(card))
-    return torch.randn(shape, generator=generator) * std + mean
+    return 255 * torch.rand(shape, generator=generator)
 
 
 def as_tensor(batch: Prepared) -> Tensor:

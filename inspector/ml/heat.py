@@ -15,7 +15,7 @@ def graph_heat(graph: Graph) -> Heat:
     spec = graph.card.input
 
     def heat(frame: Frame, class_index: int | None) -> Floats | None:
-        pixels = torch.from_numpy(prepare(frame.pixels, spec))[None]
+        pixels = torch.from_numpy(prepare(frame.pixels, spec, bits=frame.bits))[None]
         found = explain(graph, pixels, ExplainRequest(class_index=class_index)).heat
         content = view(whole(frame.pixels), spec).content(spec)
         part = found[content.y : content.bottom, content.x : content.right]

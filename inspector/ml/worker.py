@@ -49,7 +49,7 @@ def run() -> int:
 
 
 def hello() -> Hello:
-    """Who speaks."""
+    """Return who speaks."""
     return Hello(v=VERSION, software=__version__, pid=os.getpid())
 
 
@@ -58,9 +58,7 @@ def _do(job: Job, channel: Channel) -> Outcome:
     try:
         with entry.packages():
             result = entry.load()(job, channel)
-        outcome = Outcome(End.SUCCEEDED, {} if result is None else result.model_dump(mode="json"))
-        outcome.packet().line()  # a result that cannot be sent is a failure
-        return outcome
+        return Outcome(End.SUCCEEDED, {} if result is None else result.model_dump(mode="json"))
     except Cancelled:
         return channel.end()
     except BaseException as error:  # noqa: BLE001 - process boundary: whatever went wrong is told to the parent

@@ -7,10 +7,12 @@ from pathlib import Path
 from inspector.bundles.bundle import Bundle, Card, find_bundles, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.images import fits
 from inspector.core.paths import user_data
-from inspector.recipes.automatic import complete, completed, default_rules
+from inspector.recipes.automatic import complete
+from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import bundle_roots, find_bundle
-from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe, save_recipe
+from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
 
 RECIPES = "recipes"  # folder of the user's own recipes
 
@@ -74,12 +76,6 @@ def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
     return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
 
 
-def wish_for(bundle: str, card: Card, camera: str) -> Wish:
-    """Return what the card suggests: the whole frame, its own threshold, and the rule of its task."""
-    step = InspectModel(bundle=bundle, camera=camera)
-    return Wish(step, default_rules(completed(step, card), card))
-
-
 def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:
     """Return the recipe with the bundle in it, one revision on. `cards`: those of the bundles that are in it.
 
@@ -114,11 +110,11 @@ def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card
             camera=step.camera,
             names=", ".join(recipe.cameras),
         )
-    kelvin = [cards[one.bundle].task == "thermal" for one in recipe.inspect if one.camera == step.camera]
-    if kelvin and (card.task == "thermal") not in kelvin:
+    given = {cards[one.bundle].input.reads for one in recipe.inspect if one.camera == step.camera}
+    if given and not any(fits(card.input, unit) for unit in given):
         raise ConfigError(
             "{bundle} reads temperatures, and the camera {camera} gives pictures."
-            if card.task == "thermal"
+            if card.input.reads == "kelvin"
             else "{bundle} reads pictures, and the camera {camera} gives temperatures.",
             remedy="Choose another camera.",
             bundle=card.name,
@@ -196,6 +192,8 @@ def _named(wish: Wish, name: str) -> Wish:
 def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
     """Write the changed recipe to `path`, its own file or another. What the file held is kept beside it.
 
+    Comments and layout stay as they are; only what has changed is written.
+
     Raises ConfigError if the file was changed since it was read, StorageError if it cannot be written.
     """
     before: bytes | None = None
@@ -212,7 +210,7 @@ def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
         backup = path.with_name(f"{path.name}.r{file.recipe.revision}.bak")
         write_atomically(backup, before)
     written = changed if same else _moved(changed, file.base, path.resolve().parent)
-    save_recipe(written, path)
+    save_recipe(written, path, like=_text(file.path))
     return Written(path, written, _stamp(path), before, backup)
 
 
@@ -255,6 +253,14 @@ def _moved(recipe: Recipe, old: Path, new: Path) -> Recipe:
             "rules": tuple(rule.model_copy(update={"bundle": names[rule.bundle]}) for rule in recipe.rules),
         }
     )
+
+
+def _text(path: Path) -> str:
+    """Return what the file holds; "" if there is none."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _stamp(path: Path) -> str:

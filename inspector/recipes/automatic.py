@@ -5,8 +5,10 @@ from pathlib import Path
 
 from inspector.bundles.bundle import Card, find_bundles, read_card
 from inspector.core.errors import ConfigError
+from inspector.core.images import fits
+from inspector.core.message import ClassName
 from inspector.core.paths import models
-from inspector.core.types import Precision
+from inspector.core.types import Precision, Unit
 from inspector.recipes.quantities import fitting
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
 from inspector.tasks.base import DefaultRule, card_threshold, task_of
@@ -32,11 +34,9 @@ def recipe_for(
     )
 
 
-def shipped_bundles(*, kelvin: bool = False) -> list[Path]:
-    """Return the shipped bundles that look at temperatures, or those that look at pictures. Raises ConfigError if there are
-    none.
-    """
-    found = [folder for folder in find_bundles(models()) if (read_card(folder).task == "thermal") == kelvin]
+def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
+    """Return the shipped bundles that look at frames of this unit. Raises ConfigError if there are none."""
+    found = [folder for folder in find_bundles(models()) if fits(read_card(folder).input, unit)]
     if not found:
         raise ConfigError(
             "No bundle for this kind of picture comes with the program.", remedy="Name one with --model, or train one."
@@ -129,7 +129,7 @@ def _check(rule: Rule, card: Card, recipe: Recipe) -> None:
             "The recipe {recipe} has a rule for the class {class_name}, which {bundle} does not know.",
             remedy="Use one of: {names}.",
             recipe=recipe.name,
-            class_name=rule.class_name,
+            class_name=ClassName(rule.class_name),
             bundle=rule.bundle,
-            names=", ".join(card.classes),
+            names=ClassName(", ".join(card.classes)),
         )

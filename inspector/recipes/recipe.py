@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import tomli_w
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import FiniteModel, Option, describe_validation, write_atomically
+from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
@@ -44,6 +43,9 @@ class Gate(_Model):
     white_share: float = Field(0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off")
     blur: float = Field(0.0, ge=0, description="variance of the Laplacian below which it counts as blurred; 0: off")
     stale_ms: float = Field(2000.0, gt=0, description="age at inspection above which a frame is stale")
+    masked_share: float = Field(
+        0.01, ge=0, le=1, description="share of thermal pixels without a value that is too much; 1: off"
+    )
     frozen_frames: int = Field(
         5, ge=0, le=1_000_000, description="identical frames in a row of a live camera that mean frozen; 0: off"
     )
@@ -146,8 +148,3 @@ def load_recipe(path: Path) -> Recipe:
         raise ConfigError("The recipe {file} cannot be read ({detail}).", file=path, detail=error) from error
     except ValueError as error:
         raise ConfigError("The recipe {file} is not TOML: {detail}.", file=path, detail=error) from error
-
-
-def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe, atomically. Raises StorageError."""
-    write_atomically(path, tomli_w.dumps(recipe.model_dump(exclude_none=True, mode="json")).encode())

@@ -26,6 +26,7 @@ def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
         "verdict": inspection.verdict.value,
         "reasons": [reason.text for reason in inspection.reasons],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
+        "notes": [note.text for note in inspection.notes],
         "predictions": [_prediction(p, steps.get((p.bundle, p.camera))) for p in inspection.predictions],
         "latency_ms": _number(inspection.latency_ms, 3),
         "recipe": inspection.recipe,

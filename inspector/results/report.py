@@ -42,7 +42,7 @@ class Row:
             inspection.part,
             inspection.source,
             inspection.verdict.value,
-            tuple(reason.text for reason in inspection.reasons),
+            tuple(told.text for told in (*inspection.reasons, *inspection.notes)),
             inspection.latency_ms,
             inspection.utc,
             pictures,

@@ -50,6 +50,7 @@ REPORT = "report.json"
 REPORT_HTML = "report.html"
 REPORT_IMAGES = "report"
 BUNDLE = "bundle"
+NOTHING_LEARNT = "learnt_nothing"  # true in the card's training and in `done` if the bundle is no better than chance
 RESERVE = ".reserve"  # space kept for the last message of a run whose disk is full
 
 
@@ -274,7 +275,7 @@ class Tail(Generic[M]):
 
 
 def tail_messages(folder: Path) -> Tail[WorkerMessage]:
-    """Reads what the worker of a run has said, and says."""
+    """Return a reader of what the worker of a run has said, and says."""
     return Tail(folder / MESSAGES, worker_message)
 
 

@@ -3,33 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError
+from inspector.core.registry import TASKS, known_task
 from inspector.core.types import TaskName
-
-# What suits a task where a person gives none. Thermal cameras are small and their frames are 4:3. Defects cover so little of
-# a mask that large first steps teach a wide U-Net to see none anywhere, which it does not unlearn.
-TASK_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {
-        "classification": {"network": "simple_cnn", "width": 224, "height": 224, "batch": 16, "lr": 1e-3},
-        "detection": {"network": "simple_yolo", "width": 224, "height": 224, "batch": 16, "lr": 2e-3},
-        "segmentation": {
-            "network": "unet",
-            "width": 224,
-            "height": 224,
-            "batch": 8,
-            "lr": 5e-4,
-            "loss": "bce_dice",
-        },
-        "thermal": {"network": "thermal_cnn", "width": 160, "height": 120, "batch": 16, "lr": 2e-3, "channels": 1},
-    }
-)
-
 
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
@@ -51,16 +32,21 @@ class Shown:
     unit: str = ""
 
 
+def task_defaults(task: str) -> Mapping[str, object]:
+    """Return what suits a task where a person gives no value; nothing for one that is not known."""
+    return TASKS[task].defaults if task in TASKS else {}
+
+
 class TrainSettings(FiniteModel):
     """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
 
-    What is left out, or 0 or "" where that is no value, is filled in from TASK_DEFAULTS. Fields with a `Shown` are for a
+    What is left out, or 0 or "" where that is no value, is filled in from `TaskEntry.defaults`. Fields with a `Shown` are for a
     person to set; the window and the command line make their forms from these declarations.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    task: TaskName
+    task: Annotated[TaskName, AfterValidator(known_task)]
     network: str = Field(min_length=1)
     data: Path
     out: Path = Field(description="folder of the bundle")
@@ -184,7 +170,9 @@ class TrainSettings(FiniteModel):
     precision: Annotated[Literal["32", "bf16", "16"], Shown("Precision", "machine")] = Field(
         "32", description="of the arithmetic; bf16 and 16 are mixed precision"
     )
-    threads: Annotated[int, Shown("Threads", "machine")] = Field(0, ge=0, le=256, description="CPU threads; 0: one a core")
+    threads: Annotated[int, Shown("Threads", "machine")] = Field(
+        0, ge=0, le=256, description="CPU threads; 0: as many as cores are free"
+    )
     devices: Annotated[int, Shown("Devices", "machine")] = Field(
         1, ge=1, le=64, description="processes or GPUs that train together, each with a batch of its own"
     )
@@ -199,7 +187,7 @@ class TrainSettings(FiniteModel):
         if not isinstance(values, Mapping):
             return values
         given = {key: value for key, value in values.items() if key not in _NEVER_EMPTY or value}
-        defaults = TASK_DEFAULTS.get(str(given.get("task")), {})
+        defaults = task_defaults(str(given.get("task")))
         if ("width" in given) != ("height" in given):
             raise ValueError("Width and height are given together.")
         return {**defaults, **given}

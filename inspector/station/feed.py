@@ -33,14 +33,17 @@ class Feed:
         wanted: Callable[[str, threading.Event], bool],
         deliver: Callable[[Frame], None],
         unreadable: Callable[[str, str, InspectorError], None],
+        lost: Callable[[int], None],
         report: Callable[[CameraChanged], None],
     ) -> None:
         """`wanted(name, stop)` blocks until the next frame is of use; `deliver` takes it; `report` is told of changes.
 
-        `unreadable(name, part, error)` takes a part that its source has no frame for.
+        `unreadable(name, part, error)` takes a part that its source has no frame for; `lost(count)` is told of frames that
+        newer ones replaced inside the camera.
         """
         self.camera = camera
         camera.on_problem = self._skipped
+        camera.on_lost = lost
         self._unreadable = unreadable
         self._skips = 0
         self._wanted = wanted

@@ -74,6 +74,7 @@ class Pipeline:
             wanted=self._intake.wanted,
             deliver=self._arrived,
             unreadable=self._unreadable,
+            lost=self._lost,
             report=self._camera_changed,
         )
 
@@ -174,8 +175,14 @@ class Pipeline:
 
     def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
         """A part without a frame, on its camera's thread."""
-        source = str(error.problem.values.get("file", part))
+        values = error.problem.values
+        source = str(values.get("file", values.get("source", part)))
         self._admit(camera, Shot(None, error.problem, source, part=part))
+
+    def _lost(self, count: int) -> None:
+        """Frames that a live camera gave and nobody took. Between two triggers nobody wants them."""
+        if self.mode == "free":
+            self._counters.drop(count)
 
     def _admit(self, camera: str, shot: Shot) -> None:
         arrival = self._intake.add(camera, shot)

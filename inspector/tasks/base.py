@@ -6,14 +6,15 @@ a default that a task may do without.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec, View
+from inspector.core.images import InputSpec, Prepared, View
+from inspector.core.message import Message
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
 from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, TaskName
 from inspector.runs.report import Confusion, Curve, Interval
@@ -33,8 +34,32 @@ class DefaultRule:
     review: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """How the advice sizes a training (see `training.recommend`, by whose rules these are used).
+
+    `usual`: a side of the input in pixels, `usual_of_many` for many images. `enlarged`: over the images, at the most.
+    `object_px`: pixels a side that the median object should span in the input: two cells of the detector's finest grid, which
+    is 8 px; an edge or a class can be told from fewer. `seen`: images that are shown in all epochs together. `epochs`: the
+    fewest and the most. `batch_of_many`: of many images, 0: as of few. `rates`, `rates_of_many`: of a network that knows
+    pictures already. `larger`: whether a larger input is worth offering.
+    """
+
+    usual: int
+    object_px: int
+    seen: int
+    epochs: tuple[int, int] = (20, 100)
+    usual_of_many: int = 0
+    enlarged: float = 1.0
+    batch_of_many: int = 0
+    rates: Mapping[str, float] = field(default_factory=lambda: {"lr": 1e-3, "backbone_rate": 0.5})
+    rates_of_many: Mapping[str, float] = field(default_factory=dict)
+    larger: bool = True
+
+
 Target = Mapping[str, NDArray[Any]]
 ParityUnit = Literal["score", "kelvin"]
+Mirrors = Literal["", "same", "mirrored"]
 DEFAULT_THRESHOLD = 0.5  # where a card has none
 
 
@@ -42,6 +67,7 @@ class Metrics(ABC):
     """Quality over many frames. `primary` names the number that chooses the best epoch (larger is better)."""
 
     primary: ClassVar[str]
+    best: ClassVar[float] = 1.0  # what `primary` cannot exceed
 
     @abstractmethod
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
@@ -63,6 +89,10 @@ class Metrics(ABC):
     def support(self) -> dict[str, int]:
         """Return how many samples or objects of each class there were."""
 
+    def chance(self) -> float:
+        """Return what `primary` is at best for answers that do not depend on the frame."""
+        return 0.0
+
     def confusion_table(self) -> Confusion | None:
         """Return what was taken for what; None where there are no classes."""
         return None
@@ -80,6 +110,16 @@ class Task(ABC):
     proposal: ClassVar[DefaultRule | None] = None  # for a person to start from, where there is no default rule
     threshold_key: ClassVar[str] = "score"  # of its decision threshold in a card; "": it has none
     unit: ClassVar[ParityUnit] = "score"  # of `difference`
+    thresholds: ClassVar[Mapping[str, float]] = {}  # that a card begins with
+    lowest: ClassVar[float] = 0.0  # decision threshold that may be chosen
+    varied: ClassVar[bool] = True  # images are varied in light and geometry while it learns; else they are mirrored only
+    cutout: ClassVar[bool] = False  # ... and pieces of them are covered, because labels do not say where something is
+    mirrors: ClassVar[Mirrors] = ""  # what is said of a mirrored frame: nothing that could be averaged, the same, or mirrored
+    scaled: ClassVar[bool] = False  # whether `scaling` has something to say
+    sizing: ClassVar[Sizing] = Sizing(usual=224, object_px=12, seen=12_000)
+    cam: ClassVar[Literal["gradcam", "layercam"]] = "gradcam"  # how it is explained, if nobody says
+    explained: ClassVar[str] = "class {name} (score {target:.2f})"  # what a heat map explains
+    class_measure: ClassVar[str] = ""  # the number by which classes are compared
 
     @abstractmethod
     def outputs(self, card: Card) -> int:
@@ -100,6 +140,20 @@ class Task(ABC):
         """Return an empty accumulator."""
 
     @abstractmethod
+    def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
+        """Return the result of a test in one sentence. `numbers`: those of `Metrics.intervals`."""
+
+    def output_shape(self, card: Card) -> tuple[int | None, ...]:
+        """Return the shape of the graph's output for one frame; None where any number will do."""
+        return (self.outputs(card),)
+
+    def scaling(self, pixels: Prepared, targets: Target) -> Mapping[str, tuple[float, ...]]:
+        """Return what the card takes from the training data instead of the network's own normalisation: its `mean` and
+        `std`, and the scaling of the targets; nothing by default. `pixels` [N, H, W, C] are some of the inputs, `targets` all.
+        """
+        return {}
+
+    @abstractmethod
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         """Return what `encode` made, as the annotation of a frame that is the network's input."""
 
@@ -109,7 +163,7 @@ class Task(ABC):
 
     @abstractmethod
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
-        """Rules for a bundle whose recipe has none for it. `thresholds`: the card's, with the recipe's written over them."""
+        """Return rules for a bundle whose recipe has none. `thresholds`: the card's, with the recipe's written over them."""
 
     @abstractmethod
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
@@ -147,6 +201,16 @@ class Task(ABC):
         """Return what the exported graph ends with: class probabilities, box fractions, mask probabilities, kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
+
+
+def percent(share: float) -> str:
+    """Return a share for a sentence."""
+    return f"{share * 100:.1f}"
+
+
+def shares(interval: Interval) -> dict[str, str]:
+    """Return a share with its interval, as the values of a sentence."""
+    return {"value": percent(interval.value), "low": percent(interval.low), "high": percent(interval.high)}
 
 
 def defect_classes(card: Card) -> tuple[int, ...]:

@@ -8,8 +8,10 @@ import numpy as np
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
+from inspector.core.message import ClassName, Message, message
 from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Scores, TaskName
-from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Target, Task, defect_classes
+from inspector.runs.report import Interval
+from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.metrics import ClassificationMetrics
 from inspector.tasks.mistakes import Mistake
 from inspector.tasks.thresholds import NEVER, Rated
@@ -20,6 +22,21 @@ class Classification(Task):
 
     name: ClassVar[TaskName] = "classification"
     answer: ClassVar[type[Answer]] = Scores
+    lowest: ClassVar[float] = 0.5
+    cutout: ClassVar[bool] = True
+    mirrors: ClassVar[Mirrors] = "same"
+    explained: ClassVar[str] = "class {name} (score before the softmax {target:.2f})"
+    class_measure: ClassVar[str] = "f1"
+    sizing: ClassVar[Sizing] = Sizing(
+        usual=224,
+        usual_of_many=256,
+        object_px=12,
+        seen=12_000,
+        epochs=(12, 60),
+        batch_of_many=32,
+        rates={"lr": 5e-4},
+        rates_of_many={"lr": 1e-3, "backbone_rate": 0.3},
+    )
 
     def outputs(self, card: Card) -> int:
         """One logit a class."""
@@ -35,7 +52,7 @@ class Classification(Task):
                 "A frame has the label {label}, but the classes are {classes}.",
                 remedy="Put every frame into the folder of its class.",
                 label=truth.label,
-                classes=", ".join(card.classes),
+                classes=ClassName(", ".join(card.classes)),
             )
         return {"label": np.array(truth.label, np.int64), "confidence": np.array(truth.confidence, np.float32)}
 
@@ -49,11 +66,18 @@ class Classification(Task):
     def metrics(self, card: Card) -> ClassificationMetrics:
         return ClassificationMetrics(card.classes)
 
+    def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
+        return message(
+            "{value} % of {count} images were recognised (95 % confidence: {low} to {high} %).",
+            count=images,
+            **shares(numbers["accuracy"]),
+        )
+
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         return Annotation(label=int(target["label"]))
 
     def ideal(self, truth: Annotation, card: Card) -> Scores:
-        """1 for the labelled class."""
+        """Return 1 for the labelled class."""
         if truth.label is None:
             raise ValueError("the frame has no label")
         return Scores(np.eye(len(card.classes), dtype=np.float32)[truth.label])

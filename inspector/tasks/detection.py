@@ -7,7 +7,7 @@ input, then a score 0..1 for each class. What a network's own numbers mean, and 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View
+from inspector.core.message import Message, message
 from inspector.core.registry import LOSSES
 from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, TaskName
-from inspector.tasks.base import DefaultRule, Target, Task, defect_classes, loss_of
+from inspector.runs.report import Interval
+from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Sizing, Target, Task, defect_classes, loss_of, percent, shares
 from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.mistakes import Mistake, listed
@@ -35,6 +37,12 @@ class Detection(Task):
 
     name: ClassVar[TaskName] = "detection"
     answer: ClassVar[type[Answer]] = Boxes
+    thresholds: ClassVar[Mapping[str, float]] = {"score": DEFAULT_THRESHOLD, "floor": 0.02, "nms_iou": NMS_IOU}
+    lowest: ClassVar[float] = 0.05
+    cam: ClassVar[Literal["gradcam", "layercam"]] = "layercam"  # its targets are small
+    explained: ClassVar[str] = "boxes of class {name} (scores add up to {target:.2f})"
+    class_measure: ClassVar[str] = "ap50"
+    sizing: ClassVar[Sizing] = Sizing(usual=320, object_px=16, seen=25_000, enlarged=1.6)
 
     def outputs(self, card: Card) -> int:
         """Channels of the network's own output: one a class, and four numbers at points or five for each box of a grid."""
@@ -76,6 +84,18 @@ class Detection(Task):
 
     def metrics(self, card: Card) -> DetectionMetrics:
         return DetectionMetrics(card.classes, score=self.threshold(card))
+
+    def output_shape(self, card: Card) -> tuple[int | None, ...]:
+        """Return the shape of any number of boxes."""
+        return (None, 4 + len(card.classes))
+
+    def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
+        return message(
+            "{value} % of the labelled objects were found (95 % confidence: {low} to {high} %), "
+            "and {right} % of the boxes are right.",
+            right=percent(numbers["precision"].value),
+            **shares(numbers["recall"]),
+        )
 
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         used = target["classes"] >= 0

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, View
+from inspector.core.images import InputSpec, View, resize
+from inspector.core.message import Message, message
 from inspector.core.types import Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
-from inspector.tasks.base import DefaultRule, Target, Task, defect_classes
-from inspector.tasks.masks import SPECK_PX, areas, class_map, class_planes
+from inspector.runs.report import Interval
+from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
+from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes
 from inspector.tasks.metrics import SegmentationMetrics
 from inspector.tasks.mistakes import NOTHING, Mistake
 from inspector.tasks.thresholds import NEVER, Rated
@@ -27,6 +29,12 @@ class Segmentation(Task):
 
     name: ClassVar[TaskName] = "segmentation"
     answer: ClassVar[type[Answer]] = Masks
+    thresholds: ClassVar[Mapping[str, float]] = {"mask": MASK}
+    lowest: ClassVar[float] = 0.1
+    mirrors: ClassVar[Mirrors] = "mirrored"
+    explained: ClassVar[str] = "mask of class {name}"
+    class_measure: ClassVar[str] = "iou"
+    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=10, seen=17_000)
     threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
@@ -45,10 +53,7 @@ class Segmentation(Task):
         patch = truth.mask[region.y : region.bottom, region.x : region.right]
         planes = np.zeros((count, card.input.height, card.input.width), np.uint8)
         for plane, inside in zip(planes, class_planes(patch, count), strict=True):
-            shrink = content.width <= region.width and content.height <= region.height
-            method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-            resized = cv2.resize(inside, (content.width, content.height), interpolation=method)
-            plane[content.y : content.bottom, content.x : content.right] = resized
+            resize(inside, plane[content.y : content.bottom, content.x : content.right])
         return {"mask": planes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
@@ -63,6 +68,18 @@ class Segmentation(Task):
 
     def metrics(self, card: Card) -> SegmentationMetrics:
         return SegmentationMetrics(card.classes, threshold=self.threshold(card))
+
+    def output_shape(self, card: Card) -> tuple[int | None, ...]:
+        """Return the shape of a plane a class, of the input's size."""
+        return (self.outputs(card), card.input.height, card.input.width)
+
+    def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
+        return message(
+            "In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); "
+            "the areas overlap the labelled ones with an IoU of {iou}.",
+            iou=f"{numbers['iou'].value:.2f}",
+            **shares(numbers["image_recall"]),
+        )
 
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         planes = target["mask"]

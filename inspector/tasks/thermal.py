@@ -12,7 +12,8 @@ import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, View
+from inspector.core.images import InputSpec, Prepared, View
+from inspector.core.message import Message, message
 from inspector.core.types import (
     KELVIN_AT_0_C,
     Annotation,
@@ -25,7 +26,8 @@ from inspector.core.types import (
     TaskName,
     Temperatures,
 )
-from inspector.tasks.base import DefaultRule, ParityUnit, Target, Task
+from inspector.runs.report import Interval
+from inspector.tasks.base import DefaultRule, ParityUnit, Sizing, Target, Task
 from inspector.tasks.metrics import TemperatureMetrics
 from inspector.tasks.mistakes import Mistake
 
@@ -37,6 +39,10 @@ class Thermal(Task):
 
     name: ClassVar[TaskName] = "thermal"
     answer: ClassVar[type[Answer]] = Temperatures
+    scaled: ClassVar[bool] = True
+    varied: ClassVar[bool] = False  # light is what it measures
+    explained: ClassVar[str] = "highest temperature ({target:.1f} K)"
+    sizing: ClassVar[Sizing] = Sizing(usual=160, object_px=8, seen=10_000, larger=False)
     threshold_key: ClassVar[str] = ""
     unit: ClassVar[ParityUnit] = "kelvin"
     proposal: ClassVar[DefaultRule | None] = DefaultRule("temperature_max", 60.0)
@@ -66,6 +72,25 @@ class Thermal(Task):
 
     def metrics(self, card: Card) -> TemperatureMetrics:
         return TemperatureMetrics()
+
+    def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
+        error = numbers["mae_kelvin"]
+        return message(
+            "Temperatures are off by {value} K on average (95 % confidence: {low} to {high} K).",
+            value=f"{error.value:.2f}",
+            low=f"{error.low:.2f}",
+            high=f"{error.high:.2f}",
+        )
+
+    def scaling(self, pixels: Prepared, targets: Target) -> Mapping[str, tuple[float, ...]]:
+        """These networks have no batch normalisation that would make up for another scale."""
+        kelvin = targets["temperatures"].astype(np.float64)
+        return {
+            "mean": tuple(float(value) for value in pixels.mean((0, 1, 2), dtype=np.float64)),
+            "std": tuple(float(value) for value in np.maximum(pixels.std((0, 1, 2), dtype=np.float64), 1e-3)),
+            "target_mean": tuple(float(value) for value in kelvin.mean(0)),
+            "target_std": tuple(float(value) for value in np.maximum(kelvin.std(0), 0.1)),
+        }
 
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         high, mean, low = (float(value) for value in target["temperatures"])

@@ -13,7 +13,7 @@ def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
     picture = pixels[..., 0] if spec.channels == 1 else pixels
     if spec.kind == "float":
         picture = np.rint(picture).astype(np.uint8)  # a frame holds no fractions; its picture is not looked at again
-    return Frame(picture, "data", sequence, 0.0, datetime.now(UTC), "kelvin" if spec.kind == "kelvin" else "intensity")
+    return Frame(picture, "data", sequence, 0.0, datetime.now(UTC))
 
 
 def input_view(spec: InputSpec) -> View:

@@ -6,16 +6,16 @@ pixels.
 
 import functools
 import importlib.util
-import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import psutil
+
+from inspector.core.registry import NETWORKS, UNKNOWN_COST, Cost
+from inspector.workers.process import usable_cores
 
 # float32 matrix products of 1024 x 1024 on the machine of the table, in 10^9 operations a second.
 REFERENCE_GFLOPS = 190.0
@@ -23,52 +23,13 @@ REFERENCE_GFLOPS = 190.0
 # card and on how many images a step has.
 GPU_SPEED = 20.0
 
-# The stages of EfficientNet-Lite0, which has eight, with a quarter of the input's size and above: what they see, edges and
-# textures, is alike in all pictures, and they cost most of the time.
-STILL_STAGES = 3
-
 _SIDE = 1024
 _BENCHMARK_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Milliseconds an image: `fixed`, and for each million input pixels. `step` trains, `infer` inspects one frame alone.
-
-    `still`: a step in which the first STILL_STAGES stages do not learn, over one in which all do.
-    """
-
-    step_fixed: float
-    step_megapixel: float
-    infer_fixed: float
-    infer_megapixel: float
-    still: float = 1.0
-
-    def step_ms(self, pixels: int, *, still: int = 0) -> float:
-        """Forward, backward and update, for one image of a batch, on the table's machine. `still`: stages that do not learn."""
-        whole = self.step_fixed + self.step_megapixel * pixels / 1e6
-        return whole * (1 - (1 - self.still) * min(still / STILL_STAGES, 1.0))
-
-    def infer_ms(self, pixels: int) -> float:
-        """One frame through the default engine, on the table's machine."""
-        return self.infer_fixed + self.infer_megapixel * pixels / 1e6
-
-
-COSTS: Mapping[str, Cost] = MappingProxyType(
-    {
-        "simple_cnn": Cost(0.36, 1070, 0, 285),
-        "efficientnet_lite0": Cost(4.3, 700, 0.31, 98, still=0.72),
-        "efficientnet_b0": Cost(6.7, 754, 0.74, 131, still=0.73),
-        "resnet50": Cost(26, 2680, 2.2, 786, still=0.66),
-        "simple_yolo": Cost(0.69, 1670, 0, 480),
-        "fpn_lite0": Cost(9, 751, 1.1, 172, still=0.78),
-        "unet": Cost(0, 25000, 0, 7600),
-        "unet_effnet": Cost(8, 1530, 0.13, 495, still=0.88),
-        "thermal_cnn": Cost(1.4, 1090, 0, 355),
-    }
-)
-# For a network that is not in the table: as dear as the dearest of the transfer networks.
-UNKNOWN = COSTS["resnet50"]
+def cost_of(network: str) -> Cost:
+    """Return what a network costs, as its registry entry says; much, where there is none."""
+    return NETWORKS[network].cost if network in NETWORKS else UNKNOWN_COST
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +70,7 @@ def this_machine() -> Hardware:
 
 def core_count() -> int:
     """Return the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 @functools.cache

@@ -7,23 +7,11 @@ from pathlib import Path
 from inspector.bundles.bundle import CARD
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
+from inspector.core.registry import NETWORKS
 from inspector.runs.folder import CHECKPOINT, RUN, read_run, run_path
 from inspector.runs.settings import TrainSettings
 
-# Weights of a network as it is by default, in MB; those that grow with the input: at 224 x 224 pixels.
-_WEIGHTS_MB = {
-    "simple_cnn": 206.0,
-    "thermal_cnn": 206.0,
-    "resnet50": 94.0,
-    "efficientnet_b0": 16.0,
-    "efficientnet_lite0": 14.0,
-    "simple_yolo": 24.0,
-    "fpn_lite0": 13.0,
-    "unet": 124.0,
-    "unet_effnet": 15.0,
-}
-_BY_AREA = ("simple_cnn", "thermal_cnn")
-_SMALL_MB = 10.0  # of a network with another width or head, and of one that is not in the table
+_SMALL_MB = 10.0  # of a network with another width or head, and of one that says nothing
 # While a checkpoint replaces the earlier one there are two, each with weights, two moments of Adam and the best epoch; while
 # the bundle is written its weights and its graph are there twice.
 _RUN_COPIES = 8
@@ -50,10 +38,11 @@ def preflight_places(settings: TrainSettings) -> list[Message]:
 
 def weights_mb(settings: TrainSettings) -> float:
     """About how large the weights are, in MB."""
-    if settings.options.keys() & {"filters", "head", "width"} or settings.network not in _WEIGHTS_MB:
+    if settings.options.keys() & {"filters", "head", "width"} or settings.network not in NETWORKS:
         return _SMALL_MB
-    weights = _WEIGHTS_MB[settings.network]
-    return weights * settings.width * settings.height / 224**2 if settings.network in _BY_AREA else weights
+    network = NETWORKS[settings.network]
+    weights = network.megabytes or _SMALL_MB
+    return weights * settings.width * settings.height / 224**2 if network.by_area else weights
 
 
 def _inputs(settings: TrainSettings) -> list[Message]:

@@ -2,9 +2,9 @@
 
 1. Network: the one that starts from a network which knows pictures already, where its weights are installed; where they are
    not, for detection the one that has been seen to learn from nothing. Temperatures have a network of their own.
-2. Input: so large that the median object spans enough pixels of it (`_OBJECT_PX`), but no larger than the images. A detector
-   finds more with a finer grid over the same pixels, so small images are enlarged for it (rolled steel of 200 px: mAP50 0.68
-   at 224 px, 0.72 at 320).
+2. Input: so large that the median object spans enough pixels of it (`Sizing.object_px`), but no larger than the images. A
+   detector finds more with a finer grid over the same pixels, so small images are enlarged for it (rolled steel of 200 px:
+   mAP50 0.68 at 224 px, 0.72 at 320).
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network; if none is fast enough, that is said.
 4. Kind of data: surfaces, whose pictures have no up and down (`data.pose`), are mirrored and turned, and stretched to the
    input; of two classes of them a score is the mean over four mirrored views, where the takt allows it.
@@ -15,7 +15,7 @@
 7. Learning: the average of the last weights is kept. A network that knows pictures already leaves the first stages as they are,
    which see edges and textures alike in all pictures and cost most of the time; new layers, which have much to learn, learn
    faster than the rest. Many images: larger batches and steps.
-8. Epochs: so many that the network sees enough images (`_SEEN`), fewer where that would take more than an hour.
+8. Epochs: so many that the network sees enough images (`Sizing.seen`), fewer where that would take more than an hour.
 
 With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in bench/FIGURES.md.
 """
@@ -25,43 +25,20 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from statistics import median
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
-from inspector.core.message import Message, message
-from inspector.core.registry import NETWORKS
+from inspector.core.message import ClassName, Message, message
+from inspector.core.registry import NETWORKS, STILL_STAGES, TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey, TaskSurvey
-from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, TASK_DEFAULTS
-from inspector.training.costs import COSTS, STILL_STAGES, UNKNOWN, Hardware
+from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, task_defaults
+from inspector.tasks.base import task_of
+from inspector.training.costs import Hardware, cost_of
 
-# Each task's networks, the recommended one first.
-_NETWORKS: Mapping[TaskName, tuple[str, ...]] = MappingProxyType(
-    {
-        "classification": ("efficientnet_lite0", "simple_cnn", "resnet50"),
-        "detection": ("fpn_lite0", "simple_yolo"),
-        "segmentation": ("unet_effnet", "unet"),
-        "thermal": ("thermal_cnn",),
-    }
-)
 _SIDES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 _GRID = 32  # the networks halve the input five times
 _SMALLEST = 96
-_USUAL: Mapping[TaskName, int] = MappingProxyType(
-    {"classification": 224, "detection": 320, "segmentation": 256, "thermal": 160}
-)
-_USUAL_OF_MANY = 256  # classification
-_ENLARGED: Mapping[TaskName, float] = MappingProxyType({"detection": 1.6})  # at the most
 _LARGEST, _LARGEST_GPU = 640, 1024
-# Pixels a side that the median object should span in the input: two cells of the detector's finest grid, which is 8 px; an
-# edge or a class can be told from fewer.
-_OBJECT_PX: Mapping[TaskName, int] = MappingProxyType({"classification": 12, "detection": 16, "segmentation": 10, "thermal": 8})
-# Images that are shown in all epochs together, and the fewest and most epochs.
-_SEEN: Mapping[TaskName, int] = MappingProxyType(
-    {"classification": 12_000, "detection": 25_000, "segmentation": 17_000, "thermal": 10_000}
-)
-_EPOCHS: Mapping[TaskName, tuple[int, int]] = MappingProxyType(
-    {"classification": (12, 60), "detection": (20, 100), "segmentation": (20, 100), "thermal": (20, 100)}
-)
 _FEW, _FEW_OF_A_CLASS, _FOLDS = 150, 20, 5
 _MANY = 1000
 _FEW_TO_TELL_APART = 40  # images of a kind of defect
@@ -72,8 +49,6 @@ _LONGEST_MIN = 60.0
 _SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
 _VIEWS, _VIEWS_MS = 4, 50.0  # mirrored views; what they may compute where the takt is not known
 _LARGER = 1.4  # an input that is worth telling of
-# What it takes to learn from nothing, where that is known.
-_FROM_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({"simple_yolo": {"options": {"filters": 24, "context": 3}}})
 _SAME_SHAPE = 1.03
 _ALMOST_SQUARE = 1.25
 _FORWARD = 1 / 3  # of a step: going forward only, as validation does
@@ -154,7 +129,7 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
     settings["epochs"] = _epochs(settings, task, offered.total, hardware, reasons)
     ms = part_ms(network, chosen.width, chosen.height, hardware)
     allowed = 1000 * takt_s * _SHARE_OF_TAKT if takt_s else _VIEWS_MS
-    if surface and task == "classification" and len(offered.classes) == 2 and _VIEWS * ms <= allowed:
+    if surface and task_of(task).mirrors == "same" and len(offered.classes) == 2 and _VIEWS * ms <= allowed:
         settings["mirrored"] = True
         ms *= _VIEWS
         reasons.append(
@@ -169,30 +144,33 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
 
 def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
     """Return the task's networks, the one to begin with first (rule 1)."""
-    found = _NETWORKS[task]
-    return found if weights else tuple(sorted(found, key=lambda name: name not in _FROM_NOTHING))
+    advised = [name for name, entry in NETWORKS.items() if task in entry.tasks and entry.advised]
+    found = sorted(advised or _made_for(task), key=lambda name: NETWORKS[name].advised)
+    return tuple(found if weights else sorted(found, key=lambda name: not NETWORKS[name].from_nothing))
+
+
+def _made_for(task: TaskName) -> list[str]:
+    return [name for name, entry in NETWORKS.items() if task in entry.tasks]
 
 
 def _is_surface(survey: Survey, task: TaskName) -> bool:
     """Return whether the images may be turned as one likes (rule 4)."""
-    return task != "thermal" and survey.pose is not None and survey.pose.any_direction
+    return task_of(task).varied and survey.pose is not None and survey.pose.any_direction
 
 
 def _batch(task: TaskName, images: int) -> int:
-    if task == "segmentation" or images < _FEW:
-        return 8
-    return 32 if task == "classification" and images >= _MANY else 16
+    usual = int(cast(int, TASKS[task].defaults.get("batch", 16)))
+    if images < _FEW:
+        return min(8, usual)
+    return (task_of(task).sizing.batch_of_many or usual) if images >= _MANY else usual
 
 
 def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> dict[str, Any]:
     """Rates, average and frozen stages (rule 7)."""
     if not pretrained:
-        return {"lr": TASK_DEFAULTS[task]["lr"], "ema": _AVERAGE, **_FROM_NOTHING.get(network, {})}
-    rates: dict[str, Any] = {"lr": 5e-4}
-    if task != "classification":
-        rates = {"lr": 1e-3, "backbone_rate": 0.5}
-    elif images >= _MANY:
-        rates = {"lr": 1e-3, "backbone_rate": 0.3}
+        return {"lr": TASKS[task].defaults.get("lr", 1e-3), "ema": _AVERAGE, **NETWORKS[network].from_nothing}
+    sizing = task_of(task).sizing
+    rates = (sizing.rates_of_many or sizing.rates) if images >= _MANY else sizing.rates
     return {**rates, "ema": _AVERAGE, "freeze_stages": STILL_STAGES}
 
 
@@ -203,14 +181,14 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
         message("The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.")
     )
     kinds = {name: count for name, count in offered.images.items() if count and name in offered.classes}
-    if offered.task == "segmentation" and len(kinds) > 1 and min(kinds.values()) < _FEW_TO_TELL_APART:
+    if TASKS[offered.task].labels == "mask" and len(kinds) > 1 and min(kinds.values()) < _FEW_TO_TELL_APART:
         rarest = min(kinds, key=lambda name: kinds[name])
         settings["one_class"] = _ONE_CLASS
         reasons.append(
             message(
                 "Of {name} there are only {count} images, too few to tell the kinds of defects apart by pixels: all are learnt "
                 "as one, which finds them better.",
-                name=rarest,
+                name=ClassName(rarest),
                 count=kinds[rarest],
             )
         )
@@ -221,9 +199,9 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
     """Minutes of a training with `images` images in all, by the table of `costs`. `settings` as for `TrainSettings`; what is
     left out has the task's or the usual default.
     """
-    values: dict[str, Any] = {**TASK_DEFAULTS.get(str(settings.get("task")), {}), "epochs": 30, "val": 0.15, "test": 0.15}
+    values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
     values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
-    cost = COSTS.get(str(values["network"]), UNKNOWN)
+    cost = cost_of(str(values["network"]))
     pixels = int(values["width"]) * int(values["height"])
     val, test = float(values["val"]), float(values["test"])
     still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
@@ -236,7 +214,7 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
 
 def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
     """Milliseconds that a network takes for one part on this machine's processor, by the table of `costs`."""
-    return COSTS.get(network, UNKNOWN).infer_ms(width * height) / hardware.speed
+    return cost_of(network).infer_ms(width * height) / hardware.speed
 
 
 def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
@@ -248,7 +226,7 @@ def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
                 "packaging/run.sh --with train (Windows: run.ps1)."
             )
         )
-    if not hardware.weights and NETWORKS[_NETWORKS[task][0]].pretrained:
+    if not hardware.weights and NETWORKS[networks_for(task, weights=True)[0]].pretrained:
         found.append(
             message(
                 "Start weights that need no download are not installed, so it would learn from nothing. Install them from the "
@@ -266,22 +244,22 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
             network=label,
             count=count,
         )
-    if offered.task == "thermal":
+    if TASKS[offered.task].labels == "temperatures":
         return message("{network}: made for the small pictures of thermal cameras.", network=label)
     return message("{network}: it learns from these {count} images alone.", network=label, count=count)
 
 
 def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: list[Message]) -> _Input:
     """Return the input by the size of images and objects (rule 2)."""
-    task = offered.task
-    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [_USUAL[task]]
+    sizing = task_of(offered.task).sizing
+    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [sizing.usual]
     widest = round(median(longest))
-    most = max(_SMALLEST, min(_ladder(_ENLARGED.get(task, 1.0) * widest), _LARGEST_GPU if hardware.gpu else _LARGEST))
-    usual = _USUAL_OF_MANY if task == "classification" and offered.total >= _MANY else _USUAL[task]
+    most = max(_SMALLEST, min(_ladder(sizing.enlarged * widest), _LARGEST_GPU if hardware.gpu else _LARGEST))
+    usual = (sizing.usual_of_many or sizing.usual) if offered.total >= _MANY else sizing.usual
     side = min(usual, most)
     shares = [one.object_share for one in (offered, *survey.tasks.values()) if one.object_share]
     if shares:
-        part, needed = shares[0] ** 0.5, _OBJECT_PX[task]  # side of the median object over that of its image
+        part, needed = shares[0] ** 0.5, sizing.object_px  # side of the median object over that of its image
         side = min(max(side, _ladder(needed / part)), most)
         spans = round(part * side)
         values = {"share": 100 * shares[0], "side": side, "spans": spans}
@@ -299,7 +277,7 @@ def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: lis
         )
     else:
         reasons.append(message("An input of {side} px suits images of {widest} px.", side=side, widest=widest))
-    return _shape(list(survey.sizes), side, stretch=_is_surface(survey, task))
+    return _shape(list(survey.sizes), side, stretch=_is_surface(survey, offered.task))
 
 
 def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _Input:
@@ -363,10 +341,10 @@ def _within_takt(
 
 def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool) -> dict[str, Any]:
     """Augmentation, folds, rates and weights by how many images there are of what (rules 5 and 6)."""
-    counts = [count for count in offered.images.values() if count]
+    counts = [count for count in offered.by_class.values() if count]
     rarest = min(counts, default=0)
     settings: dict[str, Any] = {}
-    if offered.task != "thermal" and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):
+    if task_of(offered.task).varied and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):
         settings["augment"] = "strong"
         if rarest >= _FOLDS:
             settings["folds"] = _FOLDS
@@ -387,9 +365,10 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
                 rarest=rarest,
             )
         )
-    if offered.task == "classification":
+    labelled = TASKS[offered.task].labels == "label"
+    if labelled:
         settings["balance"] = "none"
-    if offered.task == "classification" and offered.imbalance >= _IMBALANCED:
+    if labelled and offered.imbalance >= _IMBALANCED:
         # Weights stop at ten times the most frequent class's; beyond that a batch hardly ever has one of the rare class.
         settings["balance"] = "sampler" if offered.imbalance > _VERY_IMBALANCED else "weights"
         reasons.append(
@@ -403,8 +382,9 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
 
 def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
     """Return how many epochs (rule 8)."""
-    fewest, most = _EPOCHS[task]
-    wanted = min(max(round(_SEEN[task] / max(1, 0.7 * images)), fewest), most)
+    sizing = task_of(task).sizing
+    fewest, most = sizing.epochs
+    wanted = min(max(round(sizing.seen / max(1, 0.7 * images)), fewest), most)
     minutes = estimate_minutes({**settings, "epochs": wanted}, images, hardware)
     if minutes <= _LONGEST_MIN:
         return wanted
@@ -436,7 +416,7 @@ def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tup
     if settings.get("mirrored"):
         trade = message("One view a part: a quarter of the computing time, and scores that are less steady.")
         found.append(Alternative({"mirrored": False}, advice.minutes, advice.ms / _VIEWS, trade))
-    elif task == "classification" and settings.get("augment") == "surface":
+    elif task_of(task).mirrors == "same" and settings.get("augment") == "surface":
         trade = message("Four mirrored views a part: steadier scores for four times the computing time.")
         found.append(Alternative({"mirrored": True}, advice.minutes, advice.ms * _VIEWS, trade))
     return tuple(found)
@@ -470,7 +450,7 @@ def _larger(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternat
     settings = advice.settings
     now = _Input(int(settings["width"]), int(settings["height"]))
     side = _ladder(_LARGER * now.side)
-    if side > (_LARGEST_GPU if hardware.gpu else _LARGEST) or offered.task == "thermal":
+    if side > (_LARGEST_GPU if hardware.gpu else _LARGEST) or not task_of(offered.task).sizing.larger:
         return None
     size = now.shrunk(side)
     changed = {"width": size.width, "height": size.height}

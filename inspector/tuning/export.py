@@ -113,7 +113,7 @@ def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Export
         if one.problem is None:
             exported.made.append(Use(bundle=name, engine=one.engine, precision=one.precision))
         elif one.here and standing(now, one.engine, one.precision).state not in _WRITTEN:
-            exported.trouble(Message(one.problem.template, one.problem.values))
+            exported.trouble(one.problem.message)
     return {(one.engine, one.precision) for one in attempts if not one.here}
 
 

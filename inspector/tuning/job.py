@@ -125,7 +125,7 @@ class _Found:
 
 
 def work(job: TuneJob, report: Report) -> Tuned:
-    """Return what a worker process does for the job."""
+    """Do what the job asks for, in a worker process."""
     return Tuned(tuning=tune(Order.of(job), report))
 
 
@@ -220,7 +220,7 @@ class _Tuner:
         return time.monotonic() > self._began + self._order.budget_s
 
     def _measure_all(self) -> None:
-        """Every row of the grid, as long as there is time."""
+        """Measure every row of the grid, as long as there is time."""
         runtimes, batches = self._order.grid()
         jobs = [(subject, runtime) for runtime in runtimes for subject in self._subjects.values()]
         end = self._began + self._order.budget_s * ROWS_SHARE
@@ -273,9 +273,7 @@ class _Tuner:
             return measure_parts(with_runtimes(self._program, plain), self._parts, tick=self._tick)
 
     def _confirm(self, plans: Sequence[Plan]) -> tuple[Plan | None, list[Plan]]:
-        """Return the best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts in
-        them.
-        """
+        """Return the best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts."""
         known = list(plans)
         confirmed: list[Plan] = []
         for number, plan in enumerate(ranked(plans, self._limit)[:CONFIRMED]):
@@ -321,11 +319,11 @@ class _Tuner:
         return needs
 
     def _untrained_ms(self, card: Card, runtime: Runtime) -> float:
-        """p99 of one image in ms."""
+        """Return the p99 of one image in ms."""
         with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
             bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
             with runtime.open(bundle) as engine:
-                image = np.full((1, *card.input.shape), 290 if card.input.kind == "kelvin" else 100, card.input.dtype)
+                image = np.full((1, *card.input.shape), 100, card.input.dtype)
                 times = timed(lambda: engine.infer(image), seconds=ROW_S, tick=self._tick)
         return times.per_image(1)[1]
 

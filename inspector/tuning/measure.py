@@ -18,7 +18,7 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.bundles.reference import Reference, read_reference
 from inspector.bundles.variants import Parity
 from inspector.core.errors import InspectorError
-from inspector.core.images import Prepared
+from inspector.core.images import Prepared, fits
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
 from inspector.core.types import Floats, Frame, Pixels, Unit
@@ -104,7 +104,7 @@ class Subject:
         spec = self.bundle.card.input
         if self.reference is None or not len(self.reference.judged):
             noise = np.random.default_rng(0).integers(0, 256, (count, *spec.shape))
-            return noise.astype(np.uint8) if spec.kind == "uint8" else (noise / 4 + 280).astype(np.float32)
+            return noise.astype(spec.dtype)
         judged = list(self.reference.judged)
         rows = [judged[index % len(judged)] for index in range(count)]
         taken: Prepared = np.ascontiguousarray(self.reference.frames[rows])
@@ -223,7 +223,7 @@ def parts_of(program: Program, subjects: Mapping[str, Subject], count: int) -> l
 
 
 def _frame(camera: str, steps: Sequence[Step], subjects: Mapping[str, Subject], number: int) -> Frame:
-    kelvin = all(_sees_temperatures(step.card) for step in steps)
+    kelvin = all(fits(step.card.input, "kelvin") for step in steps)
     dtype = np.float32 if kelvin else np.uint16 if any(_deep(step.card) for step in steps) else np.uint8
     pictures = [(step, _picture(subjects[step.model.bundle], number, dtype)) for step in steps]
     width = max(_extent(step, step.card)[0] for step in steps)
@@ -249,11 +249,6 @@ def _extent(step: Step, card: Card) -> tuple[int, int]:
     return card.input.width * ENLARGED, card.input.height * ENLARGED
 
 
-def _sees_temperatures(card: Card) -> bool:
-    """Return whether the bundle looks at frames in kelvin, also where its input is eight bits of them."""
-    return card.input.kind == "kelvin" or (card.task == "thermal" and card.input.levels is not None)
-
-
 def _deep(card: Card) -> bool:
     """Return whether the bundle is for frames of more than eight bits."""
     return card.input.kind == "float" or (card.input.levels is not None and card.input.levels[1] > 255)
@@ -263,7 +258,7 @@ def _picture(subject: Subject, number: int, dtype: type[np.uint8 | np.uint16 | n
     """Return a reference image as the camera gives it: in grey levels or kelvin, a single channel without its axis."""
     image, spec = subject.image(number), subject.bundle.card.input
     flat = image[..., 0] if image.shape[-1] == 1 else image
-    if spec.kind == "kelvin" or (spec.levels is None and dtype is np.uint8):
+    if spec.levels is None and dtype is np.uint8:
         return np.asarray(flat, dtype)
     low, high = spec.levels or (0.0, 65535.0)
     values = low + flat.astype(np.float32) * ((high - low) / 255)

@@ -27,6 +27,7 @@ from inspector.core.errors import InspectorError
 from inspector.core.images import Prepared
 from inspector.core.message import Message, message
 from inspector.core.paths import user_data
+from inspector.core.registry import ENGINES
 from inspector.core.types import Floats
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.engines.base import Engine
@@ -44,7 +45,6 @@ SLOW: Final = 2.0  # times the time it took when it was chosen
 SLACK_MS: Final = 1.0
 APART: Final = 0.02  # share of the range of the answers that they may differ by; the same variant gives nearly the same
 _FEATURES: Final = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
-_PACKAGES: Final = ("openvino", "onnxruntime", "onnxruntime-gpu", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Decision:
 def this_processor() -> Machine:
     """Return what a choice on this machine holds for. Loads no engine."""
     software = {"inspector": __version__}
-    for package in _PACKAGES:
+    for package in dict.fromkeys(package for engine in ENGINES.values() for package in engine.software):
         try:
             software[package] = version(package)
         except PackageNotFoundError:

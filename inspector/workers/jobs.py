@@ -3,19 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, TypeAdapter
+from pydantic import Field, PositiveFloat, TypeAdapter
 
 from inspector.core.config import Count, FiniteModel
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
 from inspector.workers.protocol import JsonLine, read_line
 
-
-def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) else value
-
-
-Place = Annotated[Path, BeforeValidator(_path)]  # also one whose name is not UTF-8
 JsonObject = dict[str, Any]  # a model of a package above this one, which validates it
 
 
@@ -55,8 +49,8 @@ class _ServingJob(Job):
 
     serving: ClassVar[bool] = True
 
-    bundle: Place
-    folder: Place
+    bundle: Path
+    folder: Path
     batch: Count = 1
 
 
@@ -82,12 +76,12 @@ class VariantJob(Job):
     """
 
     kind: Literal["variant"] = "variant"
-    bundle: Place
+    bundle: Path
     engine: str
     precision: Precision
-    out: Place | None = None
+    out: Path | None = None
     max_drop: float | None = None
-    calibration: Place | None = None
+    calibration: Path | None = None
     check: bool = False
     threads: Count = 0
 
@@ -96,7 +90,7 @@ class VariantsJob(Job):
     """Try to make these variants of a bundle. Result: `VariantsTried`."""
 
     kind: Literal["variants"] = "variants"
-    bundle: Place
+    bundle: Path
     variants: tuple[tuple[str, Precision], ...]
 
 
@@ -104,8 +98,8 @@ class GraphJob(Job):
     """Write the ONNX graph anew from the weights, into the bundle or into a copy of it at `out`. Result: `GraphWritten`."""
 
     kind: Literal["graph"] = "graph"
-    bundle: Place
-    out: Place | None = None
+    bundle: Path
+    out: Path | None = None
 
 
 class TuneJob(Job):
@@ -116,7 +110,7 @@ class TuneJob(Job):
 
     kind: Literal["tune"] = "tune"
     recipe: JsonObject
-    base: Place | None = None
+    base: Path | None = None
     takt_ms: PositiveFloat | None = None
     engines: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
@@ -145,13 +139,13 @@ def read_job(line: bytes) -> Job:
 class Trained(FiniteModel):
     """Of a TrainJob: where the bundle is."""
 
-    bundle: Place
+    bundle: Path
 
 
 class GraphWritten(FiniteModel):
     """Of a GraphJob: the bundle, and the largest difference between its graph and its weights."""
 
-    bundle: Place
+    bundle: Path
     difference: float
 
 
@@ -167,5 +161,5 @@ class Attempt(FiniteModel):
 class VariantsTried(FiniteModel):
     """Of a VariantsJob."""
 
-    bundle: Place
+    bundle: Path
     made: tuple[Attempt, ...]

@@ -159,7 +159,8 @@ class Done(Packet):
 
 
 class Failed(Packet):
-    """The last message of work that failed. Fields as in `outcome.Outcome`; `values` are those of both sentences."""
+    """The last message of work that failed. Fields as in `outcome.Outcome`; `values` are those of both sentences,
+    `classes` the keys of those that are names of classes."""
 
     type: Literal["failed"] = "failed"
     kind: str = "JobError"
@@ -167,6 +168,7 @@ class Failed(Packet):
     problem: str = "The worker failed."
     remedy: str = ""
     values: dict[str, Scalar] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     traceback: str = ""
     crashed: bool = False
     signal: str = ""
@@ -263,8 +265,8 @@ class Report(Protocol):
         ...
 
     def stopped(self) -> None:
-        """What was to end has ended; the work goes on, until it is asked to end again."""
+        """Say that what was to end has ended; the work goes on, until it is asked to end again."""
 
     def pause_point(self) -> float:
-        """Block while the work is paused; the seconds it took. Raises Cancelled if it is cancelled."""
+        """Block while the work is paused, and return the seconds it took. Raises Cancelled if it is cancelled."""
         ...

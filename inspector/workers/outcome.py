@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from inspector.core.config import describe_validation
 from inspector.core.errors import BundleError, CameraError, ConfigError, EngineError, InspectorError, JobError, StorageError
 from inspector.core.message import Message, message
+from inspector.core.sentence import class_keys, marked
 from inspector.workers.messages import Done, Failed, Scalar
 
 R = TypeVar("R", bound=BaseModel)
@@ -159,6 +160,7 @@ class Outcome:
             problem=problem.template,
             remedy=remedy.template,
             values={**_scalars(remedy), **_scalars(problem)},
+            classes=(*class_keys(remedy.values), *class_keys(problem.values)),
             traceback=self.details,
             crashed=self.end is End.CRASHED,
             signal=self.signal,
@@ -167,7 +169,7 @@ class Outcome:
 
 
 def _sendable(told: Message | None) -> Message:
-    """Return a sentence whose values are finite: with a number that is not it is sent as it reads."""
+    """Return a sentence whose values are finite; one with a number that is not is formatted already."""
     if told is None:
         return Message("")
     if all(math.isfinite(value) for value in told.values.values() if isinstance(value, float)):
@@ -184,10 +186,11 @@ def read_outcome(packet: Done | Failed, *, exit_code: int = 0) -> Outcome:
     if isinstance(packet, Done):
         end = End.CANCELLED if packet.status == "cancelled" else End.SUCCEEDED
         return Outcome(end, packet.result, exit_code=exit_code)
+    values = marked(packet.values, packet.classes)
     return Outcome(
         End.CRASHED if packet.crashed else End.FAILED,
-        problem=Message(packet.problem, packet.values),
-        remedy=Message(packet.remedy, packet.values) if packet.remedy else None,
+        problem=Message(packet.problem, values),
+        remedy=Message(packet.remedy, values) if packet.remedy else None,
         details=packet.traceback,
         signal=packet.signal,
         exit_code=packet.exit_code or exit_code,

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from inspector.core.config import FiniteModel
 from inspector.core.errors import JobError
 from inspector.core.untrusted import parse_json
 
 LONGEST_LINE = 16 * 1024 * 1024
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).encode
-_encode_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
+_SURROGATE = b"\\ud"  # how JSON writes the bytes of a file name that is not UTF-8
 
 M = TypeVar("M")
 
@@ -31,18 +31,19 @@ class JsonLine(FiniteModel):
     model_config = ConfigDict(extra="ignore")
 
     def line(self) -> bytes:
-        """UTF-8 JSON with its newline, without the fields that were not set. Raises ValueError for NaN in free-form values."""
-        fields = self.model_dump(exclude_unset=True)
+        """Return UTF-8 JSON with its newline, without the fields that were not set. NaN in free-form values becomes null."""
         try:
-            return _encode(fields).encode() + b"\n"
-        except UnicodeEncodeError:  # a file name that is not UTF-8
-            return _encode_ascii(fields).encode() + b"\n"
+            return self.model_dump_json(exclude_unset=True).encode() + b"\n"
+        except PydanticSerializationError:  # a file name that is not UTF-8
+            return json.dumps(self.model_dump(exclude_unset=True), default=str).encode() + b"\n"
 
 
 def read_line(kind: TypeAdapter[M], line: bytes) -> M:
     """Validate one line. Raises JobError for anything else, also if it is nested too deeply or a number is out of bounds."""
     try:
-        return kind.validate_python(parse_json(line))
+        if _SURROGATE in line:
+            return kind.validate_python(parse_json(line))
+        return kind.validate_json(line)
     except (ValueError, RecursionError) as error:
         raise JobError(
             "The worker sent a line that is not a message: {line}.", line=line[:200].decode("utf-8", "replace")

@@ -3,29 +3,36 @@
 import queue
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from inspector.cameras.capture import Reader, to_frame
-from inspector.core.errors import CameraError
+from inspector.cameras.capture import Grabbed, Reader, to_frame
+from inspector.core.errors import CameraError, InspectorError
 
 HICCUP = -1  # the computer is busy for a moment
 
 
 class _Capture:
-    """Stands in for cv2.VideoCapture: `put(value)` lets one frame of that grey through, `put(None)` ends."""
+    """A Capture: `put(value)` lets one frame of that grey through, `put(None)` ends."""
+
+    buffers = True
+    in_opencv = False
 
     def __init__(self, *, opened: bool = True, rate: float = 25.0) -> None:
         self.waiting: queue.Queue[int | None] = queue.Queue()
         self.opened, self.rate, self.value, self.released = opened, rate, 0, threading.Event()
+        self.may_open = threading.Event()
+        self.may_open.set()
 
-    def isOpened(self) -> bool:
+    def open(self) -> bool:
+        self.may_open.wait(10)
         return self.opened
 
-    def get(self, _: int) -> float:
-        return self.rate
+    def interrupt(self) -> None:
+        """It cannot be interrupted."""
 
     def grab(self) -> bool:
         value = self.waiting.get()
@@ -35,20 +42,24 @@ class _Capture:
         self.value = value or 0
         return value is not None
 
-    def retrieve(self) -> tuple[bool, Any]:
-        return True, np.full((4, 6, 3), self.value, np.uint8)
+    def retrieve(self) -> NDArray[np.uint8] | InspectorError:
+        return np.full((4, 6, 3), self.value, np.uint8)
 
     def release(self) -> None:
         self.released.set()
 
 
 def _open(capture: _Capture) -> Reader:
-    opened: Any = capture
-    return Reader("test", lambda: opened)
+    return Reader("test", capture).start()
 
 
-def _frames(reader: Reader, stop: threading.Event | None = None, timeout: float = 0.5) -> Any:
+def _frames(reader: Reader, stop: threading.Event | None = None, timeout: float = 0.5) -> Iterator[Grabbed]:
     return reader.frames(stop or threading.Event(), open_timeout=1.0, timeout=timeout, source="the camera")
+
+
+def _grey(grabbed: Grabbed) -> int:
+    assert not isinstance(grabbed.picture, InspectorError)
+    return int(grabbed.picture[0, 0, 0])
 
 
 def _live(capture: _Capture, value: int) -> None:
@@ -66,7 +77,7 @@ def test_frames_buffered_before_the_connection_are_dropped() -> None:
             capture.waiting.put(HICCUP)
     reader = _open(capture)
     _live(capture, 99)
-    assert next(_frames(reader))[0][0, 0, 0] == 99
+    assert _grey(next(_frames(reader))) == 99
     capture.waiting.put(None)
     reader.close()
     assert capture.released.is_set()
@@ -77,15 +88,16 @@ def test_only_the_newest_frame_is_given_and_only_once() -> None:
     reader = _open(capture)
     frames = _frames(reader)
     _live(capture, 1)
-    assert next(frames)[0][0, 0, 0] == 1
+    assert _grey(next(frames)) == 1
     for value in (2, 3, 4):
         capture.waiting.put(value)
     time.sleep(0.1)
     begun = time.monotonic()
-    pixels, grabbed = next(frames)
-    assert pixels[0, 0, 0] == 4
+    newest = next(frames)
+    assert _grey(newest) == 4
+    assert newest.missed >= 2, "frames that were overwritten are counted"
     assert time.monotonic() - begun < 0.04, "a frame that is there is not waited for"
-    assert 0.05 < time.monotonic() - grabbed < 0.5
+    assert 0.05 < time.monotonic() - newest.grabbed < 0.5
     with pytest.raises(CameraError, match="no frame"):
         next(frames)
     capture.waiting.put(None)
@@ -121,13 +133,9 @@ def test_an_end_and_a_camera_that_does_not_open() -> None:
 
 
 def test_opening_that_hangs_and_a_stop_meanwhile() -> None:
-    release, capture = threading.Event(), _Capture()
-
-    def open_slowly() -> Any:
-        release.wait(10)
-        return capture
-
-    reader = Reader("test", open_slowly)
+    capture = _Capture()
+    capture.may_open.clear()
+    reader = Reader("test", capture).start()
     begun = time.monotonic()
     with pytest.raises(CameraError, match="cannot be opened"):
         next(_frames(reader))
@@ -138,7 +146,7 @@ def test_opening_that_hangs_and_a_stop_meanwhile() -> None:
     assert list(_frames(reader, stop)) == []
     assert time.monotonic() - begun < 0.8
     reader.close()  # does not wait for the opening
-    release.set()
+    capture.may_open.set()
     assert capture.released.wait(2), "a camera that opens too late is closed again"
 
 
@@ -149,3 +157,5 @@ def test_colour_and_grey() -> None:
     grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
     np.testing.assert_array_equal(to_frame(grey), grey)
     np.testing.assert_array_equal(to_frame(grey[..., None]), grey)
+    deep = grey.astype(np.uint16) * 257
+    np.testing.assert_array_equal(to_frame(deep[..., None]), deep)

@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from inspector.cameras.base import Camera, open_camera
+from inspector.cameras.base import Camera, open_camera, reading_of
 from inspector.cameras.sequence import open_sequence
 from inspector.core.errors import CameraError, ConfigError, InspectorError
 from inspector.core.types import Frame
@@ -235,3 +236,99 @@ def test_a_file_that_was_taken_away_and_comes_again_is_new(tmp_path: Path, watch
     (tmp_path / "old.png").write_bytes(content)
     assert watch.until(3)
     assert watch.parts == ["old", "other", "old"]
+
+
+def _burst(path: Path, values: Sequence[int]) -> None:
+    with tifffile.TiffWriter(path) as writer:
+        for value in values:
+            writer.write(np.full((10, 12), value, np.uint8), photometric="minisblack", metadata=None)
+
+
+def test_every_page_is_a_part_of_its_own(tmp_path: Path) -> None:
+    _save(tmp_path / "a.png", 1)
+    _burst(tmp_path / "b.tif", (2, 3, 4))
+    _save(tmp_path / "c.png", 5)
+    frames = _frames(open_camera("top", f"folder:{tmp_path}"))
+    assert [(frame.part, int(frame.pixels[0, 0])) for frame in frames] == [
+        ("a", 1),
+        ("b", 2),
+        ("b#2", 3),
+        ("b#3", 4),
+        ("c", 5),
+    ]
+    sequence = open_sequence(tmp_path)
+    assert [sequence.name(index) for index in range(len(sequence))] == ["a.png", "b.tif", "b.tif#2", "b.tif#3", "c.png"]
+    assert [int(sequence.frame(index).pixels[0, 0]) for index in (3, 0, 2)] == [4, 1, 3]
+    assert sequence.frame(3).part == "b#3"
+
+
+def test_a_damaged_page_is_reported_and_the_others_are_inspected(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for value in (1, 2, 3):
+            pixels = np.full((40, 50), value, np.uint8)
+            writer.write(pixels, photometric="minisblack", metadata=None, compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        start = file.pages[1].dataoffsets[0]
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[start : start + 8] = b"\xff" * 8
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    camera = open_camera("top", f"folder:{tmp_path}")
+    problems: list[str] = []
+    camera.on_problem = lambda part, error: problems.append(part)
+    assert [frame.part for frame in _frames(camera)] == ["a", "a#3"]
+    assert problems == ["a#2"]
+
+
+def test_pictures_that_are_not_read_are_parts_that_are_named(tmp_path: Path) -> None:
+    _save(tmp_path / "a.png")
+    (tmp_path / "b.jxl").write_bytes(b"\xff\x0a")
+    (tmp_path / "c.heic").write_bytes(b"....ftypheic")
+    Image.fromarray(np.zeros((10, 12, 3), np.uint8)).save(tmp_path / "d.jpe", format="JPEG")
+    camera = open_camera("top", f"folder:{tmp_path}")
+    said: dict[str, str] = {}
+    camera.on_problem = lambda part, error: said.update({part: str(error)})
+    assert [frame.part for frame in _frames(camera)] == ["a", "d"]
+    assert "JPEG XL, which is not read" in said["b"]
+    assert "HEIF, which is not read" in said["c"]
+
+
+def test_what_files_do_not_say_is_an_option_of_the_source(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((10, 12), 30_315, np.uint16), photometric="minisblack", metadata=None)
+    (plain,) = _frames(open_camera("top", f"folder:{tmp_path}"))
+    assert (plain.unit, plain.bits) == ("intensity", None)
+    (deep,) = _frames(open_camera("top", f"folder:{tmp_path}", {"bits": 16}))
+    assert (deep.unit, deep.bits) == ("intensity", 16)
+    (warm,) = _frames(open_camera("top", f"folder:{tmp_path}", {"unit": "kelvin", "scale": 0.01}))
+    assert warm.unit == "kelvin"
+    np.testing.assert_allclose(warm.pixels, 303.15, atol=1e-3)
+    how = reading_of("top", {"unit": "celsius", "scale": 0.001, "rate": 5})
+    np.testing.assert_allclose(open_sequence(tmp_path, how=how).frame(0).pixels, 303.465, atol=1e-3)
+    for wrong in ({"bits": 17}, {"unit": "rankine"}, {"scale": float("nan")}, {"scale": 0.0}):
+        with pytest.raises(ConfigError, match="not valid"):
+            open_camera("top", f"folder:{tmp_path}", wrong)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tif", ".pgm"])
+def test_a_file_made_at_its_full_size_first_is_inspected_once_when_it_is_written(
+    tmp_path: Path, watch: _Watch, suffix: str
+) -> None:
+    assert watch.until(1)
+    pixels = np.random.default_rng(0).integers(1, 256, (120, 160), np.uint8)
+    whole = tmp_path / "other" / f"whole{suffix}"
+    whole.parent.mkdir()
+    if suffix == ".tif":
+        tifffile.imwrite(whole, pixels, photometric="minisblack", metadata=None)
+    else:
+        Image.fromarray(pixels).save(whole)
+    data = whole.read_bytes()
+    with (tmp_path / f"slow{suffix}").open("wb") as stream:
+        stream.write(data[:4000] + bytes(len(data) - 4000))
+        stream.flush()
+        time.sleep(0.45)  # twice as long as a file that is written has to be still
+        stream.seek(4000)
+        stream.write(data[4000:])
+    assert watch.until(2)
+    time.sleep(0.5)
+    assert watch.parts == ["old", "slow"]
+    assert watch.values[1] == int(pixels[0, 0])
+    assert watch.problems == []

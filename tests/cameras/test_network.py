@@ -167,7 +167,6 @@ class _Mjpeg:
     def __init__(self) -> None:
         outer = self
         self.number = 0
-        self.size = (64, 48)
         self.stalled, self.ended, self.leave = threading.Event(), threading.Event(), threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -195,8 +194,7 @@ class _Mjpeg:
                 if self.stalled.is_set():
                     continue
                 self.number += 1
-                width, height = self.size
-                picture = np.full((height, width, 3), self.number % 256, np.uint8)
+                picture = np.full((48, 64, 3), self.number % 256, np.uint8)
                 jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
                 head = b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
                 request.wfile.write(head + jpeg + b"\r\n")
@@ -243,16 +241,6 @@ def test_http_stall_end_and_back(mjpeg: _Mjpeg) -> None:
     mjpeg.ended.clear()
     with _playing(camera) as frames:
         assert next(frames).pixels.shape == (48, 64, 3)
-
-
-def test_a_camera_that_changes_its_size_goes_on(mjpeg: _Mjpeg) -> None:
-    camera = _camera(mjpeg.url)
-    with _playing(camera) as frames:
-        assert next(frames).pixels.shape == (48, 64, 3)
-        mjpeg.size = (128, 96)
-        assert {frame.pixels.shape for frame in islice(frames, 25)} == {(48, 64, 3)}  # scaled to the size it began with
-    with _playing(camera) as frames:
-        assert next(frames).pixels.shape == (96, 128, 3)
 
 
 def test_a_password_is_shown_nowhere(mjpeg: _Mjpeg) -> None:

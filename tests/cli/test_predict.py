@@ -13,7 +13,11 @@ from click.testing import CliRunner
 from inspector.cameras.demo_line import DemoLine
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.locate import demo_recipe
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, load_recipe
+from inspector.station.part_inspector import PartInspector
+from inspector.ui.review.source import Material, open_parts
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,41 @@ def test_images_and_folders_in_the_order_they_are_named(states: Path, pictures: 
     assert [Path(line["source"]).name for line in lines[:-1]] == ["2.png", "0.png", "1.png", "2.png", "3.png"]
     assert lines[0]["predictions"] == lines[3]["predictions"]
     assert lines[-1]["summary"]["parts"] == 5
+
+
+def test_every_page_has_a_verdict_and_what_was_left_out_is_in_the_record(states: Path, pictures: Path, tmp_path: Path) -> None:
+    rgb = [cv2.cvtColor(cv2.imread(str(pictures / f"{number}.png")), cv2.COLOR_BGR2RGB) for number in range(3)]
+    with tifffile.TiffWriter(tmp_path / "burst.tif") as writer:
+        writer.write(rgb[0][::8, ::8], photometric="rgb", subfiletype=1, metadata=None)
+        for frame in rgb:
+            writer.write(frame, photometric="rgb", metadata=None)
+    code, lines, _ = _predict(tmp_path / "burst.tif", pictures / "0.png", pictures / "2.png", "--model", states)
+    assert code == 0
+    assert [line["part"] for line in lines[:-1]] == ["burst", "burst#2", "burst#3", "0", "2"]
+    assert lines[0]["predictions"][0]["scores"] == lines[3]["predictions"][0]["scores"]
+    assert lines[2]["predictions"][0]["scores"] == lines[4]["predictions"][0]["scores"]
+    assert lines[0]["notes"] == ["Smaller copies of it (thumbnails) are left out: 1."]
+    assert lines[3]["notes"] == []
+    shown = CliRunner().invoke(cli, ["predict", str(tmp_path / "burst.tif"), "--model", str(states)])
+    assert "thumbnails" in shown.stdout
+
+
+def test_the_depth_is_the_bundles_or_said_by_the_recipe(states: Path, pictures: Path, tmp_path: Path) -> None:
+    frame = cv2.imread(str(pictures / "1.png"))
+    cv2.imwrite(str(tmp_path / "part.png"), frame.astype(np.uint16) << 4)
+    code, lines, _ = _predict(tmp_path / "part.png", "--model", states)
+    assert code == 0
+    assert lines[0]["verdict"] == "NOT_INSPECTED"
+    assert "nothing says how many of the bits are used" in lines[0]["reasons"][0]
+    recipe = tmp_path / "recipe.toml"
+    camera = CameraModel(source=f"folder:{tmp_path}", options={"bits": 12, "pattern": "*.png"})
+    save_recipe(recipe_for([states], camera.source).model_copy(update={"cameras": {"camera": camera}}), recipe)
+    _, plain, _ = _predict(pictures / "1.png", "--model", states)
+    _, said, _ = _predict(tmp_path / "part.png", "--recipe", recipe)
+    ran = CliRunner().invoke(cli, ["run", "--recipe", str(recipe), "--json"])
+    for line in (said[0], json.loads(ran.stdout.splitlines()[0])):
+        assert line["verdict"] == plain[0]["verdict"]
+        assert line["predictions"][0]["class"] == plain[0]["predictions"][0]["class"]
 
 
 def test_a_video_has_a_verdict_for_each_frame(states: Path, tmp_path: Path) -> None:
@@ -128,3 +167,20 @@ def test_wrong_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixt
 def test_an_automatic_recipe_looks_at_the_whole_frame(states: Path) -> None:
     recipe = recipe_for([states], "folder:x")
     assert recipe.inspect[0].region is None
+
+
+def test_a_thermal_file_has_the_same_verdict_on_the_review_page(tmp_path: Path) -> None:
+    """Both take the camera of the recipe whose bundles look at temperatures."""
+    path = tmp_path / "hot.tiff"
+    tifffile.imwrite(path, np.full((240, 320), 310, np.float32))
+    code, lines, _ = _predict(path, "--recipe", demo_recipe())
+    assert code == 0
+    parts, recipe = open_parts(Material(path, load_recipe(demo_recipe()), demo_recipe().parent))
+    try:
+        with PartInspector(recipe, demo_recipe().parent) as inspector:
+            reviewed = inspector.inspect(parts.frames(0))
+    finally:
+        parts.close()
+    assert list(recipe.cameras) == ["thermal"]
+    assert lines[0]["verdict"] == reviewed.verdict.value == "OK"
+    assert [one["quantity"] for one in lines[0]["judgements"]] == ["temperature_max"]

@@ -17,8 +17,11 @@ from click.testing import CliRunner
 
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.recipe import CameraModel, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.recipe import CameraModel
 from inspector.results.saving import Saver
+from tests.cameras.http_camera import MULTIPART, HttpCamera
+from tests.cameras.http_camera import part as one_part
 from tests.cli.consoles import on_console
 
 KEYS = {"source", "sequence", "verdict", "reasons", "predictions", "latency_ms"}
@@ -276,6 +279,32 @@ def test_the_rate_of_the_line_is_kept(states: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["run", "--recipe", str(_demo(tmp_path, states, rate=10, parts=6)), "--json"])
     assert result.exit_code == 0
     assert time.monotonic() - started > 0.45
+
+
+def test_no_secret_of_an_address_is_told_or_saved(states: Path, tmp_path: Path) -> None:
+    """A password that ends the address for others, and a token; one camera answers, the other does not."""
+    picture = cv2.imencode(".jpg", np.random.default_rng(0).integers(60, 190, (48, 64, 3), np.uint8))[1].tobytes()
+    with HttpCamera(lambda path, headers: [MULTIPART, one_part(picture), one_part(picture[:500]), one_part(picture)]) as server:
+        for host in (server.address, "127.0.0.1:9"):
+            source = f"http://operator:Se#cr/et@{host}/mjpg?channel=1&token=S3cr3t"
+            command = ["run", "--source", source, "--model", str(states), "--give-up", "3", "--limit", "2"]
+            said = CliRunner().invoke(cli, [*command, "--json", "--out", str(tmp_path / "out")])
+            text = said.stdout + said.stderr + repr(said.exception)
+            saved = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+            assert f"http://{host}/mjpg?channel=1&token=***" in text
+            for secret in ("operator", "Se#", "cr/et", "S3cr3t"):
+                assert secret not in text
+                assert not any(secret.encode() in content for content in saved)
+    for wrong in (
+        "http://operator:Se#cr/et",
+        "usb:http://operator:Secret@cam/x",
+        "rtps:/operator:Secret@cam/x",
+        "operator:Secret@cam",
+    ):
+        said = CliRunner().invoke(cli, ["run", "--source", wrong, "--model", str(states)])
+        assert said.exit_code != 0
+        text = said.stderr + str(said.exception)
+        assert not any(secret in text for secret in ("ecret", "Se#", "cr/et"))
 
 
 def test_a_camera_that_never_comes_is_told_once_and_given_up(states: Path, capsys: pytest.CaptureFixture[str]) -> None:

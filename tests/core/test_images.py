@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from inspector.core.images import InputSpec, prepare, view, whole
-from inspector.core.types import Region
+from inspector.core.images import InputSpec, fits, prepare, view, whole
+from inspector.core.types import Region, Unit
 
 SPECS = [
     InputSpec(width=64, height=64),
@@ -66,11 +66,6 @@ def test_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
     assert (prepared[16:48] == 200).all()
     assert (prepared[:16] == 114).all()
     assert (prepared[48:] == 114).all()
-    kelvin = np.full((60, 120), 300, np.float32)
-    kelvin[0, 0] = 280
-    padded = prepare(kelvin, InputSpec(width=64, height=64, channels=1, kind="kelvin", fit="letterbox"))
-    assert padded.dtype == np.float32
-    assert (padded[:16] == 280).all()
 
 
 def test_no_resizing_is_no_change() -> None:
@@ -110,12 +105,30 @@ def test_levels() -> None:
     assert seen[0, :, 0].tolist() in ([0, 127], [0, 128])
 
 
-def test_kelvin_stays_kelvin() -> None:
+def test_temperatures_keep_their_depth() -> None:
     kelvin = np.random.default_rng(0).uniform(290, 480, (30, 40)).astype(np.float32)
-    spec = InputSpec(width=40, height=30, channels=1, kind="kelvin")
-    np.testing.assert_array_equal(prepare(kelvin, spec)[..., 0], kelvin)
-    half = prepare(kelvin, InputSpec(width=20, height=15, channels=1, kind="kelvin"))
-    np.testing.assert_allclose(half.mean(), kelvin.mean(), rtol=1e-5)
+    spec = InputSpec(width=40, height=30, channels=1, kind="float", levels=(280.0, 535.0), unit="kelvin")
+    np.testing.assert_allclose(prepare(kelvin, spec)[..., 0] + 280, kelvin, rtol=1e-6)
+    half = prepare(kelvin, spec.model_copy(update={"width": 20, "height": 15}))
+    np.testing.assert_allclose(half.mean() + 280, kelvin.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reads"),
+    [
+        (InputSpec(width=8, height=8, unit="intensity", channels=1, levels=(280.0, 480.0)), "intensity"),
+        (InputSpec(width=8, height=8, unit="kelvin", channels=1), "kelvin"),
+        # Cards of earlier versions do not say.
+        (InputSpec(width=8, height=8), "intensity"),
+        (InputSpec(width=8, height=8, channels=1, levels=(280.0, 484.0)), "kelvin"),
+        (InputSpec(width=8, height=8, channels=1, levels=(200.0, 3900.0)), "intensity"),
+        (InputSpec(width=8, height=8, levels=(1000.0, 1063.0)), "intensity"),
+    ],
+)
+def test_an_input_says_what_frames_must_hold(spec: InputSpec, reads: Unit) -> None:
+    other: Unit = "intensity" if reads == "kelvin" else "kelvin"
+    assert fits(spec, reads)
+    assert not fits(spec, other)
 
 
 def test_same_input_same_bytes_with_and_without_a_row_to_write_in() -> None:
@@ -181,6 +194,6 @@ def _weights(source: int, target: int) -> np.ndarray[tuple[int, int], np.dtype[n
 
 def test_whole_and_impossible_specs() -> None:
     assert whole(np.zeros((3, 5), np.uint8)) == Region(0, 0, 5, 3)
-    for wrong in ({"width": 0}, {"width": 5000}, {"kind": "kelvin", "channels": 3}, {"levels": (5, 5)}, {"colour": "red"}):
+    for wrong in ({"width": 0}, {"width": 5000}, {"unit": "kelvin", "channels": 3}, {"levels": (5, 5)}, {"colour": "red"}):
         with pytest.raises(ValidationError):
             InputSpec.model_validate({"width": 64, "height": 64, **wrong})

@@ -404,3 +404,30 @@ def test_a_data_set_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
     assert (list((tmp_path / "out").iterdir()) if exists else (tmp_path / "out").exists()) in ([], False)
     assert write_dataset(data, tmp_path / "out", "folders") == (2, [])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["test", "train"]
+
+
+def test_depths_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        eight = rng.integers(0, 256, (40, 60)).astype(np.uint8)
+        save(tmp_path / "good" / f"{index}.png", eight)
+        save(tmp_path / "bad" / f"{index}.png", eight.astype(np.uint16) << (4 if index < 4 else 8))
+    found = [problem.text for problem in survey(tmp_path).problems]
+    assert "The images use values of different depths (6 x 8 bits, 4 x 12 bits, 2 x 16 bits)." in " ".join(found)
+    for index in range(6):
+        (tmp_path / "bad" / f"{index}.png").unlink()
+        save(tmp_path / "bad" / f"{index}.png", rng.integers(0, 256, (40, 60)).astype(np.uint8))
+    assert not survey(tmp_path).problems
+
+
+def test_a_jpeg_that_was_cut_and_closed_is_found_without_decoding_all_of_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for kind in ("good", "bad"):
+        for index in range(4):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            coarse = Image.fromarray(rng.integers(0, 256, (48, 64)).astype(np.uint8))
+            coarse.resize((1280, 960)).save(tmp_path / kind / f"{index}.jpg")
+    path = tmp_path / "bad" / "2.jpg"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] + b"\xff\xd9")
+    tasks = survey(tmp_path).tasks
+    assert any("2.jpg is damaged" in problem.text for problem in tasks["classification"].problems)

@@ -72,9 +72,11 @@ def _empty_png(width: int, height: int) -> bytes:
 
 
 def _check_batch(parts: list[dict[str, Any]], summary: Mapping[str, Any]) -> None:
-    """Every file has its one verdict; the bad ones are named; the good ones were really inspected."""
+    """Every file has its one verdict, and each picture of an animation; bad ones are named; good ones were really inspected."""
     by_name = {Path(part["source"]).name: part for part in parts}
-    assert len(by_name) == len(parts) == len(READABLE) + len(UNREADABLE)
+    assert len(by_name) == len(READABLE) + len(UNREADABLE)
+    assert [part["part"] for part in parts if "animated" in part["source"]] == ["animated", "animated#2"]
+    assert len(parts) == len(by_name) + 1
     for name in READABLE:
         assert by_name[name]["verdict"] in ("OK", "NG", "REVIEW"), by_name[name]
         assert by_name[name]["predictions"], name

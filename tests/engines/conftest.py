@@ -25,8 +25,14 @@ def make_card(task: str) -> Card:
         name=f"small-{task}",
         task=task,
         classes=() if thermal else CLASSES,
-        input=InputSpec(width=48, height=32, channels=1 if thermal else 3, kind="kelvin" if thermal else "uint8"),
-        mean=(300.0,) if thermal else (120.0, 110.0, 100.0),
+        input=InputSpec(
+            width=48,
+            height=32,
+            channels=1 if thermal else 3,
+            kind="float" if thermal else "uint8",
+            unit="kelvin" if thermal else "intensity",
+        ),
+        mean=(120.0,) if thermal else (120.0, 110.0, 100.0),
         std=(20.0,) if thermal else (60.0, 58.0, 57.0),
         target_mean=(330.0, 300.0, 290.0) if thermal else (),
         target_std=(15.0, 8.0, 5.0) if thermal else (),
@@ -70,8 +76,8 @@ def batch() -> Callable[[Card, int], Prepared]:
     def make(card: Card, count: int) -> Prepared:
         random = np.random.default_rng(count)
         shape = (count, *card.input.shape)
-        if card.input.kind == "kelvin":
-            return random.normal(300, 20, shape).astype(np.float32)
+        if card.input.kind == "float":
+            return random.normal(120, 20, shape).astype(np.float32)
         return random.integers(0, 256, shape, np.uint8)
 
     return make

@@ -42,7 +42,7 @@ def opened(name: str, bundle: Bundle) -> Engine:
 def decode(bundle: Bundle, frames: Prepared, raw: np.ndarray) -> list[Prediction]:
     card = bundle.card
     region = Region(0, 0, card.input.width, card.input.height)
-    kelvin = card.input.kind == "kelvin"
+    kelvin = card.input.reads == "kelvin"
     made = [
         Frame(pixels[..., 0] if kelvin else pixels, "c", i, 0.0, datetime.now(UTC), "kelvin" if kelvin else "intensity")
         for i, pixels in enumerate(frames)

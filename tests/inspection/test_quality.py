@@ -75,6 +75,8 @@ def test_of_temperatures_only_the_missing_ones_count() -> None:
     cold = np.full((20, 30), 0.5, np.float32)
     assert check_quality(_frame(cold, kelvin=True), Gate()) is None
     cold[3, 4] = np.nan
+    assert check_quality(_frame(cold, kelvin=True), Gate()) is None, "a dead pixel is masked"
+    cold[3, :8] = np.nan
     problem = check_quality(_frame(cold, kelvin=True), Gate())
     assert problem is not None
     assert "without a temperature" in problem.text
@@ -89,11 +91,22 @@ def test_an_old_frame_is_stale() -> None:
 
 def test_a_picture_that_stands_still_is_frozen_until_it_moves() -> None:
     watch, gate = FrozenWatch(), Gate(frozen_frames=3)
-    same, other = _frame(_textured()), _frame(_textured()[::-1].copy())
-    found = [watch.observe(frame, gate) is not None for frame in (other, same, same, same, same, other, same)]
+    same, other, new = _frame(_textured()), _frame(_textured()[::-1].copy()), _frame(_textured()[:, ::-1].copy())
+    found = [watch.observe(frame, gate) is not None for frame in (other, same, same, same, same, new, same)]
     assert found == [False, False, False, True, True, False, False]
     off = FrozenWatch()
     assert all(off.observe(same, Gate(frozen_frames=0)) is None for _ in range(20))
+
+
+@pytest.mark.parametrize("old", [1, 2, 3, 16])
+def test_a_camera_that_alternates_between_old_frames_is_frozen(old: int) -> None:
+    noise = np.random.default_rng(0)
+    watch, gate = FrozenWatch(), Gate(frozen_frames=2)
+    frames = [_frame(noise.integers(60, 190, (48, 64, 3), np.uint8)) for _ in range(40)]
+    assert all(watch.observe(frame, gate) is None for frame in frames)
+    repeated = [watch.observe(_frame(frames[-1 - k % old].pixels.copy()), gate) is not None for k in range(20)]
+    assert all(repeated)
+    assert watch.observe(_frame(noise.integers(60, 190, (48, 64, 3), np.uint8)), gate) is None
 
 
 def test_the_check_is_cheap_on_a_large_frame() -> None:

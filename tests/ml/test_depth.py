@@ -114,8 +114,7 @@ def test_float_and_8_bit_inputs_are_the_same_but_for_rounding() -> None:
     kelvin = np.full((32, 48), 300, np.float32)
     kelvin[0, 0] = np.nan
     warm = prepare(kelvin, InputSpec(width=48, height=32, channels=1, kind="float", levels=(290.0, 310.0)))
-    assert warm[0, 0, 0] == 0
-    assert warm[1:] == pytest.approx(127.5)
+    assert warm == pytest.approx(127.5)  # what its surroundings have, not the coldest that there is
 
 
 def _sample(path: Path) -> Sample:

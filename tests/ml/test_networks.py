@@ -187,8 +187,6 @@ def test_normalisation() -> None:
     assert [value / 255 for value in std] == pytest.approx([0.229, 0.224, 0.225])
     assert normalisation_for(plain, grey) == ((pytest.approx(sum(mean) / 3),), (pytest.approx(sum(std) / 3),))
     assert normalisation_for(lite, colour) == ((127.5,) * 3, (127.5,) * 3)
-    kelvin = InputSpec(width=64, height=64, channels=1, kind="kelvin")
-    assert normalisation_for(plain, kelvin) == ((273.0,), (227.0,))
 
 
 def test_lite0_has_the_published_weights() -> None:

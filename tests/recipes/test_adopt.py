@@ -8,10 +8,13 @@ import pytest
 from inspector.bundles.bundle import Bundle, read_card, sha256
 from inspector.bundles.variants import Variant
 from inspector.core.errors import ConfigError, StorageError
+from inspector.core.images import InputSpec
 from inspector.core.paths import is_shipped, models, user_data
+from inspector.core.types import Unit
 from inspector.recipes import adopt
+from inspector.recipes.automatic import completed, default_rules
 from inspector.recipes.locate import demo_recipe, find_bundle
-from inspector.recipes.recipe import Rule, load_recipe
+from inspector.recipes.recipe import InspectModel, Rule, load_recipe
 from inspector.tasks.base import DEFAULT_THRESHOLD
 
 
@@ -25,8 +28,8 @@ def recipe(tmp_path: Path) -> Path:
 
 def wished(bundle: str, camera: str, replaces: str = "") -> adopt.Wish:
     card = read_card(models() / bundle)
-    wish = adopt.wish_for(card.name, card, camera)
-    return adopt.Wish(wish.step, () if replaces else wish.rules, replaces)
+    step = InspectModel(bundle=card.name, camera=camera)
+    return adopt.Wish(step, () if replaces else default_rules(completed(step, card), card), replaces)
 
 
 def applied(path: Path, bundle: str, wish: adopt.Wish, to: Path | None = None) -> adopt.Written:
@@ -157,3 +160,17 @@ def test_a_damaged_bundle_is_not_used(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="SHA-256"):
         adopt.apply(file, damaged, adopt.cards_of(file.recipe, file.base), wished("window-state", "visible"), recipe)
     assert recipe.read_bytes() == before
+
+
+@pytest.mark.parametrize("said", ["kelvin", None])
+def test_a_detector_of_temperatures_goes_to_the_thermal_camera_and_to_no_other(recipe: Path, said: Unit | None) -> None:
+    """Also one whose card is older than the field that says so."""
+    file = adopt.open_recipe_file(recipe)
+    cards = adopt.cards_of(file.recipe, file.base)
+    spec = InputSpec(width=64, height=64, channels=1, kind="float", levels=(280.0, 400.0), unit=said)
+    card = cards["plate-defects"].model_copy(update={"name": "hot-bolts", "input": spec, "mean": (127.5,), "std": (127.5,)})
+    step = InspectModel(bundle="hot-bolts", camera="thermal")
+    changed = adopt.adopt(file.recipe, cards, adopt.Wish(step), card)
+    assert changed.inspect[-1] == step
+    with pytest.raises(ConfigError, match="hot-bolts reads temperatures, and the camera visible gives pictures"):
+        adopt.adopt(file.recipe, cards, adopt.Wish(step.model_copy(update={"camera": "visible"})), card)

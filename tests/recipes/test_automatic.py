@@ -11,8 +11,9 @@ from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
 from inspector.core.paths import user_data
 from inspector.recipes.automatic import complete, only_camera, recipe_for, thresholds
+from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe, find_bundle
-from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule, load_recipe, save_recipe
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule, load_recipe
 from tests.station.fakes import write_classifier
 
 

@@ -210,6 +210,24 @@ def test_a_frozen_live_camera_is_not_inspected(behaviour: Behaviour, bundle: str
         assert "frozen (3 identical frames)" in recorder.inspections[2].reasons[0].text
 
 
+def test_a_damaged_picture_of_a_live_camera_is_a_part_without_verdict_and_overwritten_ones_are_dropped(
+    behaviour: Behaviour, bundle: str
+) -> None:
+    def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
+        yield camera.grab()
+        camera.skip("", CameraError("The picture of {source} is damaged.", source="rtsp://cam/live"))
+        camera.lose(3)
+        yield camera.grab()
+
+    with running(recipe_of(bundle), FakeCamera("top", script, live=True)) as (station, recorder):
+        assert station.wait(5)
+        verdicts = [found.verdict for found in recorder.inspections]
+        assert verdicts == [Verdict.OK, Verdict.NOT_INSPECTED, Verdict.OK]
+        assert recorder.inspections[1].reasons[0].text == "The picture of rtsp://cam/live is damaged."
+        assert recorder.inspections[1].source == "rtsp://cam/live"
+        assert station.stats().dropped == 3
+
+
 def test_a_stale_frame_is_not_inspected(behaviour: Behaviour, bundle: str) -> None:
     def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
         old = camera.grab().pixels

@@ -18,7 +18,8 @@ from inspector.core.errors import EngineError
 from inspector.engines.base import Engine
 from inspector.inspection.events import Judging
 from inspector.inspection.program import Program, Runtime, load_program
-from inspector.recipes.recipe import Recipe, save_recipe
+from inspector.recipes.document import save_recipe
+from inspector.recipes.recipe import Recipe
 from inspector.station.part_inspector import PartInspector
 from inspector.station.station import Station
 from inspector.tuning.measure import Subject, proof, timed

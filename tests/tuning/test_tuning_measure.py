@@ -15,8 +15,9 @@ from inspector.core.message import message
 from inspector.core.sentence import sentence
 from inspector.engines.base import Engine
 from inspector.inspection.program import Runtime, load_program
+from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe
-from inspector.recipes.recipe import Recipe, load_recipe, save_recipe
+from inspector.recipes.recipe import Recipe, load_recipe
 from inspector.tuning import job as tuning_job
 from inspector.tuning.job import Order, tune
 from inspector.tuning.measure import Subject, measure_parts, parts_of, timed

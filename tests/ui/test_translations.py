@@ -11,8 +11,9 @@ from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QAbstractButton, QLabel
 from pytestqt.qtbot import QtBot
 
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.paths import resources
+from inspector.core.sentence import Sentence, sentence
 from inspector.core.types import Verdict
 from inspector.ui.shell import strings, theme
 from inspector.ui.shell.main_window import MainWindow
@@ -62,13 +63,29 @@ def test_the_shipped_font_has_every_letter(tool: ModuleType, qapp: object) -> No
     assert not [letter for letter in letters if not metrics.inFontUcs4(ord(letter))]
 
 
+def test_a_camera_called_like_a_class_keeps_its_name(qtbot: QtBot) -> None:
+    template = "The bundle {bundle} needs a picture, and {camera} gives temperatures."
+    told = message(template, bundle="scratch", camera="dent, scratch")
+    carried = sentence(message("{name} (score {score:.2f})", name=ClassName("scratch"), score=1.0))
+    strings.set_language("ja")
+    try:
+        words = strings.translate(told)
+        assert "scratch" in words
+        assert "dent, scratch" in words
+        assert "きず" not in words
+        read = Sentence.model_validate_json(carried.model_dump_json())
+        assert strings.translate(read.message).startswith("きず"), "a class stays one in a report"
+    finally:
+        strings.set_language("en")
+
+
 def test_messages_are_translated_with_what_is_in_them(qtbot: QtBot) -> None:
     inner = message("There is no recipe {file}.", file=Path("a/b"))
     outer = message("{camera} gave no frame for this part: {problem}", camera="top", problem=inner)
     strings.set_language("ja")
     try:
         assert strings.translate(outer) == "top の画像がこの部品に届きませんでした：レシピ a/b がありません。"
-        assert strings.translate(message("{name} (score {score:.2f})", name="scratch, dent", score=1.0)).startswith(
+        assert strings.translate(message("{name} (score {score:.2f})", name=ClassName("scratch, dent"), score=1.0)).startswith(
             "きず, へこみ"
         )
         assert strings.translate(Message("A sentence nobody knows: {x}", {"x": 1})) == "A sentence nobody knows: 1"

@@ -80,8 +80,8 @@ def test_measure_watch_and_read_what_was_chosen(window: MainWindow, qtbot: QtBot
     job.told(Progress(phase="variants", step=3, steps=12, what="plates: openvino int8, 1"))
     qtbot.waitUntil(lambda: "plates: openvino int8, 1" in panel.state.text())
     assert (panel.progress.value(), panel.progress.maximum()) == (3, 12)
-    with qtbot.waitSignal(panel.tuned):
-        job.ended(Outcome(End.SUCCEEDED, {"tuning": TUNING.model_dump(mode="json")}))
+    job.ended(Outcome(End.SUCCEEDED, {"tuning": TUNING.model_dump(mode="json")}))
+    qtbot.waitUntil(lambda: not panel.busy)
     assert "openvino int8 on 1 threads is the cheapest" in panel.reason.text()
     assert "a, onnxruntime int8: The bundle a is too old." in panel.state.text()
     assert "Not exported, or not on this computer: tensorrt fp16" in panel.state.text()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inspector.core.errors import JobError
+from inspector.core.message import ClassName, message
 from inspector.workers.jobs import Job, TrainJob, VariantJob, read_job
 from inspector.workers.messages import (
     Command,
@@ -86,8 +87,7 @@ def test_a_number_that_is_none_travels_as_null() -> None:
         "val": {"f1": None, "recall": 0.25},
     }
     assert worker_message(sent.line()) == sent
-    with pytest.raises(ValueError, match="JSON"):
-        Done(status="ok", difference=math.nan).line()
+    assert json.loads(Done(status="ok", difference=math.nan).line())["difference"] is None
 
 
 def test_messages_of_a_later_version_with_more_fields_are_read() -> None:
@@ -146,3 +146,14 @@ def test_a_job_arrives_as_it_was_sent(job: Job) -> None:
 def test_what_is_no_job_is_refused(line: bytes) -> None:
     with pytest.raises(JobError):
         read_job(line)
+
+
+def test_a_class_in_the_sentence_of_a_failure_is_still_one_in_the_window() -> None:
+    problem = message("There is no class {name!r} in {folder}.", name=ClassName("scratch"), folder="dent")
+    packet = Outcome(End.FAILED, problem=problem).packet()
+    assert isinstance(packet, Failed)
+    read = read_outcome(Failed.model_validate_json(packet.model_dump_json())).problem
+    assert read is not None
+    assert isinstance(read.values["name"], ClassName)
+    assert not isinstance(read.values["folder"], ClassName)
+    assert read.text == problem.text

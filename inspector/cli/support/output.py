@@ -54,7 +54,7 @@ class Output:
             self._lines.json(record(inspection, recipe))
         else:
             verdict = click.style(f"{inspection.verdict.value:<13}", fg=_COLOURS[inspection.verdict], bold=True)
-            why = "; ".join(reason.text for reason in inspection.reasons)
+            why = "; ".join(told.text for told in (*inspection.reasons, *inspection.notes))
             name = Path(inspection.source).name or inspection.source
             label = name if inspection.part in name else f"{inspection.part} {name}"
             self._lines.text(f"{verdict} {one_line(f'{label}  {inspection.latency_ms:.0f} ms  {why}').rstrip()}")

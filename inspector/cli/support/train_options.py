@@ -7,7 +7,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from inspector.runs.settings import TASK_DEFAULTS, Shown, TrainSettings, shown_settings
+from inspector.core.registry import TASKS
+from inspector.runs.settings import Shown, TrainSettings, shown_settings
 
 Command = Callable[..., Any]
 
@@ -67,9 +68,9 @@ def _default(name: str, field: FieldInfo) -> str:
     if name in _TASKS_OWN or (field.annotation is bool and field.default):
         return "  [default: the task's own]" if name in _TASKS_OWN else "  [default: yes]"
     by_value: dict[object, list[str]] = {}
-    for task, values in TASK_DEFAULTS.items():
-        if name in values:
-            by_value.setdefault(values[name], []).append(task)
+    for task, entry in TASKS.items():
+        if name in entry.defaults:
+            by_value.setdefault(entry.defaults[name], []).append(task)
     phrases = [f"{value} for {', '.join(tasks)}" for value, tasks in by_value.items()]
     if field.is_required():
         return f"  [default: {'; '.join(phrases)}]"

@@ -5,14 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.core.types import Annotation, TaskName
+from inspector.core.registry import TASKS
+from inspector.core.types import Annotation, LabelKind, TaskName
 from inspector.data.formats.record import NO_DEFECT, Listing, Record, Shape, Tick, boxes_of, labelled_size
 from inspector.data.outlines import Outline, components
 from inspector.data.samples import HALF, Dataset, DrawnMask, MaskFile, Sample, class_indices, read_mask, read_mask_of
@@ -49,12 +50,7 @@ class _Builder:
         self.problems = list(listing.problems)
 
     def dataset(self) -> Dataset:
-        names, samples = {
-            "classification": self.classification,
-            "detection": self.detection,
-            "segmentation": self.segmentation,
-            "thermal": self.thermal,
-        }[self.task]()
+        names, samples = self._taught(TASKS[self.task].labels)
         alike: dict[str, list[str]] = {}
         for name in names:
             alike.setdefault(name.casefold(), []).append(name)
@@ -66,11 +62,25 @@ class _Builder:
         ordered = tuple(sorted(samples, key=lambda sample: sample.name))
         return Dataset(self.folder, self.task, names, ordered, tuple(self.problems))
 
-    def thermal(self) -> tuple[tuple[str, ...], list[Sample]]:
+    def _taught(self, labels: LabelKind) -> tuple[tuple[str, ...], list[Sample]]:
+        """Return the classes and samples with labels of this kind."""
+        match labels:
+            case "label":
+                return self._labelled()
+            case "boxes":
+                return self._boxed()
+            case "mask":
+                return self._masked()
+            case "temperatures":
+                return self._measured()
+            case _:
+                assert_never(labels)
+
+    def _measured(self) -> tuple[tuple[str, ...], list[Sample]]:
         measured = [record for record in self.records if record.kelvin is not None]
         return (), [self._sample(record, "thermal", Annotation(temperatures=record.kelvin)) for record in measured]
 
-    def classification(self) -> tuple[tuple[str, ...], list[Sample]]:
+    def _labelled(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Return an image's own class, else that of most of its objects, else the one that covers most of its mask."""
         kinds: list[tuple[Record, str]] = []
         by_mask = self._main_of_masks()
@@ -85,7 +95,7 @@ class _Builder:
             self._sample(record, kind, Annotation(label=index[kind], confidence=record.confidence)) for record, kind in kinds
         ]
 
-    def detection(self) -> tuple[tuple[str, ...], list[Sample]]:
+    def _boxed(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Labelled boxes, else one around each connected area of the mask."""
         shaped = [(record, record.shapes) for record in self.records if record.shapes is not None]
         if not any(shapes for _, shapes in shaped) and any(record.mask for record in self.records):
@@ -97,7 +107,7 @@ class _Builder:
         ]
         return tuple(index), samples if index else []
 
-    def segmentation(self) -> tuple[tuple[str, ...], list[Sample]]:
+    def _masked(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Masks, else outlines. Where some objects have an outline and some only a box, the box is filled."""
         if any(record.mask for record in self.records):
             valued = any(record.mask is not None and record.mask_class is None for record in self.records)
@@ -207,7 +217,7 @@ class _Builder:
         return tuple(index), samples if index else []
 
     def _boxes_of_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
-        names, masked = self.segmentation()
+        names, masked = self._masked()
         results = _parallel(_components, [sample.mask for sample in masked], self.tick)
         samples = []
         for sample, result in zip(masked, results, strict=True):

@@ -11,6 +11,7 @@ import PIL.Image
 
 from inspector.core.errors import ConfigError
 from inspector.core.files import DAMAGE, IMAGE_SUFFIXES, read_image
+from inspector.core.headers import has_pages
 from inspector.core.message import Message, message
 
 _DEEPEST = 32
@@ -200,6 +201,8 @@ def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
             parts: list[tuple[str, bytes]] = getattr(picture, "applist", [])  # of a JPEG
             if any(kind == "APP1" and body.startswith(b"FLIR\0") for kind, body in parts):
                 return None
+            if picture.format == "TIFF" and has_pages(path):
+                return None  # the first may be a thumbnail
             width, height = picture.size
             side = picture.getexif().get(_ORIENTATION, 1)
             sideways = side in (5, 6, 7, 8) and picture.format != "TIFF"  # Pillow itself turns those

@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.message import Message, message
@@ -57,7 +59,8 @@ def _measured(folder: Folder, tick: Tick) -> Listing:
         if image.unit != "kelvin":
             found.skip("{file} holds no temperatures and is not used.", path)
             continue
-        values = (float(image.pixels.max()), float(image.pixels.mean(dtype="float64")), float(image.pixels.min()))
+        alive = image.pixels[np.isfinite(image.pixels)]
+        values = (float(alive.max()), float(alive.mean(dtype="float64")), float(alive.min()))
         found.records.append(Record(name, path, kelvin=values))
     return found
 

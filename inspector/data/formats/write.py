@@ -22,7 +22,8 @@ import yaml
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
-from inspector.core.types import TaskName
+from inspector.core.registry import TASKS
+from inspector.core.types import LabelKind
 from inspector.data.formats.coco import bounds
 from inspector.data.formats.mask_folders import PARTS as SPLIT_FOLDERS
 from inspector.data.formats.place import new_folder
@@ -31,14 +32,14 @@ from inspector.data.outlines import Mask, Outline, components, polygon_of, run_l
 from inspector.data.samples import PARTS, Dataset, DrawnMask, Sample
 
 Format = Literal["coco", "yolo", "voc", "masks", "folders"]
-# The tasks whose labels a layout can hold, the fullest first.
-HOLDS: Mapping[Format, tuple[TaskName, ...]] = MappingProxyType(
+# The labels that a layout can hold, the fullest first.
+HOLDS: Mapping[Format, tuple[LabelKind, ...]] = MappingProxyType(
     {
-        "coco": ("segmentation", "detection"),
-        "yolo": ("segmentation", "detection"),
-        "voc": ("detection",),
-        "masks": ("segmentation",),
-        "folders": ("classification",),
+        "coco": ("mask", "boxes"),
+        "yolo": ("mask", "boxes"),
+        "voc": ("boxes",),
+        "masks": ("mask",),
+        "folders": ("label",),
     }
 )
 _FOLDERS = {"train": "train", "val": "valid", "test": "test", None: "images"}
@@ -76,7 +77,7 @@ def write_dataset(
 
     Raises ConfigError if the layout cannot hold labels of this task or the folder is in use, StorageError if writing fails.
     """
-    if dataset.task not in HOLDS[to]:
+    if TASKS[dataset.task].labels not in HOLDS[to]:
         raise ConfigError(
             "The layout {to} does not hold labels for {task}.", remedy="Choose another one.", to=to, task=dataset.task
         )

@@ -77,10 +77,10 @@ def read_calibration(folder: Path, bundle: Bundle, *, most: int = MOST) -> tuple
         except ConfigError as error:
             problems.append(error.problem)
             continue
-        frame = Frame(image.pixels, "calibration", place, 0.0, datetime.now(UTC), image.unit)
+        frame = Frame(image.pixels, "calibration", place, 0.0, datetime.now(UTC), image.unit, bits=image.bits)
         problem = wrong_unit(bundle.card.input, frame, bundle.name, name=str(files[place]))
         if problem is None:
-            frames.append(prepare(image.pixels, bundle.card.input))
+            frames.append(prepare(image.pixels, bundle.card.input, bits=image.bits))
         else:
             problems.append(problem)
     return frames, problems

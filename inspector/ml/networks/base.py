@@ -21,7 +21,6 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 # ImageNet statistics (as in torchvision's weights), on the 0..255 scale of the array that prepare() makes.
 _IMAGENET: Normalisation = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 HALF: Normalisation = ((127.5,) * 3, (127.5,) * 3)  # what the weights of EfficientNet-Lite expect
-_KELVIN: Normalisation = ((273.0,), (227.0,))
 
 
 class Network(nn.Module):
@@ -72,11 +71,8 @@ class Network(nn.Module):
 def normalisation_for(network: Network, spec: InputSpec) -> Normalisation:
     """Mean and std, one number a channel, for `Card.mean` and `Card.std`.
 
-    Kelvin inputs map 273..500 K to 0..1 unless the trainer knows better (the statistics of its data). Grey inputs take the
-    mean over the colours.
+    Grey inputs take the mean over the colours.
     """
-    if spec.kind == "kelvin":
-        return _KELVIN
     mean, std = network.normalisation
     if spec.channels == len(mean):
         return mean, std

@@ -12,16 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from inspector.core.paths import resources
+from inspector.core.registry import TASKS
 from inspector.ml.reports.charts import SERIES, Axis, Series, bars, line_chart, whisker
 from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import ClassRow, Confusion, Interval, TrainReport
 
-_TASKS = {
-    "classification": "Classification",
-    "detection": "Detection",
-    "segmentation": "Segmentation",
-    "thermal": "Temperatures",
-}
 _PARTS = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 _LARGEST_TABLE = 40  # classes of a confusion matrix that is shown
 
@@ -38,7 +33,7 @@ def page(report: TrainReport, folder: Path) -> str:
     environment.filters |= {"number": _number, "percent": _percent, "duration": _duration}
     values: dict[str, Any] = {
         "report": report,
-        "task": _TASKS[report.task],
+        "task": TASKS[report.task].label,
         "parts": _PARTS,
         "measures": MEASURES,
         "primary": _primary(report),

@@ -9,7 +9,7 @@ from typing import Any
 from inspector import __version__
 from inspector.bundles.bundle import Card
 from inspector.core.errors import StorageError
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.sentence import sentence
 from inspector.ml.reports.images import Heat, write_worst
 from inspector.ml.reports.page import page
@@ -17,12 +17,15 @@ from inspector.ml.train.quality import Examined
 from inspector.runs.folder import REPORT, REPORT_HTML
 from inspector.runs.measures import MEASURES
 from inspector.runs.report import ClassRow, Epoch, Folds, Interval, Learning, TrainReport, Worst
-from inspector.tasks.base import card_threshold
+from inspector.tasks.base import card_threshold, percent, shares, task_of
 
+_SHORT = {"f1": "F1", "ap50": "AP50", "iou": "IoU"}
 _FEW_IMAGES = 100
 _LONG = 8  # epochs that tell where a curve goes
 _SMOOTH = 3  # epochs whose mean is compared
 _RISEN = 1.15  # times its lowest: the loss of validation has risen
+_NEVER = 0.001  # a class with less of that is never found
+_ENOUGH = 3  # of a class that must be tested to say so
 _WEAK = 0.1  # a class is named as weak if its number lies so far below the mean of all
 
 
@@ -31,7 +34,7 @@ class Facts:
     """What a report says beside what was measured.
 
     `counts`: samples of each part. `part`: which of them was measured. `settings`: as a person set them, without machine paths.
-    `history`: one row an epoch, as in curves.csv.
+    `history`: one row an epoch, as in curves.csv. `nothing_learnt`: what to say if that is so.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Facts:
     problems: Sequence[Message] = ()
     folds: Folds | None = None
     learning: Learning | None = None
+    nothing_learnt: Sequence[Message] = ()
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -78,6 +82,7 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
     trials = tuple(sentence(line) for line in _trials(metrics.primary, facts))
     course = _course(metrics.primary, facts.history)
     learnt_by_heart = [sentence(line) for line in [by_heart(course, facts.best_epoch)] if line is not None]
+    warnings = tuple(sentence(line) for line in _warnings(card, facts, classes))
     return TrainReport(
         task=card.task,
         network=card.network,
@@ -100,7 +105,13 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
         learning=facts.learning,
         course=course,
         problems=tuple(sentence(problem) for problem in (*facts.problems, *examined.problems)),
-        summary=(*(sentence(line) for line in summarise(card, examined, overall, classes)), *learnt_by_heart, *trials),
+        warnings=warnings,
+        summary=(
+            *warnings,
+            *(sentence(line) for line in summarise(card, examined, overall, classes)),
+            *learnt_by_heart,
+            *trials,
+        ),
         trials=trials,
         part=facts.part,
         images=examined.images,
@@ -145,7 +156,7 @@ def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
 
 def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], classes: Sequence[ClassRow]) -> list[Message]:
     """Return the result in plain words, the most important first."""
-    lines = [_result(card, examined, numbers)]
+    lines = [task_of(card.task).headline(numbers, examined.images)]
     lines += _decision(examined)
     weakest = _weakest(card, classes)
     if weakest is not None:
@@ -156,9 +167,9 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
             message(
                 "Scores were calibrated: they are off by {after} points of 100 on average, {before} before; "
                 "by chance alone it can be {chance}.",
-                after=_percent(calibration.after),
-                before=_percent(calibration.before),
-                chance=_percent(calibration.chance),
+                after=percent(calibration.after),
+                before=percent(calibration.before),
+                chance=percent(calibration.chance),
             )
         )
     if examined.images < _FEW_IMAGES:
@@ -197,38 +208,8 @@ def _trials(primary: str, facts: Facts) -> list[Message]:
             text = "With {more} more training images expect {value} K (95 % confidence: {low} to {high}) less error."
         lines.append(message(text, more=learning.more, name=label, **gain))
     elif learning is not None and learning.refused is not None:
-        lines.append(message(learning.refused.template, **learning.refused.values))
+        lines.append(learning.refused.message)
     return lines
-
-
-def _result(card: Card, examined: Examined, numbers: Mapping[str, Interval]) -> Message:
-    if card.task == "classification":
-        return message(
-            "{value} % of {count} images were recognised (95 % confidence: {low} to {high} %).",
-            count=examined.images,
-            **_shares(numbers["accuracy"]),
-        )
-    if card.task == "detection":
-        return message(
-            "{value} % of the labelled objects were found (95 % confidence: {low} to {high} %), "
-            "and {right} % of the boxes are right.",
-            right=_percent(numbers["precision"].value),
-            **_shares(numbers["recall"]),
-        )
-    if card.task == "segmentation":
-        return message(
-            "In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); "
-            "the areas overlap the labelled ones with an IoU of {iou}.",
-            iou=f"{numbers['iou'].value:.2f}",
-            **_shares(numbers["image_recall"]),
-        )
-    error = numbers["mae_kelvin"]
-    return message(
-        "Temperatures are off by {value} K on average (95 % confidence: {low} to {high} K).",
-        value=f"{error.value:.2f}",
-        low=f"{error.low:.2f}",
-        high=f"{error.high:.2f}",
-    )
 
 
 def _decision(examined: Examined) -> list[Message]:
@@ -241,7 +222,7 @@ def _decision(examined: Examined) -> list[Message]:
                 "At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).",
                 score=f"{threshold.score:.2f}",
                 count=threshold.good,
-                **_shares(threshold.false_reject),
+                **shares(threshold.false_reject),
             )
         )
     if threshold.miss is not None:
@@ -249,31 +230,46 @@ def _decision(examined: Examined) -> list[Message]:
             message(
                 "{value} % of {count} defective images pass as good (95 % confidence: {low} to {high} %).",
                 count=threshold.bad,
-                **_shares(threshold.miss),
+                **shares(threshold.miss),
             )
         )
     if threshold.review is not None and threshold.review.value > 0:
-        lines.append(
-            message("{value} % of all images are left for a person to review.", value=_percent(threshold.review.value))
-        )
+        lines.append(message("{value} % of all images are left for a person to review.", value=percent(threshold.review.value)))
     if threshold.refused is not None:
-        lines.append(message(threshold.refused.template, **threshold.refused.values))
+        lines.append(threshold.refused.message)
     return lines
+
+
+def _warnings(card: Card, facts: Facts, classes: Sequence[ClassRow]) -> list[Message]:
+    """Return why the bundle should not judge parts: it has learnt nothing, or never finds a class."""
+    if facts.nothing_learnt:
+        return list(facts.nothing_learnt)
+    kind = task_of(card.task).class_measure
+    return [
+        message(
+            "{name} is never found: {kind} is 0, with {count} tested. Add images of it, use a larger input, or train longer.",
+            name=row.name,
+            kind=MEASURES[kind].label,
+            count=row.support,
+        )
+        for row in classes
+        if row.support >= _ENOUGH and kind in row.numbers and row.numbers[kind].value < _NEVER
+    ]
 
 
 def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
     """Return the class that is worst by far, where there is one."""
-    kind = {"classification": "f1", "detection": "ap50", "segmentation": "iou"}.get(card.task, "")
+    kind = task_of(card.task).class_measure
     known = [(row.numbers[kind].value, row) for row in classes if row.support and kind in row.numbers]
-    if len(known) < 2:
+    if len(known) < 2 or min(known, key=lambda pair: pair[0])[0] < _NEVER:  # which is a warning
         return None
     value, row = min(known, key=lambda pair: pair[0])
     if sum(number for number, _ in known) / len(known) - value < _WEAK:
         return None
-    name = {"f1": "F1", "ap50": "AP50", "iou": "IoU"}[kind]
+    name = _SHORT.get(kind, kind)
     return message(
         "The weakest class is {name}: {kind} {value}, with {count} tested.",
-        name=row.name,
+        name=ClassName(row.name),
         kind=name,
         value=f"{value:.2f}",
         count=row.support,
@@ -288,14 +284,6 @@ def _rows(intervals: Mapping[str, Interval], support: Mapping[str, int]) -> tupl
         if slash:
             rows.setdefault(owner, {})[kind] = number
     return tuple(ClassRow(name=name, support=support.get(name, 0), numbers=numbers) for name, numbers in rows.items())
-
-
-def _shares(interval: Interval) -> dict[str, str]:
-    return {"value": _percent(interval.value), "low": _percent(interval.low), "high": _percent(interval.high)}
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f}"
 
 
 def _write(path: Path, text: str) -> None:

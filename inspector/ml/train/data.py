@@ -3,11 +3,11 @@
 Reading, preparing and augmenting are done by a thread a core, because Pillow's and OpenCV's loops let other threads run.
 """
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
-from inspector.core.images import Prepared, prepare, view, whole
+from inspector.core.images import Prepared, prepare, view, whole, wrong_unit
 from inspector.core.message import Message
+from inspector.core.types import Frame
 from inspector.data.samples import Sample
 from inspector.ml.train.disk_cache import Spill
 from inspector.ml.train.transforms import Augmentation, augment
 from inspector.tasks.base import Target, Task
+from inspector.workers.process import usable_cores
 
 Batch = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
@@ -65,7 +67,7 @@ class Inputs:
         """
         self.samples: list[Sample] = []
         self.problems: list[Message] = []
-        self.threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        self.threads = threads or min(len(usable_cores()), _MOST_THREADS)
         self._task, self._card, self._memory, self._disk = task, card, memory, disk
         self._cache: dict[int, InputSample] = {}
         self._spill: Spill | None = None
@@ -188,10 +190,15 @@ def free_memory() -> int:
 
 def load_sample(sample: Sample, task: Task, card: Card) -> InputSample:
     """Read, prepare and encode one sample. Raises ConfigError if its image or mask cannot be used."""
-    pixels = read_image(sample.path).pixels
+    image = read_image(sample.path)
+    pixels = image.pixels
+    frame = Frame(pixels, "data", 0, 0.0, datetime.now(UTC), image.unit, bits=image.bits)
+    problem = wrong_unit(card.input, frame, card.name, name=str(sample.path))
+    if problem is not None:
+        raise ConfigError(problem.text)
     geometry = view(whole(pixels), card.input)
     truth = sample.annotation(pixels.shape[0], pixels.shape[1])
-    return InputSample(prepare(pixels, card.input), task.encode(truth, card, geometry))
+    return InputSample(prepare(pixels, card.input, bits=image.bits), task.encode(truth, card, geometry))
 
 
 def batches(

@@ -25,8 +25,8 @@ def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpe
     the lowest to the highest value without the outermost 0.01 % of each, and a tenth of that more at either end. For
     temperatures to be predicted it is the labelled ones with 10 K more.
     """
-    levels = settings.levels
-    deep = _deep(_images(samples, _FIRST_LOOK)) and _deep(found := _images(samples, _LOOK))
+    levels, first = settings.levels, _images(samples, _FIRST_LOOK)
+    deep = _deep(first) and _deep(found := _images(samples, _LOOK))
     if deep and levels is None:
         known = [sample.truth.temperatures for sample in samples if sample.truth.temperatures is not None]
         if known and found[0].unit == "kelvin":
@@ -41,6 +41,7 @@ def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpe
         kind="float" if deep and settings.depth == "auto" else "uint8",
         fit=settings.fit,
         levels=levels,
+        unit="kelvin" if deep and first[0].unit == "kelvin" else "intensity",
     )
 
 

@@ -32,7 +32,6 @@ from inspector.tasks.mistakes import Mistake
 from inspector.tasks.thresholds import Choice, Rated, choose, measure_threshold
 
 WORST = 12  # wrong answers that a report shows
-_LOWEST = {"classification": 0.5, "detection": 0.05, "segmentation": 0.1}
 
 
 def _nothing() -> None:
@@ -196,14 +195,15 @@ def _choice(card: Card, metrics: Metrics, rated: Sequence[Rated], *, score: floa
     default = Choice(card_threshold(card), "default")
     if isinstance(metrics, DetectionMetrics):
         default = Choice(round(float(np.clip(metrics.best_score(), 0.1, 0.9)), 2), "best_f1")
-    if not false_reject or card.task == "thermal":
+    task = task_of(card.task)
+    if not false_reject or not task.threshold_key:
         return default
-    return choose(rated, false_reject, default=default, lowest=_LOWEST[card.task])
+    return choose(rated, false_reject, default=default, lowest=task.lowest)
 
 
 def _bare(card: Card, choice: Choice, allowed: float) -> Threshold | None:
     """Return the threshold where nothing can be said about good parts: no class is a good one."""
-    if card.task == "thermal":
+    if not task_of(card.task).threshold_key:
         return None
     refused = None if choice.refused is None else sentence(choice.refused)
     return Threshold(score=choice.score, allowed=allowed, refused=refused, needed=choice.needed, how=choice.how)

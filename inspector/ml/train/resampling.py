@@ -78,7 +78,7 @@ class Trials:
         if self._curve:
             self._begun = len(self._folds)
             runs = learning_runs(lambda split, seed: self._next(train, split, seed), self._curve)
-            best = 0.0 if self._card.task == "thermal" else 1.0
+            best = task_of(self._card.task).metrics(self._card).best
             learning = learning_curve(runs, more=more_images(len(self._split.train)), best=best, seed=self._settings.seed)
         return Tried(folds, learning, self._done.seconds)
 

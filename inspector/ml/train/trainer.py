@@ -17,7 +17,8 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.bundles.reference import REFERENCE
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, Prepared
-from inspector.core.message import Message
+from inspector.core.message import ClassName, Message
+from inspector.core.registry import TASKS
 from inspector.core.types import Floats
 from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
@@ -36,11 +37,11 @@ from inspector.ml.train.data import Inputs, Subset, free_memory
 from inspector.ml.train.depth import choose_input
 from inspector.ml.train.disk_cache import spill_folder
 from inspector.ml.train.distributed import company
-from inspector.ml.train.fit import Fit
+from inspector.ml.train.learner import Learner, learner_for
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder
-from inspector.runs.folder import REPORT_HTML, read_curves
+from inspector.runs.folder import NOTHING_LEARNT, REPORT_HTML, read_curves
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import Progress, Report
@@ -61,8 +62,6 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
     keep_freed_memory()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     with company(settings):
         if world_size() > 1 and (settings.folds or settings.learning_curve):
             raise ConfigError(
@@ -79,7 +78,7 @@ def train_beside(settings: TrainSettings, report: Report) -> None:
     with company(settings):
         ready = _ready(settings, report)
         network, card = _network(ready.card, settings, ready.inputs["train"])
-        Fit(settings, card, network, ready.inputs, report).run()
+        learner_for(settings, card, network, ready.inputs, report).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
         begun = resume and (folder is None or folder.checkpoint.is_file())
         tried = _trials(settings, ready, report, folder, resume=resume)
         network, card = _network(ready.card, settings, ready.inputs["train"])
-        fit = Fit(_final(settings, tried), card, network, ready.inputs, report, folder=folder)
+        fit = learner_for(_final(settings, tried), card, network, ready.inputs, report, folder=folder)
         try:
             fit.run(resume=begun)
         except Cancelled:
@@ -137,7 +136,7 @@ def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunF
             "val": Subset(inputs, part.val),
         }
         network, known = _network(_first_card(own, ready.found, part, ready.card.input), own, parts["train"])
-        fit = Fit(own, known, network, dict(parts), told)
+        fit = learner_for(own, known, network, dict(parts), told)
         fit.run()
 
         def tick() -> None:
@@ -189,16 +188,16 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         raise ConfigError(
             "There is no class {name!r} in {folder}.",
             remedy="Choose the good classes among: {classes}.",
-            name=unknown[0],
+            name=ClassName(unknown[0]),
             folder=dataset.folder,
-            classes=", ".join(dataset.classes),
+            classes=ClassName(", ".join(dataset.classes)),
         )
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
     left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # all in the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
     if settings.pretrained:
         training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
-    if settings.task == "classification" and settings.balance == "weights":
+    if TASKS[settings.task].labels == "label" and settings.balance == "weights":
         training["class_weights"] = ",".join(f"{weight:g}" for weight in class_weights(split.train, len(dataset.classes)))
     return Card(
         name=settings.bundle_name,
@@ -210,14 +209,21 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
         input=spec,
         mean=(0.0,) * spec.channels,
         std=(1.0,) * spec.channels,
-        thresholds={"score": settings.score or 0.5, "floor": _FLOOR, "nms_iou": 0.5, "mask": 0.5}
-        if settings.task in ("detection", "segmentation")
-        else {},
+        thresholds=_thresholds(settings),
         dataset={"name": settings.data.resolve().name, "fingerprint": dataset.fingerprint(), "seed": settings.seed},
         training=training,
         created=datetime.now(UTC),
         software=__version__,
     )
+
+
+def _thresholds(settings: TrainSettings) -> dict[str, float]:
+    """Return those that the task's bundles begin with; the one that decides is a person's, if there is one."""
+    task = task_of(settings.task)
+    found = dict(task.thresholds)
+    if settings.score and task.threshold_key in found:
+        found[task.threshold_key] = settings.score
+    return found
 
 
 def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:
@@ -252,23 +258,18 @@ def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Mo
     torch.manual_seed(settings.seed)
     network = build_network(card)
     assert isinstance(network, Network)
-    known: dict[str, object] = {}
-    if card.task == "thermal":
-        # These networks have no batch normalisation that would make up for another scale.
+    known: dict[str, object] = dict(zip(("mean", "std"), normalisation_for(network, card.input), strict=True))
+    task = task_of(card.task)
+    if task.scaled:
         pixels = np.stack([inputs[index].pixels for index in range(0, len(inputs), max(1, len(inputs) // 200))])
-        temperatures = np.stack([inputs[index].target["temperatures"] for index in range(len(inputs))]).astype(np.float64)
-        known["mean"] = tuple(float(value) for value in pixels.mean((0, 1, 2), dtype=np.float64))
-        known["std"] = tuple(float(value) for value in np.maximum(pixels.std((0, 1, 2), dtype=np.float64), 1e-3))
-        known["target_mean"] = tuple(float(value) for value in temperatures.mean(0))
-        known["target_std"] = tuple(float(value) for value in np.maximum(temperatures.std(0), 0.1))
-    else:
-        known["mean"], known["std"] = normalisation_for(network, card.input)
+        targets = [inputs[index].target for index in range(len(inputs))]
+        known |= task.scaling(pixels, {name: np.stack([one[name] for one in targets]) for name in targets[0]})
     # Trained weights replace the ones it started from: the bundle must open where those are not installed.
     known["network_options"] = {key: value for key, value in card.network_options.items() if key != "pretrained"}
     return network, card.model_copy(update=known)
 
 
-def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
+def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
     """Calibrate and choose the threshold on validation, measure on the test part, write the report and the bundle.
 
     Both at the frames' own size.
@@ -290,6 +291,9 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
     _tell(report, examined.problems)
     counts = {"train": len(fit.inputs["train"]), "val": len(fit.inputs["val"]), "test": examined.images}
     done = {"best_epoch": fit.best.epoch, "epochs_done": fit.epochs_done, "seconds": round(fit.seconds + tried.seconds)}
+    nothing = fit.nothing_learnt()
+    if nothing:
+        done[NOTHING_LEARNT] = True
     card = measured(settled.card, examined).model_copy(
         update={
             "validation": fit.best.numbers,
@@ -309,8 +313,11 @@ def _finish(fit: Fit, split: Split, report: Report, problems: Sequence[Message],
             problems=problems,
             folds=tried.folds,
             learning=tried.learning,
+            nothing_learnt=nothing,
         )
-        write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        written = write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        for warning in written.warnings:
+            report.log(warning.text)
         report.artifact(fit.folder.path / REPORT_HTML, what="report")
     report.progress(Progress(phase="export", step=0, steps=1))
     extra = {

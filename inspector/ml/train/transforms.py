@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from inspector.core.images import Prepared
 from inspector.core.types import Floats, TaskName
 from inspector.runs.settings import Augmentations
-from inspector.tasks.base import Target
+from inspector.tasks.base import Target, task_of
 
 Matrix = NDArray[np.float64]
 
@@ -93,9 +93,9 @@ def augmentation_for(task: TaskName, preset: Augmentations = "standard") -> Augm
     how = PRESETS[preset]
     if how is None:
         return None
-    if task == "thermal":
+    if not task_of(task).varied:
         return Augmentation(flip=how.flip, flip_vertical=how.flip_vertical) if how.flip else None
-    return how if task == "classification" else replace(how, cutout=0.0)
+    return how if task_of(task).cutout else replace(how, cutout=0.0)
 
 
 def augment(pixels: Prepared, target: Target, how: Augmentation, rng: np.random.Generator) -> tuple[Prepared, Target]:

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.tasks.losses.settings import Targets, number
+from inspector.tasks.losses.settings import Box, Explained, Targets, number
 
 
 class ClassificationLoss:
@@ -32,6 +32,11 @@ class ClassificationLoss:
         if "weight" in target:
             return (losses * target["weight"]).mean()
         return losses.mean() if factors is None else losses.sum() / factors[label].sum()
+
+    def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
+        """Return the class's score before the softmax; of the class named, or the most likely one."""
+        index = int(raw[0].argmax()) if class_index is None else class_index
+        return raw[0, index], index
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         """Logits -> probabilities. Raises ConfigError if the card's temperature is not above 0."""

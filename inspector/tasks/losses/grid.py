@@ -16,7 +16,7 @@ from torch.nn import functional
 from inspector.bundles.bundle import Card
 from inspector.tasks.detection import boxes_per_cell
 from inspector.tasks.losses.overlap import complete_iou, corners, pairwise_iou
-from inspector.tasks.losses.settings import Targets
+from inspector.tasks.losses.settings import Box, Explained, Targets, box_target
 
 REACH = 0.5
 
@@ -80,6 +80,10 @@ class GridLoss:
         wanted[place], weight[place] = iou.clamp(min=0.0), 1.0
         entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
         return (weight * (logits.sigmoid() - wanted).abs() ** 2 * entropy).sum()
+
+    def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
+        """Return the score of the box, or of all boxes of the class."""
+        return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         """Logits [N, gh, gw, B*5 + C] -> [N, gh*gw*B, 4 + C]: corners as fractions, then confidence times class probability."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from inspector.bundles.bundle import Card
 from inspector.tasks.losses.overlap import complete_iou, corners, pairwise_iou
-from inspector.tasks.losses.settings import Targets
+from inspector.tasks.losses.settings import Box, Explained, Targets, box_target
 
 STRIDES = (8, 16, 32)
 _MOST = 5.0  # largest exponent of a side: 148 strides, longer than any input
@@ -61,10 +61,14 @@ class PointsLoss:
         total = quality.sum().clamp(min=1.0)
         wanted = torch.zeros_like(logits)
         wanted[image, point, classes[image, which]] = quality
-        kind = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / total
+        kind = self.entropy(logits, wanted) / total
         _, complete = complete_iou(mine[image, point], real[image, which])
         box = ((1 - complete) * quality).sum() / total
         return self.class_weight * kind + self.box_weight * box
+
+    def entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """Of all scores against those wanted, [N, A, C] both, summed up."""
+        return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
 
     def match(self, scores: Tensor, mine: Tensor, points: Tensor, real: Tensor, classes: Tensor) -> Matched:
         """Give every object its points.
@@ -86,6 +90,10 @@ class PointsLoss:
         top, reached = alignment.amax(dim=2, keepdim=True), overlap.amax(dim=2, keepdim=True)
         quality = (alignment / top.clamp(min=1e-30) * reached).amax(dim=1)
         return Matched(torch.where(owner.values > 0, owner.indices, -1), quality)
+
+    def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
+        """Return the score of the box, or of all boxes of the class."""
+        return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         """Output [N, A, 4 + C] -> corners as fractions of the input, scores 0..1."""

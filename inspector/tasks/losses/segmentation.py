@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from inspector.bundles.bundle import Card
-from inspector.tasks.losses.settings import Targets, chosen
+from inspector.tasks.losses.settings import Box, Explained, Targets, chosen
+from inspector.tasks.masks import MASK
 
 
 class SegmentationLoss:
@@ -17,6 +18,14 @@ class SegmentationLoss:
         """Logits [N, K, h, w] against `mask` uint8 [N, K, h, w] (shares times 255)."""
         function = chosen(card, SEGMENTATION_LOSSES, "bce_dice")
         return function(out.float(), target["mask"].float() / 255)
+
+    def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
+        """Return the class's logits, summed over the pixels where it was found, or the largest where it was not."""
+        found = self.activation(raw.detach(), card)[0] >= card.thresholds.get("mask", MASK)
+        index = int(found.sum((1, 2)).argmax()) if class_index is None else class_index
+        logits = raw[0, index]
+        where = found[index]
+        return (logits[where].sum() if bool(where.any()) else logits.max()), index
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         return out.sigmoid()

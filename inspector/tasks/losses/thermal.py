@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.tasks.losses.settings import Targets, chosen
+from inspector.tasks.losses.settings import Box, Explained, Targets, chosen
 
 
 class ThermalLoss:
@@ -18,6 +18,10 @@ class ThermalLoss:
         scaled = (target["temperatures"].float() - mean) / std
         function = chosen(card, {"smooth_l1": functional.smooth_l1_loss, "mse": functional.mse_loss}, "smooth_l1")
         return function(out.float(), scaled)
+
+    def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
+        """Return the highest temperature."""
+        return self.activation(raw, card)[0, 0], None
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
         mean, std = _scaling(out, card)

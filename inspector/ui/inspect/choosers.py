@@ -7,6 +7,7 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
+from inspector.core.addresses import hide_secrets
 from inspector.core.paths import resources, user_config
 from inspector.core.registry import CAMERAS
 from inspector.core.untrusted import parse_toml, read_bounded
@@ -17,7 +18,7 @@ from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
-IMAGES: Final = "*.png *.jpg *.jpeg *.bmp *.tif *.tiff *.webp"
+IMAGES: Final = "*.png *.jpg *.jpeg *.jpe *.jp2 *.bmp *.tif *.tiff *.webp *.gif *.pgm *.ppm *.pbm"
 _BROWSE: Final = "browse"
 
 
@@ -146,21 +147,21 @@ class SourceChooser(_Chooser):
         self.retranslate()
 
     def show_source(self, source: str) -> None:
-        """Show the source in use; empty: the recipe's own."""
+        """Show the source in use, without its password; empty: the recipe's own."""
         self._source = source
         with QSignalBlocker(self):
             if source in ("", "simulated"):
                 self.setCurrentIndex(self.findData(source))
             else:
                 self.setCurrentIndex(-1)
-            self.setEditText(source or self.itemText(0))
+            self.setEditText(hide_secrets(source) or self.itemText(0))
 
     def pending(self) -> str | None:
         """Return the source that the field says, where it is not the one in use."""
         text = self.currentText().strip()
         named = {self.itemText(index): str(self.itemData(index)) for index in range(self.count())}
         source = named[text] if named.get(text) in ("", "simulated") else text
-        return None if source == self._source else source
+        return None if source in (self._source, hide_secrets(self._source)) else source
 
     def _typed(self) -> None:
         source = self.pending()

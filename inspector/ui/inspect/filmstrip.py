@@ -76,7 +76,7 @@ class Thumb(Themed, QAbstractButton):
             self.setToolTip("")
             return
         self.setAccessibleName(self.tr("NG part {part}").format(part=self.inspection.part))
-        reasons = "\n".join(translate(reason) for reason in self.inspection.reasons)
+        reasons = "\n".join(translate(told) for told in (*self.inspection.reasons, *self.inspection.notes))
         self.setToolTip(f"{self.inspection.part}\n{reasons}")
 
     def paintEvent(self, event: QPaintEvent) -> None:

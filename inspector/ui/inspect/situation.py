@@ -58,7 +58,7 @@ def shown(now: Situation) -> Shown:
         return _waiting(now, old)
     if now.quiet_s > QUIET_S and not now.triggered:
         return _waiting(now, old)
-    reasons = tuple(translate(reason) for reason in now.live.reasons)
+    reasons = tuple(translate(told) for told in (*now.live.reasons, *now.live.notes))
     return Shown(now.live.verdict, part=now.live.part, reasons=reasons)
 
 
@@ -86,7 +86,7 @@ def _lost(now: Situation) -> Shown:
     veil = QCoreApplication.translate("Situation", "No picture from {cameras}").format(cameras=names)
     live = now.live if now.fresh else None
     if live is not None and SEVERITY[live.verdict] > SEVERITY[Verdict.NOT_INSPECTED]:
-        found = tuple(translate(reason) for reason in live.reasons)
+        found = tuple(translate(told) for told in (*live.reasons, *live.notes))
         return Shown(live.verdict, part=live.part, reasons=(*found, *reasons), veil=veil)
     return Shown(Verdict.NOT_INSPECTED, reasons=reasons or (veil,), veil=veil)
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from inspector.bundles.bundle import read_card
-from inspector.cameras.base import stamp
+from inspector.cameras.base import reading_of, stamp
 from inspector.cameras.demo_line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame, Unit
+from inspector.inspection.choice import camera_for
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
-from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
 
 DEMO_PARTS: Final = 200
@@ -109,15 +108,18 @@ def open_parts(material: Material) -> tuple[Parts, Recipe]:
     recipe = material.recipe
     if recipe is None or len(recipe.cameras) > 1:
         unit = _unit(sequence)
-        recipe = _automatic(material.path, unit) if recipe is None else only_camera(recipe, _camera(recipe, material, unit))
+        recipe = (
+            _automatic(material.path, unit) if recipe is None else only_camera(recipe, camera_for(recipe, material.base, unit))
+        )
     (camera,) = recipe.cameras
     sequence.close()
-    return FileParts(open_sequence(material.path, camera=camera), camera), recipe
+    how = reading_of(camera, recipe.cameras[camera].options)
+    return FileParts(open_sequence(material.path, camera=camera, how=how), camera), recipe
 
 
 def _automatic(path: Path, unit: Unit) -> Recipe:
     source = f"{'folder' if path.is_dir() else 'video'}:{path}"
-    return recipe_for(shipped_bundles(kelvin=unit == "kelvin"), source)
+    return recipe_for(shipped_bundles(unit), source)
 
 
 def _unit(sequence: FrameSequence) -> Unit:
@@ -128,12 +130,3 @@ def _unit(sequence: FrameSequence) -> Unit:
         except ConfigError:
             continue
     return "intensity"
-
-
-def _camera(recipe: Recipe, material: Material, unit: Unit) -> str:
-    """Return the camera of the recipe whose bundles take such frames, else its first."""
-    for step in recipe.inspect:
-        card = read_card(find_bundle(step.bundle, material.base))
-        if (card.input.kind == "kelvin") == (unit == "kelvin"):
-            return step.camera
-    return next(iter(recipe.cameras))

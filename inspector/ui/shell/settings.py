@@ -92,12 +92,12 @@ class Settings(QObject):
             log.info("layout not kept: %s", error)
 
     def _write(self) -> None:
-        import tomli_w
+        import tomlkit
 
         from inspector.core.config import write_atomically  # with pydantic, which the window's first picture does not wait for
 
         data = asdict(_File(preferences=self._stored, layout=self.layout))
-        write_atomically(self._path, tomli_w.dumps(data).encode())
+        write_atomically(self._path, tomlkit.dumps(data).encode())
 
 
 def _read(path: Path) -> _File:

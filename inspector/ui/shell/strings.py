@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QCoreApplication, QEvent, QLibraryInfo, QLocale, QTranslator
 
-from inspector.core.message import Message
+from inspector.core.message import ClassName, Message
 from inspector.core.paths import resources
 from inspector.core.verdict import Verdict
 
@@ -74,7 +74,7 @@ def _value(value: object) -> object:
         return translate(value)
     if isinstance(value, Verdict):
         return verdict_word(value)
-    if type(value) is str:  # it may be a class, or several
+    if isinstance(value, ClassName):
         return ", ".join(class_name(part) for part in value.split(", "))
     return value
 

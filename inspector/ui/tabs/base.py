@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-from inspector.core.types import Frame, Inspection, Prediction, TaskName
+from inspector.core.types import Answer, Frame, Inspection, Prediction
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui.canvas.canvas import Canvas, ViewLink
 from inspector.ui.canvas.colormaps import TemperatureUnit
@@ -30,7 +30,7 @@ class AnalysisTab(Themed, QWidget):
     """
 
     tools_direction: ClassVar = QBoxLayout.Direction.TopToBottom
-    task: ClassVar[TaskName | None] = None  # predictions of this task can be chosen; None: of any task
+    answer: ClassVar[type[Answer] | None] = None  # predictions with such answers can be chosen; None: any
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent)
@@ -125,7 +125,7 @@ class AnalysisTab(Themed, QWidget):
     def predictions(self) -> list[Prediction]:
         """Return what can be chosen here."""
         found = self.inspection.predictions if self.inspection else ()
-        return [prediction for prediction in found if self.task is None or prediction.task == self.task]
+        return [prediction for prediction in found if self.answer is None or isinstance(prediction.answer, self.answer)]
 
     def prediction(self) -> Prediction | None:
         """Return what is chosen."""

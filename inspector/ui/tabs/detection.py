@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from PySide6.QtWidgets import QLabel, QWidget
 
-from inspector.core.types import Boxes, Prediction, Scores, TaskName
+from inspector.core.types import Answer, Boxes, Prediction, Scores
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.overlays import Overlays, RegionMark, box_marks, region_mark
 from inspector.ui.shell import theme
@@ -18,7 +18,7 @@ from inspector.ui.widgets.tables import Cell, Row, ValueTable
 class DetectionTab(ThresholdTab):
     """Boxes on the canvas and in a table; what is selected in one is selected in the other."""
 
-    task: ClassVar[TaskName | None] = "detection"
+    answer: ClassVar[type[Answer] | None] = Boxes
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)

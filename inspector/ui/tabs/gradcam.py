@@ -1,6 +1,6 @@
 """The Grad-CAM tab: which pixels spoke for what the network said."""
 
-from typing import ClassVar, assert_never
+from typing import assert_never
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QTimer, Signal
@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QProg
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message
-from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, TaskName, Temperatures
+from inspector.core.types import Boxes, Floats, Inspection, Masks, Prediction, Scores, Temperatures
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import threshold_of
@@ -35,7 +35,6 @@ class GradCamTab(AnalysisTab):
     """
 
     hold_wanted = Signal(object)
-    task: ClassVar[TaskName | None] = None
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from PySide6.QtWidgets import QCheckBox, QLabel, QWidget
 
-from inspector.core.types import Prediction, TaskName
+from inspector.core.types import Answer, Masks, Prediction
 from inspector.tasks.masks import Area, areas_of, class_map
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.overlays import BoxMark, ClassLayer, Overlays, RegionMark
@@ -22,7 +22,7 @@ SMALLEST_PX = 4.0  # connected areas below this are no area a person can see
 class SegmentationTab(ThresholdTab):
     """The mask with adjustable opacity, a legend with count and area a class, and a label at the largest areas."""
 
-    task: ClassVar[TaskName | None] = "segmentation"
+    answer: ClassVar[type[Answer] | None] = Masks
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)

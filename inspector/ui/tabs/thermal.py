@@ -8,7 +8,7 @@ from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from inspector.core.types import KELVIN_AT_0_C, Frame, TaskName, Temperatures
+from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, Temperatures
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
 from inspector.ui.canvas.overlays import Overlays, RegionMark, spot_marks
@@ -30,7 +30,7 @@ class ThermalTab(AnalysisTab):
     """Palette, range, unit; cursor temperature; highest, mean and lowest; hot spots on the canvas and in a table."""
 
     tools_direction: ClassVar = QBoxLayout.Direction.LeftToRight
-    task: ClassVar[TaskName | None] = "thermal"
+    answer: ClassVar[type[Answer] | None] = Temperatures
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)

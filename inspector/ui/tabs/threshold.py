@@ -98,7 +98,7 @@ class ThresholdTab(AnalysisTab):
         self.badge.set_verdict(verdict)
         self.verdict_word.setText(verdict_word(verdict))
         self.verdict_word.setAccessibleName(verdict_word(verdict))
-        self.reasons.setText("\n".join(translate(reason) for reason in reasons))
+        self.reasons.setText("\n".join(translate(told) for told in (*reasons, *inspection.notes)))
 
     def retranslate(self) -> None:
         super().retranslate()

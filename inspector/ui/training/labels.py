@@ -2,29 +2,18 @@
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
 
 
 def task_word(task: TaskName) -> str:
     """Return what a person calls a task."""
-    words: dict[TaskName, str] = {
-        "classification": QCoreApplication.translate("training", "Classification"),
-        "detection": QCoreApplication.translate("training", "Detection"),
-        "segmentation": QCoreApplication.translate("training", "Segmentation"),
-        "thermal": QCoreApplication.translate("training", "Temperatures"),
-    }
-    return words[task]
+    return QCoreApplication.translate("tasks", TASKS[task].label)
 
 
 def task_sentence(task: TaskName) -> str:
     """Return what is learnt by it."""
-    words: dict[TaskName, str] = {
-        "classification": QCoreApplication.translate("training", "Which class a whole image is of"),
-        "detection": QCoreApplication.translate("training", "Where objects are, as boxes, and of which class"),
-        "segmentation": QCoreApplication.translate("training", "Which pixels are a defect, and of which class"),
-        "thermal": QCoreApplication.translate("training", "The hottest, mean and coldest temperature"),
-    }
-    return words[task]
+    return QCoreApplication.translate("tasks", TASKS[task].about)
 
 
 def minutes_text(minutes: float) -> str:

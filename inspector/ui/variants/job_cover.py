@@ -37,10 +37,9 @@ class JobFactory(Protocol):
 class JobCover(Cover):
     """One job at a time. A subclass begins it, and shows what there is in `_show` whenever that changes.
 
-    `closed` is emitted when it is left. `_finished` is called with how a job ended, before `_show`.
+    `_finished` is called with how a job ended, before `_show`.
     """
 
-    closed = Signal()
     _told = Signal(object)
     _ended = Signal(object)
 
@@ -71,7 +70,6 @@ class JobCover(Cover):
     def leave(self) -> None:
         """Go back to the page."""
         self.uncover(False)
-        self.closed.emit()
 
     def close_workers(self) -> None:
         """End the worker process."""

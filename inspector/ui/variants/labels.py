@@ -3,7 +3,6 @@
 from PySide6.QtCore import QCoreApplication
 
 from inspector.bundles.variants import PROCESSOR, Parity, Variant
-from inspector.core.message import Message
 from inspector.core.sentence import Sentence
 from inspector.tuning.variant_list import Listed
 from inspector.ui.shell.strings import translate
@@ -63,7 +62,7 @@ def _reason(listed: Listed) -> str:
 
 
 def _sentence(told: Sentence) -> str:
-    return translate(Message(told.template, told.values))
+    return translate(told.message)
 
 
 def _found(parity: Parity) -> list[str]:

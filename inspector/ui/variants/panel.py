@@ -40,7 +40,7 @@ _FIELDS: Final = ("bundle", "engine", "precision", "drop", "calibration")
 
 
 class VariantsPanel(Themed, JobCover):
-    """Lies over a page. `closed` when it is left, which ends an export that is under way."""
+    """Lies over a page. Leaving it ends an export that is under way."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)

@@ -31,11 +31,8 @@ BUDGET_S: Final = 180.0
 
 
 class TunePanel(Themed, JobCover):
-    """Lies over the page. `tuned(Tuning)` is emitted when a choice was kept, `closed` when it is left, `variants_wanted` when
-    the variants themselves are to be seen.
-    """
+    """Lies over the page. `variants_wanted` is emitted when the variants themselves are to be seen."""
 
-    tuned = Signal(object)
     variants_wanted = Signal()
 
     def __init__(self, over: QWidget) -> None:
@@ -137,7 +134,6 @@ class TunePanel(Themed, JobCover):
         if outcome.end is End.SUCCEEDED:
             self._tuning = outcome.read(Tuned).tuning
             self._fill(self._tuning)
-            self.tuned.emit(self._tuning)
 
     # ---- what is shown --------------------
 
@@ -168,7 +164,7 @@ class TunePanel(Themed, JobCover):
             words = phases.get(self._phase.phase, self.tr("Starting"))
             return words.format(what=self._phase.what)
         if self._tuning is not None:
-            notes = [_sentence(Message(one.template, one.values)) for one in (*self._tuning.left_out, *self._tuning.needs)]
+            notes = [_sentence(one.message) for one in (*self._tuning.left_out, *self._tuning.needs)]
             notes += [self._refused(one) for one in refused(self._tuning)]
             if self._tuning.made:
                 told = self.tr("Exported now, for so many bundles: {variants}")
@@ -190,7 +186,7 @@ class TunePanel(Themed, JobCover):
         )
 
     def _refused(self, one: Judged) -> str:
-        reason = "" if one.reason is None else _sentence(Message(one.reason.template, one.reason.values))
+        reason = "" if one.reason is None else _sentence(one.reason.message)
         return f"{one.bundle}, {one.engine} {one.precision}: {reason}"
 
     def _fill(self, tuning: Tuning) -> None:

@@ -71,7 +71,7 @@ class Division:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A sample to be shown: its frame (made smaller, if `small`) with the labels in pixels of that frame."""
+    """A sample to be shown: its frame, made smaller for a thumbnail, with the labels in pixels of that frame."""
 
     index: int
     name: str

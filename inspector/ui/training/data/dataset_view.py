@@ -74,8 +74,7 @@ class FoundView(Themed, QWidget):
     def _make_tasks(self) -> dict[TaskName, QPushButton]:
         group = QButtonGroup(self)
         made: dict[TaskName, QPushButton] = {}
-        names: tuple[TaskName, ...] = ("classification", "detection", "segmentation", "thermal")
-        for name in (name for name in names if name in TASKS):
+        for name in TASKS:
             button = QPushButton()
             button.setObjectName(f"task_{name}")
             button.setCheckable(True)
@@ -151,8 +150,8 @@ class FoundView(Themed, QWidget):
         self.problems.show_problems(problems, found.folder)
         if offered is not None:
             good = self._draft.value("ok_classes")
-            selectable = offered.classes if offered.task == "classification" else ()
-            self.classes.show_counts(offered.images, selectable, good)
+            selectable = offered.classes if TASKS[offered.task].labels == "label" else ()
+            self.classes.show_counts(offered.by_class, selectable, good)
         self._show_busy()
         self._name_tabs()
 

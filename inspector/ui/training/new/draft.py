@@ -10,8 +10,9 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 from PySide6.QtCore import QObject, Signal
 
 from inspector.core.message import Message, message
+from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
-from inspector.runs.settings import TASK_DEFAULTS, TrainSettings, shown_settings
+from inspector.runs.settings import TrainSettings, shown_settings, task_defaults
 from inspector.ui.shell.strings import translate
 
 _PLACE: Final = Path("bundle")  # stands for `out` until a name is given; only to check the other settings
@@ -101,7 +102,7 @@ class Draft(QObject):
 
     def plain_default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
         """Return the default without advice."""
-        by_task = TASK_DEFAULTS.get(self._task or "classification", {})
+        by_task = task_defaults(self._task or next(iter(TASKS)))
         if name in by_task:
             return by_task[name]
         default = TrainSettings.model_fields[name].default
@@ -138,7 +139,7 @@ class Draft(QObject):
     def errors(self) -> Mapping[str, str]:
         """Return what is wrong, in the window's language, by the name of the setting; "" for what concerns several."""
         try:
-            TrainSettings.model_validate({**self.values(), "task": self._task or "classification", "out": _PLACE})
+            TrainSettings.model_validate({**self.values(), "task": self._task or next(iter(TASKS)), "out": _PLACE})
         except ValidationError as error:
             found: dict[str, str] = {}
             for problem in error.errors(include_url=False):

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
-from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -163,8 +163,6 @@ class SettingRow(Themed, QWidget):
     `text`: all that a search looks through.
     """
 
-    edited = Signal(str)
-
     def __init__(self, name: str, draft: Draft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name = name
@@ -225,7 +223,6 @@ class SettingRow(Themed, QWidget):
 
     def _edit(self) -> None:
         self._draft.set(**{self.name: self.editor.read()})
-        self.edited.emit(self.name)
 
     def _reset(self) -> None:
         self.editor.focus.setFocus()

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication
 
-from inspector.core.message import Message
+from inspector.core.registry import TASKS
 from inspector.core.sentence import Sentence
 from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import Interval, TrainReport
@@ -91,7 +91,7 @@ def part_word(part: str) -> str:
 
 def said(sentence: Sentence) -> str:
     """Return a sentence of a report in the window's language."""
-    return translate(Message(sentence.template, sentence.values))
+    return translate(sentence.message)
 
 
 def label_word(label: str) -> str:
@@ -128,7 +128,7 @@ def setting_text(name: str, value: object) -> str:
         return ", ".join(f"{key}={one}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(number_text(one) if isinstance(one, int | float) else str(one) for one in value)
-    if name == "task" and value in ("classification", "detection", "segmentation", "thermal"):
+    if name == "task" and value in TASKS:
         return task_word(value)
     if name == "data":
         return Path(str(value)).name

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.images import fits
 from inspector.core.message import Message
 from inspector.core.paths import is_shipped
 from inspector.recipes import adopt
@@ -225,12 +226,10 @@ class RecipePanel(Themed, QWidget):
         """Return the camera whose bundles do the same task, else one that gives frames of the same kind."""
         if self._file is None or self._card is None:
             return 0
-        tasks = {
-            camera: {self._cards[s.bundle].task for s in self._file.recipe.inspect if s.camera == camera} for camera in cameras
-        }
-        thermal = self._card.task == "thermal"
-        same = [at for at, camera in enumerate(cameras) if self._card.task in tasks[camera]]
-        alike = [at for at, camera in enumerate(cameras) if ("thermal" in tasks[camera]) == thermal]
+        cards = {camera: [self._cards[s.bundle] for s in self._file.recipe.inspect if s.camera == camera] for camera in cameras}
+        unit = self._card.input.reads
+        same = [at for at, name in enumerate(cameras) if any(card.task == self._card.task for card in cards[name])]
+        alike = [at for at, name in enumerate(cameras) if any(fits(card.input, unit) for card in cards[name])]
         return next(iter((*same, *alike)), 0)
 
     def _steps(self) -> list[InspectModel]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QIcon, QImageReader, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -63,9 +63,7 @@ class Picture(QLabel):
 
 
 class WorstView(Themed, QWidget):
-    """Small pictures, the worst first, and one of them in full. `filtered`: only those of a cell of the table, or all again."""
-
-    filtered = Signal()
+    """Small pictures, the worst first, and one of them in full."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -131,7 +129,6 @@ class WorstView(Themed, QWidget):
                 self.list.show_picture(self.list.add(index), QIcon(self._both(one)), one.sample, self._words(one))
         self.show_list()
         self._tell()
-        self.filtered.emit()
 
     def show_list(self) -> None:
         """Back to the small pictures."""

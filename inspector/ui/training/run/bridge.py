@@ -84,11 +84,6 @@ class TrainingBridge(QThread):
         self._tail: Tail[WorkerMessage] | None = None
         self._sample_files: tuple[Path, ...] = ()
 
-    @property
-    def closing(self) -> bool:
-        """Whether it was told to end; it does not begin again then."""
-        return bool(self._closing)
-
     def begin(self) -> None:
         """Look for runs, go on with those that wait, and follow those that train; once is enough."""
         if not self.isRunning() and not self._closing:

@@ -1,0 +1,261 @@
+"""Which pictures of an RTP stream arrived whole: what is lost on the way is known from the packets' numbers alone.
+
+A decoder conceals what is missing (it copies from the picture before) and goes on predicting from that, so every picture from a
+loss up to the next one that stands for itself (a key frame) shows something that was never in front of the camera.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_FIXED = 12  # bytes of an RTP header without extensions (RFC 3550, 5.1)
+_RTPMAP = re.compile(rb"a=rtpmap:([0-9]+)\s+([A-Za-z0-9-]+)/", re.IGNORECASE)
+_STATIC = {26: "JPEG", 32: "MPV", 33: "MP2T"}  # payload types that need no rtpmap (RFC 3551, 6)
+_MOST = 1 << 14  # packets of one picture
+
+
+def codecs(description: bytes) -> dict[int, str]:
+    """Payload type -> codec of a session description (RFC 8866)."""
+    return _STATIC | {int(number): name.decode().upper() for number, name in _RTPMAP.findall(description)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    number: int
+    time: int
+    last: bool
+    kind: int
+    payload: bytes
+
+
+def _parse(data: bytes) -> _Packet | None:
+    if len(data) < _FIXED or data[0] >> 6 != 2:
+        return None
+    begin = _FIXED + 4 * (data[0] & 0x0F)
+    if data[0] & 0x10:  # header extension
+        begin += 4 + 4 * int.from_bytes(data[begin + 2 : begin + 4], "big")
+    end = len(data) - (data[-1] if data[0] & 0x20 else 0)  # padding
+    number, time = int.from_bytes(data[2:4], "big"), int.from_bytes(data[4:8], "big")
+    return _Packet(number, time, bool(data[1] & 0x80), data[1] & 0x7F, data[begin:end])
+
+
+@dataclass(slots=True)
+class _Picture:
+    time: int
+    whole: bool  # nothing of it was lost so far
+    shows: bool = True  # it is more than parameters
+    raw: list[bytes] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What a packet led to: packets to hand on, and how many pictures must not be judged."""
+
+    packets: tuple[bytes, ...] = ()
+    spoilt: int = 0
+
+
+class Unrecoverable(ValueError):
+    """A loss, or another format, after which only a new connection begins with a picture that stands for itself."""
+
+
+class Track:
+    """The pictures of one video stream, as RTP packets in their order of arrival."""
+
+    def __init__(self, codecs: dict[int, str]) -> None:
+        """`codecs` by payload type."""
+        self._codecs = codecs
+        self._expected: int | None = None
+        self._picture: _Picture | None = None
+        self._waiting = False  # for a key frame
+        self._marks = False  # the last packet of a picture is marked,
+        self._marks_lie = False  # or every piece of it is
+        self._ended: _Picture | None = None  # the last one
+        self._handed = 0  # number of the last packet that was handed on
+        self._leading = False  # pictures that may refer to others from before the key frame are left out, too (H.265)
+        self._formats: dict[int, bytes] = {}  # what says how large pictures are
+
+    def take(self, data: bytes) -> Arrived:
+        """Take in one RTP packet. Raises Unrecoverable."""
+        packet = _parse(data)
+        if packet is None:
+            return Arrived((data,))
+        missing = 0 if self._expected is None else (packet.number - self._expected) & 0xFFFF
+        if missing >= 0x8000:
+            return Arrived()  # it is late: its picture has been given up
+        whole = not missing or self._lose(packet, missing)
+        self._expected = (packet.number + 1) & 0xFFFF
+        handed: list[bytes] = []
+        spoilt, picture = 0, self._picture
+        if picture is not None and picture.time != packet.time:
+            handed, spoilt = self._finish(picture, packet.kind)
+            picture = None
+        if picture is None:
+            picture = self._picture = self._begin(packet, whole=whole)
+        picture.raw.append(data)
+        picture.payloads.append(packet.payload)
+        self._marks = self._marks or packet.last
+        if (packet.last and not self._marks_lie) or len(picture.raw) > _MOST:
+            more, bad = self._finish(picture, packet.kind)
+            handed, spoilt, self._picture = [*handed, *more], spoilt + bad, None
+        return Arrived(tuple(self._renumbered(data) for data in handed), spoilt)
+
+    def _begin(self, packet: _Packet, *, whole: bool) -> _Picture:
+        """Return the picture that begins with this packet, or the next piece of one whose mark was not its end."""
+        before = self._ended
+        if before is not None and before.time == packet.time and before.shows:
+            self._marks_lie = True
+            whole = whole and before.whole
+        return _Picture(packet.time, whole=whole)
+
+    def _renumbered(self, data: bytes) -> bytes:
+        """Return the packet with the next number: FFmpeg lets a packet go that follows a large gap."""
+        self._handed = (self._handed + 1) & 0xFFFF
+        return data[:2] + self._handed.to_bytes(2, "big") + data[4:]
+
+    def _lose(self, packet: _Packet, missing: int) -> bool:
+        """Note what is missing in front of a packet; whether the picture that begins with it is whole all the same.
+
+        The picture before may have lost its end, this one its beginning. A single packet was the end of one whose end is not
+        there yet, if this camera marks the ends.
+        """
+        codec = self._codecs.get(packet.kind, "")
+        if codec not in _KEYS:
+            raise Unrecoverable(codec)
+        self._waiting = codec != "JPEG"
+        before = self._picture
+        if before is None:
+            return False
+        before.whole = False
+        return missing == 1 and self._marks and before.time != packet.time
+
+    def _finish(self, picture: _Picture, kind: int) -> tuple[list[bytes], int]:
+        """Return the packets of a picture that may be shown, and otherwise that one is spoilt."""
+        self._ended = picture
+        if not picture.whole:
+            return [], 1
+        codec = self._codecs.get(kind, "")
+        self._check_format(codec, picture.payloads)
+        units = _KEYS[codec](picture.payloads) if codec in _KEYS else frozenset()
+        packets = _in_order(codec, picture)
+        if units == {_OTHER}:  # parameters for the pictures that follow
+            picture.shows = False
+            return packets, 0
+        if self._waiting and _KEY in units:
+            self._waiting, self._leading = False, _OPEN in units
+            return packets, 0
+        if self._waiting or (self._leading and _LEADING in units):
+            return [], 1
+        self._leading = False
+        return packets, 0
+
+    def _check_format(self, codec: str, payloads: list[bytes]) -> None:
+        """A decoder that goes on with another picture size would scale it to the first one."""
+        for number, content in _formats(codec, payloads):
+            if self._formats.setdefault(number, content) != content:
+                raise Unrecoverable(codec)
+
+
+_KEY, _OPEN, _LEADING, _OTHER, _PLAIN = "key", "open", "leading", "parameters", "plain"
+
+
+def _units_264(payloads: list[bytes]) -> frozenset[str]:
+    return frozenset(_264.get(unit[0] & 0x1F, _PLAIN) for unit, _ in _h264(payloads))
+
+
+def _units_265(payloads: list[bytes]) -> frozenset[str]:
+    found = set()
+    for unit, _ in _h265(payloads):
+        kind = unit[0] >> 1 & 0x3F
+        if 16 <= kind <= 23:
+            found |= {_KEY} if kind in (19, 20) else {_KEY, _OPEN}
+        else:
+            found.add(_OTHER if kind >= 32 else _LEADING if kind in (8, 9) else _PLAIN)
+    return frozenset(found)
+
+
+def _units_mpeg4(payloads: list[bytes]) -> frozenset[str]:
+    begin = b"".join(payloads).find(b"\0\0\1\xb6")  # vop_start_code; then vop_coding_type, 0 is I (ISO/IEC 14496-2, 6.2.5)
+    data = b"".join(payloads)[begin + 4 : begin + 5]
+    return frozenset({_OTHER} if begin < 0 else {_KEY} if data and data[0] >> 6 == 0 else {_PLAIN})
+
+
+def _units_jpeg(payloads: list[bytes]) -> frozenset[str]:
+    return frozenset({_KEY})
+
+
+def _in_order(codec: str, picture: _Picture) -> list[bytes]:
+    """Return the packets without parameter sets in the middle of the picture.
+
+    Some encoders repeat them in front of every slice of a key frame, where none may stand (H.264, 7.4.1.2.3). FFmpeg takes
+    them for the beginning of the next picture, and makes two of one, each half made up.
+    """
+    if codec not in ("H264", "H265"):
+        return picture.raw
+    kept, begun = [], False
+    for raw, payload in zip(picture.raw, picture.payloads, strict=True):
+        kinds = _KEYS[codec]([payload])
+        if begun and kinds == {_OTHER}:
+            continue
+        begun = begun or bool(kinds - {_OTHER})
+        kept.append(raw)
+    return kept
+
+
+_KEYS = {"H264": _units_264, "H265": _units_265, "MP4V-ES": _units_mpeg4, "JPEG": _units_jpeg}
+_264 = {5: _KEY, 6: _OTHER, 7: _OTHER, 8: _OTHER, 9: _OTHER, 10: _OTHER, 11: _OTHER, 12: _OTHER, 13: _OTHER}
+
+
+def _formats(codec: str, payloads: list[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield what says how large pictures are, by the number of the set that it stands in."""
+    if codec == "JPEG":
+        if payloads and len(payloads[0]) >= 8:
+            yield 0, payloads[0][6:8]  # width and height in blocks (RFC 2435, 3.1)
+    elif codec == "H264":
+        # Behind profile and level: its number, as many zeros as it has digits behind its first 1, less 1 (7.3.2.1.1, 9.1).
+        yield from ((_first_number(unit[4:8]), unit) for unit, whole in _h264(payloads) if whole and unit[0] & 0x1F == 7)
+    elif codec == "H265":
+        yield from ((0, unit) for unit, whole in _h265(payloads) if whole and unit[0] >> 1 & 0x3F == 33)
+
+
+def _first_number(data: bytes) -> int:
+    """Return the Exp-Golomb number that the bits begin with."""
+    bits = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}" if data else ""
+    zeros = len(bits) - len(bits.lstrip("0"))
+    return int(bits[zeros : 2 * zeros + 1] or "1", 2) - 1
+
+
+def _h264(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield the units of a picture (RFC 6184): whole ones, and the header of those that come in fragments (False)."""
+    for payload in payloads:
+        kind = payload[0] & 0x1F if payload else 31
+        if kind in (24, 25):
+            yield from _several(payload, 1 if kind == 24 else 3)
+        elif kind in (28, 29):
+            if len(payload) > 1 and payload[1] & 0x80:
+                yield bytes((payload[0] & 0xE0 | payload[1] & 0x1F,)), False
+        elif payload:
+            yield payload, True
+
+
+def _h265(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """As `_h264` (RFC 7798)."""
+    for payload in payloads:
+        kind = payload[0] >> 1 & 0x3F if payload else 63
+        if kind == 48:
+            yield from _several(payload, 2)
+        elif kind == 49:
+            if len(payload) > 2 and payload[2] & 0x80:
+                yield bytes((payload[0] & 0x81 | (payload[2] & 0x3F) << 1,)), False
+        elif payload:
+            yield payload, True
+
+
+def _several(payload: bytes, at: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield the units that one packet holds, each behind its length."""
+    while at + 2 < len(payload):
+        length = int.from_bytes(payload[at : at + 2], "big")
+        if length:
+            yield payload[at + 2 : at + 2 + length], True
+        at += 2 + length

@@ -1,0 +1,115 @@
+"""A picture as its reader gives it, how a source says it is to be read, and the sentences of every reader."""
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message
+from inspector.core.types import Pixels, Unit
+
+MAX_SIDE = 32_768
+MAX_PIXELS = 120_000_000
+MAX_BYTES = 1 << 30
+MAX_DECODED = MAX_PIXELS * 6  # bytes: 16-bit colour of the most pixels
+MAX_PAGES = 10_000
+
+# Whatever a decoder raises on bytes that somebody made up: Pillow documents only OSError.
+DAMAGE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+)
+
+TemperatureUnit = Literal["kelvin", "celsius", "fahrenheit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a person says of the pictures of a source, where the files do not say it themselves.
+
+    `bits`: how many bits of a value are used. `unit`: the values are temperatures in it, "intensity": they are not. `scale`,
+    `offset`: a temperature is value * scale + offset.
+    """
+
+    bits: int | None = None
+    unit: TemperatureUnit | Literal["intensity", ""] = ""
+    scale: float | None = None
+    offset: float | None = None
+
+
+AS_IT_SAYS = Reading()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """Pixels as in `Frame`, their unit, what a person should know of how they were read, and how many bits of them are used.
+
+    `bits` None: nothing says it.
+    """
+
+    pixels: Pixels
+    unit: Unit = "intensity"
+    notes: tuple[Message, ...] = ()
+    bits: int | None = None
+
+
+def check_size(path: Path, width: int, height: int, *, bytes_per_pixel: int = 3) -> None:
+    """Refuse a picture that is too large, by its header, before anything is decoded. Raises ConfigError."""
+    if width < 1 or height < 1 or width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
+        raise ConfigError(
+            "{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.",
+            remedy="Cut it into pieces or save it smaller.",
+            file=path,
+            width=width,
+            height=height,
+            side=MAX_SIDE,
+            pixels=MAX_PIXELS // 1_000_000,
+        )
+    if width * height * bytes_per_pixel > MAX_DECODED:
+        raise ConfigError(
+            "{file} needs {size} MB once it is decoded; at most {limit} MB are read.",
+            remedy="Cut it into pieces, or save it with fewer bands or bits.",
+            file=path,
+            size=width * height * bytes_per_pixel >> 20,
+            limit=MAX_DECODED >> 20,
+        )
+
+
+def damaged(path: Path, error: BaseException) -> ConfigError:
+    """Return the error of a file whose content contradicts its header, or ends too soon."""
+    return ConfigError(
+        "{file} is damaged or cut short ({detail}).", remedy="Copy or save it again.", file=path, detail=detail_of(error)
+    )
+
+
+def unsupported(path: Path, detail: object) -> ConfigError:
+    """Return the error of a valid file of a kind that is not read."""
+    return ConfigError(
+        "{file} holds a kind of pixels that is not read: {detail}.",
+        remedy="Save it as 8-bit or 16-bit PNG or TIFF.",
+        file=path,
+        detail=detail,
+    )
+
+
+def detail_of(error: BaseException) -> str:
+    """Return what a library says of its trouble, in one line without addresses of its objects."""
+    said = re.sub(r"<[^<>]*>", "", str(error))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[0][:200].rstrip(" .:") if lines and lines[0].strip(" .:") else type(error).__name__
