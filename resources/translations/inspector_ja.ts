@@ -145,7 +145,7 @@
     <name>Choosers</name>
     <message>
         <source>Stop inspecting to change it.</source>
-        <translation type="unfinished"></translation>
+        <translation>変更するには検査を停止してください。</translation>
     </message>
 </context>
 <context>
@@ -1205,7 +1205,7 @@
     <name>RecipeChange</name>
     <message>
         <source>The line is running</source>
-        <translation type="unfinished"></translation>
+        <translation>ラインは稼働中です</translation>
     </message>
     <message>
         <source>{name} is saved. Shall the line go on with it now?</source>
@@ -1848,7 +1848,7 @@
     </message>
     <message>
         <source>Choose a folder…</source>
-        <translation type="unfinished">フォルダーを選ぶ…</translation>
+        <translation>フォルダーを選ぶ…</translation>
     </message>
     <message>
         <source>Colours</source>
@@ -1868,7 +1868,7 @@
     </message>
     <message>
         <source>Every start makes a folder in it with the records, the pictures and a report of the run.</source>
-        <translation type="unfinished"></translation>
+        <translation>開始のたびに、この中に記録・画像・レポートのフォルダーを作ります。</translation>
     </message>
     <message>
         <source>How temperatures are shown. Recipes and records keep their own unit.</source>
@@ -1892,7 +1892,7 @@
     </message>
     <message>
         <source>Nowhere</source>
-        <translation type="unfinished"></translation>
+        <translation>保存しない</translation>
     </message>
     <message>
         <source>Recipe at the start</source>
@@ -1900,7 +1900,7 @@
     </message>
     <message>
         <source>Save what is inspected</source>
-        <translation type="unfinished"></translation>
+        <translation>検査結果の保存</translation>
     </message>
     <message>
         <source>Temperature unit</source>
@@ -1916,7 +1916,7 @@
     </message>
     <message>
         <source>Folder to save in</source>
-        <translation type="unfinished"></translation>
+        <translation>保存先のフォルダー</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -2152,7 +2152,7 @@
     </message>
     <message>
         <source>Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter or Start takes them.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像の取得元です。usb:0、rtsp://…、http://… を入力できます。Enter または「開始」で確定します。</translation>
     </message>
 </context>
 <context>
@@ -3531,7 +3531,7 @@
     </message>
     <message>
         <source>Cut it into pieces, or save it with fewer bands or bits.</source>
-        <translation type="unfinished"></translation>
+        <translation>分割するか、バンド数またはビット数を減らして保存してください。</translation>
     </message>
     <message>
         <source>Delete it by hand, if it is not needed.</source>
@@ -3559,7 +3559,7 @@
     </message>
     <message>
         <source>Export it again with its weights inside the graph.</source>
-        <translation type="unfinished"></translation>
+        <translation>重みをグラフ内に含めて、もう一度エクスポートしてください。</translation>
     </message>
     <message>
         <source>Export or train it again.</source>
@@ -3599,7 +3599,7 @@
     </message>
     <message>
         <source>Frame {index} of {file} is damaged ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} のフレーム {index} が壊れています({detail})。</translation>
     </message>
     <message>
         <source>Free some memory or disk space.</source>
@@ -3695,7 +3695,7 @@
     </message>
     <message>
         <source>Half of the labelled objects are narrower than {px} px in an input of {width} x {height} px. Use a larger input, or cut the images into pieces.</source>
-        <translation type="unfinished"></translation>
+        <translation>ラベル付き対象の半数は、{width} x {height} px の入力で幅が {px} px 未満です。入力を大きくするか、画像を分割してください。</translation>
     </message>
     <message>
         <source>Images and masks</source>
@@ -3703,7 +3703,7 @@
     </message>
     <message>
         <source>In epoch {epoch} it has begun to learn.</source>
-        <translation type="unfinished"></translation>
+        <translation>エポック {epoch} で学習が進み始めました。</translation>
     </message>
     <message>
         <source>In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); the areas overlap the labelled ones with an IoU of {iou}.</source>
@@ -3763,7 +3763,7 @@
     </message>
     <message>
         <source>It is opened again. Choose another engine if it happens again.</source>
-        <translation type="unfinished"></translation>
+        <translation>開き直しています。繰り返す場合は別のエンジンを選んでください。</translation>
     </message>
     <message>
         <source>It is trained on the graphics card {name}.</source>
@@ -3791,7 +3791,7 @@
     </message>
     <message>
         <source>It started from nothing. Start from weights that know pictures already (start weights: imagenet), or train for more epochs.</source>
-        <translation type="unfinished"></translation>
+        <translation>ゼロから学習を始めました。学習済みの重み(初期重み: imagenet)から始めるか、エポック数を増やしてください。</translation>
     </message>
     <message>
         <source>It was turned upright as the camera noted.</source>
@@ -3807,7 +3807,7 @@
     </message>
     <message>
         <source>Its transparency says that nothing of it is visible; it is shown without it.</source>
-        <translation type="unfinished"></translation>
+        <translation>透明度の情報では全体が不可視になるため、透明度を無視して表示しています。</translation>
     </message>
     <message>
         <source>Its transparent parts are shown on black.</source>
@@ -3847,7 +3847,7 @@
     </message>
     <message>
         <source>NG if a class scores more than</source>
-        <translation type="unfinished"></translation>
+        <translation>いずれかのクラスのスコアが次の値を超えたら NG</translation>
     </message>
     <message>
         <source>NG if a class that is not good scores more than</source>
@@ -3855,7 +3855,7 @@
     </message>
     <message>
         <source>NG if all areas together have more pixels than</source>
-        <translation type="unfinished"></translation>
+        <translation>領域の合計の画素数が次の値を超えたら NG</translation>
     </message>
     <message>
         <source>NG if all areas together have more square millimetres than</source>
@@ -3875,7 +3875,7 @@
     </message>
     <message>
         <source>NG if the largest area has more square millimetres than</source>
-        <translation type="unfinished"></translation>
+        <translation>最大の領域の面積（mm²）が次の値を超えたら NG</translation>
     </message>
     <message>
         <source>NG if the mean temperature has more degrees Celsius than</source>
@@ -3967,7 +3967,7 @@
     </message>
     <message>
         <source>Parts of the video of {source} were lost on the way; this picture would be made up.</source>
-        <translation type="unfinished"></translation>
+        <translation>{source} の映像の一部が途中で失われたため、この画像は復号器の推測になります。</translation>
     </message>
     <message>
         <source>Pascal VOC</source>
@@ -3975,7 +3975,7 @@
     </message>
     <message>
         <source>Pictures are left out: the disk of {folder} is nearly full, and what is left is for records.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} のディスクの空きが少ないため、画像の保存を止めています。残りは記録に使います。</translation>
     </message>
     <message>
         <source>Pixels without a temperature are left out: {count}.</source>
@@ -4011,7 +4011,7 @@
     </message>
     <message>
         <source>Restart the program, or choose another engine.</source>
-        <translation type="unfinished"></translation>
+        <translation>プログラムを再起動するか、別のエンジンを選んでください。</translation>
     </message>
     <message>
         <source>Restart the program.</source>
@@ -4035,7 +4035,7 @@
     </message>
     <message>
         <source>Save it as FFV1 in MKV, with 8 bits or with 16-bit grey.</source>
-        <translation type="unfinished"></translation>
+        <translation>8 ビットまたは 16 ビットグレーの FFV1(MKV)で保存してください。</translation>
     </message>
     <message>
         <source>Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.</source>
@@ -4451,7 +4451,7 @@
     </message>
     <message>
         <source>The video {file} is cut short: it ends after {shown} frames.</source>
-        <translation type="unfinished"></translation>
+        <translation>動画 {file} は途中で切れています: {shown} フレームで終わります。</translation>
     </message>
     <message>
         <source>The work stopped with an internal error ({name}: {detail}).</source>
@@ -4479,7 +4479,7 @@
     </message>
     <message>
         <source>Use a PNG, JPEG, JPEG 2000, TIFF, BMP, WebP, GIF or PNM file.</source>
-        <translation type="unfinished"></translation>
+        <translation>PNG、JPEG、JPEG 2000、TIFF、BMP、WebP、GIF、PNM のいずれかのファイルを使用してください。</translation>
     </message>
     <message>
         <source>a .csv with the columns path and label, and perhaps group, split and confidence</source>
@@ -4499,7 +4499,7 @@
     </message>
     <message>
         <source>{file} holds values from {low:g} to {high:g}, which are no temperatures of a scene in kelvin ({least:.0f} to {most:.0f}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} の値は {low:g} から {high:g} で、ケルビンの温度（{least:.0f}～{most:.0f}）ではありません。</translation>
     </message>
     <message>
         <source>{file} holds values from {low:g} to {high:g}: read as kelvin {cold:.0f} to {hot:.0f} °C, read as Celsius {low:.0f} to {high:.0f} °C; nothing says which.</source>
@@ -4627,7 +4627,7 @@
     </message>
     <message>
         <source>A picture of the camera cannot be decoded.</source>
-        <translation type="unfinished"></translation>
+        <translation>カメラの画像を復号できません。</translation>
     </message>
     <message>
         <source>A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.</source>
@@ -4635,7 +4635,7 @@
     </message>
     <message>
         <source>After {epochs} epochs the network finds nothing in the validation images ({name} {value}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{epochs} エポック後も、検証画像から何も検出できていません({name} {value})。</translation>
     </message>
     <message>
         <source>After {epochs} epochs the network has learnt nothing: {name} on validation images is {value}, and answers that ignore the image reach {chance}.</source>
@@ -4647,7 +4647,7 @@
     </message>
     <message>
         <source>Bands beside its colours are left out: {count}.</source>
-        <translation type="unfinished"></translation>
+        <translation>色以外のバンドは使用しません（{count} 個）。</translation>
     </message>
     <message>
         <source>Check the address.</source>
@@ -4791,7 +4791,7 @@
     </message>
     <message>
         <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
-        <translation type="unfinished"></translation>
+        <translation>カメラの設定を戻すか、再起動またはオプション size で新しいサイズを受け入れてください。</translation>
     </message>
     <message>
         <source>Set the camera to RTP over RTSP (TCP, interleaved).</source>
@@ -4843,7 +4843,7 @@
     </message>
     <message>
         <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
-        <translation type="unfinished"></translation>
+        <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
     </message>
     <message>
         <source>The choice of {when} was made for another version of {bundle}: tune again.</source>
@@ -4855,7 +4855,7 @@
     </message>
     <message>
         <source>The engine of {bundle} hangs again and again.</source>
-        <translation type="unfinished"></translation>
+        <translation>{bundle} のエンジンが繰り返し停止しています。</translation>
     </message>
     <message>
         <source>The engine of {bundle} has not answered for {seconds:.1f} s.</source>
@@ -4875,7 +4875,7 @@
     </message>
     <message>
         <source>The graph {file} reads weights from {names}, which the card of its bundle does not vouch for.</source>
-        <translation type="unfinished"></translation>
+        <translation>グラフ {file} は {names} から重みを読み込みますが、このファイルはバンドルのカードに登録されていません。</translation>
     </message>
     <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
@@ -4883,7 +4883,7 @@
     </message>
     <message>
         <source>The images use values of different depths ({depths}). Train with those of one depth, unless one camera took all.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像の階調の深さが揃っていません（{depths}）。すべて同じカメラで撮影したものでなければ、同じ深さの画像だけで学習してください。</translation>
     </message>
     <message>
         <source>The loss does not fall: the learning rate is too large, or the labels do not belong to the images. Try a learning rate of {rate}, and look at some labelled images in the preview.</source>
@@ -4907,7 +4907,7 @@
     </message>
     <message>
         <source>The picture of {source} has {width} x {height} pixels instead of {before_width} x {before_height}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{source} の画像は {before_width} x {before_height} ではなく {width} x {height} 画素です。</translation>
     </message>
     <message>
         <source>The picture of {source} is damaged: {detail}.</source>
@@ -4923,7 +4923,7 @@
     </message>
     <message>
         <source>The recipe can be changed when the line has been stopped.</source>
-        <translation type="unfinished"></translation>
+        <translation>レシピはラインを停止してから変更できます。</translation>
     </message>
     <message>
         <source>The recipe {file} was changed by somebody else meanwhile.</source>
@@ -4959,7 +4959,7 @@
     </message>
     <message>
         <source>The station is not running any more.</source>
-        <translation type="unfinished"></translation>
+        <translation>ステーションはもう動作していません。</translation>
     </message>
     <message>
         <source>The system ended the work.</source>
@@ -4967,7 +4967,7 @@
     </message>
     <message>
         <source>The thermal frame of {camera} has pixels without a temperature ({percent:.1f} % of it).</source>
-        <translation type="unfinished"></translation>
+        <translation>{camera} の熱画像に温度のない画素があります（全体の {percent:.1f} %）。</translation>
     </message>
     <message>
         <source>The time limit leaves no time for more trials; now the final training.</source>
@@ -5063,7 +5063,7 @@
     </message>
     <message>
         <source>The worker of {bundle} did not answer and was ended.</source>
-        <translation type="unfinished"></translation>
+        <translation>{bundle} のワーカーが応答しないため終了させました。</translation>
     </message>
     <message>
         <source>The worker of {bundle} ended unexpectedly ({how}): {detail}.</source>
@@ -5095,7 +5095,7 @@
     </message>
     <message>
         <source>The worker was asked for {type}, which it does not do.</source>
-        <translation type="unfinished"></translation>
+        <translation>ワーカーは {type} を求められましたが、これは行いません。</translation>
     </message>
     <message>
         <source>The worker went on after its last message, with {type}.</source>
@@ -5103,7 +5103,7 @@
     </message>
     <message>
         <source>The worker&apos;s result is not what was asked for ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>ワーカーの結果が求めたものと異なります（{detail}）。</translation>
     </message>
     <message>
         <source>The {precision} variant for {engine} cannot be removed: nothing may be written in {folder}.</source>
@@ -5207,7 +5207,7 @@
     </message>
     <message>
         <source>There was no verdict within the deadline of {limit:.0f} ms.</source>
-        <translation type="unfinished"></translation>
+        <translation>期限の {limit:.0f} ms 以内に判定が出ませんでした。</translation>
     </message>
     <message>
         <source>Thermal images with temperatures</source>
@@ -5367,7 +5367,7 @@
     </message>
     <message>
         <source>Write them into the address, before the host: USER:PASSWORD@HOST.</source>
-        <translation type="unfinished"></translation>
+        <translation>アドレスのホストの前に書いてください: USER:PASSWORD@HOST。</translation>
     </message>
     <message>
         <source>Write usb:0 for the first one.</source>
@@ -5511,7 +5511,7 @@
     </message>
     <message>
         <source>{camera} gives values from {low} to {high}, and nothing says whether they are grey levels or temperatures ({cold:.1f} to {hot:.1f} °C in hundredths of a kelvin). Set bits = 16, or unit = kelvin and scale = 0.01, for the camera.</source>
-        <translation type="unfinished"></translation>
+        <translation>{camera} の値は {low} から {high} ですが、階調値なのか温度（1/100 ケルビン単位で {cold:.1f}～{hot:.1f} °C）なのかを示す情報がありません。カメラに bits = 16、または unit = kelvin と scale = 0.01 を設定してください。</translation>
     </message>
     <message>
         <source>{camera} gives values up to {highest} in 16 bits, and nothing says how many of the bits are used; {bundle} would see it too dark. Set the option bits of the camera, for example 12.</source>
@@ -5635,7 +5635,7 @@
     </message>
     <message>
         <source>{file} is a picture of the kind {kind}, which is not read.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} は {kind} 形式の画像で、読み込めません。</translation>
     </message>
     <message>
         <source>{file} is damaged or cut short ({detail}).</source>
@@ -5751,7 +5751,7 @@
     </message>
     <message>
         <source>{file} needs {size} MB once it is decoded; at most {limit} MB are read.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} はデコードに {size} MB 必要です。読み込めるのは {limit} MB までです。</translation>
     </message>
     <message>
         <source>{file} shows no labelled object, so it has no class.</source>
@@ -5851,7 +5851,7 @@
     </message>
     <message>
         <source>{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.</source>
-        <translation type="unfinished"></translation>
+        <translation>{most} を含む画像は {least} の {times:.0f} 倍あります。{least} は見つかりにくくなるため、その画像を追加してください。</translation>
     </message>
     <message>
         <source>{names} are the same image with different labels; none of them is used.</source>
@@ -5887,7 +5887,7 @@
     </message>
     <message>
         <source>{name} is never found: {kind} is 0, with {count} tested. Add images of it, use a larger input, or train longer.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} は一度も検出されません({kind} は 0、テスト数 {count})。その画像を追加するか、入力を大きくするか、学習を長くしてください。</translation>
     </message>
     <message>
         <source>{network} computes {times:.1f} times as long a part.</source>
@@ -5935,7 +5935,7 @@
     </message>
     <message>
         <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
     </message>
     <message>
         <source>{source!r} is not a source.</source>
@@ -5943,7 +5943,7 @@
     </message>
     <message>
         <source>{source} answers with the error {status}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{source} がエラー {status} を返しました。</translation>
     </message>
     <message>
         <source>{source} cannot be opened.</source>
@@ -5951,7 +5951,7 @@
     </message>
     <message>
         <source>{source} gives {kind}, which is neither MJPEG, a JPEG snapshot nor another video.</source>
-        <translation type="unfinished"></translation>
+        <translation>{source} が返す {kind} は、MJPEG でも JPEG スナップショットでも他の動画でもありません。</translation>
     </message>
     <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
@@ -5959,7 +5959,7 @@
     </message>
     <message>
         <source>{source} refuses the user or the password.</source>
-        <translation type="unfinished"></translation>
+        <translation>{source} がユーザー名またはパスワードを拒否しました。</translation>
     </message>
     <message>
         <source>{source} sends its video over UDP only, where lost pictures cannot be told.</source>
@@ -5979,7 +5979,7 @@
     </message>
     <message>
         <source>{what} has not been done with one part for {seconds:.0f} s.</source>
-        <translation type="unfinished"></translation>
+        <translation>{what} が 1 つの部品の処理を {seconds:.0f} 秒たっても終えていません。</translation>
     </message>
     <message>
         <source>{width} x {height} px: shows smaller defects.</source>
@@ -6108,7 +6108,7 @@
     </message>
     <message>
         <source>Done, with a warning</source>
-        <translation type="unfinished"></translation>
+        <translation>完了(警告あり)</translation>
     </message>
     <message>
         <source>Waits</source>
@@ -6206,35 +6206,35 @@
     <name>tasks</name>
     <message>
         <source>Classification</source>
-        <translation type="unfinished">分類</translation>
+        <translation>分類</translation>
     </message>
     <message>
         <source>Detection</source>
-        <translation type="unfinished">検出</translation>
+        <translation>検出</translation>
     </message>
     <message>
         <source>Segmentation</source>
-        <translation type="unfinished">領域分割</translation>
+        <translation>領域分割</translation>
     </message>
     <message>
         <source>Temperatures</source>
-        <translation type="unfinished">温度</translation>
+        <translation>温度</translation>
     </message>
     <message>
         <source>The hottest, mean and coldest temperature</source>
-        <translation type="unfinished">最高・平均・最低温度</translation>
+        <translation>最高・平均・最低温度</translation>
     </message>
     <message>
         <source>Where objects are, as boxes, and of which class</source>
-        <translation type="unfinished">物体の位置(枠)とクラス</translation>
+        <translation>物体の位置(枠)とクラス</translation>
     </message>
     <message>
         <source>Which class a whole image is of</source>
-        <translation type="unfinished">画像全体がどのクラスか</translation>
+        <translation>画像全体がどのクラスか</translation>
     </message>
     <message>
         <source>Which pixels are a defect, and of which class</source>
-        <translation type="unfinished">どの画素が欠陥か、とそのクラス</translation>
+        <translation>どの画素が欠陥か、とそのクラス</translation>
     </message>
 </context>
 <context>
@@ -6277,7 +6277,7 @@
     </message>
     <message>
         <source>CPU threads; 0: as many as cores are free</source>
-        <translation type="unfinished"></translation>
+        <translation>CPU スレッド数。0: 空いているコアの数</translation>
     </message>
     <message>
         <source>Calibrate scores</source>
