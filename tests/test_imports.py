@@ -49,12 +49,12 @@ def test_the_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("core.types", "import inspector.inspection.events", "one direction"),
+        ("core.types", "import inspector.inspection.status", "one direction"),
         ("recipes.recipe", "import inspector.cameras.base", "one direction"),
         ("surprise", '"""A package that nobody placed in the layers."""', "one direction"),
-        ("inspection.events", "import PySide6.QtCore", "Qt lives in ui"),
+        ("inspection.status", "import PySide6.QtCore", "Qt lives in ui"),
         ("cameras.base", "import pyqtgraph", "Qt lives in ui"),
-        ("inspection.events", "import torch", "torch stays behind the worker"),
+        ("inspection.status", "import torch", "torch stays behind the worker"),
         ("ui.shell.strings", "def later():\n    import torch", "torch stays behind the worker"),
         ("cameras.base", "import inspector.ml", "torch stays behind the worker"),
     ],

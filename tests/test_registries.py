@@ -185,10 +185,10 @@ def test_every_task_goes_from_its_labels_to_a_record(name: str) -> None:
     inspection = Inspection(
         "P", 0, *decision[:2], {CAMERA: frame}, (prediction,), "r", 1, 1.0, utc=NOW, judgements=decision.judgements
     )
-    written = json.loads(json.dumps(record(inspection, recipe)))
+    written = json.loads(json.dumps(record(inspection)))
     assert written["predictions"][0]["task"] == name
     assert len(written["judgements"]) == len(recipe.rules) > 0
-    assert draw(inspection, recipe)[CAMERA].dtype == np.uint8
+    assert draw(inspection)[CAMERA].dtype == np.uint8
     metrics = task.metrics(card)
     metrics.update(prediction, truth)
     assert task.headline(metrics.intervals(), 1).text

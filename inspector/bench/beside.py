@@ -16,11 +16,11 @@ from typing import Self
 import psutil
 
 from inspector.bench.frames import frames
+from inspector.bench.sides import Taken
 from inspector.cameras.base import Camera, Pace
 from inspector.cameras.demo_data import write_demo_data
 from inspector.core.errors import JobError
 from inspector.core.types import Frame
-from inspector.inspection.events import Event, Inspected
 from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.runs.settings import train_settings
 from inspector.station.station import Station
@@ -157,39 +157,30 @@ class _Line:
 
     def __init__(self, bundle: Path, engine: str, source: _Source) -> None:
         self._source = source
-        self._seen = 0
-        self._changed = threading.Condition()
+        self._taken = Taken()
         recipe = recipe_for([bundle], "bench", engine=engine)
-        self._station = Station(recipe, listeners=[self._hear], cameras=lambda name, source, options: self._source)
+        self._station = Station(recipe, sinks=[self._taken], cameras=lambda name, source, options: self._source)
         self._station.start()
 
     def rate(self, seconds: float) -> float:
         """Parts a second, over so many seconds after the first verdict. Raises JobError if there is none."""
         self._source.open.set()
-        first = self._seen + 1
+        first = self._taken.count + 1
         self._wait_for(first)
-        began, from_ = time.monotonic(), self._seen
+        began, from_ = time.monotonic(), self._taken.count
         time.sleep(seconds)
-        found = (self._seen - from_) / (time.monotonic() - began)
+        found = (self._taken.count - from_) / (time.monotonic() - began)
         self._source.open.clear()
         self._wait_for(self._source.given, patience=10.0)
         return found
 
     def lost(self) -> int:
         """Parts that were given and have no verdict."""
-        return self._source.given - self._seen
+        return self._source.given - self._taken.count
 
     def _wait_for(self, parts: int, *, patience: float = _PATIENCE) -> None:
-        with self._changed:
-            came = self._changed.wait_for(lambda: self._seen >= parts, patience)
-        if not came and not self._seen:
-            raise self._station.failure or JobError("The station gave no verdicts.")
-
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, Inspected):
-            with self._changed:
-                self._seen += 1
-                self._changed.notify_all()
+        if not self._taken.wait(parts, patience) and not self._taken.count:
+            raise self._station.status.failure or JobError("The station gave no verdicts.")
 
     def __enter__(self) -> Self:
         return self

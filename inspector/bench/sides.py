@@ -21,10 +21,9 @@ from inspector.core.errors import JobError
 from inspector.core.images import prepare
 from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import open_engine
-from inspector.inspection.events import Event as StationEvent
-from inspector.inspection.events import Inspected
 from inspector.recipes.automatic import CAMERA
 from inspector.recipes.recipe import Recipe
+from inspector.results.sink import Sink
 from inspector.station.station import Station
 
 PATIENCE = 300.0  # seconds for one round, and for the engines to open
@@ -126,15 +125,45 @@ class BenchCamera(Camera):
                 yield self.frame(self._pictures[number % len(self._pictures)], grabbed=due)
 
 
+class Taken(Sink):
+    """Counts the inspections it is given, and keeps them where they are wanted."""
+
+    name = "bench"
+
+    def __init__(self) -> None:
+        self.seen: list[Inspection] = []
+        self.count = 0
+        self._keep = False
+        self._wanted = 0
+        self._changed = Condition()
+
+    def want(self, count: int, *, keep: bool = False) -> None:
+        """Count from 0, and wake those who wait at so many."""
+        with self._changed:
+            self.seen, self.count, self._wanted, self._keep = [], 0, count, keep
+
+    def wait(self, count: int, timeout: float) -> bool:
+        """Whether there are so many within `timeout` seconds."""
+        with self._changed:
+            self._wanted = count
+            return self._changed.wait_for(lambda: self.count >= count, timeout)
+
+    def take(self, inspection: Inspection) -> None:
+        with self._changed:
+            self.count += 1
+            if self._keep:
+                self.seen.append(inspection)
+            if self.count >= self._wanted:
+                self._changed.notify_all()
+
+
 class Ours(Side):
-    """The station, headless: camera, gate, edge, batching, engine, decoding, verdict and events."""
+    """The station, headless: camera, gate, edge, batching, engine, decoding, verdict and a sink."""
 
     def __init__(self, recipe: Recipe, pictures: Sequence[Picture] | None = None) -> None:
         self._camera = BenchCamera(frames(PICTURES) if pictures is None else pictures)
-        self._seen: list[Inspection] = []
-        self._wanted = 0
-        self._changed = Condition()
-        self.station = Station(recipe, listeners=[self._hear], cameras=lambda name, source, options: self._camera)
+        self._taken = Taken()
+        self.station = Station(recipe, sinks=[self._taken], cameras=lambda name, source, options: self._camera)
         self.station.start()
 
     def round(self, count: int, *, rate: float = 0.0, keep: bool = True) -> tuple[float, list[Inspection]]:
@@ -142,30 +171,20 @@ class Ours(Side):
 
         Raises JobError, or why the station could not start.
         """
-        with self._changed:
-            self._seen, self._wanted, self._keep, self._count = [], count, keep, 0
+        self._taken.want(count, keep=keep)
         self._camera.ask(count, rate)
-        with self._changed:
-            patience = PATIENCE + (count / rate if rate else 0)
-            while not self._changed.wait_for(lambda: self._count >= count, min(1.0, patience)):
-                patience -= 1.0
-                if self.station.failure is not None:
-                    raise self.station.failure
-                if patience <= 0:
-                    raise JobError("The station gave {count} of {wanted} verdicts.", count=self._count, wanted=count)
-            return count / (time.monotonic() - self._camera.started), self._seen
+        patience = PATIENCE + (count / rate if rate else 0)
+        while not self._taken.wait(count, min(1.0, patience)):
+            patience -= 1.0
+            failure = self.station.status.failure
+            if failure is not None:
+                raise failure
+            if patience <= 0:
+                raise JobError("The station gave {count} of {wanted} verdicts.", count=self._taken.count, wanted=count)
+        return count / (time.monotonic() - self._camera.started), self._taken.seen
 
     def close(self) -> None:
         self.station.stop()
-
-    def _hear(self, event: StationEvent) -> None:
-        if isinstance(event, Inspected):
-            with self._changed:
-                self._count += 1
-                if self._keep:
-                    self._seen.append(event.inspection)
-                if self._count >= self._wanted:
-                    self._changed.notify_all()
 
 
 class EngineAlone(Side):

@@ -44,6 +44,9 @@ class FileOptions(CameraOptions):
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
 
 
+SILENCE_S = 2.0
+
+
 class Camera(ABC):
     """One source of frames.
 
@@ -70,6 +73,14 @@ class Camera(ABC):
 
     on_lost: Callable[[int], None] | None = None
     """Called on the thread of `frames` with how many frames were overwritten by newer ones before anybody took them."""
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds in which `frames` gives its next frame or raises, opening included; None for a source that may wait for ever.
+
+        A live camera that takes longer hangs: its thread is left behind and it is opened again.
+        """
+        return SILENCE_S if self.live else None
 
     @abstractmethod
     def frames(self, stop: Event) -> Iterator[Frame]:

@@ -8,7 +8,7 @@ from threading import Event
 import cv2
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, parse_options
+from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
 from inspector.cameras.capture import Capture, Reader, VideoCapture
 from inspector.cameras.http import HttpCapture, Sent, refused
 from inspector.cameras.rtsp_gate import RtspGate
@@ -57,6 +57,10 @@ class StreamCamera(Camera):
                 remedy="Write rtsp://HOST/PATH or http://HOST/PATH.",
                 address=self.address,
             ) from None
+
+    @property
+    def patience_s(self) -> float | None:
+        return max(self._options.open_timeout + 1.0, self._options.timeout) + SILENCE_S
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         options = self._options

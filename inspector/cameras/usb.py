@@ -6,7 +6,7 @@ from threading import Event
 import cv2
 from pydantic import Field
 
-from inspector.cameras.base import Camera, CameraOptions, parse_options
+from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
 from inspector.cameras.capture import Reader, VideoCapture
 from inspector.core.config import Option
 from inspector.core.errors import ConfigError, InspectorError
@@ -31,6 +31,10 @@ class UsbCamera(Camera):
         self._options = parse_options(UsbOptions, name, options)
         if not self.address.isdecimal() and not self.address.startswith("/dev/"):
             raise ConfigError("{address!r} is not a USB camera.", remedy="Write usb:0 for the first one.", address=address)
+
+    @property
+    def patience_s(self) -> float | None:
+        return max(_OPEN_S, self._options.timeout) + SILENCE_S
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         reader = Reader(self.name, UsbDevice(self.address, self._options)).start()

@@ -92,7 +92,7 @@ def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, o
         "tasks": {
             name: {
                 "classes": list(one.classes),
-                "images": dict(one.images),
+                "images": dict(one.by_class),
                 "objects": dict(one.objects),
                 "groups": one.groups,
                 "split": dict(one.parts),
@@ -121,7 +121,7 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
         table.add_column("class")
         table.add_column("images", justify="right")
         table.add_column("objects", justify="right")
-        for kind, count in one.images.items():
+        for kind, count in one.by_class.items():
             table.add_row(kind, str(count), str(one.objects.get(kind, "")))
         console.print(table)
         split = f"; its own split: {', '.join(f'{part} {count}' for part, count in one.parts.items())}" if one.parts else ""

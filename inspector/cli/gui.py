@@ -4,7 +4,6 @@ import gc
 import json
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from typing import Literal
 import click
 
 from inspector.cli.main import stop_with
+from inspector.cli.support.signals import stop_requests
 
 
 class _Size(click.ParamType[tuple[int, int]]):
@@ -73,7 +73,6 @@ def gui(
     gc.disable()  # what is loaded at the start is no garbage; `launch` has it collected again when that is done
     from inspector.ui.shell.app import Options, Shot, launch
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C in the terminal ends the program while Qt waits
     shot = None if screenshot is None else Shot(screenshot, page=page, tab=tab, size=size, parts=parts, hold=hold, takt=takt)
     options = Options(
         recipe=recipe,
@@ -87,7 +86,7 @@ def gui(
         settings=settings,
     )
     if not timed:
-        return launch(options)
+        return launch(options, stop_at=stop_requests())
     moments: dict[str, float] = {}
     code = launch(options, moments=moments)
     click.echo(json.dumps({**moments, "torch": "torch" in sys.modules}))

@@ -1,6 +1,6 @@
 """The `inspector` command: finds the subcommand without importing the others, and turns errors into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 trained, but nothing was learnt.
 """
 
 import importlib

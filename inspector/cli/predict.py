@@ -11,13 +11,15 @@ from inspector.cameras.base import reading_of
 from inspector.cameras.sequence import open_sequence
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
-from inspector.cli.support.output import Output
-from inspector.core.errors import ConfigError
+from inspector.cli.support.output import PrintingSink
+from inspector.core.errors import ConfigError, StorageError
 from inspector.core.image import AS_IT_SAYS, Reading
 from inspector.core.registry import ENGINES, find
-from inspector.core.types import PRECISIONS, Frame, Precision, Unit
-from inspector.inspection.choice import camera_for, choose
+from inspector.core.types import PRECISIONS, Frame, Inspection, Precision, Unit
+from inspector.inspection.run_request import camera_for, resolve_recipe
 from inspector.recipes.automatic import only_camera
+from inspector.results.saving import RunFolder
+from inspector.station.counters import Counters
 from inspector.station.part_inspector import PartInspector
 
 
@@ -57,7 +59,7 @@ def predict(
         find(ENGINES, engine, "engine")
     started = time.monotonic()
     inspectors = _Inspectors(recipe, models, camera, engine, precision)
-    output: Output | None = None
+    output: _Output | None = None
     unread = False
     with inspectors:
         for path, item in _items(paths, inspectors.reading()):
@@ -69,15 +71,70 @@ def predict(
                 inspection = inspector.uninspected(item.problem, source=str(path), name=path.stem)
                 unread = True
                 say(f"inspector: {item}", err=True)
-            output = output or Output(as_json=as_json, folder=out)
-            output.show(inspection, inspector.recipe)
+            output = output or _Output(as_json=as_json, folder=out)
+            output.show(inspection)
             if output.closed:
                 break
         if output is not None:
-            output.finish(inspectors.any().recipe, seconds=time.monotonic() - started)
+            output.finish(inspectors.any().recipe.name, seconds=time.monotonic() - started)
     if unread:
         return 2
     return 1 if output is not None and output.failed else 0
+
+
+class _Output:
+    """Saves and prints inspections, and counts them."""
+
+    def __init__(self, *, as_json: bool, folder: Path | None) -> None:
+        """Raises StorageError if nothing can be saved in `folder`."""
+        self.printer = PrintingSink(as_json=as_json, stages=False)
+        self._folder = None if folder is None else RunFolder(folder)
+        if self._folder is not None:
+            say(f"Saving to {self._folder.folder}", err=True)
+        self._counters = Counters()
+        self._refused: set[str] = set()
+        self.failed = False  # something could not be saved
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads stdout any more and nothing is saved either, so that there is no use in going on."""
+        return self.printer.closed and self._folder is None
+
+    def show(self, inspection: Inspection) -> None:
+        """Save one part, then print it."""
+        self._counters.part(inspection)
+        if self._folder is not None:
+            began = time.monotonic()
+            for save in (self._folder.record, self._folder.picture):
+                try:
+                    save(inspection)
+                except StorageError as error:
+                    self._complain(error)
+            self._counters.spent("save", (time.monotonic() - began) * 1000)
+        self.printer.take(inspection)
+
+    def finish(self, recipe: str, *, seconds: float) -> None:
+        """Print the summary of what was shown in so many seconds, and write the report."""
+        self._counters.end(seconds)
+        stats = self._counters.stats({})
+        if self._folder is not None:
+            try:
+                self._folder.finish_records(stats)
+                say(f"Report: {self._folder.finish(stats, recipe)}", err=True)
+            except StorageError as error:
+                self._complain(error)
+            if self._folder.losses is not None:
+                say(f"inspector: {self._folder.losses}", err=True)
+        self.printer.summarise(stats)
+        self.failed = self.failed or self.printer.failed
+
+    def _complain(self, error: StorageError) -> None:
+        """Say once per cause what could not be saved; the verdicts go on."""
+        self.failed = True
+        detail = str(error.problem.values.get("detail", error.problem.text))
+        if detail not in self._refused:
+            self._refused.add(detail)
+            say(f"inspector: {error}", err=True)
 
 
 def _items(paths: Sequence[Path], how: Reading) -> Iterator[tuple[Path, Frame | ConfigError]]:
@@ -120,7 +177,7 @@ class _Inspectors:
         """Return what the recipe's camera says of its files: the one that is named, or the only one. Raises ConfigError."""
         if self._recipe is None:
             return AS_IT_SAYS
-        cameras = choose(self._recipe, self._models).recipe.cameras
+        cameras = resolve_recipe(self._recipe, self._models).recipe.cameras
         name = self._camera or next(iter(cameras))
         if name not in cameras or (self._camera is None and len(cameras) > 1):
             return AS_IT_SAYS  # a camera that is not there is told when it is chosen
@@ -130,7 +187,7 @@ class _Inspectors:
         """Raises ConfigError or EngineError."""
         if unit not in self._opened:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
-            choice = choose(self._recipe, self._models, files, unit=unit)
+            choice = resolve_recipe(self._recipe, self._models, files, unit=unit)
             if choice.note is not None:
                 say(f"inspector: {choice.note}", err=True)
             chosen = choice.recipe

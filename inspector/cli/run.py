@@ -1,7 +1,6 @@
 """`inspector run`: the station without a window."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,19 +8,17 @@ import click
 from inspector.cameras.base import kind_of
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
-from inspector.cli.support.output import Output
+from inspector.cli.support.output import PrintingSink
 from inspector.cli.support.signals import stop_signals
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES, find
-from inspector.core.types import PRECISIONS, Inspection, Precision
-from inspector.inspection.choice import choose
-from inspector.inspection.events import CameraChanged, CameraState, Cleared, Event, Fault, Inspected, Judging
-from inspector.inspection.parts import weight_of
-from inspector.station.edge import Edge
-from inspector.station.pipeline import CAPACITY
-from inspector.station.station import Station
+from inspector.core.types import PRECISIONS, Precision
+from inspector.inspection.run_request import resolve_recipe
+from inspector.inspection.status import CameraState, StationStatus
+from inspector.results.saving import PictureSink, RecordSink, RunFolder
+from inspector.results.sink import Sink
+from inspector.station.station import RECIPE, Station
 
-_WAITING = 64  # inspections that may wait to be printed and saved
 _POLL = 0.1  # seconds
 
 
@@ -61,90 +58,85 @@ def run(
         raise click.UsageError("Give either --recipe or --model.")
     if engine is not None:
         find(ENGINES, engine, "engine")
-    choice = choose(recipe, models, source)
-    if choice.note is not None:
-        say(f"inspector: {choice.note}", err=True)
-    for camera in choice.recipe.cameras.values():
+    resolved = resolve_recipe(recipe, models, source)
+    if resolved.note is not None:
+        say(f"inspector: {resolved.note}", err=True)
+    for camera in resolved.recipe.cameras.values():
         kind, address = kind_of(camera.source)
         if kind == "folder" and not (camera.options.get("watch") or camera.options.get("masks")):
             say_masks_left_out(Path(address).expanduser(), recursive=bool(camera.options.get("recursive")))
-    output = Output(as_json=as_json, folder=out)
-    troubles = _Troubles()
-    waiting: Edge[Inspection] = Edge(_WAITING, drop="never", capacity=CAPACITY, weigh=weight_of)
-
-    def hear(event: Event) -> None:
-        if isinstance(event, Inspected):
-            waiting.put(event.inspection)
-        else:
-            troubles.hear(event)
-
-    station = Station(choice.recipe, base=choice.base, listeners=[hear], engine=engine, precision=precision)
+    folder = None if out is None else RunFolder(out)
+    if folder is not None:
+        say(f"Saving to {folder.folder}", err=True)
+    pictures = None if folder is None else PictureSink(folder)
+    printer = PrintingSink(as_json=as_json)
+    saving: list[Sink] = [] if folder is None or pictures is None else [RecordSink(folder), pictures]
+    console = _Console()
+    station = Station(
+        resolved.recipe,
+        base=resolved.base,
+        sinks=[*saving, printer],
+        listeners=[console.hear],
+        engine=engine,
+        precision=precision,
+        limit=limit,
+    )
     with stop_signals() as interrupted:
         station.start()
         try:
-            _drain(station, waiting, output, limit, lambda: interrupted.is_set() or troubles.hopeless(give_up))
+            while not interrupted.is_set() and not station.wait(_POLL):
+                if console.hopeless(give_up) or (printer.closed and folder is None):
+                    break
         finally:
-            waiting.close()
-            stats = station.stats()
-            station.stop()
-    if station.failure is not None:
-        raise station.failure
-    output.finish(station.recipe, line=stats)
-    return 1 if output.failed or troubles.open else 0
+            station.stop()  # what was judged is saved and printed before it returns
+    status = station.status
+    if status.failure is not None:
+        raise status.failure
+    lost = None if folder is None else folder.losses
+    if lost is not None:
+        say(f"inspector: {lost}", err=True)
+    elif pictures is not None and pictures.report is not None:
+        say(f"Report: {pictures.report}", err=True)
+    return 1 if lost is not None or printer.failed or status.faults or status.lost else 0
 
 
-def _drain(station: Station, waiting: Edge[Inspection], output: Output, limit: int | None, enough: Callable[[], bool]) -> None:
-    """Print and save on this thread until there is nothing more to come, or enough of it."""
-    while not enough() and not output.closed:
-        through = station.wait(0)
-        inspections = waiting.take(timeout=0 if through else _POLL)
-        for inspection in inspections:
-            output.show(inspection, station.recipe)
-            if limit is not None and output.parts >= limit:
-                return
-        if through and not inspections:
-            return
-
-
-class _Troubles:
-    """Says on stderr what is wrong as it happens, and knows what still is at the end."""
+class _Console:
+    """Says on stderr what is wrong as it happens."""
 
     def __init__(self) -> None:
-        self.open: set[str] = set()
-        self._said: dict[str, Message | None] = {}  # by camera; a problem that lasts is said once
-        self._since: float | None = None  # when a camera was first lost, while none has ever given a frame
-        self._seen = False
+        self._status = StationStatus()
+        self._first_loss: float | None = None
+        self._said: set[tuple[str, str]] = set()  # a problem that lasts or comes and goes is said once
 
     def hopeless(self, seconds: float) -> bool:
         """Return whether no camera has given a frame for so long that there may be none; 0: never."""
-        return bool(seconds) and self._since is not None and time.monotonic() - self._since > seconds
+        cameras = self._status.cameras.values()
+        if not seconds or not self._status.lost or any(camera.seen for camera in cameras):
+            return False
+        return self._first_loss is not None and time.monotonic() - self._first_loss > seconds
 
-    def hear(self, event: Event) -> None:
-        match event:
-            case CameraChanged(camera=camera, state=CameraState.LOST | CameraState.FAULT):
-                self.open.add(camera)
-                if not self._seen and self._since is None:
-                    self._since = time.monotonic()
-                if event.state is CameraState.LOST and self._said.get(camera) == event.problem:
-                    return
-                self._said[camera] = event.problem
-                again = " It will be tried again." if event.state is CameraState.LOST else ""
-                remedy = f" {event.remedy}" if event.remedy is not None else ""
-                say(f"inspector: {camera}: {event.problem}{remedy}{again}", err=True)
-            case CameraChanged(camera=camera):
-                self.open.discard(camera)
-                if event.state is not CameraState.CONNECTING:
-                    self._seen, self._since = True, None
-                    self._said.pop(camera, None)
-            case Fault(where=where):
-                self.open.add(where)
-                if where != "recipe":
-                    remedy = f" {event.remedy}" if event.remedy is not None else ""
-                    say(f"inspector: {where}: {event.problem}{remedy}", err=True)
-            case Judging(why=why, note=note):
-                if event.tuned:
-                    say(f"inspector: {why}", err=True)
-                if note is not None:
-                    say(f"inspector: {note}", err=True)
-            case Cleared(where=where):
-                self.open.discard(where)
+    def hear(self, status: StationStatus) -> None:
+        before, self._status = self._status, status
+        if status.lost and self._first_loss is None:
+            self._first_loss = time.monotonic()
+        for name, camera in status.cameras.items():
+            if camera.state is CameraState.STREAMING:
+                self._said = {said for said in self._said if said[0] != name}
+            elif camera.troubled and camera.problem is not None:
+                again = " It will be tried again." if camera.state is CameraState.LOST else ""
+                self._say(name, camera.problem, camera.remedy, again)
+        for where, fault in status.faults.items():
+            if where != RECIPE and before.faults.get(where) != fault:
+                self._say(where, fault.problem, fault.remedy)
+        judging = status.judging
+        if judging is not None and judging != before.judging:
+            for sentence in (judging.why if judging.tuned else None, judging.note):
+                if sentence is not None:
+                    say(f"inspector: {sentence}", err=True)
+
+    def _say(self, where: str, problem: Message, remedy: Message | None, more: str = "") -> None:
+        if (where, problem.text) in self._said:
+            return
+        self._said.add((where, problem.text))
+        said = f" {remedy}" if remedy is not None else ""
+        say(f"inspector: {where}: {problem}{said}{more}", err=True)

@@ -22,7 +22,7 @@ from inspector.core.errors import ConfigError, InspectorError, JobError, Storage
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
 from inspector.data.annotations import read_dataset
-from inspector.runs.folder import create_run, read_run, resumable, run_path
+from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
 from inspector.training.state import settle_run, still_going
@@ -31,6 +31,7 @@ from inspector.workers.process import End, Outcome, WorkerProcess, rank
 
 _POLL = 0.2  # seconds
 _GRACE = 15.0  # seconds that a cancelled training may take to end by itself
+_LEARNT_NOTHING = 3  # exit code
 _GRACE_KEEP = 600.0  # the same where it still measures and exports its best epoch
 
 
@@ -66,7 +67,7 @@ def train(
     """Train a network and write a bundle with its test metrics.
 
     The data is split by part into training, validation and test images. Exit code 1: it failed or was cancelled; a run that
-    broke off goes on with --resume.
+    broke off goes on with --resume. Exit code 3: it ended, but the bundle is no better than chance.
     """
     values = _values(given)
     if resume is not None:
@@ -207,7 +208,7 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
     if waiting or any(outcome.end is End.CANCELLED for outcome in ended):
         cancelled = JobError("The training was cancelled.")
         raise cancelled if again is None else _with_way_on(cancelled, again)
-    return 0
+    return _LEARNT_NOTHING if any(outcome.result.get(NOTHING_LEARNT) for outcome in ended) else 0
 
 
 def _with_way_on(error: InspectorError, run: Path) -> InspectorError:

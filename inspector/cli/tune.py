@@ -16,7 +16,7 @@ from inspector.core.config import write_atomically
 from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import PRECISIONS
-from inspector.inspection.choice import choose
+from inspector.inspection.run_request import resolve_recipe
 from inspector.tuning.plan import Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.workers import messages
 from inspector.workers.jobs import TuneJob
@@ -79,7 +79,7 @@ def tune(
     this makes every time longer. The station uses the choice from its next start on, after a test of two seconds. Exit code 1:
     nothing keeps the takt.
     """
-    choice = choose(recipe)
+    choice = resolve_recipe(recipe)
     job = TuneJob(
         recipe=choice.recipe.model_dump(mode="json", exclude_none=True),
         base=choice.base,

@@ -234,7 +234,7 @@ class Prediction:
     """What one bundle says of one region of one frame.
 
     `answer`: boxes down to the bundle's floor score, not yet cut at the decision threshold. `engine` and `precision`: the
-    variant that judged, where it was the station.
+    variant that judged, where it was the station. `threshold`: the score or mask threshold in force when it was judged.
     """
 
     bundle: str
@@ -245,6 +245,7 @@ class Prediction:
     answer: Answer
     engine: str = ""
     precision: str = ""
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         match self.answer:
@@ -286,6 +287,16 @@ class Judgement:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedBy:
+    """What judged a part, so that its record can be traced: SHA-256 of the complete recipe, SHA-256 of each bundle by the name
+    that the recipe uses, and the version of this program."""
+
+    recipe_digest: str = ""
+    bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    software: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """Everything the station knows of one part: its frames by camera name, predictions, verdict and why, and timings in ms.
@@ -306,6 +317,7 @@ class Inspection:
     utc: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
     judgements: tuple[Judgement, ...] = ()
+    judged_by: JudgedBy = JudgedBy()
 
     @property
     def notes(self) -> tuple[Message, ...]:

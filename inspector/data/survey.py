@@ -40,7 +40,8 @@ class TaskSurvey:
     `images`: usable images by stratum (their class, their most frequent object's class, or NO_DEFECT). `objects`: labelled
     boxes by class. `parts`: images by the part that the data itself puts them in; empty if it brings no split along.
     `object_share`: median area of an object over that of its image; None where that is not known. `problems`: a sentence for
-    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
+    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None. `containing`:
+    where boxes are labelled, images by each class that is in them.
     """
 
     task: TaskName
@@ -52,6 +53,12 @@ class TaskSurvey:
     object_share: float | None = None
     problems: tuple[Message, ...] = ()
     blocked: Message | None = None
+    containing: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def by_class(self) -> Mapping[str, int]:
+        """Images that show a class, of which one may show several; by stratum where only that is known."""
+        return {**self.images, **self.containing}
 
     @property
     def total(self) -> int:
@@ -61,7 +68,7 @@ class TaskSurvey:
     @property
     def imbalance(self) -> float:
         """Images of the most frequent class over those of the rarest; 1 where there is but one."""
-        counts = [count for count in self.images.values() if count]
+        counts = [count for count in self.by_class.values() if count]
         return max(counts) / min(counts) if counts else 1.0
 
 
@@ -284,11 +291,14 @@ def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence
 def _task_survey(dataset: Dataset) -> TaskSurvey:
     counts = dataset.counts()
     objects: Counter[str] = Counter()
+    containing: Counter[str] = Counter()
     for sample in dataset.samples:
         if sample.truth.boxes is not None:
             objects.update(dataset.classes[index] for index in sample.truth.boxes.classes.tolist())
+            if len(sample.truth.boxes):
+                containing.update(_shown_by(sample, dataset.classes))
     parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
-    problems = [*dataset.problems, *_class_problems(dataset, counts)]
+    problems = [*dataset.problems, *_class_problems(dataset, {**counts, **containing})]
     blocked = None
     labels = TASKS[dataset.task].labels
     if labels in ("boxes", "mask") and not set(counts) - {NO_DEFECT}:
@@ -301,7 +311,7 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         try:
             shares = {name: float(TrainSettings.model_fields[name].default) for name in ("val", "test")}
             split = split_samples(dataset.samples, seed=0, **shares)
-            problems += _never_trained(dataset, [sample.stratum for sample in split.train])
+            problems += _never_trained(dataset, split.train)
         except ConfigError as error:
             blocked = error.problem
     return TaskSurvey(
@@ -314,30 +324,46 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         _object_share(dataset.samples),
         tuple(problems),
         blocked,
+        dict(containing),
     )
 
 
 def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
+    """`counts`: see `TaskSurvey.by_class`."""
     if _measured(dataset.task):
         return
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
     for name in rare:
         yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
-    used = [count for count in counts.values() if count]
-    if len(used) > 1 and max(used) >= _IMBALANCE * min(used):
-        most, least = max(counts, key=lambda key: counts[key]), min(counts, key=lambda key: counts[key])
-        yield message(
-            "{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.",
-            most=most,
-            least=least,
-            times=max(used) / min(used),
+    used = {
+        name: count for name, count in counts.items() if count and (name in dataset.classes or dataset.task == "classification")
+    }
+    if len(used) < 2 or max(used.values()) < _IMBALANCE * min(used.values()):
+        return
+    most, least = max(used, key=lambda key: used[key]), min(used, key=lambda key: used[key])
+    values = {"most": most, "least": least, "times": used[most] / used[least]}
+    yield (
+        message("{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.", **values)
+        if dataset.task == "classification"
+        else message(
+            "{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.",
+            **values,
         )
+    )
 
 
-def _never_trained(dataset: Dataset, trained: Sequence[str]) -> Iterable[Message]:
+def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Message]:
     """Classes that the data's own split keeps out of training."""
-    for name in sorted({sample.stratum for sample in dataset.samples} - set(trained)):
+    shown = {name for sample in trained for name in _shown_by(sample, dataset.classes)}
+    every = {name for sample in dataset.samples for name in _shown_by(sample, dataset.classes)}
+    for name in sorted(every - shown):
         yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
+
+
+def _shown_by(sample: Sample, classes: Sequence[str]) -> set[str]:
+    """Return the classes that an image is known to show: of its boxes, where it has any, else its stratum."""
+    boxes = sample.truth.boxes
+    return {sample.stratum} if boxes is None or not len(boxes) else {classes[index] for index in boxes.classes.tolist()}
 
 
 def _object_share(samples: Sequence[Sample]) -> float | None:

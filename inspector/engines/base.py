@@ -51,6 +51,10 @@ class Engine(ABC):
         outputs = self.infer(batch)
         return lambda: outputs
 
+    def interrupt(self) -> bool:
+        """End an `infer` that hangs on another thread, which then raises EngineError. False where nothing can end it."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Release memory and processes; may be called twice."""

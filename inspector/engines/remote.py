@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import psutil
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError, EngineError, InspectorError, JobError
@@ -60,6 +61,7 @@ class WorkerLink:
                 detail=error.strerror or error,
             ) from error
         self._process: WorkerProcess | None = None
+        self._interrupted = False
         try:
             job = make_job(self._folder)
             self._process = WorkerProcess(job, listener=self._take, ended=self._replies.put, grace=_CLOSE_GRACE_S)
@@ -93,6 +95,14 @@ class WorkerLink:
     def closed(self) -> bool:
         """Whether the worker is gone: closed, or ended because it died or hung."""
         return self._process is None
+
+    def interrupt(self) -> None:
+        """End a worker that does not answer, from another thread: the call that waits for it raises EngineError."""
+        process = self._process
+        if process is not None and not self._interrupted:
+            self._interrupted = True
+            with suppress(psutil.Error):
+                psutil.Process(process.pid).kill()  # a frozen process takes no request to end
 
     def close(self) -> None:
         """End the worker; may be called twice."""
@@ -132,6 +142,12 @@ class WorkerLink:
         )
 
     def _ended(self, outcome: Outcome) -> InspectorError:
+        if self._interrupted:
+            return EngineError(
+                "The worker of {bundle} did not answer and was ended.",
+                remedy="Start again; use a smaller batch or another engine if it happens again.",
+                bundle=self._bundle.name,
+            )
         if outcome.end is End.FAILED and outcome.problem is not None:
             error = outcome.error()
             if isinstance(error, ConfigError | EngineError):
@@ -168,6 +184,10 @@ class RemoteEngine(Engine):
         self._link.input[:count] = batch
         self._link.call(InferRequest(count=count), Inferred)
         return self._link.output[:count].copy()
+
+    def interrupt(self) -> bool:
+        self._link.interrupt()
+        return True
 
     def close(self) -> None:
         self._link.close()

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from types import MappingProxyType
 
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection, Prediction
 from inspector.inspection.program import Program
 from inspector.inspection.quality import check_quality
-from inspector.recipes.recipe import Recipe
 from inspector.recipes.verdict import judge
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class FrameCapture:
     """What one camera gave for a part: a frame, what is wrong with it, or both. `part`: its id where the source knows it."""
 
     frame: Frame | None
@@ -24,24 +24,46 @@ class Shot:
     part: str = ""
 
 
-@dataclass(slots=True)
+class Life(Enum):
+    """How far a part is: `OPEN` without a verdict, `DECIDED` by whoever came first, `TOLD` to everyone who is told."""
+
+    OPEN = auto()
+    DECIDED = auto()
+    TOLD = auto()
+
+
+@dataclass(slots=True, eq=False)
 class Part:
-    """A part that has no verdict yet. `opened`: monotonic seconds when the station first knew of it."""
+    """A part on its way to its verdict. `opened`: monotonic seconds when the station first knew of it.
+
+    `deadline_s`: seconds after which it must be answered, None for any time. `begun`: an engine has its frames. `life` is
+    changed by the register of parts alone (`station.part_register`).
+    """
 
     name: str
     sequence: int
     opened: float
     triggered: bool = False
-    shots: dict[str, Shot] = field(default_factory=dict)
+    deadline_s: float | None = None
+    begun: bool = False
+    life: Life = Life.OPEN
+    captures: dict[str, FrameCapture] = field(default_factory=dict)
     failures: list[Message] = field(default_factory=list)
 
     def frames(self) -> dict[str, Frame]:
-        """Return the frames there are, by camera."""
-        return {camera: shot.frame for camera, shot in self.shots.items() if shot.frame is not None}
+        """The frames there are, by camera."""
+        captures = list(self.captures.items())  # a camera may add to them meanwhile
+        return {camera: capture.frame for camera, capture in captures if capture.frame is not None}
 
     def grabbed(self) -> float:
         """When its first frame was grabbed (the trigger, where there is no frame), in monotonic seconds."""
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
+
+    def due(self) -> float | None:
+        """When it must be answered, in monotonic seconds: counted from its trigger, or from its first frame."""
+        if self.deadline_s is None:
+            return None
+        return (self.opened if self.triggered else self.grabbed()) + self.deadline_s
 
     def grab_ms(self) -> float | None:
         """Return what its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
@@ -52,18 +74,18 @@ class Part:
         return sum(frame.pixels.nbytes for frame in self.frames().values())
 
     def in_order(self, cameras: Iterable[str]) -> "Part":
-        """Return the same part with its shots in this order of cameras, whichever came first."""
-        ordered = {camera: self.shots[camera] for camera in cameras if camera in self.shots}
-        self.shots = {**ordered, **self.shots}
+        """The same part with its captures in this order of cameras, whichever came first."""
+        ordered = {camera: self.captures[camera] for camera in cameras if camera in self.captures}
+        self.captures = {**ordered, **self.captures}
         return self
 
     def source(self) -> str:
         """File or stream it was seen in."""
-        return next((shot.frame.source if shot.frame else shot.source for shot in self.shots.values()), "")
+        return next((capture.frame.source if capture.frame else capture.source for capture in self.captures.values()), "")
 
 
 @dataclass(slots=True)
-class Findings:
+class PartResult:
     """What the bundles said of one part, what went wrong, and how long its share of each stage took in ms."""
 
     predictions: list[Prediction] = field(default_factory=list)
@@ -79,22 +101,21 @@ class Findings:
             self.failures.append(problem)
 
 
-def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
+def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     """Judge a part: the one place where an Inspection is made."""
-    started = time.monotonic()
+    started, recipe = time.monotonic(), program.recipe
     part.in_order(recipe.cameras)
-    latency = (started - part.grabbed()) * 1000
-    failures = [*part.failures, *findings.failures]
-    if recipe.deadline_ms is not None and latency > recipe.deadline_ms:
-        late = "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms."
-        failures.append(message(late, latency=latency, limit=recipe.deadline_ms))
-    decision = judge(recipe, findings.predictions, failures)
+    failures = [*part.failures, *result.failures]
+    due = part.due()
+    if due is not None and part.deadline_s is not None and started > due:
+        failures.append(late(started - due + part.deadline_s, part.deadline_s))
+    decision = judge(recipe, result.predictions, failures)
     now = time.monotonic()
-    findings.spent("verdict", now - started)
+    result.spent("verdict", now - started)
     grab = part.grab_ms()
     if grab is not None:
-        findings.spent("grab", grab / 1000)
-    timings: Mapping[str, float] = MappingProxyType(dict(findings.timings_ms))
+        result.spent("grab", grab / 1000)
+    timings: Mapping[str, float] = MappingProxyType(dict(result.timings_ms))
     return Inspection(
         part=part.name,
         sequence=part.sequence,
@@ -102,12 +123,22 @@ def conclude(part: Part, findings: Findings, recipe: Recipe) -> Inspection:
         reasons=decision.reasons,
         judgements=decision.judgements,
         frames=MappingProxyType(part.frames()),
-        predictions=tuple(findings.predictions),
+        predictions=tuple(result.predictions),
         recipe=recipe.name,
         revision=recipe.revision,
         latency_ms=(now - part.grabbed()) * 1000,
         timings_ms=timings,
         source=part.source(),
+        judged_by=program.judged_by,
+    )
+
+
+def late(seconds: float, deadline_s: float) -> Message:
+    """What is said of a part that was not judged in time."""
+    return message(
+        "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms.",
+        latency=seconds * 1000,
+        limit=deadline_s * 1000,
     )
 
 
@@ -116,9 +147,11 @@ def weight_of(inspection: Inspection) -> int:
     return sum(frame.pixels.nbytes for frame in inspection.frames.values())
 
 
-def shoot(frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False) -> Shot:
-    """Return a frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
+def capture_of(
+    frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False
+) -> FrameCapture:
+    """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))
-    return Shot(frame, problem, frame.source, live, frame.part)
+    return FrameCapture(frame, problem, frame.source, live, frame.part)

@@ -1,13 +1,16 @@
 """A recipe with its bundles opened and verified: everything that inspecting a part needs but the engines."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.images import fits, wrong_unit
 from inspector.core.message import Message, message
-from inspector.core.types import Frame, Precision, Region
+from inspector.core.types import Frame, JudgedBy, Precision, Region
 from inspector.engines.base import Engine, open_engine
 from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
@@ -76,7 +79,7 @@ class Program:
     """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more.
 
     `why`: why these engines and precisions judge; `note`: what a person must know of it; `tuned`: they were chosen for this
-    machine.
+    machine. `judged_by`: what every record made with it says.
     """
 
     recipe: Recipe
@@ -84,6 +87,12 @@ class Program:
     why: Message | None = None
     note: Message | None = None
     tuned: bool = False
+    judged_by: JudgedBy = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()
+        bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__))
 
     @property
     def variants(self) -> str:

@@ -9,7 +9,7 @@ from collections import deque
 from statistics import median
 from typing import Final
 
-from inspector.inspection.events import StageStats, Stats, TaktSource
+from inspector.inspection.status import StageStats, Stats, TaktSource
 
 # In the order in which a part goes through them. "wait" is the time until an inspection begins; "line" and "archive" are
 # measured where there is a line and an archive. A stage that nobody measured is not among a station's stages.

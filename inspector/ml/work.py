@@ -18,7 +18,21 @@ from inspector.core.sentence import sentence
 from inspector.core.types import Precision
 from inspector.ml.channel import Channel, Journal
 from inspector.ml.worker import hello
-from inspector.runs.folder import LOCK, RUN, RunRecord, create_run, read_run, run_path, started, tidy, unwritable, write_run
+from inspector.runs.folder import (
+    LOCK,
+    NOTHING_LEARNT,
+    REPORT,
+    RUN,
+    RunRecord,
+    create_run,
+    read_run,
+    run_path,
+    started,
+    tidy,
+    unwritable,
+    write_run,
+)
+from inspector.runs.report import read_report
 from inspector.runs.settings import train_settings
 from inspector.workers.jobs import (
     Attempt,
@@ -49,7 +63,11 @@ def train(job: TrainJob, channel: Channel) -> Trained:
         from inspector.ml.train.trainer import train as train_network
 
         bundle = train_network(settings.model_copy(update={"run": folder}), channel, resume=record.resume)
-        return Trained(bundle=bundle.folder)
+        return Trained(
+            bundle=bundle.folder,
+            warnings=read_report(folder / REPORT).warnings,
+            learnt_nothing=bool(bundle.card.training.get(NOTHING_LEARNT)),
+        )
 
 
 def rank(job: RankJob, channel: Channel) -> None:

@@ -11,6 +11,7 @@ from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.recipes.quantities import QUANTITIES, When
 
+SILENCE_S = 2.0
 _LARGEST_SIDE = 1_000_000  # pixels
 
 
@@ -107,10 +108,26 @@ class Recipe(_Model):
     max_batch: int = Field(8, ge=1, le=64)
     max_wait_ms: float = Field(5.0, ge=0, description="a batch never waits longer than this for more frames")
     takt_ms: float | None = Field(None, gt=0, description="the time the line gives each part; measured if left out")
-    deadline_ms: float | None = Field(None, gt=0, description="a verdict later than this is NOT_INSPECTED")
+    deadline_ms: float | None = Field(
+        None,
+        gt=0,
+        description="a part without a verdict by then is NOT_INSPECTED; if left out: in triggered mode trigger_ms and three "
+        "takts (2000 ms at least), in free mode none",
+    )
     cameras: dict[str, CameraModel] = Field(min_length=1)
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+
+    def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
+        """Seconds in which a part must have its verdict, from its trigger or its first frame; None for any time."""
+        if self.deadline_ms is not None:
+            return self.deadline_ms / 1000
+        return self.trigger_ms / 1000 + self.silence_s if mode == "triggered" else None
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds without a sign of life after which whatever works on parts counts as hanging: three takts, at least 2 s."""
+        return max(SILENCE_S, 3 * (self.takt_ms or 0.0) / 1000)
 
     @model_validator(mode="after")
     def _references(self) -> Self:

@@ -11,8 +11,6 @@ import PIL.Image
 
 from inspector.core.pictures import Colour, Picture, visible
 from inspector.core.types import Frame, Inspection, Masks, Verdict
-from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import threshold_of
 from inspector.tasks.drawing import WHITE, Pen, draw_prediction, font, tint
 
 _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
@@ -26,29 +24,27 @@ _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
 _SMALLEST = 480  # a picture narrower than this is enlarged, so that its labels can be read
 
 
-def draw(inspection: Inspection, recipe: Recipe) -> dict[str, Picture]:
+def draw(inspection: Inspection) -> dict[str, Picture]:
     """RGB uint8 [H, W, 3] by camera name; small frames are enlarged by a whole factor."""
-    return {camera: _draw_frame(inspection, frame, recipe, camera) for camera, frame in inspection.frames.items()}
+    return {camera: _draw_frame(inspection, frame, camera) for camera, frame in inspection.frames.items()}
 
 
-def _draw_frame(inspection: Inspection, frame: Frame, recipe: Recipe, camera: str) -> Picture:
+def _draw_frame(inspection: Inspection, frame: Frame, camera: str) -> Picture:
     picture = visible(frame)
     predictions = [prediction for prediction in inspection.predictions if prediction.camera == camera]
-    steps = {step.bundle: step for step in recipe.inspect}
     for prediction in predictions:
-        if isinstance(prediction.answer, Masks) and prediction.bundle in steps:
-            tint(picture, prediction, threshold_of(steps[prediction.bundle]))
+        if isinstance(prediction.answer, Masks):
+            tint(picture, prediction, prediction.threshold)
     scale = -(-_SMALLEST // picture.shape[1]) if picture.shape[1] < _SMALLEST else 1
     if scale > 1:
         picture = np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
     image = PIL.Image.fromarray(picture)
     pen = Pen(image, scale)
     for prediction in predictions:
-        if prediction.bundle in steps:
-            region = prediction.region
-            if (region.width, region.height) != (frame.width, frame.height):
-                pen.rectangle(region, WHITE, width=1)
-            draw_prediction(pen, prediction, threshold_of(steps[prediction.bundle]))
+        region = prediction.region
+        if (region.width, region.height) != (frame.width, frame.height):
+            pen.rectangle(region, WHITE, width=1)
+        draw_prediction(pen, prediction, prediction.threshold)
     _banner(pen, inspection)
     return np.asarray(image, np.uint8)
 

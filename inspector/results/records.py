@@ -6,19 +6,17 @@ from pathlib import PurePath
 from typing import Any, assert_never
 
 from inspector.core.types import KELVIN_AT_0_C, Boxes, Inspection, Judgement, Masks, Prediction, Scores, Temperatures
-from inspector.inspection.events import Stats
+from inspector.inspection.status import Stats
 from inspector.inspection.takt import headroom_ms, measured
 from inspector.recipes.quantities import QUANTITIES
-from inspector.recipes.recipe import InspectModel, Recipe
-from inspector.recipes.verdict import threshold_of
 from inspector.tasks.masks import areas
 
 MOST_AREAS = 100  # areas of a mask that are listed; the count is always complete
 
 
-def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
-    """One part. `recipe` is the complete one the inspection was made with: boxes and areas are those at its thresholds."""
-    steps = {(step.bundle, step.camera): step for step in recipe.inspect}
+def record(inspection: Inspection) -> dict[str, Any]:
+    """One part, with what judged it. Boxes and areas are those at the thresholds in force."""
+    judged_by = inspection.judged_by
     return {
         "source": inspection.source,
         "sequence": inspection.sequence,
@@ -27,10 +25,13 @@ def record(inspection: Inspection, recipe: Recipe) -> dict[str, Any]:
         "reasons": [reason.text for reason in inspection.reasons],
         "judgements": [_judgement(judgement) for judgement in inspection.judgements],
         "notes": [note.text for note in inspection.notes],
-        "predictions": [_prediction(p, steps.get((p.bundle, p.camera))) for p in inspection.predictions],
+        "predictions": [_prediction(prediction) for prediction in inspection.predictions],
         "latency_ms": _number(inspection.latency_ms, 3),
         "recipe": inspection.recipe,
         "revision": inspection.revision,
+        "recipe_digest": judged_by.recipe_digest,
+        "bundles": {bundle_name(name): digest for name, digest in judged_by.bundles.items()},
+        "software": judged_by.software,
         "utc": inspection.utc.isoformat(),
     }
 
@@ -92,9 +93,8 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _prediction(prediction: Prediction, step: InspectModel | None) -> dict[str, Any]:
-    region = prediction.region
-    threshold = threshold_of(step) if step is not None else 0.5
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    region, threshold = prediction.region, prediction.threshold
     common: dict[str, Any] = {
         "bundle": bundle_name(prediction.bundle),
         "task": prediction.task,

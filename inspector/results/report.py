@@ -7,7 +7,7 @@ from datetime import datetime
 
 from inspector import __version__
 from inspector.core.types import Inspection
-from inspector.inspection.events import Stats
+from inspector.inspection.status import Stats
 
 MOST_ROWS = 2000  # parts listed; results.jsonl has them all
 

@@ -1,80 +1,170 @@
-"""What a run leaves in a folder: overlay pictures, results.jsonl and a report. A full disk stops the saving, not the line."""
+"""What a run leaves in a folder: results.jsonl, overlay pictures and a report. A full disk stops the saving, not the line."""
 
+import contextlib
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Final
 
 import cv2
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
-from inspector.core.text import LineWriter, json_line, utf8
+from inspector.core.message import Message, message
+from inspector.core.text import json_line, utf8
 from inspector.core.types import Inspection
-from inspector.inspection.events import Stats
-from inspector.recipes.recipe import Recipe
+from inspector.inspection.status import StationStatus, Stats
 from inspector.results.overlays import draw
+from inspector.results.record_file import RecordFile, refused
 from inspector.results.records import record, summary
 from inspector.results.report import MOST_ROWS, Row, write_report
+from inspector.results.sink import Sink
 
 RESULTS = "results.jsonl"
 REPORT = "report.html"
 PICTURES = "overlays"
-_FAST = 1  # PNG compression: three times as fast as the usual 6, and a tenth larger
+_FAST: Final = 1  # PNG compression: three times as fast as the usual 6, and a tenth larger
+_AGAIN_S: Final = 5.0  # between two looks whether there is room for pictures again
 
 
-class Saver:
-    """Writes inspections as they come, into `folder`, a new one for each start. Used by one thread."""
+class RunFolder:
+    """Writes inspections as they come into `folder`, a new one for each start: the record first, then the pictures it names.
+
+    Records and pictures may be written by a thread each.
+    """
 
     def __init__(self, parent: Path) -> None:
         """Raises StorageError if nothing can be written under `parent`."""
-        self._rows: list[Row] = []
         try:
-            self.folder = _new_folder(parent)
-            (self.folder / PICTURES).mkdir()
-            self._file = (self.folder / RESULTS).open("xb", buffering=0)
+            self.folder = folder = _new_folder(parent)
+            (folder / PICTURES).mkdir()
         except OSError as error:
-            raise _refused(parent, error) from error
-        self._results = LineWriter(self._file.write)
+            raise refused(parent, error) from error
+        self.pictures_lost = 0
+        self._rows: list[Row] = []
+        self._full = False  # pictures have stopped
+        self._looked = 0.0
+        self._records = RecordFile(folder / RESULTS)
 
-    def save(self, inspection: Inspection, recipe: Recipe) -> None:
-        """Write the part's pictures and its line. Raises StorageError naming the file; the next part may be tried."""
+    @property
+    def records_lost(self) -> int:
+        return self._records.lost
+
+    @property
+    def losses(self) -> Message | None:
+        """What could not be saved, or None."""
+        if not self.records_lost and not self.pictures_lost:
+            return None
+        return message(
+            "{records} records and {pictures} pictures could not be saved in {folder}.",
+            records=self.records_lost,
+            pictures=self.pictures_lost,
+            folder=self.folder,
+        )
+
+    def record(self, inspection: Inspection) -> None:
+        """Write the part's line. Raises StorageError if it has to wait for room; it is written before any later one."""
+        names = [] if self._full else [name for name, _ in self._places(inspection)]
+        self._records.append(json_line({**record(inspection), "overlays": names}))
+
+    def picture(self, inspection: Inspection) -> None:
+        """Write the part's pictures. Raises StorageError naming the first that could not be; the next part may be tried."""
         names: list[str] = []
         problem: StorageError | None = None
-        for camera, picture in draw(inspection, recipe).items():
-            path = self.folder / PICTURES / f"{inspection.sequence:06d}-{_safe(camera)}.png"
-            try:
-                bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-                done, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _FAST])
-                if done:
-                    path.write_bytes(data.tobytes())
-                    names.append(f"{PICTURES}/{path.name}")
-            except OSError as error:
-                path.unlink(missing_ok=True)
-                problem = _refused(path, error)
+        if self._has_room():
+            places = dict(self._places(inspection))
+            for (name, path), picture in zip(places.items(), draw(inspection).values(), strict=True):
+                try:
+                    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+                    done, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _FAST])
+                    if done:
+                        path.write_bytes(data.tobytes())
+                        names.append(name)
+                except OSError as error:
+                    with contextlib.suppress(OSError):
+                        path.unlink(missing_ok=True)
+                    self._full = True
+                    problem = refused(path, error)
+        else:
+            problem = StorageError(
+                "Pictures are left out: the disk of {folder} is nearly full, and what is left is for records.",
+                remedy="Free some space on that disk or choose another folder.",
+                folder=self.folder,
+            )
+        self.pictures_lost += len(inspection.frames) - len(names)
         if len(self._rows) < MOST_ROWS:
             self._rows.append(Row.of(inspection, tuple(names)))
-        try:
-            self._results.write(json_line({**record(inspection, recipe), "overlays": names}))
-        except OSError as error:
-            problem = problem or _refused(self.folder / RESULTS, error)
         if problem is not None:
             raise problem
 
     def close(self) -> None:
-        """Close the files; nothing more is saved. May be called twice."""
-        self._file.close()
+        """Close the files; nothing more is saved."""
+        with contextlib.suppress(StorageError):
+            self._records.close()
 
-    def finish(self, stats: Stats, recipe: Recipe) -> Path:
-        """Write the summary and the report, close the files, and return the report's path. Raises StorageError."""
+    def finish_records(self, stats: Stats) -> None:
+        """Write the summary and close the file. Raises StorageError."""
+        with contextlib.suppress(StorageError):  # said by `close`, which tries once more with the reserve
+            self._records.append(json_line(summary(stats)))
+        self._records.close()
+
+    def finish(self, stats: Stats, name: str) -> Path:
+        """Write the report and return its path. Raises StorageError. `name`: of the recipe."""
         report = self.folder / REPORT
-        try:
-            self._results.write(json_line(summary(stats)))
-        except OSError as error:
-            raise _refused(self.folder / RESULTS, error) from error
-        finally:
-            self.close()
-        write_atomically(report, utf8(write_report(recipe.name, self._rows, stats)).encode())
+        write_atomically(report, utf8(write_report(name, self._rows, stats)).encode())
         return report
+
+    def _has_room(self) -> bool:
+        """Whether pictures may be written: not after the disk was full, until there is plenty of room again."""
+        if not self._full and not self._records.tight:
+            return True
+        now = time.monotonic()
+        if now - self._looked >= _AGAIN_S:
+            self._looked = now
+            self._full = not self._records.plenty()
+            return not self._full
+        self._full = True
+        return False
+
+    def _places(self, inspection: Inspection) -> Sequence[tuple[str, Path]]:
+        """The name in records and the file of each of the part's pictures."""
+        files = [f"{inspection.sequence:06d}-{_safe(camera)}.png" for camera in inspection.frames]
+        return [(f"{PICTURES}/{file}", self.folder / PICTURES / file) for file in files]
+
+
+class RecordSink(Sink):
+    """The records of a run folder: nobody is told of a part before its line is written."""
+
+    name = "records"
+    records = True
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def take(self, inspection: Inspection) -> None:
+        self._folder.record(inspection)
+
+    def close(self, status: StationStatus) -> None:
+        self._folder.finish_records(status.stats)
+
+
+class PictureSink(Sink):
+    """The pictures of a run folder, and at the end its report."""
+
+    name = "pictures"
+    stage = "save"
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self.report: Path | None = None  # once it is written
+
+    def take(self, inspection: Inspection) -> None:
+        self._folder.picture(inspection)
+
+    def close(self, status: StationStatus) -> None:
+        self.report = self._folder.finish(status.stats, status.recipe.name if status.recipe is not None else "")
 
 
 def _new_folder(parent: Path) -> Path:
@@ -92,15 +182,6 @@ def _new_folder(parent: Path) -> Path:
             continue
         return folder
     raise AssertionError("unreachable")
-
-
-def _refused(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        "{file} cannot be written ({detail}).",
-        remedy="Free some space on that disk or choose another folder.",
-        file=path,
-        detail=error.strerror or error,
-    )
 
 
 def _safe(name: str) -> str:

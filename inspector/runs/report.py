@@ -155,7 +155,8 @@ class TrainReport(_Part):
 
     `primary` names the number of `metrics` that counts. `part` was measured: `images` of `groups` parts or lots. `data` is the
     name of the data folder, `fingerprint` what tells its contents from others'. `summary`: the result in plain words;
-    `trials`: the part of it that the folds and the learning curve say. `course`: the epochs in their order.
+    `trials`: the part of it that the folds and the learning curve say. `course`: the epochs in their order. `warnings`: why the
+    bundle should not judge parts, the first sentences of the summary: nothing was learnt, or a class is never found.
     """
 
     v: int = 1
@@ -180,6 +181,7 @@ class TrainReport(_Part):
     learning: Learning | None = None
     course: tuple[Epoch, ...] = ()
     problems: tuple[Sentence, ...] = ()
+    warnings: tuple[Sentence, ...] = ()
     summary: tuple[Sentence, ...] = ()
     trials: tuple[Sentence, ...] = ()
     part: str = "test"

@@ -170,7 +170,9 @@ class TrainSettings(FiniteModel):
     precision: Annotated[Literal["32", "bf16", "16"], Shown("Precision", "machine")] = Field(
         "32", description="of the arithmetic; bf16 and 16 are mixed precision"
     )
-    threads: Annotated[int, Shown("Threads", "machine")] = Field(0, ge=0, le=256, description="CPU threads; 0: one a core")
+    threads: Annotated[int, Shown("Threads", "machine")] = Field(
+        0, ge=0, le=256, description="CPU threads; 0: as many as cores are free"
+    )
     devices: Annotated[int, Shown("Devices", "machine")] = Field(
         1, ge=1, le=64, description="processes or GPUs that train together, each with a batch of its own"
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from inspector.core.types import Inspection, Verdict
-from inspector.inspection.events import StageStats, Stats, TaktStats
+from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.inspection.takt import FEW, INSPECTION, Arrivals
 
 KEPT = 300  # parts that percentiles are taken over

@@ -37,26 +37,29 @@ class Edge(Generic[T]):
         self._items: deque[T] = deque()
         self._weight = 0
         self._drops = 0
+        self._out = 0  # taken and not settled
         self._closed = False
         lock = Lock()
         self._room = Condition(lock)  # for those who put
         self._filled = Condition(lock)  # for those who take
         self._wanted = 1  # items that the one who takes waits for: it is not woken for fewer
 
-    def put(self, item: T, *, timeout: float | None = None) -> tuple[T, ...]:
+    def put(self, item: T, *, timeout: float | None = None, over: bool = False) -> tuple[T, ...]:
         """Add an item; returns what was lost by it: nothing, the oldest items, or `item` itself if it was refused.
 
         `timeout` in seconds, for `drop="never"`: how long to wait for room; None: until there is room or the edge is closed.
+        `over`: take it at once though there is no room, because neither may it be lost nor the one who brings it wait.
         """
         weight = self._weigh(item)
         with self._room:
-            if self.drop == "never" and not self._room.wait_for(lambda: self._closed or self._fits(weight), timeout):
+            room = over or self.drop == "oldest"
+            if not room and not self._room.wait_for(lambda: self._closed or self._fits(weight), timeout):
                 self._drops += 1
                 return (item,)
             if self._closed:
                 return (item,)
             lost: list[T] = []
-            while not self._fits(weight):
+            while self.drop == "oldest" and not self._fits(weight):
                 oldest = self._items.popleft()
                 self._weight -= self._weigh(oldest)
                 lost.append(oldest)
@@ -79,13 +82,34 @@ class Edge(Generic[T]):
                 self._wait_for_more(min(limit, self.size), linger)
             taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
             self._weight -= sum(self._weigh(item) for item in taken)
+            self._out += len(taken)
             self._room.notify_all()
             return taken
+
+    def settle(self, count: int) -> None:
+        """Say that so many of the items that were taken are done with, where somebody asks for `idle`."""
+        with self._room:
+            self._out -= count
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and everything that was taken is settled."""
+        with self._room:
+            return not self._items and not self._out
 
     def _wait_for_more(self, enough: int, linger: float) -> None:
         self._wanted = enough
         self._filled.wait_for(lambda: self._closed or len(self._items) >= enough, linger)
         self._wanted = 1
+
+    def withdraw(self, item: T) -> None:
+        """Take this very item out, if it is there."""
+        with self._room:
+            kept = [other for other in self._items if other is not item]
+            if len(kept) < len(self._items):
+                self._items = deque(kept)
+                self._weight -= self._weigh(item)
+                self._room.notify_all()
 
     def close(self) -> None:
         """Refuse new items from now on; wakes everyone who waits."""

@@ -8,8 +8,8 @@ from typing import Self
 
 from inspector.core.message import Message
 from inspector.core.types import Frame, Inspection, Precision
-from inspector.inspection.analysis import Analyser
-from inspector.inspection.parts import Part, Shot, conclude, shoot
+from inspector.inspection.batch_inference import BatchInference
+from inspector.inspection.parts import FrameCapture, Part, capture_of, conclude
 from inspector.inspection.program import Program, load_program
 from inspector.recipes.recipe import Recipe
 from inspector.tuning.store import decide
@@ -32,37 +32,37 @@ class PartInspector:
         program = load_program(recipe, base, engine=engine, precision=precision)
         if engine is None and precision is None:
             program = decide(program, test_s=None).apply(program)
-        self._analyser = Analyser(program)
-        self._analyser.open()
+        self._inference = BatchInference(program)
+        self._inference.open()
         self._sequence = 0
 
     @property
     def recipe(self) -> Recipe:
         """The recipe with everything filled in that it left to the bundles."""
-        return self._analyser.program.recipe
+        return self._inference.program.recipe
 
     @property
     def program(self) -> Program:
-        return self._analyser.program
+        return self._inference.program
 
     def inspect(self, frames: Mapping[str, Frame], *, name: str = "") -> Inspection:
         """Judge one part from its frames by camera name. Never raises for a frame: it gives NOT_INSPECTED."""
         part = self._part(name or next((frame.part for frame in frames.values() if frame.part), ""))
         for camera, frame in frames.items():
-            part.shots[camera] = shoot(frame, camera, self._analyser.program)
+            part.captures[camera] = capture_of(frame, camera, self._inference.program)
         part.opened = part.grabbed()
-        return conclude(part, self._analyser.analyse([part])[0], self.recipe)
+        return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def uninspected(self, problem: Message, *, source: str, name: str = "") -> Inspection:
         """Return the record of a part of which no frame could be made, for example because its file cannot be read."""
         part = self._part(name)
         camera = next(iter(self.recipe.cameras))
-        part.shots[camera] = Shot(None, problem, source)
-        return conclude(part, self._analyser.analyse([part])[0], self.recipe)
+        part.captures[camera] = FrameCapture(None, problem, source)
+        return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def close(self) -> None:
         """Close the engines; may be called twice."""
-        self._analyser.close()
+        self._inference.close()
 
     def _part(self, name: str) -> Part:
         sequence = self._sequence

@@ -1,34 +1,27 @@
-"""The threads between cameras and verdicts: one a camera, one that inspects.
+"""The threads between cameras and verdicts: one a camera, one that inspects, one that watches over them."""
 
-Inspecting is one thread on purpose: engines use every core without it. Where parts come as fast as they are judged, it keeps
-several batches under way in an engine that takes them: while it prepares one and reads another, no core waits.
-"""
-
-import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
 from inspector.cameras.base import Camera
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection
-from inspector.inspection.analysis import Analyser, Flight
-from inspector.inspection.events import CameraChanged, Cleared, Event, Fault, StageStats
-from inspector.inspection.parts import Findings, Part, Shot, conclude, shoot
+from inspector.inspection.parts import FrameCapture, Life, Part, PartResult, capture_of
 from inspector.inspection.program import Program
 from inspector.inspection.quality import FrozenWatch
+from inspector.inspection.status import CameraStatus, Mode, StageStats
+from inspector.station.camera_runner import CameraRunner, hangs
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
-from inspector.station.feed import Feed, hangs
-from inspector.station.intake import Intake
+from inspector.station.inspection_thread import InspectionThread
+from inspector.station.outputs import PATIENCE
+from inspector.station.part_assembler import PartAssembler
+from inspector.station.part_register import PartRegister
+from inspector.station.supervisor import Supervisor
 
-log = logging.getLogger(__name__)
-
-Mode = Literal["free", "triggered"]
 CAPACITY = 256 * 1024 * 1024  # bytes of frames that may wait
 POLL = 0.05  # seconds between looks at parts whose time is up
 STOP_SECONDS = 3.0  # how long a camera, and then the engine, may take to stop
@@ -38,8 +31,10 @@ TRIGGER = "trigger"
 class Owner(Protocol):
     """What a pipeline tells the station. Called on the pipeline's threads."""
 
-    def emit(self, event: Event) -> None: ...
-    def judged(self, inspection: Inspection, program: Program) -> None: ...
+    def report(self, where: str, problem: Message | None, remedy: Message | None) -> None: ...
+    def camera_is(self, name: str, status: CameraStatus) -> None: ...
+    def judged(self, inspection: Inspection, wait: bool) -> None: ...
+    def look(self, now: float) -> None: ...
     def through(self, pipeline: "Pipeline") -> None: ...
 
 
@@ -47,9 +42,16 @@ class Pipeline:
     """Cameras, the edge behind them, and the thread that inspects with one program at a time."""
 
     def __init__(
-        self, program: Program, cameras: Mapping[str, Camera], *, mode: Mode, owner: Owner, counters: Counters
+        self,
+        program: Program,
+        cameras: Mapping[str, Camera],
+        *,
+        mode: Mode,
+        owner: Owner,
+        counters: Counters,
+        limit: int | None = None,
     ) -> None:
-        """Starts nothing."""
+        """Starts nothing. `limit`: parts to judge at most."""
         recipe = program.recipe
         live = {name: camera.live for name, camera in cameras.items()}
         waits = mode == "triggered" or not any(live.values())
@@ -57,65 +59,78 @@ class Pipeline:
         self.program = program
         self._owner = owner
         self._counters = counters
-        self._intake = Intake(live, mode=mode, join_s=recipe.join_ms / 1000, trigger_s=recipe.trigger_ms / 1000)
+        self.register = PartRegister(owner.judged, limit=limit)
+        self._assembler = PartAssembler(
+            live,
+            mode=mode,
+            join_s=recipe.join_ms / 1000,
+            trigger_s=recipe.trigger_ms / 1000,
+            opened=self.register.open,
+        )
         self._edge: Edge[Part] = Edge(
             max(2, recipe.max_batch), drop="never" if waits else "oldest", capacity=CAPACITY, weigh=Part.weight
         )
         self._watches = {name: FrozenWatch() for name in cameras}
-        self._feeds = [self._feed(camera) for camera in cameras.values()]
+        self._runners = [self._runner(camera) for camera in cameras.values()]
         self._stopping = threading.Event()
-        self._worker: Worker | None = None
+        self._supervisor = Supervisor(self, owner.report)
+        self._inspecting: InspectionThread | None = None
+        self._opening: InspectionThread | None = None  # instead of one that hangs
+        self._hiring = threading.Lock()
         self._jammed = False
         self.busy = False  # parts come as fast as they are judged
 
-    def _feed(self, camera: Camera) -> Feed:
-        return Feed(
+    def _runner(self, camera: Camera) -> CameraRunner:
+        return CameraRunner(
             camera,
-            wanted=self._intake.wanted,
+            wanted=self._assembler.wanted,
             deliver=self._arrived,
             unreadable=self._unreadable,
             lost=self._lost,
             report=self._camera_changed,
+            silence_s=self.program.recipe.silence_s,
         )
 
-    def start(self, worker: "Worker") -> None:
-        """Let `worker`, whose engines are open, inspect from now on; the first one starts the cameras."""
-        first = self._worker is None
-        self._worker = worker
-        self._take_over(worker.program)
+    def start(self, inspecting: InspectionThread) -> None:
+        """Let a thread whose engines are open inspect from now on; the first one starts the cameras."""
+        first = self._inspecting is None
+        self._inspecting = inspecting
+        self._take_over(inspecting.program)
+        self._supervisor.follow(inspecting)
         if first:
-            for feed in self._feeds:
-                feed.start()
+            self._supervisor.start()
+            for runner in self._runners:
+                runner.start()
 
     def adopt(self, program: Program) -> bool:
         """Go on with another program from the next batch on, where the open engines can run it."""
-        worker = self._worker
-        if worker is None or not worker.adopt(program):
+        inspecting = self._inspecting
+        if inspecting is None or not inspecting.adopt(program):
             return False
         self._take_over(program)
         return True
 
     def _take_over(self, program: Program) -> None:
         self.program = program
-        self._counters.follow(self._intake.arrivals, program.recipe.takt_ms)
+        self._assembler.deadline_s = program.recipe.deadline_s(self.mode)
+        self._counters.follow(self._assembler.arrivals, program.recipe.takt_ms)
 
-    def serves(self, worker: "Worker") -> bool:
-        """Return whether this is (still) the worker that inspects."""
-        return self._worker is worker and not self._stopping.is_set()
+    def serves(self, thread: InspectionThread) -> bool:
+        """Whether this is (still) the thread that inspects."""
+        return self._inspecting is thread and not self._stopping.is_set()
 
     def trigger(self, name: str) -> str:
         """Ask every camera for one frame of a new part."""
-        if len(self._intake) + len(self._edge) >= self._edge.size or self._worker is None:
-            part = self._intake.refused(name)
+        if len(self._assembler) + len(self._edge) >= self._edge.size or self._inspecting is None:
+            part = self._assembler.refused(name)
             self._jam(part)
             return part.name
         self._clear_jam()
-        return self._intake.trigger(name).name
+        return self._assembler.trigger(name).name
 
     def next_parts(self, *, under_way: bool) -> list[Part]:
-        """Parts to inspect now; waits a moment for them, unless others are `under_way`. Called by the worker only."""
-        ended = all(feed.done for feed in self._feeds)
-        parts = self._intake.expired()
+        """Parts to inspect now; waits a moment for them, unless others are `under_way`. Called by the inspecting thread."""
+        parts = self._assembler.expired()
         if parts:  # those that were complete before come first
             parts = sorted(self._edge.take(self._edge.size, timeout=0) + parts, key=lambda part: part.sequence)
         else:
@@ -124,193 +139,134 @@ class Pipeline:
             linger = recipe.max_wait_ms / 1000 if self.busy else 0
             parts = self._edge.take(recipe.max_batch, timeout=linger if under_way else POLL, linger=linger)
             self.busy = len(parts) >= recipe.max_batch > 1  # one at a time is asked for where the time of each counts
-        if ended and not parts and not under_way and not len(self._intake):
-            self._owner.through(self)
+        if not parts and not under_way:
+            self._check_end()
+        parts = [part for part in parts if part.life is Life.OPEN]
+        for part in parts:
+            part.begun = True
         return parts
 
-    def conclude(self, part: Part, findings: Findings, program: Program) -> None:
-        """Judge a part and tell of it."""
-        inspection = conclude(part, findings, program.recipe)
-        self._counters.part(inspection)
-        self._owner.judged(inspection, program)
+    def _check_end(self) -> None:
+        """Tell the owner when every source has ended and every part has its verdict."""
+        ended = self.register.full or all(runner.done for runner in self._runners)
+        if ended and not len(self.register):
+            self._owner.through(self)
 
-    def emit(self, event: Event) -> None:
-        """Tell the station."""
-        self._owner.emit(event)
+    def conclude(self, part: Part, result: PartResult, program: Program) -> None:
+        """Judge a part and tell of it, unless its time was over before."""
+        self.register.decide(part, result, program)
 
     def edges(self) -> dict[str, StageStats]:
         """Depth and drops."""
         return {"frames": StageStats(depth=len(self._edge), drops=self._edge.drops)}
 
+    # ---- called by the supervisor --------------------
+
+    def look(self, now: float) -> None:
+        """Look for cameras and sinks that hang, and whether there is anything more to come."""
+        for runner in self._runners:
+            runner.look(now)
+        self._owner.look(now)
+        self._check_end()
+
+    def answer(self, part: Part, problem: Message) -> None:
+        """Tell NOT_INSPECTED of a part, wherever it is now. Never waits."""
+        self._assembler.withdraw(part)
+        self._edge.withdraw(part)
+        self.register.decide(part, PartResult(failures=[problem]), self.program, wait=False)
+
+    def begun(self) -> list[Part]:
+        """The parts that an engine has and that nobody has decided."""
+        return [part for part in self.register.parts() if part.begun]
+
+    def waiting(self) -> list[Part]:
+        """The parts that wait for an engine."""
+        return [part for part in self._assembler.expired() + self._edge.take(self._edge.size, timeout=0) if not part.begun]
+
+    def hire(self) -> InspectionThread:
+        """Open the engines anew on another thread, which inspects as soon as they are open."""
+        with self._hiring:
+            self._opening = InspectionThread(self.program, self, report=self._owner.report, ready=self._hired)
+            return self._opening
+
+    def _hired(self, thread: InspectionThread, error: InspectorError | None) -> None:
+        with self._hiring:
+            wanted = self._opening is thread and not self._stopping.is_set()
+            self._opening = None if wanted else self._opening
+        if wanted and error is None:
+            self.start(thread)
+        elif wanted and error is not None:
+            self._supervisor.could_not_restart(error)
+
+    # ---- the end --------------------
+
     def stop(self) -> None:
         """End every thread, within a bounded time. A camera that hangs in its driver is left behind and reported."""
         self._stopping.set()
-        for feed in self._feeds:
-            feed.ask_to_stop()
+        for runner in self._runners:
+            runner.ask_to_stop()
         self._edge.close()
         until = time.monotonic() + STOP_SECONDS
-        for feed in self._feeds:
-            if not feed.join(max(0.0, until - time.monotonic())):
-                self.emit(Fault(feed.name, hangs(feed.name), message("Unplug the camera, then restart the program.")))
-        worker = self._worker
-        if worker is not None and not worker.join(STOP_SECONDS):
-            self.emit(Fault("engine", message("The engine does not stop."), message("Restart the program.")))
-        left = self._intake.abandon() + self._edge.take(self._edge.size, timeout=0)
-        for part in left:
-            if part.triggered:
-                part.failures.append(message("The station was stopped before this part was inspected."))
-                self.conclude(part, Findings(), self.program)
+        for runner in self._runners:
+            if not runner.join(max(0.0, until - time.monotonic())):
+                problem = message("Unplug the camera, then restart the program.")
+                self._owner.report(runner.name, hangs(runner.name), problem)
+        for thread in (self._inspecting, self._opening):
+            if thread is None or thread.join(STOP_SECONDS):
+                continue
+            # It may wait for a sink to make room; that is none of the engine's doing.
+            if thread.computing or not thread.join(PATIENCE):
+                self._owner.report("engine", message("The engine does not stop."), message("Restart the program."))
+        self._supervisor.stop()
+        self.register.close(self.program)
 
-    def _camera_changed(self, event: CameraChanged) -> None:
-        self._intake.camera_is(event.camera, event.state, event.problem)
-        self.emit(event)
+    def _camera_changed(self, name: str, status: CameraStatus) -> None:
+        self._assembler.camera_is(name, status.state, status.problem)
+        self._owner.camera_is(name, status)
 
     def _arrived(self, frame: Frame) -> None:
         """A frame, on its camera's thread."""
         program, name = self.program, frame.camera
         self._counters.frame(name)
-        live = self._intake.live(name)
+        live = self._assembler.live(name)
         frozen = self._watches[name].observe(frame, program.recipe.cameras[name].gate) if live else None
-        self._admit(name, shoot(frame, name, program, problem=frozen, live=live))
+        self._admit(name, capture_of(frame, name, program, problem=frozen, live=live))
 
     def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
         """A part without a frame, on its camera's thread."""
         values = error.problem.values
         source = str(values.get("file", values.get("source", part)))
-        self._admit(camera, Shot(None, error.problem, source, part=part))
+        self._admit(camera, FrameCapture(None, error.problem, source, part=part))
 
     def _lost(self, count: int) -> None:
         """Frames that a live camera gave and nobody took. Between two triggers nobody wants them."""
         if self.mode == "free":
             self._counters.drop(count)
 
-    def _admit(self, camera: str, shot: Shot) -> None:
-        arrival = self._intake.add(camera, shot)
-        self._counters.drop(arrival.replaced)
-        for part in arrival.ready:
+    def _admit(self, camera: str, capture: FrameCapture) -> None:
+        assembled = self._assembler.add(camera, capture)
+        self._counters.drop(assembled.replaced)
+        for part in assembled.ready:
             if self.mode == "triggered":
                 if self._edge.put(part, timeout=0) and not self._edge.closed:
                     self._jam(part)
                 continue
-            self._intake.held_up(camera, True)
+            self._assembler.held_up(camera, True)
             lost = self._edge.put(part)
-            self._intake.held_up(camera, False)
+            self._assembler.held_up(camera, False)
             if not self._edge.closed:
                 self._counters.drop(len(lost))
+                self.register.forget(lost)
 
     def _jam(self, part: Part) -> None:
         """A triggered part that there is no room for: it gets its verdict now, and the line is told."""
         problem = message("The station is behind: {count} parts wait already.", count=self._edge.size)
         if not self._jammed:
             self._jammed = True
-            self.emit(Fault(TRIGGER, problem, message("Trigger more slowly, or use a faster engine.")))
-        part.failures.append(problem)
-        self.conclude(part, Findings(), self.program)
+            self._owner.report(TRIGGER, problem, message("Trigger more slowly, or use a faster engine."))
+        self.register.decide(part, PartResult(failures=[problem]), self.program, wait=False)
 
     def _clear_jam(self) -> None:
         if self._jammed and not len(self._edge):
             self._jammed = False
-            self.emit(Cleared(TRIGGER))
-
-
-class Worker:
-    """The thread that opens a program's engines and inspects with them."""
-
-    def __init__(
-        self, program: Program, pipeline: Pipeline, *, ready: Callable[["Worker", InspectorError | None], None]
-    ) -> None:
-        """`ready` is called on the thread when the engines are open, or with the reason why they are not."""
-        self.program = program
-        self._pipeline = pipeline
-        self._ready = ready
-        self._analyser = Analyser(program, report=pipeline.emit)
-        self._next: Program | None = None
-        self._under_way: deque[_Begun] = deque()
-        self._thread = threading.Thread(target=self._run, name="station-inspect", daemon=True)
-        self._thread.start()
-
-    def adopt(self, program: Program) -> bool:
-        if not self._analyser.can_follow(program):
-            return False
-        self._next = program
-        return True
-
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread, at most `timeout` seconds; False if it still runs."""
-        if self._thread is not threading.current_thread():
-            self._thread.join(timeout)
-        return not self._thread.is_alive() or self._thread is threading.current_thread()
-
-    def _run(self) -> None:
-        try:
-            self._analyser.open(side_by_side=True)
-        except InspectorError as error:
-            self._ready(self, error)
-            return
-        except Exception as error:
-            log.exception("The engines cannot be opened")
-            self._ready(self, InspectorError("Internal error while opening the engines: {detail}", detail=error))
-            return
-        try:
-            self._ready(self, None)
-            while self._pipeline.serves(self):
-                self._inspect(self._pipeline.next_parts(under_way=bool(self._under_way)))
-        finally:
-            while self._under_way:
-                self._finish(self._under_way.popleft())
-            self._analyser.close()
-
-    def _inspect(self, parts: Sequence[Part]) -> None:
-        """Begin with these parts, and finish those that are not to be under way any longer: all, if none came."""
-        if self._next is not None:
-            self.program, self._next = self._next, None
-            self._analyser.follow(self.program)
-        others = 0
-        if parts:
-            # More under way are judged faster together, and each of them later: not where a deadline counts.
-            together = self._pipeline.busy and self.program.recipe.deadline_ms is None
-            others = self._analyser.others if together else 0
-            self._under_way.append(_Begun(parts, self.program))
-            self._begin(self._under_way[-1], beside=others > 0)
-        while len(self._under_way) > others:
-            self._finish(self._under_way.popleft())
-            if not parts:
-                break  # look for parts again: the engine may be idle now
-
-    def _begin(self, batch: "_Begun", *, beside: bool) -> None:
-        try:
-            batch.flight = self._analyser.begin(batch.parts, beside=beside)
-        except Exception as error:  # noqa: BLE001 - thread boundary: the next batch must have its chance
-            batch.problem = self._defect(error)
-
-    def _finish(self, batch: "_Begun") -> None:
-        findings: list[Findings] = []
-        try:
-            if batch.flight is not None:
-                findings = self._analyser.finish(batch.flight)
-        except Exception as error:  # noqa: BLE001 - thread boundary: as above
-            batch.problem = self._defect(error)
-        if batch.problem is not None:
-            findings = [Findings(failures=[batch.problem]) for _ in batch.parts]
-        for part, found in zip(batch.parts, findings, strict=True):
-            self._pipeline.conclude(part, found, batch.program)
-
-    def _defect(self, error: Exception) -> Message:
-        log.error("A batch could not be inspected", exc_info=error)
-        problem = message("Internal error while inspecting: {detail}", detail=f"{type(error).__name__}: {error}")
-        self._pipeline.emit(Fault("inspection", problem))
-        return problem
-
-
-@dataclass(slots=True)
-class _Begun:
-    """Parts under way, with the program that judges them."""
-
-    parts: Sequence[Part]
-    program: Program
-    flight: Flight | None = None
-    problem: Message | None = None
+            self._owner.report(TRIGGER, None, None)

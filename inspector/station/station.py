@@ -2,41 +2,37 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
+from inspector.core.message import Message
 from inspector.core.types import Inspection, Precision
-from inspector.inspection.events import (
-    Cleared,
-    Event,
-    Fault,
-    Inspected,
-    Judging,
-    StateChanged,
-    StationState,
-    Stats,
-)
 from inspector.inspection.program import Program, load_program
+from inspector.inspection.status import CameraStatus, Fault, Judging, Mode, StationState, StationStatus, Stats
 from inspector.recipes.recipe import Recipe
+from inspector.results.sink import Sink
 from inspector.station.counters import Counters
-from inspector.station.pipeline import STOP_SECONDS, Mode, Pipeline, Worker
+from inspector.station.inspection_thread import InspectionThread
+from inspector.station.outputs import Outputs
+from inspector.station.pipeline import STOP_SECONDS, Pipeline
 from inspector.tuning.store import Decision, decide
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[Event], None]
+Listener = Callable[[StationStatus], None]
 OpenCamera = Callable[[str, str, dict[str, str | int | float | bool]], Camera]
-RECIPE = "recipe"  # where a Fault about the recipe, its bundles or sources is
+RECIPE = "recipe"  # where a fault of the recipe, its bundles or sources is
 
 
 class Station:
-    """Runs one recipe at a time. Five commands go down: start, stop, apply, trigger, wait; facts come up as events.
+    """Runs one recipe at a time. Five commands go down: start, stop, apply, trigger, wait; statuses and verdicts come up.
 
-    No command but `stop` and `wait` blocks. Listeners are called on the station's threads, one event at a time; they must
-    be quick and must not call `stop`.
+    No command but `stop` and `wait` blocks. Listeners are given every new status, one at a time, on the station's threads;
+    they must be quick and must not call `stop`. Sinks are given every verdict, each on a thread of its own.
     """
 
     def __init__(
@@ -44,141 +40,161 @@ class Station:
         recipe: Recipe,
         *,
         base: Path | None = None,
+        sinks: Sequence[Sink] = (),
         listeners: Sequence[Listener] = (),
         engine: str | None = None,
         precision: Precision | None = None,
         cameras: OpenCamera = open_camera,
+        limit: int | None = None,
     ) -> None:
-        """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera."""
+        """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera.
+
+        `limit`: how many parts are judged at most; then the sources count as through.
+        """
         self._given = recipe
         self._base = base
+        self._sinks = tuple(sinks)
         self._listeners = tuple(listeners)
         self._engine = engine
         self._precision: Precision | None = precision
         self._open_camera = cameras
+        self._limit = limit
         self._commands = threading.RLock()  # one command at a time
-        self._telling = threading.RLock()  # one event at a time
-        self._state = StationState.STOPPED
-        self._mode: Mode = recipe.mode
+        self._telling = threading.RLock()  # one status at a time
+        self._status = StationStatus(mode=recipe.mode, recipe=recipe)
         self._counters = Counters()
+        self._outputs: Outputs | None = None
         self._pipeline: Pipeline | None = None
-        self._workers: list[Worker] = []
+        self._threads: list[InspectionThread] = []
         self._starter: threading.Thread | None = None
         self._attempt = 0  # counts starts, stops and recipes, so that late answers are recognised
-        self._latest: Inspection | None = None
-        self._failure: InspectorError | None = None
-        self._complete: Recipe | None = None
         self._ended = threading.Event()
         self._decision: tuple[object, Decision] | None = None
 
     @property
-    def state(self) -> StationState:
-        return self._state
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe that runs or ran last, with all that it left to the bundles; before a start, as it was given."""
-        return self._complete or self._given
-
-    @property
-    def failure(self) -> InspectorError | None:
-        """Why the last start did not succeed, or None."""
-        return self._failure
+    def status(self) -> StationStatus:
+        """The station as it is now, with its counters."""
+        return replace(self._status, stats=self.stats())
 
     def start(self, mode: Mode | None = None) -> None:
-        """Start; returns at once. `mode` instead of the recipe's. The events tell when it runs, or why it cannot."""
+        """Start; returns at once. `mode` instead of the recipe's. The status tells when it runs, or why it cannot."""
         with self._commands:
-            if self._state is not StationState.STOPPED:
+            if self._status.state is not StationState.STOPPED:
                 return
-            self._state = StationState.STARTING
-            self._mode = mode or self._given.mode
             self._counters = Counters()
-            self._latest = None
-            self._failure = None
+            self._outputs = Outputs(self._sinks, self._counters, self.report)
             self._ended.clear()
-        self.emit(StateChanged(StationState.STARTING))
-        self._bring_up(self._given, self._mode)
+            mode = mode or self._given.mode
+            self._publish(StationStatus(StationState.STARTING, mode, self._given))
+        self._bring_up(self._given, mode)
 
     def apply(self, recipe: Recipe, *, base: Path | None = None) -> None:
         """Change the recipe; returns at once. While running, the old one goes on until the new one's engines are open.
 
-        A recipe that cannot run is told as a Fault at "recipe", and the old one stays. `base`: the new recipe's folder.
+        A recipe that cannot run is a fault at "recipe", and the old one stays. `base`: the new recipe's folder.
         """
         with self._commands:
             if base is not None:
                 self._base = base
-            if self._state in (StationState.STOPPED, StationState.STOPPING):
-                self._given, self._complete = recipe, None
+            status = self._status
+            if not status.running:
+                self._given = recipe
+                self._publish(replace(status, recipe=recipe))
                 return
-            mode = self._mode if self._given.mode == recipe.mode else recipe.mode
+            mode = status.mode if self._given.mode == recipe.mode else recipe.mode
         self._bring_up(recipe, mode)
 
     def trigger(self, part: str = "") -> str:
         """Inspect one part now; returns its id. Every trigger gets exactly one verdict. Raises ConfigError when it cannot."""
         pipeline = self._pipeline
-        if pipeline is None or self._state is not StationState.RUNNING:
+        if pipeline is None or self._status.state is not StationState.RUNNING:
             raise ConfigError("The station is not running yet.", remedy="Start it, and wait until it runs.")
         return pipeline.trigger(part)
 
     def stop(self) -> None:
-        """Stop every thread; takes a few seconds at most, even if a camera hangs. May be called twice."""
+        """Stop the cameras, then give every part that was judged to every sink; nothing is told afterwards.
+
+        Takes a few seconds at most, even if a camera hangs, but waits for sinks as long as they go on. May be called twice.
+        """
         with self._commands:
-            if self._state in (StationState.STOPPED, StationState.STOPPING):
+            if not self._status.running:
                 return
-            self._state = StationState.STOPPING
             self._attempt += 1
             pipeline, self._pipeline = self._pipeline, None
-            workers, self._workers = self._workers, []
+            threads, self._threads = self._threads, []
             starter = self._starter
-        self.emit(StateChanged(StationState.STOPPING))
-        if starter is not None:
+            self._publish(replace(self._status, state=StationState.STOPPING))
+        if starter is not None and starter is not threading.current_thread():
             starter.join(STOP_SECONDS)
         if pipeline is not None:
             pipeline.stop()
-        for worker in workers:
-            worker.join(STOP_SECONDS)
+        for thread in threads:
+            thread.join(0 if pipeline is not None else STOP_SECONDS)
         self._stopped()
 
     def stats(self) -> Stats:
         """Counters since the start, and rates and percentiles over the last parts."""
-        pipeline = self._pipeline
-        return self._counters.stats({} if pipeline is None else pipeline.edges())
-
-    def latest(self) -> Inspection | None:
-        """Return the newest inspection made with the recipe that runs now."""
-        return self._latest
+        pipeline, outputs = self._pipeline, self._outputs
+        edges = {} if pipeline is None else pipeline.edges()
+        return self._counters.stats(edges | ({} if outputs is None else outputs.edges()))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until every source has ended and every part has its verdict (or the station was stopped, or cannot start)."""
+        """Wait until every source has ended and every sink has every verdict (or the station was stopped, or cannot start)."""
         return self._ended.wait(timeout)
 
-    def emit(self, event: Event) -> None:
-        """Tell every listener. For the pipeline."""
-        with self._telling:
-            for listener in self._listeners:
-                try:
-                    listener(event)
-                except Exception:
-                    log.exception("A listener failed at %s", type(event).__name__)
+    # ---- what the pipeline tells --------------------
 
-    def judged(self, inspection: Inspection, program: Program) -> None:
-        """Take in a verdict. One of a recipe that runs no more is told, and never becomes the latest. For the pipeline."""
-        pipeline = self._pipeline
-        if pipeline is not None and pipeline.program is program:
-            self._latest = inspection
-        self.emit(Inspected(inspection))
+    def report(self, where: str, problem: Message | None, remedy: Message | None) -> None:
+        """Note a fault, or (`problem` None) that it is over."""
+        with self._telling:
+            faults = {name: fault for name, fault in self._status.faults.items() if name != where}
+            if problem is not None:
+                faults[where] = Fault(problem, remedy)
+            if faults != self._status.faults:
+                self._publish(replace(self._status, faults=MappingProxyType(faults)))
+
+    def camera_is(self, name: str, status: CameraStatus) -> None:
+        """Note the status of a camera."""
+        with self._telling:
+            cameras: Mapping[str, CameraStatus] = MappingProxyType({**self._status.cameras, name: status})
+            self._publish(replace(self._status, cameras=cameras))
+
+    def judged(self, inspection: Inspection, wait: bool) -> None:
+        """Count a verdict and hand it to the sinks."""
+        self._counters.part(inspection)
+        if self._outputs is not None:
+            self._outputs.put(inspection, wait)
+
+    def look(self, now: float) -> None:
+        """Look for sinks that hang."""
+        if self._outputs is not None:
+            self._outputs.look(now)
 
     def through(self, pipeline: Pipeline) -> None:
-        """Note that nothing more will come of a pipeline. For the pipeline."""
-        if self._pipeline is pipeline:
+        """Note that nothing more will come of a pipeline: the end, once every sink has everything."""
+        if self._pipeline is pipeline and (self._outputs is None or self._outputs.idle):
             self._ended.set()
 
+    # ---- inside --------------------
+
+    def _publish(self, status: StationStatus) -> None:
+        """Make this the status and tell every listener."""
+        with self._telling:
+            self._status = status
+            for listener in self._listeners:
+                try:
+                    listener(status)
+                except Exception:
+                    log.exception("A listener failed at %s", status.state)
+
     def _stopped(self) -> None:
+        outputs = self._outputs
+        self._counters.end()
+        if outputs is not None:
+            outputs.close(self.status)
         with self._commands:
-            self._state = StationState.STOPPED
-            self._counters.end()
+            self._publish(replace(self.status, state=StationState.STOPPED))
         self._ended.set()
-        self.emit(StateChanged(StationState.STOPPED))
 
     def _bring_up(self, recipe: Recipe, mode: Mode) -> None:
         """Load a recipe's bundles and open its engines, on threads of their own."""
@@ -195,23 +211,22 @@ class Station:
                 if attempt.number != self._attempt:
                     return
                 pipeline = self._pipeline
+                if pipeline is not None and _same_sources(pipeline, program, attempt.mode) and pipeline.adopt(program):
+                    self._runs(attempt, program)
+                    return
                 if pipeline is None or not _same_sources(pipeline, program, attempt.mode):
-                    models = {name: attempt.recipe.cameras[name] for name in sorted(program.cameras())}
-                    cameras = {name: self._open_camera(name, model.source, model.options) for name, model in models.items()}
-                    pipeline = Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters)
-                elif pipeline.adopt(program):
-                    self._given, self._complete = attempt.recipe, program.recipe
-                    pipeline = None
-                if pipeline is not None:
-                    self._hire(program, pipeline, attempt)
-            if pipeline is None:
-                self.emit(Cleared(RECIPE))
-                self._tell(program)
+                    pipeline = self._new_pipeline(attempt, program)
+                self._hire(program, pipeline, attempt)
         except InspectorError as error:
             self._refuse(attempt, error)
         except Exception as error:
             log.exception("The recipe cannot be loaded")
             self._refuse(attempt, InspectorError("Internal error while loading the recipe: {detail}", detail=error))
+
+    def _new_pipeline(self, attempt: "_Attempt", program: Program) -> Pipeline:
+        models = {name: attempt.recipe.cameras[name] for name in sorted(program.cameras())}
+        cameras = {name: self._open_camera(name, model.source, model.options) for name, model in models.items()}
+        return Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit)
 
     def _decided(self, program: Program) -> Program:
         """Return the program with the variants that were tuned for this machine, unless a person asked for others.
@@ -225,48 +240,73 @@ class Station:
             self._decision = key, decide(program)
         return self._decision[1].apply(program)
 
-    def _tell(self, program: Program) -> None:
-        if program.why is not None:
-            self.emit(Judging(program.why, program.note, program.tuned))
-
     def _hire(self, program: Program, pipeline: Pipeline, attempt: "_Attempt") -> None:
-        def ready(worker: Worker, error: InspectorError | None) -> None:
+        def ready(thread: InspectionThread, error: InspectorError | None) -> None:
             if error is not None:
                 self._refuse(attempt, error)
             else:
-                self._go(attempt, pipeline, worker)
+                self._go(attempt, pipeline, thread)
 
-        self._workers = [worker for worker in self._workers if worker.alive]
-        self._workers.append(Worker(program, pipeline, ready=ready))
+        self._threads = [thread for thread in self._threads if thread.alive]
+        self._threads.append(InspectionThread(program, pipeline, report=self.report, ready=ready))
 
-    def _go(self, attempt: "_Attempt", pipeline: Pipeline, worker: Worker) -> None:
-        """The engines of an attempt are open: let it take over. Runs on the worker's thread."""
+    def _go(self, attempt: "_Attempt", pipeline: Pipeline, thread: InspectionThread) -> None:
+        """The engines of an attempt are open: let it take over. Runs on the inspecting thread."""
         with self._commands:
             if attempt.number != self._attempt:
                 return
-            old, starting = self._pipeline, self._state is StationState.STARTING
+            old, outputs = self._pipeline, self._outputs
+            starting = self._status.state is StationState.STARTING
         if old is not None and old is not pipeline:
             old.stop()  # before the new one opens the same cameras
-        with self._commands:
-            if attempt.number != self._attempt:
+        if starting and outputs is not None:
+            try:
+                outputs.open(replace(self.status, recipe=thread.program.recipe))
+            except InspectorError as error:
+                self._outputs = None
+                self._refuse(attempt, error)
                 return
-            self._pipeline = pipeline
-            self._given, self._complete = attempt.recipe, worker.program.recipe
-            self._mode = attempt.mode
-            self._state = StationState.RUNNING
+        with self._commands:
+            late = attempt.number != self._attempt
+            if not late:
+                self._pipeline = pipeline
+        if late:
+            if starting and outputs is not None:
+                outputs.close(self.status)
+            return
+        with self._commands:
             self._ended.clear()
-        self.emit(StateChanged(StationState.RUNNING) if starting else Cleared(RECIPE))
-        self._tell(worker.program)
-        pipeline.start(worker)
+            if old is not pipeline:
+                self._publish(replace(self._status, cameras=MappingProxyType({})))
+            self._runs(attempt, thread.program)
+        pipeline.start(thread)
+
+    def _runs(self, attempt: "_Attempt", program: Program) -> None:
+        """Publish that this program runs."""
+        self._given = attempt.recipe
+        with self._telling:
+            faults = {where: fault for where, fault in self._status.faults.items() if where != RECIPE}
+            judging = None if program.why is None else Judging(program.why, program.note, program.tuned)
+            self._publish(
+                replace(
+                    self._status,
+                    state=StationState.RUNNING,
+                    mode=attempt.mode,
+                    recipe=program.recipe,
+                    faults=MappingProxyType(faults),
+                    judging=judging,
+                )
+            )
 
     def _refuse(self, attempt: "_Attempt", error: InspectorError) -> None:
         """An attempt failed: a start ends there, an applied recipe leaves the old one in place."""
         with self._commands:
             if attempt.number != self._attempt:
                 return
-            starting = self._state is StationState.STARTING
-            self._failure = error if starting else None
-        self.emit(Fault(RECIPE, error.problem, error.remedy))
+            starting = self._status.state is StationState.STARTING
+            if starting:
+                self._publish(replace(self._status, failure=error))
+        self.report(RECIPE, error.problem, error.remedy)
         if starting:
             self._stopped()
 

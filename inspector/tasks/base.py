@@ -89,6 +89,10 @@ class Metrics(ABC):
     def support(self) -> dict[str, int]:
         """Return how many samples or objects of each class there were."""
 
+    def chance(self) -> float:
+        """Return what `primary` is at best for answers that do not depend on the frame."""
+        return 0.0
+
     def confusion_table(self) -> Confusion | None:
         """Return what was taken for what; None where there are no classes."""
         return None

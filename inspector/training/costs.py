@@ -6,7 +6,6 @@ pixels.
 
 import functools
 import importlib.util
-import os
 import shutil
 import subprocess
 import time
@@ -16,6 +15,7 @@ import numpy as np
 import psutil
 
 from inspector.core.registry import NETWORKS, UNKNOWN_COST, Cost
+from inspector.workers.process import usable_cores
 
 # float32 matrix products of 1024 x 1024 on the machine of the table, in 10^9 operations a second.
 REFERENCE_GFLOPS = 190.0
@@ -70,7 +70,7 @@ def this_machine() -> Hardware:
 
 def core_count() -> int:
     """Return the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_cores())
 
 
 @functools.cache

@@ -113,6 +113,12 @@ class RunInfo:
             return None
 
     @property
+    def warnings(self) -> tuple[Message, ...]:
+        """Why the bundle of a training that is done should not judge parts: it learnt nothing, or never finds a class."""
+        told = self.outcome.result.get("warnings", ()) if self.outcome else ()
+        return tuple(Message(str(one["template"]), dict(one["values"])) for one in told)
+
+    @property
     def sentence(self) -> Message | None:
         """What went wrong, if something did."""
         return self.outcome.problem if self.outcome else None

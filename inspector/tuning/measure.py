@@ -23,8 +23,8 @@ from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
 from inspector.core.types import Floats, Frame, Pixels, Unit
 from inspector.engines.base import Engine
-from inspector.inspection.analysis import Analyser
-from inspector.inspection.parts import Part, conclude, shoot
+from inspector.inspection.batch_inference import BatchInference
+from inspector.inspection.parts import Part, capture_of, conclude
 from inspector.inspection.program import Program, Runtime, Step
 from inspector.inspection.takt import INSPECTION
 from inspector.tasks.parity import limits_for
@@ -216,8 +216,8 @@ def parts_of(program: Program, subjects: Mapping[str, Subject], count: int) -> l
         for camera in sorted(program.cameras()):
             steps = [step for step in program.steps if step.model.camera == camera]
             frame = _frame(camera, steps, subjects, number)
-            part.shots[camera] = shoot(frame, camera, program)
-            part.shots[camera] = replace(part.shots[camera], problem=None)  # a patchwork of images may be dark
+            part.captures[camera] = capture_of(frame, camera, program)
+            part.captures[camera] = replace(part.captures[camera], problem=None)  # a patchwork of images may be dark
         made.append(part)
     return made
 
@@ -281,14 +281,14 @@ def measure_parts(program: Program, parts: Sequence[Part], *, tick: Callable[[],
     totals: list[float] = []
     beside: list[float] = []
     problems: list[Message] = []
-    with Analyser(program) as analyser:
+    with BatchInference(program) as inference:
         for part in parts[:WARM_UP]:
-            analyser.analyse([part])
+            inference.analyse([part])
         used = processor_seconds()
         for part in parts:
             tick()
-            found = analyser.analyse([part])[0]
-            conclude(part, found, program.recipe)
+            found = inference.analyse([part])[0]
+            conclude(part, found, program)
             problems += [problem for problem in found.failures if problem not in problems]
             totals.append(sum(found.timings_ms.get(stage, 0.0) for stage in INSPECTION))
             beside.append(totals[-1] - found.timings_ms.get("infer", 0.0))

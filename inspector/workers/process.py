@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TypeVar
 
 from pydantic import BaseModel
@@ -40,7 +41,7 @@ _LAST_LINES = 80  # the traceback of a crash among them
 _ENDING_S = 10.0  # so long a worker may take to end after its last message
 _SEND_S = 5.0  # a worker that does not read its messages for so long is not told any more
 R = TypeVar("R", bound=BaseModel)
-__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "worker_command", "world_size"]
+__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "usable_cores", "worker_command", "world_size"]
 
 
 def worker_command(kind: str) -> list[str]:
@@ -61,8 +62,19 @@ def rank() -> int:
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
-def _environment() -> dict[str, str]:
-    environment = dict(os.environ)
+def usable_cores() -> Sequence[int]:
+    """Return the numbers of the processor cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+
+
+# Threads of OpenMP without work sleep instead of spinning. libgomp, which torch brings along on Linux, reads the first; Intel's
+# library, which it brings along on Windows, reads both. They must be set before the library is loaded.
+_PASSIVE: Mapping[str, str] = MappingProxyType({"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"})
+
+
+def _environment(kind: str) -> dict[str, str]:
+    # A worker that infers answers frames one by one: waking its threads would be part of each answer.
+    environment = {**({} if kind == "infer" else _PASSIVE), **os.environ}
     environment.update(PYTHONIOENCODING="utf-8", PYTHONUTF8="1", PYTHONUNBUFFERED="1")
     if not getattr(sys, "frozen", False):
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
@@ -124,7 +136,7 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=_environment(),
+                env=_environment(self._kind),
                 creationflags=flags,
                 start_new_session=sys.platform != "win32",
             )

@@ -142,6 +142,13 @@
     </message>
 </context>
 <context>
+    <name>Choosers</name>
+    <message>
+        <source>Stop inspecting to change it.</source>
+        <translation>変更するには検査を停止してください。</translation>
+    </message>
+</context>
+<context>
     <name>ClassList</name>
     <message>
         <source>Classes</source>
@@ -1195,6 +1202,25 @@
     </message>
 </context>
 <context>
+    <name>RecipeChange</name>
+    <message>
+        <source>The line is running</source>
+        <translation>ラインは稼働中です</translation>
+    </message>
+    <message>
+        <source>{name} is saved. Shall the line go on with it now?</source>
+        <translation>{name} を保存しました。このレシピに切り替えて検査を続けますか?</translation>
+    </message>
+    <message>
+        <source>Go on with it</source>
+        <translation>切り替える</translation>
+    </message>
+    <message>
+        <source>Keep what runs</source>
+        <translation>今のまま続ける</translation>
+    </message>
+</context>
+<context>
     <name>RecipeChooser</name>
     <message>
         <source>Open a recipe</source>
@@ -1821,6 +1847,10 @@
         <translation>パソコンの設定に合わせる</translation>
     </message>
     <message>
+        <source>Choose a folder…</source>
+        <translation>フォルダーを選ぶ…</translation>
+    </message>
+    <message>
         <source>Colours</source>
         <translation>配色</translation>
     </message>
@@ -1835,6 +1865,10 @@
     <message>
         <source>Demo line</source>
         <translation>デモライン</translation>
+    </message>
+    <message>
+        <source>Every start makes a folder in it with the records, the pictures and a report of the run.</source>
+        <translation>開始のたびに、この中に記録・画像・レポートのフォルダーを作ります。</translation>
     </message>
     <message>
         <source>How temperatures are shown. Recipes and records keep their own unit.</source>
@@ -1857,8 +1891,16 @@
         <translation>明るい工場ではライト、暗い検査室ではダークが見やすくなります。判定の色は変わりません。</translation>
     </message>
     <message>
+        <source>Nowhere</source>
+        <translation>保存しない</translation>
+    </message>
+    <message>
         <source>Recipe at the start</source>
         <translation>起動時のレシピ</translation>
+    </message>
+    <message>
+        <source>Save what is inspected</source>
+        <translation>検査結果の保存</translation>
     </message>
     <message>
         <source>Temperature unit</source>
@@ -1871,6 +1913,10 @@
     <message>
         <source>The recipe the window opens with, so that Start is the only key to press.</source>
         <translation>起動時に開くレシピです。「開始」を押すだけで検査できます。</translation>
+    </message>
+    <message>
+        <source>Folder to save in</source>
+        <translation>保存先のフォルダー</translation>
     </message>
     <message>
         <source>Settings</source>
@@ -2105,8 +2151,8 @@
         <translation>入力元</translation>
     </message>
     <message>
-        <source>Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter takes them.</source>
-        <translation>画像の入力元です。usb:0、rtsp://…、http://… は直接入力し、Enter で確定します。</translation>
+        <source>Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter or Start takes them.</source>
+        <translation>画像の取得元です。usb:0、rtsp://…、http://… を入力できます。Enter または「開始」で確定します。</translation>
     </message>
 </context>
 <context>
@@ -3444,10 +3490,6 @@
         <translation>もう一度コピーするか、H.264 の MP4 に変換してください。</translation>
     </message>
     <message>
-        <source>Copy it again; it is damaged or cut short.</source>
-        <translation>もう一度コピーしてください。破損しているか途中で切れています。</translation>
-    </message>
-    <message>
         <source>Copy or save it again.</source>
         <translation>もう一度コピーまたは保存してください。</translation>
     </message>
@@ -3462,10 +3504,6 @@
     <message>
         <source>Copy the file from the camera again.</source>
         <translation>カメラからファイルをもう一度コピーしてください。</translation>
-    </message>
-    <message>
-        <source>Copy the video again; it is damaged or cut short.</source>
-        <translation>動画をもう一度コピーしてください。破損しているか途中で切れています。</translation>
     </message>
     <message>
         <source>Copy the whole folder again, or train it again.</source>
@@ -3492,6 +3530,10 @@
         <translation>分割するか、小さくして保存してください。</translation>
     </message>
     <message>
+        <source>Cut it into pieces, or save it with fewer bands or bits.</source>
+        <translation>分割するか、バンド数またはビット数を減らして保存してください。</translation>
+    </message>
+    <message>
         <source>Delete it by hand, if it is not needed.</source>
         <translation>不要なら手作業で削除してください。</translation>
     </message>
@@ -3514,6 +3556,10 @@
     <message>
         <source>Expected: {layout}.</source>
         <translation>想定する構成：{layout}。</translation>
+    </message>
+    <message>
+        <source>Export it again with its weights inside the graph.</source>
+        <translation>重みをグラフ内に含めて、もう一度エクスポートしてください。</translation>
     </message>
     <message>
         <source>Export or train it again.</source>
@@ -3550,6 +3596,10 @@
     <message>
         <source>Frame {index} of {file} cannot be read.</source>
         <translation>{file} のフレーム {index} を読み取れません。</translation>
+    </message>
+    <message>
+        <source>Frame {index} of {file} is damaged ({detail}).</source>
+        <translation>{file} のフレーム {index} が壊れています({detail})。</translation>
     </message>
     <message>
         <source>Free some memory or disk space.</source>
@@ -3644,8 +3694,16 @@
         <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力でも {spans} px しかなく、{needed} px は必要です。画像を分割するか、カメラを近づけてください。</translation>
     </message>
     <message>
+        <source>Half of the labelled objects are narrower than {px} px in an input of {width} x {height} px. Use a larger input, or cut the images into pieces.</source>
+        <translation>ラベル付き対象の半数は、{width} x {height} px の入力で幅が {px} px 未満です。入力を大きくするか、画像を分割してください。</translation>
+    </message>
+    <message>
         <source>Images and masks</source>
         <translation>画像とマスク</translation>
+    </message>
+    <message>
+        <source>In epoch {epoch} it has begun to learn.</source>
+        <translation>エポック {epoch} で学習が進み始めました。</translation>
     </message>
     <message>
         <source>In {value} % of the images with a defect something was found (95 % confidence: {low} to {high} %); the areas overlap the labelled ones with an IoU of {iou}.</source>
@@ -3704,6 +3762,10 @@
         <translation>複数のフレームを含むため、最初の 1 枚を使用します。</translation>
     </message>
     <message>
+        <source>It is opened again. Choose another engine if it happens again.</source>
+        <translation>開き直しています。繰り返す場合は別のエンジンを選んでください。</translation>
+    </message>
+    <message>
         <source>It is trained on the graphics card {name}.</source>
         <translation>グラフィックスカード {name} で学習します。</translation>
     </message>
@@ -3728,6 +3790,10 @@
         <translation>{limit:g} より大きくしてください。</translation>
     </message>
     <message>
+        <source>It started from nothing. Start from weights that know pictures already (start weights: imagenet), or train for more epochs.</source>
+        <translation>ゼロから学習を始めました。学習済みの重み(初期重み: imagenet)から始めるか、エポック数を増やしてください。</translation>
+    </message>
+    <message>
         <source>It was turned upright as the camera noted.</source>
         <translation>カメラの記録に従って向きを直しました。</translation>
     </message>
@@ -3738,6 +3804,10 @@
     <message>
         <source>Its first line must name the columns path and label; save it as UTF-8.</source>
         <translation>1 行目に path と label の列名を書き、UTF-8 で保存してください。</translation>
+    </message>
+    <message>
+        <source>Its transparency says that nothing of it is visible; it is shown without it.</source>
+        <translation>透明度の情報では全体が不可視になるため、透明度を無視して表示しています。</translation>
     </message>
     <message>
         <source>Its transparent parts are shown on black.</source>
@@ -3776,8 +3846,24 @@
         <translation>MVTec AD</translation>
     </message>
     <message>
+        <source>NG if a class scores more than</source>
+        <translation>いずれかのクラスのスコアが次の値を超えたら NG</translation>
+    </message>
+    <message>
         <source>NG if a class that is not good scores more than</source>
         <translation>良品以外のクラスのスコアが次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if all areas together have more pixels than</source>
+        <translation>領域の合計の画素数が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if all areas together have more square millimetres than</source>
+        <translation>領域の合計面積（mm²）が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the coldest place has more degrees Celsius than</source>
+        <translation>最低温度（℃）が次の値を超えたら NG</translation>
     </message>
     <message>
         <source>NG if the hottest place has more degrees Celsius than</source>
@@ -3786,6 +3872,18 @@
     <message>
         <source>NG if the largest area has more pixels than</source>
         <translation>最大の領域の画素数が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the largest area has more square millimetres than</source>
+        <translation>最大の領域の面積（mm²）が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if the mean temperature has more degrees Celsius than</source>
+        <translation>平均温度（℃）が次の値を超えたら NG</translation>
+    </message>
+    <message>
+        <source>NG if there are more hot spots than</source>
+        <translation>ホットスポットの数が次の値を超えたら NG</translation>
     </message>
     <message>
         <source>NG if there are more objects than</source>
@@ -3868,8 +3966,20 @@
         <translation>この種類のカメラのオプション：{names}。</translation>
     </message>
     <message>
+        <source>Parts of the video of {source} were lost on the way; this picture would be made up.</source>
+        <translation>{source} の映像の一部が途中で失われたため、この画像は復号器の推測になります。</translation>
+    </message>
+    <message>
         <source>Pascal VOC</source>
         <translation>Pascal VOC</translation>
+    </message>
+    <message>
+        <source>Pictures are left out: the disk of {folder} is nearly full, and what is left is for records.</source>
+        <translation>{folder} のディスクの空きが少ないため、画像の保存を止めています。残りは記録に使います。</translation>
+    </message>
+    <message>
+        <source>Pixels without a temperature are left out: {count}.</source>
+        <translation>温度のない画素は除外します（{count} 個）。</translation>
     </message>
     <message>
         <source>Please report it with the details.</source>
@@ -3900,6 +4010,10 @@
         <translation>コンピューターを再起動するか、グラフィックスカードのドライバーを更新してください。学習はそれがなくてもできます。</translation>
     </message>
     <message>
+        <source>Restart the program, or choose another engine.</source>
+        <translation>プログラムを再起動するか、別のエンジンを選んでください。</translation>
+    </message>
+    <message>
         <source>Restart the program.</source>
         <translation>プログラムを再起動してください。</translation>
     </message>
@@ -3920,12 +4034,12 @@
         <translation>8 ビットまたは 16 ビットの PNG か TIFF で保存してください。</translation>
     </message>
     <message>
-        <source>Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.</source>
-        <translation>グレースケールで保存してください。0 が背景、白または 1、2、3…がクラスです。</translation>
+        <source>Save it as FFV1 in MKV, with 8 bits or with 16-bit grey.</source>
+        <translation>8 ビットまたは 16 ビットグレーの FFV1(MKV)で保存してください。</translation>
     </message>
     <message>
-        <source>Save temperatures in kelvin (Celsius + 273.15), or a picture as 16-bit integers.</source>
-        <translation>温度はケルビン（摂氏＋273.15）で、画像は 16 ビット整数で保存してください。</translation>
+        <source>Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.</source>
+        <translation>グレースケールで保存してください。0 が背景、白または 1、2、3…がクラスです。</translation>
     </message>
     <message>
         <source>Save the network&apos;s state_dict() and give that file.</source>
@@ -4328,16 +4442,16 @@
         <translation>{file} の温度データを読み取れません（{detail}）。</translation>
     </message>
     <message>
-        <source>The thermal frame of {camera} has pixels without a temperature.</source>
-        <translation>{camera} の画像に温度のない画素があります。</translation>
-    </message>
-    <message>
         <source>The training in {folder} is still going on.</source>
         <translation>{folder} の学習はまだ続いています。</translation>
     </message>
     <message>
         <source>The training was interrupted: its process was gone without a word.</source>
         <translation>学習が中断されました。プロセスが何も伝えずになくなりました。</translation>
+    </message>
+    <message>
+        <source>The video {file} is cut short: it ends after {shown} frames.</source>
+        <translation>動画 {file} は途中で切れています: {shown} フレームで終わります。</translation>
     </message>
     <message>
         <source>The work stopped with an internal error ({name}: {detail}).</source>
@@ -4364,6 +4478,10 @@
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>Use a PNG, JPEG, JPEG 2000, TIFF, BMP, WebP, GIF or PNM file.</source>
+        <translation>PNG、JPEG、JPEG 2000、TIFF、BMP、WebP、GIF、PNM のいずれかのファイルを使用してください。</translation>
+    </message>
+    <message>
         <source>a .csv with the columns path and label, and perhaps group, split and confidence</source>
         <translation>path と label の列（必要なら group、split、confidence も）がある .csv</translation>
     </message>
@@ -4378,6 +4496,18 @@
     <message>
         <source>{file} has a name with characters that cannot be used; rename it.</source>
         <translation>{file} の名前には使えない文字があります。名前を変えてください。</translation>
+    </message>
+    <message>
+        <source>{file} holds values from {low:g} to {high:g}, which are no temperatures of a scene in kelvin ({least:.0f} to {most:.0f}).</source>
+        <translation>{file} の値は {low:g} から {high:g} で、ケルビンの温度（{least:.0f}～{most:.0f}）ではありません。</translation>
+    </message>
+    <message>
+        <source>{file} holds values from {low:g} to {high:g}: read as kelvin {cold:.0f} to {hot:.0f} °C, read as Celsius {low:.0f} to {high:.0f} °C; nothing says which.</source>
+        <translation>{file} の値は {low:g} から {high:g} です。ケルビンとして読むと {cold:.0f}～{hot:.0f} °C、摂氏として読むと {low:.0f}～{high:.0f} °C で、どちらかを示す情報がありません。</translation>
+    </message>
+    <message>
+        <source>{file} holds video of the kind {codec}, which cannot be decoded here.</source>
+        <translation>{file} の動画形式 {codec} はここでは復号できません。</translation>
     </message>
     <message>
         <source>{file} is not a text in UTF-8 (byte {place} does not fit).</source>
@@ -4496,12 +4626,64 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>A picture of the camera cannot be decoded.</source>
+        <translation>カメラの画像を復号できません。</translation>
+    </message>
+    <message>
         <source>A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.</source>
         <translation>スコアは鏡像 4 通りの平均で安定させます。1 個あたりの計算時間は {ms:.0f} ms になります。</translation>
     </message>
     <message>
+        <source>After {epochs} epochs the network finds nothing in the validation images ({name} {value}).</source>
+        <translation>{epochs} エポック後も、検証画像から何も検出できていません({name} {value})。</translation>
+    </message>
+    <message>
+        <source>After {epochs} epochs the network has learnt nothing: {name} on validation images is {value}, and answers that ignore the image reach {chance}.</source>
+        <translation>{epochs} エポック後も何も学習できていません。検証画像での {name} は {value} ですが、画像を見ない回答でも {chance} に達します。</translation>
+    </message>
+    <message>
         <source>Another process has been writing to {folder} for more than {wait:g} seconds.</source>
         <translation>別のプロセスが{wait:g}秒を超えて{folder}に書き込んでいます。</translation>
+    </message>
+    <message>
+        <source>Bands beside its colours are left out: {count}.</source>
+        <translation>色以外のバンドは使用しません（{count} 個）。</translation>
+    </message>
+    <message>
+        <source>Check the address.</source>
+        <translation>アドレスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the camera and its network.</source>
+        <translation>カメラとネットワークを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the disk, or what else it is written to.</source>
+        <translation>書き込み先のディスクなどを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the network and the load of the camera; shorten its key frame interval.</source>
+        <translation>ネットワークとカメラの負荷を確認し、キーフレーム間隔を短くしてください。</translation>
+    </message>
+    <message>
+        <source>Check the path of the address.</source>
+        <translation>アドレスのパスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
+        <translation>H.264 の MP4 か FFV1 の MKV に変換してください。</translation>
+    </message>
+    <message>
+        <source>Copy it again.</source>
+        <translation>もう一度コピーしてください。</translation>
+    </message>
+    <message>
+        <source>Copy the video again.</source>
+        <translation>動画をもう一度コピーしてください。</translation>
+    </message>
+    <message>
+        <source>Copy the video again; it is damaged or was changed meanwhile.</source>
+        <translation>動画をもう一度コピーしてください。壊れているか、途中で変更されました。</translation>
     </message>
     <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
@@ -4608,6 +4790,26 @@
         <translation>部品 1 個にかけられる時間を指定してください：--takt 120ms、またはレシピの takt_ms。</translation>
     </message>
     <message>
+        <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
+        <translation>カメラの設定を戻すか、再起動またはオプション size で新しいサイズを受け入れてください。</translation>
+    </message>
+    <message>
+        <source>Set the camera to RTP over RTSP (TCP, interleaved).</source>
+        <translation>カメラを RTP over RTSP(TCP、インターリーブ)に設定してください。</translation>
+    </message>
+    <message>
+        <source>Set the option unit of the source to kelvin or celsius, or save temperatures in kelvin.</source>
+        <translation>ソースのオプション unit を kelvin または celsius に設定するか、温度をケルビンで保存してください。</translation>
+    </message>
+    <message>
+        <source>Set the unit and the scale of the source, or save temperatures in kelvin.</source>
+        <translation>ソースの unit と scale を設定するか、温度をケルビンで保存してください。</translation>
+    </message>
+    <message>
+        <source>Smaller copies of it (thumbnails) are left out: {count}.</source>
+        <translation>縮小画像（サムネイル）は除外します（{count} 個）。</translation>
+    </message>
+    <message>
         <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
         <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
     </message>
@@ -4640,12 +4842,24 @@
         <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
+        <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
+        <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
+    </message>
+    <message>
         <source>The choice of {when} was made for another version of {bundle}: tune again.</source>
         <translation>{when} の選択は {bundle} の別の版に対するものです。もう一度調整してください。</translation>
     </message>
     <message>
         <source>The choice of {when} was made on another computer or with other versions ({differences}): tune again.</source>
         <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The engine of {bundle} hangs again and again.</source>
+        <translation>{bundle} のエンジンが繰り返し停止しています。</translation>
+    </message>
+    <message>
+        <source>The engine of {bundle} has not answered for {seconds:.1f} s.</source>
+        <translation>{bundle} のエンジンが {seconds:.1f} 秒間応答していません。</translation>
     </message>
     <message>
         <source>The file {file} is missing, or not the one this variant was made with (its SHA-256 differs).</source>
@@ -4660,12 +4874,44 @@
         <translation>{bundle} のグラフが数値でない値を出力しました。</translation>
     </message>
     <message>
+        <source>The graph {file} reads weights from {names}, which the card of its bundle does not vouch for.</source>
+        <translation>グラフ {file} は {names} から重みを読み込みますが、このファイルはバンドルのカードに登録されていません。</translation>
+    </message>
+    <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
         <translation>画像は表面のように、どの向きから見ても同じように見えます。学習中に反転と回転をします。</translation>
     </message>
     <message>
+        <source>The images use values of different depths ({depths}). Train with those of one depth, unless one camera took all.</source>
+        <translation>画像の階調の深さが揃っていません（{depths}）。すべて同じカメラで撮影したものでなければ、同じ深さの画像だけで学習してください。</translation>
+    </message>
+    <message>
+        <source>The loss does not fall: the learning rate is too large, or the labels do not belong to the images. Try a learning rate of {rate}, and look at some labelled images in the preview.</source>
+        <translation>損失が下がりません。学習率が大きすぎるか、ラベルが画像と合っていません。学習率 {rate} を試し、プレビューでラベル付き画像を確認してください。</translation>
+    </message>
+    <message>
+        <source>The loss falls on training images and rises on validation images: the network learns its images by heart. Add images, or choose a stronger augmentation.</source>
+        <translation>損失は学習画像では下がり、検証画像では上がっています。ネットワークが画像を丸暗記しています。画像を追加するか、より強いデータ拡張を選んでください。</translation>
+    </message>
+    <message>
+        <source>The loss falls very slowly: train for more epochs, or with a learning rate of {rate}.</source>
+        <translation>損失の低下が非常に遅いです。エポック数を増やすか、学習率を {rate} にしてください。</translation>
+    </message>
+    <message>
+        <source>The loss still falls: train for more epochs, or choose another network.</source>
+        <translation>損失はまだ下がっています。エポック数を増やすか、別のネットワークを選んでください。</translation>
+    </message>
+    <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The picture of {source} has {width} x {height} pixels instead of {before_width} x {before_height}.</source>
+        <translation>{source} の画像は {before_width} x {before_height} ではなく {width} x {height} 画素です。</translation>
+    </message>
+    <message>
+        <source>The picture of {source} is damaged: {detail}.</source>
+        <translation>{source} の画像が壊れています: {detail}。</translation>
     </message>
     <message>
         <source>The pictures of solar cells are in the package elpv-dataset, which is not installed.</source>
@@ -4674,6 +4920,10 @@
     <message>
         <source>The program that had started the work was closed or ended.</source>
         <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
+    </message>
+    <message>
+        <source>The recipe can be changed when the line has been stopped.</source>
+        <translation>レシピはラインを停止してから変更できます。</translation>
     </message>
     <message>
         <source>The recipe {file} was changed by somebody else meanwhile.</source>
@@ -4708,8 +4958,16 @@
         <translation>学習の状態を {file} に書けません（{detail}）。</translation>
     </message>
     <message>
+        <source>The station is not running any more.</source>
+        <translation>ステーションはもう動作していません。</translation>
+    </message>
+    <message>
         <source>The system ended the work.</source>
         <translation>システムが処理を終了させました。</translation>
+    </message>
+    <message>
+        <source>The thermal frame of {camera} has pixels without a temperature ({percent:.1f} % of it).</source>
+        <translation>{camera} の熱画像に温度のない画素があります（全体の {percent:.1f} %）。</translation>
     </message>
     <message>
         <source>The time limit leaves no time for more trials; now the final training.</source>
@@ -4780,10 +5038,6 @@
         <translation>{bundle} の調整済みバリアント（{engine} {precision}）は 1 枚に {now:.1f} ms かかります。選択時は {before:.1f} ms でした。</translation>
     </message>
     <message>
-        <source>The video {file} ends after {shown} of {announced} frames.</source>
-        <translation>動画 {file} は {announced} フレーム中 {shown} フレームで終わっています。</translation>
-    </message>
-    <message>
         <source>The weakest class is {name}: {kind} {value}, with {count} tested.</source>
         <translation>最も弱いクラスは {name} です：{kind} {value}（テスト {count} 件）。</translation>
     </message>
@@ -4806,6 +5060,10 @@
     <message>
         <source>The worker of {bundle} cannot be used ({detail}).</source>
         <translation>{bundle} の処理プロセスを使用できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The worker of {bundle} did not answer and was ended.</source>
+        <translation>{bundle} のワーカーが応答しないため終了させました。</translation>
     </message>
     <message>
         <source>The worker of {bundle} ended unexpectedly ({how}): {detail}.</source>
@@ -4836,8 +5094,16 @@
         <translation>処理プロセスから解釈できない行が届きました：{line}。</translation>
     </message>
     <message>
+        <source>The worker was asked for {type}, which it does not do.</source>
+        <translation>ワーカーは {type} を求められましたが、これは行いません。</translation>
+    </message>
+    <message>
         <source>The worker went on after its last message, with {type}.</source>
         <translation>処理プロセスが最後のメッセージの後に {type} を送りました。</translation>
+    </message>
+    <message>
+        <source>The worker&apos;s result is not what was asked for ({detail}).</source>
+        <translation>ワーカーの結果が求めたものと異なります（{detail}）。</translation>
     </message>
     <message>
         <source>The {precision} variant for {engine} cannot be removed: nothing may be written in {folder}.</source>
@@ -4940,6 +5206,10 @@
         <translation>クラスが {name} だけなので、見分けるものがありません。</translation>
     </message>
     <message>
+        <source>There was no verdict within the deadline of {limit:.0f} ms.</source>
+        <translation>期限の {limit:.0f} ms 以内に判定が出ませんでした。</translation>
+    </message>
+    <message>
         <source>Thermal images with temperatures</source>
         <translation>温度付きの熱画像</translation>
     </message>
@@ -4986,10 +5256,6 @@
     <message>
         <source>Unplug the camera, then restart the program.</source>
         <translation>カメラを抜いてから、プログラムを再起動してください。</translation>
-    </message>
-    <message>
-        <source>Use a PNG, JPEG, TIFF, BMP, WebP, GIF or PNM file.</source>
-        <translation>PNG、JPEG、TIFF、BMP、WebP、GIF、PNM のいずれかを使ってください。</translation>
     </message>
     <message>
         <source>Use a bundle made by this program.</source>
@@ -5098,6 +5364,10 @@
     <message>
         <source>Write rtsp://HOST/PATH or http://HOST/PATH.</source>
         <translation>rtsp://ホスト/パス または http://ホスト/パス と書いてください。</translation>
+    </message>
+    <message>
+        <source>Write them into the address, before the host: USER:PASSWORD@HOST.</source>
+        <translation>アドレスのホストの前に書いてください: USER:PASSWORD@HOST。</translation>
     </message>
     <message>
         <source>Write usb:0 for the first one.</source>
@@ -5240,6 +5510,22 @@
         <translation>{camera} の画像がこの部品に届きませんでした：{problem}</translation>
     </message>
     <message>
+        <source>{camera} gives values from {low} to {high}, and nothing says whether they are grey levels or temperatures ({cold:.1f} to {hot:.1f} °C in hundredths of a kelvin). Set bits = 16, or unit = kelvin and scale = 0.01, for the camera.</source>
+        <translation>{camera} の値は {low} から {high} ですが、階調値なのか温度（1/100 ケルビン単位で {cold:.1f}～{hot:.1f} °C）なのかを示す情報がありません。カメラに bits = 16、または unit = kelvin と scale = 0.01 を設定してください。</translation>
+    </message>
+    <message>
+        <source>{camera} gives values up to {highest} in 16 bits, and nothing says how many of the bits are used; {bundle} would see it too dark. Set the option bits of the camera, for example 12.</source>
+        <translation>{camera} の値は 16 ビット中 {highest} までで、使用ビット数を示す情報がありません。このままでは {bundle} には暗すぎます。カメラのオプション bits を設定してください（例: 12）。</translation>
+    </message>
+    <message>
+        <source>{camera} gives values up to {highest}, and {bundle} learnt values from {low:.0f} to {high:.0f}: another depth.</source>
+        <translation>{camera} の値は {highest} までありますが、{bundle} が学習した値は {low:.0f} から {high:.0f} で、階調の深さが異なります。</translation>
+    </message>
+    <message>
+        <source>{camera} gives values up to {highest}, more than the {bits} bits that it is said to use.</source>
+        <translation>{camera} の値は {highest} までありますが、指定された {bits} ビットを超えています。</translation>
+    </message>
+    <message>
         <source>{camera} has no more frames for this part.</source>
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
@@ -5340,16 +5626,16 @@
         <translation>{file} には温度がないため使いません。</translation>
     </message>
     <message>
-        <source>{file} holds values from {low:g} to {high:g}; a floating-point TIFF is read as temperatures in kelvin.</source>
-        <translation>{file} の値は {low:g}～{high:g} です。浮動小数点の TIFF はケルビン温度として読み込みます。</translation>
-    </message>
-    <message>
         <source>{file} is a DJI thermal picture; its temperatures are in DJI&apos;s own format, which cannot be read here.</source>
         <translation>{file} は DJI のサーマル画像です。温度が DJI 独自形式のため読み取れません。</translation>
     </message>
     <message>
         <source>{file} is a folder, not an image.</source>
         <translation>{file} は画像ではなくフォルダーです。</translation>
+    </message>
+    <message>
+        <source>{file} is a picture of the kind {kind}, which is not read.</source>
+        <translation>{file} は {kind} 形式の画像で、読み込めません。</translation>
     </message>
     <message>
         <source>{file} is damaged or cut short ({detail}).</source>
@@ -5464,6 +5750,10 @@
         <translation>{file} に同じクラスが 2 回あります。</translation>
     </message>
     <message>
+        <source>{file} needs {size} MB once it is decoded; at most {limit} MB are read.</source>
+        <translation>{file} はデコードに {size} MB 必要です。読み込めるのは {limit} MB までです。</translation>
+    </message>
+    <message>
         <source>{file} shows no labelled object, so it has no class.</source>
         <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
     </message>
@@ -5560,6 +5850,10 @@
         <translation>{most} の画像は {least} の {times:.0f} 倍です。少ないクラスを重く扱います。</translation>
     </message>
     <message>
+        <source>{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.</source>
+        <translation>{most} を含む画像は {least} の {times:.0f} 倍あります。{least} は見つかりにくくなるため、その画像を追加してください。</translation>
+    </message>
+    <message>
         <source>{names} are the same image with different labels; none of them is used.</source>
         <translation>{names} は同じ画像でラベルが異なります。どれも使いません。</translation>
     </message>
@@ -5590,6 +5884,10 @@
     <message>
         <source>{name} has {count} images: too few to learn it well.</source>
         <translation>{name} は {count} 枚で、十分に学習するには少なすぎます。</translation>
+    </message>
+    <message>
+        <source>{name} is never found: {kind} is 0, with {count} tested. Add images of it, use a larger input, or train longer.</source>
+        <translation>{name} は一度も検出されません({kind} は 0、テスト数 {count})。その画像を追加するか、入力を大きくするか、学習を長くしてください。</translation>
     </message>
     <message>
         <source>{network} computes {times:.1f} times as long a part.</source>
@@ -5636,16 +5934,36 @@
         <translation>{reason}（{when} に調整）</translation>
     </message>
     <message>
+        <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
+        <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
+    </message>
+    <message>
         <source>{source!r} is not a source.</source>
         <translation>{source!r} は入力元として使えません。</translation>
+    </message>
+    <message>
+        <source>{source} answers with the error {status}.</source>
+        <translation>{source} がエラー {status} を返しました。</translation>
     </message>
     <message>
         <source>{source} cannot be opened.</source>
         <translation>{source} を開けません。</translation>
     </message>
     <message>
+        <source>{source} gives {kind}, which is neither MJPEG, a JPEG snapshot nor another video.</source>
+        <translation>{source} が返す {kind} は、MJPEG でも JPEG スナップショットでも他の動画でもありません。</translation>
+    </message>
+    <message>
         <source>{source} has given no frame for {timeout:g} s.</source>
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
+    </message>
+    <message>
+        <source>{source} refuses the user or the password.</source>
+        <translation>{source} がユーザー名またはパスワードを拒否しました。</translation>
+    </message>
+    <message>
+        <source>{source} sends its video over UDP only, where lost pictures cannot be told.</source>
+        <translation>{source} は UDP でのみ映像を送るため、失われた画像を判別できません。</translation>
     </message>
     <message>
         <source>{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most {p99:.1f} ms.</source>
@@ -5658,6 +5976,10 @@
     <message>
         <source>{variants}, as the recipe says; it was not tuned on this computer.</source>
         <translation>レシピのとおり {variants} が判定します（このコンピューターでは未調整）。</translation>
+    </message>
+    <message>
+        <source>{what} has not been done with one part for {seconds:.0f} s.</source>
+        <translation>{what} が 1 つの部品の処理を {seconds:.0f} 秒たっても終えていません。</translation>
     </message>
     <message>
         <source>{width} x {height} px: shows smaller defects.</source>
@@ -5785,6 +6107,10 @@
         <translation>{turn} 番目に待機</translation>
     </message>
     <message>
+        <source>Done, with a warning</source>
+        <translation>完了(警告あり)</translation>
+    </message>
+    <message>
         <source>Waits</source>
         <translation>待機中</translation>
     </message>
@@ -5877,6 +6203,41 @@
     </message>
 </context>
 <context>
+    <name>tasks</name>
+    <message>
+        <source>Classification</source>
+        <translation>分類</translation>
+    </message>
+    <message>
+        <source>Detection</source>
+        <translation>検出</translation>
+    </message>
+    <message>
+        <source>Segmentation</source>
+        <translation>領域分割</translation>
+    </message>
+    <message>
+        <source>Temperatures</source>
+        <translation>温度</translation>
+    </message>
+    <message>
+        <source>The hottest, mean and coldest temperature</source>
+        <translation>最高・平均・最低温度</translation>
+    </message>
+    <message>
+        <source>Where objects are, as boxes, and of which class</source>
+        <translation>物体の位置(枠)とクラス</translation>
+    </message>
+    <message>
+        <source>Which class a whole image is of</source>
+        <translation>画像全体がどのクラスか</translation>
+    </message>
+    <message>
+        <source>Which pixels are a defect, and of which class</source>
+        <translation>どの画素が欠陥か、とそのクラス</translation>
+    </message>
+</context>
+<context>
     <name>train_settings</name>
     <message>
         <source>16</source>
@@ -5915,8 +6276,8 @@
         <translation>バッチ</translation>
     </message>
     <message>
-        <source>CPU threads; 0: one a core</source>
-        <translation>CPU スレッド数。0：コアごとに 1 つ</translation>
+        <source>CPU threads; 0: as many as cores are free</source>
+        <translation>CPU スレッド数。0: 空いているコアの数</translation>
     </message>
     <message>
         <source>Calibrate scores</source>
@@ -6317,38 +6678,6 @@
 </context>
 <context>
     <name>training</name>
-    <message>
-        <source>Classification</source>
-        <translation>分類</translation>
-    </message>
-    <message>
-        <source>Detection</source>
-        <translation>検出</translation>
-    </message>
-    <message>
-        <source>Segmentation</source>
-        <translation>領域分割</translation>
-    </message>
-    <message>
-        <source>Temperatures</source>
-        <translation>温度</translation>
-    </message>
-    <message>
-        <source>Which class a whole image is of</source>
-        <translation>画像全体がどのクラスか</translation>
-    </message>
-    <message>
-        <source>Where objects are, as boxes, and of which class</source>
-        <translation>物体の位置(枠)とクラス</translation>
-    </message>
-    <message>
-        <source>Which pixels are a defect, and of which class</source>
-        <translation>どの画素が欠陥か、とそのクラス</translation>
-    </message>
-    <message>
-        <source>The hottest, mean and coldest temperature</source>
-        <translation>最高・平均・最低温度</translation>
-    </message>
     <message>
         <source>less than a minute</source>
         <translation>1 分未満</translation>

@@ -1,8 +1,12 @@
-"""The window's command where there is no screen."""
+"""The window's command where there is no screen, and where it is asked to end."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +22,33 @@ def test_without_a_display_there_is_a_sentence_instead_of_an_abort(display: str 
     done = subprocess.run([sys.executable, "-m", "inspector"], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == "inspector: There is no display here. Use `inspector run`, or start this in a desktop session.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_line_in_order_and_everything_judged_is_saved(tmp_path: Path, number: int) -> None:
+    saved = tmp_path / "saved"
+    settings = tmp_path / "window.toml"
+    settings.write_text(f'[preferences]\nsave_to = "{saved}"\n', encoding="utf-8")
+    environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    command = [sys.executable, "-m", "inspector", "gui", "--start", "--settings", str(settings)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 90
+        while not any(len(file.read_bytes().splitlines()) > 3 for file in saved.glob("*/results.jsonl")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    (run,) = saved.iterdir()
+    *records, last = [json.loads(line) for line in (run / "results.jsonl").read_text("utf-8").splitlines()]
+    assert last["summary"]["parts"] == len(records)
+    assert [record["sequence"] for record in records] == list(range(len(records)))
+    pictures = {f"overlays/{path.name}" for path in (run / "overlays").iterdir()}
+    assert pictures == {name for record in records for name in record["overlays"]}
+    assert (run / "report.html").is_file()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
 from inspector.recipes.document import save_recipe
 from inspector.recipes.recipe import CameraModel
-from inspector.results.saving import Saver
+from inspector.results.saving import RunFolder
 from tests.cameras.http_camera import MULTIPART, HttpCamera
 from tests.cameras.http_camera import part as one_part
 from tests.cli.consoles import on_console
@@ -143,9 +144,11 @@ def test_a_source_that_is_not_there_fails(states: Path, tmp_path: Path, capsys: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_with_the_summary(states: Path, tmp_path: Path, number: int) -> None:
-    process = _command("run", "--recipe", _demo(tmp_path, states, rate=20), "--json")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_with_the_summary_and_everything_judged_is_saved(states: Path, tmp_path: Path, name: str) -> None:
+    """As fast as it goes, so that some parts wait for the slower saving when the signal comes."""
+    number, out = getattr(signal, name), tmp_path / "out"
+    process = _command("run", "--recipe", _demo(tmp_path, states), "--json", "--out", out)
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     assert first["sequence"] == 0
@@ -154,7 +157,28 @@ def test_a_signal_ends_with_the_summary(states: Path, tmp_path: Path, number: in
     assert process.returncode == 0, said
     assert "Traceback" not in said
     *parts, last = _lines(rest)
-    assert last["summary"]["parts"] == len(parts) + 1
+    printed = [first, *parts]
+    assert last["summary"]["parts"] == len(printed)
+    (folder,) = out.iterdir()
+    *saved, summary = _lines((folder / "results.jsonl").read_text("utf-8"))
+    assert summary == last
+    assert [part["sequence"] for part in saved] == [part["sequence"] for part in printed] == list(range(len(printed)))
+    assert all((folder / name).is_file() for part in saved for name in part["overlays"])
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="needs nohup")
+def test_with_nohup_it_outlives_its_terminal(states: Path, tmp_path: Path) -> None:
+    command = ["nohup", sys.executable, "-m", "inspector", "run", "--recipe", str(_demo(tmp_path, states, rate=20)), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    for _ in range(3):
+        assert json.loads(process.stdout.readline())["sequence"] > 0
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "summary" in _lines(rest)[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
@@ -170,6 +194,35 @@ def test_a_reader_that_goes_away_ends_it_quietly(states: Path, tmp_path: Path) -
     assert said == ""
 
 
+def test_a_part_is_recorded_before_it_is_printed(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = _command("run", "--recipe", _demo(tmp_path, states, parts=20), "--json", "--out", out)
+    assert process.stdout is not None
+    for number in range(20):
+        printed = json.loads(process.stdout.readline())
+        (results,) = out.glob("*/results.jsonl")
+        saved = _lines(results.read_text("utf-8"))
+        assert len(saved) > number
+        assert saved[number]["part"] == printed["part"]
+    process.communicate(timeout=30)
+
+
+def test_a_limit_judges_and_saves_so_many(states: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["run", "--recipe", str(_demo(tmp_path, states)), "--limit", "7", "--out", str(out), "--json"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.stderr
+    *printed, last = _lines(result.stdout)
+    (folder,) = out.iterdir()
+    *saved, _ = _lines((folder / "results.jsonl").read_text("utf-8"))
+    assert len(printed) == len(saved) == last["summary"]["parts"] == 7
+    assert len(list((folder / "overlays").iterdir())) == 7
+    for part in saved:
+        assert len(part["recipe_digest"]) == 64
+        assert part["bundles"].keys() == {"states"}
+        assert part["software"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 def test_files_that_may_not_grow_are_told_once_and_every_verdict_is_printed(states: Path, tmp_path: Path) -> None:
     import resource
@@ -182,11 +235,15 @@ def test_files_that_may_not_grow_are_told_once_and_every_verdict_is_printed(stat
     printed, told = process.communicate(timeout=60)
     assert process.returncode == 1, told
     assert len(_lines(printed)) == 5
-    (sentence,) = [line for line in told.splitlines() if "cannot be written" in line]
-    assert str(out) in sentence
-    assert "File too large" in sentence
+    sentences = [line for line in told.splitlines() if "cannot be written" in line]
+    assert len(sentences) == 2  # each kind of loss once: the records, and at the end the report
+    for sentence, name in zip(sentences, ("results.jsonl", "report.html"), strict=True):
+        assert str(out) in sentence
+        assert name in sentence
+        assert "File too large" in sentence
     (results,) = out.glob("*/results.jsonl")
-    assert results.stat().st_size == 1500  # as far as there was room
+    assert results.stat().st_size <= 1500
+    assert all(line["sequence"] >= 0 for line in _lines(results.read_text("utf-8")))  # whole records, as far as there was room
 
 
 def test_a_second_start_leaves_the_first_alone(states: Path, tmp_path: Path) -> None:
@@ -212,7 +269,7 @@ def test_a_second_start_leaves_the_first_alone(states: Path, tmp_path: Path) -> 
 
 
 def test_starts_in_the_same_second_have_folders_of_their_own_in_their_order(tmp_path: Path) -> None:
-    made = [Saver(tmp_path) for _ in range(30)]
+    made = [RunFolder(tmp_path) for _ in range(30)]
     assert len({saver.folder for saver in made}) == 30
     assert [saver.folder for saver in made] == sorted(saver.folder for saver in made)
     for saver in made:

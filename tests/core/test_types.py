@@ -22,7 +22,7 @@ from inspector.core.types import (
     TemperatureLabel,
     Verdict,
 )
-from inspector.inspection.events import Stats
+from inspector.inspection.status import Stats
 
 
 def _frame(pixels: np.ndarray, unit: str = "intensity") -> Frame:

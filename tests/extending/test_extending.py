@@ -81,15 +81,14 @@ def _judged(bundle: Bundle, data: Path) -> None:
     for wanted in (recipe, strict):
         with PartInspector(wanted) as inspector:
             inspection = inspector.inspect({CAMERA: frame})
-            complete = inspector.program.recipe
         (judgement,) = inspection.judgements
         (prediction,) = inspection.predictions
         assert isinstance(prediction.answer, Masks)
         assert (judgement.quantity, judgement.value) == ("oddness", pytest.approx(peak(prediction)))
-        written = json.loads(json.dumps(record(inspection, complete)))
+        written = json.loads(json.dumps(record(inspection)))
         assert written["judgements"][0]["quantity"] == "oddness"
         assert written["predictions"][0]["task"] == NAME
-        assert draw(inspection, complete)[CAMERA].ndim == 3
+        assert draw(inspection)[CAMERA].ndim == 3
     assert inspection.verdict is Verdict.NG
     assert translate(inspection.reasons[0]).startswith("oddness of 0.")
 

@@ -10,8 +10,8 @@ import pytest
 
 from inspector.core.images import Prepared
 from inspector.core.types import Frame
-from inspector.inspection import analysis, parts
-from inspector.inspection.events import StageStats, Stats, TaktStats
+from inspector.inspection import batch_inference, parts
+from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.inspection.takt import ENOUGH, Arrivals, headroom_ms, needed_ms
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
 from inspector.results.records import summary
@@ -76,7 +76,7 @@ def test_a_takt_that_was_known_is_kept_while_the_source_waits_for_us() -> None:
 
 def test_planted_times_are_found_in_their_stages(behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     grab, infer, decode, verdict = 0.012, 0.030, 0.008, 0.005
-    decoded, judged = analysis._Runner._decode, parts.judge
+    decoded, judged = batch_inference.BundleRunner._decode, parts.judge
 
     def slow_decode(*arguments: Any) -> None:
         time.sleep(decode)
@@ -93,7 +93,7 @@ def test_planted_times_are_found_in_their_stages(behaviour: Behaviour, bundle: s
             pixels = camera.grab().pixels
             yield camera.frame(pixels, began=began)
 
-    monkeypatch.setattr(analysis._Runner, "_decode", slow_decode)
+    monkeypatch.setattr(batch_inference.BundleRunner, "_decode", slow_decode)
     monkeypatch.setattr(parts, "judge", slow_judge)
     behaviour.seconds = infer
     stats = _run(_recipe(bundle, takt_ms=200), FakeCamera("top", script, live=False))
@@ -155,7 +155,7 @@ def test_triggers_are_a_takt(behaviour: Behaviour, bundle: str) -> None:
     station.start()
     try:
         until = time.monotonic() + 5
-        while station.state.value != "RUNNING":
+        while station.status.state.value != "RUNNING":
             assert time.monotonic() < until
             time.sleep(0.01)
         for _ in range(25):

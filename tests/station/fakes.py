@@ -17,8 +17,9 @@ from inspector.core.images import InputSpec, Prepared
 from inspector.core.paths import user_data
 from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import Engine
-from inspector.inspection.events import CameraChanged, CameraState, Event, Fault, Inspected, StateChanged, StationState
+from inspector.inspection.status import CameraState, CameraStatus, Fault, StationState, StationStatus
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
+from inspector.results.sink import Sink
 from inspector.station.station import Station
 
 CLASSES = ("good", "bad")
@@ -161,24 +162,53 @@ def opener(cameras: Mapping[str, Camera]) -> Callable[..., Camera]:
     return lambda name, source, options: cameras[name]
 
 
-class Recorder:
-    """A listener that keeps the events."""
+class Recorder(Sink):
+    """A listener that keeps every status, and a sink that keeps every inspection."""
+
+    name = "recorder"
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.statuses: list[StationStatus] = []
+        self.inspections: list[Inspection] = []
 
-    def __call__(self, event: Event) -> None:
-        self.events.append(event)
+    def __call__(self, status: StationStatus) -> None:
+        self.statuses.append(status)
+
+    def take(self, inspection: Inspection) -> None:
+        self.inspections.append(inspection)
 
     @property
-    def inspections(self) -> list[Inspection]:
-        return [event.inspection for event in list(self.events) if isinstance(event, Inspected)]
+    def status(self) -> StationStatus:
+        """The newest."""
+        return self.statuses[-1] if self.statuses else StationStatus()
+
+    @property
+    def states(self) -> list[StationState]:
+        """The states that the station went through."""
+        states = [status.state for status in list(self.statuses)]
+        return [state for index, state in enumerate(states) if not index or state is not states[index - 1]]
+
+    def cameras(self, name: str) -> list[CameraStatus]:
+        """The statuses that a camera went through."""
+        seen = [status.cameras[name] for status in list(self.statuses) if name in status.cameras]
+        return [status for index, status in enumerate(seen) if not index or status is not seen[index - 1]]
+
+    @property
+    def faults(self) -> list[tuple[str, Fault | None]]:
+        """Each fault as it came, and None for its place when it was over."""
+        told: list[tuple[str, Fault | None]] = []
+        before: Mapping[str, Fault] = {}
+        for status in list(self.statuses):
+            told += [(where, fault) for where, fault in status.faults.items() if before.get(where) != fault]
+            told += [(where, None) for where in before if where not in status.faults]
+            before = status.faults
+        return told
 
     def wait_for(self, condition: Callable[["Recorder"], bool], seconds: float = 5.0) -> None:
         """Fail unless the condition comes true in time."""
         until = time.monotonic() + seconds
         while not condition(self):
-            assert time.monotonic() < until, f"did not happen; events: {self.events[-20:]}"
+            assert time.monotonic() < until, f"did not happen; {len(self.inspections)} parts, status: {self.status}"
             time.sleep(0.005)
 
 
@@ -196,22 +226,22 @@ def recipe_of(bundle: str, *cameras: str, gate: Gate | None = None, **changes: A
 def running(recipe: Recipe, *cameras: FakeCamera, wait: bool = True) -> Iterator[tuple[Station, Recorder]]:
     recorder = Recorder()
     known: Mapping[str, Camera] = {camera.name: camera for camera in cameras}
-    station = Station(recipe, listeners=[recorder], cameras=opener(known))
+    station = Station(recipe, sinks=[recorder], listeners=[recorder], cameras=opener(known))
     station.start()
     try:
         if wait:
-            recorder.wait_for(lambda it: StateChanged(StationState.RUNNING) in it.events)
+            recorder.wait_for(lambda it: StationState.RUNNING in it.states)
         yield station, recorder
     finally:
         station.stop()
 
 
 def states_of(recorder: Recorder, camera: str = "top") -> list[CameraState]:
-    return [event.state for event in recorder.events if isinstance(event, CameraChanged) and event.camera == camera]
+    return [status.state for status in recorder.cameras(camera)]
 
 
 def faults_of(recorder: Recorder) -> list[Fault]:
-    return [event for event in recorder.events if isinstance(event, Fault)]
+    return [fault for _, fault in recorder.faults if fault is not None]
 
 
 class Planted(Engine):

@@ -9,15 +9,14 @@ import pytest
 from inspector.core.errors import ConfigError, EngineError
 from inspector.core.images import Prepared
 from inspector.core.types import Frame, Scores, Verdict
-from inspector.inspection import analysis
-from inspector.inspection.events import CameraState, Cleared, Event, Fault, StateChanged, StationState
+from inspector.inspection import batch_inference
+from inspector.inspection.status import CameraState, StationState, StationStatus
 from inspector.station.part_inspector import PartInspector
 from inspector.station.station import Station
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,
     Recorder,
-    faults_of,
     opener,
     recipe_of,
     running,
@@ -42,12 +41,10 @@ def test_a_finite_source_is_judged_completely_in_order_and_in_batches(behaviour:
         assert stats.yield_share == pytest.approx(2 / 3)
         assert stats.latency_p99_ms >= stats.latency_p50_ms > 0
         assert {"frames", "wait", "prepare", "infer", "decode", "verdict"} <= stats.stages.keys()
-        assert station.latest() is recorder.inspections[-1]
     assert max(behaviour.batches) == 4
     assert sum(behaviour.batches) == 30
     assert states_of(recorder) == [CameraState.CONNECTING, CameraState.STREAMING, CameraState.ENDED]
-    states = [event.state for event in recorder.events if isinstance(event, StateChanged)]
-    assert states == [StationState.STARTING, StationState.RUNNING, StationState.STOPPING, StationState.STOPPED]
+    assert recorder.states == [StationState.STARTING, StationState.RUNNING, StationState.STOPPING, StationState.STOPPED]
     assert behaviour.opened == behaviour.closed == 1
 
 
@@ -126,7 +123,7 @@ def test_starting_does_not_wait_for_the_engine(behaviour: Behaviour, bundle: str
     started = time.monotonic()
     station.start()
     assert time.monotonic() - started < 0.3
-    assert station.state is StationState.STARTING
+    assert station.status.state is StationState.STARTING
     with pytest.raises(ConfigError, match="not running"):
         station.trigger()
     assert station.wait(5)
@@ -139,7 +136,7 @@ def test_stopping_while_the_engine_opens_leaves_nothing_behind(behaviour: Behavi
     with running(recipe_of(bundle), FakeCamera("top", steady(0), live=True), wait=False) as (station, recorder):
         time.sleep(0.1)
         station.stop()
-        assert station.state is StationState.STOPPED
+        assert station.status.state is StationState.STOPPED
     assert behaviour.opened == behaviour.closed == 1
     assert not recorder.inspections
 
@@ -160,9 +157,10 @@ def test_a_failing_engine_loses_no_part_never_repeats_a_batch_and_is_opened_agai
         assert recorder.inspections[1].reasons[0].text == "The engine of states crashed."
     assert len(calls) == 6
     assert behaviour.opened == behaviour.closed == 3
-    told = [event for event in recorder.events if isinstance(event, Fault | Cleared)]
-    assert [type(event) for event in told] == [Fault, Cleared]
-    assert {event.where for event in told} == {"states"}
+    first, second = recorder.faults
+    assert first[0] == "states"
+    assert first[1] is not None
+    assert second == ("states", None)
 
 
 @pytest.mark.allow_logs("Internal error at states")
@@ -176,7 +174,7 @@ def test_an_engine_that_never_works_again_is_not_opened_for_ever(behaviour: Beha
         assert station.stats().not_inspected == 12
         assert "RuntimeError: broken" in recorder.inspections[0].reasons[0].text
         assert "given a rest" in recorder.inspections[-1].reasons[0].text
-    assert behaviour.opened == 1 + analysis.RESTARTS
+    assert behaviour.opened == 1 + batch_inference.RESTARTS
 
 
 @pytest.mark.parametrize("error", [EngineError("it is broken"), ConfigError("it is not there")])
@@ -184,39 +182,41 @@ def test_a_start_that_fails_is_told_and_ends_stopped(behaviour: Behaviour, bundl
     behaviour.open_error = error
     with running(recipe_of(bundle), FakeCamera("top", steady(1), live=False), wait=False) as (station, recorder):
         assert station.wait(5)
-        assert station.state is StationState.STOPPED
-        assert station.failure is error
-        assert [fault.where for fault in faults_of(recorder)] == ["recipe"]
+        assert station.status.state is StationState.STOPPED
+        assert station.status.failure is error
+        assert [where for where, _ in recorder.faults] == ["recipe"]
         behaviour.open_error = None
         station.start()
         recorder.wait_for(lambda it: len(it.inspections) == 1)
-        assert station.failure is None
+        assert station.status.failure is None
 
 
-def test_a_late_verdict_is_no_verdict_unless_it_is_ng(behaviour: Behaviour, bundle: str) -> None:
-    behaviour.seconds = 0.08
-
-    def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
-        yield camera.grab(100)
-        yield camera.grab(200)
-
-    with running(recipe_of(bundle, deadline_ms=40), FakeCamera("top", script, live=False)) as (station, recorder):
+def test_a_part_is_answered_at_its_deadline_while_the_engine_still_works(behaviour: Behaviour, bundle: str) -> None:
+    """And what the engine says of it later, NG or not, is told to nobody."""
+    go_on = threading.Event()
+    behaviour.before = lambda batch: go_on.wait(10) and None
+    camera = FakeCamera("top", steady(2, value=200), live=False)
+    with running(recipe_of(bundle, deadline_ms=40, max_batch=1), camera) as (station, recorder):
+        recorder.wait_for(lambda it: len(it.inspections) == 2)
+        assert behaviour.batches == []
+        go_on.set()
         assert station.wait(5)
-        first, second = recorder.inspections
-        assert first.verdict is Verdict.NOT_INSPECTED
-        assert "later than the deadline of 40 ms" in first.reasons[0].text
-        assert second.verdict is Verdict.NG
+    for found in recorder.inspections:
+        assert found.verdict is Verdict.NOT_INSPECTED
+        assert found.reasons[0].text == "There was no verdict within the deadline of 40 ms."
+        assert found.latency_ms >= 40
+    assert len(recorder.inspections) == station.stats().parts == 2
 
 
 @pytest.mark.allow_logs("A listener failed")
 def test_a_listener_that_fails_disturbs_nobody(behaviour: Behaviour, bundle: str) -> None:
     recorder = Recorder()
 
-    def broken(event: Event) -> None:
+    def broken(status: StationStatus) -> None:
         raise ValueError("listener")
 
     camera = FakeCamera("top", steady(3), live=False)
-    station = Station(recipe_of(bundle), listeners=[broken, recorder], cameras=opener({"top": camera}))
+    station = Station(recipe_of(bundle), sinks=[recorder], listeners=[broken, recorder], cameras=opener({"top": camera}))
     station.start()
     assert station.wait(5)
     station.stop()

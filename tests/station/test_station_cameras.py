@@ -8,9 +8,9 @@ import pytest
 
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Verdict
-from inspector.inspection.events import CameraChanged, CameraState
+from inspector.inspection.status import CameraState
 from inspector.recipes.recipe import Gate, InspectModel, RegionModel
-from inspector.station import feed
+from inspector.station import camera_runner
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,
@@ -109,7 +109,7 @@ def test_live_cameras_are_joined_by_time_and_a_missing_one_is_named(behaviour: B
 def test_a_lost_camera_is_told_reopened_and_welcomed_back(
     behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PAUSES", (0.02,))
+    monkeypatch.setattr(camera_runner, "PAUSES", (0.02,))
 
     def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
         if camera.opened in (2, 3):
@@ -123,14 +123,14 @@ def test_a_lost_camera_is_told_reopened_and_welcomed_back(
         assert station.stats().parts == 2
     S = CameraState
     assert states_of(recorder) == [S.CONNECTING, S.STREAMING, S.LOST, S.LOST, S.LOST, S.STREAMING, S.ENDED]
-    problems = [str(event.problem) for event in recorder.events if isinstance(event, CameraChanged) and event.problem]
+    problems = [str(status.problem) for status in recorder.cameras("top") if status.problem]
     assert problems == ["top was unplugged.", "top does not answer.", "top does not answer."]
 
 
 def test_a_live_camera_is_tried_for_ever_and_ever_more_slowly(
     behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PAUSES", (0.01, 0.02, 0.04))
+    monkeypatch.setattr(camera_runner, "PAUSES", (0.01, 0.02, 0.04))
 
     def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
         raise CameraError("no answer")
@@ -147,7 +147,7 @@ def test_a_live_camera_is_tried_for_ever_and_ever_more_slowly(
 def test_a_camera_that_cannot_mend_itself_is_given_up(
     behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch, retryable: bool, attempts: int
 ) -> None:
-    monkeypatch.setattr(feed, "PAUSES", (0.01,))
+    monkeypatch.setattr(camera_runner, "PAUSES", (0.01,))
 
     def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
         raise CameraError("no such file", retryable=retryable)
@@ -164,7 +164,7 @@ def test_a_camera_that_cannot_mend_itself_is_given_up(
 def test_a_defect_in_a_driver_is_a_lost_camera_and_not_the_end(
     behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PAUSES", (0.01,))
+    monkeypatch.setattr(camera_runner, "PAUSES", (0.01,))
 
     def script(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
         if camera.opened == 1:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from inspector.core.images import Prepared
 from inspector.core.types import Verdict
-from inspector.inspection.events import Cleared, StationState
+from inspector.inspection.status import StationState
 from inspector.station.station import Station
 from tests.station.fakes import (
     Behaviour,
@@ -29,7 +29,7 @@ def test_other_rules_are_taken_over_without_reopening_anything(behaviour: Behavi
         station.apply(recipe.model_copy(update={"revision": 2, "inspect": (step,)}))
         recorder.wait_for(lambda it: it.inspections[-1].revision == 2)
         assert recorder.inspections[-1].verdict is Verdict.OK
-        assert station.recipe.revision == 2
+        assert station.status.recipe.revision == 2
         revisions = [found.revision for found in recorder.inspections]
         assert revisions == sorted(revisions)
         assert {found.verdict for found in recorder.inspections if found.revision == 1} == {Verdict.NG}
@@ -47,15 +47,12 @@ def test_another_bundle_is_opened_while_the_old_one_goes_on(behaviour: Behaviour
         station.apply(recipe_of(other, revision=2))
         recorder.wait_for(lambda it: it.inspections[-1].revision == 2)
         assert sum(found.revision == 1 for found in recorder.inspections[before:]) > 5
-        latest = station.latest()
-        assert latest is not None
-        assert latest.revision == 2
-        assert latest.verdict is Verdict.OK
+        assert recorder.inspections[-1].verdict is Verdict.OK
     assert camera.opened == 1
     assert behaviour.opened == behaviour.closed == 2
 
 
-def test_a_result_of_an_older_recipe_never_becomes_the_latest(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+def test_a_result_of_an_older_recipe_says_so(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
     other = str(write_classifier(tmp_path / "other"))
     hold, held = threading.Event(), threading.Event()
 
@@ -68,17 +65,18 @@ def test_a_result_of_an_older_recipe_never_becomes_the_latest(behaviour: Behavio
     with running(recipe_of(bundle), FakeCamera("top", steady(1), live=False)) as (station, recorder):
         assert held.wait(5)
         station.apply(recipe_of(other, revision=2))
-        recorder.wait_for(lambda it: station.recipe.revision == 2)
+        recorder.wait_for(lambda it: station.status.recipe.revision == 2)
         hold.set()
         recorder.wait_for(lambda it: len(it.inspections) == 1)
         assert recorder.inspections[0].revision == 1
-        assert station.latest() is None
+        assert recorder.status.recipe is not None
+        assert recorder.status.recipe.revision == 2
 
 
 def test_a_recipe_on_other_cameras_takes_over_and_the_old_cameras_stop(behaviour: Behaviour, bundle: str) -> None:
     top, side = FakeCamera("top", steady(0, pause=0.01), live=True), FakeCamera("side", steady(0, pause=0.01), live=True)
     recorder = Recorder()
-    station = Station(recipe_of(bundle), listeners=[recorder], cameras=opener({"top": top, "side": side}))
+    station = Station(recipe_of(bundle), sinks=[recorder], listeners=[recorder], cameras=opener({"top": top, "side": side}))
     station.start()
     recorder.wait_for(lambda it: len(it.inspections) > 2)
     station.apply(recipe_of(bundle, "side", revision=2))
@@ -96,6 +94,6 @@ def test_a_recipe_that_cannot_run_leaves_the_old_one_in_place(behaviour: Behavio
         seen = len(recorder.inspections)
         recorder.wait_for(lambda it: len(it.inspections) > seen + 2)
         assert recorder.inspections[-1].revision == 1
-        assert station.state is StationState.RUNNING
+        assert station.status.state is StationState.RUNNING
         station.apply(recipe_of(bundle, revision=3))
-        recorder.wait_for(lambda it: Cleared("recipe") in it.events)
+        recorder.wait_for(lambda it: ("recipe", None) in it.faults)

@@ -5,11 +5,9 @@ import time
 from collections.abc import Iterator
 
 from inspector.core.types import Frame, Verdict
-from inspector.inspection.events import Cleared
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,
-    faults_of,
     recipe_of,
     running,
     steady,
@@ -70,11 +68,11 @@ def test_too_many_triggers_are_a_fault_and_no_part_is_lost(behaviour: Behaviour,
         refused = [found for found in recorder.inspections if found.verdict is Verdict.NOT_INSPECTED]
         assert refused
         assert all("The station is behind" in found.reasons[0].text for found in refused)
-        assert "trigger" in {fault.where for fault in faults_of(recorder)}
+        assert "trigger" in {where for where, _ in recorder.faults}
         station.trigger("later")
         recorder.wait_for(lambda it: len(it.inspections) == 9)
         assert recorder.inspections[-1].verdict is Verdict.OK
-        assert Cleared("trigger") in recorder.events
+        assert ("trigger", None) in recorder.faults
 
 
 def test_stopping_gives_waiting_triggers_their_verdict(behaviour: Behaviour, bundle: str) -> None:

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from inspector.core.message import message
-from inspector.runs.folder import RESERVE, RunRecord, create_run, read_run, started, write_run
+from inspector.core.sentence import sentence
+from inspector.runs.folder import MESSAGES, RESERVE, RunRecord, append_packet, create_run, read_run, started, write_run
 from inspector.runs.settings import TrainSettings, train_settings
 from inspector.training.state import RunState, run_info, settle_run
 from inspector.workers.jobs import TrainJob
@@ -94,3 +95,13 @@ def _trained(asked: TrainSettings, folder: Path) -> Outcome:
     assert outcome is not None
     settle_run(folder, outcome)
     return outcome
+
+
+def test_a_run_that_learnt_nothing_is_done_with_a_warning(tmp_path: Path) -> None:
+    folder = create_run(settings(tmp_path))
+    said = message("After {epochs} epochs the network finds nothing.", epochs=4)
+    told = {"bundle": str(tmp_path / "bundle"), "warnings": [sentence(said).model_dump()], "learnt_nothing": True}
+    append_packet(folder / MESSAGES, Outcome(End.SUCCEEDED, told).packet())
+    info = run_info(folder)
+    assert info.state is RunState.DONE
+    assert [warning.text for warning in info.warnings] == ["After 4 epochs the network finds nothing."]

@@ -16,7 +16,6 @@ from inspector.cameras.demo_line import DemoLine
 from inspector.cli.main import cli
 from inspector.core.errors import EngineError
 from inspector.engines.base import Engine
-from inspector.inspection.events import Judging
 from inspector.inspection.program import Program, Runtime, load_program
 from inspector.recipes.document import save_recipe
 from inspector.recipes.recipe import Recipe
@@ -283,11 +282,12 @@ def test_the_station_judges_with_the_choice_and_says_why(recipe: Recipe, program
     _keep(_tuning(program), program, tunings_folder())
     recorder = Recorder()
     camera = recipe.cameras["camera"].model_copy(update={"options": {"parts": 3}})
-    station = Station(recipe.model_copy(update={"cameras": {"camera": camera}}), listeners=[recorder])
+    station = Station(recipe.model_copy(update={"cameras": {"camera": camera}}), sinks=[recorder], listeners=[recorder])
     station.start()
     try:
         assert station.wait(60)
-        (told,) = [event for event in recorder.events if isinstance(event, Judging)]
+        told = recorder.status.judging
+        assert told is not None
         assert told.tuned
         assert told.note is None
         assert "onnxruntime fp32 on 1 threads" in told.why.text

@@ -154,7 +154,7 @@ def test_whole_parts_show_the_reference_images_where_the_regions_are(demo_bundle
     program = load_program(load_recipe(path), path.parent)
     subjects = {name: Subject(name, bundle) for name, bundle in bundles_of(program).items()}
     parts = parts_of(program, subjects, 4)
-    assert {camera: shot.frame.unit for camera, shot in parts[0].shots.items() if shot.frame} == {
+    assert {camera: capture.frame.unit for camera, capture in parts[0].captures.items() if capture.frame} == {
         "visible": "intensity",
         "thermal": "kelvin",
     }

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from line_double import RECIPE, Conductor
 
-from inspector.inspection.choice import Choice
+from inspector.inspection.run_request import RunRequest
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import strings, theme
 from inspector.ui.shell.app import application
@@ -53,7 +53,7 @@ def window(qtbot: QtBot, conductor: Conductor, settings: Settings) -> Iterator[M
     made = MainWindow(settings, StationWorker(factory=conductor))
     made.worker.start()
     made.resize(1366, 768)
-    made.open_choice(Choice(RECIPE), None)
+    made.open_choice(RunRequest(RECIPE), None)
     made.show()
     qtbot.waitExposed(made)
     yield made

@@ -6,7 +6,8 @@ event; that the real station behaves so is tested in tests/station, and both tog
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +17,20 @@ import numpy as np
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
 from inspector.core.message import Message, message
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Scores, Temperatures, Verdict
-from inspector.inspection.events import CameraChanged, CameraState, Event, Inspected, StateChanged, StationState, Stats
+from inspector.inspection.status import (
+    CameraState,
+    CameraStatus,
+    Fault,
+    Judging,
+    Mode,
+    StationState,
+    StationStatus,
+    Stats,
+    TaktStats,
+)
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
-from inspector.ui.inspect.station_worker import Listener, Mode
+from inspector.results.sink import Sink
+from inspector.ui.inspect.station_worker import Listener
 
 RECIPE = Recipe(
     name="Demo line",
@@ -86,11 +98,18 @@ def _predictions(index: int) -> tuple[Prediction, ...]:
 
 
 class ConductedStation:
-    """Does what the test says. `started`, `stopped`: how often; `triggers`: the parts asked for."""
+    """Does what the test says. `started`, `stopped`: how often; `triggers`: the parts asked for; `applied`: recipes.
 
-    def __init__(self, recipe: Recipe, base: Path | None, listeners: Sequence[Listener]) -> None:
-        self.recipe, self.base, self._listeners = recipe, base, listeners
+    `through`: as the real one when all sources have ended and everything is judged. `load`: of the takt.
+    """
+
+    def __init__(self, recipe: Recipe, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> None:
+        self.recipe, self.base, self.sinks, self._listeners = recipe, base, sinks, listeners
         self.mode: Mode | None = None
+        self.status = StationStatus(recipe=recipe)
+        self.applied: list[Recipe] = []
+        self.through = False
+        self.load: float | None = None
         self.started = self.stopped = 0
         self.triggers: list[str] = []
         self.run_at_start = True
@@ -100,19 +119,27 @@ class ConductedStation:
     def start(self, mode: Mode | None = None) -> None:
         self.mode = mode
         self.started += 1
-        self.tell(StateChanged(StationState.STARTING))
+        self.tell(state=StationState.STARTING, mode=mode or self.recipe.mode)
         if self.run_at_start:
             self.run()
 
     def run(self) -> None:
         """The engines are ready and the cameras stream."""
-        self.tell(StateChanged(StationState.RUNNING))
+        self.tell(state=StationState.RUNNING)
         for camera in self.recipe.cameras:
             self.camera(camera, CameraState.STREAMING)
 
     def stop(self) -> None:
         self.stopped += 1
-        self.tell(StateChanged(StationState.STOPPED))
+        self.tell(state=StationState.STOPPED)
+
+    def apply(self, recipe: Recipe, *, base: Path | None = None) -> None:
+        self.applied.append(recipe)
+        self.recipe = recipe
+        self.tell(recipe=recipe)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.through
 
     def trigger(self, part: str = "") -> str:
         self.triggers.append(part)
@@ -131,21 +158,34 @@ class ConductedStation:
                 camera_fps=dict.fromkeys(self.recipe.cameras, 4.0),
                 latency_p50_ms=12.0,
                 latency_p99_ms=20.0,
+                takt=TaktStats(load=self.load),
             )
 
-    def tell(self, event: Event) -> None:
+    def tell(self, **changes: object) -> None:
+        """Publish the status with these changes."""
+        self.status = replace(self.status, **changes)
         for listener in self._listeners:
-            listener(event)
+            listener(self.status)
 
     def camera(self, name: str, state: CameraState, problem: Message | None = None, remedy: Message | None = None) -> None:
-        self.tell(CameraChanged(name, state, problem, remedy))
+        now = CameraStatus(state, problem, remedy, seen=True, since=time.monotonic())
+        self.tell(cameras={**self.status.cameras, name: now})
+
+    def fault(self, where: str, problem: Message | None) -> None:
+        """Something is wrong there; None: no more."""
+        others: Mapping[str, Fault] = {name: fault for name, fault in self.status.faults.items() if name != where}
+        self.tell(faults=others if problem is None else {**others, where: Fault(problem)})
+
+    def judging(self, why: Message, note: Message | None = None) -> None:
+        self.tell(judging=Judging(why, note))
 
     def judge(self, index: int, verdict: Verdict) -> Inspection:
         """A part comes through."""
         done = inspection(index, verdict)
         with self._lock:
             self._counts[verdict] += 1
-        self.tell(Inspected(done))
+        for sink in self.sinks:
+            sink.take(done)
         return done
 
 
@@ -155,8 +195,10 @@ class Conductor:
     def __init__(self) -> None:
         self.stations: list[ConductedStation] = []
 
-    def __call__(self, recipe: Recipe, *, base: Path | None, listeners: Sequence[Listener]) -> ConductedStation:
-        self.stations.append(ConductedStation(recipe, base, listeners))
+    def __call__(
+        self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
+    ) -> ConductedStation:
+        self.stations.append(ConductedStation(recipe, base, sinks, listeners))
         return self.stations[-1]
 
     @property

@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import Verdict
-from inspector.inspection.choice import Choice
-from inspector.inspection.events import CameraState, Cleared, Fault, StationState
+from inspector.inspection.run_request import RunRequest
+from inspector.inspection.status import CameraState, StationState
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import theme
 from inspector.ui.shell.main_window import PAGES, MainWindow
@@ -91,11 +91,47 @@ def test_retry_starts_the_line_anew(window: MainWindow, qtbot: QtBot, conductor:
     assert conductor.stations[1].started == 1
 
 
+def test_another_recipe_is_taken_over_while_the_line_runs(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    seen = conductor.station.judge(0, Verdict.OK)
+    page = window.inspect
+    qtbot.waitUntil(lambda: page.feed.inspection is seen)
+    other = RECIPE.model_copy(update={"revision": 2})
+    window.open_choice(RunRequest(other), None)
+    qtbot.waitUntil(lambda: conductor.station.applied == [other])
+    assert len(conductor.stations) == 1
+    assert conductor.station.stopped == 0
+    assert page.tile.verdict is Verdict.OK  # nothing is veiled or forgotten
+
+
+def test_a_dismissed_note_stays_away(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
+    start(window, qtbot, conductor)
+    why = message("{variants} judges.", variants="x")
+    conductor.station.judging(why, message("It is slow."))
+    qtbot.waitUntil(lambda: "tuned" in window.inspect.banners.problems())
+    press(window, qtbot, "Dismiss")
+    conductor.station.judge(0, Verdict.OK)
+    qtbot.waitUntil(lambda: window.inspect.counters.total.value == "1")
+    assert not window.inspect.banners.problems()
+
+
+def test_what_the_last_run_ended_with_is_over_with_another_recipe(
+    window: MainWindow, qtbot: QtBot, conductor: Conductor
+) -> None:
+    start(window, qtbot, conductor)
+    conductor.station.fault("plates", message("The engine of {bundle} is closed.", bundle="plates"))
+    press(window, qtbot, "Stop")
+    qtbot.waitUntil(lambda: window.inspect.tile.text == "STOPPED")
+    assert "fault:plates" in window.inspect.banners.problems()
+    window.open_choice(RunRequest(RECIPE), None)
+    assert not window.inspect.banners.problems()
+
+
 def test_a_fault_is_a_banner_until_it_is_cleared(window: MainWindow, qtbot: QtBot, conductor: Conductor) -> None:
     start(window, qtbot, conductor)
-    conductor.station.tell(Fault("plates", message("The engine of {bundle} is closed.", bundle="plates")))
+    conductor.station.fault("plates", message("The engine of {bundle} is closed.", bundle="plates"))
     qtbot.waitUntil(lambda: "fault:plates" in window.inspect.banners.problems())
-    conductor.station.tell(Cleared("plates"))
+    conductor.station.fault("plates", None)
     qtbot.waitUntil(lambda: not window.inspect.banners.problems())
 
 
@@ -302,7 +338,7 @@ def test_the_state_is_starting_until_the_engines_are_ready(window: MainWindow, q
     assert window.inspect.stop_button.isEnabled()
     conductor.station.run()
     qtbot.waitUntil(lambda: window.inspect.tile.text == "WAITING")
-    assert window.inspect._state is StationState.RUNNING
+    assert window.worker.status.state is StationState.RUNNING
 
 
 def test_on_the_tabs_the_picture_gets_the_room_and_the_verdict_stays(
@@ -358,7 +394,7 @@ def test_the_chosen_camera_is_remembered(window: MainWindow, qtbot: QtBot, setti
     again = MainWindow(settings, StationWorker(factory=Conductor()))
     qtbot.addWidget(again)
     again.worker.start()
-    again.open_choice(Choice(RECIPE), None)
+    again.open_choice(RunRequest(RECIPE), None)
     again.show()
     assert again.inspect.camera_chooser.currentData() == "thermal"
     assert again.inspect.feed.canvases["visible"].isHidden()

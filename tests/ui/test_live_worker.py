@@ -13,10 +13,11 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.types import SEVERITY, Inspection, Verdict
-from inspector.inspection.choice import Choice
-from inspector.inspection.events import CameraState, StationState
+from inspector.inspection.run_request import RunRequest
+from inspector.inspection.status import CameraState, CameraStatus, StationState, StationStatus
 from inspector.recipes.recipe import Recipe
-from inspector.ui.inspect.situation import QUIET_S, Situation, shown
+from inspector.results.sink import Sink
+from inspector.ui.inspect.situation import QUIET_S, shown
 from inspector.ui.inspect.station_worker import BEHIND_WINDOW, DISPLAY_HZ, Listener, StationWorker
 from inspector.ui.inspect.verdict_tile import VerdictTile
 
@@ -32,14 +33,14 @@ def worker(conductor: Conductor) -> Iterator[StationWorker]:
 def test_news_come_at_display_rate_and_wait_until_taken(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
     told: list[float] = []
     worker.news.connect(lambda: told.append(time.monotonic()))
-    worker.begin(Choice(RECIPE))
+    worker.begin(RunRequest(RECIPE))
     qtbot.waitUntil(lambda: bool(told))
     for _ in range(50):
         conductor.station.judge(0, Verdict.OK)
         qtbot.wait(2)
     assert len(told) == 1  # not taken: not told again
     snapshot = worker.take()
-    assert snapshot.inspection is not None
+    assert snapshot.newest is not None
     worker.news.connect(lambda: worker.take())
     worker.take()
     told.clear()
@@ -53,24 +54,24 @@ def test_news_come_at_display_rate_and_wait_until_taken(worker: StationWorker, c
 def test_every_ng_part_reaches_the_window_though_pictures_are_skipped(
     worker: StationWorker, conductor: Conductor, qtbot: QtBot
 ) -> None:
-    worker.begin(Choice(RECIPE))
+    worker.begin(RunRequest(RECIPE))
     qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
     for index in range(9):
         conductor.station.judge(index, Verdict.NG if index % 3 == 0 else Verdict.OK)
     snapshot = worker.take()
     assert [item.part for item in snapshot.ng] == ["P000000", "P000003", "P000006"]
-    assert snapshot.inspection is not None
-    assert snapshot.inspection.part == "P000008"
+    assert snapshot.newest is not None
+    assert snapshot.newest.part == "P000008"
 
 
 def test_a_finite_source_ends_the_run(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
-    worker.begin(Choice(RECIPE, Path("recipes")))
+    worker.begin(RunRequest(RECIPE, Path("recipes")))
     qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
-    conductor.station.wait = lambda timeout: True  # type: ignore[attr-defined] - as the real one when all is judged
     conductor.station.camera("visible", CameraState.ENDED)
-    qtbot.wait(400)
-    assert conductor.station.stopped == 0  # the other camera goes on
     conductor.station.camera("thermal", CameraState.ENDED)
+    qtbot.wait(400)
+    assert conductor.station.stopped == 0  # not everything is judged yet
+    conductor.station.through = True
     qtbot.waitUntil(lambda: conductor.station.stopped == 1)
     assert conductor.station.base == Path("recipes")
 
@@ -80,17 +81,19 @@ def test_what_the_station_starts_lets_the_window_through(qtbot: QtBot) -> None:
     found: list[int] = []
 
     class Starting(Conductor):
-        def __call__(self, recipe: Recipe, *, base: Path | None, listeners: Sequence[Listener]) -> ConductedStation:
+        def __call__(
+            self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
+        ) -> ConductedStation:
             engine = threading.Thread(
                 target=lambda: found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())), name="engine"
             )
             engine.start()
             engine.join()
-            return super().__call__(recipe, base=base, listeners=listeners)
+            return super().__call__(recipe, base=base, sinks=sinks, listeners=listeners)
 
     worker = StationWorker(factory=Starting())
     worker.start()
-    worker.begin(Choice(RECIPE))
+    worker.begin(RunRequest(RECIPE))
     qtbot.waitUntil(lambda: bool(found))
     worker.close()
     window = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -98,13 +101,47 @@ def test_what_the_station_starts_lets_the_window_through(qtbot: QtBot) -> None:
 
 
 def test_beginning_again_stops_the_station_before(worker: StationWorker, conductor: Conductor, qtbot: QtBot) -> None:
-    worker.begin(Choice(RECIPE))
-    worker.begin(Choice(RECIPE), "triggered")
+    worker.begin(RunRequest(RECIPE))
+    qtbot.waitUntil(lambda: bool(conductor.stations) and conductor.station.started == 1)
+    worker.begin(RunRequest(RECIPE), "triggered")
     qtbot.waitUntil(lambda: len(conductor.stations) == 2 and conductor.station.started == 1)
     assert conductor.stations[0].stopped == 1
     worker.take()
     conductor.stations[0].judge(0, Verdict.OK)  # a late verdict of the old station is not of this run
-    assert worker.take().inspection is None
+    assert worker.take().newest is None
+
+
+def test_what_is_inspected_is_saved_in_a_folder_of_the_run(
+    worker: StationWorker, conductor: Conductor, qtbot: QtBot, tmp_path: Path
+) -> None:
+    worker.save_to = tmp_path
+    for _ in range(2):
+        worker.begin(RunRequest(RECIPE))
+        made = len(conductor.stations) + 1
+        qtbot.waitUntil(lambda made=made: len(conductor.stations) == made and conductor.station.started == 1)
+        sinks = conductor.station.sinks
+        assert [sink.name for sink in sinks] == ["records", "pictures", "display"]
+        conductor.station.judge(0, Verdict.NG)
+        for sink in sinks:
+            sink.close(conductor.station.status)
+    first, second = sorted(tmp_path.iterdir())
+    for folder in (first, second):
+        lines = (folder / "results.jsonl").read_text("utf-8").splitlines()
+        assert len(lines) == 2
+        assert (folder / "report.html").is_file()
+        assert len(list((folder / "overlays").iterdir())) == 2  # a picture a camera
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_and_no_line_starts(
+    worker: StationWorker, conductor: Conductor, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    worker.save_to = tmp_path / "file"
+    worker.begin(RunRequest(RECIPE))
+    qtbot.waitUntil(lambda: worker.status.state is StationState.STOPPED)
+    (fault,) = worker.status.faults.values()
+    assert "cannot be written" in fault.problem.text
+    assert not conductor.stations
 
 
 @pytest.fixture
@@ -114,25 +151,25 @@ def part() -> Inspection:
 
 @pytest.mark.parametrize("state", [state for state in StationState if state is not StationState.RUNNING])
 def test_no_verdict_unless_running(qtbot: QtBot, part: Inspection, state: StationState) -> None:
-    tell = shown(Situation(state, live=part, fresh=True))
+    tell = shown(StationStatus(state), part)
     assert tell.verdict is None
     assert tell.veil
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_with_a_lost_camera_nothing_looks_better_than_not_inspected(qtbot: QtBot, verdict: Verdict) -> None:
-    now = Situation(StationState.RUNNING, lost={"visible": message("gone")}, live=inspection(0, verdict), fresh=True)
-    tell = shown(now)
+    lost = StationStatus(StationState.RUNNING, cameras={"visible": CameraStatus(CameraState.LOST, message("gone"))})
+    tell = shown(lost, inspection(0, verdict))
     assert tell.verdict is not None
     assert SEVERITY[tell.verdict] >= SEVERITY[Verdict.NOT_INSPECTED]
     assert "gone" in tell.reasons
 
 
 def test_an_old_verdict_of_a_free_line_is_not_shown_as_current(qtbot: QtBot, part: Inspection) -> None:
-    running = StationState.RUNNING
-    assert shown(Situation(running, live=part, fresh=True, quiet_s=QUIET_S - 1)).verdict is Verdict.OK
-    assert shown(Situation(running, live=part, fresh=True, quiet_s=QUIET_S + 1)).verdict is None
-    assert shown(Situation(running, live=part, fresh=True, quiet_s=QUIET_S + 1, triggered=True)).verdict is Verdict.OK
+    running = StationStatus(StationState.RUNNING)
+    assert shown(running, part, now=QUIET_S - 1).verdict is Verdict.OK
+    assert shown(running, part, now=QUIET_S + 1).verdict is None
+    assert shown(StationStatus(StationState.RUNNING, "triggered"), part, now=QUIET_S + 1).verdict is Verdict.OK
 
 
 def test_each_verdict_differs_in_word_colour_and_shape(qtbot: QtBot) -> None:

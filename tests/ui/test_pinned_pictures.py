@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Verdict
-from inspector.inspection.events import StageStats
+from inspector.inspection.status import StageStats
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.canvas.overlays import ClassLayer, Overlays, box_marks, region_mark

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from line_double import Conductor
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from inspector.core.errors import StorageError
@@ -91,3 +91,20 @@ def test_the_layout_comes_back(qtbot: QtBot, settings: Settings, conductor: Cond
             assert window.inspect.tab == "thermal"
         window.close()
         window.deleteLater()
+
+
+def test_a_folder_to_save_in_is_chosen_kept_and_used(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
+) -> None:
+    chosen = iter([str(tmp_path), ""])
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_arguments: next(chosen))
+    window.show_page("settings")
+    chooser = window.settings_page.choosers["save_to"]
+    for _ in range(2):  # the second time the person thinks better of it
+        chooser.activated.emit(chooser.findText("Choose a folder…"))
+        assert settings.preferences.save_to == str(tmp_path)
+        assert chooser.currentText() == str(tmp_path)
+        assert window.worker.save_to == tmp_path
+    chooser.activated.emit(chooser.findText("Nowhere"))
+    assert settings.preferences.save_to == ""
+    assert window.worker.save_to is None

@@ -14,9 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Frame, Inspection, Verdict
 from inspector.inspection import program
-from inspector.inspection.choice import Choice
-from inspector.inspection.events import Inspected, StageStats, Stats, TaktStats
+from inspector.inspection.run_request import RunRequest
+from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
+from inspector.results.sink import Sink
 from inspector.station.load_shedding import Limits, Shed
 from inspector.station.station import Station
 from inspector.ui.canvas.overlays import NOTHING
@@ -129,8 +130,10 @@ def test_the_display_is_timed_from_the_news_to_the_end_of_its_painting(
     assert page.takt.rows()["display"] == display
 
 
-class _Line:
+class _Line(Sink):
     """The real station on the window: a live camera with a part every 40 ms, and an engine as slow as is told."""
+
+    name = "line"
 
     def __init__(self, folder: Path, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -145,17 +148,16 @@ class _Line:
         )
         self.judged: list[tuple[float, Inspection]] = []
 
-    def __call__(self, recipe: Recipe, *, base: Path | None, listeners: Any) -> Station:
+    def __call__(self, recipe: Recipe, *, base: Path | None, sinks: Any, listeners: Any) -> Station:
         def script(camera: FakeCamera, stop: Event) -> Iterator[Frame]:
             while not stop.wait(0.04):
                 yield camera.grab()
 
-        def hear(event: object) -> None:
-            if isinstance(event, Inspected):
-                self.judged.append((time.monotonic(), event.inspection))
-
         camera = FakeCamera("camera", script, live=True)
-        return Station(recipe, base=base, listeners=[hear, *listeners], cameras=opener({"camera": camera}))
+        return Station(recipe, base=base, sinks=[self, *sinks], listeners=listeners, cameras=opener({"camera": camera}))
+
+    def take(self, inspection: Inspection) -> None:
+        self.judged.append((time.monotonic(), inspection))
 
     def rate(self, begin: float, end: float) -> float:
         """Verdicts a second in this time."""
@@ -189,7 +191,7 @@ def test_an_overloaded_line_leaves_out_display_never_verdicts(qtbot: QtBot, sett
     assert isinstance(reviewed, GradCamTab)
     try:
         line.behaviour.seconds = 0.07  # a part comes every 40 ms
-        window.open_choice(Choice(line.recipe), None)
+        window.open_choice(RunRequest(line.recipe), None)
         page.start()
         qtbot.waitUntil(lambda: page.shed is Shed.GRADCAM, timeout=20_000)
         before = time.monotonic()
@@ -237,7 +239,8 @@ def test_a_held_part_keeps_its_marks_while_the_line_sheds(window: MainWindow, qt
     qtbot.waitUntil(lambda: bool(conductor.stations) and page.tile.text == "WAITING")
     bad = conductor.station.judge(1, Verdict.NG)
     qtbot.waitUntil(lambda: page.filmstrip.thumbs[0].inspection is bad)
-    page._set_shed(Shed.RATE)
+    conductor.station.load = 1.5
+    qtbot.waitUntil(lambda: page.shed is Shed.RATE)
     press(window, qtbot, "NG part P000001")
     assert page.feed.canvases["visible"].overlays is not NOTHING
     assert not page.analysis.current().canvas.plain

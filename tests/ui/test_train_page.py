@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from inspector.bundles.bundle import Bundle
-from inspector.inspection.choice import Choice
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.locate import find_bundle
 from inspector.runs.folder import read_run
 from inspector.runs.settings import TrainSettings, shown_settings
@@ -48,7 +48,7 @@ def windows(qtbot: QtBot, settings: Settings, tmp_path: Path) -> Iterator[Callab
         made.append(window)
         window.worker.start()
         window.resize(1366, 768)
-        window.open_choice(Choice(RECIPE), None)
+        window.open_choice(RunRequest(RECIPE), None)
         window.show()
         window.show_page("train")
         qtbot.waitExposed(window)

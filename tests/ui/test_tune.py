@@ -11,8 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from inspector.core.message import message
 from inspector.core.sentence import sentence
-from inspector.inspection.choice import Choice
-from inspector.inspection.events import Judging
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.automatic import recipe_for
 from inspector.tuning.plan import Judged, Machine, Plan, Tuning, Use
 from inspector.ui.shell.main_window import MainWindow
@@ -136,13 +135,11 @@ def test_the_window_says_which_variant_judges_and_what_became_of_the_choice(
     press(window, qtbot, "Start")
     qtbot.waitUntil(lambda: bool(conductor.stations) and page.tile.text == "WAITING")
     reason = message("{variants}, as the recipe says; it was not tuned on this computer.", variants="openvino fp32")
-    conductor.station.tell(
-        Judging(reason, message("{problem} {variants} judges instead.", problem="It is slow.", variants="x"))
-    )
+    conductor.station.judging(reason, message("{problem} {variants} judges instead.", problem="It is slow.", variants="x"))
     qtbot.waitUntil(lambda: page.takt.panel.why_label.text() == reason.text)
     assert page.takt.panel.why_label.isVisible()
     assert page.banners.problems() == {"tuned": "It is slow. x judges instead."}
-    conductor.station.tell(Judging(reason))
+    conductor.station.judging(reason)
     qtbot.waitUntil(lambda: not page.banners.problems())
 
 
@@ -151,7 +148,7 @@ def test_a_real_measurement_ends_in_a_choice(
 ) -> None:
     monkeypatch.setattr("inspector.ui.variants.tune_panel.BUDGET_S", 5.0)
     recipe = recipe_for([demo_bundles["window-state"]], "simulated:visible", name="measured")
-    window.open_choice(Choice(recipe), None)
+    window.open_choice(RunRequest(recipe), None)
     panel = _open(window, qtbot)
     panel.takt.setValue(20_000)
     panel.export.setChecked(False)

@@ -18,7 +18,7 @@ from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, sha256
 from inspector.bundles.variants import Parity, Variant
 from inspector.core.message import message
 from inspector.core.sentence import sentence
-from inspector.inspection.choice import Choice
+from inspector.inspection.run_request import RunRequest
 from inspector.recipes.automatic import recipe_for
 from inspector.runs.folder import MESSAGES
 from inspector.training.state import run_info
@@ -88,7 +88,7 @@ def jobs() -> list[JobDouble]:
 def panel(window: MainWindow, qtbot: QtBot, bundle: Bundle, jobs: list[JobDouble]) -> Iterator[VariantsPanel]:
     """Opened from the takt panel, for a recipe with that bundle."""
     recipe = recipe_for([bundle.folder], "simulated:visible", name="one bundle")
-    window.open_choice(Choice(recipe), None)
+    window.open_choice(RunRequest(recipe), None)
     window.inspect.takt.set_open(True)
     qtbot.mouseClick(window.inspect.takt.panel.variants_button, Qt.MouseButton.LeftButton)
     made = window.inspect.variants
@@ -239,7 +239,7 @@ def test_a_variant_that_judges_on_the_running_line_stays(
     panel: VariantsPanel, window: MainWindow, qtbot: QtBot, bundle: Bundle, conductor: Conductor
 ) -> None:
     recipe = recipe_for([bundle.folder], "simulated:visible", name="one bundle", precision="int8")
-    window.open_choice(Choice(recipe), None)
+    window.open_choice(RunRequest(recipe), None)
     window.inspect.start()
     qtbot.waitUntil(lambda: bool(conductor.stations))
     window.inspect.open_variants()

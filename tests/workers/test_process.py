@@ -443,3 +443,14 @@ def test_last_words_are_those_before_the_traceback_of_a_crash() -> None:
     assert crash is not None
     assert crash.cause is Cause.MEMORY
     assert crash_in(["a warning of cudnn"]) is None
+
+
+@pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_of_a_worker_wait_without_spinning_unless_a_person_says_otherwise(
+    child: Child, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], policy: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    worker = child.work("return {'policy': os.environ['OMP_WAIT_POLICY'], 'block': os.environ['KMP_BLOCKTIME']}")
+    assert end(worker).result == {"policy": policy, "block": "0"}

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event, so that work ends in order."""
+"""Ctrl-C, SIGTERM and SIGHUP as an event, so that work ends in order."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set instead of ending the program in the middle of its work."""
+    """An event that these signals set instead of ending the program in the middle of its work."""
     flag = threading.Event()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -19,10 +19,16 @@ def stop_signals() -> Iterator[threading.Event]:
         yield flag
         return
     old: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
-        number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, handle) for number in stop_requests()
     }
     try:
         yield flag
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def stop_requests() -> tuple[signal.Signals, ...]:
+    """The signals that ask this program to end. One that is ignored is none: with `nohup`, it outlives its terminal."""
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return tuple(number for number in known if signal.getsignal(number) is not signal.SIG_IGN)

@@ -64,17 +64,19 @@ class TrainOutput:
             return
         folder = outcome.read(Trained).bundle
         card = read_card(folder)
-        self._bar.update(self._task, total=1, completed=1, text="done")
         report = read_report(self._report)
+        self._bar.update(self._task, total=1, completed=1, text="done, with a warning" if report.warnings else "done")
         if self._as_json:
             told: dict[str, Any] = {"name": self._name, "bundle": str(folder), "metrics": dict(card.metrics)}
             for name in ("cross_validation", "learning"):
                 if getattr(report, name) is not None:
                     told[name] = getattr(report, name).model_dump(mode="json")
+            if report.warnings:
+                told["warnings"] = [line.text for line in report.warnings]
             self._print(told)
         else:
             self._lines.text(one_line(f"{folder}: on {card.dataset['test']} unseen test images: {summary(card.metrics)}"))
-            for line in report.trials:
+            for line in (*report.warnings, *report.trials):
                 self._lines.text(one_line(f"{folder}: {line.text}"))
 
     def _progress(self, now: messages.Progress) -> None:

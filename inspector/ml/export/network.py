@@ -69,6 +69,7 @@ def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = max(1, torch.get_num_threads())
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside a line
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     graph.eval()
     worst = 0.0

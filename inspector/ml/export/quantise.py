@@ -73,6 +73,7 @@ def quantise_onnx(
     def runner(proto: Any) -> Infer:  # noqa: ANN401 - onnx.ModelProto
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside a line
         session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
         def infer(batch: Prepared) -> Floats:

@@ -11,7 +11,8 @@ from inspector.ml.networks.lite0 import WIDTHS, Lite0Encoder
 from inspector.tasks.losses.points import STRIDES
 
 _SMALLEST = 32
-_SCORE_AT_START = 0.01
+_OBJECTS_AT_START = 5.0  # that an image is taken to hold; as many as YOLOv5 and its successors take
+_MOST_AT_START = 0.01  # a score
 _SIDE_AT_START = 3.0  # strides
 _DEPTH = 2  # separable convolutions in each branch of the head
 
@@ -38,7 +39,6 @@ class Branch(nn.Module):
         self.pointwise = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for _ in range(_DEPTH))
         self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(width) for _ in range(_DEPTH)) for _ in STRIDES)
         self.last = nn.Conv2d(width, outputs, 1)
-        nn.init.normal_(self.last.weight, std=0.01)
 
     def forward(self, x: torch.Tensor, scale: int) -> torch.Tensor:
         norms = self.norms[scale]
@@ -54,24 +54,32 @@ class FpnLite0(Network):
 
     normalisation = HALF
 
-    def __init__(self, *, outputs: int, width: int, pretrained: str) -> None:
+    def __init__(self, *, outputs: int, points: int, width: int, pretrained: str) -> None:
         super().__init__()
         self.encoder = Lite0Encoder(pretrained)
         self.laterals = nn.ModuleList(conv_block(inputs, width, 1, nn.ReLU(inplace=True)) for inputs in WIDTHS[2:])
         self.smooth = nn.ModuleList(_separable(width, width, 5) for _ in STRIDES)
         self.boxes = Branch(width, 4)
         self.classes = Branch(width, outputs - 4)
-        self._start()
+        self._start(points)
 
-    def _start(self) -> None:
-        """Boxes of moderate size, and doubt: nearly all points hold nothing (Lin et al., ICCV 2017)."""
+    def _start(self, points: int) -> None:
+        """Boxes of moderate size, and doubt: nearly all points hold nothing (Lin et al., ICCV 2017).
+
+        All scores of an image together start at about as many as it holds objects. Were they more, the first steps would only
+        push the scores down: every weight of the class layer below zero, which sees nothing but what a ReLU let through. A
+        class without a positive weight can only silence its features where its objects are, and is never found again. For the
+        same reason that layer's weights start at torch's usual size; were they small, a few steps would change all signs.
+        """
+        nn.init.normal_(self.boxes.last.weight, std=0.01)
+        start = min(_OBJECTS_AT_START / (points * self.classes.last.out_channels), _MOST_AT_START)
         box, score = self.boxes.last.bias, self.classes.last.bias
         assert box is not None
         assert score is not None
         with torch.no_grad():
             box.zero_()
             box[2:] = math.log(_SIDE_AT_START)
-            score.fill_(math.log(_SCORE_AT_START / (1 - _SCORE_AT_START)))
+            score.fill_(math.log(start / (1 - start)))
 
     def stages(self) -> list[list[nn.Parameter]]:
         return [*self.encoder.stages(), parameters_of((self.laterals, self.smooth, self.boxes, self.classes))]
@@ -101,4 +109,5 @@ def build(*, outputs: int, channels: int, height: int, width: int, filters: int 
     Raises ConfigError.
     """
     check_size("FPN on EfficientNet-Lite0", height, width, _SMALLEST)
-    return FpnLite0(outputs=outputs, width=filters, pretrained=pretrained)
+    points = sum(math.ceil(height / stride) * math.ceil(width / stride) for stride in STRIDES)
+    return FpnLite0(outputs=outputs, points=points, width=filters, pretrained=pretrained)

@@ -24,6 +24,8 @@ _FEW_IMAGES = 100
 _LONG = 8  # epochs that tell where a curve goes
 _SMOOTH = 3  # epochs whose mean is compared
 _RISEN = 1.15  # times its lowest: the loss of validation has risen
+_NEVER = 0.001  # a class with less of that is never found
+_ENOUGH = 3  # of a class that must be tested to say so
 _WEAK = 0.1  # a class is named as weak if its number lies so far below the mean of all
 
 
@@ -32,7 +34,7 @@ class Facts:
     """What a report says beside what was measured.
 
     `counts`: samples of each part. `part`: which of them was measured. `settings`: as a person set them, without machine paths.
-    `history`: one row an epoch, as in curves.csv.
+    `history`: one row an epoch, as in curves.csv. `nothing_learnt`: what to say if that is so.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Facts:
     problems: Sequence[Message] = ()
     folds: Folds | None = None
     learning: Learning | None = None
+    nothing_learnt: Sequence[Message] = ()
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -79,6 +82,7 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
     trials = tuple(sentence(line) for line in _trials(metrics.primary, facts))
     course = _course(metrics.primary, facts.history)
     learnt_by_heart = [sentence(line) for line in [by_heart(course, facts.best_epoch)] if line is not None]
+    warnings = tuple(sentence(line) for line in _warnings(card, facts, classes))
     return TrainReport(
         task=card.task,
         network=card.network,
@@ -101,7 +105,13 @@ def build_report(card: Card, examined: Examined, facts: Facts, *, worst: Sequenc
         learning=facts.learning,
         course=course,
         problems=tuple(sentence(problem) for problem in (*facts.problems, *examined.problems)),
-        summary=(*(sentence(line) for line in summarise(card, examined, overall, classes)), *learnt_by_heart, *trials),
+        warnings=warnings,
+        summary=(
+            *warnings,
+            *(sentence(line) for line in summarise(card, examined, overall, classes)),
+            *learnt_by_heart,
+            *trials,
+        ),
         trials=trials,
         part=facts.part,
         images=examined.images,
@@ -230,11 +240,28 @@ def _decision(examined: Examined) -> list[Message]:
     return lines
 
 
+def _warnings(card: Card, facts: Facts, classes: Sequence[ClassRow]) -> list[Message]:
+    """Return why the bundle should not judge parts: it has learnt nothing, or never finds a class."""
+    if facts.nothing_learnt:
+        return list(facts.nothing_learnt)
+    kind = task_of(card.task).class_measure
+    return [
+        message(
+            "{name} is never found: {kind} is 0, with {count} tested. Add images of it, use a larger input, or train longer.",
+            name=row.name,
+            kind=MEASURES[kind].label,
+            count=row.support,
+        )
+        for row in classes
+        if row.support >= _ENOUGH and kind in row.numbers and row.numbers[kind].value < _NEVER
+    ]
+
+
 def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
     """Return the class that is worst by far, where there is one."""
     kind = task_of(card.task).class_measure
     known = [(row.numbers[kind].value, row) for row in classes if row.support and kind in row.numbers]
-    if len(known) < 2:
+    if len(known) < 2 or min(known, key=lambda pair: pair[0])[0] < _NEVER:  # which is a warning
         return None
     value, row = min(known, key=lambda pair: pair[0])
     if sum(number for number, _ in known) / len(known) - value < _WEAK:

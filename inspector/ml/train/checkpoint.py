@@ -5,6 +5,7 @@ are drawn anew from the seed and the epoch's number, so no generator's state is 
 """
 
 import errno
+import math
 import os
 import pickle
 import shutil
@@ -27,12 +28,16 @@ _FREE = frozenset({"out", "run", "name", "threads", "devices", "time_limit", "ke
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, counted from 1: the task's primary number, all numbers, and the network's weights."""
+    """The best epoch so far, counted from 1: the task's primary number, all numbers, the network's weights, and the loss on
+    validation images. `chance`: the primary number of answers that ignore the image; -inf where that is not known.
+    """
 
     epoch: int
     value: float
     numbers: dict[str, float]
     state: dict[str, Tensor]
+    loss: float = math.inf
+    chance: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 Reading, preparing and augmenting are done by a thread a core, because Pillow's and OpenCV's loops let other threads run.
 """
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,7 @@ from inspector.data.samples import Sample
 from inspector.ml.train.disk_cache import Spill
 from inspector.ml.train.transforms import Augmentation, augment
 from inspector.tasks.base import Target, Task
+from inspector.workers.process import usable_cores
 
 Batch = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
@@ -67,7 +67,7 @@ class Inputs:
         """
         self.samples: list[Sample] = []
         self.problems: list[Message] = []
-        self.threads = threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        self.threads = threads or min(len(usable_cores()), _MOST_THREADS)
         self._task, self._card, self._memory, self._disk = task, card, memory, disk
         self._cache: dict[int, InputSample] = {}
         self._spill: Spill | None = None

@@ -12,15 +12,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 
+from inspector.ml.train.accelerator import Accelerator
 from inspector.runs.settings import TrainSettings
 from inspector.workers.jobs import RankJob
 from inspector.workers.outcome import REMEDIES, Cause, CompanionError
@@ -28,34 +25,9 @@ from inspector.workers.process import End, Outcome, WorkerProcess, world_size
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
-
-_PATIENCE = {"gloo": timedelta(days=1), "nccl": timedelta(hours=1)}  # of processes that wait while the first one is paused
 _GRACE_S = 30.0  # a process that has lost another ends by itself within so long
 _EXPLAINED_S = 3.0  # how long a process that was lost may take to say why
 _LOST = ("gloo", "nccl", "peer", "connection", "process group", "tcpstore", "socket")
-
-
-def make_fabric(precision: Precision) -> Fabric:
-    """Fabric for this process alone, or for all that train together; then it waits until all are there."""
-    size = world_size()
-    if size == 1:
-        return Fabric(accelerator="auto", devices=1, precision=precision)
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", size))
-    gpus = torch.cuda.device_count() >= local
-    backend = "nccl" if gpus else "gloo"
-    # Stages that are frozen for some epochs have no gradients then.
-    strategy = DDPStrategy(find_unused_parameters=True, process_group_backend=backend, timeout=_PATIENCE[backend])
-    fabric = Fabric(
-        accelerator="cuda" if gpus else "cpu",
-        devices=local,
-        num_nodes=size // local,
-        strategy=strategy,
-        precision=precision,
-        plugins=[TorchElasticEnvironment()],
-    )
-    fabric.launch()
-    return fabric
 
 
 def lost(error: BaseException) -> CompanionError | None:
@@ -172,16 +144,16 @@ def _leave() -> None:
 class Lockstep:
     """Keeps the processes together: the first one says before every step whether to go on, and how late it is."""
 
-    def __init__(self, fabric: Fabric) -> None:
-        self._fabric = fabric
-        self.count, self.first = fabric.world_size, fabric.global_rank == 0
-        self.shard = (fabric.global_rank, fabric.world_size)
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._device = accelerator.device
+        self.count, self.first = accelerator.count, accelerator.rank == 0
+        self.shard = (accelerator.rank, accelerator.count)
 
     def meet(self, word: int, seconds: float) -> tuple[int, float]:
         """Return the first process's word and clock, in every one of them."""
         if self.count == 1:
             return word, seconds
-        told = torch.tensor([float(word), seconds], dtype=torch.float64, device=self._fabric.device)
+        told = torch.tensor([float(word), seconds], dtype=torch.float64, device=self._device)
         dist.broadcast(told, 0)
         return int(told[0]), float(told[1])
 
@@ -196,7 +168,7 @@ class Lockstep:
     def mean(self, total: float, count: int) -> float:
         """Over what all of them have seen."""
         if self.count > 1:
-            sums = torch.tensor([total, float(count)], dtype=torch.float64, device=self._fabric.device)
+            sums = torch.tensor([total, float(count)], dtype=torch.float64, device=self._device)
             dist.all_reduce(sums)
             total, count = float(sums[0]), int(sums[1])
         return total / max(count, 1)

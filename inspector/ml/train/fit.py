@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,18 +10,21 @@ from torch import nn
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import JobError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import measure, rounded
 from inspector.ml.graph import Graph
 from inspector.ml.networks.base import Network
+from inspector.ml.train.accelerator import Accelerator
 from inspector.ml.train.checkpoint import Best, Checkpoint, identity, load_checkpoint, save_checkpoint
 from inspector.ml.train.data import Inputs, balanced_weights, batch_count, batches
-from inspector.ml.train.distributed import Lockstep, Precision, check_company, lost, make_fabric
+from inspector.ml.train.diagnosis import is_better, learnt, look_after, narrow_side, nothing_learnt
+from inspector.ml.train.distributed import Lockstep, check_company, lost
 from inspector.ml.train.optimisation import Average, Thaw, learning_rate, optimizer_for, set_rate
 from inspector.ml.train.run_folder import RunFolder
 from inspector.ml.train.sample_images import Pace, chosen, sample_pictures
+from inspector.ml.train.threads import Threads
 from inspector.ml.train.transforms import augmentation_for
 from inspector.ml.train.validation import Judge
 from inspector.runs.settings import TrainSettings
@@ -31,11 +34,6 @@ from inspector.workers.messages import EpochDone, Progress, Report
 _GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
 _TELL_S = 0.5
 _GO, _STOP, _CANCEL = range(3)  # what the first process says to the others
-_PRECISIONS: Mapping[str, Precision] = {
-    "32": "32-true",
-    "bf16": "bf16-mixed",
-    "16": "16-mixed",
-}
 
 
 class _Stopped(Exception):
@@ -58,11 +56,14 @@ class Fit:
         """`folder`: where curves and the state after each epoch are kept, if anywhere."""
         assert isinstance(network, Network)
         self.settings, self.card, self.inputs, self.report, self.folder = settings, card, inputs, report, folder
-        self.fabric = make_fabric(_PRECISIONS[settings.precision])
-        self._steady = Lockstep(self.fabric)
+        self.accelerator = Accelerator(settings.precision)
+        self._steady = Lockstep(self.accelerator)
+        # Several processes share the cores by a plan of their own (`together.company`).
+        self._threads = Threads(settings.threads or (torch.get_num_threads() if self._steady.count > 1 else 0))
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
         self.best: Best | None = None
+        self._warned = False
         self.epochs_done = 0
         self.curve: list[dict[str, Any]] = []
         self._who = identity(settings, str(card.dataset["fingerprint"]))
@@ -86,28 +87,27 @@ class Fit:
 
         Raises Cancelled, JobError, StorageError, or ConfigError if there is no state to go on from.
         """
-        model, optimizer = self.fabric.setup(self.graph, self.optimizer)
-        model.mark_forward_method("raw")
+        self.accelerator.take(self.graph)
         if self.settings.ema:
             self._average = Average(self.graph.network, self.settings.ema)
         saved = load_checkpoint(self.folder.checkpoint, self._who) if resume and self.folder is not None else None
         try:
-            self._train(model, optimizer, self._steady.same(saved))
+            self._train(self._steady.same(saved))
         except RuntimeError as error:
             problem = lost(error)
             if problem is None:
                 raise
             raise problem from error
 
-    def _train(self, model: Any, optimizer: Any, saved: Checkpoint | None) -> None:  # noqa: ANN401 - see `_one`
+    def _train(self, saved: Checkpoint | None) -> None:
         """Every process does the same until the first one says that it is over."""
         if saved is not None:
-            self._restore(saved, optimizer)
+            self._restore(saved)
         first = self._steady.first
         try:
             while not first or not self._over():
                 self._meet(_GO)
-                self._one(model, optimizer, self.epochs_done)
+                self._one(self.epochs_done)
             self._meet(_STOP)
         except _Stopped:
             if first:
@@ -144,24 +144,23 @@ class Fit:
         lasted = float(self.curve[-1]["seconds"]) if self.curve else 0.0
         return bool(done and settings.time_limit and self.seconds + lasted / 2 > settings.time_limit)
 
-    def _one(self, model: Any, optimizer: Any, epoch: int) -> None:  # noqa: ANN401 - Fabric's wrappers forward to ours
+    def _one(self, epoch: int) -> None:
         """One epoch with its validation, told and saved."""
         began = self.seconds
         # What an epoch draws depends on its number only, so that an interrupted training goes on as it would have.
         torch.manual_seed(self.settings.seed * 100_003 + epoch + 1)
         self._thaw.before(epoch)
-        loss = self._epoch(model, optimizer, epoch)
+        loss = self._epoch(epoch)
         if not self._steady.first:
             self.epochs_done = epoch + 1
             return
-        judge = self._judge(model)
-        primary, numbers = self._validated(judge)
+        judge = self._judge()
+        metrics = self._validated(judge)
+        primary, numbers = metrics.primary, metrics.compute()
         value = numbers[primary] if math.isfinite(numbers[primary]) else -math.inf
-        better = self.best is None or value > self.best.value
+        better = is_better(value, judge.loss(), self.best, metrics.chance())
         if better:
-            source = self.graph.network if self._average is None else self._average.module
-            state = {key: tensor.detach().cpu().clone() for key, tensor in source.state_dict().items()}
-            self.best = Best(epoch + 1, value, rounded(numbers), state)
+            self._keep(epoch + 1, value, rounded(numbers), judge.loss(), metrics.chance())
         self.epochs_done = epoch + 1
         row = {
             "epoch": epoch + 1,
@@ -176,16 +175,44 @@ class Fit:
             "val": {key: number for key, number in rounded(numbers).items() if "/" not in key},
         }
         self.curve.append(row)
-        self._save(optimizer)
+        self._save()
         self.report.metric(EpochDone.model_validate(row))
+        self._warn()
         self._show(judge, self.seconds - began)
 
-    def _epoch(self, model: Any, optimizer: Any, epoch: int) -> float:  # noqa: ANN401
+    def _keep(self, epoch: int, value: float, numbers: dict[str, float], loss: float, chance: float) -> None:
+        """This epoch is the best one so far."""
+        source = self.graph.network if self._average is None else self._average.module
+        state = {key: tensor.detach().cpu().clone() for key, tensor in source.state_dict().items()}
+        self.best = Best(epoch, value, numbers, state, loss, chance)
+
+    def _warn(self) -> None:
+        """Say once that nothing was learnt in the first epochs, and where that was so, that it has begun."""
+        if self.folder is None or self.best is None:
+            return
+        begun, done = learnt(self.best.value, self.best.chance), self.epochs_done
+        if begun and self._warned:
+            self._warned = False
+            self._log([message("In epoch {epoch} it has begun to learn.", epoch=done)])
+        elif not begun and done == look_after(self.settings.epochs):
+            self._warned = True
+            self._log(self._nothing(self.best.chance))
+
+    def nothing_learnt(self) -> Sequence[Message]:
+        """Return what to say if the best epoch is no better than answers that ignore the image; nothing if it is."""
+        if self.best is None or learnt(self.best.value, self.best.chance):
+            return ()
+        return self._nothing(self.best.chance)
+
+    def _nothing(self, chance: float) -> Sequence[Message]:
+        return nothing_learnt(self.card, self.settings, self.curve, chance, narrow_side(self.inputs["train"]))
+
+    def _epoch(self, epoch: int) -> float:
         """One pass over the training samples; the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
         how = augmentation_for(settings.task, settings.augment)
         total, count = 0.0, 0
-        model.train()
+        self.graph.train()
         loader = batches(
             self.inputs["train"],
             size=settings.batch,
@@ -194,29 +221,29 @@ class Fit:
             how=how,
             weights=self._weights,
             shard=self._steady.shard,
-            pin=self.fabric.device.type == "cuda",
+            pin=self.accelerator.device.type == "cuda",
         )
-        optimizer.zero_grad()
+        parameters = list(self.graph.parameters())
+        self.optimizer.zero_grad()
         for step, (frames, target) in enumerate(loader):
             if self._steady.first:
                 self._pause_point()
             self._meet(_GO)
-            frames = frames.to(self.fabric.device, non_blocking=True)
-            target = {name: tensor.to(self.fabric.device, non_blocking=True) for name, tensor in target.items()}
-            loss = task.loss(model.raw(frames), target, self.card)
-            value = float(loss.detach())
-            if not math.isfinite(value) and self._steady.first:  # with the others' gradients it will be everybody's
-                raise _diverged(epoch + 1)
+            self._threads.adapt()
+            frames = frames.to(self.accelerator.device, non_blocking=True)
+            target = {name: tensor.to(self.accelerator.device, non_blocking=True) for name, tensor in target.items()}
             first = step - step % settings.accumulate
             together = min(settings.accumulate, self._steps - first)
             last = step + 1 == first + together
-            with self.fabric.no_backward_sync(model, enabled=self._steady.count > 1 and not last):
-                self.fabric.backward(loss / together)
+            with self.accelerator.accumulating(not last):
+                loss = task.loss(self.accelerator.raw(frames), target, self.card)
+                value = float(loss.detach())
+                if not math.isfinite(value) and self._steady.first:  # with the others' gradients it will be everybody's
+                    raise _diverged(epoch + 1)
+                self.accelerator.backward(loss / together)
             if last:
                 set_rate(self.optimizer, settings.lr * learning_rate(settings, epoch + first / self._steps, self._clock))
-                self.fabric.clip_gradients(self.graph, optimizer, max_norm=_GRADIENT_NORM, error_if_nonfinite=False)
-                optimizer.step()
-                optimizer.zero_grad()
+                self.accelerator.step(self.optimizer, parameters, norm=_GRADIENT_NORM)
                 if self._average is not None:
                     self._average.update(self.graph.network)
             total, count = total + value * len(frames), count + len(frames)
@@ -224,19 +251,18 @@ class Fit:
         self._log(self.inputs["train"].take_problems())
         return self._steady.mean(total, count)
 
-    def _judge(self, model: Any) -> Judge:  # noqa: ANN401
-        """Return the network that is validated."""
-        # Alone, because the others do not validate: their wrapper would wait for them.
-        alone = model if self._steady.count == 1 else self.graph
-        graph = alone if self._average is None else Graph(self._average.module, self.card).to(self.fabric.device)
+    def _judge(self) -> Judge:
+        """Return the network that is validated, by the first process alone."""
+        device = self.accelerator.device
+        graph = self.graph if self._average is None else Graph(self._average.module, self.card).to(device)
         graph.eval()
-        return Judge(graph.raw, self.card, device=self.fabric.device, autocast=self.fabric.autocast, tick=self._pause_point)
+        return Judge(graph.raw, self.card, device=device, autocast=self.accelerator.autocast, tick=self._pause_point)
 
-    def _validated(self, judge: Judge) -> tuple[str, dict[str, float]]:
-        """Return the validation part, compared at the input's size: the primary number's name, and all of them."""
+    def _validated(self, judge: Judge) -> Metrics:
+        """Return what the validation part says, compared at the input's size."""
         metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
-        return metrics.primary, metrics.compute()
+        return metrics
 
     def _show(self, judge: Judge, epoch_s: float) -> None:
         """Pictures of what the network says of some validation samples, now and then."""
@@ -255,7 +281,7 @@ class Fit:
         if self.best is not None and self.report.stopping():
             raise _Stopped
 
-    def _save(self, optimizer: Any) -> None:  # noqa: ANN401
+    def _save(self) -> None:
         if self.folder is None:
             return
         last = self.curve[-1]
@@ -265,20 +291,20 @@ class Fit:
             epochs=self.epochs_done,
             seconds=self.seconds,
             network=self.graph.network.state_dict(),
-            optimizer=optimizer.state_dict(),
+            optimizer=self.optimizer.state_dict(),
             average={} if self._average is None else self._average.state_dict(),
-            precision=self.fabric.strategy.precision.state_dict(),
+            precision=self.accelerator.state_dict(),
             best=self.best,
             curve=self.curve,
         )
         save_checkpoint(self.folder.checkpoint, done, self._who)
 
-    def _restore(self, state: Checkpoint, optimizer: Any) -> None:  # noqa: ANN401
+    def _restore(self, state: Checkpoint) -> None:
         self.graph.network.load_state_dict(state.network)
-        optimizer.load_state_dict(state.optimizer)
+        self.optimizer.load_state_dict(state.optimizer)
         if self._average is not None:
             self._average.load_state_dict(state.average)
-        self.fabric.strategy.precision.load_state_dict(state.precision)
+        self.accelerator.load_state_dict(state.precision)
         self.best, self.curve, self.epochs_done = state.best, state.curve, state.epochs
         self._started = time.monotonic() - state.seconds
 
@@ -303,7 +329,7 @@ class Fit:
             )
         )
 
-    def _log(self, problems: "list[Message]") -> None:
+    def _log(self, problems: Sequence[Message]) -> None:
         for problem in problems:
             self.report.log(problem.text)
 

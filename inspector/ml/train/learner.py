@@ -1,10 +1,12 @@
 """How a task is learnt from prepared inputs: what every entry of LEARNERS offers. Gradient descent is one (`ml.train.fit`)."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import nn
 
 from inspector.bundles.bundle import Card
+from inspector.core.message import Message
 from inspector.core.registry import LEARNERS, TASKS
 from inspector.ml.graph import Graph
 from inspector.ml.train.checkpoint import Best
@@ -30,6 +32,9 @@ class Learner(Protocol):
 
     def run(self, *, resume: bool = False) -> None:
         """Learn. `resume`: from the state on disk. Raises Cancelled, JobError, StorageError or ConfigError."""
+
+    def nothing_learnt(self) -> Sequence[Message]:
+        """Return why the best is no better than chance, with the next step; empty if it is."""
 
     def load_best(self) -> Graph:
         """Return the graph with the best weights, in evaluation mode."""

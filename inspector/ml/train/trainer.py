@@ -41,7 +41,7 @@ from inspector.ml.train.learner import Learner, learner_for
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder
-from inspector.runs.folder import REPORT_HTML, read_curves
+from inspector.runs.folder import NOTHING_LEARNT, REPORT_HTML, read_curves
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import Progress, Report
@@ -62,8 +62,6 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
     `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
     """
     keep_freed_memory()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     with company(settings):
         if world_size() > 1 and (settings.folds or settings.learning_curve):
             raise ConfigError(
@@ -293,6 +291,9 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
     _tell(report, examined.problems)
     counts = {"train": len(fit.inputs["train"]), "val": len(fit.inputs["val"]), "test": examined.images}
     done = {"best_epoch": fit.best.epoch, "epochs_done": fit.epochs_done, "seconds": round(fit.seconds + tried.seconds)}
+    nothing = fit.nothing_learnt()
+    if nothing:
+        done[NOTHING_LEARNT] = True
     card = measured(settled.card, examined).model_copy(
         update={
             "validation": fit.best.numbers,
@@ -312,8 +313,11 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
             problems=problems,
             folds=tried.folds,
             learning=tried.learning,
+            nothing_learnt=nothing,
         )
-        write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        written = write_report(fit.folder.path, card, examined, facts, heat=graph_heat(graph))
+        for warning in written.warnings:
+            report.log(warning.text)
         report.artifact(fit.folder.path / REPORT_HTML, what="report")
     report.progress(Progress(phase="export", step=0, steps=1))
     extra = {

@@ -31,7 +31,7 @@ class Judge:
         card: Card,
         *,
         device: torch.device,
-        autocast: Callable[[], AbstractContextManager[None]],
+        autocast: Callable[[], AbstractContextManager[object]],
         tick: Callable[[], object],
     ) -> None:
         """`raw`: frames -> the network's own output, not activated. `tick`: called before each batch; may raise to end it."""

@@ -61,10 +61,14 @@ class PointsLoss:
         total = quality.sum().clamp(min=1.0)
         wanted = torch.zeros_like(logits)
         wanted[image, point, classes[image, which]] = quality
-        kind = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum") / total
+        kind = self.entropy(logits, wanted) / total
         _, complete = complete_iou(mine[image, point], real[image, which])
         box = ((1 - complete) * quality).sum() / total
         return self.class_weight * kind + self.box_weight * box
+
+    def entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """Of all scores against those wanted, [N, A, C] both, summed up."""
+        return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
 
     def match(self, scores: Tensor, mine: Tensor, points: Tensor, real: Tensor, classes: Tensor) -> Matched:
         """Give every object its points.

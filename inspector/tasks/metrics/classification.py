@@ -54,6 +54,15 @@ class ClassificationMetrics(Metrics):
             numbers[f"f1/{name}"] = float(f1[index])
         return numbers
 
+    def chance(self) -> float:
+        """Macro F1 of always naming the most frequent class, or of guessing, whichever is more. 0 if only one class occurs."""
+        real = self.confusion.sum(axis=1)
+        occur = int((real > 0).sum())
+        if occur < 2:
+            return 0.0
+        share = float(real.max() / real.sum())
+        return max(2 * share / (1 + share) / occur, 1 / occur)
+
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
         numbers = self.compute()
         if not self._labels:

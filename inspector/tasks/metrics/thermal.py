@@ -22,6 +22,7 @@ class TemperatureMetrics(Metrics):
     def __init__(self) -> None:
         self._errors: list[NDArray[np.float64]] = []
         self._groups: list[str] = []
+        self._truths: list[tuple[float, float, float]] = []
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
         """A frame without temperatures is left out."""
@@ -31,16 +32,25 @@ class TemperatureMetrics(Metrics):
         said = temperatures.predicted or (temperatures.maximum, temperatures.mean, temperatures.minimum)
         self._errors.append(np.abs(np.subtract(said, truth.temperatures)))
         self._groups.append(group)
+        self._truths.append(truth.temperatures)
 
     def merge(self, other: Self) -> None:
         self._errors += other._errors
         self._groups += other._groups
+        self._truths += other._truths
 
     def compute(self) -> dict[str, float]:
         """`mae_kelvin` over the three temperatures, each of them, and `minus_mae_kelvin` (larger is better)."""
         each = np.mean(self._errors, axis=0) if self._errors else np.zeros(3)
         numbers = {"mae_kelvin": float(each.mean()), "minus_mae_kelvin": -float(each.mean())}
         return numbers | {f"mae_kelvin/{name}": float(value) for name, value in zip(self.names, each, strict=True)}
+
+    def chance(self) -> float:
+        """Of the medians of these frames, said of every one of them."""
+        if not self._truths:
+            return 0.0
+        truths = np.array(self._truths, np.float64)
+        return -float(np.abs(truths - np.median(truths, axis=0)).mean())
 
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
         numbers = self.compute()

@@ -9,31 +9,20 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from inspector.core.errors import InspectorError
-from inspector.core.message import Message, message
+from inspector.core.message import message
 from inspector.core.types import Inspection
-from inspector.inspection.choice import Choice, choose, on_source
-from inspector.inspection.events import (
-    CameraChanged,
-    CameraState,
-    Cleared,
-    Event,
-    Fault,
-    Judging,
-    StateChanged,
-    StationState,
-    Stats,
-)
+from inspector.inspection.run_request import RunRequest, on_source, resolve_recipe
+from inspector.inspection.status import Mode, StationState, StationStatus
 from inspector.recipes.locate import demo_recipe
-from inspector.recipes.recipe import Recipe
 from inspector.station.load_shedding import Shed
 from inspector.ui.inspect.layout import LIVE, InspectLayout
-from inspector.ui.inspect.situation import Situation, shown
-from inspector.ui.inspect.station_worker import KEPT_NG, Mode, Snapshot, StationWorker
+from inspector.ui.inspect.situation import problems, shown
+from inspector.ui.inspect.station_worker import KEPT_NG, Snapshot, StationWorker
 from inspector.ui.shell.settings import Preferences
 
 SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
 STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
-_CAMERA, _FAULT, _FILE, _TUNED, _LOCKED = "camera:", "fault:", "file", "tuned", "locked"  # where a banner comes from
+_FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # where a banner comes from that is of no camera and no fault
 
 
 class InspectPage(InspectLayout):
@@ -52,20 +41,11 @@ class InspectPage(InspectLayout):
         super().__init__(parent)
         self._worker = worker
         self._file: Path | None = None
-        self._written: Choice | None = None  # the recipe as its file says
-        self._choice: Choice | None = None  # what will be or is inspected
-        self._recipe: Recipe | None = None  # the same with everything that it left to its bundles
-        self._state = StationState.STOPPED
-        self._triggered = False  # whether this run takes single parts
-        self._lost: dict[str, Message | None] = {}
-        self._finished = False
-        self._asked = 0  # single parts asked for while the station starts
-        self._fresh = False  # whether `_live` came after the last trouble
-        self._live: Inspection | None = None
+        self._written: RunRequest | None = None  # the recipe as its file says
+        self._choice: RunRequest | None = None  # what will be or is inspected
+        self._snapshot = Snapshot()  # the line as it was shown last
         self._held: Inspection | None = None
-        self._last_news = time.monotonic()
         self._tab_before, self._camera = LIVE, ""  # before the operator view; seen where the recipe has it
-        self._shed = Shed.NOTHING
         self._pictures = QTimer(self)  # runs while the next picture has to wait
         self._pictures.setSingleShot(True)
         self._owed = False  # a picture was left out since it was started
@@ -73,7 +53,6 @@ class InspectPage(InspectLayout):
         self._strip_time.setSingleShot(True)
         self._strip_time.setInterval(STRIP_MS)
         self._strip_owed: tuple[Inspection, ...] = ()  # NG parts that are not on the strip yet, oldest first
-        self._stats: Stats | None = None
         self._connect()
         self.retranslate()
         self._settle()
@@ -105,7 +84,7 @@ class InspectPage(InspectLayout):
 
     # ---- what the operator wants --------------------
 
-    def set_choice(self, choice: Choice, path: Path | None) -> None:
+    def set_choice(self, choice: RunRequest, path: Path | None) -> None:
         """Make this recipe the one that Start runs; a line that runs goes on with it."""
         self._file, self._written = path, choice
         self.recipe_chooser.show_recipe(path, choice.recipe.name)
@@ -115,7 +94,7 @@ class InspectPage(InspectLayout):
     def open_recipe(self, path: Path) -> None:
         """Read a recipe and make it the one that Start runs. A problem becomes a banner."""
         try:
-            choice = choose(path)
+            choice = resolve_recipe(path)
         except InspectorError as error:
             self.banners.show_problem(_FILE, error.problem, error.remedy, retryable=False)
             self.recipe_chooser.show_recipe(self._file, self._written.recipe.name if self._written else "")
@@ -145,27 +124,25 @@ class InspectPage(InspectLayout):
         self._use(choice)
         return True
 
-    def _on_source(self, written: Choice, source: str) -> Choice:
-        """Return the demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
+    def _on_source(self, written: RunRequest, source: str) -> RunRequest:
+        """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
         if source and self._file == demo_recipe():
-            return choose(source=source)
-        return Choice(on_source(written.recipe, source), written.base)
+            return resolve_recipe(source=source)
+        return RunRequest(on_source(written.recipe, source), written.base)
 
-    def _use(self, choice: Choice) -> None:
+    def _use(self, choice: RunRequest) -> None:
         self._choice = choice
-        self._recipe = choice.recipe
         if choice.note is not None:
             self.banners.show_problem(_FILE, choice.note, retryable=False)
         cameras = tuple(choice.recipe.cameras)
         self.feed.set_cameras(cameras)
         self.camera_chooser.set_cameras(cameras)
         self.choose_camera(self._camera)
-        self.banners.clear_all(_CAMERA)
-        self.banners.clear_all(_FAULT)
-        self._forget()
         if self.running:
-            self.start()
-        self._settle()
+            self._worker.apply(choice)
+        else:
+            self._worker.forget()  # what was wrong with the last run is not wrong with this recipe
+        self._on_news()
 
     def start(self) -> None:
         """Start inspecting."""
@@ -173,34 +150,27 @@ class InspectPage(InspectLayout):
 
     def _start(self, mode: Mode | None) -> None:
         """Start what the source field says, or say why it cannot be used."""
-        pending = self.source_chooser.pending() if self._state is StationState.STOPPED else None
+        stopped = self._worker.status.state is StationState.STOPPED
+        pending = self.source_chooser.pending() if stopped else None
         if pending is not None and not self.use_source(pending):
             return
-        if self._choice is None:
-            return
-        self._forget()
-        self.banners.clear_all(_CAMERA)
-        self.banners.clear_all(_FAULT)
-        self._state = StationState.STARTING
-        self._triggered = (mode or self._choice.recipe.mode) == "triggered"
-        self._worker.begin(self._choice, mode)
-        self._settle()
+        if self._choice is not None:
+            self.back_to_live()
+            self._worker.begin(self._choice, mode)
+            self._on_news()
 
     def stop(self) -> None:
         """Stop inspecting."""
         if self.running:
-            self._state = StationState.STOPPING
             self._worker.end()
             self._settle()
 
     def trigger(self) -> None:
         """Inspect one part now. A line that stands is started for single parts."""
-        if self._state is StationState.STOPPED:
+        if self._worker.status.state is StationState.STOPPED:
             self._start("triggered")
-        if self._state is StationState.RUNNING and self._triggered:
+        if self.running and self._worker.status.mode == "triggered":
             self._worker.single()
-        elif self._triggered:
-            self._asked += 1  # until the engines are ready
 
     def open_tune(self) -> None:
         """Show where it is measured which variants keep the takt."""
@@ -230,7 +200,7 @@ class InspectPage(InspectLayout):
 
     @property
     def running(self) -> bool:
-        return self._state in (StationState.STARTING, StationState.RUNNING)
+        return self._worker.status.running
 
     @property
     def recipe_file(self) -> Path | None:
@@ -238,7 +208,7 @@ class InspectPage(InspectLayout):
         return self._file
 
     @property
-    def choice(self) -> Choice | None:
+    def choice(self) -> RunRequest | None:
         return self._choice
 
     def hold(self, inspection: Inspection | None) -> None:
@@ -296,6 +266,7 @@ class InspectPage(InspectLayout):
 
     def use_preferences(self, preferences: Preferences) -> None:
         """Take over what was chosen on the settings page."""
+        self._worker.save_to = Path(preferences.save_to).expanduser() if preferences.save_to else None
         self.feed.set_unit(preferences.temperature)
         self.analysis.set_unit(preferences.temperature)
 
@@ -312,82 +283,45 @@ class InspectPage(InspectLayout):
     # ---- what the line tells --------------------
 
     def _on_news(self) -> None:
-        snapshot: Snapshot = self._worker.take()
-        for event in snapshot.events:
-            self._on_event(event)
-        if snapshot.recipe is not None and self.running:
-            self._recipe = snapshot.recipe
-        if snapshot.ng:
-            self._strip_owed = (*self._strip_owed, *snapshot.ng)[-KEPT_NG:]
+        before, now = self._snapshot, self._worker.take()
+        self._snapshot = now
+        self._show_problems(before.status, now.status)
+        if now.ng:
+            self._strip_owed = (*self._strip_owed, *now.ng)[-KEPT_NG:]
             if not self._strip_time.isActive():
                 self._strip_time.start()
-        if snapshot.inspection is not None and self.running:
-            self._live, self._fresh = snapshot.inspection, True
-            self._last_news = time.monotonic()
-            if self._held is None:
-                self._show_picture()
-        self._set_shed(snapshot.shed)
-        if snapshot.stats is not self._stats:  # they come less often than parts
-            self._stats = snapshot.stats
-            self.takt.set_stats(snapshot.stats)
-            self.counters.set_stats(snapshot.stats)
-            self.status.set_stats(snapshot.stats)
+        if now.newest is not before.newest and self._held is None:
+            self._show_picture()
+        self._set_shed(before.shed, now.shed)
+        stats = now.status.stats
+        if stats is not before.status.stats:  # they come less often than parts
+            self.takt.set_stats(stats)
+            self.counters.set_stats(stats)
+            self.status.set_stats(stats)
         self._settle()
-        self.parts_seen.emit(snapshot.stats.parts)
+        self.parts_seen.emit(stats.parts)
 
     def _on_strip_time(self) -> None:
         owed, self._strip_owed = self._strip_owed, ()
         self.filmstrip.add(owed)
 
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, StateChanged):
-            self._on_state(event.state)
-        elif isinstance(event, CameraChanged):
-            self._on_camera(event)
-        elif isinstance(event, Fault):
-            self.banners.show_problem(_FAULT + event.where, event.problem, event.remedy)
-        elif isinstance(event, Cleared):
-            self.banners.clear(_FAULT + event.where)
-        elif isinstance(event, Judging):
-            self.takt.panel.show_why(event.why)
-            if event.note is not None:
-                self.banners.show_problem(_TUNED, event.note, retryable=False)
-            else:
-                self.banners.clear(_TUNED)
-
-    def _on_state(self, state: StationState) -> None:
-        self._state = state
-        self._last_news = time.monotonic()
-        if state is StationState.STOPPED:
-            self._triggered = False
-            self._asked = 0
-            self._watch.stop()
-            self._lost.clear()
-            self.banners.clear(_LOCKED)
-        elif state is StationState.RUNNING:
-            self._watch.start()
-            for _ in range(self._asked):
-                self._worker.single()
-            self._asked = 0
-
-    def _on_camera(self, event: CameraChanged) -> None:
-        key = _CAMERA + event.camera
-        self._finished = event.state is CameraState.ENDED
-        if event.state in (CameraState.LOST, CameraState.FAULT):
-            self._lost[event.camera] = event.problem
-            self._fresh = False
-            if event.problem is not None:
-                self.banners.show_problem(key, event.problem, event.remedy)
-        elif event.state in (CameraState.STREAMING, CameraState.ENDED):
-            self._lost.pop(event.camera, None)
+    def _show_problems(self, before: StationStatus, now: StationStatus) -> None:
+        """Bring the banners in line with the status. One that a person dismissed comes back when it says something else."""
+        old, new = problems(before), problems(now)
+        for key in old.keys() - new.keys():
             self.banners.clear(key)
-
-    def _forget(self) -> None:
-        self._live, self._fresh = None, False
-        self._lost.clear()
-        self._finished = False
-        self._asked = 0
-        self.back_to_live()
+        for key, (problem, remedy) in new.items():
+            if old.get(key) != (problem, remedy):
+                self.banners.show_problem(key, problem, remedy)
+        if now.judging == before.judging:
+            return
+        note = None if now.judging is None else now.judging.note
+        if now.judging is not None:
+            self.takt.panel.show_why(now.judging.why)
+        if note is not None:
+            self.banners.show_problem(_TUNED, note, retryable=False)
+        else:
+            self.banners.clear(_TUNED)
 
     def _on_retry(self, key: str) -> None:
         self.banners.clear(key)
@@ -405,23 +339,22 @@ class InspectPage(InspectLayout):
         self._show_views()
 
     def _show_views(self) -> None:
-        shown = self._held or self._live
+        seen, recipe = self._held or self._snapshot.newest, self._snapshot.status.recipe
         if self.views.currentWidget() is self.feed:
-            self.feed.set_inspection(shown, self._recipe)
+            self.feed.set_inspection(seen, recipe)
         else:
-            self.analysis.set_inspection(shown, self._recipe, base=self._choice.base if self._choice else None)
+            self.analysis.set_inspection(seen, recipe, base=self._choice.base if self._choice else None)
 
     # ---- what is left out when the line needs the processor --------------------
 
     @property
     def shed(self) -> Shed:
         """What is left out now."""
-        return self._shed
+        return self._snapshot.shed
 
-    def _set_shed(self, level: Shed) -> None:
-        if level is self._shed:
+    def _set_shed(self, before: Shed, level: Shed) -> None:
+        if level is before:
             return
-        before, self._shed = self._shed, level
         self._leave_out()
         self.notice.show_level(level)
         if (before is Shed.NOTHING) != (level is Shed.NOTHING):
@@ -430,7 +363,7 @@ class InspectPage(InspectLayout):
 
     def _leave_out(self) -> None:
         """A held part keeps its marks: it is painted once, and someone is looking at it."""
-        plain = self._shed >= Shed.OVERLAYS and self._held is None
+        plain = self.shed >= Shed.OVERLAYS and self._held is None
         self.feed.set_plain(plain)
         self.analysis.set_plain(plain)
 
@@ -441,7 +374,7 @@ class InspectPage(InspectLayout):
             return
         self.takt.clock.begin()
         self._show_views()
-        if self._shed is Shed.RATE:
+        if self.shed is Shed.RATE:
             self._pictures.start(SHED_PICTURE_MS)
 
     def _on_picture_time(self) -> None:
@@ -453,32 +386,34 @@ class InspectPage(InspectLayout):
 
     def _settle(self) -> None:
         """Bring tile, reasons, veil and buttons in line with what is known now."""
-        quiet = time.monotonic() - self._last_news
-        now = Situation(
-            self._state,
+        snapshot, status = self._snapshot, self._worker.status
+        tell = shown(
+            status,
+            snapshot.newest,
+            live_at=snapshot.newest_at,
+            now=time.monotonic(),
             ready=self._choice is not None,
-            triggered=self._triggered,
-            finished=self._finished,
-            lost=dict(self._lost),
-            live=self._live,
-            fresh=self._fresh,
-            quiet_s=quiet,
         )
-        tell = shown(now)
         if tell.verdict is None:
             self.tile.set_idle(tell.words)
         else:
             self.tile.set_verdict(tell.verdict, tell.part)
         self.reasons.set_reasons(tell.reasons)
         self.veil.set_words("" if self._held is not None else tell.veil)
-        stopped = self._state is StationState.STOPPED
+        stopped = status.state is StationState.STOPPED
         for chooser in (self.recipe_chooser, self.source_chooser):
             if chooser.isEnabled() != stopped:
                 chooser.lock(not stopped)
+        if stopped:
+            self.banners.clear(_LOCKED)
+        if status.state is not StationState.RUNNING:
+            self._watch.stop()
+        elif not self._watch.isActive():
+            self._watch.start()
         self.tune.set_running(not stopped)
         self.start_button.setEnabled(stopped and self._choice is not None)
         self.stop_button.setEnabled(self.running)
-        self.trigger_button.setEnabled(self._choice is not None and (stopped or self._triggered))
+        self.trigger_button.setEnabled(self._choice is not None and (stopped or (self.running and status.mode == "triggered")))
 
     def retranslate(self) -> None:
         self.name_widgets()

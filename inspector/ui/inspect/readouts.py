@@ -7,7 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from inspector.core.types import Verdict
-from inspector.inspection.events import Stats
+from inspector.inspection.status import Stats
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed

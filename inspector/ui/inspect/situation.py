@@ -1,32 +1,19 @@
 """What the verdict tile may say now. Pure: from what is known of the line to words, so that nothing old is shown as current."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication
 
 from inspector.core.message import Message
 from inspector.core.types import SEVERITY, Inspection, Verdict
-from inspector.inspection.events import StationState
+from inspector.inspection.status import Fault, StationState, StationStatus
 from inspector.ui.shell.strings import translate
 
 # A free-running line that gives no verdict for this long is waiting, and what is seen is old.
 QUIET_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What is known of the line. `fresh`: `live` came after the last trouble. `quiet_s`: seconds since the last verdict."""
-
-    state: StationState
-    ready: bool = True
-    triggered: bool = False
-    finished: bool = False
-    lost: Mapping[str, Message | None] = field(default_factory=dict)
-    live: Inspection | None = None
-    fresh: bool = False
-    quiet_s: float = 0.0
+CAMERA, FAULT = "camera:", "fault:"  # how the keys of problems begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,38 +27,47 @@ class Shown:
     veil: str = ""
 
 
-def shown(now: Situation) -> Shown:
-    """Return what to show in this situation."""
-    if now.state is StationState.STOPPED:
-        return _stopped(now)
-    old = now.live is not None
-    if now.state is StationState.STARTING:
+def shown(
+    status: StationStatus, live: Inspection | None = None, *, live_at: float = 0.0, now: float = 0.0, ready: bool = True
+) -> Shown:
+    """What to show of this status. `live`: the newest inspection, which came at `live_at`. `ready`: there is a recipe."""
+    old = live is not None
+    if status.state is StationState.STOPPED:
+        return _stopped(status, ready=ready, veil=_stopped_veil(old))
+    if status.state is StationState.STARTING:
         veil = QCoreApplication.translate("Situation", "Starting") if old else ""
         words = QCoreApplication.translate("Situation", "STARTING")
         reason = QCoreApplication.translate("Situation", "The bundles are being prepared for this computer.")
         return Shown(None, words, reasons=(reason,), veil=veil)
-    if now.state is StationState.STOPPING:
+    if status.state is StationState.STOPPING:
         return Shown(None, QCoreApplication.translate("Situation", "STOPPING"), veil=_stopped_veil(old))
-    if now.lost:
-        return _lost(now)
-    if now.live is None or not now.fresh:
-        return _waiting(now, old)
-    if now.quiet_s > QUIET_S and not now.triggered:
-        return _waiting(now, old)
-    reasons = tuple(translate(told) for told in (*now.live.reasons, *now.live.notes))
-    return Shown(now.live.verdict, part=now.live.part, reasons=reasons)
+    # What was seen before a camera was lost says nothing of now, also after it has come back.
+    fresh = live is not None and all(live_at >= camera.since for camera in status.cameras.values())
+    if status.lost:
+        return _lost(status, live if fresh else None)
+    triggered = status.mode == "triggered"
+    if live is None or not fresh or (now - live_at > QUIET_S and not triggered):
+        return _waiting(old, triggered=triggered)
+    reasons = tuple(translate(told) for told in (*live.reasons, *live.notes))
+    return Shown(live.verdict, part=live.part, reasons=reasons)
+
+
+def problems(status: StationStatus) -> Mapping[str, tuple[Message, Message | None]]:
+    """What is wrong, with its remedy, by a key that stays while it lasts."""
+    cameras = {CAMERA + name: (it.problem, it.remedy) for name, it in status.lost.items() if it.problem is not None}
+    faults: Mapping[str, Fault] = status.faults
+    return {**cameras, **{FAULT + where: (fault.problem, fault.remedy) for where, fault in faults.items()}}
 
 
 def _stopped_veil(old: bool) -> str:
     return QCoreApplication.translate("Situation", "The line is not being inspected") if old else ""
 
 
-def _stopped(now: Situation) -> Shown:
-    veil = _stopped_veil(now.live is not None)
-    if not now.ready:
+def _stopped(status: StationStatus, *, ready: bool, veil: str) -> Shown:
+    if not ready:
         words = QCoreApplication.translate("Situation", "NO RECIPE")
         return Shown(None, words, reasons=(QCoreApplication.translate("Situation", "Open a recipe to begin."),), veil=veil)
-    if now.finished:
+    if status.finished:
         words = QCoreApplication.translate("Situation", "FINISHED")
         reason = QCoreApplication.translate("Situation", "Every frame of the source was inspected.")
         return Shown(None, words, reasons=(reason,), veil=veil)
@@ -79,21 +75,19 @@ def _stopped(now: Situation) -> Shown:
     return Shown(None, words, reasons=(QCoreApplication.translate("Situation", "Press Start to inspect."),), veil=veil)
 
 
-def _lost(now: Situation) -> Shown:
-    """Return a defect seen stands; every other verdict needs all cameras."""
-    reasons = tuple(translate(problem) for problem in now.lost.values() if problem is not None)
-    names = ", ".join(now.lost)
-    veil = QCoreApplication.translate("Situation", "No picture from {cameras}").format(cameras=names)
-    live = now.live if now.fresh else None
+def _lost(status: StationStatus, live: Inspection | None) -> Shown:
+    """A defect seen since stands; every other verdict needs all cameras."""
+    reasons = tuple(translate(camera.problem) for camera in status.lost.values() if camera.problem is not None)
+    veil = QCoreApplication.translate("Situation", "No picture from {cameras}").format(cameras=", ".join(status.lost))
     if live is not None and SEVERITY[live.verdict] > SEVERITY[Verdict.NOT_INSPECTED]:
         found = tuple(translate(told) for told in (*live.reasons, *live.notes))
         return Shown(live.verdict, part=live.part, reasons=(*found, *reasons), veil=veil)
     return Shown(Verdict.NOT_INSPECTED, reasons=reasons or (veil,), veil=veil)
 
 
-def _waiting(now: Situation, old: bool) -> Shown:
+def _waiting(old: bool, *, triggered: bool) -> Shown:
     words = QCoreApplication.translate("Situation", "WAITING")
-    if now.triggered:
+    if triggered:
         reason = QCoreApplication.translate("Situation", "Press Trigger to inspect one part.")
     else:
         reason = QCoreApplication.translate("Situation", "Waiting for the next part.")

@@ -1,8 +1,9 @@
 """The thread between the station and the widgets.
 
 `StationWorker` hosts the Qt-free Station: it makes, starts and stops it (which may take seconds) away from the event
-loop, and keeps the newest facts in one slot. It tells the window at most `DISPLAY_HZ` times a second, and never a second
-time before the window has taken the first: a slow repaint skips pictures, it neither queues them nor slows inspection.
+loop, and keeps its newest status and inspection in one slot. It tells the window at most `DISPLAY_HZ` times a second, and
+never a second time before the window has taken the first: a slow repaint skips pictures, it neither queues them nor slows
+inspection.
 """
 
 import logging
@@ -12,27 +13,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from PySide6.QtCore import QObject, QThread, Signal
 
 from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.types import Inspection, Verdict
-from inspector.inspection.choice import Choice
-from inspector.inspection.events import (
-    CameraChanged,
-    CameraState,
-    Event,
-    Fault,
-    Inspected,
-    StateChanged,
-    StationState,
-    Stats,
-)
+from inspector.inspection.run_request import RunRequest
+from inspector.inspection.status import Fault, Mode, StationState, StationStatus, Stats
 from inspector.recipes.recipe import Recipe
+from inspector.results.sink import Sink
 from inspector.station.load_shedding import Limits, Shed, Shedder
 
 log = logging.getLogger(__name__)
@@ -41,10 +35,9 @@ DISPLAY_HZ: Final = 30.0
 STATS_S: Final = 0.25
 BEHIND_WINDOW: Final = 3  # steps of niceness, of 19; half the weight of the window's own thread
 KEPT_NG: Final = 12  # as many as the filmstrip shows
-STATION: Final = "station"  # `where` of a fault that is not of one stage
+STATION: Final = "station"  # where a fault is that is not of one stage
 
-Mode = Literal["free", "triggered"]
-Listener = Callable[[Event], None]
+Listener = Callable[[StationStatus], None]
 
 
 class StationLike(Protocol):
@@ -52,43 +45,60 @@ class StationLike(Protocol):
 
     def start(self, mode: Mode | None = None) -> None: ...
     def stop(self) -> None: ...
+    def apply(self, recipe: Recipe, *, base: Path | None = None) -> None: ...
     def trigger(self, part: str = "") -> str: ...
     def stats(self) -> Stats: ...
-    @property
-    def recipe(self) -> Recipe: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
 
 
 class Factory(Protocol):
     """Makes a station; raises InspectorError."""
 
-    def __call__(self, recipe: Recipe, *, base: Path | None, listeners: Sequence[Listener]) -> StationLike: ...
+    def __call__(
+        self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
+    ) -> StationLike: ...
 
 
-def make_station(recipe: Recipe, *, base: Path | None, listeners: Sequence[Listener]) -> StationLike:
-    """Return the real station; imported here, so that the window is on screen before engines are looked for."""
+def make_station(recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> StationLike:
+    """The real station; imported here, so that the window is on screen before engines are looked for."""
     from inspector.station.station import Station
 
-    return Station(recipe, base=base, listeners=listeners)
+    return Station(recipe, base=base, sinks=sinks, listeners=listeners)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """News since the last one. `inspection`: the newest, or None if there was none. `ng`: NG parts since, oldest first.
+    """The line as it is now. `newest`: the newest inspection of this run, and `newest_at` when it came, monotonic seconds.
 
-    `recipe`: the one that runs, with everything that it left to its bundles; None before the first start. `shed`: what is to
-    be left out, because the line needs the processor.
+    `ng`: NG parts since the last snapshot, oldest first. `shed`: what is to be left out, because the line needs the processor.
     """
 
-    inspection: Inspection | None
-    ng: tuple[Inspection, ...]
-    events: tuple[Event, ...]
-    stats: Stats
-    recipe: Recipe | None = None
+    status: StationStatus = field(default_factory=StationStatus)
+    newest: Inspection | None = None
+    newest_at: float = 0.0
+    ng: tuple[Inspection, ...] = ()
     shed: Shed = Shed.NOTHING
 
 
+class _DisplaySink(Sink):
+    """Puts inspections into the slot; what the window has no time for is replaced there."""
+
+    name = "display"
+    drop = "oldest"
+
+    def __init__(self, put: Callable[[Inspection], None]) -> None:
+        self._put = put
+
+    def take(self, inspection: Inspection) -> None:
+        self._put(inspection)
+
+
 class StationWorker(QThread):
-    """Commands return at once and are carried out in this thread, in order. Connect `news` and call `take()` in the slot."""
+    """Commands return at once and are carried out in this thread, in order. Connect `news` and call `take()` in the slot.
+
+    `save_to`: a folder in which every run gets a folder of its own with its records, pictures and report; None: nothing is
+    saved. What is set counts from the next start on.
+    """
 
     news = Signal()
 
@@ -98,49 +108,62 @@ class StationWorker(QThread):
         self._limits = limits
         self._shedder = Shedder(limits)
         self.setObjectName("station worker")
+        self.save_to: Path | None = None
         self._factory = factory
         self._wake = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()
-        self._newest: Inspection | None = None
+        self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
-        self._events: deque[Event] = deque()
-        self._stats = Stats()
-        self._recipe: Recipe | None = None
+        self._early: list[str] = []  # single parts that were asked for before the engines were ready
         self._dirty = False
         self._told = False  # `news` was emitted and not yet taken
         self._quit = False
         self._station: StationLike | None = None
-        self._choice: tuple[Choice, Mode | None] | None = None
-        self._ended: dict[str, bool] = {}
-        self._serial = 0
+        self._serial = 0  # of the run that counts; what an older station says is let go
 
     # ---- called by the window --------------------
 
-    def begin(self, choice: Choice, mode: Mode | None = None) -> None:
+    def begin(self, request: RunRequest, mode: Mode | None = None) -> None:
         """Start inspecting; a station that runs is stopped first."""
-        self._command(lambda: self._begin(choice, mode))
+        with self._wake:
+            self._serial += 1
+            serial = self._serial
+            status = StationStatus(StationState.STARTING, mode or request.recipe.mode, request.recipe)
+            self._now = Snapshot(status, shed=self._now.shed)
+            self._early.clear()
+        self._command(lambda: self._begin(serial, request, mode))
+
+    def forget(self) -> None:
+        """Let go what is known of the last run, while none is on."""
+        with self._wake:
+            if self._now.status.state is StationState.STOPPED:
+                self._now = Snapshot()
+
+    def apply(self, request: RunRequest) -> None:
+        """Go on with another recipe: no part is lost, and cameras that stay are not closed."""
+        self._command(lambda: self._apply(request))
 
     def end(self) -> None:
         """Stop inspecting."""
+        with self._wake:
+            if self._now.status.running:
+                self._now = replace(self._now, status=replace(self._now.status, state=StationState.STOPPING))
         self._command(self._end)
 
-    def again(self) -> None:
-        """Start the last recipe anew: the remedy of a camera or engine that was given up."""
-        self._command(self._again)
-
     def single(self, part: str = "") -> None:
-        """Inspect one part now; the station must run in triggered mode."""
+        """Inspect one part as soon as the line runs; it must do so in triggered mode."""
         self._command(lambda: self._single(part))
 
+    @property
+    def status(self) -> StationStatus:
+        """The station as it is now, with what was asked of it last."""
+        return self._now.status
+
     def take(self) -> Snapshot:
-        """Return the news, and leave to be told again."""
+        """The line as it is now; `news` may be emitted again."""
         with self._wake:
-            snapshot = Snapshot(
-                self._newest, tuple(self._ng), tuple(self._events), self._stats, self._recipe, self._shedder.level
-            )
-            self._newest = None
+            snapshot = replace(self._now, ng=tuple(self._ng))
             self._ng.clear()
-            self._events.clear()
             self._told = False
             self._wake.notify_all()
             return snapshot
@@ -197,17 +220,13 @@ class StationWorker(QThread):
         if station is None:
             return
         stats = station.stats()
-        recipe = station.recipe
         with self._wake:
-            self._recipe = recipe
-            before = self._shedder.level
-            if self._shedder.observe(stats.takt.load, time.monotonic()) is not before:
+            shed = self._shedder.observe(stats.takt.load, time.monotonic())
+            if shed is not self._now.shed or stats != self._now.status.stats:
+                self._now = replace(self._now, status=replace(self._now.status, stats=stats), shed=shed)
                 self._dirty = True
-            if stats != self._stats:
-                self._stats, self._dirty = stats, True
-            through = bool(self._ended) and all(self._ended.values())
-        wait = getattr(station, "wait", None)
-        if through and wait is not None and wait(0.0):
+            runs = self._now.status.state is StationState.RUNNING
+        if runs and station.wait(0.0):
             self._end()
 
     def _carry_out(self, command: Callable[[], None]) -> None:
@@ -220,25 +239,47 @@ class StationWorker(QThread):
             self._failed(_defect(error))
 
     def _failed(self, problem: Message, remedy: Message | None = None) -> None:
-        self._put(Fault(STATION, problem, remedy))
-        if self._station is None:
-            self._put(StateChanged(StationState.STOPPED))
-
-    def _begin(self, choice: Choice, mode: Mode | None) -> None:
-        self._end()
-        self._choice = (choice, mode)
-        self._serial += 1
-        serial = self._serial
         with self._wake:
-            self._newest = None
-            self._ended = dict.fromkeys(choice.recipe.cameras, False)
-            self._stats, self._dirty = Stats(), True
-        self._put(StateChanged(StationState.STARTING))
-        station = self._factory(choice.recipe, base=choice.base, listeners=[lambda event: self._hear(serial, event)])
+            status = self._now.status
+            faults = MappingProxyType({**status.faults, STATION: Fault(problem, remedy)})
+            state = StationState.STOPPED if self._station is None else status.state
+            self._put(replace(status, state=state, faults=faults))
+
+    def _begin(self, serial: int, request: RunRequest, mode: Mode | None) -> None:
+        self._stop()
+        with self._wake:
+            if serial != self._serial:
+                return  # another start was asked for meanwhile
+            self._put(self._now.status)
+        sinks = [*self._saving(), _DisplaySink(lambda inspection: self._show(serial, inspection))]
+        listeners = [lambda status: self._hear(serial, status)]
+        station = self._factory(request.recipe, base=request.base, sinks=sinks, listeners=listeners)
         self._station = station
         station.start(mode)
 
+    def _saving(self) -> list[Sink]:
+        if self.save_to is None:
+            return []
+        from inspector.results.saving import PictureSink, RecordSink, RunFolder
+
+        folder = RunFolder(self.save_to)
+        return [RecordSink(folder), PictureSink(folder)]
+
+    def _apply(self, request: RunRequest) -> None:
+        if self._station is not None:
+            self._station.apply(request.recipe, base=request.base)
+
     def _end(self) -> None:
+        self._stop()
+        with self._wake:
+            if self._now.status.state is not StationState.STOPPED and not self._begins():
+                self._put(replace(self._now.status, state=StationState.STOPPED))
+
+    def _begins(self) -> bool:
+        """Whether a start waits to be carried out."""
+        return self._now.status.state is StationState.STARTING
+
+    def _stop(self) -> None:
         station, self._station = self._station, None
         if station is None:
             return
@@ -247,39 +288,57 @@ class StationWorker(QThread):
         finally:
             stats = station.stats()
             with self._wake:
-                self._newest = None
-                self._stats = stats
-                self._ended = {}
+                if not self._begins():
+                    self._put(replace(self._now.status, stats=stats))
                 self._shedder = Shedder(self._limits)
-            self._put(StateChanged(StationState.STOPPED))
-
-    def _again(self) -> None:
-        if self._choice is not None:
-            self._begin(*self._choice)
+                self._now = replace(self._now, shed=self._shedder.level)
 
     def _single(self, part: str) -> None:
-        if self._station is not None:
+        if self._station is None:
+            return
+        if self._now.status.state is StationState.STARTING:
+            self._early.append(part)
+        else:
             self._station.trigger(part)
+
+    def _trigger_early(self) -> None:
+        early, self._early = self._early, []
+        for part in early:
+            self._single(part)
 
     # ---- called by the station, in its threads --------------------
 
-    def _hear(self, serial: int, event: Event) -> None:
-        if serial == self._serial:  # not from a station that is being replaced
-            self._put(event)
-
-    def _put(self, event: Event) -> None:
+    def _hear(self, serial: int, status: StationStatus) -> None:
         with self._wake:
-            if isinstance(event, Inspected):
-                self._newest = event.inspection
-                if event.inspection.verdict is Verdict.NG:
-                    self._ng.append(event.inspection)
-            else:
-                self._events.append(event)
-                if isinstance(event, CameraChanged) and event.camera in self._ended:
-                    self._ended[event.camera] = event.state is CameraState.ENDED
-            if not self._dirty:  # once told that there is news, the thread keeps its own time
-                self._dirty = True
-                self._wake.notify_all()
+            if serial != self._serial:
+                return  # from a station that is being replaced
+            asked = self._now.status.state
+            if asked is StationState.STOPPING and status.running:
+                status = replace(status, state=asked)
+            if status.state is StationState.RUNNING and self._early:
+                self._commands.append(self._trigger_early)
+            self._put(status)
+
+    def _show(self, serial: int, inspection: Inspection) -> None:
+        with self._wake:
+            if serial != self._serial:
+                return
+            if inspection.verdict is Verdict.NG:
+                self._ng.append(inspection)
+            self._now = replace(self._now, newest=inspection, newest_at=time.monotonic())
+            self._wake_up()
+
+    def _put(self, status: StationStatus) -> None:
+        with self._wake:
+            if status.stats == Stats():
+                status = replace(status, stats=self._now.status.stats)
+            self._now = replace(self._now, status=status)
+            self._wake_up()
+
+    def _wake_up(self) -> None:
+        if not self._dirty:  # once told that there is news, the thread keeps its own time
+            self._dirty = True
+            self._wake.notify_all()
 
     def _command(self, command: Callable[[], None]) -> None:
         with self._wake:

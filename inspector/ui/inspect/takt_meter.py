@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.message import Message
-from inspector.inspection.events import StageStats, Stats
+from inspector.inspection.status import StageStats, Stats
 from inspector.inspection.takt import headroom_ms, needed_ms
 from inspector.station.counters import Spread
 from inspector.station.load_shedding import Shed

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from inspector.inspection.events import StageStats, Stats
+from inspector.inspection.status import StageStats, Stats
 from inspector.inspection.takt import INSPECTION, headroom_ms, measured
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import later

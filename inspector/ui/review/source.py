@@ -10,7 +10,7 @@ from inspector.cameras.demo_line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame, Unit
-from inspector.inspection.choice import camera_for
+from inspector.inspection.run_request import camera_for
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
 from inspector.recipes.recipe import Recipe
 

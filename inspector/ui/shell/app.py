@@ -2,15 +2,17 @@
 
 import gc
 import logging
+import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
-from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from PySide6.QtCore import QCoreApplication, QObject, QSocketNotifier, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -58,11 +60,11 @@ class Options:
     settings: Path | None = None
 
 
-def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
+def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at: Sequence[signal.Signals] = ()) -> int:
     """Open the window and return the exit code when it is closed. Raises InspectorError where a picture cannot be made.
 
     `moments`: given, the program ends as soon as what `options.open` names was shown with its verdict, and the moments up to
-    there are put in (see `moments.Moments`).
+    there are put in (see `moments.Moments`). `stop_at`: signals that close the window: the line is stopped and saved in order.
     """
     app = application()
     settings = Settings(options.settings)
@@ -79,6 +81,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
             shooter = Shooter(window, options.shot)
         prepare(window, options)
 
+    stopper = Stopper(window, stop_at)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
@@ -101,6 +104,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None) -> int:
         gc.enable()
         sys.excepthook = previous
         window.close_now()
+        stopper.restore()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
 
@@ -126,13 +130,13 @@ def application() -> QApplication:
 
 def prepare(window: MainWindow, options: Options) -> None:
     """Bring the window to what the options ask for, once its inspect page can be made."""
-    from inspector.inspection.choice import choose
+    from inspector.inspection.run_request import resolve_recipe
     from inspector.recipes.locate import demo_recipe
 
     page = window.inspect
     try:
         if options.bundles:
-            window.open_choice(choose(None, [str(path) for path in options.bundles], options.source), None)
+            window.open_choice(resolve_recipe(None, [str(path) for path in options.bundles], options.source), None)
         elif options.recipe is not None or not options.source:
             window.open_first() if options.recipe is None else page.open_recipe(options.recipe)
         else:
@@ -148,6 +152,40 @@ def prepare(window: MainWindow, options: Options) -> None:
         page.takt.set_open(options.shot.takt)
     if options.start or (options.shot is not None and options.shot.parts > 0):
         page.start()
+
+
+class Stopper(QObject):
+    """Closes the window at a signal, without a question: nobody may be there to answer it.
+
+    Python runs its handlers only while it runs itself, and Qt's loop does not; so each signal also writes to a socket that
+    wakes the loop.
+    """
+
+    def __init__(self, window: MainWindow, signals: Sequence[signal.Signals]) -> None:
+        super().__init__(window)
+        self._window = window
+        self._before = {number: signal.signal(number, lambda _number, _frame: None) for number in signals}
+        self._read, self._write = socket.socketpair()
+        for end in (self._read, self._write):
+            end.setblocking(False)
+        self._before_fd = signal.set_wakeup_fd(self._write.fileno()) if signals else -1
+        self._notifier = QSocketNotifier(self._read.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._on_signal)
+
+    def _on_signal(self) -> None:
+        self._read.recv(64)
+        self._window.close_now()
+        QCoreApplication.exit(0)
+
+    def restore(self) -> None:
+        """Let signals do what they did before."""
+        self._notifier.setEnabled(False)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._before:
+            signal.set_wakeup_fd(self._before_fd)
+        self._read.close()
+        self._write.close()
 
 
 class Shooter(QObject):

@@ -20,7 +20,7 @@ from inspector.ui.shell.strings import set_language, system_language
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
-    from inspector.inspection.choice import Choice
+    from inspector.inspection.run_request import RunRequest
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
@@ -278,7 +278,7 @@ class MainWindow(Themed, QMainWindow):
         self.pages.want(name)
         self.pages.settle()
 
-    def open_choice(self, choice: "Choice", path: Path | None) -> None:
+    def open_choice(self, choice: "RunRequest", path: Path | None) -> None:
         """Inspect by this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
 

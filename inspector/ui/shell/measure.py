@@ -54,7 +54,7 @@ def stall(seconds: str) -> None:
     """
     from PySide6.QtCore import Qt, QTimer
 
-    from inspector.inspection.choice import Choice, choose
+    from inspector.inspection.run_request import RunRequest, resolve_recipe
     from inspector.recipes.locate import demo_recipe
     from inspector.ui.inspect.station_worker import StationWorker
     from inspector.ui.shell.app import application
@@ -64,12 +64,12 @@ def stall(seconds: str) -> None:
     app = application()
     with tempfile.TemporaryDirectory(prefix="inspector-bench-") as folder:
         window = MainWindow(Settings(Path(folder) / "window.toml"), StationWorker())
-        given = choose(demo_recipe())
+        given = resolve_recipe(demo_recipe())
         cameras = {
             name: model.model_copy(update={"options": {**model.options, "rate": 0.0}})
             for name, model in given.recipe.cameras.items()
         }
-        window.open_choice(Choice(given.recipe.model_copy(update={"cameras": cameras}), given.base), None)
+        window.open_choice(RunRequest(given.recipe.model_copy(update={"cameras": cameras}), given.base), None)
         window.worker.start()
         window.resize(*SIZE)
         window.show()

@@ -21,7 +21,8 @@ TemperatureUnit = Literal["C", "K"]
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a person chooses on the settings page. `language` empty: the desktop's. `recipe` empty: the demo line.
+    """What a person chooses on the settings page. `language` empty: the desktop's. `recipe` empty: the demo line. `save_to`:
+    the folder that what is inspected is saved in, empty: nothing is.
 
     Raises ValueError for a value that is none.
     """
@@ -30,6 +31,7 @@ class Preferences:
     theme: Choice = "system"
     temperature: TemperatureUnit = "C"
     recipe: str = ""
+    save_to: str = ""
 
     def __post_init__(self) -> None:
         _check(self)

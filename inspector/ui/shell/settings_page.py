@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from inspector.core.errors import StorageError
 from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
@@ -16,6 +16,7 @@ from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
 _CONTEXT: Final = "SettingsPage"
+_BROWSE: Final = "?"  # the value of the choice that asks for a folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,12 @@ SETTINGS: Final = (
         later("SettingsPage", "Recipe at the start"),
         later("SettingsPage", "The recipe the window opens with, so that Start is the only key to press."),
         (("", later("SettingsPage", "Demo line")),),
+    ),
+    Setting(
+        "save_to",
+        later("SettingsPage", "Save what is inspected"),
+        later("SettingsPage", "Every start makes a folder in it with the records, the pictures and a report of the run."),
+        (("", later("SettingsPage", "Nowhere")), (_BROWSE, later("SettingsPage", "Choose a folder…"))),
     ),
 )
 
@@ -111,11 +118,14 @@ class SettingsPage(Themed, QWidget):
         chooser.setObjectName(f"setting_{setting.field}")
         chooser.setMinimumSize(theme.SPACING * 32, theme.TOUCH)
         caption.setBuddy(chooser)
+        if setting.field == "save_to":  # a path may be longer than the page is wide
+            chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         values = [value for value, _ in setting.values]
         if setting.field == "recipe":
             values += [str(path) for path in shipped_recipes()[1:]]
-            if self._settings.preferences.recipe not in values:
-                values.append(self._settings.preferences.recipe)
+        chosen = str(getattr(self._settings.preferences, setting.field))
+        if setting.field in ("recipe", "save_to") and chosen not in values:
+            values.insert(len(values) if setting.field == "recipe" else 1, chosen)
         for value in values:
             chooser.addItem("", value)
         chooser.activated.connect(lambda index: self._choose(setting.field, chooser.itemData(index)))
@@ -130,10 +140,22 @@ class SettingsPage(Themed, QWidget):
         self._texts[setting.field] = (caption, why, default)
 
     def _choose(self, field: str, value: str) -> None:
+        if value == _BROWSE:
+            value = self._browse(field)
         try:
             self._settings.choose(**{field: value})
         except StorageError as error:
             self.failed.emit(error)
+
+    def _browse(self, field: str) -> str:
+        """Ask for a folder; the one that was chosen before if the person thinks better of it."""
+        chooser, before = self.choosers[field], str(getattr(self._settings.preferences, field))
+        folder = QFileDialog.getExistingDirectory(self, self.tr("Folder to save in"), before) or before
+        if chooser.findData(folder) < 0:
+            chooser.insertItem(1, folder, folder)
+        with QSignalBlocker(chooser):
+            chooser.setCurrentIndex(chooser.findData(folder))
+        return folder
 
     def retranslate(self) -> None:
         self._title.setText(self.tr("Settings"))
@@ -147,7 +169,8 @@ class SettingsPage(Themed, QWidget):
             words = {value: _words(value, text) for value, text in setting.values}
             for index in range(chooser.count()):
                 value = str(chooser.itemData(index))
-                chooser.setItemText(index, words.get(value) or _recipe(value))
+                named = _recipe(value) if setting.field == "recipe" else value
+                chooser.setItemText(index, words.get(value) or named)
             first = words[str(getattr(Preferences(), setting.field))]
             default.setText(self.tr("Default: {value}").format(value=first))
             with QSignalBlocker(chooser):

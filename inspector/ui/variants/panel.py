@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from inspector.core.message import message
 from inspector.core.registry import ENGINES
 from inspector.core.types import PRECISIONS, Precision
-from inspector.inspection.choice import Choice
+from inspector.inspection.run_request import RunRequest
 from inspector.tuning.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui.shell import theme
 from inspector.ui.training.data.dataset_threads import Trouble
@@ -45,7 +45,7 @@ class VariantsPanel(Themed, JobCover):
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
         self.setObjectName("variants")
-        self._choice: Choice | None = None
+        self._choice: RunRequest | None = None
         self._running: Callable[[], bool] = lambda: False
         self._folders: list[Path] = []
         self._listing: Listing | None = None
@@ -142,7 +142,9 @@ class VariantsPanel(Themed, JobCover):
 
     # ---- what a person wants --------------------
 
-    def open(self, choice: Choice | None, *, first: Path | None = None, running: Callable[[], bool] = lambda: False) -> None:
+    def open(
+        self, choice: RunRequest | None, *, first: Path | None = None, running: Callable[[], bool] = lambda: False
+    ) -> None:
         """Show the variants of the bundles of this recipe and of all others; `first`: of this one. `running`: the line."""
         self._choice, self._running = choice, running
         folders = known_bundles(*((None, None) if choice is None else (choice.recipe, choice.base)))

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.core.message import Message
-from inspector.inspection.choice import Choice
+from inspector.inspection.run_request import RunRequest
 from inspector.tuning.plan import Judged, Plan, Tuned, Tuning, exported, pareto, ranked, refused, unavailable, why
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
@@ -38,7 +38,7 @@ class TunePanel(Themed, JobCover):
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
         self.setObjectName("tune")
-        self._choice: Choice | None = None
+        self._choice: RunRequest | None = None
         self._running = False
         self._tuning: Tuning | None = None
         self._make()
@@ -94,7 +94,7 @@ class TunePanel(Themed, JobCover):
 
     # ---- what a person wants --------------------
 
-    def open(self, choice: Choice, *, running: bool, takt_ms: float | None) -> None:
+    def open(self, choice: RunRequest, *, running: bool, takt_ms: float | None) -> None:
         """Show the panel for this recipe. `takt_ms`: what the line was measured to give each part."""
         same = self._choice is not None and self._choice.recipe == choice.recipe
         self._choice = choice

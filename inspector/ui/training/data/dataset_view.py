@@ -151,7 +151,7 @@ class FoundView(Themed, QWidget):
         if offered is not None:
             good = self._draft.value("ok_classes")
             selectable = offered.classes if TASKS[offered.task].labels == "label" else ()
-            self.classes.show_counts(offered.images, selectable, good)
+            self.classes.show_counts(offered.by_class, selectable, good)
         self._show_busy()
         self._name_tabs()
 

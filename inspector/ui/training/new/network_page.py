@@ -35,7 +35,7 @@ from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
-_NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript", "lightning_fabric", "torchmetrics")
+_NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript")
 _FIELDS: Final = ("width", "height", "epochs", "batch")
 _FILE: Final = "file"
 _LONGEST_TAKT: Final = 600.0

@@ -36,10 +36,17 @@ SIGNS: Final[Mapping[RunState, Sign]] = {
 }
 
 
+def sign_of(info: RunInfo) -> Sign:
+    """Return the sign of a run; one that is done, but whose bundle should not judge parts, has a warning."""
+    return Sign("warning", "review") if info.warnings else SIGNS[info.state]
+
+
 def state_word(info: RunInfo, turn: int = 0) -> str:
     """Return what a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
     if info.state is RunState.WAITING and turn:
         return QCoreApplication.translate("runs", "Waits, number {turn}").format(turn=turn)
+    if info.warnings:
+        return QCoreApplication.translate("runs", "Done, with a warning")
     words = {
         RunState.WAITING: QCoreApplication.translate("runs", "Waits"),
         RunState.RUNNING: QCoreApplication.translate("runs", "Training"),
@@ -143,6 +150,8 @@ def outcome_sentence(info: RunInfo) -> Message | None:
     outcome = info.outcome
     if outcome is None:
         return None
+    if info.warnings:
+        return info.warnings[0]
     if info.state is RunState.DONE:
         epochs, asked = (info.metric.epoch, info.metric.epochs) if info.metric else (0, 0)
         best, patience = info.best.epoch if info.best else 0, info.record.settings.get("patience")

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemD
 
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
-from inspector.ui.training.run.labels import SIGNS, best_text, kind_text, left_text, share_done, state_word, when_text
+from inspector.ui.training.run.labels import best_text, kind_text, left_text, share_done, sign_of, state_word, when_text
 from inspector.ui.widgets.themed import Themed
 
 _HEIGHT: Final = theme.SPACING * 11
@@ -130,7 +130,7 @@ class _Delegate(QStyledItemDelegate):
         if self._list.choosing:
             self._paint_tick(painter, inner, chosen)
             inner.setLeft(inner.left() + theme.ICON + theme.SPACING)
-        sign = SIGNS[info.state]
+        sign = sign_of(info)
         side = _LINE
         theme.icon(sign.icon, sign.color).paint(painter, QRect(inner.left(), inner.top(), side, side))
         words = inner.adjusted(side + theme.SPACING, 0, 0, 0)

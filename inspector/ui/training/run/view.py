@@ -24,7 +24,6 @@ from inspector.ui.training.run.bridge import SamplePicture
 from inspector.ui.training.run.curves import Curves
 from inspector.ui.training.run.history import RunHistory
 from inspector.ui.training.run.labels import (
-    SIGNS,
     best_text,
     facts,
     images_per_second,
@@ -33,6 +32,7 @@ from inspector.ui.training.run.labels import (
     outcome_sentence,
     phase_word,
     share_done,
+    sign_of,
     state_word,
 )
 from inspector.ui.training.run.log import RunLog
@@ -201,7 +201,7 @@ class RunView(Themed, QWidget):
         info = self._info
         if info is None:
             return
-        sign = SIGNS[info.state]
+        sign = sign_of(info)
         self._name.setText(info.name)
         self._sign.setPixmap(theme.icon(sign.icon, sign.color).pixmap(QSize(theme.ICON, theme.ICON)))
         self._state.setText(state_word(info, self._turn))
@@ -294,7 +294,7 @@ class OutcomeCard(QFrame):
         self.setVisible(problem is not None)
         if problem is None or info.outcome is None:
             return
-        good = info.state in (RunState.DONE, RunState.CANCELLED)
+        good = info.state in (RunState.DONE, RunState.CANCELLED) and not info.warnings
         name = "" if good else "banner"
         if self.objectName() != name:
             self.setObjectName(name)
@@ -303,9 +303,10 @@ class OutcomeCard(QFrame):
                 widget.style().unpolish(widget)
                 widget.style().polish(widget)
         remedy = "" if good or info.outcome.remedy is None else translate(info.outcome.remedy)
-        self._text.setText(f"{translate(problem)} {remedy}".strip())
+        more = [translate(warning) for warning in info.warnings[1:]]
+        self._text.setText(" ".join(filter(None, (translate(problem), *more, remedy))))
         self.setAccessibleName(self._text.text())
-        sign = SIGNS[info.state]
+        sign = sign_of(info)
         self._sign.setPixmap(theme.icon(sign.icon, sign.color).pixmap(QSize(theme.ICON, theme.ICON)))
 
 

@@ -15,7 +15,7 @@ from inspector.recipes.recipe import Recipe, load_recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RunRequest:
     """A recipe, the folder its bundles are looked for in, and what a person should know of how it was chosen."""
 
     recipe: Recipe
@@ -23,27 +23,29 @@ class Choice:
     note: Message | None = None
 
 
-def choose(recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, unit: Unit = "intensity") -> Choice:
+def resolve_recipe(
+    recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, unit: Unit = "intensity"
+) -> RunRequest:
     """Return what to run. Raises ConfigError.
 
     A recipe is taken as it is, on `source` if one is named. Bundles without a recipe look at the whole frame. Without
     either, the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
     """
     if recipe is not None:
-        return Choice(on_source(load_recipe(recipe), source), recipe.resolve().parent)
+        return RunRequest(on_source(load_recipe(recipe), source), recipe.resolve().parent)
     if bundles:
         found = [find_bundle(bundle).resolve() for bundle in bundles]
-        return Choice(recipe_for(found, source or "simulated"))
+        return RunRequest(recipe_for(found, source or "simulated"))
     if not source or kind_of(source)[0] == "simulated":
         path = demo_recipe()
-        return Choice(on_source(load_recipe(path), source), path.parent)
+        return RunRequest(on_source(load_recipe(path), source), path.parent)
     kind_of(source)
     shipped = shipped_bundles(unit)
     note = message(
         "No recipe or model was named: the bundles of the demo line ({names}) look at the whole frame.",
         names=", ".join(folder.name for folder in shipped),
     )
-    return Choice(recipe_for(shipped, source), note=note)
+    return RunRequest(recipe_for(shipped, source), note=note)
 
 
 def on_source(recipe: Recipe, source: str) -> Recipe:

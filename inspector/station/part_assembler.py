@@ -7,15 +7,14 @@ A trigger opens a part of its own, and every camera gives it one frame.
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Condition, Event
-from typing import Literal
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.inspection.events import CameraState
-from inspector.inspection.parts import Part, Shot
+from inspector.inspection.parts import FrameCapture, Part
+from inspector.inspection.status import CameraState, Mode
 from inspector.inspection.takt import Arrivals
 
 AHEAD = 4  # parts that a camera which can wait may be ahead of the others
@@ -36,20 +35,31 @@ class _CameraSeen:
 
 
 @dataclass(slots=True)
-class Arrival:
+class Assembled:
     """What a frame led to: parts that are complete, and how many frames were let go for newer ones."""
 
     ready: list[Part] = field(default_factory=list)
     replaced: int = 0
 
 
-class Intake:
+class PartAssembler:
     """The parts that wait for frames. Every method may be called from any thread."""
 
     def __init__(
-        self, cameras: Mapping[str, bool], *, mode: Literal["free", "triggered"], join_s: float, trigger_s: float
+        self,
+        cameras: Mapping[str, bool],
+        *,
+        mode: Mode,
+        join_s: float,
+        trigger_s: float,
+        opened: Callable[[Part], bool] = lambda part: True,
     ) -> None:
-        """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds."""
+        """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds.
+
+        `opened` is told of every new part, and says False where it will not be answered: it is not waited for then.
+        """
+        self.deadline_s: float | None = None  # of the parts that are opened from now on
+        self._opened = opened
         self.arrivals = Arrivals("triggers" if mode == "triggered" else "arrivals")
         self._cameras = {name: _CameraSeen(live, touched=time.monotonic()) for name, live in cameras.items()}
         self._mode = mode
@@ -82,22 +92,22 @@ class Intake:
             seen.held_s += seen.touched - asked
         return not stop.is_set()
 
-    def add(self, camera: str, shot: Shot) -> Arrival:
+    def add(self, camera: str, capture: FrameCapture) -> Assembled:
         """Take in what a camera gave."""
         now = time.monotonic()
-        arrival = Arrival()
+        assembled = Assembled()
         with self._changed:
             seen = self._cameras[camera]
             seen.touched = now
-            part = self._part_for(camera, shot, now, arrival)
+            part = self._part_for(camera, capture, now, assembled)
             if part is not None:
-                part.shots[camera] = shot
+                part.captures[camera] = capture
                 seen.furthest = max(seen.furthest, part.sequence)
-                if self._cameras.keys() <= part.shots.keys():
-                    arrival.ready.append(self._close(part))
+                if self._cameras.keys() <= part.captures.keys():
+                    assembled.ready.append(self._close(part))
             seen.held_s = 0.0
             self._changed.notify_all()
-        return arrival
+        return assembled
 
     def held_up(self, camera: str, held_up: bool) -> None:
         """Note that a camera waits for room, so that its silence is not taken for a fault."""
@@ -115,8 +125,7 @@ class Intake:
         with self._changed:
             if self._mode != "triggered":
                 raise ConfigError("The station is not in triggered mode.", remedy="Start it in triggered mode.")
-            part = self._new(name, time.monotonic(), triggered=True)
-            self.arrivals.came(part.opened)
+            part = self._triggered(name)
             self._open[f"trigger {part.sequence}"] = part
             self._changed.notify_all()
             return part
@@ -124,9 +133,13 @@ class Intake:
     def refused(self, name: str) -> Part:
         """Return a triggered part that will not be waited for: it gets its verdict at once."""
         with self._changed:
-            part = self._new(name, time.monotonic(), triggered=True)
-            self.arrivals.came(part.opened)
-            return part
+            return self._triggered(name)
+
+    def withdraw(self, part: Part) -> None:
+        """Wait no longer for the frames of a part that has been answered."""
+        with self._changed:
+            self._close(part)
+            self._changed.notify_all()
 
     def camera_is(self, camera: str, state: CameraState, problem: Message | None) -> None:
         """Note a camera's state: nobody waits for one that has ended."""
@@ -141,7 +154,7 @@ class Intake:
         gone: list[Part] = []
         with self._changed:
             for part in list(self._open.values()):
-                missing = [name for name in self._cameras if name not in part.shots]
+                missing = [name for name in self._cameras if name not in part.captures]
                 if missing and all(self._given_up(name, part, now) for name in missing):
                     part.failures.extend(self._absence(name) for name in missing)
                     gone.append(self._close(part))
@@ -149,53 +162,55 @@ class Intake:
                 self._changed.notify_all()
         return gone
 
-    def abandon(self) -> list[Part]:
-        """Take out every part that is still open, without a word about why."""
-        with self._changed:
-            left = list(self._open.values())
-            self._open.clear()
-            self._changed.notify_all()
-        return left
-
     def __len__(self) -> int:
         return len(self._open)
 
     def _of_use(self, camera: str) -> bool:
-        waiting = [part for part in self._open.values() if camera not in part.shots]
+        waiting = [part for part in self._open.values() if camera not in part.captures]
         if self._mode == "triggered":
             return bool(waiting)
         ahead = len(self._open) - len(waiting)
         return ahead < (1 if self._any_live else AHEAD)
 
-    def _part_for(self, camera: str, shot: Shot, now: float, arrival: Arrival) -> Part | None:
-        """Return the part that a shot belongs to, opened if need be; None if nobody asked for it."""
-        seen, frame = self._cameras[camera], shot.frame
+    def _part_for(self, camera: str, capture: FrameCapture, now: float, assembled: Assembled) -> Part | None:
+        """The part that a capture belongs to, opened if need be; None if nobody asked for it."""
+        seen, frame = self._cameras[camera], capture.frame
         if self._mode == "triggered":
             grabbed = frame.monotonic if frame is not None and seen.live else now
-            asked = (part for part in self._open.values() if camera not in part.shots and part.opened <= grabbed)
+            asked = (part for part in self._open.values() if camera not in part.captures and part.opened <= grabbed)
             return next(asked, None)
-        if shot.part:
-            key = f"part {shot.part}"
+        if capture.part:
+            key = f"part {capture.part}"
         elif not self._any_live:
             key = f"position {frame.sequence if frame is not None else -1}"
         else:
             key = "newest"
         part = self._open.get(key)
-        if part is not None and camera in part.shots:
+        if part is not None and camera in part.captures:
             if key == "newest" and seen.live:
-                arrival.replaced += 1
+                assembled.replaced += 1
                 return part
-            part.failures.extend(self._absence(name) for name in self._cameras if name not in part.shots)
-            arrival.ready.append(self._close(part))
+            part.failures.extend(self._absence(name) for name in self._cameras if name not in part.captures)
+            assembled.ready.append(self._close(part))
             part = None
         if part is None:
-            part = self._open[key] = self._new(shot.part, now)
-            self.arrivals.came(now, held_s=seen.held_s)
+            part = self._new(capture.part, now)
+            if part is not None:
+                self._open[key] = part
+                self.arrivals.came(now, held_s=seen.held_s)
         return part
 
-    def _new(self, name: str, now: float, *, triggered: bool = False) -> Part:
+    def _triggered(self, name: str) -> Part:
+        part = self._new(name, time.monotonic(), triggered=True)
+        if part is None:
+            raise ConfigError("The station is not running any more.", remedy="Start it, and wait until it runs.")
+        self.arrivals.came(part.opened)
+        return part
+
+    def _new(self, name: str, now: float, *, triggered: bool = False) -> Part | None:
         sequence = next(self._numbers)
-        return Part(name or str(sequence), sequence, now, triggered)
+        part = Part(name or str(sequence), sequence, now, triggered, self.deadline_s)
+        return part if self._opened(part) else None
 
     def _close(self, part: Part) -> Part:
         self._open = {key: other for key, other in self._open.items() if other is not part}

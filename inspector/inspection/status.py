@@ -1,12 +1,18 @@
-"""Facts the station tells. Frozen; delivered on the station's own threads, so listeners must be quick."""
+"""What is known of the station: the one truth that commands, window and sinks read. Frozen; a new one at every change."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
+from inspector.core.errors import InspectorError
 from inspector.core.message import Message
-from inspector.core.types import Inspection
+from inspector.recipes.recipe import Recipe
+
+Mode = Literal["free", "triggered"]
+Report = Callable[[str, Message | None, Message | None], None]
+"""Told where something is wrong, what, and the remedy; problem None: it is over."""
 
 
 class CameraState(StrEnum):
@@ -18,36 +24,32 @@ class CameraState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CameraChanged:
-    """A camera's state, and the error with its remedy where there is one."""
+class CameraStatus:
+    """A camera's state, and the error with its remedy where there is one.
 
-    camera: str
-    state: CameraState
+    `failures`: in a row since it last gave a frame. `seen`: it has given one since the start. `since`: when it came to this
+    state, in monotonic seconds.
+    """
+
+    state: CameraState = CameraState.CONNECTING
     problem: Message | None = None
     remedy: Message | None = None
+    failures: int = 0
+    seen: bool = False
+    since: float = 0.0
+
+    @property
+    def troubled(self) -> bool:
+        """Whether it gives no frames although it should."""
+        return self.state in (CameraState.LOST, CameraState.FAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that stops verdicts: an engine that fails, a full edge in triggered mode. `where`: stage or bundle."""
+    """Something that stops verdicts or loses records: an engine that fails, a full edge in triggered mode, a full disk."""
 
-    where: str
     problem: Message
     remedy: Message | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """The fault at `where` is over."""
-
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """A part has its verdict."""
-
-    inspection: Inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,6 @@ class StationState(StrEnum):
     STARTING = "STARTING"  # engines are being compiled
     RUNNING = "RUNNING"
     STOPPING = "STOPPING"
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    state: StationState
-
-
-Event = CameraChanged | Fault | Cleared | Inspected | Judging | StateChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +125,37 @@ class Stats:
         """OK parts over inspected parts, or None before the first inspected part."""
         inspected = self.parts - self.not_inspected
         return self.ok / inspected if inspected else None
+
+
+@dataclass(frozen=True, slots=True)
+class StationStatus:
+    """The station as it is now, and after a run, as it was at its end.
+
+    `recipe`: the one that runs or ran last, with everything that it left to its bundles; before a start, as it was given.
+    `cameras`, `faults`: of this run, by name and by where they are (stage, bundle, sink). `failure`: why the last start did not
+    succeed. `stats`: where the status was asked for, as they are then.
+    """
+
+    state: StationState = StationState.STOPPED
+    mode: Mode = "free"
+    recipe: Recipe | None = None
+    cameras: Mapping[str, CameraStatus] = field(default_factory=lambda: MappingProxyType({}))
+    faults: Mapping[str, Fault] = field(default_factory=lambda: MappingProxyType({}))
+    judging: Judging | None = None
+    failure: InspectorError | None = None
+    stats: Stats = Stats()
+
+    @property
+    def running(self) -> bool:
+        """Whether it inspects or is about to."""
+        return self.state in (StationState.STARTING, StationState.RUNNING)
+
+    @property
+    def lost(self) -> Mapping[str, CameraStatus]:
+        """The cameras that give no frames although they should."""
+        return {name: camera for name, camera in self.cameras.items() if camera.troubled}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every source is through."""
+        return bool(self.cameras) and all(camera.state is CameraState.ENDED for camera in self.cameras.values())

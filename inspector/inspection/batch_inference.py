@@ -1,0 +1,448 @@
+"""Running the bundles over parts: prepare, infer, decode. The station, predict and the review page all use this."""
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from inspector.bundles.bundle import Bundle
+from inspector.core.errors import EngineError, InspectorError
+from inspector.core.images import Prepared, prepare, view, whole
+from inspector.core.message import Message, message
+from inspector.core.types import Floats, Frame, Region
+from inspector.engines.base import Engine
+from inspector.inspection.parts import Part, PartResult
+from inspector.inspection.program import Program, Runtime, Step
+from inspector.inspection.pulse import Pulse
+from inspector.inspection.quality import check_age
+from inspector.inspection.status import Report
+from inspector.recipes.verdict import threshold_of
+
+log = logging.getLogger(__name__)
+
+CORES = os.cpu_count() or 1
+_Key = tuple[str, Runtime]  # folder of the bundle, and what runs it
+RESTARTS, RESTART_PERIOD = 5, 60.0  # an engine is opened again at most this often in so many seconds
+
+
+OPEN_PATIENCE_S = 200.0  # longer than any engine takes to open; a worker process is given 180 s
+FRAME_S = 0.5  # for a frame of any size to be prepared or read, by any processor
+SLOWER = 4.0  # times as slow as it was until then, an engine is still thought to work
+
+
+def _ignore(_where: str, _problem: Message | None, _remedy: Message | None) -> None:
+    """The reporter of those who look at the inspections instead."""
+
+
+class Budget:
+    """At most `limit` attempts in any `period` seconds."""
+
+    def __init__(self, limit: int = RESTARTS, period: float = RESTART_PERIOD) -> None:
+        self._limit = limit
+        self._period = period
+        self._attempts: deque[float] = deque()
+
+    def recent(self, now: float) -> int:
+        """Return how many attempts lie in the last period."""
+        while self._attempts and now - self._attempts[0] > self._period:
+            self._attempts.popleft()
+        return len(self._attempts)
+
+    def spend(self, now: float) -> bool:
+        """Take one attempt, if there is one left."""
+        if self.recent(now) >= self._limit:
+            return False
+        self._attempts.append(now)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTask:
+    """One frame for one step of one part."""
+
+    part: Part
+    result: PartResult
+    frame: Frame
+    step: Step
+
+    @property
+    def region(self) -> Region:
+        return self.step.region or whole(self.frame.pixels)
+
+
+@dataclass(slots=True)
+class EngineBatch:
+    """At most a batch of tasks on their way through one bundle.
+
+    `ready`: those whose frame is prepared, in the order of the rows of `buffer`. `outputs` waits for the graph's. Seconds.
+    """
+
+    runner: "BundleRunner"
+    tasks: Sequence[FrameTask]
+    buffer: Prepared | None = None
+    ready: Sequence[FrameTask] = ()
+    outputs: Callable[[], Floats] | None = None
+    engine: Engine | None = None
+    prepare_s: float = 0.0
+    started: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the runners of one thread have in common."""
+
+    report: Report
+    pulse: Pulse
+    prepare_pool: ThreadPoolExecutor
+
+
+class BundleRunner:
+    """One bundle on one engine, shared by all steps that use it: its batch buffers, and opening it again after a crash."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, program: Program, shared: "_Shared") -> None:
+        self.bundle = bundle
+        self._prepare_pool, self._report, self._pulse = shared.prepare_pool, shared.report, shared.pulse
+        self.batch = min(program.recipe.max_batch, bundle.card.max_batch)
+        self._runtime = runtime
+        self._silence_s = program.recipe.silence_s
+        self._frame_s = 0.0  # the most that a frame has taken of the engine so far
+        self._engine: Engine | None = None
+        self._problem: Message | None = None
+        self._logged = ""
+        self._budget = Budget()
+        self._buffers = [self._new_buffer()]  # those that no batch is in
+        self._side_by_side = False
+        self._done = 0.0  # when the engine gave its last outputs
+
+    def open(self, *, side_by_side: bool) -> int:
+        """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError.
+
+        `side_by_side`: be ready for several batches under way; returns how many others there may be.
+        """
+        with self._pulse.during(self.bundle.name, OPEN_PATIENCE_S):
+            engine = self._runtime.open(self.bundle)
+            try:
+                began = time.monotonic()
+                engine.infer(np.zeros((1, *self.bundle.card.input.shape), self.bundle.card.input.dtype))
+                self._frame_s = max(self._frame_s, time.monotonic() - began)
+                others = engine.side_by_side() if side_by_side else 0
+            except BaseException:
+                engine.close()
+                raise
+        self._engine, self._side_by_side = engine, side_by_side
+        return others
+
+    def close(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def interrupt(self) -> bool:
+        """End the wait for the engine, from another thread; False where nothing can."""
+        engine = self._engine
+        return engine is not None and engine.interrupt()
+
+    def start(self, batch: EngineBatch, *, beside: bool) -> None:
+        """Prepare the frames of a batch and give them to the engine. `beside`: other batches are under way."""
+        began = time.monotonic()
+        batch.buffer = self._buffers.pop() if self._buffers else self._new_buffer()
+        with self._pulse.during(self.bundle.name, self._silence_s + FRAME_S * len(batch.tasks)):
+            batch.ready = self._prepare(batch.tasks, batch.buffer, spread=not beside)
+        batch.started = time.monotonic()
+        batch.prepare_s = batch.started - began
+        if batch.ready:
+            batch.outputs = self._start(batch.buffer[: len(batch.ready)], batch.ready, beside=beside)
+            batch.engine = self._engine
+
+    def finish(self, batch: EngineBatch) -> None:
+        """Wait for the engine: every task of a started batch gets a prediction or a failure, whatever happens."""
+        raw = self._wait(batch)
+        inferred = time.monotonic()
+        # Batches side by side share the engine: each has cost the time since the one before was done.
+        infer_s = max(0.0, inferred - max(batch.started, self._done))
+        self._done = inferred
+        if raw is not None:
+            self._frame_s = max(self._frame_s, infer_s / len(batch.ready))
+        if batch.buffer is not None:
+            self._buffers.append(batch.buffer)
+        if raw is not None:
+            for step in dict.fromkeys(id(task.step) for task in batch.ready):
+                rows = [row for row, task in enumerate(batch.ready) if id(task.step) == step]
+                with (
+                    self._guard([batch.ready[row] for row in rows]),
+                    self._pulse.during(self.bundle.name, self._silence_s + FRAME_S * len(rows)),
+                ):
+                    self._decode(raw if len(rows) == len(batch.ready) else raw[rows], [batch.ready[row] for row in rows])
+        decoded = time.monotonic()
+        for task in batch.tasks:
+            task.result.spent("prepare", batch.prepare_s / len(batch.tasks))
+            task.result.spent("infer", infer_s / len(batch.tasks))
+            task.result.spent("decode", (decoded - inferred) / len(batch.tasks))
+
+    def _new_buffer(self) -> Prepared:
+        return np.empty((self.batch, *self.bundle.card.input.shape), self.bundle.card.input.dtype)
+
+    def _prepare(self, tasks: Sequence[FrameTask], buffer: Prepared, *, spread: bool) -> list[FrameTask]:
+        """Fill the first rows of the buffer, one for each task that is returned; the others have their failure.
+
+        `spread`: on every core, and before the engine starts: an engine that shares its cores waits for the slowest of them.
+        Each core gets one share: handing over costs as much as preparing a small frame.
+        """
+        size = -(-len(tasks) // CORES) if spread else len(tasks)
+        shares = [range(start, min(start + size, len(tasks))) for start in range(0, len(tasks), size)]
+        others = [self._prepare_pool.submit(self._prepare_rows, tasks, buffer, rows) for rows in shares[1:]]
+        done = self._prepare_rows(tasks, buffer, shares[0]) + [good for other in others for good in other.result()]
+        ready: list[FrameTask] = []
+        for row, (task, good) in enumerate(zip(tasks, done, strict=True)):
+            if good:
+                if len(ready) < row:
+                    buffer[len(ready)] = buffer[row]
+                ready.append(task)
+        return ready
+
+    def _prepare_rows(self, tasks: Sequence[FrameTask], buffer: Prepared, rows: range) -> list[bool]:
+        return [self._prepare_row(buffer[row], tasks[row]) for row in rows]
+
+    def _prepare_row(self, out: Prepared, task: FrameTask) -> bool:
+        with self._guard([task]):
+            prepare(task.frame.pixels, task.step.card.input, task.region, out=out, bits=task.frame.bits)
+            return True
+        return False
+
+    def _start(self, batch: Prepared, tasks: Sequence[FrameTask], *, beside: bool) -> Callable[[], Floats] | None:
+        """Give the engine a batch; None, with the reason at every task and a Fault, if it does not work."""
+        try:
+            self._reopen()
+            if self._engine is None:
+                raise EngineError(
+                    "The engine of {bundle} failed {count} times within {seconds:.0f} s and is given a rest.",
+                    remedy="Choose another engine, or restart the program.",
+                    bundle=self.bundle.name,
+                    count=RESTARTS,
+                    seconds=RESTART_PERIOD,
+                )
+            with self._pulse.during(self.bundle.name, self._patience_s(len(tasks))):
+                return self._engine.start(batch, beside=beside)
+        except Exception as error:  # noqa: BLE001 - stage boundary: an engine may raise anything, and no part may be lost
+            self._fail(error, tasks, self._engine)
+            return None
+
+    def _wait(self, batch: EngineBatch) -> Floats | None:
+        """The graph's outputs [N, ...]; None, with the reason at every task and a Fault, if the engine does not work."""
+        if batch.outputs is None:
+            return None
+        try:
+            with self._pulse.during(self.bundle.name, self._patience_s(len(batch.ready))):
+                raw = batch.outputs()
+            if len(raw) != len(batch.ready):
+                raise EngineError(
+                    "The engine of {bundle} gave {got} results for {count} frames.",
+                    bundle=self.bundle.name,
+                    got=len(raw),
+                    count=len(batch.ready),
+                )
+        except Exception as error:  # noqa: BLE001 - stage boundary: as above
+            self._fail(error, batch.ready, batch.engine)
+            return None
+        if self._problem is not None:
+            self._problem = None
+            self._report(self.bundle.name, None, None)
+        return raw
+
+    def _patience_s(self, count: int) -> float:
+        """How long a batch may take, in seconds: much longer than batches took, also with others under way."""
+        return max(self._silence_s, SLOWER * self._frame_s * count)
+
+    def _reopen(self) -> None:
+        if self._engine is None and self._budget.spend(time.monotonic()):
+            self.open(side_by_side=self._side_by_side)
+
+    def _fail(self, error: Exception, tasks: Sequence[FrameTask], engine: Engine | None) -> None:
+        """Note a failure of `engine` and close it, unless another was opened while this batch was under way in it."""
+        problem = self._describe(error)
+        for task in tasks:
+            task.result.fail(problem)
+        if problem != self._problem:
+            self._problem = problem
+            self._report(self.bundle.name, problem, error.remedy if isinstance(error, InspectorError) else None)
+        if engine is not self._engine:
+            return
+        try:
+            self.close()
+        except Exception:  # a broken engine may not even close; a new one is opened all the same
+            log.exception("The engine of %s cannot be closed", self.bundle.name)
+
+    def _decode(self, raw: Floats, tasks: Sequence[FrameTask]) -> None:
+        """Predictions of the tasks of one step."""
+        finite = np.isfinite(raw.reshape(len(raw), -1)).all(axis=1)
+        for row in np.flatnonzero(~finite).tolist():
+            tasks[row].result.fail(message("The bundle {bundle} gave values that are not numbers.", bundle=self.bundle.name))
+        good = np.flatnonzero(finite).tolist()
+        if not good:
+            return
+        kept = [tasks[row] for row in good]
+        step = kept[0].step
+        views = [view(task.region, step.card.input, step.model.camera) for task in kept]
+        outputs = raw if len(good) == len(raw) else raw[good]
+        predictions = step.task.decode(outputs, step.card, views, [task.frame for task in kept])
+        for task, prediction in zip(kept, predictions, strict=True):
+            task.result.predictions.append(
+                replace(
+                    prediction,
+                    bundle=step.model.bundle,
+                    camera=step.model.camera,
+                    engine=step.runtime.engine,
+                    precision=step.runtime.precision,
+                    threshold=threshold_of(step.model),
+                )
+            )
+
+    @contextmanager
+    def _guard(self, tasks: Sequence[FrameTask]) -> Iterator[None]:
+        """An exception becomes a failure of these tasks."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - stage boundary: one bad frame must not take the others with it
+            problem = self._describe(error)
+            for task in tasks:
+                task.result.fail(problem)
+
+    def _describe(self, error: Exception) -> Message:
+        """Return the sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
+        if isinstance(error, InspectorError):
+            return error.problem
+        where, detail = self.bundle.name, f"{type(error).__name__}: {error}"
+        if detail != self._logged:
+            self._logged = detail
+            log.error("Internal error at %s", where, exc_info=error)
+        return message("Internal error at {where}: {detail}", where=where, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class InFlightBatch:
+    """Parts that were begun, and what is known of them; the rest is in the engines. `beside`: so are other parts."""
+
+    result: list[PartResult]
+    batches: list[EngineBatch]
+    beside: bool
+
+
+class BatchInference:
+    """The engines of a program. Opened, used and closed by one thread.
+
+    `others`: how many flights may be under way beside the one that is begun; 0 unless it was opened `side_by_side`.
+    """
+
+    def __init__(self, program: Program, *, report: Report = _ignore) -> None:
+        """Opens nothing. `report` is told of engines that fail and work again. `pulse`: what its thread waits for."""
+        self.program = program
+        self.others = 0
+        self.pulse = Pulse()
+        self._runners: dict[_Key, BundleRunner] = {}
+        pool = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
+        self._shared = _Shared(report, self.pulse, pool)
+        for step in program.steps:
+            key = _key(step)
+            if key not in self._runners:
+                self._runners[key] = BundleRunner(step.bundle, step.runtime, program, self._shared)
+
+    def open(self, *, side_by_side: bool = False) -> None:
+        """Open every engine. Raises ConfigError or EngineError; then none stays open. `side_by_side`: see `others`."""
+        try:
+            others = [runner.open(side_by_side=side_by_side) for runner in self._runners.values()]
+        except BaseException:
+            self.close()
+            raise
+        self.others = min(others, default=0)
+
+    def close(self) -> None:
+        """Close every engine; may be called twice."""
+        for runner in self._runners.values():
+            runner.close()
+        self._shared.prepare_pool.shutdown()
+
+    def interrupt(self, bundle: str) -> bool:
+        """End the wait for the engines of a bundle, from another thread; False where nothing can."""
+        ended = [runner.interrupt() for runner in self._runners.values() if runner.bundle.name == bundle]
+        return any(ended)
+
+    def can_follow(self, program: Program) -> bool:
+        """Return whether the open engines can run another program: the same bundles on the same engines."""
+        same = {_key(step) for step in program.steps} == set(self._runners)
+        return same and program.recipe.max_batch == self.program.recipe.max_batch
+
+    def follow(self, program: Program) -> None:
+        """Go on with a program that `can_follow` agrees to: other rules, limits or regions."""
+        self.program = program
+
+    def analyse(self, parts: Sequence[Part]) -> list[PartResult]:
+        """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
+        return self.finish(self.begin(parts))
+
+    def begin(self, parts: Sequence[Part], *, beside: bool = False) -> InFlightBatch:
+        """Give parts to the engines. `beside`: others are under way, or will be, before this one is finished.
+
+        A lone batch has the engines one after the other: two at once would wait for each other's cores.
+        """
+        result = [PartResult() for _ in parts]
+        tasks: dict[_Key, list[FrameTask]] = {key: [] for key in self._runners}
+        now = time.monotonic()
+        for part, found in zip(parts, result, strict=True):
+            found.spent("wait", now - part.grabbed())
+            for task in self._tasks(part, found, now):
+                tasks[_key(task.step)].append(task)
+        batches = [
+            EngineBatch(runner, tasks[key][start : start + runner.batch])
+            for key, runner in self._runners.items()
+            for start in range(0, len(tasks[key]), runner.batch)
+        ]
+        flight = InFlightBatch(result, batches, beside and self.others > 0)
+        for batch in batches if flight.beside else batches[:1]:
+            batch.runner.start(batch, beside=flight.beside)
+        return flight
+
+    def finish(self, flight: InFlightBatch) -> list[PartResult]:
+        """Wait for parts that were begun: what `analyse` gives."""
+        for index, batch in enumerate(flight.batches):
+            if index and not flight.beside:
+                batch.runner.start(batch, beside=False)
+            batch.runner.finish(batch)
+        return flight.result
+
+    def _tasks(self, part: Part, result: PartResult, now: float) -> Iterator[FrameTask]:
+        """The tasks of a part; what cannot be inspected becomes a failure."""
+        for step in self.program.steps:
+            capture = part.captures.get(step.model.camera)
+            if capture is None:
+                if not part.failures:
+                    result.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
+                continue
+            gate = self.program.recipe.cameras[step.model.camera].gate
+            # Why a picture does not fit says more than what it then looks like (too dark).
+            problem = step.unfit(capture.frame, gate) if capture.frame is not None else None
+            problem = problem or capture.problem
+            if problem is None and capture.frame is not None and capture.live:
+                problem = check_age(capture.frame, gate, now=now)
+            if problem is not None:
+                result.fail(problem)
+            elif capture.frame is not None:
+                yield FrameTask(part, result, capture.frame, step)
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _key(step: Step) -> _Key:
+    return (str(step.bundle.folder), step.runtime)

@@ -1,0 +1,151 @@
+"""The thread that opens a program's engines and inspects with them.
+
+One on purpose: engines use every core without it. Where parts come as fast as they are judged, it keeps several batches in
+flight in an engine that takes them: while it prepares one and reads another, no core waits.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message, message
+from inspector.inspection.batch_inference import BatchInference, InFlightBatch
+from inspector.inspection.parts import Part, PartResult
+from inspector.inspection.program import Program
+from inspector.inspection.pulse import Doing
+from inspector.inspection.status import Report
+
+log = logging.getLogger(__name__)
+
+
+class Work(Protocol):
+    """Where the thread has its parts from, and where it gives what it found. Called on the thread."""
+
+    @property
+    def busy(self) -> bool: ...
+    def serves(self, thread: "InspectionThread") -> bool: ...
+    def next_parts(self, *, under_way: bool) -> list[Part]: ...
+    def conclude(self, part: Part, result: PartResult, program: Program) -> None: ...
+
+
+Ready = Callable[["InspectionThread", InspectorError | None], None]
+
+
+class InspectionThread:
+    """Starts at once, and ends when it does not serve any more."""
+
+    def __init__(self, program: Program, work: Work, *, report: Report, ready: Ready) -> None:
+        """`ready` is called on the thread when the engines are open, or with the reason why they are not."""
+        self.program = program
+        self._work = work
+        self._report = report
+        self._ready = ready
+        self._inference = BatchInference(program, report=report)
+        self._next: Program | None = None
+        self._in_flight: deque[_Begun] = deque()
+        self._thread = threading.Thread(target=self._run, name="station-inspect", daemon=True)
+        self._thread.start()
+
+    def adopt(self, program: Program) -> bool:
+        """Go on with another program from the next batch on; False where other engines are needed for it."""
+        if not self._inference.can_follow(program):
+            return False
+        self._next = program
+        return True
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def hangs(self, now: float) -> Doing | None:
+        """The bundle whose engine does not answer, and since when; None as long as everything does."""
+        return self._inference.pulse.hangs(now)
+
+    @property
+    def computing(self) -> bool:
+        """Whether it is with an engine now, and does not wait for parts or for room to put verdicts."""
+        return self._inference.pulse.doing is not None
+
+    def interrupt(self, bundle: str) -> bool:
+        """End the wait for the engine of a bundle; False where nothing can."""
+        return self._inference.interrupt(bundle)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread, at most `timeout` seconds; False if it still runs."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        return not self._thread.is_alive() or self._thread is threading.current_thread()
+
+    def _run(self) -> None:
+        try:
+            self._inference.open(side_by_side=True)
+        except InspectorError as error:
+            self._ready(self, error)
+            return
+        except Exception as error:
+            log.exception("The engines cannot be opened")
+            self._ready(self, InspectorError("Internal error while opening the engines: {detail}", detail=error))
+            return
+        try:
+            self._ready(self, None)
+            while self._work.serves(self):
+                self._inspect(self._work.next_parts(under_way=bool(self._in_flight)))
+        finally:
+            while self._in_flight:
+                self._finish(self._in_flight.popleft())
+            self._inference.close()
+
+    def _inspect(self, parts: Sequence[Part]) -> None:
+        """Begin with these parts, and finish those that are not to be in flight any longer: all, if none came."""
+        if self._next is not None:
+            self.program, self._next = self._next, None
+            self._inference.follow(self.program)
+        others = 0
+        if parts:
+            # More in flight are judged faster together, and each of them later: not where a deadline counts.
+            together = self._work.busy and self.program.recipe.deadline_ms is None
+            others = self._inference.others if together else 0
+            self._in_flight.append(_Begun(parts, self.program))
+            self._begin(self._in_flight[-1], beside=others > 0)
+        while len(self._in_flight) > others:
+            self._finish(self._in_flight.popleft())
+            if not parts:
+                break  # look for parts again: the engine may be idle now
+
+    def _begin(self, batch: "_Begun", *, beside: bool) -> None:
+        try:
+            batch.flight = self._inference.begin(batch.parts, beside=beside)
+        except Exception as error:  # noqa: BLE001 - thread boundary: the next batch must have its chance
+            batch.problem = self._defect(error)
+
+    def _finish(self, batch: "_Begun") -> None:
+        results: list[PartResult] = []
+        try:
+            if batch.flight is not None:
+                results = self._inference.finish(batch.flight)
+        except Exception as error:  # noqa: BLE001 - thread boundary: as above
+            batch.problem = self._defect(error)
+        if batch.problem is not None:
+            results = [PartResult(failures=[batch.problem]) for _ in batch.parts]
+        for part, result in zip(batch.parts, results, strict=True):
+            self._work.conclude(part, result, batch.program)
+
+    def _defect(self, error: Exception) -> Message:
+        log.error("A batch could not be inspected", exc_info=error)
+        problem = message("Internal error while inspecting: {detail}", detail=f"{type(error).__name__}: {error}")
+        self._report("inspection", problem, None)
+        return problem
+
+
+@dataclass(slots=True)
+class _Begun:
+    """Parts in flight, with the program that judges them."""
+
+    parts: Sequence[Part]
+    program: Program
+    flight: InFlightBatch | None = None
+    problem: Message | None = None

@@ -1,0 +1,182 @@
+"""The output stage: every verdict to every sink, each on a thread and behind an edge of its own.
+
+What records comes first, one after the other: nobody is told of a verdict before it is written down. The other sinks take
+theirs side by side, so that a slow picture delays neither the line nor the display.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from inspector.core.errors import InspectorError
+from inspector.core.message import Message, message
+from inspector.core.types import Inspection
+from inspector.inspection.parts import weight_of
+from inspector.inspection.pulse import Pulse
+from inspector.inspection.status import StageStats, StationStatus
+from inspector.results.sink import Sink
+from inspector.station.counters import Counters
+from inspector.station.edge import Edge
+
+log = logging.getLogger(__name__)
+
+CAPACITY = 256 * 1024 * 1024  # bytes of frames that may wait
+PATIENCE = 10.0  # seconds one inspection may take of a sink before it counts as hanging
+_TAKEN = 16  # inspections that a sink's thread takes at once
+
+Report = Callable[[str, Message | None, Message | None], None]
+
+
+class Outputs:
+    """Hands every inspection to the sinks. `put` may be called from any thread."""
+
+    def __init__(self, sinks: Sequence[Sink], counters: Counters, report: Report) -> None:
+        """`report(name, problem, remedy)` is told what a sink lost or that it hangs; problem None: it works again."""
+        others = [_Lane(sink, counters, report, ()) for sink in sinks if not sink.records]
+        first: list[_Lane] = others
+        records: list[_Lane] = []
+        for sink in reversed([sink for sink in sinks if sink.records]):
+            records.insert(0, _Lane(sink, counters, report, first))
+            first = [records[0]]
+        self._first = first
+        self._lanes = [*records, *others]  # in the order in which they end
+
+    def open(self, status: StationStatus) -> None:
+        """Open every sink and start its thread. Raises InspectorError; then none stays open."""
+        opened: list[_Lane] = []
+        try:
+            for lane in self._lanes:
+                lane.sink.open(status)
+                opened.append(lane)
+        except BaseException:
+            for lane in opened:
+                lane.finish(status)
+            raise
+        for lane in self._lanes:
+            lane.start()
+
+    def put(self, inspection: Inspection, wait: bool) -> None:
+        """Hand on a verdict. Waits for room where a sink never drops, unless `wait` is False: then it is taken all the same."""
+        for lane in self._first:
+            lane.put(inspection, wait)
+
+    def close(self, status: StationStatus) -> None:
+        """Let every sink take what waits for it, then end it. One that hangs is left behind and reported."""
+        for lane in self._lanes:
+            lane.close(status)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every sink that does not hang has taken everything."""
+        return all(lane.idle for lane in self._lanes)
+
+    def edges(self) -> dict[str, StageStats]:
+        """What waits for each sink and was dropped before it, by its name."""
+        return {f"to {lane.sink.name}": lane.edge_stats() for lane in self._lanes}
+
+    def look(self, now: float) -> None:
+        """Report the sinks that hang."""
+        for lane in self._lanes:
+            lane.look(now)
+
+
+class _Lane:
+    """One sink with its edge and thread, and the lanes that are told after it."""
+
+    def __init__(self, sink: Sink, counters: Counters, report: Report, then: "Sequence[_Lane]") -> None:
+        self.sink = sink
+        self._counters = counters
+        self._report = report
+        self._then = then
+        self._edge: Edge[Inspection] = Edge(sink.size, drop=sink.drop, capacity=CAPACITY, weigh=weight_of)
+        self._pulse = Pulse()
+        self._problem: Message | None = None
+        self._hung = False
+        self._status: StationStatus | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name=f"sink-{self.sink.name}", daemon=True)
+        self._thread.start()
+
+    def put(self, inspection: Inspection, wait: bool) -> None:
+        self._edge.put(inspection, over=not wait)
+
+    def edge_stats(self) -> StageStats:
+        return StageStats(depth=len(self._edge), drops=self._edge.drops)
+
+    def close(self, status: StationStatus) -> None:
+        self._status = status
+        self._edge.close()
+        thread = self._thread
+        while thread is not None and thread.is_alive():
+            thread.join(0.2)
+            now = time.monotonic()
+            for lane in (self, *self._then):
+                lane.look(now)
+            if self._hung:
+                return
+            for lane in self._then:
+                if lane._hung:  # this one waits for room there, for ever
+                    lane._edge.close()
+
+    @property
+    def idle(self) -> bool:
+        return self._hung or self._edge.idle
+
+    def look(self, now: float) -> None:
+        hangs = self._pulse.hangs(now)
+        if (hangs is not None) == self._hung:
+            return
+        self._hung = hangs is not None
+        if hangs is None:
+            self._report(self.sink.name, self._problem, None)
+            return
+        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=hangs.what, seconds=PATIENCE)
+        self._report(self.sink.name, problem, message("Check the disk, or what else it is written to."))
+
+    def finish(self, status: StationStatus) -> None:
+        """Close the sink."""
+        try:
+            self.sink.close(status)
+        except InspectorError as error:
+            self._report(self.sink.name, error.problem, error.remedy)
+        except Exception as error:
+            log.exception("The sink %s cannot be closed", self.sink.name)
+            self._report(self.sink.name, _defect(error), None)
+
+    def _run(self) -> None:
+        while inspections := self._edge.take(_TAKEN):
+            for inspection in inspections:
+                with self._pulse.during(self.sink.name, PATIENCE):
+                    self._take(inspection)
+                for lane in self._then:
+                    lane.put(inspection, wait=True)
+            self._edge.settle(len(inspections))
+        if self._status is not None:
+            with self._pulse.during(self.sink.name, PATIENCE):
+                self.finish(self._status)
+
+    def _take(self, inspection: Inspection) -> None:
+        began = time.monotonic()
+        try:
+            self.sink.take(inspection)
+        except InspectorError as error:
+            self._note(error.problem, error.remedy)
+        except Exception as error:  # thread boundary: the next inspection must have its chance
+            log.exception("The sink %s failed", self.sink.name)
+            self._note(_defect(error), None)
+        else:
+            self._note(None, None)
+        if self.sink.stage:
+            self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
+
+    def _note(self, problem: Message | None, remedy: Message | None) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._report(self.sink.name, problem, remedy)
+
+
+def _defect(error: Exception) -> Message:
+    return message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")

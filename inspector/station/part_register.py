@@ -1,0 +1,129 @@
+"""The life of every part that is owed an answer: open, decided, told. One object owns it, so that nothing is told twice."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from threading import Condition, Lock
+
+from inspector.core.message import message
+from inspector.core.types import Inspection
+from inspector.inspection.parts import Life, Part, PartResult, conclude
+from inspector.inspection.program import Program
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[Inspection, bool], None]
+_TELLING_S = 10.0  # how long closing waits for those who are telling of a part at that moment
+
+
+class PartRegister:
+    """Opens, decides and tells parts. Every method may be called from any thread.
+
+    Whoever decides a part first tells of it; everybody later is refused. After `close` nothing is opened, decided or told.
+    """
+
+    def __init__(self, tell: Tell, *, limit: int | None = None) -> None:
+        """`tell(inspection, wait)` hands a verdict on; without `wait` it must not block. `limit`: parts to answer at most."""
+        self._tell = tell
+        self._limit = limit
+        lock = Lock()
+        self._changed = Condition(lock)  # for the supervisor, which is not woken for every part
+        self._idle = Condition(lock)  # for whoever closes
+        self._parts: dict[int, Part] = {}  # by sequence, in the order in which they were opened
+        self._answered = 0
+        self._telling = 0
+        self._closed = False
+        self._look_at = 0.0  # when `wait` looks again of itself
+
+    def open(self, part: Part) -> bool:
+        """Owe this part an answer; False if none can be given any more (closed, or as many as the limit are owed)."""
+        with self._changed:
+            if self._closed or (self._limit is not None and self._answered + len(self._parts) >= self._limit):
+                return False
+            self._parts[part.sequence] = part
+            if part.deadline_s is not None and time.monotonic() + part.deadline_s < self._look_at:
+                self._changed.notify_all()
+            return True
+
+    def forget(self, parts: Iterable[Part]) -> None:
+        """Owe these no answer any more: frames that were let go for newer ones."""
+        with self._changed:
+            for part in parts:
+                if part.life is Life.OPEN:
+                    self._parts.pop(part.sequence, None)
+
+    def decide(self, part: Part, result: PartResult, program: Program, *, wait: bool = True) -> bool:
+        """Judge a part and tell of it, unless somebody has; returns whether it was this one. `wait`: see `tell`."""
+        with self._changed:
+            if self._closed or part.life is not Life.OPEN or part.sequence not in self._parts:
+                return False
+            part.life = Life.DECIDED
+            self._telling += 1
+        try:
+            self._tell(_concluded(part, result, program), wait)
+        finally:
+            with self._changed:
+                part.life = Life.TOLD
+                self._parts.pop(part.sequence, None)
+                self._answered += 1
+                self._telling -= 1
+                if not self._telling:
+                    self._idle.notify_all()
+        return True
+
+    def parts(self) -> list[Part]:
+        """The parts that nobody has decided, oldest first."""
+        with self._changed:
+            return [part for part in self._parts.values() if part.life is Life.OPEN]
+
+    def __len__(self) -> int:
+        """How many parts are owed an answer, or are being told of."""
+        return len(self._parts)
+
+    def overdue(self, now: float) -> list[Part]:
+        """The parts whose deadline is over and that nobody has decided."""
+        return [part for part in self.parts() if (due := part.due()) is not None and due <= now]
+
+    def wait(self, until: float) -> None:
+        """Wait until a part may be overdue, but not beyond `until` (monotonic seconds)."""
+        with self._changed:
+            dues = [part.due() for part in self._parts.values() if part.life is Life.OPEN]
+            self._look_at = min([until, *(due for due in dues if due is not None)])
+            self._changed.wait(max(0.0, self._look_at - time.monotonic()))
+            self._look_at = 0.0
+
+    def wake(self) -> None:
+        """End a `wait`."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def full(self) -> bool:
+        """Whether as many parts as the limit have been answered."""
+        return self._limit is not None and self._answered >= self._limit
+
+    def close(self, program: Program) -> None:
+        """Answer what is still owed: triggered parts, and those an engine has. Nothing is told after this has returned."""
+        with self._changed:
+            left = [part for part in self._parts.values() if part.triggered or part.begun]
+        for part in left:
+            problem = message("The station was stopped before this part was inspected.")
+            self.decide(part, PartResult(failures=[problem]), program, wait=False)
+        with self._changed:
+            # A trigger may have come since; it is answered like the others, and no more come once this is closed.
+            later = [part for part in self._parts.values() if part.triggered and part.life is Life.OPEN]
+            self._closed = not later
+            if self._closed:
+                self._parts.clear()
+                self._idle.wait_for(lambda: not self._telling, _TELLING_S)
+        if later:
+            self.close(program)
+
+
+def _concluded(part: Part, result: PartResult, program: Program) -> Inspection:
+    try:
+        return conclude(part, result, program)
+    except Exception as error:
+        log.exception("The part %s could not be judged", part.name)
+        problem = message("Internal error while inspecting: {detail}", detail=f"{type(error).__name__}: {error}")
+        return conclude(part, PartResult(failures=[problem]), program)
