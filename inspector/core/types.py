@@ -23,6 +23,7 @@ Unit = Literal["intensity", "kelvin"]
 TaskName = Literal["classification", "detection", "segmentation", "thermal"]
 
 KELVIN_AT_0_C = 273.15
+IGNORE = 255  # in a labelled mask: nobody said what this pixel shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,8 @@ class Temperatures:
 class Annotation:
     """The truth of one frame, as labelled by a person or known by the simulator. Only what is known is set.
 
-    `mask` is uint8 [H, W]: 0 background, k+1 the class with index k. `temperatures` is (maximum, mean, minimum) in kelvin.
-    `confidence` (0..1] is how sure whoever gave the label was that it is right.
+    `mask` is uint8 [H, W]: 0 background, k+1 the class with index k, IGNORE where it is not known. `temperatures` is
+    (maximum, mean, minimum) in kelvin. `confidence` (0..1] is how sure whoever gave the label was that it is right.
     """
 
     label: int | None = None

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from inspector.core.datasets.record import Listing, Record, Tick
+from inspector.core.datasets.record import Claim, Listing, Record, Tick, claim
 from inspector.core.datasets.scan import Folder, read_text
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
@@ -24,6 +24,12 @@ _COLUMNS = ("file", "maximum", "mean", "minimum")
 _SPOT = "spot"
 _LOOKED_AT = 3
 _COLD = 200.0  # kelvin: what is never warmer was rather measured in degrees Celsius
+
+
+def look(folder: Folder) -> Claim | None:
+    """A table of temperatures, or images that hold them."""
+    total = max(1, len(folder.images))
+    return claim(1.0, total if matches(folder) else 0, total, "the first images, or a table beside them, hold temperatures")
 
 
 def matches(folder: Folder) -> bool:
@@ -79,7 +85,7 @@ def _from_table(folder: Folder, tick: Tick) -> Listing:
     ]
     if found.records and max(record.kelvin[0] for record in found.records if record.kelvin) < _COLD:
         found.skip("No temperature in {file} is above -73 degrees Celsius; are they in kelvin?", folder.files[TABLE])
-    found.unlabelled(folder, [name for name in folder.images if name not in listed])
+    found.missing += [name for name in folder.images if name not in listed]
     return found
 
 

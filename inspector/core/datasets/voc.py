@@ -1,99 +1,121 @@
-"""Pascal VOC: JPEGImages/* with Annotations/*.xml, or images and .xml files side by side; boxes in 1-based inclusive pixels.
+"""Pascal VOC: JPEGImages/* with Annotations/*.xml, or images and .xml files side by side or in folders called alike, such as
+train/images/<class>/* with train/annotations/*.xml; boxes in 1-based inclusive pixels.
 
-Lists in ImageSets/Main (train.txt, val.txt, test.txt) say which part an image is in.
+Lists in ImageSets/Main (train.txt, val.txt, test.txt) say which part an image is in; without them the folders train, valid and
+test do.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.record import (
-    Listing,
-    Record,
-    Shape,
-    Tick,
-    check_size,
-    class_name,
-    inside,
-    labelled_size,
-    number,
-    usable,
-)
+from inspector.core.datasets.names import MASKS, holds, pair, part_of_image, spread
+from inspector.core.datasets.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number, turned_box
 from inspector.core.datasets.scan import Folder, peek, read_text, without_suffix
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message, message
+from inspector.core.message import message
 from inspector.core.samples import Part
 
 TITLE = message("Pascal VOC")
 EXPECTED = message("JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image")
+_WEIGHT = 1.0
 _LOOKED_AT = 20
 _PARTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
 
 
-def matches(folder: Folder) -> bool:
-    """Whether there is a folder of annotations, or an annotation at the top."""
-    if "Annotations" in folder.folders and folder.with_suffix(".xml", "Annotations"):
-        return True
-    top = [name for name in folder.with_suffix(".xml") if "/" not in name]
-    return any(b"<annotation" in peek(folder.files[name]) for name in top[:_LOOKED_AT])
+def look(folder: Folder) -> Claim | None:
+    """Images for which there is an .xml file with an annotation."""
+    marks = folder.with_suffix(".xml")
+    seen = spread(marks, _LOOKED_AT)
+    share = sum(b"<annotation>" in peek(folder.files[name])[:4096] for name in seen) / max(1, len(seen))
+    if not share:
+        return None
+    used = share * len(pair(_images(folder), marks))
+    why = "{count} .xml files look like Pascal VOC; {images} images have one"
+    return claim(_WEIGHT, used, len(_images(folder)), why, count=round(share * len(marks)), images=round(used))
+
+
+def _images(folder: Folder) -> list[str]:
+    """Every picture but the masks that a full export holds besides."""
+    return [name for name in folder.images if not holds(name.rpartition("/")[0], (*MASKS, "segmentationobject"))]
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Objects of every annotation; images are opened for their size only."""
     found = Listing(TITLE, classes=tuple(class_list(folder)))
-    marks = "Annotations/" if "Annotations" in folder.folders else ""
-    place = next((name for name in ("JPEGImages", "images") if name in folder.folders), "")
-    images = folder.under(place)
     parts = _parts(folder)
-    stems = set()
+    images, marks = _images(folder), folder.with_suffix(".xml")
+    pairs = pair(images, marks)
     for name in images:
         tick()
-        stem = without_suffix(name.removeprefix(f"{place}/"))
-        stems.add(stem)
-        mark = folder.files.get(f"{marks}{stem}.xml")
+        mark = pairs.get(name)
         if mark is None:
-            found.unlabelled(folder, [name])
+            found.missing.append(name)
             continue
+        path = folder.files[mark]
+        stem = without_suffix(name).rpartition("/")[2]
+        part = parts.get(without_suffix(name).removeprefix("JPEGImages/")) or parts.get(stem) or part_of_image(name)
         try:
-            shapes = read_voc(mark, folder.files[name], found.problems)
+            root = _root(path)
+            said = (_number(root, "size/width", path), _number(root, "size/height", path))
         except ConfigError as error:
             found.problems.append(error.problem)
         else:
-            found.records.append(Record(name, folder.files[name], shapes=shapes, part=parts.get(stem)))
-    for name in folder.with_suffix(".xml", marks.rstrip("/")):
-        if without_suffix(name.removeprefix(marks)) not in stems:
+            _add(found, folder, name, path, root, said, part)
+    used = set(pairs.values())
+    for name in marks:
+        if name not in used:
             found.skip("{file} has no image.", folder.files[name])
     return found
 
 
+def _add(
+    found: Listing,
+    folder: Folder,
+    name: str,
+    path: Path,
+    root: ElementTree.Element,
+    said: tuple[float, float],
+    part: Part | None,
+) -> None:
+    add_objects(found, folder, name, path, lambda _: _objects(root, path), said=said, part=part)
+
+
 def _parts(folder: Folder) -> dict[str, Part]:
     found: dict[str, Part] = {}
-    for name, part in _PARTS.items():
-        path = folder.files.get(f"ImageSets/Main/{name}.txt")
-        if path is not None:
-            for line in filter(None, map(str.strip, read_text(path).splitlines())):
+    lists = [name for name in folder.with_suffix(".txt") if "/imagesets/" in f"/{name}".lower()]
+    for name in lists:
+        part = _PARTS.get(without_suffix(name).rpartition("/")[2])
+        if part is not None:
+            for line in filter(None, map(str.strip, read_text(folder.files[name], limit=64 << 20).splitlines())):
                 # "stem", or "stem -1" in the list of one class; a stem may have spaces, too.
                 found.update(dict.fromkeys((line, line.split()[0]), part))
-    return found
+    return found if len(set(found.values())) > 1 or "train" not in found.values() else {}
 
 
-def read_voc(path: Path, image: Path, problems: list[Message]) -> tuple[Shape, ...]:
-    """Read one annotation file; a sentence for every box that was cut or left out goes to `problems`.
-
-    Raises ConfigError if it or the image's header cannot be read, or their sizes differ.
-    """
+def _root(path: Path) -> ElementTree.Element:
+    """Raises ConfigError."""
     try:
-        root = ElementTree.fromstring(read_text(path))
+        return ElementTree.fromstring(read_text(path))
     except (ValueError, ElementTree.ParseError, RecursionError) as error:
         raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=error) from error
-    size = labelled_size(image, problems)
-    check_size((_number(root, "size/width", path), _number(root, "size/height", path)), size, path, image)
-    shapes = []
+
+
+def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
+    """Raises ConfigError for what is no number."""
     for entry in root.iter("object"):
-        corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
-        box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
-        shapes.append(inside(Shape(class_name(entry.findtext("name") or ""), box), size, path, problems))
-    return usable(shapes, path)
+        name = class_name(entry.findtext("name") or "")
+        turned = entry.find("robndbox")
+        if turned is not None:  # of roLabelImg: angle in radians
+            x, y, width, height, angle = (_number(turned, key, path) for key in ("cx", "cy", "w", "h", "angle"))
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            yield turned_box(name, box, angle * 180 / 3.141592653589793, (x, y))
+        elif entry.find("bndbox") is not None:
+            corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
+            yield Shape(name, (corners[0] - 1, corners[1] - 1, corners[2], corners[3]))
+        else:
+            yield "object"
 
 
 def _number(element: ElementTree.Element, key: str, path: Path) -> float:

@@ -6,7 +6,6 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.core.annotations import LAYOUTS
-from inspector.core.datasets import thermal
 from inspector.ui import theme
 from inspector.ui.banner import Banner
 from inspector.ui.boxes import plain, scrolled
@@ -50,7 +49,7 @@ class EmptyView(QWidget):
         self.retranslate()
 
     def _make_layouts(self) -> QGridLayout:
-        self._layouts = [(QLabel(), QLabel(), layout) for layout in (*LAYOUTS, thermal)]
+        self._layouts = [(QLabel(), QLabel(), layout) for layout in LAYOUTS.values()]
         grid = plain(QGridLayout())
         grid.setHorizontalSpacing(theme.SPACING * 3)
         grid.setColumnStretch(1, 1)
