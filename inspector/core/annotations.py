@@ -158,19 +158,16 @@ def read_dataset(
 
 
 def candidates(folder: Folder, layout: str = "") -> list[Candidate]:
-    """The layouts that the folder may be in, the surest first; `layout` alone if one is chosen. Raises ConfigError for a name
-    that is none.
+    """The layouts that the folder may be in, the surest first, but `layout` before all others if one is chosen. Raises
+    ConfigError for a name that is none.
     """
-    if layout:
-        if layout not in LAYOUTS:
-            raise ConfigError(
-                "{layout!r} is no layout.", remedy="Choose one of {known}.", layout=layout, known=", ".join(LAYOUTS)
-            )
-        seen = LAYOUTS[layout].look(folder)
-        return [Candidate(layout, seen.sure if seen else 0.0, seen.why if seen else message("it was chosen"))]
+    if layout and layout not in LAYOUTS:
+        raise ConfigError("{layout!r} is no layout.", remedy="Choose one of {known}.", layout=layout, known=", ".join(LAYOUTS))
     claims = ((name, each.look(folder)) for name, each in LAYOUTS.items())
     found = [Candidate(name, claim.sure, claim.why) for name, claim in claims if claim is not None]
-    return sorted(found, key=lambda one: -one.sure)
+    if layout and layout not in (one.name for one in found):
+        found.append(Candidate(layout, 0.0, message("it was chosen, and nothing speaks for it")))
+    return sorted(found, key=lambda one: (one.name != layout, -one.sure))
 
 
 def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, backgrounds: bool = False) -> Listing | None:
@@ -181,7 +178,15 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
     listing = LAYOUTS[found[0].name].read(folder, tick)
     listing.finish(folder, backgrounds=backgrounds)
-    listing.problems[:0] = folder.problems
+    # Folders that could be classes are no label files, of which somebody expects that they are used.
+    others = [one for one in found[1:] if one.name not in ("folders", "thermal")]
+    listing.problems[:0] = [
+        *folder.problems,
+        *(
+            message("{why}; this is not used, because the folder is read as {title}.", why=one.why, title=found[0].title)
+            for one in others
+        ),
+    ]
     return listing
 
 

@@ -18,10 +18,10 @@ from inspector.core.duplicates import Look, find_duplicates, look_at, never, wit
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.pose import Pose, pose_of
-from inspector.core.samples import Dataset, Sample
+from inspector.core.samples import Dataset, DrawnMask, Sample
 from inspector.core.split import split_samples
 from inspector.core.training import TrainSettings
-from inspector.core.types import TaskName
+from inspector.core.types import IGNORE, TaskName
 
 _HEADERS = 2000  # images whose size and depth are looked at
 T = TypeVar("T")
@@ -290,6 +290,8 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
     for sample in dataset.samples:
         if sample.truth.boxes is not None:
             objects.update(dataset.classes[index] for index in sample.truth.boxes.classes.tolist())
+        elif isinstance(sample.mask, DrawnMask):
+            objects.update(dataset.classes[value - 1] for _, value in sample.mask.outlines if value != IGNORE)
     parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
     problems = [*dataset.problems, *_class_problems(dataset, counts)]
     blocked = None

@@ -93,7 +93,14 @@ class _Ready:
 
 
 def _ready(settings: TrainSettings, report: Report) -> _Ready:
-    found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
+    found = read_dataset(
+        settings.data,
+        settings.task,
+        group=settings.group,
+        one_class=settings.one_class,
+        layout=settings.layout,
+        backgrounds=settings.backgrounds,
+    )
     dataset = _without_duplicates(found, report)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)

@@ -85,6 +85,14 @@ class _Builder:
             elif record.shapes is not None or record.mask is not None:
                 self._skip("{file} shows no labelled object, so it has no class.", record.path)
         used = {kind for _, kind in kinds}
+        never = {shape.name for record in self.records if record.label is None for shape in record.objects} - used
+        if never:
+            self.problems.append(
+                message(
+                    "{names} are never what most of an image's objects are: detection can learn them, classification cannot.",
+                    names=", ".join(sorted(never)),
+                )
+            )
         index = self._index(used, [name for name in self.listing.classes if name in used])
         return tuple(index), [
             self._sample(record, (kind,), Annotation(label=index[kind], confidence=record.confidence)) for record, kind in kinds

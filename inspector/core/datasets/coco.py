@@ -35,6 +35,7 @@ from inspector.core.samples import Part
 TITLE = message("COCO")
 EXPECTED = message("a COCO .json with images, annotations and categories, and the images")
 _WEIGHT = 1.0
+_BROKEN = 0.3  # less than folders that can be classes
 _LOOKED_AT = 200
 _SIGNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"iscrowd"')
 _NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"')
@@ -70,7 +71,7 @@ def look(folder: Folder) -> Claim | None:
         images = (folder.find(said, *_places(name)) for said, _ in file.images.values())
         listed.update(image for image in images if image is not None)
     if names and broken == len(names):  # reading it says what is wrong
-        return claim(_WEIGHT / 2, 1, 1, "{count} .json files look like COCO, and cannot be read", count=broken)
+        return claim(_BROKEN, 1, 1, "{count} .json files look like COCO, and cannot be read", count=broken)
     return claim(_WEIGHT, len(listed), len(folder.images), "COCO files list {count} of the images", count=len(listed))
 
 
