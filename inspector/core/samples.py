@@ -32,7 +32,7 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 class MaskFile:
     """A mask on disk. `value` None: its pixels are 0, k+1 for the class with index k, or IGNORE. Otherwise it is drawn in black
     and white, and what is at least `white` means `value`. `colours`: those of the values 1, 2, ... in RGB, for a mask in
-    colours. `merged`: whatever is a class is the first one.
+    colours. `merged`: whatever is a class is the first one. `ignores`: some of its pixels are IGNORE.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class MaskFile:
     merged: bool = False
     white: int = HALF
     colours: tuple[tuple[int, int, int], ...] = ()
+    ignores: bool = False
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         """uint8 [H, W]: 0 background, k+1 class k, IGNORE. Raises ConfigError, also if it has another size than its image."""
@@ -62,6 +63,11 @@ class DrawnMask:
     file: Path
     outlines: tuple[tuple[Outline, int], ...]
     merged: bool = False
+
+    @property
+    def ignores(self) -> bool:
+        """Whether some of its pixels are IGNORE."""
+        return any(value == IGNORE for _, value in self.outlines)
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError if an outline is for another size."""
@@ -146,6 +152,11 @@ class Dataset:
                 task=self.task,
             )
         return replace(self, classes=(name,), samples=tuple(_merged(sample) for sample in self.samples))
+
+    @property
+    def ignores(self) -> bool:
+        """Whether masks have regions of which nobody said what they show."""
+        return any(sample.mask is not None and sample.mask.ignores for sample in self.samples)
 
     def fingerprint(self) -> str:
         """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again.

@@ -34,23 +34,28 @@ _IMBALANCE = 10
 class TaskSurvey:
     """What the folder offers for one task.
 
-    `total`: usable images. `images`: those that show a class, by class; an image that shows several counts for each of them,
-    one without any for NO_DEFECT. `objects`: labelled boxes by class. `parts`: images by the part that the data itself puts
-    them in; empty if it brings no split along. `object_share`: median area of an object over that of its image; None where
-    that is not known. `problems`: a sentence for everything that is left out or doubtful for this task. `blocked`: why nothing
-    can be trained for it, or None.
+    `images`: usable images that show a class, by class; an image that shows several counts for each of them, one without any
+    for NO_DEFECT. `repeats`: how often images are counted again so. `objects`: labelled objects by class. `parts`: images by
+    the part that the data itself puts them in; empty if it brings no split along. `object_share`: median area of an object over
+    that of its image; None where that is not known. `problems`: a sentence for everything that is left out or doubtful for
+    this task. `blocked`: why nothing can be trained for it, or None.
     """
 
     task: TaskName
     classes: tuple[str, ...]
     images: Mapping[str, int]
-    total: int
     objects: Mapping[str, int] = field(default_factory=dict)
     groups: int = 0
     parts: Mapping[str, int] = field(default_factory=dict)
     object_share: float | None = None
     problems: tuple[Message, ...] = ()
     blocked: Message | None = None
+    repeats: int = 0
+
+    @property
+    def total(self) -> int:
+        """Usable images."""
+        return sum(self.images.values()) - self.repeats
 
     @property
     def imbalance(self) -> float:
@@ -310,13 +315,13 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         dataset.task,
         dataset.classes,
         counts,
-        len(dataset.samples),
         dict(objects),
         len({sample.group for sample in dataset.samples}),
         {str(part): count for part, count in parts.items()},
         _object_share(dataset.samples),
         tuple(problems),
         blocked,
+        sum(counts.values()) - len(dataset.samples),
     )
 
 

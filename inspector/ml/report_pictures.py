@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from inspector.core.pictures import Picture, visible
 from inspector.core.report import Worst
 from inspector.core.runs import REPORT_IMAGES
-from inspector.core.types import Boxes, Floats, Frame
+from inspector.core.types import IGNORE, Boxes, Floats, Frame
 from inspector.ml.quality import Wrong
 from inspector.tasks.drawing import fitted, jpeg
 from inspector.tasks.masks import class_map
@@ -62,7 +62,7 @@ def _marked(picture: Picture, wrong: Wrong, scale: float, threshold: float) -> P
         said = np.zeros(wrong.truth.mask.shape, np.uint8)
         region = wrong.prediction.region
         said[region.y : region.bottom, region.x : region.right] = class_map(wrong.prediction, threshold)
-        _outline(picture, wrong.truth.mask, _TRUTH, 3)
+        _outline(picture, np.where(wrong.truth.mask == IGNORE, np.uint8(0), wrong.truth.mask), _TRUTH, 3)
         _outline(picture, said, _SAID, 1)
     return picture
 

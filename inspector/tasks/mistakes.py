@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspector.core.bundle import Card
-from inspector.core.types import Annotation, Boxes, Prediction
+from inspector.core.types import IGNORE, Annotation, Boxes, Prediction
 from inspector.tasks.boxes import box_iou, in_region
 from inspector.tasks.masks import class_map
 from inspector.tasks.thresholds import card_threshold
@@ -74,6 +74,8 @@ def _mask(prediction: Prediction, truth: Annotation, card: Card) -> Mistake | No
     region = prediction.region
     real = truth.mask[region.y : region.bottom, region.x : region.right]
     said = class_map(prediction, card_threshold(card))
+    known = real != IGNORE  # elsewhere nobody knows what is right
+    real, said = np.where(known, real, np.uint8(0)), np.where(known, said, np.uint8(0))
     both, total = int(((real == said) & (real > 0)).sum()), int((real > 0).sum() + (said > 0).sum())
     dice = 2 * both / total if total else 1.0
     if dice >= _WELL_FOUND:

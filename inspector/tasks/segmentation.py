@@ -12,7 +12,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.images import View
 from inspector.core.types import Annotation, Floats, Frame, Prediction, TaskName
 from inspector.tasks.base import Target, Task
-from inspector.tasks.masks import MASK, class_planes
+from inspector.tasks.masks import MASK, class_planes, unknown_plane
 from inspector.tasks.metrics import SegmentationMetrics
 
 
@@ -26,7 +26,8 @@ class Segmentation(Task):
         return len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255.
+        """`mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255. Where the card says that
+        masks have regions to ignore, `ignore` uint8 [1, h, w]: the share of those.
 
         Shares, not a vote: a scratch thinner than an input pixel still counts for what it covers. Raises ConfigError if the
         frame has no mask.
@@ -35,13 +36,14 @@ class Segmentation(Task):
             raise ConfigError("A frame has no mask.", remedy="Give every frame a mask, an empty one if nothing is there.")
         region, content, count = view.region, view.content(card.input), len(card.classes)
         patch = truth.mask[region.y : region.bottom, region.x : region.right]
-        planes = np.zeros((count, card.input.height, card.input.width), np.uint8)
-        for plane, inside in zip(planes, class_planes(patch, count), strict=True):
+        drawn = [*class_planes(patch, count), *([unknown_plane(patch)] if card.training.get("ignored") else [])]
+        planes = np.zeros((len(drawn), card.input.height, card.input.width), np.uint8)
+        for plane, inside in zip(planes, drawn, strict=True):
             shrink = content.width <= region.width and content.height <= region.height
             method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
             resized = cv2.resize(inside, (content.width, content.height), interpolation=method)
             plane[content.y : content.bottom, content.x : content.right] = resized
-        return {"mask": planes}
+        return {"mask": planes} if len(drawn) == count else {"mask": planes[:count], "ignore": planes[count:]}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
         """Probabilities float32 [N, K, h, w] -> `mask` uint8, cut to the part of the input that shows the region."""

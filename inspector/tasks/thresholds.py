@@ -18,7 +18,7 @@ from inspector.core.message import Message, message
 from inspector.core.report import Interval, Sentence, Threshold, sentence
 from inspector.core.types import Annotation, Prediction
 from inspector.tasks.intervals import allowed_hits, group_numbers, needed, proportion
-from inspector.tasks.masks import MASK, SPECK_PX, areas
+from inspector.tasks.masks import MASK, SPECK_PX, areas, without_unknown
 
 SCORE = 0.5  # where the card has none
 RISK = 0.05  # of a threshold whose true false-reject rate is above the allowed one
@@ -70,7 +70,8 @@ def rate(prediction: Prediction, truth: Annotation, card: Card, *, group: str = 
     if prediction.mask is not None and truth.mask is not None:
         region = prediction.region
         seen = truth.mask[region.y : region.bottom, region.x : region.right]
-        return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _mask_score(prediction, wanted), math.inf, group)
+        known = without_unknown(prediction, seen)
+        return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _mask_score(known, wanted), math.inf, group)
     return None
 
 

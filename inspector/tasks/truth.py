@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from inspector.core.images import InputSpec, Prepared, View, view, whole
-from inspector.core.types import Annotation, Boxes, Frame
+from inspector.core.types import IGNORE, Annotation, Boxes, Frame
 from inspector.tasks.base import Target
 
 
@@ -25,6 +25,8 @@ def truth_of(target: Target, spec: InputSpec) -> Annotation:
     if "mask" in target:
         planes = target["mask"]
         mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
+        if "ignore" in target:
+            mask[target["ignore"][0] > 0] = IGNORE
     return Annotation(label, boxes, mask, temperatures)
 
 

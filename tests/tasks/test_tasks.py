@@ -6,11 +6,13 @@ import pytest
 
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
-from inspector.core.types import Annotation, Region
+from inspector.core.types import IGNORE, Annotation, Region
+from inspector.ml.transforms import warp_target
 from inspector.tasks.classification import Classification
 from inspector.tasks.masks import areas, class_map
 from inspector.tasks.segmentation import Segmentation, to_bytes
 from inspector.tasks.thermal import Thermal, hot_spots
+from inspector.tasks.truth import truth_of
 from tests.tasks.making import blank, card, frame, look, predicted
 
 SPEC = InputSpec(width=64, height=48)
@@ -49,6 +51,25 @@ def test_segmentation_targets_are_shares() -> None:
     assert (target[0] == 255).sum() == 100
     with pytest.raises(ConfigError, match="no mask"):
         Segmentation().encode(Annotation(label=0), own, look(region, SPEC))
+
+
+def test_what_is_ignored_is_encoded_and_comes_back() -> None:
+    own = card("segmentation", spec=InputSpec(width=16, height=16), training={"ignored": True})
+    mask = np.zeros((32, 32), np.uint8)
+    mask[4:12, 4:12] = 2
+    mask[16:21, 8:16] = IGNORE  # the last of these rows is half of an input pixel
+    target = Segmentation().encode(Annotation(mask=mask), own, look(Region(0, 0, 32, 32), own.input))
+    assert (target["mask"].shape, target["ignore"].shape) == ((2, 16, 16), (1, 16, 16))
+    back = truth_of(target, own.input).mask
+    assert back is not None
+    expected = np.zeros((16, 16), np.uint8)
+    expected[2:6, 2:6] = 2
+    expected[8:11, 4:8] = IGNORE
+    np.testing.assert_array_equal(back, expected)
+    moved = warp_target(target, np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]), 16, 16)
+    assert (moved["ignore"][0, 8:10, 7:11] == 255).all()
+    plain = card("segmentation", spec=InputSpec(width=16, height=16))
+    assert list(Segmentation().encode(Annotation(mask=mask), plain, look(Region(0, 0, 32, 32), plain.input))) == ["mask"]
 
 
 def test_segmentation_letterbox_is_cut_off() -> None:

@@ -156,7 +156,9 @@ class _Builder:
         for record, counts in counted:
             kinds = self._kinds_of(record, counts, names, binary)
             if kinds is not None and record.mask is not None:
-                mask = MaskFile(record.mask, values[0] + 1 if binary else None, colours=record.colours)
+                white = values[0] + 1 if binary else None
+                ignores = not binary and counts[IGNORE] > 0
+                mask = MaskFile(record.mask, white, colours=record.colours, ignores=ignores)
                 samples.append(self._sample(record, tuple(kinds), Annotation(), mask))
         ignored = sum(counts[IGNORE] for _, counts in counted) if not binary else 0
         if ignored:

@@ -52,9 +52,22 @@ def files(folder: Folder) -> list[str]:
     for name in alone[:_LOOKED_AT]:
         ends = peek(folder.files[name])
         keys = sum(key in ends for key in (b'"images"', b'"annotations"', b'"categories"'))
-        if keys and any(sign in ends for sign in _SIGNS) and not any(sign in ends for sign in _NOT_COCO):
+        if (
+            keys
+            and not any(sign in ends for sign in _NOT_COCO)
+            and (any(sign in ends for sign in _SIGNS) or _cut(folder, name))
+        ):
             found.append(name)
     return found
+
+
+def _cut(folder: Folder, name: str) -> bool:
+    """Whether a file is no whole JSON, so that more may have stood in it."""
+    try:
+        folder.json(name)
+    except ConfigError:
+        return True
+    return False
 
 
 def look(folder: Folder) -> Claim | None:

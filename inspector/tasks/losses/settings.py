@@ -1,6 +1,7 @@
 """What the losses read from a card."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -8,6 +9,7 @@ from inspector.core.bundle import Card
 from inspector.core.errors import ConfigError
 
 Targets = Mapping[str, Tensor]
+Loss = TypeVar("Loss", bound=Callable[..., Tensor])
 
 
 def number(card: Card, key: str, default: float) -> float:
@@ -19,9 +21,7 @@ def number(card: Card, key: str, default: float) -> float:
         raise ConfigError("The training setting {key} is {value!r}, not a number.", key=key, value=value) from None
 
 
-def chosen(
-    card: Card, table: Mapping[str, Callable[[Tensor, Tensor], Tensor]], default: str
-) -> Callable[[Tensor, Tensor], Tensor]:
+def chosen(card: Card, table: Mapping[str, Loss], default: str) -> Loss:
     """The loss named by the card's training settings. Raises ConfigError."""
     name = str(card.training.get("loss", "") or default)
     if name not in table:

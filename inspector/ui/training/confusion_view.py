@@ -1,7 +1,5 @@
 """What was taken for what: a table whose cells are the darker the more of a row they hold."""
 
-import csv
-import io
 from typing import Final
 
 from PySide6.QtCore import QEvent, Qt, Signal
@@ -9,6 +7,7 @@ from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
 from inspector.core.report import Confusion
+from inspector.core.spreadsheet import table_text
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.strings import is_language_change
@@ -95,14 +94,11 @@ class ConfusionView(QWidget):
 
     def as_text(self, separator: str = "\t") -> str:
         """The counts with their labels, one line a row."""
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+        rows: list[list[object]] = []
         if self._confusion is not None:
-            writer.writerow(["", *self._confusion.labels])
-            writer.writerows(
-                [label, *counts] for label, counts in zip(self._confusion.labels, self._confusion.counts, strict=True)
-            )
-        return out.getvalue()
+            rows.append(["", *self._confusion.labels])
+            rows += [[label, *counts] for label, counts in zip(self._confusion.labels, self._confusion.counts, strict=True)]
+        return table_text(rows, separator=separator)
 
     def copy(self) -> None:
         """Put the counts on the clipboard."""

@@ -25,7 +25,7 @@ from inspector.core.message import Message, message
 from inspector.core.samples import PARTS, Dataset, Sample, group_of
 from inspector.core.split import split_samples
 from inspector.core.survey import Survey, survey
-from inspector.core.types import Annotation, Boxes, Frame, TaskName
+from inspector.core.types import IGNORE, Annotation, Boxes, Frame, TaskName
 from inspector.ui.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
@@ -341,7 +341,7 @@ def _scaled(truth: Annotation, scale_x: float, scale_y: float, size: tuple[int, 
 def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """A smaller mask in which thin marks are still seen."""
     small = np.zeros((size[1], size[0]), np.uint8)
-    for value in np.unique(mask[mask > 0]):
+    for value in sorted(np.unique(mask[mask > 0]).tolist(), key=lambda value: value != IGNORE):
         share = cv2.resize(np.where(mask == value, np.uint8(255), np.uint8(0)), size, interpolation=cv2.INTER_AREA)
         small[share > 0] = value
     return small

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import numpy as np
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
@@ -14,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.types import Annotation, Region
+from inspector.core.types import IGNORE, Annotation, Region
 from inspector.ui import theme
 from inspector.ui.boxes import plain
 from inspector.ui.canvas import Canvas
@@ -39,7 +40,7 @@ def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) ->
     layers: tuple[ClassLayer, ...] = ()
     if truth.mask is not None:
         height, width = truth.mask.shape
-        layers = (ClassLayer(Region(0, 0, width, height), truth.mask),)
+        layers = (ClassLayer(Region(0, 0, width, height), np.where(truth.mask == IGNORE, np.uint8(0), truth.mask)),)
     return Overlays(boxes=tuple(boxes), layers=layers)
 
 
