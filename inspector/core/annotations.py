@@ -152,9 +152,19 @@ def read_dataset(
     elif task != "thermal" and not layout:
         found = [one for one in found if one.name != "thermal"]
     listing = read_listing(place, found, tick or _nothing, backgrounds=backgrounds)
+    if not layout and task == "segmentation" and wants_masks(listing, found):
+        found = [one for one in found if one.name == "masks"]
+        listing = read_listing(place, found, tick or _nothing, backgrounds=backgrounds)
     return dataset_of(
         listing, place, task, classes=classes, group=group, one_class=one_class, others=found[1:], tick=tick or _nothing
     )
+
+
+def wants_masks(listing: Listing | None, found: Sequence[Candidate]) -> bool:
+    """Whether the layout that was read has no outlines, and masks lie beside, as in an export of Pascal VOC."""
+    if listing is None or not any(one.name == "masks" for one in found[1:]):
+        return False
+    return not any(record.mask or any(shape.outline for shape in record.objects) for record in listing.records)
 
 
 def candidates(folder: Folder, layout: str = "") -> list[Candidate]:
@@ -178,8 +188,8 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
     listing = LAYOUTS[found[0].name].read(folder, tick)
     listing.finish(folder, backgrounds=backgrounds)
-    # Folders that could be classes are no label files, of which somebody expects that they are used.
-    others = [one for one in found[1:] if one.name not in ("folders", "thermal")]
+    # Folders that could be classes are no label files, of which somebody expects that they are used; masks may still be.
+    others = [one for one in found[1:] if one.name not in ("folders", "thermal", "masks")]
     listing.problems[:0] = [
         *folder.problems,
         *(

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import PIL.Image
 
-from inspector.core.annotations import Candidate, candidates, dataset_of, read_listing, seen_files
+from inspector.core.annotations import Candidate, candidates, dataset_of, read_listing, seen_files, wants_masks
 from inspector.core.collector import no_collection
 from inspector.core.datasets import thermal
 from inspector.core.datasets.record import NO_DEFECT, Listing
@@ -237,7 +237,12 @@ def _datasets(
     order: tuple[TaskName, ...] = ("thermal", "segmentation", "detection", "classification")
     for task in order:
         try:
-            if task != "thermal":
+            if task == "segmentation" and not wanted.layout and wants_masks(listing, layouts):
+                masked = read_listing(
+                    place, [one for one in layouts if one.name == "masks"], tick, backgrounds=wanted.backgrounds
+                )
+                found[task] = dataset_of(masked, place, task, group=wanted.group, tick=tick)
+            elif task != "thermal":
                 found[task] = dataset_of(listing, place, task, group=wanted.group, tick=tick)
             elif measures := [one for one in layouts if one.name == "thermal"]:
                 measured = read_listing(place, measures, tick)

@@ -110,34 +110,65 @@ def test_objects_drawn_with_a_brush_are_no_crowds(tmp_path: Path, mixed: bool) -
     runs = {"size": [10, 20], "counts": [52, 3, 7, 3, 7, 3, 7, 3, 115]}  # rows 2 to 4, columns 5 to 8
     brush = {"id": 1, "image_id": 1, "category_id": 0, "bbox": [5, 2, 4, 3], "iscrowd": 1, "segmentation": runs}
     drawn = {"id": 2, "image_id": 2, "category_id": 0, "bbox": [1, 1, 4, 4], "iscrowd": 0, "segmentation": [[1, 1, 5, 1, 5, 5]]}
-    if mixed:
-        brush["attributes"] = {"occluded": False}
     for name in "abc":
         image(tmp_path / "images" / f"{name}.png")
-    write(tmp_path / "annotations" / "instances_default.json", coco(about, [brush, drawn] if mixed else [brush], ["dent"]))
+    data = coco(about, [brush, drawn] if mixed else [brush], ["dent"])
+    write(tmp_path / "annotations" / "instances_default.json", data)
+    write(tmp_path / "annotations" / "stuff_default.json", data)  # datumaro writes the same once more
     dataset = read_dataset(tmp_path, "segmentation")
+    assert said(dataset) == ""
     np.testing.assert_array_equal(mask(dataset.samples[0]), spot(1))
     assert boxes(read_dataset(tmp_path, "detection"))["images/a.png"] == [[5, 2, 9, 5]]
     assert dataset.counts() == ({"dent": 2, NO_DEFECT: 1} if mixed else {"dent": 1, NO_DEFECT: 2})
 
 
-def test_a_crowd_is_ignored_and_its_image_is_not_good(tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_a_crowd_is_ignored_and_its_image_is_not_good(tmp_path: Path, own: bool) -> None:
+    """In COCO's own data, or around other objects of its class."""
     about = [{"id": at, "file_name": f"{name}.png", "width": 20, "height": 10} for at, name in enumerate("ab", start=1)]
     runs = {"size": [10, 20], "counts": [52, 3, 7, 3, 7, 3, 7, 3, 115]}
+    place = 12 if own else 6
     objects = [
         {"image_id": 1, "category_id": 0, "bbox": [5, 2, 4, 3], "iscrowd": 1, "segmentation": runs},
-        {"image_id": 1, "category_id": 0, "bbox": [12, 5, 4, 4], "segmentation": [[12, 5, 16, 5, 16, 9, 12, 9]]},
-        {"image_id": 2, "category_id": 0, "bbox": [5, 2, 4, 3], "iscrowd": 1, "segmentation": runs},
+        {
+            "image_id": 1,
+            "category_id": 0,
+            "bbox": [place, 3, 2, 2],
+            "segmentation": [[place, 3, place + 2, 3, place + 2, 5, place, 5]],
+        },
     ]
+    if own:
+        objects.append({"image_id": 2, "category_id": 0, "bbox": [5, 2, 4, 3], "iscrowd": 1, "segmentation": runs})
     for name in "ab":
         image(tmp_path / f"{name}.png")
-    write(tmp_path / "labels.json", coco(about, objects, ["dent"]))
+    write(
+        tmp_path / "labels.json",
+        {"info": {"description": "COCO 2017 Dataset" if own else ""}, **coco(about, objects, ["dent"])},
+    )
     dataset = read_dataset(tmp_path, "segmentation")
-    (sample,) = dataset.samples
     expected = spot(IGNORE)
-    expected[5:9, 12:16] = 1
-    np.testing.assert_array_equal(mask(sample), expected)
-    assert "b.png: none of its objects can be used, so its image is not used" in said(dataset)
+    expected[3:5, place : place + 2] = 1
+    np.testing.assert_array_equal(mask(dataset.samples[0]), expected)
+    assert [sample.name for sample in dataset.samples] == (["a.png"] if own else ["a.png", "b.png"])
+    assert ("b.png: none of its objects can be used, so its image is not used" in said(dataset)) == own
+
+
+def test_boxes_and_masks_of_one_export_of_pascal_voc(tmp_path: Path) -> None:
+    """As datumaro writes it: colours by the palette, which its labelmap.txt leaves out."""
+    colours = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]], np.uint8)
+    for at in range(3):
+        image(tmp_path / "JPEGImages" / f"{at}.jpg")
+        save(tmp_path / "SegmentationClass" / f"{at}.png", colours[spot(2)])
+        save(tmp_path / "SegmentationObject" / f"{at}.png", colours[spot(1)])
+        corners = "<xmin>6</xmin><ymin>3</ymin><xmax>9</xmax><ymax>5</ymax>"
+        box = f"<object><name>hole</name><bndbox>{corners}</bndbox></object>"
+        write(tmp_path / "Annotations" / f"{at}.xml", f"<annotation>{box}</annotation>")
+    write(tmp_path / "labelmap.txt", "# label:color_rgb:parts:actions\nbackground:::\ndent:::\nhole:::\n")
+    assert boxes(read_dataset(tmp_path, "detection"))["JPEGImages/0.jpg"] == [BOX]
+    dataset = read_dataset(tmp_path, "segmentation")
+    assert dataset.classes == ("dent", "hole")
+    np.testing.assert_array_equal(mask(dataset.samples[0]), spot(2))
+    assert survey(tmp_path).tasks["segmentation"].images == {"hole": 3}
 
 
 def test_a_list_of_images_does_not_make_them_good(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 Boxes are (left, top, width, height); outlines are polygons or run lengths, compressed or not. The part is taken from the name
 of the file or of its folder ("train", "valid", "test", also "instances_val2017.json").
 
-Objects drawn with a brush are marked as crowds (iscrowd 1) by CVAT and datumaro, which write run lengths for nothing else; a
-crowd in the sense of the COCO challenge, beside objects with polygons, is a region where nobody said which object is which.
+Objects drawn with a brush are marked as crowds (iscrowd 1) by CVAT and datumaro. A crowd in the sense of COCO itself, in its
+own data or around other objects of its class, is a region where nobody said which object is which.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inspector.core.datasets.names import part_of_image
+from inspector.core.datasets.names import part_of_image, photographs
 from inspector.core.datasets.record import (
     IGNORED,
     Claim,
@@ -40,6 +40,7 @@ _LOOKED_AT = 200
 _SIGNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"iscrowd"')
 _NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"')
 _PART = re.compile(r"(?:^|[/_.\-])(train|valid|val|test)(?:ing|idation)?(?:\d*)(?=$|[/_.\-])")
+Summary = tuple[tuple[str, str], ...]
 _PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
@@ -107,8 +108,7 @@ class _File:
     categories: Mapping[int | str, str]
     labels: dict[object, list[str]] = field(default_factory=dict)
     labelled: bool = True
-    brush: bool = False
-    crowds: int = 0
+    crowds: set[int] = field(default_factory=set)  # by `id` of the annotation
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
@@ -127,17 +127,19 @@ def read(folder: Folder, tick: Tick) -> Listing:
         # A first category that nothing is of is a heading above the others, as some tools write it.
         classes.update(dict.fromkeys(name for name in file.categories.values() if name in used or not used))
     several = len({part_of(file.name) for file in parsed if file.labelled}) > 1
-    labelled: dict[str, bool] = {}
+    labelled: dict[str, Summary] = {}
     # A file that only lists images comes after those that say what is in them.
-    for file in sorted(parsed, key=lambda each: (not each.labelled, not each.shapes)):
+    for file in sorted(parsed, key=lambda each: (not each.labelled, not each.shapes, "instances" not in each.name)):
         _read_file(folder, file, labelled, found, tick, part_of(file.name) if several or part_of_image(file.name) else None)
-    found.missing += [name for name in folder.images if name not in labelled]
+    found.missing += [name for name in photographs(folder) if name not in labelled]
     found.classes = tuple(classes)
     return found
 
 
-def _read_file(folder: Folder, file: _File, labelled: dict[str, bool], found: Listing, tick: Tick, part: Part | None) -> None:
-    """`labelled`: the images known so far, and whether an object is of them."""
+def _read_file(
+    folder: Folder, file: _File, labelled: dict[str, Summary], found: Listing, tick: Tick, part: Part | None
+) -> None:
+    """`labelled`: the images known so far, and their objects."""
     elsewhere = 0
     for key, (said, size) in file.images.items():
         tick()
@@ -146,10 +148,10 @@ def _read_file(folder: Folder, file: _File, labelled: dict[str, bool], found: Li
         if place is None:
             found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file.path))
         elif place in labelled:
-            if items and labelled[place]:
+            if items and labelled[place] not in ((), _summary(file, items)):
                 found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file.path))
         elif file.labelled:
-            labelled[place] = bool(items)
+            labelled[place] = _summary(file, items)
             elsewhere += "/" in said and not place.endswith(said.removeprefix("./"))
             _record(folder, file, key, place, size, part or part_of_image(place), found)
     if elsewhere:
@@ -160,6 +162,11 @@ def _read_file(folder: Folder, file: _File, labelled: dict[str, bool], found: Li
                 file=file.path,
             )
         )
+
+
+def _summary(file: _File, items: list[Mapping[str, object]]) -> Summary:
+    """Classes and boxes, to see whether two files say the same."""
+    return tuple(sorted((file.categories[_key(item["category_id"])], str(item.get("bbox"))) for item in items))
 
 
 def _places(name: str) -> list[str]:
@@ -187,7 +194,9 @@ def _parse(name: str, folder: Folder, found: Listing) -> _File:
         annotations = _objects(data, "annotations") if "annotations" in data else []
         file = _File(name, path, images, {}, dict(sorted(categories.items(), key=lambda one: (str(type(one[0])), one[0]))))
         file.labelled = bool(annotations) or ("annotations" in data and bool(categories) and "image_info" not in name)
-        lost = _sort(annotations, file)
+        source = data.get("info")
+        own = isinstance(source, Mapping) and str(source.get("description", "")).startswith("COCO 20")
+        lost = _sort(annotations, file, own=own)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
     if lost:
@@ -203,17 +212,16 @@ def _parse(name: str, folder: Folder, found: Listing) -> _File:
             message(
                 "{file}: {count} annotations are of crowds (iscrowd); they are no objects, and their regions are ignored.",
                 file=path,
-                count=file.crowds,
+                count=len(file.crowds),
             )
         )
     return file
 
 
-def _sort(annotations: list[Mapping[str, object]], file: _File) -> int:
-    """Put annotations to their images; how many are of none. Raises ValueError or TypeError."""
+def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) -> int:
+    """Put annotations to their images; how many are of none. `own`: the file is COCO's own. Raises ValueError or TypeError."""
     lost = 0
     doubtful: set[int | str] = set()
-    drawn = crowds = attributed = 0
     for item in annotations:
         image, category = _key(item.get("image_id")), item.get("category_id")
         if image not in file.images or not isinstance(category, int | str) or category not in file.categories:
@@ -223,16 +231,31 @@ def _sort(annotations: list[Mapping[str, object]], file: _File) -> int:
             file.labels.setdefault(image, []).append(file.categories[category])
         else:
             file.shapes.setdefault(image, []).append(item)
-            crowds += bool(item.get("iscrowd"))
-            drawn += not item.get("iscrowd") and bool(item.get("segmentation"))
-            attributed += "attributes" in item
-    file.brush = bool(crowds) and (attributed > 0 or not drawn)
-    file.crowds = 0 if file.brush else crowds
+    for items in file.shapes.values():
+        file.crowds.update(id(item) for item in items if item.get("iscrowd") and (own or _holds_others(item, items)))
     if annotations and not any("category_id" in item for item in annotations):  # captions, or whole scenes
         file.labelled = False
         return 0
     file.images = {key: image for key, image in file.images.items() if key not in doubtful}
     return lost
+
+
+def _holds_others(crowd: Mapping[str, object], items: list[Mapping[str, object]]) -> bool:
+    """Whether other objects of its class lie in its box."""
+    around = _corners(crowd)
+    others = [_corners(item) for item in items if item is not crowd and item["category_id"] == crowd["category_id"]]
+    return around is not None and any(
+        box is not None and box[0] >= around[0] and box[1] >= around[1] and box[2] <= around[2] and box[3] <= around[3]
+        for box in others
+    )
+
+
+def _corners(item: Mapping[str, object]) -> tuple[float, float, float, float] | None:
+    said = item.get("bbox")
+    if not isinstance(said, list) or len(said) != 4:
+        return None
+    left, top, width, height = (number(value) for value in said)
+    return left, top, left + width, top + height
 
 
 def _key(value: object) -> int | str:
@@ -263,7 +286,7 @@ def _record(
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
         for item in items:
             shape = _shape(item, file.categories[_key(item["category_id"])], size)
-            if item.get("iscrowd") and not file.brush:
+            if id(item) in file.crowds:
                 yield Shape(IGNORED, shape.box, shape.outline)
                 yield ""  # whatever else is in it: not known to be all there is
             else:

@@ -101,7 +101,7 @@ def _add(found: Listing, folder: Folder, image: str, path: Path, entry: ElementT
             message("{file}: the labels of {image} are wrong ({detail}).", file=path, image=image, detail=error)
         )
         return
-    part = PARTS.get((entry.get("subset") or "").lower()) or part_of_image(image)
+    part = PARTS.get((entry.get("subset") or path.stem).lower()) or part_of_image(image)
     add_objects(found, folder, image, path, objects, said=said, part=part, shared=True)
 
 

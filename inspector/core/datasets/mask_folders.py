@@ -8,7 +8,7 @@ masks are in SegmentationClass/, and labelmap.txt may name the colour of each cl
 from collections.abc import Sequence
 from pathlib import Path
 
-from inspector.core.datasets.names import LABELS, MASK_ENDINGS, MASKS, holds, pair, part_of_image, spread
+from inspector.core.datasets.names import LABELS, MASK_ENDINGS, MASKS, holds, listed_parts, pair, part_of_image, spread
 from inspector.core.datasets.record import BACKGROUND, Claim, Listing, Record, Tick, claim, class_name
 from inspector.core.datasets.scan import Folder, read_text, without_suffix
 from inspector.core.errors import ConfigError
@@ -23,6 +23,7 @@ _INSTANCES = "segmentationobject"
 _LOOKED_AT = 12
 _MOST_COLOURS = 64  # different values in a mask; a photograph has hundreds
 _LISTS = ("classes.txt", "class_names.txt", "labels.txt")
+_VOC_CLASSES = 40
 _NO_CLASS = frozenset({"background", "bg"})
 
 
@@ -80,6 +81,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     names, colours = _classes(folder)
     found = Listing(TITLE, classes=tuple(names))
     pairs, masks = _pairs(folder)
+    parts = listed_parts(folder)
     known = set(masks)
     used = set(pairs.values())
     lossy = 0
@@ -89,9 +91,8 @@ def read(folder: Folder, tick: Tick) -> Listing:
         if mask is not None and not mask.lower().endswith(_LOSSLESS):
             lossy += 1
         if mask is not None:
-            found.records.append(
-                Record(name, folder.files[name], mask=folder.files[mask], part=part_of_image(name), colours=colours)
-            )
+            part = parts.get(without_suffix(name).rpartition("/")[2]) or part_of_image(name)
+            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=part, colours=colours))
         elif name not in known:
             found.missing.append(name)
     for name in masks:
@@ -105,22 +106,36 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _classes(folder: Folder) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
-    """The names of the values 1, 2, ... and the colour of each, where a labelmap.txt says them. Raises ConfigError."""
-    labelmap = next((name for name in folder.with_suffix(".txt") if name.rpartition("/")[2] == "labelmap.txt"), None)
-    if labelmap is None:
-        return value_names(next((names for file in _LISTS if (names := class_list(folder, file))), [])), ()
-    names, colours = [], []
-    for line in read_text(folder.files[labelmap]).splitlines():
-        name, _, rest = line.partition(":")
-        if line.startswith("#") or not name.strip() or name.strip().lower() in (*BACKGROUND, *_NO_CLASS):
+    """The names of the values 1, 2, ... and the colour of each; by default those of Pascal VOC. Raises ConfigError."""
+    named = {name.rpartition("/")[2].lower(): name for name in reversed(folder.with_suffix(".txt"))}
+    if "labelmap.txt" in named:  # name:red,green,blue:parts:actions
+        lines = read_text(folder.files[named["labelmap.txt"]]).splitlines()
+        pairs = [(line.split(":")[0], line.split(":")[1]) for line in lines if ":" in line and not line.startswith("#")]
+    elif "label_colors.txt" in named:  # red green blue name
+        lines = read_text(folder.files[named["label_colors.txt"]]).splitlines()
+        words = [line.split() for line in lines]
+        pairs = [(" ".join(each[3:]) or " ".join(each), ",".join(each[:3]) if len(each) > 3 else "") for each in words if each]
+    else:
+        names = value_names(next((names for file in _LISTS if (names := class_list(folder, file))), []))
+        return names, tuple(voc_colour(value) for value in range(1, _VOC_CLASSES + 1))
+    found: list[str] = []
+    colours: list[tuple[int, int, int]] = []
+    for name, said in pairs:
+        if class_name(name).lower() in (*BACKGROUND, *_NO_CLASS, "__ignore__", ""):
             continue
         try:
-            red, green, blue = (int(value) for value in rest.split(":")[0].split(","))
+            red, green, blue = (int(value) for value in said.split(","))
         except ValueError:
-            continue
-        names.append(class_name(name))
+            red, green, blue = voc_colour(len(found) + 1)
+        found.append(class_name(name))
         colours.append((red, green, blue))
-    return names, tuple(colours)
+    return found, tuple(colours)
+
+
+def voc_colour(value: int) -> tuple[int, int, int]:
+    """The colour of a value in Pascal VOC's palette: its bits, in turn, from the highest bit of red, green and blue down."""
+    red, green, blue = (sum((value >> (3 * bit + part) & 1) << (7 - bit) for bit in range(8)) for part in range(3))
+    return red, green, blue
 
 
 def value_names(names: Sequence[str]) -> list[str]:

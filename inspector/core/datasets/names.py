@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from inspector.core.datasets.scan import Folder, without_suffix
+from inspector.core.datasets.scan import Folder, read_text, without_suffix
 from inspector.core.samples import Part
 
 # How people name the folders of a split.
@@ -21,6 +21,7 @@ PARTS: dict[str, Part] = {
     "test": "test",
     "testing": "test",
 }
+_LISTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos"})
 MASKS = frozenset({"masks", "mask", "gt", "groundtruth", "segmentation", "segmentations", "segmentationclass", "ground_truth"})
 LABELS = frozenset(
@@ -34,6 +35,8 @@ GOOD = frozenset({"good", "ok", "normal"})
 MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "-label", "_gt", "_seg", "_segmentation", "_masks")
 _FILLERS = frozenset({"obj", "data", "dataset", "set", "split", "all", "ground", "truth"})
 _ROLES = IMAGES | MASKS | LABELS | _FILLERS
+# "trainannot", "valmasks": a part and a place in one word.
+_JOINED = re.compile(r"^(train|val|valid|validation|test)(images|imgs?|annot|masks?|labels|gt)$")
 _WORDS = re.compile(r"[\W_]+|(?<=\D)(?=\d)|(?<=\d)(?=\D)")
 
 
@@ -59,7 +62,7 @@ def place_of(folder: str) -> Place:
 
 
 def _words(piece: str) -> list[str]:
-    return [word for word in _WORDS.split(piece.lower()) if word]
+    return [word for word in _WORDS.split(_JOINED.sub(r"\1 \2", piece.lower())) if word]
 
 
 def _is_role(piece: str) -> bool:
@@ -133,6 +136,31 @@ def _stems(stem: str, endings: Sequence[str]) -> list[str]:
 def _composed(text: str) -> str:
     """macOS takes "ガ" and "é" apart."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def photographs(folder: Folder) -> list[str]:
+    """The images but those in folders of masks or labels, which are not themselves labelled."""
+    plain: dict[str, bool] = {}
+    found = []
+    for name in folder.images:
+        place = name.rpartition("/")[0]
+        if place not in plain:
+            plain[place] = not place or not holds(place, (*MASKS, *LABELS, "segmentationobject"))
+        if plain[place]:
+            found.append(name)
+    return found
+
+
+def listed_parts(folder: Folder) -> dict[str, Part]:
+    """Stem of an image -> its part, by the lists of Pascal VOC (ImageSets/Main/train.txt). One list of all is no split."""
+    found: dict[str, Part] = {}
+    for name in (name for name in folder.with_suffix(".txt") if "/imagesets/" in f"/{name.lower()}"):
+        part = _LISTS.get(without_suffix(name).rpartition("/")[2])
+        if part is not None:
+            for line in filter(None, map(str.strip, read_text(folder.files[name], limit=64 << 20).splitlines())):
+                # "stem", or "stem -1" in the list of one class; a stem may have spaces, too.
+                found.update(dict.fromkeys((line, line.split()[0]), part))
+    return {} if set(found.values()) == {"train"} else found
 
 
 def spread(names: Sequence[str], count: int) -> Sequence[str]:

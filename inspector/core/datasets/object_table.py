@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from inspector.core.datasets.columns import LABEL, PATH, SPLIT, Table, cell, tables
-from inspector.core.datasets.names import PARTS, part_of_image
+from inspector.core.datasets.names import PARTS, part_of_image, photographs
 from inspector.core.datasets.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number, of_pixels
 from inspector.core.datasets.scan import Folder
 from inspector.core.message import message
@@ -100,7 +100,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
             else:
                 listed.add(image)
                 _add(found, folder, table, image, own, fractions=fractions)
-    found.missing += [name for name in folder.images if name not in listed]
+    found.missing += [name for name in photographs(folder) if name not in listed]
     return found
 
 

@@ -18,7 +18,7 @@ EXPECTED = message("a .csv with the columns path and label, and perhaps group, s
 _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
 _CONFIDENCE = ("confidence", "label_confidence")
 _MASK = ("mask", "mask_path", "mask_file")
-_OBJECTS = (("xmin", "x1", "x_min", "left", "bbox"), ("encodedpixels",))
+_OBJECTS = (("xmin", "x1", "x_min", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
 _WEIGHT = 0.9
 
 

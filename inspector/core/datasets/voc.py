@@ -5,13 +5,25 @@ Lists in ImageSets/Main (train.txt, val.txt, test.txt) say which part an image i
 test do.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 from inspector.core.datasets.mask_folders import class_list
-from inspector.core.datasets.names import MASKS, holds, pair, part_of_image, spread
-from inspector.core.datasets.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number, turned_box
+from inspector.core.datasets.names import listed_parts, pair, part_of_image, photographs, spread
+from inspector.core.datasets.record import (
+    Claim,
+    Listing,
+    Shape,
+    Tick,
+    add_objects,
+    claim,
+    class_name,
+    number,
+    polygon,
+    turned_box,
+)
 from inspector.core.datasets.scan import Folder, peek, read_text, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
@@ -21,31 +33,26 @@ TITLE = message("Pascal VOC")
 EXPECTED = message("JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image")
 _WEIGHT = 1.0
 _LOOKED_AT = 20
-_PARTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
+_ROOT = re.compile(rb"<annotation[\s>]")
 
 
 def look(folder: Folder) -> Claim | None:
     """Images for which there is an .xml file with an annotation."""
     marks = folder.with_suffix(".xml")
     seen = spread(marks, _LOOKED_AT)
-    share = sum(b"<annotation>" in peek(folder.files[name])[:4096] for name in seen) / max(1, len(seen))
+    share = sum(_ROOT.search(peek(folder.files[name])) is not None for name in seen) / max(1, len(seen))
     if not share:
         return None
-    used = share * len(pair(_images(folder), marks))
+    used = share * len(pair(photographs(folder), marks))
     why = "{count} .xml files look like Pascal VOC; {images} images have one"
-    return claim(_WEIGHT, used, len(_images(folder)), why, count=round(share * len(marks)), images=round(used))
-
-
-def _images(folder: Folder) -> list[str]:
-    """Every picture but the masks that a full export holds besides."""
-    return [name for name in folder.images if not holds(name.rpartition("/")[0], (*MASKS, "segmentationobject"))]
+    return claim(_WEIGHT, used, len(photographs(folder)), why, count=round(share * len(marks)), images=round(used))
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Objects of every annotation; images are opened for their size only."""
     found = Listing(TITLE, classes=tuple(class_list(folder)))
-    parts = _parts(folder)
-    images, marks = _images(folder), folder.with_suffix(".xml")
+    parts = listed_parts(folder)
+    images, marks = photographs(folder), folder.with_suffix(".xml")
     pairs = pair(images, marks)
     for name in images:
         tick()
@@ -82,18 +89,6 @@ def _add(
     add_objects(found, folder, name, path, lambda _: _objects(root, path), said=said, part=part)
 
 
-def _parts(folder: Folder) -> dict[str, Part]:
-    found: dict[str, Part] = {}
-    lists = [name for name in folder.with_suffix(".txt") if "/imagesets/" in f"/{name}".lower()]
-    for name in lists:
-        part = _PARTS.get(without_suffix(name).rpartition("/")[2])
-        if part is not None:
-            for line in filter(None, map(str.strip, read_text(folder.files[name], limit=64 << 20).splitlines())):
-                # "stem", or "stem -1" in the list of one class; a stem may have spaces, too.
-                found.update(dict.fromkeys((line, line.split()[0]), part))
-    return found if len(set(found.values())) > 1 or "train" not in found.values() else {}
-
-
 def _root(path: Path) -> ElementTree.Element:
     """Raises ConfigError."""
     try:
@@ -111,6 +106,11 @@ def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
             x, y, width, height, angle = (_number(turned, key, path) for key in ("cx", "cy", "w", "h", "angle"))
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
             yield turned_box(name, box, angle * 180 / 3.141592653589793, (x, y))
+        elif (entry.findtext("deleted") or "0").strip() == "1":  # of the old LabelMe, as the polygon is
+            continue
+        elif entry.find("polygon/pt") is not None:
+            points = [(_number(point, "x", path), _number(point, "y", path)) for point in entry.iterfind("polygon/pt")]
+            yield polygon(name, points)
         elif entry.find("bndbox") is not None:
             corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
             yield Shape(name, (corners[0] - 1, corners[1] - 1, corners[2], corners[3]))

@@ -30,7 +30,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.outlines import Mask, Outline, components, polygon_of, run_lengths
 from inspector.core.samples import PARTS, Dataset, DrawnMask, Sample
-from inspector.core.types import IGNORE, TaskName
+from inspector.core.types import TaskName
 
 Format = Literal["coco", "yolo", "voc", "masks", "folders"]
 # The tasks whose labels a layout can hold, the fullest first.
@@ -43,6 +43,7 @@ HOLDS: Mapping[Format, tuple[TaskName, ...]] = MappingProxyType(
         "folders": ("classification",),
     }
 )
+_DRAWN = ("coco", "yolo", "voc")  # those that hold objects
 _FOLDERS = {"train": "train", "val": "valid", "test": "test", None: "images"}
 _LONGEST = 200  # bytes of a file's stem; file systems take 255 in all
 Box = tuple[float, float, float, float]
@@ -91,7 +92,8 @@ def write_dataset(
         for number, sample in enumerate(dataset.samples, start=1):
             try:
                 size = image_size(sample.path)
-                item = _Item(sample, names[sample.name], size, tuple(_objects(sample, size)))
+                objects = tuple(_objects(sample, size)) if to in _DRAWN else ()
+                item = _Item(sample, names[sample.name], size, objects)
             except ConfigError as error:
                 problems.append(error.problem)
             else:
@@ -130,7 +132,15 @@ def _shortened(stem: str) -> str:
 
 
 def _objects(sample: Sample, size: tuple[int, int]) -> Iterator[_Object]:
-    """Boxes as labelled; outlines as labelled, or one for each connected area of a mask. Raises ConfigError."""
+    """Boxes as labelled; outlines as labelled, or one for each connected area of a mask. Raises ConfigError, also where a mask
+    has regions of which nobody said what they show: as background they would be taken for good.
+    """
+    if sample.mask is not None and sample.mask.ignores:
+        raise ConfigError(
+            "{file} has regions that are ignored, which this layout cannot hold; it is left out.",
+            remedy="Write masks.",
+            file=sample.path,
+        )
     boxes = sample.truth.boxes
     if boxes is not None:
         for box, kind in zip(boxes.xyxy.tolist(), boxes.classes.tolist(), strict=True):
@@ -148,8 +158,6 @@ def _objects(sample: Sample, size: tuple[int, int]) -> Iterator[_Object]:
     elif sample.mask is not None:
         pixels = sample.mask.read(size[1], size[0])
         for value, box, area in components(pixels):
-            if value == IGNORE:
-                continue
             whole = np.zeros(pixels.shape, np.bool_)
             whole[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = area
             yield _Object(value - 1, box, Outline((), run_lengths(whole), (size[1], size[0])))
