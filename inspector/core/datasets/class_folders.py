@@ -53,7 +53,9 @@ def look(folder: Folder) -> Claim | None:
     classes = [kind for kind in counts if kind and not kind.startswith("_")]
     masks = len(_masks(folder.images))
     weight = _ONE_CLASS if len(classes) < 2 else _MASKED if masks > 0.2 * used else _WEIGHT
-    return claim(weight, used, len(folder.images), "{count} images lie in {classes} folders", count=used, classes=len(classes))
+    return claim(
+        weight, used, len(folder.images), message("{count} images lie in {classes} folders", count=used, classes=len(classes))
+    )
 
 
 def _masks(names: Iterable[str]) -> dict[str, str]:

@@ -85,8 +85,8 @@ def look(folder: Folder) -> Claim | None:
         images = (folder.find(said, *_places(name)) for said, _ in file.images.values())
         listed.update(image for image in images if image is not None)
     if names and broken == len(names):  # reading it says what is wrong
-        return claim(_BROKEN, 1, 1, "{count} .json files look like COCO, and cannot be read", count=broken)
-    return claim(_WEIGHT, len(listed), len(folder.images), "COCO files list {count} of the images", count=len(listed))
+        return claim(_BROKEN, 1, 1, message("{count} .json files look like COCO, and cannot be read", count=broken))
+    return claim(_WEIGHT, len(listed), len(folder.images), message("COCO files list {count} of the images", count=len(listed)))
 
 
 def part_of(name: str) -> Part | None:

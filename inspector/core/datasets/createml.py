@@ -33,7 +33,7 @@ def look(folder: Folder) -> Claim | None:
     """Images that such files list."""
     images = {folder.find(str(entry["image"]), name.rpartition("/")[0]) for name, entry in _entries(folder)} - {None}
     return claim(
-        _WEIGHT, len(images), len(folder.images), "a .json of Create ML lists {count} of the images", count=len(images)
+        _WEIGHT, len(images), len(folder.images), message("a .json of Create ML lists {count} of the images", count=len(images))
     )
 
 

@@ -54,7 +54,7 @@ def look(folder: Folder) -> Claim | None:
         near = name.rpartition("/")[0]
         listed.update(folder.find(html.unescape(said), near, "images") for said in _IMAGE.findall(text))
     used = len(listed - {None})
-    return claim(_WEIGHT, used, len(folder.images), "an .xml of CVAT lists {count} of the images", count=used)
+    return claim(_WEIGHT, used, len(folder.images), message("an .xml of CVAT lists {count} of the images", count=used))
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

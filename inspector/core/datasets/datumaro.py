@@ -65,7 +65,9 @@ def _find(folder: Folder, name: str, item: Item) -> str | None:
 def look(folder: Folder) -> Claim | None:
     """Images that are items."""
     images = {_find(folder, name, item) for name, item, _ in _items(folder)} - {None}
-    return claim(_WEIGHT, len(images), len(folder.images), "a .json of Datumaro lists {count} of the images", count=len(images))
+    return claim(
+        _WEIGHT, len(images), len(folder.images), message("a .json of Datumaro lists {count} of the images", count=len(images))
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

@@ -77,7 +77,10 @@ def look(folder: Folder) -> Claim | None:
     """Images of the tasks."""
     images = {_find(folder, _image(task), file) for file, task in _tasks(folder)} - {None}
     return claim(
-        _WEIGHT, len(images), len(folder.images), "a .json of Label Studio lists {count} of the images", count=len(images)
+        _WEIGHT,
+        len(images),
+        len(folder.images),
+        message("a .json of Label Studio lists {count} of the images", count=len(images)),
     )
 
 

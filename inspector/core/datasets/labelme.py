@@ -53,7 +53,7 @@ def look(folder: Folder) -> Claim | None:
     if not share:
         return None
     used = share * len(_pairs(folder, marks))
-    return claim(_WEIGHT, used, len(folder.images), "{count} images have a labelme .json", count=round(used))
+    return claim(_WEIGHT, used, len(folder.images), message("{count} images have a labelme .json", count=round(used)))
 
 
 def _is_labelme(ends: bytes) -> bool:

@@ -35,7 +35,7 @@ def look(folder: Folder) -> Claim | None:
     seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
     share = sum(_is_mask(folder.files[name]) for name in seen) / len(seen)
     total = len(folder.images) - len(masks)
-    return claim(_WEIGHT, share * len(pairs), total, "{count} images have a mask", count=round(share * len(pairs)))
+    return claim(_WEIGHT, share * len(pairs), total, message("{count} images have a mask", count=round(share * len(pairs))))
 
 
 def _is_mask(path: Path) -> bool:

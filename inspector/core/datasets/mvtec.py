@@ -78,7 +78,9 @@ def look(folder: Folder) -> Claim | None:
         for kinds in [_kinds(folder, base)]
         for name in folder.under(base.rstrip("/"))
     )
-    return claim(_WEIGHT, used, len(folder.images), "{count} images lie in train/good, test and ground_truth", count=used)
+    return claim(
+        _WEIGHT, used, len(folder.images), message("{count} images lie in train/good, test and ground_truth", count=used)
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

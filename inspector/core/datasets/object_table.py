@@ -75,7 +75,9 @@ def look(folder: Folder) -> Claim | None:
         if any(table.find(folder, said) for said in seen):
             names = {_image_name(table, row) for _, row in table.rows(header=_form(table) != "bare")}
             listed.update(image for said in names if (image := table.find(folder, said)) is not None)
-    return claim(_WEIGHT, len(listed), len(folder.images), "tables of objects list {count} of the images", count=len(listed))
+    return claim(
+        _WEIGHT, len(listed), len(folder.images), message("tables of objects list {count} of the images", count=len(listed))
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

@@ -46,7 +46,7 @@ class Claim:
     why: Message
 
 
-def claim(weight: float, used: float, total: int, why: str, **values: object) -> Claim | None:
+def claim(weight: float, used: float, total: int, why: Message) -> Claim | None:
     """The claim of a layout that understands `used` of `total` images; None if it understands none.
 
     `weight`: how telling its signs are. A layout of which every image has a label comes before one that knows a few, and a
@@ -56,7 +56,7 @@ def claim(weight: float, used: float, total: int, why: str, **values: object) ->
         return None
     share = min(1.0, used / total)
     whole = used >= _SURE or share >= _SHARE
-    return Claim(weight * (0.3 + 0.7 * share if whole else share), message(why, **values))
+    return Claim(weight * (0.3 + 0.7 * share if whole else share), why)
 
 
 @dataclass(frozen=True, slots=True)

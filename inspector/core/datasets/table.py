@@ -49,7 +49,7 @@ def look(folder: Folder) -> Claim | None:
         place = table.place(PATH)
         if place is not None and (share := table.known(folder, place)):
             used += share * table.lines()
-    return claim(_WEIGHT, used, len(folder.images), "tables of labels list about {count} images", count=round(used))
+    return claim(_WEIGHT, used, len(folder.images), message("tables of labels list about {count} images", count=round(used)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ _COLD = 200.0  # kelvin: what is never warmer was rather measured in degrees Cel
 def look(folder: Folder) -> Claim | None:
     """A table of temperatures, or images that hold them."""
     total = max(1, len(folder.images))
-    return claim(1.0, total if matches(folder) else 0, total, "the first images, or a table beside them, hold temperatures")
+    return claim(
+        1.0, total if matches(folder) else 0, total, message("the first images, or a table beside them, hold temperatures")
+    )
 
 
 def matches(folder: Folder) -> bool:

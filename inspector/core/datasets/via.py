@@ -51,8 +51,12 @@ def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
 def look(folder: Folder) -> Claim | None:
     """Images that such a file lists."""
     images = {folder.find(str(entry["filename"]), name.rpartition("/")[0]) for name, entry in _entries(folder)} - {None}
-    why = "a .json of the VGG Image Annotator lists {count} of the images"
-    return claim(_WEIGHT, len(images), len(folder.images), why, count=len(images))
+    return claim(
+        _WEIGHT,
+        len(images),
+        len(folder.images),
+        message("a .json of the VGG Image Annotator lists {count} of the images", count=len(images)),
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

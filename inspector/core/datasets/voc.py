@@ -44,8 +44,16 @@ def look(folder: Folder) -> Claim | None:
     if not share:
         return None
     used = share * len(pair(photographs(folder), marks))
-    why = "{count} .xml files look like Pascal VOC; {images} images have one"
-    return claim(_WEIGHT, used, len(photographs(folder)), why, count=round(share * len(marks)), images=round(used))
+    return claim(
+        _WEIGHT,
+        used,
+        len(photographs(folder)),
+        message(
+            "{count} .xml files look like Pascal VOC; {images} images have one",
+            count=round(share * len(marks)),
+            images=round(used),
+        ),
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:

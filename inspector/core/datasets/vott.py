@@ -37,7 +37,10 @@ def look(folder: Folder) -> Claim | None:
     """Images that are assets."""
     images = {folder.find(str(asset["name"]), name.rpartition("/")[0]) for name, asset, _ in _assets(folder)} - {None}
     return claim(
-        _WEIGHT, len(images), len(folder.images), "the .json files of VoTT list {count} of the images", count=len(images)
+        _WEIGHT,
+        len(images),
+        len(folder.images),
+        message("the .json files of VoTT list {count} of the images", count=len(images)),
     )
 
 
