@@ -108,6 +108,7 @@ _LABEL_FILES = (
     ".npy",
     ".h5",
     ".jsonl",
+    ".ndjson",
     ".xlsx",
 )
 

@@ -1,7 +1,9 @@
 """Data sets as the tools of the field write them, small, each with what is right for it."""
 
 import base64
+import csv
 import io
+import json
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -484,10 +486,34 @@ def coco_file(folder: Path) -> None:
     write(folder / "result.json", coco(about, objects, ["dent"]))
 
 
+def via_csv(folder: Path) -> None:
+    columns = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    rect = {"name": "rect", "x": 5, "y": 2, "width": 4, "height": 3}
+    drawn = {"name": "polygon", "all_points_x": [x for x, _ in TRIANGLE], "all_points_y": [y for _, y in TRIANGLE]}
+    with (folder / "via_export.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(columns.split(","))
+        for name, shape in {"a": rect, "b": drawn, "c": {}}.items():
+            kind = json.dumps({"defect": "dent"} if shape else {})
+            table.writerow([f"{name}.png", 1, "{}", 1, 0, json.dumps(shape), kind])
+
+
+def label_studio_min(folder: Path) -> None:
+    def task(name: str, key: str, value: list[object]) -> object:
+        return {"image": f"/data/local-files/?d=images/{name}.png", "id": 1, "annotator": 1, "annotation_id": 2, key: value}
+
+    size = {"original_width": 20, "original_height": 10}
+    box = {"x": 25, "y": 20, "width": 20, "height": 30, "rotation": 0, "rectanglelabels": ["dent"], **size}
+    points = {"points": [[50, 20], [80, 20], [80, 80]], "closed": True, "polygonlabels": ["dent"], **size}
+    write(folder / "min.json", [task("a", "box", [box]), task("b", "outline", [points]), task("c", "box", [])])
+
+
 EXPORTERS: Mapping[str, Callable[[Path], None]] = {
     "label-studio": label_studio,
     "cvat": cvat,
     "via": via,
+    "via.csv": via_csv,
+    "label-studio.min": label_studio_min,
     "vott": vott,
     "supervisely": supervisely,
     "datumaro": datumaro,
@@ -502,7 +528,7 @@ def test_boxes_polygons_and_images_without_objects(tmp_path: Path, name: str) ->
     for stem in "abc":
         image(tmp_path / f"{stem}.png")
     EXPORTERS[name](tmp_path)
-    assert layout_of(tmp_path) == name
+    assert layout_of(tmp_path) == name.partition(".")[0]
     dataset = read_dataset(tmp_path, "detection")
     assert said(dataset) == ""
     assert dataset.classes == ("dent",)
@@ -669,3 +695,42 @@ def test_a_word_in_a_file_name_is_no_split(tmp_path: Path) -> None:
     objects = [{"image_id": at, "category_id": 0, "bbox": [1, 1, 4, 4]} for at in (1, 2, 3)]
     write(tmp_path / "annotations" / "instances_default.json", coco(about, objects, ["x"]))
     assert parts(read_dataset(tmp_path, "detection")) == {"None": 3}
+
+
+def test_folders_of_parts_with_masks_are_no_classes(tmp_path: Path) -> None:
+    """KolektorSDD: a folder for each part."""
+    for part in range(25):
+        for view in range(2):
+            image(tmp_path / f"kos{part:02}" / f"Part{view}.jpg")
+            save(tmp_path / f"kos{part:02}" / f"Part{view}_label.bmp", spot(255 * (view == 0)))
+    assert layout_of(tmp_path) == "masks"
+    assert read_dataset(tmp_path, "segmentation").counts() == {"defect": 25, NO_DEFECT: 25}
+
+
+def test_masks_with_a_table_of_values(tmp_path: Path) -> None:
+    """Roboflow's export of masks."""
+    for part in ("train", "valid"):
+        image(tmp_path / part / f"{part}.jpg")
+        save(tmp_path / part / f"{part}_mask.png", spot(2))
+        write(tmp_path / part / "_classes.csv", "Pixel Value, Class\n0, background\n1, dent\n2, hole\n")
+    dataset = read_dataset(tmp_path, "segmentation")
+    assert dataset.classes == ("dent", "hole")
+    assert dataset.counts() == {"hole": 2}
+    assert parts(dataset) == {"train": 1, "val": 1}
+
+
+def test_what_labelme2voc_writes(tmp_path: Path) -> None:
+    image(tmp_path / "JPEGImages" / "a.jpg")
+    image(tmp_path / "SegmentationClassVisualization" / "a.jpg")
+    save(tmp_path / "SegmentationClassPNG" / "a.png", spot(1), palette=True)
+    write(tmp_path / "class_names.txt", "_background_\ndent\n")
+    dataset = read_dataset(tmp_path, "segmentation")
+    assert [(sample.name, sample.shows) for sample in dataset.samples] == [("JPEGImages/a.jpg", ("dent",))]
+
+
+def test_drawings_in_a_table_are_no_class_names(tmp_path: Path) -> None:
+    """Label Studio's .csv."""
+    image(tmp_path / "a.png")
+    write(tmp_path / "p.csv", 'image,id,label\na.png,1,"[{""x"": 25, ""rectanglelabels"": [""dent""]}]"\n')
+    with pytest.raises(ConfigError, match=r"1 \.csv files are in no layout"):
+        read_dataset(tmp_path, "classification")

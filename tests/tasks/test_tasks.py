@@ -7,7 +7,6 @@ import pytest
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
 from inspector.core.types import IGNORE, Annotation, Region
-from inspector.ml.transforms import warp_target
 from inspector.tasks.classification import Classification
 from inspector.tasks.masks import areas, class_map
 from inspector.tasks.segmentation import Segmentation, to_bytes
@@ -66,8 +65,6 @@ def test_what_is_ignored_is_encoded_and_comes_back() -> None:
     expected[2:6, 2:6] = 2
     expected[8:11, 4:8] = IGNORE
     np.testing.assert_array_equal(back, expected)
-    moved = warp_target(target, np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]), 16, 16)
-    assert (moved["ignore"][0, 8:10, 7:11] == 255).all()
     plain = card("segmentation", spec=InputSpec(width=16, height=16))
     assert list(Segmentation().encode(Annotation(mask=mask), plain, look(Region(0, 0, 32, 32), plain.input))) == ["mask"]
 

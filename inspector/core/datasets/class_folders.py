@@ -20,6 +20,7 @@ EXPECTED = message("one folder a class, with its images in it, or with a .png ma
 _WEIGHT = 0.4
 _MASKED = 0.9
 _ONE_CLASS = 0.1  # nothing can be told apart
+_MANY, _FEW, _PARTS = 20, 10, 0.3  # so many folders with so few images in each are rather of parts than of classes
 
 
 class _Kinds:
@@ -53,6 +54,8 @@ def look(folder: Folder) -> Claim | None:
     classes = [kind for kind in counts if kind and not kind.startswith("_")]
     masks = len(_masks(folder.images))
     weight = _ONE_CLASS if len(classes) < 2 else _MASKED if masks > 0.2 * used else _WEIGHT
+    if len(classes) > _MANY and used < _FEW * len(classes):
+        weight = min(weight, _PARTS)
     return claim(
         weight, used, len(folder.images), message("{count} images lie in {classes} folders", count=used, classes=len(classes))
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inspector.core.datasets.names import part_of_image, photographs
+from inspector.core.datasets.names import part_of_image
 from inspector.core.datasets.record import (
     IGNORED,
     Claim,
@@ -82,7 +82,7 @@ def look(folder: Folder) -> Claim | None:
         except ConfigError:
             broken += 1
             continue
-        images = (folder.find(said, *_places(name)) for said, _ in file.images.values())
+        images = (_find(folder, said, name) for said, _ in file.images.values())
         listed.update(image for image in images if image is not None)
     if names and broken == len(names):  # reading it says what is wrong
         return claim(_BROKEN, 1, 1, message("{count} .json files look like COCO, and cannot be read", count=broken))
@@ -131,7 +131,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
     # A file that only lists images comes after those that say what is in them.
     for file in sorted(parsed, key=lambda each: (not each.labelled, not each.shapes, "instances" not in each.name)):
         _read_file(folder, file, labelled, found, tick, part_of(file.name) if several or part_of_image(file.name) else None)
-    found.missing += [name for name in photographs(folder) if name not in labelled]
+    found.missing += [name for name in folder.images if name not in labelled]
     found.classes = tuple(classes)
     return found
 
@@ -143,7 +143,7 @@ def _read_file(
     elsewhere = 0
     for key, (said, size) in file.images.items():
         tick()
-        place = folder.find(said, *_places(file.name))
+        place = _find(folder, said, file.name)
         items = file.shapes.get(key, [])
         if place is None:
             found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file.path))
@@ -162,6 +162,12 @@ def _read_file(
                 file=file.path,
             )
         )
+
+
+def _find(folder: Folder, said: str, file: str) -> str | None:
+    """The image that a file means, also by its name alone where its path is of another machine."""
+    near = _places(file)
+    return folder.find(said, *near) or folder.find(said.replace("\\", "/").rpartition("/")[2], *near)
 
 
 def _summary(file: _File, items: list[Mapping[str, object]]) -> Summary:

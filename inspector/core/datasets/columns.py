@@ -12,7 +12,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.samples import Part
 
 PATH = ("path", "file", "filename", "file_name", "image", "image_path", "filepath", "image_id", "imageid", "img")
-LABEL = ("label", "class", "class_name", "category", "target", "labelname", "classname")
+LABEL = ("label", "class", "class_name", "category", "target", "labelname", "classname", "choice")
 SPLIT = ("split", "set", "subset", "fold")
 _LARGEST = 256 << 20
 _DEEPEST = 2  # folders down to which tables are looked for

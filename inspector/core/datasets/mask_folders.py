@@ -116,7 +116,8 @@ def _classes(folder: Folder) -> tuple[list[str], tuple[tuple[int, int, int], ...
         words = [line.split() for line in lines]
         pairs = [(" ".join(each[3:]) or " ".join(each), ",".join(each[:3]) if len(each) > 3 else "") for each in words if each]
     else:
-        names = value_names(next((names for file in _LISTS if (names := class_list(folder, file))), []))
+        listed = next((names for file in _LISTS if (names := class_list(folder, file))), []) or _roboflow_classes(folder)
+        names = value_names(listed)
         return names, tuple(voc_colour(value) for value in range(1, _VOC_CLASSES + 1))
     found: list[str] = []
     colours: list[tuple[int, int, int]] = []
@@ -130,6 +131,15 @@ def _classes(folder: Folder) -> tuple[list[str], tuple[tuple[int, int, int], ...
         found.append(class_name(name))
         colours.append((red, green, blue))
     return found, tuple(colours)
+
+
+def _roboflow_classes(folder: Folder) -> list[str]:
+    """The names in a _classes.csv with "Pixel Value, Class", by value, the background first. Raises ConfigError."""
+    listed = next((name for name in folder.with_suffix(".csv") if name.rpartition("/")[2] == "_classes.csv"), None)
+    rows = [line.split(",", 1) for line in read_text(folder.files[listed]).splitlines()] if listed is not None else []
+    if not rows or rows[0][0].strip().lower() != "pixel value":
+        return []
+    return [class_name(row[1]) for row in rows[1:] if len(row) == 2]
 
 
 def voc_colour(value: int) -> tuple[int, int, int]:

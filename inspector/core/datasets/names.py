@@ -23,7 +23,20 @@ PARTS: dict[str, Part] = {
 }
 _LISTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos"})
-MASKS = frozenset({"masks", "mask", "gt", "groundtruth", "segmentation", "segmentations", "segmentationclass", "ground_truth"})
+MASKS = frozenset(
+    {
+        "masks",
+        "mask",
+        "gt",
+        "groundtruth",
+        "segmentation",
+        "segmentations",
+        "segmentationclass",
+        "segmentationclasspng",
+        "ground_truth",
+    }
+)
+DRAWN = frozenset({"segmentationobject", "segmentationclassvisualization", "visualization", "visualisation", "vis"})
 LABELS = frozenset(
     {"labels", "label", "annotations", "annotation", "annots", "annot", "ann", "anns", "anno", "xml", "xmls", "json", "jsons"}
     | {"txt", "bbox", "bboxes", "boxes"}
@@ -139,13 +152,13 @@ def _composed(text: str) -> str:
 
 
 def photographs(folder: Folder) -> list[str]:
-    """The images but those in folders of masks or labels, which are not themselves labelled."""
+    """The images but those in folders of masks, of labels, or of pictures with labels drawn in: nothing is labelled in these."""
     plain: dict[str, bool] = {}
     found = []
     for name in folder.images:
         place = name.rpartition("/")[0]
         if place not in plain:
-            plain[place] = not place or not holds(place, (*MASKS, *LABELS, "segmentationobject"))
+            plain[place] = not holds(place, (*MASKS, *LABELS)) and not DRAWN.intersection(place.lower().split("/"))
         if plain[place]:
             found.append(name)
     return found

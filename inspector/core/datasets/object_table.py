@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from inspector.core.datasets.columns import LABEL, PATH, SPLIT, Table, cell, tables
-from inspector.core.datasets.names import PARTS, part_of_image, photographs
+from inspector.core.datasets.names import PARTS, part_of_image
 from inspector.core.datasets.record import Claim, Listing, Shape, Tick, add_objects, claim, class_name, number, of_pixels
 from inspector.core.datasets.scan import Folder
+from inspector.core.errors import ConfigError
 from inspector.core.message import message
 from inspector.core.samples import Part
 
@@ -73,7 +74,10 @@ def look(folder: Folder) -> Claim | None:
     for table in tables(folder):
         seen = {_image_name(table, row) for row in table.first} if _form(table) else set()
         if any(table.find(folder, said) for said in seen):
-            names = {_image_name(table, row) for _, row in table.rows(header=_form(table) != "bare")}
+            try:
+                names = {_image_name(table, row) for _, row in table.rows(header=_form(table) != "bare")}
+            except ConfigError:
+                names = seen  # reading it says what is wrong
             listed.update(image for said in names if (image := table.find(folder, said)) is not None)
     return claim(
         _WEIGHT, len(listed), len(folder.images), message("tables of objects list {count} of the images", count=len(listed))
@@ -102,7 +106,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
             else:
                 listed.add(image)
                 _add(found, folder, table, image, own, fractions=fractions)
-    found.missing += [name for name in photographs(folder) if name not in listed]
+    found.missing += [name for name in folder.images if name not in listed]
     return found
 
 

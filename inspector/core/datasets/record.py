@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.datasets.names import part_of_image
+from inspector.core.datasets.names import part_of_image, photographs
 from inspector.core.datasets.scan import Folder, image_header
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
@@ -121,6 +121,9 @@ class Listing:
     def finish(self, folder: Folder, *, backgrounds: bool) -> None:
         """Say which images have no label. `backgrounds`: they count as good, where labels are objects."""
         drawn = any(record.shapes is not None for record in self.records)
+        if drawn:
+            plain = set(photographs(folder))
+            self.missing = [name for name in self.missing if name in plain]
         if not (drawn and self.missing):
             for name in self.missing:
                 self.skip("{file} has no label and is not used.", folder.files[name])

@@ -29,10 +29,15 @@ def _usable(folder: Folder) -> list[Table]:
         place = table.place(PATH)
         if place is None or any(table.has(names) for names in _OBJECTS):
             continue
-        if table.has(LABEL) or _one_hot(table):
+        if (table.has(LABEL) and not _drawn(table)) or _one_hot(table):
             found.append(table)
     top = min((table.name.count("/") for table in found), default=0)
     return [table for table in found if table.name.count("/") == top]
+
+
+def _drawn(table: Table) -> bool:
+    """Whether its labels are drawings written as JSON, as in Label Studio's .csv, which names no class of an image."""
+    return any(cell(row, table.place(LABEL)).startswith(("[", "{")) for row in table.first)
 
 
 def _one_hot(table: Table) -> bool:

@@ -1,10 +1,12 @@
-"""VGG Image Annotator (VIA 1 and 2): one .json, a project or an export, with the regions of each image. The class of a region
-is the value of its one attribute, or of that called label, class or type.
+"""VGG Image Annotator (VIA 1 and 2): one .json or .csv, a project or an export, with the regions of each image. The class of
+a region is the value of its one attribute, or of that called label, class or type.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from inspector.core.datasets.columns import cell, tables
 from inspector.core.datasets.names import part_of_image
 from inspector.core.datasets.record import (
     IGNORED,
@@ -34,6 +36,7 @@ Item = Mapping[str, object]
 
 def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
     """(file, image with its regions)."""
+    yield from _of_tables(folder)
     for name in folder.with_suffix(".json")[:50]:
         ends = peek(folder.files[name])
         if b'"shape_attributes"' not in ends and b'"_via_' not in ends:
@@ -46,6 +49,24 @@ def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
         for entry in inner.values() if isinstance(inner, Mapping) else ():
             if isinstance(entry, Mapping) and "filename" in entry and "regions" in entry:
                 yield name, entry
+
+
+def _of_tables(folder: Folder) -> Iterator[tuple[str, Item]]:
+    """The same from a .csv with a line a region, whose attributes are JSON in a cell."""
+    for table in tables(folder):
+        places = [table.place((column,)) for column in ("filename", "region_shape_attributes", "region_attributes")]
+        if None in places:
+            continue
+        regions: dict[str, list[Item]] = {}
+        try:
+            for _, row in table.rows():
+                drawn, about = (json.loads(cell(row, place) or "{}") for place in places[1:])
+                own = regions.setdefault(cell(row, places[0]), [])
+                if drawn:
+                    own.append({"shape_attributes": drawn, "region_attributes": about})
+        except (ConfigError, ValueError):
+            continue
+        yield from ((table.name, {"filename": name, "regions": own}) for name, own in regions.items())
 
 
 def look(folder: Folder) -> Claim | None:
