@@ -45,12 +45,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
         tick()
         path, said = folder.files[name], str(entry["image"])
         image = folder.find(said, name.rpartition("/")[0])
-        if image is None:
-            found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=path))
-        elif image in listed:
-            found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=path))
-        else:
-            listed.add(image)
+        if found.is_new(image, said, path, listed):
             _add(found, folder, image, path, entry.get("annotations"))
     found.missing += [name for name in folder.images if name not in listed]
     return found

@@ -75,12 +75,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
             tick()
             said = entry.get("name", "")
             image = folder.find(said, name.rpartition("/")[0], "images")
-            if image is None:
-                found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=path))
-            elif image in listed:
-                found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=path))
-            else:
-                listed.add(image)
+            if found.is_new(image, said, path, listed):
                 tags[image] = [class_name(tag.get("label", "")) for tag in entry.iter("tag")]
                 _add(found, folder, image, path, entry)
     found.missing += [name for name in folder.images if name not in listed]

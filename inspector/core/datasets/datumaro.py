@@ -79,12 +79,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
         tick()
         path = folder.files[name]
         image = _find(folder, name, item)
-        if image is None:
-            found.problems.append(message("{image} is listed in {file} but is not there.", image=item["id"], file=path))
-        elif image in listed:
-            found.problems.append(message("{image} is listed twice; the first is used.", image=item["id"], file=path))
-        else:
-            listed.add(image)
+        if found.is_new(image, item["id"], path, listed):
             drawn = item.get("annotations")
             items = [one for one in drawn if isinstance(one, Mapping)] if isinstance(drawn, list) else []
             tags[image] = [_name(one, labels) for one in items if one.get("type") == "label"]

@@ -93,19 +93,13 @@ def read(folder: Folder, tick: Tick) -> Listing:
         tick()
         path, said = folder.files[file], _image(task)
         image = _find(folder, said, file)
-        if image is None:
-            found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=path))
-            continue
-        if image in listed:
-            found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=path))
-            continue
         results = _results(task)
+        if not results or not found.is_new(image, said, path, listed):
+            continue
         if len(results) == 1:
-            listed.add(image)
             choices[image] = _choices(task, results[0])
             _add(found, folder, image, path, results[0])
-        elif len(results) > 1:
-            listed.add(image)
+        else:
             found.problems.append(
                 message("{image} has {count} annotations in {file}; it is not used.", image=said, count=len(results), file=path)
             )

@@ -152,7 +152,7 @@ def _composed(text: str) -> str:
 
 
 def photographs(folder: Folder) -> list[str]:
-    """The images but those in folders of masks, of labels, or of pictures with labels drawn in: nothing is labelled in these."""
+    """The images but those in folders of masks, of labels, or of pictures with labels drawn in: those have no labels."""
     plain: dict[str, bool] = {}
     found = []
     for name in folder.images:

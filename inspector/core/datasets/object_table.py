@@ -99,12 +99,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
         for said, own in rows.items():
             tick()
             image = table.find(folder, said)
-            if image is None:
-                found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=table.path))
-            elif image in listed:
-                found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=table.path))
-            else:
-                listed.add(image)
+            if found.is_new(image, said, table.path, listed):
                 _add(found, folder, table, image, own, fractions=fractions)
     found.missing += [name for name in folder.images if name not in listed]
     return found

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +118,17 @@ class Listing:
     def skip(self, sentence: str, path: Path) -> None:
         """Note that a file is not used; `sentence` has a {file}."""
         self.problems.append(message(sentence, file=path))
+
+    def is_new(self, image: str | None, said: object, file: Path, listed: set[str]) -> TypeGuard[str]:
+        """Whether what a file of many images calls `said` is an image that no entry was of before. If not, that is noted."""
+        if image is None:
+            self.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file))
+        elif image in listed:
+            self.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file))
+        else:
+            listed.add(image)
+            return True
+        return False
 
     def finish(self, folder: Folder, *, backgrounds: bool) -> None:
         """Say which images have no label. `backgrounds`: they count as good, where labels are objects."""
