@@ -734,3 +734,33 @@ def test_drawings_in_a_table_are_no_class_names(tmp_path: Path) -> None:
     write(tmp_path / "p.csv", 'image,id,label\na.png,1,"[{""x"": 25, ""rectanglelabels"": [""dent""]}]"\n')
     with pytest.raises(ConfigError, match=r"1 \.csv files are in no layout"):
         read_dataset(tmp_path, "classification")
+
+
+def test_boxes_that_cvat_turned(tmp_path: Path) -> None:
+    """Turned by a right angle about its middle, a box of 4 x 3 px is one of 3 x 4."""
+    for name in ("coco", "voc", "datumaro", "cvat"):
+        image(tmp_path / name / "a.png")
+    about = [{"id": 1, "file_name": "a.png", "width": 20, "height": 10}]
+    turned = {"image_id": 1, "category_id": 0, "bbox": [5, 2, 4, 3], "segmentation": [], "attributes": {"rotation": 90.0}}
+    write(tmp_path / "coco" / "labels.json", coco(about, [turned], ["dent"]))
+    corners = "<bndbox><xmin>6</xmin><ymin>3</ymin><xmax>9</xmax><ymax>5</ymax></bndbox>"
+    attributes = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>"
+    write(tmp_path / "voc" / "a.xml", f"<annotation><object><name>dent</name>{corners}{attributes}</object></annotation>")
+    box = {"type": "bbox", "label_id": 0, "bbox": [5, 2, 4, 3], "attributes": {"rotation": 90.0}}
+    item = {"id": "a", "annotations": [box], "image": {"path": "a.png"}}
+    labels = {"label": {"labels": [{"name": "dent"}]}}
+    write(tmp_path / "datumaro" / "annotations" / "default.json", {"categories": labels, "items": [item]})
+    text = '<box label="dent" xtl="5" ytl="2" xbr="9" ybr="5" rotation="90"/>'
+    write(tmp_path / "cvat" / "annotations.xml", f'<annotations><image name="a.png">{text}</image></annotations>')
+    for name in ("coco", "voc", "datumaro", "cvat"):
+        dataset = read_dataset(tmp_path / name, "detection")
+        np.testing.assert_allclose(boxes(dataset)["a.png"], [[5.5, 1.5, 8.5, 5.5]], atol=1e-5, err_msg=name)
+
+
+def test_boxes_of_create_ml(tmp_path: Path) -> None:
+    image(tmp_path / "train" / "a.png")
+    box = {"label": "dent", "coordinates": {"x": 7, "y": 3.5, "width": 4, "height": 3}}
+    write(tmp_path / "train" / "_annotations.createml.json", [{"image": "a.png", "annotations": [box]}])
+    assert layout_of(tmp_path) == "createml"
+    dataset = read_dataset(tmp_path, "detection")
+    assert (boxes(dataset), parts(dataset)) == ({"train/a.png": [BOX]}, {"train": 1})

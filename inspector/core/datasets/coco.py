@@ -25,6 +25,7 @@ from inspector.core.datasets.record import (
     class_name,
     number,
     of_pixels,
+    rotated,
 )
 from inspector.core.datasets.scan import Folder, peek, without_suffix
 from inspector.core.errors import ConfigError
@@ -310,7 +311,7 @@ def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shap
         box = (left, top, left + width, top + height)
         if outline is not None and outline.polygons and not _alike(box, bounds(outline.polygons)):
             raise ValueError("a bbox and a segmentation are in different places")
-        return Shape(name, box, outline)
+        return rotated(Shape(name, box, outline), item.get("attributes"))
     if outline is not None and outline.polygons:
         return Shape(name, bounds(outline.polygons), outline)
     if outline is not None and (shape := of_pixels(name, outline.pixels())) is not None:

@@ -19,6 +19,7 @@ from inspector.core.datasets.record import (
     number,
     of_pixels,
     polygon,
+    rotated,
     with_labels,
 )
 from inspector.core.datasets.scan import Folder, peek, without_suffix
@@ -112,7 +113,7 @@ def _shapes(item: Item, name: str, size: tuple[int, int]) -> Iterator[Shape | st
     box = item.get("bbox")
     if kind == "bbox" and isinstance(box, list):
         left, top, width, height = (number(value) for value in box)
-        yield Shape(name, (left, top, left + width, top + height))
+        yield rotated(Shape(name, (left, top, left + width, top + height)), item.get("attributes"))
     elif kind == "polygon":
         yield polygon(name, points)
     elif kind == "mask":

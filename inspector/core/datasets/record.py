@@ -314,6 +314,14 @@ def turned_box(name: str, box: Box, degrees: float, pivot: tuple[float, float]) 
     )
 
 
+def rotated(shape: Shape, attributes: object) -> Shape:
+    """A turned box as CVAT and datumaro write it: upright, with the degrees among its attributes. Raises ValueError."""
+    turn = number(attributes.get("rotation") or 0) if isinstance(attributes, Mapping) else 0.0
+    left, top, right, bottom = shape.box
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    return turned_box(shape.name, shape.box, turn, middle) if turn and shape.outline is None else shape
+
+
 def ellipse(name: str, centre: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0) -> Shape:
     """An ellipse as a polygon."""
     turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)

@@ -22,6 +22,7 @@ from inspector.core.datasets.record import (
     class_name,
     number,
     polygon,
+    rotated,
     turned_box,
 )
 from inspector.core.datasets.scan import Folder, peek, read_text, without_suffix
@@ -121,7 +122,8 @@ def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
             yield polygon(name, points)
         elif entry.find("bndbox") is not None:
             corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
-            yield Shape(name, (corners[0] - 1, corners[1] - 1, corners[2], corners[3]))
+            about = {each.findtext("name"): each.findtext("value") for each in entry.iterfind("attributes/attribute")}
+            yield rotated(Shape(name, (corners[0] - 1, corners[1] - 1, corners[2], corners[3])), about)
         else:
             yield "object"
 
