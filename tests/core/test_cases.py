@@ -764,3 +764,16 @@ def test_boxes_of_create_ml(tmp_path: Path) -> None:
     assert layout_of(tmp_path) == "createml"
     dataset = read_dataset(tmp_path, "detection")
     assert (boxes(dataset), parts(dataset)) == ({"train/a.png": [BOX]}, {"train": 1})
+
+
+def test_polygons_beside_the_boxes_of_pascal_voc(tmp_path: Path) -> None:
+    """As Roboflow and supervision write them."""
+    image(tmp_path / "images" / "a.png")
+    corners = "<bndbox><xmin>6</xmin><ymin>3</ymin><xmax>14</xmax><ymax>9</ymax></bndbox>"
+    points = "".join(f"<x{at}>{x}</x{at}><y{at}>{y}</y{at}>" for at, (x, y) in enumerate(((6, 3), (14, 3), (14, 9)), start=1))
+    text = f"<annotation><object><name>dent</name>{corners}<polygon>{points}</polygon></object></annotation>"
+    write(tmp_path / "annotations" / "a.xml", text)
+    assert boxes(read_dataset(tmp_path, "detection")) == {"images/a.png": [[5, 2, 14, 9]]}
+    drawn = mask(read_dataset(tmp_path, "segmentation").samples[0])
+    assert 20 <= int(drawn.sum()) <= 28  # half of 8 x 6 px
+    assert drawn[2, 6:13].all()

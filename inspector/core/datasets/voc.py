@@ -28,6 +28,7 @@ from inspector.core.datasets.record import (
 from inspector.core.datasets.scan import Folder, peek, read_text, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
+from inspector.core.outlines import Outline
 from inspector.core.samples import Part
 
 TITLE = message("Pascal VOC")
@@ -123,9 +124,19 @@ def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
         elif entry.find("bndbox") is not None:
             corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
             about = {each.findtext("name"): each.findtext("value") for each in entry.iterfind("attributes/attribute")}
-            yield rotated(Shape(name, (corners[0] - 1, corners[1] - 1, corners[2], corners[3])), about)
+            box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
+            yield rotated(Shape(name, box, _outline(entry, path)), about)
         else:
             yield "object"
+
+
+def _outline(entry: ElementTree.Element, path: Path) -> Outline | None:
+    """The polygon that Roboflow and supervision write beside a box, as x1, y1, x2, y2, ...; None without one."""
+    drawn = entry.find("polygon")
+    count = 0 if drawn is None else sum(each.tag.startswith("x") for each in drawn)
+    if drawn is None or count < 3:
+        return None
+    return Outline((tuple(_number(drawn, f"{axis}{at}", path) - 1 for at in range(1, count + 1) for axis in "xy"),))
 
 
 def _number(element: ElementTree.Element, key: str, path: Path) -> float:
