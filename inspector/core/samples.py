@@ -22,6 +22,8 @@ from inspector.core.types import IGNORE, Annotation, TaskName
 
 # Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
 HALF = 128
+_MOST_COLOURS = 64  # of a mask; a photograph has hundreds
+_NEARLY, _MOSTLY = 24, 0.9  # levels from black or white, and the share of pixels that are so near
 _GREY = 40  # levels that the colours of a grey pixel may differ by
 
 Part = Literal["train", "val", "test"]
@@ -236,11 +238,15 @@ def read_mask(path: Path, colours: Sequence[tuple[int, int, int]] = ()) -> NDArr
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def colours_of(path: Path) -> list[tuple[int, ...]]:
-    """The different values of a mask, or colours, as rows. Raises ConfigError."""
+def is_mask(path: Path) -> bool:
+    """Whether a picture can be a mask: it has few colours, or is nearly all black and white, as a JPEG of a mask is. Raises
+    ConfigError.
+    """
     pixels = _mask_pixels(path)
     rows = pixels.reshape(-1, 1 if pixels.ndim == 2 else pixels.shape[2])
-    return [tuple(row) for row in np.unique(rows, axis=0).tolist()]
+    if len(np.unique(rows, axis=0)) <= _MOST_COLOURS:
+        return True
+    return bool(np.mean((rows < _NEARLY).all(axis=1) | (rows > 255 - _NEARLY).all(axis=1)) >= _MOSTLY)
 
 
 def _mask_pixels(path: Path) -> NDArray[np.uint8]:

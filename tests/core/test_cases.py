@@ -777,3 +777,15 @@ def test_polygons_beside_the_boxes_of_pascal_voc(tmp_path: Path) -> None:
     drawn = mask(read_dataset(tmp_path, "segmentation").samples[0])
     assert 20 <= int(drawn.sum()) <= 28  # half of 8 x 6 px
     assert drawn[2, 6:13].all()
+
+
+def test_masks_that_are_jpeg_files(tmp_path: Path) -> None:
+    drawn = np.zeros((60, 80), np.uint8)
+    drawn[20:40, 30:60] = 255
+    for at in range(3):
+        image(tmp_path / "images" / f"{at}.png", 80, 60)
+        save(tmp_path / "masks" / f"{at}.jpg", drawn)
+    dataset = read_dataset(tmp_path, "segmentation")
+    assert dataset.counts() == {"defect": 3}
+    assert "3 masks are JPEG files, whose values are not exact" in said(dataset)
+    np.testing.assert_array_equal(mask(dataset.samples[0], 60, 80), drawn // 255)

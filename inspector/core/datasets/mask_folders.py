@@ -13,7 +13,7 @@ from inspector.core.datasets.record import BACKGROUND, Claim, Listing, Record, T
 from inspector.core.datasets.scan import Folder, read_text, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.core.samples import colours_of
+from inspector.core.samples import is_mask
 
 TITLE = message("Images and masks")
 EXPECTED = message("images/ and masks/ with a mask of the same name for each image (.png, .tif or .bmp)")
@@ -21,7 +21,6 @@ _WEIGHT = 0.85
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".webp")
 _INSTANCES = "segmentationobject"
 _LOOKED_AT = 12
-_MOST_COLOURS = 64  # different values in a mask; a photograph has hundreds
 _LISTS = ("classes.txt", "class_names.txt", "labels.txt")
 _VOC_CLASSES = 40
 _NO_CLASS = frozenset({"background", "bg"})
@@ -39,9 +38,9 @@ def look(folder: Folder) -> Claim | None:
 
 
 def _is_mask(path: Path) -> bool:
-    """Whether a picture has few colours: one with many is a photograph. One that cannot be read is not known to be none."""
+    """Whether a picture can be a mask; one that cannot be read is not known to be none."""
     try:
-        return len(colours_of(path)) <= _MOST_COLOURS
+        return is_mask(path)
     except ConfigError:
         return True
 
