@@ -4,8 +4,10 @@ import base64
 import csv
 import io
 import json
+import random
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.samples import Dataset
 from inspector.core.split import split_samples
 from inspector.core.survey import survey
-from inspector.core.types import IGNORE
+from inspector.core.types import IGNORE, TaskName
 from tests.core.test_layouts import boxes, coco, image, mask, said, write
 
 CASES = Path(__file__).parents[1] / "data" / "cases"
@@ -542,6 +544,41 @@ def test_boxes_polygons_and_images_without_objects(tmp_path: Path, name: str) ->
     assert drawn["a"] == 12
     assert 15 <= drawn["b"] <= 21  # half of 36, and the pixels that its edge halves
     assert drawn["c"] == 0
+
+
+JUNK: tuple[object, ...] = (None, [], {}, "x", -1, 1e308, True, [[]], {"a": 1}, "", [None], 3.5, "nan")
+
+
+def damaged(value: object, rng: random.Random) -> object:
+    """The same with some of its values replaced and some keys gone."""
+    if rng.random() < 0.04:
+        return rng.choice(JUNK)
+    if isinstance(value, dict):
+        left = {key: damaged(inner, rng) for key, inner in value.items() if rng.random() > 0.01}
+        return left or value
+    return [damaged(inner, rng) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", list(EXPORTERS))
+def test_damaged_exports_end_in_sentences(tmp_path: Path, name: str) -> None:
+    rng = random.Random(name)
+    for number in range(12):
+        folder = tmp_path / str(number)
+        for stem in "abc":
+            image(folder / f"{stem}.png")
+        EXPORTERS[name](folder)
+        for path in sorted(folder.rglob("*")):
+            if path.suffix == ".json":
+                path.write_text(json.dumps(damaged(json.loads(path.read_text()), rng)))
+            elif path.suffix in (".xml", ".csv", ".txt"):
+                text = bytearray(path.read_bytes())
+                for _ in range(min(3, len(text))):
+                    text[rng.randrange(len(text))] = rng.choice(b'0129<>",;\n x-')
+                path.write_bytes(text)
+        tasks: tuple[TaskName, ...] = ("classification", "detection", "segmentation")
+        for task in tasks:
+            with suppress(ConfigError):
+                read_dataset(folder, task)
 
 
 BOX_TABLES = {

@@ -25,6 +25,7 @@ from inspector.core.datasets.record import (
 from inspector.core.datasets.scan import Folder, peek, without_suffix
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
+from inspector.core.samples import Part
 
 TITLE = message("Datumaro")
 EXPECTED = message("annotations/ with a .json of Datumaro for each part, and images/")
@@ -82,10 +83,11 @@ def read(folder: Folder, tick: Tick) -> Listing:
         image = _find(folder, name, item)
         if found.is_new(image, item["id"], path, listed):
             drawn = item.get("annotations")
-            items = [one for one in drawn if isinstance(one, Mapping)] if isinstance(drawn, list) else []
-            tags[image] = [_name(one, labels) for one in items if one.get("type") == "label"]
+            items = drawn if isinstance(drawn, list) else [drawn]
+            tags[image] = [_name(one, labels) for one in items if isinstance(one, Mapping) and one.get("type") == "label"]
             part = PARTS.get(without_suffix(name).rpartition("/")[2].lower()) or part_of_image(image)
-            _add(found, folder, image, path, [one for one in items if one.get("type") != "label"], labels, part)
+            others = [one for one in items if not (isinstance(one, Mapping) and one.get("type") == "label")]
+            _add(found, folder, image, path, others, labels, part)
     found.missing += [name for name in folder.images if name not in listed]
     with_labels(found, folder, tags)
     return found
@@ -97,12 +99,16 @@ def _name(item: Item, labels: list[str]) -> str:
     return labels[place] if isinstance(place, int) and 0 <= place < len(labels) else ""
 
 
-def _add(found: Listing, folder: Folder, image: str, path: Path, items: list[Item], labels: list[str], part: object) -> None:
+def _add(
+    found: Listing, folder: Folder, image: str, path: Path, items: list[object], labels: list[str], part: Part | None
+) -> None:
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
         for item in items:
+            if not isinstance(item, Mapping):
+                raise ValueError("no list of annotations")
             yield from _shapes(item, _name(item, labels), size)
 
-    add_objects(found, folder, image, path, objects, part=part if part in ("train", "val", "test") else None, shared=True)
+    add_objects(found, folder, image, path, objects, part=part, shared=True)
 
 
 def _shapes(item: Item, name: str, size: tuple[int, int]) -> Iterator[Shape | str]:

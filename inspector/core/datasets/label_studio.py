@@ -97,8 +97,14 @@ def read(folder: Folder, tick: Tick) -> Listing:
         if not results or not found.is_new(image, said, path, listed):
             continue
         if len(results) == 1:
-            choices[image] = _choices(task, results[0])
-            _add(found, folder, image, path, results[0])
+            items = [item for item in results[0] if isinstance(item, Mapping)]
+            if len(items) < len(results[0]):
+                found.problems.append(
+                    message("{file}: the labels of {image} are wrong ({detail}).", file=path, image=said, detail="result")
+                )
+                continue
+            choices[image] = _choices(task, items)
+            _add(found, folder, image, path, items)
         else:
             found.problems.append(
                 message("{image} has {count} annotations in {file}; it is not used.", image=said, count=len(results), file=path)
@@ -108,18 +114,18 @@ def read(folder: Folder, tick: Tick) -> Listing:
     return found
 
 
-def _results(task: Item) -> list[list[Item]]:
-    """The drawn items of each finished annotation."""
+def _results(task: Item) -> list[list[object]]:
+    """The drawn items of each finished annotation; something that is no list stands for itself, to be named."""
     if "data" not in task:  # JSON-MIN: one annotation, whose items stand in lists of the task itself
-        lists = [value for key, value in task.items() if isinstance(value, list)]
-        return [[item for each in lists for item in each if isinstance(item, Mapping)]]
+        return [[item for value in task.values() if isinstance(value, list) for item in value]]
     annotations = task.get("annotations", task.get("completions"))
     done = (
-        [one for one in annotations or [] if isinstance(one, Mapping) and not one.get("was_cancelled")]
+        [one for one in annotations if not (isinstance(one, Mapping) and one.get("was_cancelled"))]
         if isinstance(annotations, list)
         else []
     )
-    return [[item for item in one.get("result") or [] if isinstance(item, Mapping)] for one in done]
+    results = [one.get("result") if isinstance(one, Mapping) else one for one in done]
+    return [result if isinstance(result, list) else [result] for result in results]
 
 
 def _value(item: Item) -> Item:
@@ -139,20 +145,17 @@ def _strings(value: object) -> list[str]:
 
 
 def _add(found: Listing, folder: Folder, image: str, path: Path, items: list[Item]) -> None:
-    names = {item.get("id"): label for item in items if (label := _label(item))}
+    names = {str(item.get("id")): label for item in items if (label := _label(item))}
 
     def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
-        seen = set()
+        seen: set[str] = set()
         for item in items:
-            value = _value(item)
-            if "choices" in value or "text" in value or "rating" in value:
-                continue
-            place = {"x", "points", "rle"}.intersection(value)
-            if not place or (item.get("id") is not None and item["id"] in seen):
+            value, region = _value(item), str(item.get("id"))
+            if not {"x", "points", "rle"}.intersection(value) or ("id" in item and region in seen):
                 continue  # the label of a region, or the region again with its label
-            seen.add(item.get("id"))
-            name = class_name(_label(item) or names.get(item.get("id"), ""))
-            yield from _shapes(value, name, size)
+            seen.add(region)
+            yield from _shapes(value, class_name(_label(item) or names.get(region, "")), size)
+        yield from ("a region without a place" for region in names if region not in seen)
 
     first = next((item for item in items if "original_width" in item), {})
     try:

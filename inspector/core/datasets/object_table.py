@@ -150,6 +150,8 @@ def _shapes(table: Table, form: str, row: Row, name: str, size: tuple[int, int],
     else:
         said = [cell(row, place) for place in _corner_places(table, form)]
     if not any(said):
+        if name:
+            yield f"{name}, without a box"
         return
     if len(said) != 4:
         raise ValueError(f"{len(said)} numbers for a box")
