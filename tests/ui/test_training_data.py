@@ -167,6 +167,37 @@ def test_what_is_doubtful_is_listed_and_not_used(
     assert survey.tasks[task].images.get("(none)", 0) == 0  # an image whose labels are wrong is not one without a defect
 
 
+def test_another_layout_is_chosen_and_images_without_labels_are_good(
+    qtbot: QtBot, dialog: TrainingDialog, tmp_path: Path
+) -> None:
+    pictures(tmp_path / "data", "good", "bad")
+    for path in sorted((tmp_path / "data" / "bad").glob("*.png")):
+        path.with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    page, found = dialog.data, dialog.data.found
+
+    def layout() -> str:
+        complete = page.survey is not None and page.survey.complete
+        return page.survey.layouts[0].name if complete and page.survey is not None else ""
+
+    dialog.set_folder(tmp_path / "data")
+    qtbot.waitUntil(lambda: layout() == "yolo", timeout=30_000)
+    assert [found.layouts.itemData(place) for place in range(found.layouts.count())] == ["yolo", "folders"]
+    assert found.layouts.isVisible()
+    dialog.draft.set(backgrounds=True)
+    qtbot.waitUntil(lambda: layout() == "yolo" and page.survey.tasks["detection"].total == COUNT, timeout=30_000)
+    found.layouts.setCurrentIndex(1)
+    found.layouts.activated.emit(1)
+    qtbot.waitUntil(lambda: layout() == "folders", timeout=30_000)
+    assert page.survey is not None
+    assert page.survey.tasks["classification"].images == {"bad": COUNT // 2, "good": COUNT // 2}
+    assert dialog.draft.values()["layout"] == "folders"
+    pictures(tmp_path / "other", "good", "bad")
+    dialog.set_folder(tmp_path / "other")
+    qtbot.waitUntil(lambda: layout() == "folders", timeout=30_000)
+    assert dialog.draft.value("layout") == ""  # it was said of the other folder
+    assert not found.layouts.isVisible()
+
+
 def test_objects_of_an_unknown_category_do_not_make_a_good_image(qtbot: QtBot, dialog: TrainingDialog, tmp_path: Path) -> None:
     pictures(tmp_path / "data", "")
     data = {
