@@ -12,8 +12,10 @@ import pytest
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
+from inspector.core.types import IGNORE, Annotation
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.strings import translate
+from inspector.ui.training.data.sample_view import drawn_labels
 from inspector.ui.training.new.dialog import TrainingDialog
 from inspector.ui.training.new.wiring import training_dialog
 
@@ -254,3 +256,9 @@ def test_the_window_stays_awake_while_many_files_are_looked_at(qtbot: QtBot, dia
     gaps = np.diff(beats)
     assert len(gaps) > 20
     assert float(np.percentile(gaps, 99)) < 0.25  # processor time of others is in it; alone it is a tenth of that
+
+
+def test_regions_that_nobody_labelled_are_drawn_in_no_class() -> None:
+    mask = np.array([[0, 1, IGNORE], [2, IGNORE, 0]], np.uint8)
+    (layer,) = drawn_labels(Annotation(mask=mask), ("a", "b"), words=False).layers
+    np.testing.assert_array_equal(layer.class_map, [[0, 1, 0], [2, 0, 0]])
