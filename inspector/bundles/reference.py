@@ -25,6 +25,7 @@ REFERENCE = "reference.safetensors"
 Arrays = Mapping[str, NDArray[Any]]
 _ENDS = ".ends"
 _MASK = "target.mask"
+_PLANES = (_MASK, "target.ignore")  # uint8 [N, planes, H, W], kept as PNG
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +57,7 @@ def pack_reference(reference: Reference) -> bytes:
     }.items():
         if name == "frames" and values.dtype == np.uint8:
             arrays |= _pack(name, values)
-        elif name == _MASK:
+        elif name in _PLANES:
             arrays |= _pack(name, values.reshape(len(values), -1, values.shape[-1], 1))
         else:
             arrays[name] = np.ascontiguousarray(values)
@@ -87,9 +88,10 @@ def _unpack(arrays: Arrays, card: Card) -> Reference:
     spec = card.input
     frames = _images(arrays, "frames", spec.shape) if spec.kind == "uint8" else arrays["frames"]
     targets = {name.removeprefix("target."): array for name, array in arrays.items() if name.startswith("target.")}
-    if _MASK in arrays:
-        planes = _images(arrays, _MASK, (len(card.classes) * spec.height, spec.width, 1))
-        targets["mask"] = planes.reshape(len(planes), len(card.classes), spec.height, spec.width)
+    for name in (name for name in _PLANES if name in arrays):
+        count = len(card.classes) if name == _MASK else 1
+        planes = _images(arrays, name, (count * spec.height, spec.width, 1))
+        targets[name.removeprefix("target.")] = planes.reshape(len(planes), count, spec.height, spec.width)
     targets = {name: array for name, array in targets.items() if not name.endswith(_ENDS)}
     calibration = int(arrays["calibration"][0])
     counts = {len(frames), *(len(array) for array in targets.values())}

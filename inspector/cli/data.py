@@ -1,8 +1,8 @@
 """`inspector data`: makes data sets, looks at them, and writes them in other layouts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -14,11 +14,24 @@ from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
-from inspector.data.annotations import read_dataset
+from inspector.data.annotations import LAYOUTS, read_dataset
 from inspector.data.formats.elpv import write_elpv
 from inspector.data.formats.write import HOLDS, Format, write_dataset
 from inspector.data.samples import Dataset
 from inspector.data.survey import Survey, TaskSurvey, survey
+
+
+def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of how labels are read."""
+    layout = click.option(
+        "--layout",
+        type=click.Choice(list(LAYOUTS)),
+        help="How the labels are stored.  [default: what is recognised]",
+    )
+    backgrounds = click.option(
+        "--backgrounds", is_flag=True, help="Images without a label file count as good, where labels are objects."
+    )
+    return layout(backgrounds(command))
 
 
 @click.group()
@@ -55,15 +68,23 @@ def elpv(out: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--task", type=click.Choice(list(TASKS)), help="Only what this task can be taught.")
 @click.option("--group", default="", help="Regular expression; its match in a file's name is the part or lot it shows.")
+@_reading
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
-def check(folder: Path, task: str | None, group: str, as_json: bool) -> int:
+def check(folder: Path, task: str | None, group: str, layout: str | None, backgrounds: bool, as_json: bool) -> int:
     """Look at a folder before training: layout, counts, sizes, depths, imbalance, and everything that is wrong in it.
 
+    Every layout that the folder may be in is named with what speaks for it; the first is read, and --layout reads another.
     Exit code 1: nothing can be trained from it, for the task asked for or for any.
     """
     with Progress(console=Console(stderr=True), transient=True) as bar:
         running = bar.add_task("Looking", total=None)
-        found = survey(folder, group=group, progress=lambda done, total: bar.update(running, completed=done, total=total))
+        found = survey(
+            folder,
+            group=group,
+            layout=layout or "",
+            backgrounds=backgrounds,
+            progress=lambda done, total: bar.update(running, completed=done, total=total),
+        )
     tasks = {name: one for name, one in found.tasks.items() if task in (None, name)}
     if not tasks:
         raise ConfigError(
@@ -83,6 +104,10 @@ def check(folder: Path, task: str | None, group: str, as_json: bool) -> int:
 def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, object]:
     return {
         "layout": found.layout.text,
+        "layouts": [
+            {"name": one.name, "title": one.title.text, "sure": round(one.sure, 3), "why": one.why.text}
+            for one in found.layouts
+        ],
         "images": found.images,
         "sizes": [{"width": width, "height": height, "images": count} for (width, height), count in found.sizes.items()],
         "depths": dict(found.depths),
@@ -92,7 +117,8 @@ def _as_json(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> dict[str, o
         "tasks": {
             name: {
                 "classes": list(one.classes),
-                "images": dict(one.by_class),
+                "total": one.total,
+                "images": dict(one.images),
                 "objects": dict(one.objects),
                 "groups": one.groups,
                 "split": dict(one.parts),
@@ -114,6 +140,9 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
     sizes = ", ".join(f"{width} x {height} ({count})" for (width, height), count in list(found.sizes.items())[:3])
     more = f" and {len(found.sizes) - 3} more" if len(found.sizes) > 3 else ""
     console.print(f"{found.layout.text}: {found.images} images", highlight=False)
+    for place, layout in enumerate(found.layouts):
+        how = "Read as" if not place else "It may also be"
+        console.print(f"{how} {layout.name} ({layout.sure:.0%}): {layout.why.text}.", highlight=False, markup=False)
     console.print(f"Sizes: {sizes}{more}. Depth: {', '.join(f'{name} ({count})' for name, count in found.depths.items())}.")
     said: set[str] = set()
     for name, one in tasks.items():
@@ -121,7 +150,7 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
         table.add_column("class")
         table.add_column("images", justify="right")
         table.add_column("objects", justify="right")
-        for kind, count in one.by_class.items():
+        for kind, count in one.images.items():
             table.add_row(kind, str(count), str(one.objects.get(kind, "")))
         console.print(table)
         split = f"; its own split: {', '.join(f'{part} {count}' for part, count in one.parts.items())}" if one.parts else ""
@@ -142,13 +171,15 @@ def _print_survey(found: Survey, tasks: Mapping[TaskName, TaskSurvey]) -> None:
 @click.option("--to", type=click.Choice(list(HOLDS)), required=True, help="Layout to write.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new or empty folder.")
 @click.option("--task", type=click.Choice(list(TASKS)), help="Which labels to write; by default the fullest the layout holds.")
-def convert(source: Path, to: str, out: Path, task: str | None) -> int:
+@_reading
+def convert(source: Path, to: str, out: Path, task: str | None, layout: str | None, backgrounds: bool) -> int:
     """Write labelled data in another layout. Images are copied as they are.
 
     Exit code 1: some images were left out; each is named on stderr.
     """
     form = cast("Format", to)
-    dataset = _fullest(source, form, task)
+    taught = [name for kind in HOLDS[form] for name, entry in TASKS.items() if entry.labels == kind]
+    dataset = _fullest(source, (task,) if task else taught, layout=layout or "", backgrounds=backgrounds)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         running = bar.add_task("Writing", total=len(dataset.samples))
         count, problems = write_dataset(dataset, out, form, progress=lambda done, _: bar.update(running, completed=done))
@@ -158,13 +189,12 @@ def convert(source: Path, to: str, out: Path, task: str | None) -> int:
     return 1 if dataset.problems or problems else 0
 
 
-def _fullest(source: Path, to: Format, task: TaskName | None) -> Dataset:
-    """Return the data set for the first task that the layout holds and the data has labels for. Raises ConfigError."""
+def _fullest(source: Path, tasks: Sequence[TaskName], *, layout: str, backgrounds: bool) -> Dataset:
+    """Return the data set for the first of the tasks that the data has labels for. Raises ConfigError."""
     first: ConfigError | None = None
-    taught = [name for kind in HOLDS[to] for name, entry in TASKS.items() if entry.labels == kind]
-    for one in (task,) if task else taught:
+    for one in tasks:
         try:
-            return read_dataset(source, one)
+            return read_dataset(source, one, layout=layout, backgrounds=backgrounds)
         except ConfigError as error:
             first = first or error
     raise first or AssertionError("every layout holds some task")

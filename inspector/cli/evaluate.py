@@ -17,7 +17,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.registry import ENGINES
 from inspector.core.types import PRECISIONS, Precision
-from inspector.data.annotations import read_dataset
+from inspector.data.annotations import LAYOUTS, read_dataset
 from inspector.data.samples import Dataset, Sample
 from inspector.data.split import SPLIT, read_split
 from inspector.engines.base import open_engine
@@ -46,9 +46,17 @@ DEFAULT = "openvino"
     is_flag=True,
     help="Every variant that is there (with --engine: for that), side by side: size, metric, other verdicts, time.",
 )
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How the labels are stored.  [default: what is recognised]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the metrics, and nothing else on stdout.")
 def evaluate(
-    model: str, data: Path, split: str, engine: str | None, precision: Precision, variants: bool, as_json: bool
+    model: str,
+    data: Path,
+    split: str,
+    engine: str | None,
+    precision: Precision,
+    variants: bool,
+    layout: str | None,
+    as_json: bool,
 ) -> int:
     """Compare a bundle's predictions with the labels.
 
@@ -57,7 +65,14 @@ def evaluate(
     """
     bundle = Bundle.open(find_bundle(model))
     card = bundle.card
-    dataset = read_dataset(data, card.task, classes=card.classes, one_class=str(card.training.get("one_class", "")))
+    dataset = read_dataset(
+        data,
+        card.task,
+        classes=card.classes,
+        one_class=str(card.training.get("one_class", "")),
+        layout=layout or "",
+        backgrounds=bool(card.training.get("backgrounds", False)),
+    )
     problems = list(dataset.problems)
     chosen = _choose(bundle, dataset, split)
     broken: list[Message] = []

@@ -21,7 +21,7 @@ from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
-from inspector.data.annotations import read_dataset
+from inspector.data.annotations import LAYOUTS, read_dataset
 from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
@@ -48,6 +48,7 @@ _GRACE_KEEP = 600.0  # the same where it still measures and exports its best epo
     "--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the network, e.g. filters=16; may be repeated."
 )
 @click.option("--ok", "ok_classes", multiple=True, metavar="CLASS", help="A class of good parts; may be repeated.")
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How the labels are stored.  [default: what is recognised]")
 @setting_options
 @click.option("--keep-best", is_flag=True, default=None, help="Cancelled: still make a bundle of the best epoch so far.")
 @click.option("--demo", is_flag=True, help="Train the shipped bundles on the demo line.")
@@ -95,7 +96,14 @@ def train(
     _refuse_running(run_path(settings))
     _check(preflight(settings))
     # Says what is wrong before torch takes its seconds.
-    read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
+    read_dataset(
+        settings.data,
+        settings.task,
+        group=settings.group,
+        one_class=settings.one_class,
+        layout=settings.layout,
+        backgrounds=settings.backgrounds,
+    )
     return _run([settings], as_json=as_json, at_once=1)
 
 

@@ -25,6 +25,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TaskName = str  # a key of core.registry.TASKS
 
 KELVIN_AT_0_C = 273.15
+IGNORE = 255  # in a labelled mask: nobody said what this pixel shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class ClassLabel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskLabel:
-    """A labelled mask: uint8 [H, W], 0 background, k+1 the class with index k."""
+    """A labelled mask: uint8 [H, W], 0 background, k+1 the class with index k, IGNORE where it is not known."""
 
     pixels: NDArray[np.uint8]
 
@@ -163,8 +164,8 @@ class Annotation:
 
     A frame may have labels of several kinds. A task reads the field of its own kind; whoever shows any kind matches `labels`.
 
-    `mask` is uint8 [H, W]: 0 background, k+1 the class with index k. `temperatures` is (maximum, mean, minimum) in kelvin.
-    `confidence` (0..1] is how sure whoever gave the label was that it is right.
+    `mask` is uint8 [H, W]: 0 background, k+1 the class with index k, IGNORE where it is not known. `temperatures` is
+    (maximum, mean, minimum) in kelvin. `confidence` (0..1] is how sure whoever gave the label was that it is right.
     """
 
     label: int | None = None

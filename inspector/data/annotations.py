@@ -1,31 +1,55 @@
-"""Labelled data folders: the layouts that are understood, chosen by looking at the folder.
+"""Labelled data folders: the layouts that are understood. Each looks at what the folder holds and says how sure it is.
 
     class folders           FOLDER/<class>/*.jpg                                  classification
     ... with masks          ... and a .png of the same stem                       all but thermal
     images and masks        FOLDER/images/*, masks/*.png, classes.txt             all but thermal
-    Pascal VOC              FOLDER/JPEGImages/*, Annotations/*.xml, or flat       detection; classification
+    Pascal VOC              FOLDER/JPEGImages/*, Annotations/*.xml, or alike      detection; classification
     COCO                    a .json with images, annotations and categories       detection; segmentation; classification
     YOLO                    images/*, labels/*.txt, data.yaml                     the same
-    labelme                 a .json of the same stem beside each image            the same
+    labelme, Supervisely    a .json of the same stem for each image               the same
+    CVAT, Label Studio, Datumaro, VIA, VoTT, Create ML: one file for all images   the same
     MVTec AD                train/good, test/<defect>, ground_truth/<defect>      all but thermal
-    table                   FOLDER/*.csv with path, label                         classification
+    DAGM                    Train/*.PNG, Train/Label/*_label.PNG                  all but thermal
+    tables                  a .csv with path, label, or with path, class and box  classification; detection
     thermal                 temperatures.csv, or radiometric files                thermal
 
 A file that is broken or not labelled is named in the data set's problems and not used.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, assert_never
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
 from inspector.core.types import LabelKind, TaskName
-from inspector.data.formats import class_folders, coco, labelme, mask_folders, mvtec, table, thermal, voc, yolo
+from inspector.data.formats import (
+    class_folders,
+    coco,
+    createml,
+    cvat,
+    dagm,
+    datumaro,
+    label_studio,
+    labelme,
+    mask_folders,
+    mvtec,
+    object_table,
+    supervisely,
+    table,
+    thermal,
+    via,
+    voc,
+    vott,
+    yolo,
+)
 from inspector.data.formats.build import build
-from inspector.data.formats.record import Listing, Tick
+from inspector.data.formats.record import Claim, Listing, Tick
 from inspector.data.formats.scan import Folder
 from inspector.data.samples import Dataset
 
@@ -36,15 +60,66 @@ class Layout(Protocol):
     TITLE: Message
     EXPECTED: Message
 
-    def matches(self, folder: Folder) -> bool:
-        """Return whether the folder looks like it, without reading much."""
+    def look(self, folder: Folder) -> Claim | None:
+        """Return how sure it is that the folder is in this layout, and why; None if nothing in it is. Reads little."""
 
     def read(self, folder: Folder, tick: Tick) -> Listing:
         """Return everything labelled in it; `tick` after each image. Raises ConfigError."""
 
 
-# In the order in which they are tried: the more special first.
-LAYOUTS: tuple[Layout, ...] = (mvtec, coco, yolo, voc, labelme, mask_folders, table, class_folders)
+# By the names by which they are chosen; where two are equally sure, the first is used.
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        "mvtec": mvtec,
+        "dagm": dagm,
+        "coco": coco,
+        "yolo": yolo,
+        "voc": voc,
+        "labelme": labelme,
+        "supervisely": supervisely,
+        "cvat": cvat,
+        "label-studio": label_studio,
+        "datumaro": datumaro,
+        "via": via,
+        "vott": vott,
+        "createml": createml,
+        "masks": mask_folders,
+        "objects": object_table,
+        "table": table,
+        "folders": class_folders,
+        "thermal": thermal,
+    }
+)
+_LABEL_FILES = (
+    ".xml",
+    ".json",
+    ".txt",
+    ".csv",
+    ".yaml",
+    ".yml",
+    ".tfrecord",
+    ".record",
+    ".mat",
+    ".npy",
+    ".h5",
+    ".jsonl",
+    ".ndjson",
+    ".xlsx",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A layout that a folder may be in: its name, how sure that is (0..1), and what speaks for it."""
+
+    name: str
+    sure: float
+    why: Message
+
+    @property
+    def title(self) -> Message:
+        """The layout in words."""
+        return LAYOUTS[self.name].TITLE
 
 
 def read_dataset(
@@ -54,64 +129,120 @@ def read_dataset(
     classes: Sequence[str] | None = None,
     group: str = "",
     one_class: str = "",
+    layout: str = "",
+    backgrounds: bool = False,
     tick: Callable[[], None] | None = None,
 ) -> Dataset:
     """Read the labels of a folder; images are not decoded.
 
     `classes`: those of a bundle, whose order is kept; by default they are found in the data. `group`: see `group_of`.
-    `one_class`: see `Dataset.as_one_class`; then `classes` plays no part. `tick` after each image or mask; what it raises
-    ends the reading.
+    `one_class`: see `Dataset.as_one_class`; then `classes` plays no part. `layout`: one of LAYOUTS instead of the one that is
+    surest. `backgrounds`: images without a label file show nothing, where labels are objects. `tick` after each image or mask;
+    what it raises ends the reading.
     Raises ConfigError naming the folder or file if there is nothing to use.
     """
     place = Folder(folder)
-    layout = thermal if TASKS[task].labels == "temperatures" and thermal.matches(place) else layout_of(place)
-    listing = read_listing(place, layout, tick or _nothing)
-    return dataset_of(listing, folder, task, classes=classes, group=group, one_class=one_class, tick=tick or _nothing)
+    found, labels = candidates(place, layout), TASKS[task].labels
+    if not layout and labels == "temperatures" and thermal.matches(place):
+        found = [one for one in found if one.name == "thermal"]
+    elif labels != "temperatures" and not layout:
+        found = [one for one in found if one.name != "thermal"]
+    listing = read_listing(place, found, tick or _nothing, backgrounds=backgrounds)
+    if not layout and labels == "mask" and wants_masks(listing, found):
+        found = [one for one in found if one.name == "masks"]
+        listing = read_listing(place, found, tick or _nothing, backgrounds=backgrounds)
+    return dataset_of(
+        listing, place, task, classes=classes, group=group, one_class=one_class, others=found[1:], tick=tick or _nothing
+    )
 
 
-def layout_of(folder: Folder) -> Layout | None:
-    """Return the layout that the folder has, not counting thermal ones; None if it holds nothing labelled."""
-    return next((layout for layout in LAYOUTS if layout.matches(folder)), None)
+def wants_masks(listing: Listing | None, found: Sequence[Candidate]) -> bool:
+    """Return whether the layout that was read has no outlines, and masks lie beside, as in an export of Pascal VOC."""
+    if listing is None or not any(one.name == "masks" for one in found[1:]):
+        return False
+    return not any(record.mask or any(shape.outline for shape in record.objects) for record in listing.records)
 
 
-def read_listing(folder: Folder, layout: Layout | None, tick: Tick) -> Listing | None:
-    """Return what is labelled in a folder of this layout, and what is wrong in it; None if it has none. Raises ConfigError."""
-    if layout is None:
+def candidates(folder: Folder, layout: str = "") -> list[Candidate]:
+    """Return the layouts that the folder may be in, the surest first, but `layout` before all others if one is chosen. Raises
+    ConfigError for a name that is none.
+    """
+    if layout and layout not in LAYOUTS:
+        raise ConfigError("{layout!r} is no layout.", remedy="Choose one of {known}.", layout=layout, known=", ".join(LAYOUTS))
+    claims = ((name, each.look(folder)) for name, each in LAYOUTS.items())
+    found = [Candidate(name, claim.sure, claim.why) for name, claim in claims if claim is not None]
+    if layout and layout not in (one.name for one in found):
+        found.append(Candidate(layout, 0.0, message("it was chosen, and nothing speaks for it")))
+    return sorted(found, key=lambda one: (one.name != layout, -one.sure))
+
+
+def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, backgrounds: bool = False) -> Listing | None:
+    """Return what is labelled in a folder in the first of these layouts, and what is wrong in it; None if there is none. Raises
+    ConfigError.
+    """
+    if not found:
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
-    found = layout.read(folder, tick)
-    found.problems[:0] = folder.problems
-    return found
+    listing = LAYOUTS[found[0].name].read(folder, tick)
+    listing.finish(folder, backgrounds=backgrounds)
+    # Folders that could be classes are no label files, of which somebody expects that they are used; masks may still be.
+    others = [one for one in found[1:] if one.name not in ("folders", "thermal", "masks")]
+    listing.problems[:0] = [
+        *folder.problems,
+        *(
+            message("{why}; this is not used, because the folder is read as {title}.", why=one.why, title=found[0].title)
+            for one in others
+        ),
+    ]
+    return listing
+
+
+def seen_files(folder: Folder) -> str:
+    """Return the files that may hold labels, by kind: "12 .xml, 3 .json"; "" if there are none."""
+    counts = Counter({suffix: len(folder.with_suffix(suffix)) for suffix in _LABEL_FILES})
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common() if count)
 
 
 def dataset_of(
     listing: Listing | None,
-    folder: Path,
+    folder: Folder,
     task: TaskName,
     *,
     classes: Sequence[str] | None = None,
     group: str = "",
     one_class: str = "",
+    others: Sequence[Candidate] = (),
     tick: Tick,
 ) -> Dataset:
-    """Return the data set of one task from what was read, as `read_dataset`. Raises ConfigError."""
+    """Return the data set of one task from what was read, as `read_dataset`. `others`: what else the folder may be, for the
+    sentence if there is nothing. Raises ConfigError.
+    """
     known = None if one_class else classes
-    found = None if listing is None else build(listing, folder, task, classes=known, group=group, tick=tick)
+    found = None if listing is None else build(listing, folder.root, task, classes=known, group=group, tick=tick)
     if found is None or not found.samples:
-        why = found.problems[0] if found is not None and found.problems else None
-        raise ConfigError(
-            "{folder} holds nothing labelled for {task}."
-            if why is None
-            else "{folder} holds nothing labelled for {task}: {why}",
-            remedy="Expected: {layout}.",
-            folder=folder,
-            task=task,
-            why=why,
-            layout=reduce(
-                lambda one, other: message("{one}; or {other}", one=one, other=other),
-                (layout.EXPECTED for layout in _expected(TASKS[task].labels)),
-            ),
-        )
+        raise _nothing_for(task, folder, found, others)
     return found.as_one_class(one_class) if one_class else found
+
+
+def _nothing_for(task: TaskName, folder: Folder, found: Dataset | None, others: Sequence[Candidate]) -> ConfigError:
+    why = found.problems[0] if found is not None and found.problems else None
+    seen = seen_files(folder) if found is None else ""
+    if why is None and seen:
+        why = message("its {files} files are in no layout that is understood", files=seen)
+    remedy = "Expected: {layout}."
+    if others:
+        remedy = "It may also be read as {others} (--layout); expected: {layout}."
+    return ConfigError(
+        "{folder} holds nothing labelled for {task}." if why is None else "{folder} holds nothing labelled for {task}: {why}",
+        remedy=remedy,
+        folder=folder.root,
+        task=task,
+        why=why,
+        others=", ".join(one.name for one in others),
+        layout=reduce(
+            lambda one, other: message("{one}; or {other}", one=one, other=other),
+            (layout.EXPECTED for layout in _expected(TASKS[task].labels)),
+        ),
+    )
 
 
 def _expected(labels: LabelKind) -> tuple[Layout, ...]:

@@ -31,15 +31,32 @@ class Outline:
         for polygon in self.polygons:
             _paint_polygon(mask, np.asarray(polygon, np.float64).reshape(-1, 2), value)
 
+    def area(self) -> float:
+        """Return its size in pixels; polygons that overlap count twice."""
+        if self.runs:
+            return float(sum(self.runs[1::2]))
+        return sum(_polygon_area(polygon) for polygon in self.polygons)
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises ValueError unless run lengths, if there are any, are for an image of this shape (height, width)."""
         if self.runs and (self.size != shape or sum(self.runs) != shape[0] * shape[1] or min(self.runs) < 0):
             raise ValueError(f"run lengths are for {self.size[1]} x {self.size[0]} px, and the image has another size")
 
+    def pixels(self) -> NDArray[np.bool_]:
+        """Return the mask [H, W] that run lengths describe, at their own size."""
+        return self._from_runs(self.size)
+
     def _from_runs(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         self.check(shape)
         values = np.arange(len(self.runs)) % 2 == 1
         return np.repeat(values, self.runs).reshape(shape[1], shape[0]).T
+
+
+def _polygon_area(polygon: tuple[float, ...]) -> float:
+    """By the shoelace formula."""
+    across, down = polygon[::2], polygon[1::2]
+    turns = zip(across, down, (*across[1:], across[0]), (*down[1:], down[0]), strict=True)
+    return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turns)) / 2
 
 
 def _paint_polygon(mask: Mask, points: NDArray[np.float64], value: int) -> None:

@@ -18,11 +18,13 @@ from inspector.core.errors import ConfigError
 from inspector.core.files import DAMAGE, MAX_PIXELS
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
-from inspector.core.types import Annotation, TaskName
+from inspector.core.types import IGNORE, Annotation, TaskName
 from inspector.data.outlines import Outline
 
 # Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
 HALF = 128
+_MOST_COLOURS = 64  # of a mask; a photograph has hundreds
+_NEARLY, _MOSTLY = 24, 0.9  # levels from black or white, and the share of pixels that are so near
 _GREY = 40  # levels that the colours of a grey pixel may differ by
 
 Part = Literal["train", "val", "test"]
@@ -31,19 +33,23 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A mask on disk. `value` None: its pixels are 0 or k+1 for the class with index k. Otherwise it is drawn in black and
-    white, and the white half of it (>= 128) means `value`. `merged`: whatever is not background is the first class.
+    """A mask on disk. `value` None: its pixels are 0, k+1 for the class with index k, or IGNORE. Otherwise it is drawn in black
+    and white, and what is at least `white` means `value`. `colours`: those of the values 1, 2, ... in RGB, for a mask in
+    colours. `merged`: whatever is a class is the first one. `ignores`: some of its pixels are IGNORE.
     """
 
     path: Path
     value: int | None = None
     merged: bool = False
+    white: int = HALF
+    colours: tuple[tuple[int, int, int], ...] = ()
+    ignores: bool = False
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError, also if it has another size than its image."""
-        pixels = read_mask_of(self.path, height, width)
-        classes = pixels if self.value is None else np.where(pixels >= HALF, np.uint8(self.value), np.uint8(0))
-        return np.minimum(classes, 1) if self.merged else classes
+        """uint8 [H, W]: 0 background, k+1 class k, IGNORE. Raises ConfigError, also if it has another size than its image."""
+        pixels = read_mask_of(self.path, height, width, self.colours)
+        classes = pixels if self.value is None else np.where(pixels >= self.white, np.uint8(self.value), np.uint8(0))
+        return _one_class(classes) if self.merged else classes
 
     def fingerprint(self) -> bytes:
         """Return what tells this mask from another. Raises ConfigError if it is gone."""
@@ -53,18 +59,25 @@ class MaskFile:
 
 @dataclass(frozen=True, slots=True)
 class DrawnMask:
-    """A mask that is drawn when it is read, from (outline, value) in this order; empty where there is nothing."""
+    """A mask that is drawn when it is read, from (outline, value) in this order; empty where there is nothing. The value IGNORE
+    is of regions that nobody labelled.
+    """
 
     file: Path
     outlines: tuple[tuple[Outline, int], ...]
     merged: bool = False
+
+    @property
+    def ignores(self) -> bool:
+        """Whether some of its pixels are IGNORE."""
+        return any(value == IGNORE for _, value in self.outlines)
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
         """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError if an outline is for another size."""
         mask = np.zeros((height, width), np.uint8)
         for outline, value in self.outlines:
             try:
-                outline.paint(mask, 1 if self.merged else value)
+                outline.paint(mask, min(value, 1) if self.merged and value != IGNORE else value)
             except ValueError as error:
                 raise ConfigError(
                     "An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.",
@@ -81,13 +94,19 @@ class DrawnMask:
         return repr(self.outlines).encode()
 
 
+def _one_class(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the mask with all classes as one; what is not known stays so."""
+    return np.where(mask == IGNORE, np.uint8(IGNORE), np.minimum(mask, 1))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One labelled image.
 
     `name` is its path relative to the data folder, with forward slashes. Samples of one `group` show the same part or lot
-    and are never spread over the parts of a split; `stratum` is the class by which a split is balanced. `truth` holds all
-    but the mask, which is read when needed.
+    and are never spread over the parts of a split; `stratum` is the class by which a split is balanced: the rarest of those
+    that it shows. `shows`: all of them; left out, it is the stratum alone. `truth` holds all but the mask, which is read when
+    needed.
     """
 
     name: str
@@ -97,6 +116,12 @@ class Sample:
     truth: Annotation
     mask: MaskFile | DrawnMask | None = None
     part: Part | None = None
+    shows: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The classes that it counts for."""
+        return self.shows or (self.stratum,)
 
     def annotation(self, height: int, width: int) -> Annotation:
         """Return the whole truth, with the mask read, for an image of this size. Raises ConfigError if the mask has another."""
@@ -107,13 +132,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """The usable samples of a folder by name, and a sentence for every file that is not used or was corrected."""
+    """The usable samples of a folder by name, and a sentence for every file that is not used or was corrected.
+
+    `by_most`: the class of an image is that of most of its objects, because its labels say nothing of the image as a whole.
+    """
 
     folder: Path
     task: TaskName
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     problems: tuple[Message, ...] = ()
+    by_most: bool = False
 
     def as_one_class(self, name: str) -> "Dataset":
         """Return the same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long
@@ -126,6 +155,11 @@ class Dataset:
                 task=self.task,
             )
         return replace(self, classes=(name,), samples=tuple(_merged(sample) for sample in self.samples))
+
+    @property
+    def ignores(self) -> bool:
+        """Whether masks have regions of which nobody said what they show."""
+        return any(sample.mask is not None and sample.mask.ignores for sample in self.samples)
 
     def fingerprint(self) -> str:
         """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again.
@@ -145,8 +179,8 @@ class Dataset:
         return digest.hexdigest()
 
     def counts(self) -> Mapping[str, int]:
-        """Samples by stratum."""
-        return dict(sorted(Counter(sample.stratum for sample in self.samples).items()))
+        """Return how many samples show each class; one that shows several counts for each."""
+        return dict(sorted(Counter(kind for sample in self.samples for kind in sample.kinds).items()))
 
 
 @contextmanager
@@ -184,10 +218,40 @@ def group_of(name: str, pattern: str) -> str:
     return Path(name).stem
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(path: Path, colours: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
     """Return the values of a mask, uint8 [H, W], upright as `read_image` reads its image: palette images give their indices,
-    what is transparent is background. Raises ConfigError, also for a mask in colours: which class is red?
+    what is transparent is background. `colours`: of the values 1, 2, ... in RGB, for a mask in colours; black is 0, and Pascal
+    VOC's ivory is IGNORE.
+
+    Raises ConfigError, also for a mask in other colours: which class is red?
     """
+    pixels = _mask_pixels(path)
+    if pixels.ndim == 2:
+        return pixels
+    if colours and (values := _values_of(pixels, colours)) is not None:
+        return values
+    if int((pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)).max(initial=0)) > _GREY:
+        raise ConfigError(
+            "The mask {file} is in colours, which name no class.",
+            remedy="Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.",
+            file=path,
+        )
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def is_mask(path: Path) -> bool:
+    """Return whether a picture can be a mask: it has few colours, or is nearly all black and white, as a JPEG of a mask is.
+    Raises ConfigError.
+    """
+    pixels = _mask_pixels(path)
+    rows = pixels.reshape(-1, 1 if pixels.ndim == 2 else pixels.shape[2])
+    if len(np.unique(rows, axis=0)) <= _MOST_COLOURS:
+        return True
+    return bool(np.mean((rows < _NEARLY).all(axis=1) | (rows > 255 - _NEARLY).all(axis=1)) >= _MOSTLY)
+
+
+def _mask_pixels(path: Path) -> NDArray[np.uint8]:
+    """Values [H, W], or colours [H, W, 3] with black where they are transparent. Raises ConfigError."""
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > MAX_PIXELS:
@@ -203,19 +267,28 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         raise ConfigError(
             "The mask {file} cannot be read ({detail}).", remedy="Save it again as an 8-bit PNG.", file=path, detail=error
         ) from error
-    colours = np.where(rgba[..., 3:] >= HALF, rgba[..., :3], np.uint8(0))
-    if int((colours.max(axis=2).astype(np.int16) - colours.min(axis=2)).max(initial=0)) > _GREY:
-        raise ConfigError(
-            "The mask {file} is in colours, which name no class.",
-            remedy="Save it in grey: 0 is background, and white or 1, 2, 3, ... are the classes.",
-            file=path,
-        )
-    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.where(rgba[..., 3:] >= HALF, rgba[..., :3], np.uint8(0))
 
 
-def read_mask_of(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    """Return the mask of an image of this size. Raises ConfigError, also if it has another."""
-    pixels = read_mask(path)
+_VOID = (224, 224, 192)  # the colour of the value 255 in Pascal VOC's palette
+
+
+def _values_of(pixels: NDArray[np.uint8], colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8] | None:
+    """Return the values that colours mean; None if one of them means none."""
+    known = {(0, 0, 0): 0, _VOID: IGNORE} | {colour: value for value, colour in enumerate(colours, start=1)}
+    packed = (pixels.astype(np.int32) * (1 << 16, 1 << 8, 1)).sum(axis=2)
+    values = np.zeros(packed.shape, np.uint8)
+    found = np.zeros(packed.shape, np.bool_)
+    for (red, green, blue), value in known.items():
+        same = packed == (red << 16 | green << 8 | blue)
+        values[same] = value
+        found |= same
+    return values if bool(found.all()) else None
+
+
+def read_mask_of(path: Path, height: int, width: int, colours: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
+    """Return the mask of an image of this size, as `read_mask`. Raises ConfigError, also if it has another."""
+    pixels = read_mask(path, colours)
     if pixels.shape != (height, width):
         raise ConfigError(
             "The mask {file} is {mask_width} x {mask_height} px, its image {width} x {height} px.",

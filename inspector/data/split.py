@@ -52,7 +52,7 @@ def split_samples(samples: Sequence[Sample], *, val: float, test: float, seed: i
 
 def _assign(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) -> dict[str, Part]:
     """Group -> part. Groups are shuffled within their stratum (by a hash of seed and name, so that adding a file moves few
-    others), and each goes to the part that lacks most samples; the first of a stratum trains.
+    others), and each goes to the part that lacks most samples; the first that shows a class trains.
     """
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -65,15 +65,17 @@ def _assign(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) 
     order = [group for stratum in sorted(by_stratum) for group in sorted(by_stratum[stratum], key=keys.__getitem__)]
     counts: dict[Part, int] = dict.fromkeys(shares, 0)
     chosen: dict[str, Part] = {}
-    seen, strata, whole = 0, set(), sum(shares.values())
+    seen, whole = 0, sum(shares.values())
+    trained: set[str] = set()
     for group in order:
         size = len(groups[group])
         seen += size
-        stratum = min(sample.stratum for sample in groups[group])
         part: Part = max(shares, key=lambda name: shares[name] / whole * seen - counts[name])
-        if stratum not in strata:
+        kinds = {kind for sample in groups[group] for kind in sample.kinds}
+        if not kinds <= trained:
             part = "train"
-            strata.add(stratum)
+        if part == "train":
+            trained |= kinds
         counts[part] += size
         chosen[group] = part
     return chosen

@@ -12,15 +12,15 @@ import PIL.Image
 from inspector.core.errors import ConfigError
 from inspector.core.message import ClassName, Message, message
 from inspector.core.registry import TASKS
-from inspector.core.types import LabelKind, TaskName
-from inspector.data.annotations import dataset_of, layout_of, read_listing
+from inspector.core.types import IGNORE, LabelKind, TaskName
+from inspector.data.annotations import Candidate, candidates, dataset_of, read_listing, seen_files, wants_masks
 from inspector.data.collector import no_collection
 from inspector.data.duplicates import Look, find_duplicates, look_at, never, without_duplicates
 from inspector.data.formats import thermal
 from inspector.data.formats.record import NO_DEFECT, Listing
 from inspector.data.formats.scan import Folder
 from inspector.data.pose import Pose, pose_of
-from inspector.data.samples import Dataset, Sample
+from inspector.data.samples import Dataset, DrawnMask, Sample
 from inspector.data.split import split_samples
 from inspector.runs.settings import TrainSettings
 
@@ -37,11 +37,11 @@ _IMBALANCE = 10
 class TaskSurvey:
     """What the folder offers for one task.
 
-    `images`: usable images by stratum (their class, their most frequent object's class, or NO_DEFECT). `objects`: labelled
-    boxes by class. `parts`: images by the part that the data itself puts them in; empty if it brings no split along.
-    `object_share`: median area of an object over that of its image; None where that is not known. `problems`: a sentence for
-    everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None. `containing`:
-    where boxes are labelled, images by each class that is in them.
+    `images`: usable images that show a class, by class; an image that shows several counts for each of them, one without any
+    for NO_DEFECT. `repeats`: how often images are counted again so. `objects`: labelled objects by class. `parts`: images by
+    the part that the data itself puts them in; empty if it brings no split along. `object_share`: median area of an object over
+    that of its image; None where that is not known. `problems`: a sentence for everything that is left out or doubtful for
+    this task. `blocked`: why nothing can be trained for it, or None.
     """
 
     task: TaskName
@@ -53,22 +53,17 @@ class TaskSurvey:
     object_share: float | None = None
     problems: tuple[Message, ...] = ()
     blocked: Message | None = None
-    containing: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def by_class(self) -> Mapping[str, int]:
-        """Images that show a class, of which one may show several; by stratum where only that is known."""
-        return {**self.images, **self.containing}
+    repeats: int = 0
 
     @property
     def total(self) -> int:
         """Usable images."""
-        return sum(self.images.values())
+        return sum(self.images.values()) - self.repeats
 
     @property
     def imbalance(self) -> float:
         """Images of the most frequent class over those of the rarest; 1 where there is but one."""
-        counts = [count for count in self.by_class.values() if count]
+        counts = [count for count in self.images.values() if count]
         return max(counts) / min(counts) if counts else 1.0
 
 
@@ -84,11 +79,12 @@ class Thumbnail:
 class Survey:
     """What was found in a folder.
 
-    `layout`: how the labels are stored, in words. `tasks`: those it can serve, the most telling first. `images`: image files
-    that a label belongs to or could belong to. `sizes`: (width, height) -> images and `depths`: "8-bit grey", "16-bit colour",
-    ... -> images, both of the `looked_at` images whose headers were read. `duplicates`: groups of images that show the same,
-    exact or nearly. `pose`: how alike the pictures lie; None where that is not known. `complete`: False for the first, quick
-    look, before images are decoded.
+    `layout`: how the labels are stored, in words; `layouts`: what the folder may be, with what speaks for it, the layout that
+    was read first. `tasks`: those it can serve, the most telling first. `images`: image files that a label belongs to or could
+    belong to. `sizes`: (width, height) -> images and `depths`: "8-bit grey", "16-bit colour", ... -> images, both of the
+    `looked_at` images whose headers were read. `duplicates`: groups of images that show the same, exact or nearly. `pose`: how
+    alike the pictures lie; None where that is not known. `complete`: False for the first, quick look, before images are
+    decoded.
     """
 
     folder: Path
@@ -102,6 +98,7 @@ class Survey:
     duplicates: tuple[tuple[str, ...], ...] = ()
     thumbnails: tuple[Thumbnail, ...] = ()
     pose: Pose | None = None
+    layouts: tuple[Candidate, ...] = ()
     complete: bool = True
 
 
@@ -113,19 +110,21 @@ def survey(
     folder: Path,
     *,
     group: str = "",
+    layout: str = "",
+    backgrounds: bool = False,
     cancelled: Callable[[], bool] = never,
     progress: Callable[[int, int], None] | None = None,
     preview: Callable[[Survey], None] | None = None,
 ) -> Survey:
-    """Look at a folder. `preview` gets the first look, before any image is decoded, as soon as it is there; then every image is
-    decoded, to find those that are damaged or there twice.
+    """Look at a folder. `layout` and `backgrounds`: as for `read_dataset`. `preview` gets the first look, before any image is
+    decoded, as soon as it is there; then every image is decoded, to find those that are damaged or there twice.
 
     `progress(done, total)` in images of that second look; both are called on the calling thread. When `cancelled()` turns true
     the survey so far is returned, with `complete=False`: empty, if not even the labels were read. Raises ConfigError if the
     folder cannot be read or holds nothing labelled.
     """
     with no_collection():
-        first = _first_look(folder, group, cancelled)
+        first = _first_look(folder, _Wanted(group, layout, backgrounds), cancelled)
     if first is None:
         return Survey(folder, message("Not looked at"), {}, 0, {}, {}, 0, complete=False)
     found, datasets, samples = first
@@ -134,8 +133,17 @@ def survey(
     return _second_look(found, datasets, samples, cancelled, progress)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How the labels are to be read."""
+
+    group: str
+    layout: str
+    backgrounds: bool
+
+
 def _first_look(
-    folder: Path, group: str, cancelled: Callable[[], bool]
+    folder: Path, wanted: _Wanted, cancelled: Callable[[], bool]
 ) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]] | None:
     """Return what names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given
     up.
@@ -148,12 +156,14 @@ def _first_look(
 
     try:
         tick()
-        listing = read_listing(place, layout_of(place), tick)
-        datasets, refusals = _datasets(place, listing, group, tick)
+        layouts = candidates(place, wanted.layout)
+        drawn = [one for one in layouts if wanted.layout or one.name != "thermal"]
+        listing = read_listing(place, drawn, tick, backgrounds=wanted.backgrounds)
+        datasets, refusals = _datasets(place, listing, layouts, wanted, tick)
     except _GivenUp:
         return None
     if not datasets:
-        raise _nothing_labelled(place, listing, refusals)
+        raise _nothing_labelled(place, listing, refusals, layouts)
     records = {sample.name: sample for dataset in reversed(datasets.values()) for sample in dataset.samples}
     samples = [records[name] for name in sorted(records)]
     sizes, depths, looked_at = _headers([sample.path for sample in samples], cancelled)
@@ -167,6 +177,7 @@ def _first_look(
         looked_at,
         tuple(_size_problems(sizes)),
         thumbnails=_thumbnails(next(iter(datasets.values()))),
+        layouts=tuple(layouts),
         complete=False,
     )
     return found, datasets, samples
@@ -234,18 +245,23 @@ def _depth_problems(looks: Sequence[Look | None]) -> Iterable[Message]:
 
 
 def _datasets(
-    place: Folder, listing: Listing | None, group: str, tick: Callable[[], None]
+    place: Folder, listing: Listing | None, layouts: Sequence[Candidate], wanted: _Wanted, tick: Callable[[], None]
 ) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
     """Return what each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
     found: dict[TaskName, Dataset] = {}
     refusals = []
     for task in sorted(TASKS, key=lambda name: _FULLEST.index(TASKS[name].labels)):
         try:
-            if not _measured(task):
-                found[task] = dataset_of(listing, place.root, task, group=group, tick=tick)
-            elif thermal.matches(place):
-                measured = read_listing(place, thermal, tick)
-                found[task] = dataset_of(measured, place.root, task, group=group, tick=tick)
+            if TASKS[task].labels == "mask" and not wanted.layout and wants_masks(listing, layouts):
+                masked = read_listing(
+                    place, [one for one in layouts if one.name == "masks"], tick, backgrounds=wanted.backgrounds
+                )
+                found[task] = dataset_of(masked, place, task, group=wanted.group, tick=tick)
+            elif not _measured(task):
+                found[task] = dataset_of(listing, place, task, group=wanted.group, tick=tick)
+            elif measures := [one for one in layouts if one.name == "thermal"]:
+                measured = read_listing(place, measures, tick)
+                found[task] = dataset_of(measured, place, task, group=wanted.group, tick=tick)
         except ConfigError as error:
             refusals.append(error)
     return found, refusals
@@ -256,7 +272,9 @@ def _measured(task: TaskName) -> bool:
     return TASKS[task].labels == "temperatures"
 
 
-def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence[ConfigError]) -> ConfigError:
+def _nothing_labelled(
+    place: Folder, listing: Listing | None, refusals: Sequence[ConfigError], layouts: Sequence[Candidate]
+) -> ConfigError:
     """Return why no task can be taught by this folder."""
     if not place.images:
         return ConfigError(
@@ -265,13 +283,17 @@ def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence
             folder=place.root,
         )
     why = next((values["why"] for values in (error.problem.values for error in refusals) if values.get("why")), None)
-    if listing is not None and why is not None:
+    if listing is not None and layouts and why is not None:
+        others = ", ".join(one.name for one in layouts[1:])
         return ConfigError(
             "Nothing in {folder} can be used ({layout}): {why}",
-            remedy="Correct the labels, and look at the folder again.",
+            remedy="Correct the labels, and look at the folder again."
+            if not others
+            else "Correct the labels, or read the folder as {others} (--layout).",
             folder=place.root,
             layout=listing.layout,
             why=why,
+            others=others,
         )
     tables = [name for name in place.files if "/" not in name and name.lower().endswith(".csv")]
     if tables:
@@ -280,25 +302,28 @@ def _nothing_labelled(place: Folder, listing: Listing | None, refusals: Sequence
             remedy="Its first line must name the columns path and label; save it as UTF-8.",
             file=place.files[min(tables)],
         )
+    seen = seen_files(place)
     return ConfigError(
-        "{folder} has {count} images, but nothing says what they show.",
+        "{folder} has {count} images, but nothing says what they show."
+        if not seen
+        else "{folder} has {count} images, but its {files} files are in no layout that is understood.",
         remedy="Put the images of each class into a folder of their own, or add labels in a layout that is understood.",
         folder=place.root,
         count=len(place.images),
+        files=seen,
     )
 
 
 def _task_survey(dataset: Dataset) -> TaskSurvey:
     counts = dataset.counts()
     objects: Counter[str] = Counter()
-    containing: Counter[str] = Counter()
     for sample in dataset.samples:
         if sample.truth.boxes is not None:
             objects.update(dataset.classes[index] for index in sample.truth.boxes.classes.tolist())
-            if len(sample.truth.boxes):
-                containing.update(_shown_by(sample, dataset.classes))
+        elif isinstance(sample.mask, DrawnMask):
+            objects.update(dataset.classes[value - 1] for _, value in sample.mask.outlines if value != IGNORE)
     parts = Counter(sample.part for sample in dataset.samples if sample.part is not None)
-    problems = [*dataset.problems, *_class_problems(dataset, {**counts, **containing})]
+    problems = [*dataset.problems, *_class_problems(dataset, counts)]
     blocked = None
     labels = TASKS[dataset.task].labels
     if labels in ("boxes", "mask") and not set(counts) - {NO_DEFECT}:
@@ -324,19 +349,21 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
         _object_share(dataset.samples),
         tuple(problems),
         blocked,
-        dict(containing),
+        sum(counts.values()) - len(dataset.samples),
     )
 
 
 def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
-    """`counts`: see `TaskSurvey.by_class`."""
+    """Yield what `counts`, the images that show each class, say of learning the classes."""
     if _measured(dataset.task):
         return
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
     for name in rare:
         yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
     used = {
-        name: count for name, count in counts.items() if count and (name in dataset.classes or dataset.task == "classification")
+        name: count
+        for name, count in counts.items()
+        if count and (name in dataset.classes or TASKS[dataset.task].labels == "label")
     }
     if len(used) < 2 or max(used.values()) < _IMBALANCE * min(used.values()):
         return
@@ -344,7 +371,7 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
     values = {"most": most, "least": least, "times": used[most] / used[least]}
     yield (
         message("{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.", **values)
-        if dataset.task == "classification"
+        if TASKS[dataset.task].labels == "label"
         else message(
             "{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.",
             **values,
@@ -354,16 +381,15 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
 
 def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Message]:
     """Classes that the data's own split keeps out of training."""
-    shown = {name for sample in trained for name in _shown_by(sample, dataset.classes)}
-    every = {name for sample in dataset.samples for name in _shown_by(sample, dataset.classes)}
-    for name in sorted(every - shown):
-        yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
-
-
-def _shown_by(sample: Sample, classes: Sequence[str]) -> set[str]:
-    """Return the classes that an image is known to show: of its boxes, where it has any, else its stratum."""
-    boxes = sample.truth.boxes
-    return {sample.stratum} if boxes is None or not len(boxes) else {classes[index] for index in boxes.classes.tolist()}
+    shown = {kind for sample in trained for kind in sample.kinds}
+    for name in sorted({kind for sample in dataset.samples for kind in sample.kinds} - shown):
+        if dataset.by_most:
+            yield message(
+                "{name} is never what most objects of a training image are: detection can learn it, classification cannot.",
+                name=name,
+            )
+        else:
+            yield message("{name} is in no training image of the data's own split, so it cannot be learnt.", name=name)
 
 
 def _object_share(samples: Sequence[Sample]) -> float | None:

@@ -54,6 +54,10 @@ class TrainSettings(FiniteModel):
     name: str = Field("", max_length=80, description="name of the bundle; the folder's name if empty")
 
     # Data
+    layout: str = Field("", max_length=40, description="how the labels are stored; by default the layout that is recognised")
+    backgrounds: Annotated[bool, Shown("Backgrounds", "data")] = Field(
+        False, description="images without a label file count as good, where labels are objects"
+    )
     group: Annotated[str, Shown("Part or lot", "data")] = Field(
         "", description="regular expression; its match in a file's name is the part or lot it shows"
     )

@@ -1,12 +1,12 @@
 """From a predicted mask to classes and areas in frame pixels, for verdicts, metrics and pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Masks, Prediction, Region
+from inspector.core.types import IGNORE, Masks, Prediction, Region
 
 MASK = 0.5
 SPECK_PX = 16.0  # a connected area of a mask smaller than this is noise: it is not counted as a defect
@@ -70,6 +70,22 @@ def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, 
 def class_planes(classes: ClassMap, count: int) -> list[NDArray[np.uint8]]:
     """One plane a class, 255 inside and 0 outside."""
     return [np.asarray(classes == index + 1, np.uint8) * np.uint8(255) for index in range(count)]
+
+
+def unknown_plane(classes: ClassMap) -> NDArray[np.uint8]:
+    """255 where nobody said what a labelled mask shows, else 0."""
+    return np.asarray(classes == IGNORE, np.uint8) * np.uint8(255)
+
+
+def without_unknown(prediction: Prediction, classes: ClassMap) -> Prediction:
+    """The prediction of a mask as if it had found nothing where nobody said what is there. `classes` [H, W]: the labelled mask
+    of the predicted region. Raises TypeError for a prediction without masks.
+    """
+    unknown, planes = unknown_plane(classes), prediction.expect(Masks).planes
+    if not unknown.any():
+        return prediction
+    touched = cv2.resize(unknown, (planes.shape[2], planes.shape[1]), interpolation=cv2.INTER_AREA) > 0
+    return replace(prediction, answer=Masks(np.where(touched, np.uint8(0), planes)))
 
 
 def _resize(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

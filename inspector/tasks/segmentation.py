@@ -12,10 +12,10 @@ from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec, View, resize
 from inspector.core.message import Message, message
-from inspector.core.types import Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
+from inspector.core.types import IGNORE, Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
-from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes
+from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes, unknown_plane, without_unknown
 from inspector.tasks.metrics import SegmentationMetrics
 from inspector.tasks.mistakes import NOTHING, Mistake
 from inspector.tasks.thresholds import NEVER, Rated
@@ -42,7 +42,8 @@ class Segmentation(Task):
         return len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255.
+        """`mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255. Where the card says that
+        masks have regions to ignore, `ignore` uint8 [1, h, w]: the share of those.
 
         Shares, not a vote: a scratch thinner than an input pixel still counts for what it covers. Raises ConfigError if the
         frame has no mask.
@@ -51,10 +52,11 @@ class Segmentation(Task):
             raise ConfigError("A frame has no mask.", remedy="Give every frame a mask, an empty one if nothing is there.")
         region, content, count = view.region, view.content(card.input), len(card.classes)
         patch = truth.mask[region.y : region.bottom, region.x : region.right]
-        planes = np.zeros((count, card.input.height, card.input.width), np.uint8)
-        for plane, inside in zip(planes, class_planes(patch, count), strict=True):
+        drawn = [*class_planes(patch, count), *([unknown_plane(patch)] if card.training.get("ignored") else [])]
+        planes = np.zeros((len(drawn), card.input.height, card.input.width), np.uint8)
+        for plane, inside in zip(planes, drawn, strict=True):
             resize(inside, plane[content.y : content.bottom, content.x : content.right])
-        return {"mask": planes}
+        return {"mask": planes} if len(drawn) == count else {"mask": planes[:count], "ignore": planes[count:]}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
         """Probabilities float32 [N, K, h, w] -> `Masks`, cut to the part of the input that shows the region."""
@@ -83,7 +85,10 @@ class Segmentation(Task):
 
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         planes = target["mask"]
-        return Annotation(mask=np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8))
+        mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
+        if "ignore" in target:
+            mask[target["ignore"][0] > 0] = IGNORE
+        return Annotation(mask=mask)
 
     def ideal(self, truth: Annotation, card: Card) -> Masks:
         """Return the labelled mask, a plane a class."""
@@ -114,7 +119,8 @@ class Segmentation(Task):
             return None
         region, wanted = prediction.region, defect_classes(card)
         seen = truth.mask[region.y : region.bottom, region.x : region.right]
-        return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _score(prediction, wanted), math.inf, group)
+        known = without_unknown(prediction, seen)
+        return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _score(known, wanted), math.inf, group)
 
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
         """Areas that hardly overlap the labelled ones."""
@@ -123,6 +129,8 @@ class Segmentation(Task):
         region = prediction.region
         real = truth.mask[region.y : region.bottom, region.x : region.right]
         said = class_map(prediction, self.threshold(card))
+        known = real != IGNORE  # elsewhere nobody knows what is right
+        real, said = np.where(known, real, np.uint8(0)), np.where(known, said, np.uint8(0))
         both, total = int(((real == said) & (real > 0)).sum()), int((real > 0).sum() + (said > 0).sum())
         dice = 2 * both / total if total else 1.0
         if dice >= _WELL_FOUND:

@@ -341,7 +341,7 @@ def _within_takt(
 
 def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool) -> dict[str, Any]:
     """Augmentation, folds, rates and weights by how many images there are of what (rules 5 and 6)."""
-    counts = [count for count in offered.by_class.values() if count]
+    counts = [count for count in offered.images.values() if count]
     rarest = min(counts, default=0)
     settings: dict[str, Any] = {}
     if task_of(offered.task).varied and (offered.total < _FEW or rarest < _FEW_OF_A_CLASS):

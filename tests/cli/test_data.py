@@ -47,6 +47,25 @@ def test_check_as_json(tmp_path: Path) -> None:
         assert sentence in problems
 
 
+def test_check_names_the_layouts_and_reads_the_chosen_one(tmp_path: Path) -> None:
+    fill(tmp_path, {"good": 4, "bad": 4})
+    for index in range(4):
+        (tmp_path / "bad" / f"bad{index}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    found = json.loads(run("check", tmp_path, "--json").stdout)
+    assert [(one["name"], one["why"]) for one in found["layouts"]] == [
+        ("yolo", "4 images have a YOLO .txt"),
+        ("folders", "8 images lie in 2 folders"),
+    ]
+    assert found["tasks"]["detection"]["total"] == 4
+    taken = json.loads(run("check", tmp_path, "--backgrounds", "--json").stdout)
+    assert taken["tasks"]["detection"]["images"] == {"(none)": 4, "class 0": 4}
+    chosen = json.loads(run("check", tmp_path, "--layout", "folders", "--json").stdout)
+    assert chosen["tasks"]["classification"]["images"] == {"bad": 4, "good": 4}
+    text = run("check", tmp_path).stdout
+    assert "Read as yolo (65%): 4 images have a YOLO .txt." in text
+    assert "It may also be folders (40%): 8 images lie in 2 folders." in text
+
+
 def test_check_says_what_cannot_be_taught(tmp_path: Path) -> None:
     fill(tmp_path, {"good": 3})
     done = run("check", tmp_path)

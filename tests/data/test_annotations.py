@@ -207,7 +207,9 @@ def test_pascal_voc(tmp_path: Path, flat: bool) -> None:
     np.testing.assert_array_equal(first.classes, [1, 0, 0])
     np.testing.assert_array_equal(second.xyxy, [[5, 3, 8, 6]])
     assert len(third) == 0
-    assert [sample.stratum for sample in dataset.samples] == ["dent", "dent", NO_DEFECT]
+    assert [sample.shows for sample in dataset.samples] == [("dent", "stain"), ("dent",), (NO_DEFECT,)]
+    assert [sample.stratum for sample in dataset.samples] == ["stain", "dent", NO_DEFECT]  # the rarest that each shows
+    assert dataset.counts() == {"dent": 2, "stain": 1, NO_DEFECT: 1}
     problems = "\n".join(said(dataset))
     assert "b.xml: a box of 'dent' reaches out of the image; it is clipped." in problems
     assert "b.xml: the box of 'dent' is empty or outside the image; it is left out." in problems

@@ -313,12 +313,22 @@ def test_hostile_folders_end_in_a_sentence(tmp_path: Path, what: str) -> None:
     assert time.process_time() - started < 5
 
 
-def test_folders_that_are_links_are_followed_once(tmp_path: Path) -> None:
-    image(tmp_path / "store" / "a.png")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "good").symlink_to(tmp_path / "store")
-    (tmp_path / "store" / "again").symlink_to(tmp_path / "data")
-    assert Folder(tmp_path / "data").images == ["good/a.png"]
+def test_links_are_followed_inside_the_folder_only(tmp_path: Path) -> None:
+    image(tmp_path / "private" / "a.png")
+    image(tmp_path / "data" / "good" / "b.png")
+    image(tmp_path / "data" / ".store" / "c.png")
+    (tmp_path / "data" / "bad").symlink_to(tmp_path / "private")
+    (tmp_path / "data" / "good" / "a.png").symlink_to(tmp_path / "private" / "a.png")
+    (tmp_path / "data" / "good" / "c.png").symlink_to(tmp_path / "data" / ".store" / "c.png")
+    (tmp_path / "data" / "also").symlink_to(tmp_path / "data" / ".store")
+    (tmp_path / "data" / "again").symlink_to(tmp_path / "data")
+    folder = Folder(tmp_path / "data")
+    assert folder.images == ["also/c.png", "good/b.png", "good/c.png"]
+    problems = "\n".join(problem.text for problem in folder.problems)
+    assert f"{tmp_path / 'data' / 'bad'} is a link that leads out of the data folder; it is not followed" in problems
+    assert f"1 files are links that lead out of {tmp_path / 'data'}; they are not followed" in problems
+    (tmp_path / "linked").symlink_to(tmp_path / "data")
+    assert Folder(tmp_path / "linked").images == folder.images  # the folder that was chosen may itself be a link
 
 
 @pytest.mark.parametrize(

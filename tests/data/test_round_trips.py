@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
-from inspector.core.types import Annotation, Boxes, TaskName
+from inspector.core.types import IGNORE, Annotation, Boxes, TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.formats.scan import image_size
 from inspector.data.formats.write import Format, write_dataset
@@ -81,7 +83,8 @@ def masks_of(dataset: Dataset) -> dict[str, NDArray[np.uint8]]:
         width, height = image_size(sample.path)
         assert sample.mask is not None
         mask = sample.mask.read(height, width)
-        table = np.array([0, *(KINDS.index(name) + 1 for name in dataset.classes)], np.uint8)
+        table = np.full(256, IGNORE, np.uint8)
+        table[: len(dataset.classes) + 1] = [0, *(KINDS.index(name) + 1 for name in dataset.classes)]
         found[sample.path.stem] = table[mask]
     return found
 
@@ -237,3 +240,66 @@ def test_outlines_stay_as_they_were_drawn(tmp_path: Path) -> None:
         assert two.truth.boxes is not None
         np.testing.assert_allclose(two.truth.boxes.xyxy, [[3.25, 4.5, 20, 22.75]], atol=1e-4)
     assert json.loads((tmp_path / "coco" / "images" / "_annotations.coco.json").read_text())["images"][0]["width"] == 40
+
+
+def test_regions_that_are_ignored_are_kept_or_named(tmp_path: Path) -> None:
+    data = masked(tmp_path / "in", 1)
+    mask = np.zeros((SIZES[0][1], SIZES[0][0]), np.uint8)
+    mask[5:20, 5:20], mask[8:15, 8:15] = IGNORE, 2
+    drawn = tmp_path / "in" / "open.png"
+    assert cv2.imwrite(str(drawn), mask)
+    first = replace(data.samples[0], mask=MaskFile(drawn, ignores=True))
+    data = replace(data, samples=(first, *data.samples[1:]))
+    assert write_dataset(data, tmp_path / "masks", "masks") == (9, [])
+    np.testing.assert_array_equal(masks_of(read_dataset(tmp_path / "masks", "segmentation"))["00"], mask)
+    formats: tuple[Format, ...] = ("coco", "yolo")
+    for to in formats:
+        count, problems = write_dataset(data, tmp_path / to, to)
+        assert count == 8
+        assert "00.png has regions that are ignored, which this layout cannot hold" in problems[0].text
+
+
+@pytest.mark.parametrize("brought", [False, True])
+def test_a_yolo_export_has_what_ultralytics_asks_for(tmp_path: Path, brought: bool) -> None:
+    """A data.yaml without train and val, or with folders that are not there, is refused by it."""
+    data = boxed(tmp_path / "in", 0, brought=brought)
+    write_dataset(data, tmp_path / "out", "yolo")
+    config = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text("utf-8"))
+    for part in ("train", "val", *(["test"] if brought else [])):
+        assert any((tmp_path / "out" / config[part]).iterdir())
+    assert config["names"] == dict(enumerate(KINDS))
+    back = read_dataset(tmp_path / "out", "detection")
+    assert {sample.part for sample in back.samples} == ({"train", "val", "test"} if brought else {"train"})
+    utils = pytest.importorskip("ultralytics.data.utils")
+    theirs = utils.check_det_dataset(str(tmp_path / "out" / "data.yaml"), autodownload=False)
+    assert theirs["names"] == dict(enumerate(KINDS))
+
+
+@pytest.mark.parametrize("brought", [False, True])
+def test_a_voc_export_lists_its_images(tmp_path: Path, brought: bool) -> None:
+    data = boxed(tmp_path / "in", 0, brought=brought)
+    write_dataset(data, tmp_path / "out", "voc")
+    lists = {path.stem: path.read_text().split() for path in (tmp_path / "out" / "ImageSets" / "Main").glob("*.txt")}
+    assert sorted(lists) == (["test", "train", "trainval", "val"] if brought else ["train", "trainval"])
+    assert len(lists["trainval"]) == (6 if brought else 9)
+    back = read_dataset(tmp_path / "out", "detection")
+    assert {sample.part for sample in back.samples} == ({"train", "val", "test"} if brought else {None})
+
+
+@pytest.mark.parametrize("to", ["yolo", "voc", "coco"])
+def test_boxes_as_supervision_reads_them(tmp_path: Path, to: Format) -> None:
+    reader = pytest.importorskip("supervision").DetectionDataset
+    data = boxed(tmp_path / "in", 0)
+    out = tmp_path / "out"
+    write_dataset(data, out, to)
+    theirs = {
+        "yolo": lambda: reader.from_yolo(str(out / "images" / "train"), str(out / "labels" / "train"), str(out / "data.yaml")),
+        "voc": lambda: reader.from_pascal_voc(str(out / "JPEGImages"), str(out / "Annotations")),
+        "coco": lambda: reader.from_coco(str(out / "images"), str(out / "images" / "_annotations.coco.json")),
+    }[to]()
+    before = boxes_of(data)
+    for path, _, found in theirs:
+        expected = before[Path(path).stem]
+        assert sorted(theirs.classes[kind] for kind in found.class_id) == sorted(name for name, _ in expected)
+        for box in found.xyxy:
+            assert min(float(np.abs(np.subtract(box, other)).max()) for _, other in expected) <= (2.0 if to == "voc" else 1.0)

@@ -237,3 +237,12 @@ def test_holes_are_for_classes_only() -> None:
         assert how.cutout == 0
     assert augmentation_for("classification", "none") is None
     assert augmentation_for("thermal", "window") is None
+
+
+def test_regions_that_are_ignored_follow_the_input() -> None:
+    mask, ignore = np.zeros((2, 16, 16), np.uint8), np.zeros((1, 16, 16), np.uint8)
+    mask[1, 2:6, 2:6] = ignore[0, 8:11, 4:8] = 255
+    moved = warp_target({"mask": mask, "ignore": ignore}, np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]), 16, 16)
+    np.testing.assert_array_equal(moved["ignore"][0, 8:11, 7:11], np.full((3, 4), 255))
+    assert int((moved["ignore"] > 0).sum()) == 12
+    assert (moved["mask"][1, 2:6, 5:9] == 255).all()

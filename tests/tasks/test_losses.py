@@ -115,6 +115,26 @@ def test_classes_absent_from_a_batch_leave_dice_to_the_other_term() -> None:
     assert segmentation.present_dice_loss(out, torch.zeros_like(truth)) == 0
 
 
+@pytest.mark.parametrize("name", list(segmentation.SEGMENTATION_LOSSES))
+def test_ignored_pixels_play_no_part(name: str) -> None:
+    """The loss is that of the other pixels alone, laid out in a row."""
+    own = card("segmentation", training={"loss": name})
+    out = _random(2, 2, 9, 8).requires_grad_()
+    mask = ((_random(2, 2, 9, 8, seed=1) > 0.3) * 255).to(torch.uint8)
+    ignore = ((_random(2, 1, 9, 8, seed=2) > 0.4) * 90).to(torch.uint8)
+    loss = segmentation.SegmentationLoss().loss(out, {"mask": mask, "ignore": ignore}, own)
+    known = ignore[:, 0] == 0
+    left = [values.detach().permute(0, 2, 3, 1)[known].T.reshape(1, 2, 1, -1) for values in (out, mask)]
+    torch.testing.assert_close(loss, segmentation.SegmentationLoss().loss(left[0], {"mask": left[1]}, own))
+    loss.backward()
+    assert out.grad is not None
+    assert (out.grad.abs().sum(1)[~known] == 0).all()
+    assert (out.grad.abs().sum(1)[known] > 0).any()
+    everything = torch.full_like(ignore, 255)
+    nothing = segmentation.SegmentationLoss().loss(out, {"mask": mask, "ignore": everything}, own)
+    assert torch.isfinite(nothing)
+
+
 def test_unknown_losses_are_named() -> None:
     own = card("segmentation", training={"loss": "hinge"})
     with pytest.raises(ConfigError, match=r"'hinge' for segmentation.*bce_dice"):

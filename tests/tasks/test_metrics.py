@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from inspector.core.types import Annotation, Boxes, Masks, Region, Scores, Temperatures
+from inspector.core.types import IGNORE, Annotation, Boxes, Masks, Region, Scores, Temperatures
 from inspector.tasks.metrics import (
     ClassificationMetrics,
     DetectionMetrics,
     SegmentationMetrics,
     TemperatureMetrics,
 )
-from tests.tasks.making import boxes, predicted, softmaxed, some_boxes
+from inspector.tasks.segmentation import Segmentation
+from tests.tasks.making import boxes, card, predicted, softmaxed, some_boxes
 from tests.tasks.oracles import coco_numbers
 
 NAMES = ("a", "b", "c", "d")
@@ -75,6 +76,51 @@ def test_detection_counts_only_what_the_region_shows() -> None:
     metrics.update(predicted("detection", Region(100, 0, 50, 50), answer=found), Annotation(boxes=truth))
     assert metrics.compute()["recall"] == 1.0
     assert metrics.compute()["map50_95"] == 1.0
+
+
+def test_ignored_pixels_count_for_nothing() -> None:
+    """Against scikit-learn on the pixels that are known."""
+    sk = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(5)
+    metrics = SegmentationMetrics(("a", "b"))
+    real, said = [], []
+    for _ in range(4):
+        truth = rng.integers(0, 3, (20, 30)).astype(np.uint8)
+        truth[rng.random(truth.shape) < 0.3] = IGNORE
+        planes = np.zeros((2, 20, 30), np.uint8)
+        answer = rng.integers(0, 3, truth.shape)
+        for index in range(2):
+            planes[index][answer == index + 1] = 255
+        prediction = predicted("segmentation", Region(0, 0, 30, 20), ("a", "b"), answer=Masks(planes))
+        metrics.update(prediction, Annotation(mask=truth))
+        real.append(truth[truth != IGNORE])
+        said.append(answer[truth != IGNORE])
+    got, known, told = metrics.compute(), np.concatenate(real), np.concatenate(said)
+    for index, name in enumerate(("a", "b"), start=1):
+        assert got[f"iou/{name}"] == pytest.approx(sk.jaccard_score(known, told, labels=[index], average="macro"))
+        assert got[f"precision/{name}"] == pytest.approx(sk.precision_score(known, told, labels=[index], average="macro"))
+        assert got[f"recall/{name}"] == pytest.approx(sk.recall_score(known, told, labels=[index], average="macro"))
+    table = metrics.confusion_table()
+    assert table is not None
+    np.testing.assert_array_equal(table.counts, sk.confusion_matrix(known, told, labels=[1, 2, 0]))
+
+
+def test_what_is_found_where_nobody_knows_is_no_false_reject() -> None:
+    region = Region(0, 0, 40, 40)
+    truth = np.zeros((40, 40), np.uint8)
+    truth[:20] = IGNORE
+    for rows, found in ((slice(0, 20), 0.0), (slice(20, 40), 1.0)):
+        metrics = SegmentationMetrics(("a",))
+        plane = np.zeros((1, 40, 40), np.uint8)
+        plane[0, rows] = 255
+        prediction = predicted("segmentation", region, ("a",), answer=Masks(plane))
+        metrics.update(prediction, Annotation(mask=truth))
+        assert metrics.compute()["image_false_reject"] == found
+        own = card("segmentation", ("a",))
+        assert (Segmentation().mistake(prediction, Annotation(mask=truth), own) is not None) == bool(found)
+        rated = Segmentation().rate(prediction, Annotation(mask=truth), own)
+        assert rated is not None
+        assert (rated.good, rated.reject > 0.9) == (True, bool(found))
 
 
 def test_segmentation_agrees_with_torchmetrics() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from inspector.core.errors import ConfigError
 from inspector.core.images import InputSpec
-from inspector.core.types import Annotation, Masks, Region, Scores, Temperatures
+from inspector.core.types import IGNORE, Annotation, Masks, Region, Scores, Temperatures
 from inspector.tasks.classification import Classification
 from inspector.tasks.masks import areas, class_map
 from inspector.tasks.segmentation import Segmentation, to_bytes
@@ -48,6 +48,23 @@ def test_segmentation_targets_are_shares() -> None:
     assert (target[0] == 255).sum() == 100
     with pytest.raises(ConfigError, match="no mask"):
         Segmentation().encode(Annotation(label=0), own, look(region, SPEC))
+
+
+def test_what_is_ignored_is_encoded_and_comes_back() -> None:
+    own = card("segmentation", spec=InputSpec(width=16, height=16), training={"ignored": True})
+    mask = np.zeros((32, 32), np.uint8)
+    mask[4:12, 4:12] = 2
+    mask[16:21, 8:16] = IGNORE  # the last of these rows is half of an input pixel
+    target = Segmentation().encode(Annotation(mask=mask), own, look(Region(0, 0, 32, 32), own.input))
+    assert (target["mask"].shape, target["ignore"].shape) == ((2, 16, 16), (1, 16, 16))
+    back = Segmentation().truth(target, own.input).mask
+    assert back is not None
+    expected = np.zeros((16, 16), np.uint8)
+    expected[2:6, 2:6] = 2
+    expected[8:11, 4:8] = IGNORE
+    np.testing.assert_array_equal(back, expected)
+    plain = card("segmentation", spec=InputSpec(width=16, height=16))
+    assert list(Segmentation().encode(Annotation(mask=mask), plain, look(Region(0, 0, 32, 32), plain.input))) == ["mask"]
 
 
 def test_segmentation_letterbox_is_cut_off() -> None:

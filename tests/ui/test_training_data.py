@@ -12,8 +12,10 @@ import pytest
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
+from inspector.core.types import IGNORE, Annotation
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.strings import translate
+from inspector.ui.training.data.sample_view import drawn_labels
 from inspector.ui.training.new.dialog import TrainingDialog
 from inspector.ui.training.new.wiring import training_dialog
 
@@ -167,6 +169,37 @@ def test_what_is_doubtful_is_listed_and_not_used(
     assert survey.tasks[task].images.get("(none)", 0) == 0  # an image whose labels are wrong is not one without a defect
 
 
+def test_another_layout_is_chosen_and_images_without_labels_are_good(
+    qtbot: QtBot, dialog: TrainingDialog, tmp_path: Path
+) -> None:
+    pictures(tmp_path / "data", "good", "bad")
+    for path in sorted((tmp_path / "data" / "bad").glob("*.png")):
+        path.with_suffix(".txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    page, found = dialog.data, dialog.data.found
+
+    def layout() -> str:
+        complete = page.survey is not None and page.survey.complete
+        return page.survey.layouts[0].name if complete and page.survey is not None else ""
+
+    dialog.set_folder(tmp_path / "data")
+    qtbot.waitUntil(lambda: layout() == "yolo", timeout=30_000)
+    assert [found.layouts.itemData(place) for place in range(found.layouts.count())] == ["yolo", "folders"]
+    assert found.layouts.isVisible()
+    dialog.draft.set(backgrounds=True)
+    qtbot.waitUntil(lambda: layout() == "yolo" and page.survey.tasks["detection"].total == COUNT, timeout=30_000)
+    found.layouts.setCurrentIndex(1)
+    found.layouts.activated.emit(1)
+    qtbot.waitUntil(lambda: layout() == "folders", timeout=30_000)
+    assert page.survey is not None
+    assert page.survey.tasks["classification"].images == {"bad": COUNT // 2, "good": COUNT // 2}
+    assert dialog.draft.values()["layout"] == "folders"
+    pictures(tmp_path / "other", "good", "bad")
+    dialog.set_folder(tmp_path / "other")
+    qtbot.waitUntil(lambda: layout() == "folders", timeout=30_000)
+    assert dialog.draft.value("layout") == ""  # it was said of the other folder
+    assert not found.layouts.isVisible()
+
+
 def test_objects_of_an_unknown_category_do_not_make_a_good_image(qtbot: QtBot, dialog: TrainingDialog, tmp_path: Path) -> None:
     pictures(tmp_path / "data", "")
     data = {
@@ -223,3 +256,9 @@ def test_the_window_stays_awake_while_many_files_are_looked_at(qtbot: QtBot, dia
     gaps = np.diff(beats)
     assert len(gaps) > 20
     assert float(np.percentile(gaps, 99)) < 0.25  # processor time of others is in it; alone it is a tenth of that
+
+
+def test_regions_that_nobody_labelled_are_drawn_in_no_class() -> None:
+    mask = np.array([[0, 1, IGNORE], [2, IGNORE, 0]], np.uint8)
+    (layer,) = drawn_labels(Annotation(mask=mask), ("a", "b"), words=False).layers
+    np.testing.assert_array_equal(layer.class_map, [[0, 1, 0], [2, 0, 0]])

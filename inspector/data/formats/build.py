@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.registry import TASKS
-from inspector.core.types import Annotation, LabelKind, TaskName
-from inspector.data.formats.record import NO_DEFECT, Listing, Record, Shape, Tick, boxes_of, labelled_size
+from inspector.core.types import IGNORE, Annotation, LabelKind, TaskName
+from inspector.data.formats.record import BACKGROUND, IGNORED, NO_DEFECT, Listing, Record, Shape, Tick, boxes_of, labelled_size
 from inspector.data.outlines import Outline, components
 from inspector.data.samples import HALF, Dataset, DrawnMask, MaskFile, Sample, class_indices, read_mask, read_mask_of
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 _SMALLEST = 2  # pixels a side: what is smaller in a mask is an edge's fringe and no object
 _SHADES = slice(32, 224)  # neither black nor white, nor the soft edge between them
+_LEAST_DRAWN = 0.1  # pixels of classes over those of the value 255, from which that is no class
 _MOST_SHADES = 0.25  # of the pixels of a mask in black and white
 
 
@@ -48,6 +50,7 @@ class _Builder:
         self.tick = tick
         self.records = listing.records
         self.problems = list(listing.problems)
+        self.by_most = False
 
     def dataset(self) -> Dataset:
         names, samples = self._taught(TASKS[self.task].labels)
@@ -59,8 +62,8 @@ class _Builder:
             for same in alike.values()
             if len(same) > 1
         ]
-        ordered = tuple(sorted(samples, key=lambda sample: sample.name))
-        return Dataset(self.folder, self.task, names, ordered, tuple(self.problems))
+        ordered = tuple(sorted(_by_rarest(samples), key=lambda sample: sample.name))
+        return Dataset(self.folder, self.task, names, ordered, tuple(self.problems), self.by_most)
 
     def _taught(self, labels: LabelKind) -> tuple[tuple[str, ...], list[Sample]]:
         """Return the classes and samples with labels of this kind."""
@@ -78,7 +81,7 @@ class _Builder:
 
     def _measured(self) -> tuple[tuple[str, ...], list[Sample]]:
         measured = [record for record in self.records if record.kelvin is not None]
-        return (), [self._sample(record, "thermal", Annotation(temperatures=record.kelvin)) for record in measured]
+        return (), [self._sample(record, ("thermal",), Annotation(temperatures=record.kelvin)) for record in measured]
 
     def _labelled(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Return an image's own class, else that of most of its objects, else the one that covers most of its mask."""
@@ -88,23 +91,37 @@ class _Builder:
             kind = record.label or record.main_class() or by_mask.get(record.name, "")
             if kind:
                 kinds.append((record, kind))
+                self.by_most = self.by_most or (record.label is None and not record.kelvin)
             elif record.shapes is not None or record.mask is not None:
                 self._skip("{file} shows no labelled object, so it has no class.", record.path)
-        index = self._index({kind for _, kind in kinds}, self.listing.classes)
+        used = {kind for _, kind in kinds}
+        never = {shape.name for record in self.records if record.label is None for shape in record.objects} - used
+        if never:
+            self.problems.append(
+                message(
+                    "{names} are never what most of an image's objects are: detection can learn them, classification cannot.",
+                    names=", ".join(sorted(never)),
+                )
+            )
+        index = self._index(used, [name for name in self.listing.classes if name in used])
         return tuple(index), [
-            self._sample(record, kind, Annotation(label=index[kind], confidence=record.confidence)) for record, kind in kinds
+            self._sample(record, (kind,), Annotation(label=index[kind], confidence=record.confidence)) for record, kind in kinds
         ]
 
     def _boxed(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Labelled boxes, else one around each connected area of the mask."""
-        shaped = [(record, record.shapes) for record in self.records if record.shapes is not None]
-        if not any(shapes for _, shapes in shaped) and any(record.mask for record in self.records):
+        shaped = [record for record in self.records if record.shapes is not None]
+        if not any(record.objects for record in shaped) and any(record.mask for record in self.records):
             return self._boxes_of_masks()
-        index = self._index({shape.name for _, shapes in shaped for shape in shapes}, self.listing.classes)
-        samples = [
-            self._sample(record, record.main_class() or NO_DEFECT, Annotation(boxes=boxes_of(shapes, index)))
-            for record, shapes in shaped
-        ]
+        used = {shape.name for record in shaped for shape in record.objects}
+        index = self._index(used, self.listing.classes)
+        samples = []
+        for record in shaped:
+            if record.ignored and not record.objects:
+                self._skip("{file} has only regions of which it is not known what they show; it is not used.", record.path)
+            else:
+                truth = Annotation(boxes=boxes_of(record.objects, index))
+                samples.append(self._sample(record, _names(record.objects), truth))
         return tuple(index), samples if index else []
 
     def _masked(self) -> tuple[tuple[str, ...], list[Sample]]:
@@ -112,25 +129,30 @@ class _Builder:
         if any(record.mask for record in self.records):
             valued = any(record.mask is not None and record.mask_class is None for record in self.records)
             return self._value_masks() if valued else self._class_masks()
-        shaped = [(record, record.shapes) for record in self.records if record.shapes is not None]
-        boxes = sum(shape.outline is None for _, shapes in shaped for shape in shapes)
-        if not any(shape.outline for _, shapes in shaped for shape in shapes):
+        shaped = [record for record in self.records if record.shapes is not None]
+        boxes = sum(shape.outline is None for record in shaped for shape in record.objects)
+        if not any(shape.outline for record in shaped for shape in record.objects):
             return (), []
         if boxes:
             self.problems.append(
                 message("{count} objects have a box and no outline; the whole box counts as defect.", count=boxes)
             )
-        index = self._index({shape.name for _, shapes in shaped for shape in shapes}, self.listing.classes)
+        index = self._index({shape.name for record in shaped for shape in record.objects}, self.listing.classes)
         samples = []
-        for record, shapes in shaped:
-            outlines = tuple((shape.outline or _filled(shape), index[shape.name] + 1) for shape in shapes)
-            samples.append(self._sample(record, _largest(shapes), Annotation(), DrawnMask(record.path, outlines)))
+        for record in shaped:
+            # A small object on a large one stays to be seen, in whatever order they were drawn.
+            ordered = sorted(record.objects, key=lambda shape: -_area(shape))
+            outlines = [(shape.outline or _filled(shape), IGNORE) for shape in record.ignored]
+            outlines += [(shape.outline or _filled(shape), index[shape.name] + 1) for shape in ordered]
+            mask = DrawnMask(record.path, tuple(outlines))
+            samples.append(self._sample(record, _names(record.objects), Annotation(), mask))
         return tuple(index), samples
 
     def _value_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
         """Pixel values are classes, or white is the one class there is."""
         counted = self._counted(record for record in self.records if record.mask is not None)
         names, binary = self._value_names([counts for _, counts in counted])
+        self._limit(names)
         index = class_indices(names, self.expected, self.folder)
         values = [index[name] for name in names]
         if not binary and values != list(range(len(names))):
@@ -142,37 +164,69 @@ class _Builder:
             )
         samples = []
         for record, counts in counted:
-            stratum = self._stratum(record, counts, names, binary)
-            if stratum is not None and record.mask is not None:
-                mask = MaskFile(record.mask, values[0] + 1 if binary else None)
-                samples.append(self._sample(record, stratum, Annotation(), mask))
+            kinds = self._kinds_of(record, counts, names, binary)
+            if kinds is not None and record.mask is not None:
+                white = values[0] + 1 if binary else None
+                ignores = not binary and counts[IGNORE] > 0
+                mask = MaskFile(record.mask, white, colours=record.colours, ignores=ignores)
+                samples.append(self._sample(record, tuple(kinds), Annotation(), mask))
+        ignored = sum(counts[IGNORE] for _, counts in counted) if not binary else 0
+        if ignored:
+            self.problems.append(
+                message(
+                    "{count} pixels of the masks have the value 255 and are ignored: nobody said what they show.", count=ignored
+                )
+            )
         return tuple(index), samples
 
+    def _limit(self, names: Sequence[str]) -> None:
+        """Raises ConfigError where a mask cannot hold so many classes."""
+        if len(names) >= IGNORE:
+            raise ConfigError(
+                "{folder} has {count} classes; a mask holds at most {limit}.",
+                folder=self.folder,
+                count=len(names),
+                limit=IGNORE - 1,
+            )
+
     def _value_names(self, counts: Sequence[list[int]]) -> tuple[list[str], bool]:
-        highest = max((max(_present(one), default=0) for one in counts), default=0)
+        """Return the names of the values 1, 2, ... of masks, and whether they are drawn in black and white instead: one class
+        at 255 (with soft edges) rather than at 1. Where there are values of classes, 255 is what nobody knows.
+        """
+        whole = np.sum(np.asarray(counts, np.int64).reshape(-1, 256), axis=0)
         names = list(self.listing.classes)
-        # Black-and-white masks: one class, drawn at 255 (with soft edges) rather than at 1.
-        binary = highest >= HALF and len(names) <= 1
+        small = np.flatnonzero(whole[1 : _SHADES.start]) + 1
+        between = whole[_SHADES.start : IGNORE].any()
+        void = whole[IGNORE] > 0 and len(small) > 0 and not between and whole[small].sum() >= _LEAST_DRAWN * whole[IGNORE]
+        highest = int(small.max(initial=0)) if void else int(np.flatnonzero(whole)[-1]) if whole.any() else 0
+        binary = not void and highest >= HALF and len(names) <= 1
         if not names:
             names = ["defect"] if binary or highest == 1 else [f"class {value}" for value in range(1, highest + 1)]
         return names, binary
 
-    def _stratum(self, record: Record, counts: list[int], names: Sequence[str], binary: bool) -> str | None:
-        """Return the class that covers most of a mask; None, and a problem noted, if it has values that are no class."""
-        if not binary and max(_present(counts), default=0) > len(names):
-            self._skip("{file} has values above the number of classes.", record.mask or record.path)
-            return None
-        if binary and not self._black_and_white(record, counts):
-            return None
-        areas = [sum(counts[HALF:])] if binary else counts[1 : len(names) + 1]
-        return names[int(np.argmax(areas))] if any(areas) else NO_DEFECT
+    def _kinds_of(self, record: Record, counts: list[int], names: Sequence[str], binary: bool) -> dict[str, int] | None:
+        """Return the pixels of each class in a mask; None, and a problem noted, if it has values that are no class, or nothing
+        but what nobody knows.
+        """
+        if binary:
+            areas = [sum(counts[HALF:])]
+            if not self._black_and_white(record, counts):
+                return None
+        else:
+            areas = counts[1 : len(names) + 1]
+            if max((value for value in _present(counts) if value != IGNORE), default=0) > len(names) or (
+                counts[IGNORE] and not any(areas)
+            ):
+                self._skip("{file} has values above the number of classes.", record.mask or record.path)
+                return None
+        return {name: area for name, area in zip(names, areas, strict=False) if area}
 
     def _black_and_white(self, record: Record, counts: list[int]) -> bool:
         """Return whether it is plain what a mask in black and white means; a problem is noted if not."""
         mask = record.mask or record.path
         if sum(counts[_SHADES]) > _MOST_SHADES * sum(counts):
             self._skip("{file} has too many shades of grey for a mask in black and white; it is not used.", mask)
-        elif any(counts[1:HALF]) and not any(counts[HALF:]):
+        elif any(counts[1:HALF]) and not any(counts[HALF:]) and not record.any_value:
             self._skip("{file} has values above 0, but no white (128 or more); it is not used.", mask)
         else:
             return True
@@ -188,8 +242,9 @@ class _Builder:
                 continue
             usable.append(record)
             kind = record.mask_class or ""
-            counted[kind] = counted.get(kind, False) or any(counts[HALF:])
-            if not any(counts[HALF:]):
+            drawn = any(counts[1 if record.any_value else HALF :])
+            counted[kind] = counted.get(kind, False) or drawn
+            if not drawn:
                 empty.append(record)
         for record in self.records:
             if record.mask is None and record.shapes == ():
@@ -206,14 +261,16 @@ class _Builder:
                     )
                 )
         index = self._index({kind for kind, drawn in counted.items() if drawn}, ())
+        bare = {record.name for record in empty}
         samples = []
         for record in usable:
             mask = (
                 DrawnMask(record.path, ())
                 if record.mask is None
-                else MaskFile(record.mask, index.get(record.mask_class or "", 0) + 1)
+                else MaskFile(record.mask, index.get(record.mask_class or "", 0) + 1, white=1 if record.any_value else HALF)
             )
-            samples.append(self._sample(record, record.label or NO_DEFECT, Annotation(), mask))
+            drawn = record.mask is not None and record.name not in bare and record.mask_class in index
+            samples.append(self._sample(record, (record.mask_class or "",) if drawn else (), Annotation(), mask))
         return tuple(index), samples if index else []
 
     def _boxes_of_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
@@ -226,8 +283,8 @@ class _Builder:
                 continue
             shapes = [Shape(names[value - 1], box) for value, box in result]
             truth = Annotation(boxes=boxes_of(shapes, {name: at for at, name in enumerate(names)}))
-            stratum = Counter(shape.name for shape in shapes).most_common(1)[0][0] if shapes else NO_DEFECT
-            samples.append(Sample(sample.name, sample.path, sample.group, stratum, truth, part=sample.part))
+            shows = _names(shapes) or (NO_DEFECT,)
+            samples.append(Sample(sample.name, sample.path, sample.group, shows[0], truth, part=sample.part, shows=shows))
         return names, samples
 
     def _main_of_masks(self) -> Mapping[str, str]:
@@ -235,8 +292,12 @@ class _Builder:
         valued = [record for record in self.records if record.mask is not None and record.label is None]
         counted = self._counted(valued)
         names, binary = self._value_names([counts for _, counts in counted])
-        found = {record.name: self._stratum(record, counts, names, binary) for record, counts in counted}
-        return {name: kind for name, kind in found.items() if kind is not None and kind != NO_DEFECT}
+        found: dict[str, str] = {}
+        for record, counts in counted:
+            kinds = self._kinds_of(record, counts, names, binary)
+            if kinds:
+                found[record.name] = max(kinds, key=lambda name: kinds[name])
+        return found
 
     def _counted(self, records: Iterable[Record]) -> list[tuple[Record, list[int]]]:
         """Return how often each value is in each mask; masks that cannot be read, or are of another size, are problems."""
@@ -250,13 +311,18 @@ class _Builder:
                 found.append((record, result[0]))
         return found
 
-    def _index(self, used: set[str], ordered: Sequence[str]) -> dict[str, int]:
+    def _index(self, used: set[str], listed: Sequence[str]) -> dict[str, int]:
+        ordered = [name for name in listed if name != IGNORED and name not in BACKGROUND]
         index = class_indices(ordered or sorted(used), self.expected, self.folder)
         class_indices(sorted(used), tuple(index), self.folder)
         return index
 
-    def _sample(self, record: Record, stratum: str, truth: Annotation, mask: MaskFile | DrawnMask | None = None) -> Sample:
-        return Sample(record.name, record.path, record.group_by(self.group), stratum, truth, mask, record.part)
+    def _sample(
+        self, record: Record, shows: tuple[str, ...], truth: Annotation, mask: MaskFile | DrawnMask | None = None
+    ) -> Sample:
+        """`shows`: the classes that are in it."""
+        kinds = shows or (NO_DEFECT,)
+        return Sample(record.name, record.path, record.group_by(self.group), kinds[0], truth, mask, record.part, kinds)
 
     def _skip(self, sentence: str, path: Path) -> None:
         self.problems.append(message(sentence, file=path))
@@ -267,13 +333,22 @@ def _filled(shape: Shape) -> Outline:
     return Outline(((left, top, right, top, right, bottom, left, bottom),))
 
 
-def _largest(shapes: Sequence[Shape]) -> str:
-    """Return the class whose boxes cover most."""
-    areas: Counter[str] = Counter()
-    for shape in shapes:
+def _names(shapes: Sequence[Shape]) -> tuple[str, ...]:
+    return tuple(sorted({shape.name for shape in shapes}))
+
+
+def _area(shape: Shape) -> float:
+    """Return the area of an object in pixels."""
+    if shape.outline is None:
         left, top, right, bottom = shape.box
-        areas[shape.name] += round((right - left) * (bottom - top) * 16)
-    return areas.most_common(1)[0][0] if areas else NO_DEFECT
+        return (right - left) * (bottom - top)
+    return shape.outline.area()
+
+
+def _by_rarest(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples with the rarest class that each shows as its stratum, so that a split has enough of every class."""
+    counts = Counter(kind for sample in samples for kind in sample.kinds)
+    return [replace(sample, stratum=min(sample.kinds, key=lambda kind: (counts[kind], kind))) for sample in samples]
 
 
 def _present(counts: list[int]) -> list[int]:
@@ -285,7 +360,7 @@ def _histogram(record: Record) -> tuple[list[int], list[Message]]:
         return [0] * 256, []
     problems: list[Message] = []
     width, height = labelled_size(record.path, problems)
-    pixels = read_mask_of(record.mask, height, width)
+    pixels = read_mask_of(record.mask, height, width, record.colours)
     counts: list[int] = np.bincount(pixels.ravel(), minlength=256).tolist()
     return counts, problems
 
@@ -293,9 +368,9 @@ def _histogram(record: Record) -> tuple[list[int], list[Message]]:
 def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[float, float, float, float]]]:
     if not isinstance(mask, MaskFile):
         return []
-    pixels: NDArray[np.uint8] = read_mask(mask.path)
+    pixels: NDArray[np.uint8] = read_mask(mask.path, mask.colours)
     areas = components(mask.read(pixels.shape[0], pixels.shape[1]))
-    return [(value, box) for value, box, area in areas if min(area.shape) >= _SMALLEST]
+    return [(value, box) for value, box, area in areas if min(area.shape) >= _SMALLEST and value != IGNORE]
 
 
 def _parallel(work: Callable[[T], R], items: Sequence[T], tick: Tick) -> list[R | ConfigError]:

@@ -1,60 +1,121 @@
-"""FOLDER/<class>/*.jpg, or FOLDER/train/<class>/*.jpg and the like where the data brings a split along.
+"""FOLDER/<class>/*.jpg, or with train/, val/ and test/ above or below the classes where the data brings a split along.
 
-A .png with the stem of another image beside it is that image's mask, white where the defect is.
+A .png with the stem of another image beside it is that image's mask, white where the defect is; so is NAME_mask.png. Folders
+that say where files lie ("images", "masks", "labels") are no classes.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from inspector.core.message import message
-from inspector.data.formats.mask_folders import PARTS
-from inspector.data.formats.record import Listing, Record, Tick
+from inspector.data.formats.names import MASK_ENDINGS, PARTS, PLACES, common_folder
+from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, without_suffix
+from inspector.data.samples import Part
 
 TITLE = message("Class folders")
 MASKED = message("Class folders with masks")
 EXPECTED = message("one folder a class, with its images in it, or with a .png mask of the same name beside each image")
+_WEIGHT = 0.4
+_MASKED = 0.9
+_ONE_CLASS = 0.1  # nothing can be told apart
+_MANY, _FEW, _PARTS = 20, 10, 0.3  # so many folders with so few images in each are rather of parts than of classes
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether there are images in folders."""
-    return any("/" in name and not name.startswith("_") for name in folder.images)
+class _Kinds:
+    """The class and part that the folders of a path say."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.prefix = common_folder(folder)
+        folders = {name.rpartition("/")[0] for name in folder.images}
+        paths = {each: self._path(each) for each in folders if f"{each}/".startswith(self.prefix)}
+        said = [path for path in paths.values() if path]
+        above = bool(said) and all(path[0].lower() in PARTS for path in said)
+        below = bool(said) and all(len(path) > 1 and path[1].lower() in PARTS for path in said)
+        self._known: dict[str, tuple[str, Part | None]] = {}
+        for each, path in paths.items():
+            kind = path[1 if above else 0] if len(path) > above else ""
+            self._known[each] = kind, PARTS[path[0 if above else 1].lower()] if kind and (above or below) else None
+
+    def _path(self, folder: str) -> list[str]:
+        return [piece for piece in folder[len(self.prefix) :].split("/") if piece and piece.lower() not in PLACES]
+
+    def of(self, name: str) -> tuple[str, Part | None]:
+        """Return ("", None) where its folders name no class."""
+        return self._known.get(name.rpartition("/")[0], ("", None))
+
+
+def look(folder: Folder) -> Claim | None:
+    """Images in folders whose names can be classes."""
+    kinds = _Kinds(folder)
+    counts = Counter(kinds.of(name)[0] for name in folder.images)
+    used = sum(count for kind, count in counts.items() if kind and not kind.startswith("_"))
+    classes = [kind for kind in counts if kind and not kind.startswith("_")]
+    masks = len(_masks(folder.images))
+    weight = _ONE_CLASS if len(classes) < 2 else _MASKED if masks > 0.2 * used else _WEIGHT
+    if len(classes) > _MANY and used < _FEW * len(classes):
+        weight = min(weight, _PARTS)
+    return claim(
+        weight, used, len(folder.images), message("{count} images lie in {classes} folders", count=used, classes=len(classes))
+    )
+
+
+def _masks(names: Iterable[str]) -> dict[str, str]:
+    """Mask -> the image that it is of, both in one folder."""
+    found: dict[str, str] = {}
+    by_stem: dict[str, str] = {}
+    masks = []
+    for name in names:
+        stem = without_suffix(name)
+        other = by_stem.setdefault(stem, name)
+        if other != name and name.lower().endswith(".png"):
+            found[name] = other
+        elif other != name and other.lower().endswith(".png"):
+            by_stem[stem] = name
+            found[other] = name
+        if stem.lower().endswith(MASK_ENDINGS):
+            masks.append((name, stem))
+    for name, stem in masks:
+        ending = next(ending for ending in MASK_ENDINGS if stem.lower().endswith(ending))
+        image = by_stem.get(stem[: -len(ending)])
+        if image is not None:
+            found[name] = image
+    return found
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The first folder of a path is the class."""
+    """The class is the first folder of a path that names neither a part nor a place."""
     found = Listing(TITLE)
-    tops = {name.split("/", 1)[0] for name in folder.images if "/" in name}
-    deep = all(name.count("/") > 1 for name in folder.images)
-    split = {top.lower() for top in tops} <= set(PARTS) and (len(tops) > 1 or deep)
-    for top in sorted(top for top in tops if top.startswith("_")):
-        found.skip(
-            "{file} is no class, because its name begins with an underscore; its images are not used.", folder.root / top
-        )
-    stems = Counter(without_suffix(name) for name in folder.images)
+    kinds = _Kinds(folder)
+    if kinds.prefix:
+        found.skip("All images lie in {file}; the folders in it are taken for the classes.", folder.root / kinds.prefix)
+    images_of = _masks(folder.images)
+    mask_of = {image: mask for mask, image in images_of.items()}
+    for kind in sorted({kinds.of(name)[0] for name in folder.images}):
+        if kind.startswith("_"):
+            found.skip(
+                "{file} is no class, because its name begins with an underscore; its images are not used.", folder.root / kind
+            )
     for name in folder.images:
         tick()
-        top, _, inner = name.partition("/")
-        kind, _, rest = inner.partition("/") if split else (top, "", inner)
-        if not rest:
-            found.unlabelled(folder, [name])
+        kind, part = kinds.of(name)
+        if not kind:
+            found.missing.append(name)
             continue
-        shared = stems[without_suffix(name)] > 1
-        if kind.startswith("_") or (shared and name.lower().endswith(".png")):
+        if kind.startswith("_") or name in images_of:
             continue
-        mask = folder.sibling(name, ".png") if shared else None
+        mask = mask_of.get(name)
         if mask is not None:
             found.layout = MASKED
         path = folder.files[mask] if mask is not None else None
-        found.records.append(
-            Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=PARTS[top.lower()] if split else None)
-        )
-    kinds: dict[str, set[str | None]] = {}
+        found.records.append(Record(name, folder.files[name], label=kind, mask=path, mask_class=kind, part=part))
+    labels: dict[str, set[str | None]] = {}
     for record in found.records:
-        kinds.setdefault(record.path.stem, set()).add(record.label)
+        labels.setdefault(record.path.stem, set()).add(record.label)
     # Where files are numbered anew in every folder, a number is no part that was seen more than once.
     found.records = [
-        replace(record, group=f"{record.label}/{record.path.stem}") if len(kinds[record.path.stem]) > 1 else record
+        replace(record, group=f"{record.label}/{record.path.stem}") if len(labels[record.path.stem]) > 1 else record
         for record in found.records
     ]
     return found

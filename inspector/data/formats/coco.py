@@ -2,35 +2,46 @@
 
 Boxes are (left, top, width, height); outlines are polygons or run lengths, compressed or not. The part is taken from the name
 of the file or of its folder ("train", "valid", "test", also "instances_val2017.json").
+
+Objects drawn with a brush are marked as crowds (iscrowd 1) by CVAT and datumaro. A crowd in the sense of COCO itself, in its
+own data or around other objects of its class, is a region where nobody said which object is which.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
+from inspector.data.formats.names import part_of_image
 from inspector.data.formats.record import (
+    IGNORED,
+    Claim,
     Listing,
     Record,
     Shape,
     Tick,
-    check_size,
+    add_objects,
+    claim,
     class_name,
-    inside,
-    labelled_size,
     number,
-    usable,
+    of_pixels,
+    rotated,
 )
-from inspector.data.formats.scan import Folder, peek, read_json, without_suffix
+from inspector.data.formats.scan import Folder, peek, without_suffix
 from inspector.data.outlines import Outline, decode_runs
 from inspector.data.samples import Part
 
 TITLE = message("COCO")
 EXPECTED = message("a COCO .json with images, annotations and categories, and the images")
+_WEIGHT = 1.0
+_BROKEN = 0.3  # less than folders that can be classes
 _LOOKED_AT = 200
+_SIGNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"iscrowd"')
+_NOT_COCO = (b'"shapes"', b'"assets"', b'"_via_', b'"dm_format_version"')
 _PART = re.compile(r"(?:^|[/_.\-])(train|valid|val|test)(?:ing|idation)?(?:\d*)(?=$|[/_.\-])")
+Summary = tuple[tuple[str, str], ...]
 _PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
@@ -38,76 +49,131 @@ def files(folder: Folder) -> list[str]:
     """Return the .json files that look like COCO's from their beginning or end."""
     found = []
     alone = [
-        name for name in folder.with_suffix(".json") if name.count("/") <= 2 and len(folder.by_stem[without_suffix(name)]) == 1
+        name for name in folder.with_suffix(".json") if name.count("/") <= 3 and len(folder.by_stem[without_suffix(name)]) == 1
     ]
     for name in alone[:_LOOKED_AT]:
         ends = peek(folder.files[name])
-        if sum(key in ends for key in (b'"images"', b'"annotations"', b'"categories"')) >= 1 and b'"shapes"' not in ends:
+        keys = sum(key in ends for key in (b'"images"', b'"annotations"', b'"categories"'))
+        if (
+            keys
+            and not any(sign in ends for sign in _NOT_COCO)
+            and (any(sign in ends for sign in _SIGNS) or _cut(folder, name))
+        ):
             found.append(name)
     return found
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether there is such a file."""
-    return bool(files(folder))
+def _cut(folder: Folder, name: str) -> bool:
+    """Return whether a file is no whole JSON, so that more may have stood in it."""
+    try:
+        folder.json(name)
+    except ConfigError:
+        return True
+    return False
+
+
+def look(folder: Folder) -> Claim | None:
+    """Images that such files list."""
+    listed: set[str] = set()
+    names = files(folder)
+    broken = 0
+    for name in names:
+        try:
+            file = _parse(name, folder, Listing(TITLE))
+        except ConfigError:
+            broken += 1
+            continue
+        images = (_find(folder, said, name) for said, _ in file.images.values())
+        listed.update(image for image in images if image is not None)
+    if names and broken == len(names):  # reading it says what is wrong
+        return claim(_BROKEN, 1, 1, message("{count} .json files look like COCO, and cannot be read", count=broken))
+    return claim(_WEIGHT, len(listed), len(folder.images), message("COCO files list {count} of the images", count=len(listed)))
 
 
 def part_of(name: str) -> Part | None:
-    """Return the part that a path names: "valid/_annotations.coco.json" -> "val"."""
+    """Return the part that the path of a label file names: "valid/_annotations.coco.json" -> "val"."""
     found = _PART.findall(name.lower())
     return _PARTS[found[-1]] if found else None
 
 
 @dataclass(slots=True)
 class _File:
+    """`shapes`: annotations by image. `labels`: categories of whole images. `labelled`: whether it says what the images show; a
+    mere list of images (datumaro's image_info) does not.
+    """
+
     name: str
     path: Path
     images: Mapping[int | str, tuple[str, tuple[float, float]]]
     shapes: dict[object, list[Mapping[str, object]]]
     categories: Mapping[int | str, str]
+    labels: dict[object, list[str]] = field(default_factory=dict)
+    labelled: bool = True
+    crowds: set[int] = field(default_factory=set)  # by `id` of the annotation
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Return every file's images; what cannot be understood is a problem of its own and does not stop the rest."""
     found = Listing(TITLE)
     classes: dict[str, None] = {}
-    labelled: set[str] = set()
-    names = files(folder)
     parsed = []
-    for name in names:
+    for name in files(folder):
         try:
-            parsed.append(_parse(name, folder.files[name], found))
+            parsed.append(_parse(name, folder, found))
         except ConfigError as error:
             found.problems.append(error.problem)
     for file in parsed:
         used = {str(file.categories[_key(item["category_id"])]) for items in file.shapes.values() for item in items}
+        used.update(label for labels in file.labels.values() for label in labels)
         # A first category that nothing is of is a heading above the others, as some tools write it.
         classes.update(dict.fromkeys(name for name in file.categories.values() if name in used or not used))
-    for file in parsed:
-        part = part_of(file.name) if len(parsed) > 1 else None
-        elsewhere = 0
-        for key, (said, size) in file.images.items():
-            tick()
-            place = folder.find(said, *_places(file.name))
-            if place is None:
-                found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file.path))
-            elif place in labelled:
-                found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file.path))
-            else:
-                labelled.add(place)
-                elsewhere += "/" in said and not place.endswith(said.removeprefix("./"))
-                _record(folder, file, place, size, file.shapes.get(key, []), part, found)
-        if elsewhere:
-            found.problems.append(
-                message(
-                    "{count} images are not in the folders that {file} names; they were found by their names alone.",
-                    count=elsewhere,
-                    file=file.path,
-                )
-            )
-    found.unlabelled(folder, [name for name in folder.images if name not in labelled])
+    several = len({part_of(file.name) for file in parsed if file.labelled}) > 1
+    labelled: dict[str, Summary] = {}
+    # A file that only lists images comes after those that say what is in them.
+    for file in sorted(parsed, key=lambda each: (not each.labelled, not each.shapes, "instances" not in each.name)):
+        _read_file(folder, file, labelled, found, tick, part_of(file.name) if several or part_of_image(file.name) else None)
+    found.missing += [name for name in folder.images if name not in labelled]
     found.classes = tuple(classes)
     return found
+
+
+def _read_file(
+    folder: Folder, file: _File, labelled: dict[str, Summary], found: Listing, tick: Tick, part: Part | None
+) -> None:
+    """`labelled`: the images known so far, and their objects."""
+    elsewhere = 0
+    for key, (said, size) in file.images.items():
+        tick()
+        place = _find(folder, said, file.name)
+        items = file.shapes.get(key, [])
+        if place is None:
+            found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file.path))
+        elif place in labelled:
+            if items and labelled[place] not in ((), _summary(file, items)):
+                found.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file.path))
+        elif file.labelled:
+            labelled[place] = _summary(file, items)
+            elsewhere += "/" in said and not place.endswith(said.removeprefix("./"))
+            _record(folder, file, key, place, size, part or part_of_image(place), found)
+    if elsewhere:
+        found.problems.append(
+            message(
+                "{count} images are not in the folders that {file} names; they were found by their names alone.",
+                count=elsewhere,
+                file=file.path,
+            )
+        )
+
+
+def _find(folder: Folder, said: str, file: str) -> str | None:
+    """Return the image that a file means, also by its name alone where its path is of another machine."""
+    near = _places(file)
+    return folder.find(said, *near) or folder.find(said.replace("\\", "/").rpartition("/")[2], *near)
+
+
+def _summary(file: _File, items: list[Mapping[str, object]]) -> Summary:
+    """Classes and boxes, to see whether two files say the same."""
+    return tuple(sorted((file.categories[_key(item["category_id"])], str(item.get("bbox"))) for item in items))
 
 
 def _places(name: str) -> list[str]:
@@ -118,8 +184,8 @@ def _places(name: str) -> list[str]:
     return [folder, f"{folder}/images".lstrip("/"), f"{above}/images".lstrip("/"), f"{above}/{stem}".lstrip("/"), above]
 
 
-def _parse(name: str, path: Path, found: Listing) -> _File:
-    data = read_json(path)
+def _parse(name: str, folder: Folder, found: Listing) -> _File:
+    path, data = folder.files[name], folder.json(name)
     try:
         if not isinstance(data, Mapping):
             raise ValueError("not an object")
@@ -129,20 +195,15 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
             if images.setdefault(_key(item["id"]), about := (str(item["file_name"]), size)) != about:
                 raise ValueError(f"two images have the id {item['id']}")
         categories: dict[int | str, str] = {}
-        for item in _objects(data, "categories"):
+        for item in _objects(data, "categories") if "categories" in data else []:
             if categories.setdefault(_key(item["id"]), name_of := class_name(item["name"])) != name_of:
                 raise ValueError(f"two categories have the id {item['id']}")
-        shapes: dict[object, list[Mapping[str, object]]] = {}
-        lost = crowds = 0
-        doubtful = set()
-        for item in _objects(data, "annotations"):
-            if _key(item.get("image_id")) not in images or _key(item.get("category_id")) not in categories:
-                lost += 1
-                doubtful.add(_key(item.get("image_id")))  # without this object its image would pass for one with fewer
-            elif item.get("iscrowd"):  # "many of them somewhere here" is no object (cocodataset.org, data format)
-                crowds += 1
-            else:
-                shapes.setdefault(_key(item["image_id"]), []).append(item)
+        annotations = _objects(data, "annotations") if "annotations" in data else []
+        file = _File(name, path, images, {}, dict(sorted(categories.items(), key=lambda one: (str(type(one[0])), one[0]))))
+        file.labelled = bool(annotations) or ("annotations" in data and bool(categories) and "image_info" not in name)
+        source = data.get("info")
+        own = isinstance(source, Mapping) and str(source.get("description", "")).startswith("COCO 20")
+        lost = _sort(annotations, file, own=own)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError("{file} is not a COCO file ({detail}).", file=path, detail=error) from error
     if lost:
@@ -153,13 +214,55 @@ def _parse(name: str, path: Path, found: Listing) -> _File:
                 count=lost,
             )
         )
-    if crowds:
+    if file.crowds:
         found.problems.append(
-            message("{file}: {count} annotations are of crowds (iscrowd) and are left out.", file=path, count=crowds)
+            message(
+                "{file}: {count} annotations are of crowds (iscrowd); they are no objects, and their regions are ignored.",
+                file=path,
+                count=len(file.crowds),
+            )
         )
-    ordered = dict(sorted(categories.items(), key=lambda entry: (str(type(entry[0])), entry[0])))
-    known = {key: image for key, image in images.items() if key not in doubtful}
-    return _File(name, path, known, shapes, ordered)
+    return file
+
+
+def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) -> int:
+    """Put annotations to their images; how many are of none. `own`: the file is COCO's own. Raises ValueError or TypeError."""
+    lost = 0
+    doubtful: set[int | str] = set()
+    for item in annotations:
+        image, category = _key(item.get("image_id")), item.get("category_id")
+        if image not in file.images or not isinstance(category, int | str) or category not in file.categories:
+            lost += 1
+            doubtful.add(image)  # without this object its image would pass for one with fewer
+        elif "bbox" not in item and not item.get("segmentation"):
+            file.labels.setdefault(image, []).append(file.categories[category])
+        else:
+            file.shapes.setdefault(image, []).append(item)
+    for items in file.shapes.values():
+        file.crowds.update(id(item) for item in items if item.get("iscrowd") and (own or _holds_others(item, items)))
+    if annotations and not any("category_id" in item for item in annotations):  # captions, or whole scenes
+        file.labelled = False
+        return 0
+    file.images = {key: image for key, image in file.images.items() if key not in doubtful}
+    return lost
+
+
+def _holds_others(crowd: Mapping[str, object], items: list[Mapping[str, object]]) -> bool:
+    """Return whether other objects of its class lie in its box."""
+    around = _corners(crowd)
+    others = [_corners(item) for item in items if item is not crowd and item["category_id"] == crowd["category_id"]]
+    return around is not None and any(
+        box is not None and box[0] >= around[0] and box[1] >= around[1] and box[2] <= around[2] and box[3] <= around[3]
+        for box in others
+    )
+
+
+def _corners(item: Mapping[str, object]) -> tuple[float, float, float, float] | None:
+    said = item.get("bbox")
+    if not isinstance(said, list) or len(said) != 4:
+        return None
+    left, top, width, height = (number(value) for value in said)
+    return left, top, left + width, top + height
 
 
 def _key(value: object) -> int | str:
@@ -176,45 +279,43 @@ def _objects(data: Mapping[str, object], key: str) -> list[Mapping[str, object]]
 
 
 def _record(
-    folder: Folder,
-    file: _File,
-    name: str,
-    said: tuple[float, float],
-    items: list[Mapping[str, object]],
-    part: Part | None,
-    found: Listing,
+    folder: Folder, file: _File, key: int | str, name: str, said: tuple[float, float], part: Part | None, found: Listing
 ) -> None:
-    path = folder.files[name]
-    try:
-        size = labelled_size(path, found.problems)
-        check_size(said, size, file.path, path)
-        shapes = []
+    items = file.shapes.get(key, [])
+    labels = set(file.labels.get(key, []))
+    if not items and labels:
+        if len(labels) == 1:
+            found.records.append(Record(name, folder.files[name], label=labels.pop(), part=part))
+        else:
+            found.skip("{file} has several labels and is not used: it can be of one class only.", folder.files[name])
+        return
+
+    def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
         for item in items:
             shape = _shape(item, file.categories[_key(item["category_id"])], size)
-            shapes.append(inside(shape, size, path, found.problems))
-        kept = usable(shapes, path)
-    except ConfigError as error:
-        found.problems.append(error.problem)
-    except (ValueError, TypeError, KeyError) as error:
-        found.problems.append(
-            message("{file}: the labels of {image} are wrong ({detail}).", file=file.path, image=name, detail=error)
-        )
-    else:
-        found.records.append(Record(name, path, shapes=kept, part=part))
+            if id(item) in file.crowds:
+                yield Shape(IGNORED, shape.box, shape.outline)
+                yield ""  # whatever else is in it: not known to be all there is
+            else:
+                yield shape
+
+    add_objects(found, folder, name, file.path, objects, said=said, part=part, shared=True)
 
 
 def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shape:
     """Raises ValueError."""
-    outline = _outline(item.get("segmentation"), size)
+    outline = outline_of(item.get("segmentation"), size)
     said = item.get("bbox")
     if isinstance(said, list) and len(said) == 4:
         left, top, width, height = (number(value) for value in said)
         box = (left, top, left + width, top + height)
         if outline is not None and outline.polygons and not _alike(box, bounds(outline.polygons)):
             raise ValueError("a bbox and a segmentation are in different places")
-        return Shape(name, box, outline)
+        return rotated(Shape(name, box, outline), item.get("attributes"))
     if outline is not None and outline.polygons:
         return Shape(name, bounds(outline.polygons), outline)
+    if outline is not None and (shape := of_pixels(name, outline.pixels())) is not None:
+        return shape
     raise ValueError("an annotation without bbox")
 
 
@@ -233,8 +334,8 @@ def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return min(areas) > 0 and shared >= 0.3 * (sum(areas) - shared)
 
 
-def _outline(said: object, image: tuple[int, int]) -> Outline | None:
-    """Raises ValueError."""
+def outline_of(said: object, image: tuple[int, int]) -> Outline | None:
+    """COCO's `segmentation`, for an image of (width, height); None where it says nothing. Raises ValueError."""
     if isinstance(said, list):
         polygons = [tuple(number(value) for value in polygon) for polygon in said if isinstance(polygon, list)]
         used = tuple(polygon for polygon in polygons if len(polygon) >= 6 and len(polygon) % 2 == 0)

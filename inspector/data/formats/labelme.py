@@ -1,11 +1,13 @@
-"""labelme: a .json beside each image, with its shapes: rectangle, polygon, circle, mask, and lines or points, which have no
-area.
+"""labelme and X-AnyLabeling: a .json for each image, beside it or in a folder of its own, with its shapes: rectangle, rotated
+rectangle, polygon, circle, mask, and lines or points, which have no area.
+
+Where no file has a shape, the flags that are set ("ok", "ng") are the classes of the images.
 """
 
 import base64
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,106 +16,166 @@ import PIL.Image
 from inspector.core.errors import ConfigError
 from inspector.core.files import DAMAGE
 from inspector.core.message import message
-from inspector.data.formats.coco import bounds
+from inspector.data.formats.names import pair, part_of_image, spread
 from inspector.data.formats.record import (
+    IGNORED,
+    Claim,
     Listing,
     Record,
     Shape,
     Tick,
-    check_size,
+    add_objects,
+    around,
+    claim,
     class_name,
-    inside,
-    labelled_size,
+    ellipse,
     number,
-    usable,
+    of_pixels,
+    polygon,
 )
-from inspector.data.formats.scan import Folder, peek, read_json, without_suffix
-from inspector.data.outlines import Outline, run_lengths
+from inspector.data.formats.scan import Folder, peek, read_json
 
 TITLE = message("labelme")
-EXPECTED = message("a labelme .json of the same name beside each image")
+FLAGS = message("labelme with flags")
+EXPECTED = message("a labelme .json of the same name for each image")
+_WEIGHT = 1.0
+_LOOKED_AT = 20
 _LARGEST = 64 << 20  # it may hold the image itself
-_CIRCLE = 64  # corners of the polygon drawn for a circle
+_CORNERS = frozenset({"polygon", "rotation", "oriented_rectangle", "quadrilateral"})
+_MARGIN = 3.0  # pixels around a line within which it may show
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether a .json has an image of the same name and shapes."""
-    stems = {without_suffix(name) for name in folder.images}
-    beside = [name for name in folder.with_suffix(".json") if without_suffix(name) in stems]
-    return any(b'"shapes"' in peek(folder.files[name]) for name in beside[:20])
+def look(folder: Folder) -> Claim | None:
+    """Images for which there is a .json with shapes."""
+    marks = _marks(folder)
+    seen = spread(marks, _LOOKED_AT)
+    share = sum(_is_labelme(peek(folder.files[name])) for name in seen) / max(1, len(seen))
+    if not share:
+        return None
+    used = share * len(_pairs(folder, marks))
+    return claim(_WEIGHT, used, len(folder.images), message("{count} images have a labelme .json", count=round(used)))
+
+
+def _is_labelme(ends: bytes) -> bool:
+    return b'"shapes"' in ends and (
+        b'"imagePath"' in ends or b'"imageHeight"' in ends or b'"shape_type"' in ends or b'"points"' in ends
+    )
+
+
+def _marks(folder: Folder) -> list[str]:
+    """Return the .json files that can be of one image."""
+    stems = {name.rpartition("/")[2].rpartition(".")[0] for name in folder.images}
+    return [name for name in folder.with_suffix(".json") if name.rpartition("/")[2].rpartition(".")[0] in stems]
+
+
+def _pairs(folder: Folder, marks: list[str]) -> dict[str, str]:
+    return pair(folder.images, marks)
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Shapes of every file; an image without one is not labelled."""
     found = Listing(TITLE)
-    stems = set()
+    marks = folder.with_suffix(".json")
+    pairs = _pairs(folder, marks)
+    flags: dict[str, list[str]] = {}
     for name in folder.images:
         tick()
-        stems.add(without_suffix(name))
-        mark = folder.sibling(name, ".json")
+        mark = pairs.get(name)
         if mark is None:
-            found.unlabelled(folder, [name])
+            found.missing.append(name)
             continue
+        path = folder.files[mark]
         try:
-            shapes = _shapes(folder.files[mark], folder.files[name], found)
+            data, items = _content(path)
         except ConfigError as error:
             found.problems.append(error.problem)
-        else:
-            found.records.append(Record(name, folder.files[name], shapes=shapes))
-    for name in folder.with_suffix(".json"):
-        if without_suffix(name) not in stems:
+            continue
+        raised = data.get("flags")
+        flags[name] = [class_name(key) for key, value in raised.items() if value] if isinstance(raised, Mapping) else []
+        _add(found, folder, name, path, data, items)
+    for name in sorted(set(marks).difference(pairs.values())):
+        if _is_labelme(peek(folder.files[name])):
             found.skip("{file} has no image.", folder.files[name])
+    if any(flags.values()) and not any(record.shapes for record in found.records):
+        return _by_flags(folder, flags, found)
     return found
 
 
-def _shapes(path: Path, image: Path, found: Listing) -> tuple[Shape, ...]:
+def _by_flags(folder: Folder, flags: Mapping[str, list[str]], drawn: Listing) -> Listing:
+    """Return the images by the one flag that each has."""
+    found = Listing(FLAGS, problems=drawn.problems, missing=drawn.missing)
+    for name, raised in flags.items():
+        if len(raised) == 1:
+            found.records.append(Record(name, folder.files[name], label=raised[0], part=part_of_image(name)))
+        else:
+            found.problems.append(
+                message(
+                    "{file} has {count} flags and is not used: its class is the one flag that is set.",
+                    file=folder.files[name],
+                    count=len(raised),
+                )
+            )
+    return found
+
+
+def _content(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
+    """Return a file, and its shapes. Raises ConfigError."""
     data = read_json(path, limit=_LARGEST)
     items = data.get("shapes") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(items, list):
         raise ConfigError("{file} is not a labelme file.", file=path)
-    size = labelled_size(image, found.problems)
-    shapes: list[Shape | None] = []
+    return data, items
+
+
+def _add(
+    found: Listing, folder: Folder, name: str, path: Path, data: Mapping[str, object], items: list[Mapping[str, object]]
+) -> None:
+    def objects(size: tuple[int, int]) -> Iterator[Shape | str]:
+        try:
+            for item in items:
+                yield from _shapes(item, size)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ConfigError("{file} is not a labelme file ({detail}).", file=path, detail=error) from error
+
     try:
-        check_size((number(data.get("imageWidth") or 0), number(data.get("imageHeight") or 0)), size, path, image)
-        for item in items:
-            shape = _shape(item, size)
-            if shape is None:
-                found.problems.append(
-                    message(
-                        "{file}: a shape without area ({kind}) is left out.",
-                        file=path,
-                        kind=item.get("shape_type") or "polygon",
-                    )
-                )
-                shapes.append(None)
-            else:
-                shapes.append(inside(shape, size, path, found.problems))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError("{file} is not a labelme file ({detail}).", file=path, detail=error) from error
-    return usable(shapes, path)
+        said = (number(data.get("imageWidth") or 0), number(data.get("imageHeight") or 0))
+    except ValueError as error:
+        found.problems.append(message("{file} is not a labelme file ({detail}).", file=path, detail=error))
+    else:
+        add_objects(found, folder, name, path, objects, said=said, part=part_of_image(name))
 
 
-def _shape(item: Mapping[str, object], size: tuple[int, int]) -> Shape | None:
-    """None for lines and points. Raises ValueError, TypeError, KeyError, AttributeError."""
-    name, kind, said = class_name(item["label"]), item.get("shape_type") or "polygon", item["points"]
+def _shapes(item: Mapping[str, object], size: tuple[int, int]) -> Iterator[Shape | str]:
+    """Yield the shape, or its kind and what is not to be judged for it. Raises ValueError, TypeError, LookupError."""
+    name, kind, said = class_name(item["label"]), str(item.get("shape_type") or "polygon"), item["points"]
     if not isinstance(said, list):
         raise ValueError("no points")
     points = [(number(point[0]), number(point[1])) for point in said]
-    if kind == "rectangle" and len(points) >= 2:
-        (x0, y0), (x1, y1) = points[0], points[-1] if len(points) == 2 else points[2]
-        return Shape(name, (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
-    if kind == "circle" and len(points) == 2:
-        (x, y), edge = points
-        radius = math.dist(points[0], edge)
-        turns = [2 * math.pi * step / _CIRCLE for step in range(_CIRCLE)]
-        polygon = tuple(value for turn in turns for value in (x + radius * math.cos(turn), y + radius * math.sin(turn)))
-        return Shape(name, (x - radius, y - radius, x + radius, y + radius), Outline((polygon,)))
-    if kind == "polygon" and len(points) >= 3:
-        polygon = tuple(value for point in points for value in point)
-        return Shape(name, bounds((polygon,)), Outline((polygon,)))
-    if kind == "mask" and points:
-        return _mask(name, points[0], str(item["mask"]), size)
-    return None
+    if kind == "rectangle" and len(points) in (2, 4):
+        yield _rectangle(name, points)
+    elif kind == "circle" and len(points) == 2:
+        radius = math.dist(*points)
+        yield ellipse(name, points[0], (radius, radius))
+    elif kind in _CORNERS and len(points) >= 3:
+        yield polygon(name, points)
+    elif kind == "mask" and points:
+        shape = _mask(name, points[0], str(item["mask"]), size)
+        if shape is not None:
+            yield shape
+        else:
+            yield kind
+    else:
+        if points:
+            yield around(IGNORED, points, margin=_MARGIN)
+        yield kind
+
+
+def _rectangle(name: str, points: list[tuple[float, float]]) -> Shape:
+    """Of two corners or four, which may be those of one that is turned."""
+    plain = around(name, points)
+    left, top, right, bottom = plain.box
+    aligned = all(min(abs(x - left), abs(x - right)) <= 1 and min(abs(y - top), abs(y - bottom)) <= 1 for x, y in points)
+    return plain if aligned else polygon(name, points)
 
 
 def _mask(name: str, corner: tuple[float, float], said: str, size: tuple[int, int]) -> Shape | None:
@@ -129,8 +191,4 @@ def _mask(name: str, corner: tuple[float, float], said: str, size: tuple[int, in
     whole = np.zeros((size[1], size[0]), np.bool_)
     place = whole[top : top + drawn.shape[0], left : left + drawn.shape[1]]
     place[:] = drawn[: place.shape[0], : place.shape[1]]
-    rows, columns = np.flatnonzero(whole.any(axis=1)), np.flatnonzero(whole.any(axis=0))
-    if not len(rows):
-        return None
-    box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-    return Shape(name, box, Outline((), run_lengths(whole), whole.shape))
+    return of_pixels(name, whole)

@@ -1,58 +1,174 @@
-"""images/ and masks/ with the same stems; classes.txt names the mask values 1, 2, ... Black-and-white masks have one class.
+"""Images and masks with the same stems, in images/ and masks/ or in folders called alike, or as NAME_mask.png; classes.txt
+names the mask values 1, 2, ... Black-and-white masks have one class. The value 255 of the others says that nobody knows.
 
-Folders train/, val/, test/ in both of them are a split that the data brings along.
+Folders train/, val/, test/ above or in both of them are a split that the data brings along. In an export of Pascal VOC the
+masks are in SegmentationClass/, and labelmap.txt may name the colour of each class.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.record import Listing, Record, Tick, class_name
-from inspector.data.formats.scan import Folder, read_text
-from inspector.data.samples import Part
+from inspector.data.formats.names import LABELS, MASK_ENDINGS, MASKS, holds, listed_parts, pair, part_of_image, spread
+from inspector.data.formats.record import BACKGROUND, Claim, Listing, Record, Tick, claim, class_name
+from inspector.data.formats.scan import Folder, read_text, without_suffix
+from inspector.data.samples import is_mask
 
 TITLE = message("Images and masks")
-EXPECTED = message("images/ and masks/ with a .png of the same name for each image")
-
-# How people name the folders of a split.
-PARTS: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+EXPECTED = message("images/ and masks/ with a mask of the same name for each image (.png, .tif or .bmp)")
+_WEIGHT = 0.85
+_LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".webp")
+_INSTANCES = "segmentationobject"
+_LOOKED_AT = 12
+_LISTS = ("classes.txt", "class_names.txt", "labels.txt")
+_VOC_CLASSES = 40
+_NO_CLASS = frozenset({"background", "bg"})
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether both folders are there."""
-    return {"images", "masks"} <= folder.folders and any(folder.under("masks"))
+def look(folder: Folder) -> Claim | None:
+    """Images for which there is a mask."""
+    pairs, masks = _pairs(folder)
+    if not pairs:
+        return None
+    seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
+    share = sum(_is_mask(folder.files[name]) for name in seen) / len(seen)
+    total = len(folder.images) - len(masks)
+    return claim(_WEIGHT, share * len(pairs), total, message("{count} images have a mask", count=round(share * len(pairs))))
+
+
+def _is_mask(path: Path) -> bool:
+    """Return whether a picture can be a mask; one that cannot be read is not known to be none."""
+    try:
+        return is_mask(path)
+    except ConfigError:
+        return True
+
+
+def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
+    """Image -> mask, and everything that lies or is called as a mask does."""
+    instances = [name for name in folder.images if _INSTANCES in name.lower().split("/")]
+    stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
+    candidates = [name for name in folder.images if holds(name.rpartition("/")[0], MASKS) or _image_stem(name) in stems]
+    if not candidates:  # some keep masks in labels/ or annotations/
+        candidates = [name for name in folder.images if holds(name.rpartition("/")[0], LABELS)]
+    if not candidates:  # or beside each photograph
+        candidates = _beside(folder)
+    masks = set(candidates).difference(instances)
+    images = [name for name in folder.images if name not in masks and name not in instances]
+    pairs = pair(images, [name for name in candidates if name in masks], endings=MASK_ENDINGS)
+    return pairs, sorted(masks.union(instances))
+
+
+def _image_stem(name: str) -> str:
+    """ "a/b_mask.png" -> "b"; "" where no ending says that it is a mask."""
+    stem = without_suffix(name).rpartition("/")[2]
+    return next((stem[: -len(one)] for one in MASK_ENDINGS if stem.lower().endswith(one)), "")
+
+
+def _beside(folder: Folder) -> list[str]:
+    """Return the .png files with a photograph of the same name beside, where no folders are classes."""
+    kinds = {name.rpartition("/")[0] for name in folder.images}
+    if len(kinds) > 1:
+        return []
+    stems = {without_suffix(name) for name in folder.images if not name.lower().endswith(_LOSSLESS)}
+    return [name for name in folder.images if name.lower().endswith(".png") and without_suffix(name) in stems]
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Masks are not opened here."""
-    found = Listing(TITLE, classes=tuple(class_list(folder)))
-    used = set()
-    for name in folder.under("images"):
+    names, colours = _classes(folder)
+    found = Listing(TITLE, classes=tuple(names))
+    pairs, masks = _pairs(folder)
+    parts = listed_parts(folder)
+    known = set(masks)
+    used = set(pairs.values())
+    lossy = 0
+    for name in folder.images:
         tick()
-        mask = folder.sibling(f"masks/{name.removeprefix('images/')}", ".png")
-        if mask is None:
-            found.unlabelled(folder, [name])
-        else:
-            used.add(mask)
-            inner = name.split("/")[1]
-            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=PARTS.get(inner.lower())))
-    for name in folder.under("masks"):
-        if name not in used:
+        mask = pairs.get(name)
+        if mask is not None and not mask.lower().endswith(_LOSSLESS):
+            lossy += 1
+        if mask is not None:
+            part = parts.get(without_suffix(name).rpartition("/")[2]) or part_of_image(name)
+            found.records.append(Record(name, folder.files[name], mask=folder.files[mask], part=part, colours=colours))
+        elif name not in known:
+            found.missing.append(name)
+    for name in masks:
+        if name not in used and _INSTANCES not in name.lower().split("/"):
             found.skip("{file} has no image.", folder.files[name])
+    if lossy:
+        found.problems.append(
+            message("{count} masks are JPEG files, whose values are not exact; save masks as .png.", count=lossy)
+        )
     return found
 
 
-def class_list(folder: Folder, file: str = "classes.txt") -> list[str]:
-    """Return the lines of classes.txt, or an empty list if there is none. Raises ConfigError."""
-    if file not in folder.files:
+def _classes(folder: Folder) -> tuple[list[str], tuple[tuple[int, int, int], ...]]:
+    """Return the names of the values 1, 2, ... and the colour of each; by default those of Pascal VOC. Raises ConfigError."""
+    named = {name.rpartition("/")[2].lower(): name for name in reversed(folder.with_suffix(".txt"))}
+    if "labelmap.txt" in named:  # name:red,green,blue:parts:actions
+        lines = read_text(folder.files[named["labelmap.txt"]]).splitlines()
+        pairs = [(line.split(":")[0], line.split(":")[1]) for line in lines if ":" in line and not line.startswith("#")]
+    elif "label_colors.txt" in named:  # red green blue name
+        lines = read_text(folder.files[named["label_colors.txt"]]).splitlines()
+        words = [line.split() for line in lines]
+        pairs = [(" ".join(each[3:]) or " ".join(each), ",".join(each[:3]) if len(each) > 3 else "") for each in words if each]
+    else:
+        listed = next((names for file in _LISTS if (names := class_list(folder, file))), []) or _roboflow_classes(folder)
+        names = value_names(listed)
+        return names, tuple(voc_colour(value) for value in range(1, _VOC_CLASSES + 1))
+    found: list[str] = []
+    colours: list[tuple[int, int, int]] = []
+    for name, said in pairs:
+        if class_name(name).lower() in (*BACKGROUND, *_NO_CLASS, "__ignore__", ""):
+            continue
+        try:
+            red, green, blue = (int(value) for value in said.split(","))
+        except ValueError:
+            red, green, blue = voc_colour(len(found) + 1)
+        found.append(class_name(name))
+        colours.append((red, green, blue))
+    return found, tuple(colours)
+
+
+def _roboflow_classes(folder: Folder) -> list[str]:
+    """Return the names in a _classes.csv with "Pixel Value, Class", by value, the background first. Raises ConfigError."""
+    listed = next((name for name in folder.with_suffix(".csv") if name.rpartition("/")[2] == "_classes.csv"), None)
+    rows = [line.split(",", 1) for line in read_text(folder.files[listed]).splitlines()] if listed is not None else []
+    if not rows or rows[0][0].strip().lower() != "pixel value":
         return []
-    names = [name for line in read_text(folder.files[file]).splitlines() if (name := class_name(line))]
+    return [class_name(row[1]) for row in rows[1:] if len(row) == 2]
+
+
+def voc_colour(value: int) -> tuple[int, int, int]:
+    """Return the colour of a value in Pascal VOC's palette: its bits, in turn, from the highest bit of red, green and blue
+    down.
+    """
+    red, green, blue = (sum((value >> (3 * bit + part) & 1) << (7 - bit) for bit in range(8)) for part in range(3))
+    return red, green, blue
+
+
+def value_names(names: Sequence[str]) -> list[str]:
+    """Return the names of the values 1, 2, ... of a mask from a list that may begin with those of what is no class."""
+    left = list(names)
+    while left and left[0].lower() in (*BACKGROUND, *_NO_CLASS, "__ignore__"):
+        del left[0]
+    return left
+
+
+def class_list(folder: Folder, file: str = "classes.txt") -> list[str]:
+    """Return the lines of classes.txt at the top, or else of the only one further down; empty if there is none. Raises
+    ConfigError.
+    """
+    listed = file if file in folder.files else None
+    if listed is None:
+        deeper = [name for name in folder.with_suffix(".txt") if name.rpartition("/")[2] == file]
+        texts = {read_text(folder.files[name]) for name in deeper[:8]}
+        listed = deeper[0] if len(texts) == 1 else None
+    if listed is None:
+        return []
+    names = [name for line in read_text(folder.files[listed]).splitlines() if (name := class_name(line))]
     if len(set(names)) != len(names):
-        raise ConfigError("{file} names a class twice.", remedy="Write every class once.", file=folder.files[file])
+        raise ConfigError("{file} names a class twice.", remedy="Write every class once.", file=folder.files[listed])
     return names

@@ -1,73 +1,134 @@
-"""MVTec AD: train/good/*, test/good/*, test/<defect>/* and ground_truth/<defect>/*_mask.png.
+"""Data sets for methods that learn from good parts only: MVTec AD and AD 2, BTAD and those written like them.
 
-Its training part shows good parts only, for methods that learn without defects. A network that learns from examples of both
-cannot be trained on that, so all images are put together and split anew.
+    MVTec AD    train/good, test/good, test/<defect>, ground_truth/<defect>/*_mask.png
+    MVTec AD 2  train/good, validation/good, test_public/good, test_public/bad, test_public/ground_truth/bad/*_mask.png
+    BTAD        train/ok, test/ok, test/ko, ground_truth/ko/*
+
+A network that learns from examples of both cannot be trained on such a training part, so all images are put together and split
+anew. What lies in test_private has no label.
 """
+
+from typing import NamedTuple
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.record import Listing, Record, Tick
+from inspector.data.formats.names import GOOD as GOOD_NAMES
+from inspector.data.formats.names import MASK_ENDINGS, pair
+from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, without_suffix
 
 TITLE = message("MVTec AD")
 EXPECTED = message("train/good/, test/<defect>/ and ground_truth/<defect>/ with *_mask.png")
-GOOD = "good"
+_WEIGHT = 0.95
+_TRAINED = frozenset({"train", "validation", "val"})
+_TESTED = frozenset({"test", "test_public"})
+_MASKS = "ground_truth"
 
 
-def matches(folder: Folder) -> bool:
+class _Kind(NamedTuple):
+    """What a folder holds: images, or their masks, of good parts or of a defect."""
+
+    name: str
+    masks: bool
+    trained: bool
+
+
+def _kind(folder: str) -> _Kind | None:
+    """None for a folder that plays no part in such a data set."""
+    pieces = folder.split("/")
+    top, inner = pieces[0].lower(), pieces[1:]
+    if top == _MASKS and inner:
+        return _Kind(inner[0], True, False)
+    if top in _TESTED and len(inner) > 1 and inner[0].lower() == _MASKS:
+        return _Kind(inner[1], True, False)
+    if (top in _TESTED or top in _TRAINED) and inner:
+        return _Kind(inner[0], False, top in _TRAINED)
+    return None
+
+
+def _kinds(folder: Folder, base: str) -> dict[str, _Kind]:
+    """Folder -> what it holds, of the images under `base`."""
+    folders = {name.rpartition("/")[0] for name in folder.under(base.rstrip("/"))}
+    kinds = {each: _kind(each[len(base) :]) for each in folders}
+    return {each: kind for each, kind in kinds.items() if kind is not None}
+
+
+def _bases(folder: Folder) -> list[str]:
+    """Return the folders, with a slash, that each hold a data set of this layout: one, or several as in the whole of MVTec
+    AD.
+    """
+    found = []
+    for name in sorted(folder.folders):
+        above, _, last = name.rpartition("/")
+        if last.lower() not in GOOD_NAMES or above.rpartition("/")[2].lower() != "train":
+            continue
+        base = above[: -len("train")]
+        kinds = _kinds(folder, base).values()
+        trained = {kind.name.lower() for kind in kinds if kind.trained}
+        tested = {kind.name.lower() for kind in kinds if not kind.trained}
+        if trained and trained <= GOOD_NAMES and tested and base.count("/") <= 1:
+            found.append(base)
+    return found
+
+
+def look(folder: Folder) -> Claim | None:
     """Return whether there are good ones only for training, and others for the test; also in each of several folders."""
-    return bool(_several(folder)) or _one(folder)
-
-
-def _several(folder: Folder) -> list[str]:
-    """Return the folders that each hold a data set of this layout, as the whole of MVTec AD does."""
-    kinds = sorted(name.removesuffix("/train/good") for name in folder.folders if name.endswith("/train/good"))
-    return [kind for kind in kinds if "/" not in kind and f"{kind}/test" in folder.folders]
-
-
-def _one(folder: Folder) -> bool:
-    trained = {name for name in folder.folders if name.startswith("train/")}
-    tested = {name for name in folder.folders if name.startswith("test/")}
-    return trained == {"train/good"} and bool(tested)
+    bases = _bases(folder)
+    used = sum(
+        name.rpartition("/")[0] in kinds
+        for base in bases
+        for kinds in [_kinds(folder, base)]
+        for name in folder.under(base.rstrip("/"))
+    )
+    return claim(
+        _WEIGHT, used, len(folder.images), message("{count} images lie in train/good, test and ground_truth", count=used)
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """The class of an image is its folder. Raises ConfigError for a folder of several such data sets."""
     found = Listing(TITLE)
-    if not _one(folder):
+    bases = _bases(folder)
+    if len(bases) != 1:
         raise ConfigError(
             "{folder} holds several data sets: {names}.",
             remedy="Choose the folder of one of them.",
             folder=folder.root,
-            names=", ".join(_several(folder)),
+            names=", ".join(base.rstrip("/") for base in bases) or "-",
         )
     found.problems.append(
         message("The data's own training part shows good parts only; all images are put together and split anew.")
     )
-    used = set()
-    for name in [*folder.under("train"), *folder.under("test")]:
-        tick()
-        _, kind, *rest = name.split("/")
-        if not rest:
-            found.unlabelled(folder, [name])
-            continue
-        stem = f"ground_truth/{kind}/{without_suffix('/'.join(rest))}"
-        mask = next((each for each in (f"{stem}_mask.png", f"{stem}.png") if each in folder.files), None)
-        if mask is not None:
-            used.add(mask)
-        # Files are numbered anew in every folder, so the name alone is not a part.
-        found.records.append(
-            Record(
-                name,
-                folder.files[name],
-                label=kind,
-                shapes=() if kind == GOOD else None,
-                mask=folder.files[mask] if mask else None,
-                mask_class=kind if mask else None,
-                group=without_suffix(name),
+    kinds = _kinds(folder, bases[0])
+    images: dict[str, list[str]] = {}
+    masks: dict[str, list[str]] = {}
+    for name in folder.images:
+        kind = kinds.get(name.rpartition("/")[0])
+        if kind is None:
+            found.missing.append(name)
+        else:
+            (masks if kind.masks else images).setdefault(kind.name, []).append(name)
+    for label, names in images.items():
+        good = label.lower() in GOOD_NAMES
+        tested = [name for name in names if not kinds[name.rpartition("/")[0]].trained]
+        mask_of = {} if good else pair(tested, masks.get(label, []), endings=MASK_ENDINGS)
+        for name in names:
+            tick()
+            mask = mask_of.get(name)
+            # Files are numbered anew in every folder, so the name alone is not a part.
+            found.records.append(
+                Record(
+                    name,
+                    folder.files[name],
+                    label=label,
+                    shapes=() if good else None,
+                    mask=folder.files[mask] if mask else None,
+                    mask_class=label if mask else None,
+                    group=without_suffix(name),
+                )
             )
-        )
-    for name in folder.under("ground_truth"):
-        if name not in used:
+        for name in sorted(set(masks.pop(label, [])).difference(mask_of.values())):
             found.skip("{file} has no image.", folder.files[name])
+    for name in (name for names in masks.values() for name in names):
+        found.skip("{file} has no image.", folder.files[name])
     return found

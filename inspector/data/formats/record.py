@@ -2,9 +2,10 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,19 @@ from numpy.typing import NDArray
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.types import Boxes
+from inspector.data.formats.names import part_of_image, photographs
 from inspector.data.formats.scan import Folder, image_header
-from inspector.data.outlines import Outline
+from inspector.data.outlines import Outline, run_lengths
 from inspector.data.samples import Part, group_of
 
 Box = tuple[float, float, float, float]
 NO_DEFECT = "(none)"  # the stratum of samples without box or mask
+# Class names by which tools of the field mark what is no object: a region nobody labelled, and the background.
+IGNORED = "__ignore__"
+BACKGROUND = frozenset({"_background_", "__background__"})
+_SURE = 3  # label files from which a folder is no longer taken to hold a stray one
+_CORNERS = 64  # of the polygon drawn for a circle
+_SHARE = 0.02  # or the share of the images that they are of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +40,34 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """How sure a layout is that a folder is in it (0..1), and why: what it has seen there."""
+
+    sure: float
+    why: Message
+
+
+def claim(weight: float, used: float, total: int, why: Message) -> Claim | None:
+    """Return the claim of a layout that understands `used` of `total` images; None if it understands none.
+
+    `weight`: how telling its signs are. A layout of which every image has a label comes before one that knows a few, and a
+    stray file counts for the few images that it is of.
+    """
+    if used <= 0 or not total:
+        return None
+    share = min(1.0, used / total)
+    whole = used >= _SURE or share >= _SHARE
+    return Claim(weight * (0.3 + 0.7 * share if whole else share), why)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One image and all that is labelled about it.
 
     `name`: relative to the data folder. `label`: class of the image. `shapes`: its objects; None if nobody looked for any,
     empty if there are none. `mask`: file with a mask; `mask_class`: what its white half means, None where values are classes.
-    `kelvin`: (maximum, mean, minimum). `confidence` (0..1]: how sure the label is.
+    `colours`: of the mask, where each colour in RGB is a value (see `MaskFile`). `any_value`: whatever is not 0 in the mask
+    is `mask_class`, however dark. `kelvin`: (maximum, mean, minimum). `confidence` (0..1]: how sure the label is.
     `part`: where the data puts it. `group`: the part or lot, "" to take it from the name.
     """
 
@@ -47,6 +77,8 @@ class Record:
     shapes: tuple[Shape, ...] | None = None
     mask: Path | None = None
     mask_class: str | None = None
+    colours: tuple[tuple[int, int, int], ...] = ()
+    any_value: bool = False
     kelvin: tuple[float, float, float] | None = None
     part: Part | None = None
     group: str = ""
@@ -58,28 +90,72 @@ class Record:
 
     def main_class(self) -> str:
         """Return the most frequent class of its objects (the first of them, if several are), or "" without objects."""
-        return Counter(shape.name for shape in self.shapes or ()).most_common(1)[0][0] if self.shapes else ""
+        return Counter(shape.name for shape in self.objects).most_common(1)[0][0] if self.objects else ""
+
+    @property
+    def objects(self) -> tuple[Shape, ...]:
+        """Its shapes but for the regions that are ignored."""
+        return tuple(shape for shape in self.shapes or () if shape.name != IGNORED)
+
+    @property
+    def ignored(self) -> tuple[Shape, ...]:
+        """The regions of which nobody said what they show."""
+        return tuple(shape for shape in self.shapes or () if shape.name == IGNORED)
 
 
 @dataclass(slots=True)
 class Listing:
     """What a reader found: records, a sentence for everything it left out, and the classes in the order the data gives them
-    (empty: by name).
+    (empty: by name). `missing`: images that no label is of.
     """
 
     layout: Message
     records: list[Record] = field(default_factory=list)
     problems: list[Message] = field(default_factory=list)
     classes: tuple[str, ...] = ()
+    missing: list[str] = field(default_factory=list)
 
     def skip(self, sentence: str, path: Path) -> None:
         """Note that a file is not used; `sentence` has a {file}."""
         self.problems.append(message(sentence, file=path))
 
-    def unlabelled(self, folder: Folder, names: Sequence[str]) -> None:
-        """Note images without a label."""
-        for name in names:
-            self.skip("{file} has no label and is not used.", folder.files[name])
+    def is_new(self, image: str | None, said: object, file: Path, listed: set[str]) -> TypeGuard[str]:
+        """Return whether what a file of many images calls `said` is an image that no entry was of before. If not, that is
+        noted.
+        """
+        if image is None:
+            self.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file))
+        elif image in listed:
+            self.problems.append(message("{image} is listed twice; the first is used.", image=said, file=file))
+        else:
+            listed.add(image)
+            return True
+        return False
+
+    def finish(self, folder: Folder, *, backgrounds: bool) -> None:
+        """Say which images have no label. `backgrounds`: they count as good, where labels are objects."""
+        drawn = any(record.shapes is not None for record in self.records)
+        if drawn:
+            plain = set(photographs(folder))
+            self.missing = [name for name in self.missing if name in plain]
+        if not (drawn and self.missing):
+            for name in self.missing:
+                self.skip("{file} has no label and is not used.", folder.files[name])
+        elif backgrounds:
+            self.records += [Record(name, folder.files[name], shapes=(), part=part_of_image(name)) for name in self.missing]
+            self.problems.append(
+                message("{count} images have no label file; they count as good, as asked for.", count=len(self.missing))
+            )
+        else:
+            self.problems.append(
+                message(
+                    "{count} images have no label file and are not used; if they show good parts, let them count as good "
+                    "(--backgrounds), as Ultralytics does.",
+                    count=len(self.missing),
+                )
+            )
+            for name in self.missing:
+                self.skip("{file} has no label and is not used.", folder.files[name])
 
 
 Tick = Callable[[], None]
@@ -140,12 +216,130 @@ def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Messa
 def usable(shapes: Sequence[Shape | None], file: Path) -> tuple[Shape, ...]:
     """Return those that `inside` left over.
 
-    Raises ConfigError where it left none of several: an image whose labels are all wrong is no image without a defect.
+    Raises ConfigError where it left no object of several: an image whose labels are all wrong is no image without a defect.
     """
     left = tuple(shape for shape in shapes if shape is not None)
-    if shapes and not left:
+    if None in shapes and not any(shape.name != IGNORED for shape in left):
         raise ConfigError("{file}: none of its objects can be used, so its image is not used.", file=file)
     return left
+
+
+def add_objects(
+    listing: Listing,
+    folder: Folder,
+    name: str,
+    file: Path,
+    objects: Callable[[tuple[int, int]], Iterable[Shape | str]],
+    *,
+    said: tuple[float, float] = (0, 0),
+    part: Part | None = None,
+    shared: bool = False,
+) -> None:
+    """Add the record of an image. `objects` gives the shapes that `file` names for an image of a size (width, height), and the
+    kind of each that has no area or is not known ("" where that was said already); it may raise ConfigError, ValueError,
+    TypeError, LookupError and AttributeError. `said`: the size that the file says. `shared`: the file is of many images.
+
+    An image none of whose objects is understood is named and left out: it does not pass for a good one.
+    """
+    path = folder.files[name]
+    about = path if shared else file
+    shapes: list[Shape | None] = []
+    try:
+        size = labelled_size(path, listing.problems)
+        check_size(said, size, file, path)
+        for item in objects(size):
+            if isinstance(item, str):
+                shapes.append(None)
+                if item:
+                    listing.problems.append(
+                        message("{file}: a shape without area ({kind}) is left out.", file=about, kind=item)
+                    )
+            elif item.name not in BACKGROUND:
+                shapes.append(inside(item, size, about, listing.problems))
+        kept = usable(shapes, about)
+    except ConfigError as error:
+        listing.problems.append(error.problem)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        listing.problems.append(
+            message("{file}: the labels of {image} are wrong ({detail}).", file=file, image=name, detail=error)
+        )
+    else:
+        listing.records.append(Record(name, path, shapes=kept, part=part))
+
+
+def with_labels(listing: Listing, folder: Folder, labels: Mapping[str, Sequence[str]]) -> None:
+    """Give the records of images the one label that each has as a whole. Where nothing is drawn in any image, that is all that
+    is known of them, and one with several labels or none is named and left out.
+    """
+    if not any(labels.values()):
+        return
+    drawn = any(record.shapes for record in listing.records)
+    kept = []
+    for record in listing.records:
+        own = labels.get(record.name, ())
+        if len(own) == 1:
+            kept.append(replace(record, label=own[0], shapes=record.shapes if drawn else None))
+        elif drawn:
+            kept.append(record)
+        else:
+            listing.problems.append(
+                message(
+                    "{file} has {count} labels and is not used: it can be of one class only.", file=record.path, count=len(own)
+                )
+            )
+    listing.records = kept
+
+
+def around(name: str, points: Iterable[tuple[float, float]], *, margin: float = 0.0) -> Shape:
+    """Return a shape whose box holds all of the points. Raises ValueError if there are none."""
+    listed = list(points)
+    across, down = [x for x, _ in listed], [y for _, y in listed]
+    return Shape(name, (min(across) - margin, min(down) - margin, max(across) + margin, max(down) + margin))
+
+
+def polygon(name: str, points: Sequence[tuple[float, float]]) -> Shape:
+    """Return a shape drawn as one polygon. Raises ValueError for less than three points."""
+    if len(points) < 3:
+        raise ValueError(f"a polygon of {len(points)} points")
+    return replace(around(name, points), outline=Outline((tuple(value for point in points for value in point),)))
+
+
+def turned_box(name: str, box: Box, degrees: float, pivot: tuple[float, float]) -> Shape:
+    """Return a box (left, top, right, bottom) turned clockwise, as seen on the screen, about a point."""
+    left, top, right, bottom = box
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    (px, py) = pivot
+    return polygon(
+        name,
+        [(float(px + (x - px) * cos - (y - py) * sin), float(py + (x - px) * sin + (y - py) * cos)) for x, y in corners],
+    )
+
+
+def rotated(shape: Shape, attributes: object) -> Shape:
+    """Return a turned box as CVAT and datumaro write it: upright, with the degrees among its attributes. Raises ValueError."""
+    turn = number(attributes.get("rotation") or 0) if isinstance(attributes, Mapping) else 0.0
+    left, top, right, bottom = shape.box
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    return turned_box(shape.name, shape.box, turn, middle) if turn and shape.outline is None else shape
+
+
+def ellipse(name: str, centre: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0) -> Shape:
+    """Return an ellipse as a polygon."""
+    turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    x, y = radii[0] * np.cos(turns), radii[1] * np.sin(turns)
+    across, down = centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos
+    return polygon(name, list(zip(across.tolist(), down.tolist(), strict=True)))
+
+
+def of_pixels(name: str, pixels: NDArray[np.bool_]) -> Shape | None:
+    """Return a shape of the pixels that are set in a mask [H, W]; None if none is."""
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not len(rows):
+        return None
+    box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    return Shape(name, box, Outline((), run_lengths(pixels), pixels.shape))
 
 
 def number(value: object) -> float:

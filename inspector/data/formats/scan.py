@@ -2,7 +2,9 @@
 
 import json
 import os
+import posixpath
 import unicodedata
+from collections import deque
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -26,8 +28,9 @@ _ORIENTATION = 274  # EXIF: which side of the stored rows is up
 class Folder:
     """The files under a folder by their path relative to it, with forward slashes. Hidden files and folders are not looked at.
 
-    Folders that are links are followed, each real folder once: a link to a folder above does not loop. `problems`: a sentence
-    for each folder that cannot be looked into and each name that cannot be written down; what they hold is not in `files`.
+    A link is followed only where it leads to something inside the folder, and each real folder once: what a stranger's link
+    points at elsewhere on the disk never comes into a split, a report or a bundle. `problems`: a sentence for each link that
+    is not followed, each folder that cannot be looked into and each name that cannot be written down.
     """
 
     def __init__(self, root: Path, *, cancelled: Callable[[], bool] | None = None) -> None:
@@ -38,16 +41,22 @@ class Folder:
         self.files: dict[str, Path] = {}
         self.folders: set[str] = set()
         self.problems: list[Message] = []
-        waiting: list[tuple[Path, str, int]] = [(root, "", 0)]
+        self._real = os.path.realpath(root)
+        self._outside: list[str] = []
+        self._parsed: dict[str, object] = {}
+        waiting: deque[tuple[Path, str, int]] = deque([(root, "", 0)])
         seen: set[tuple[int, int]] = set()
         while waiting and not (cancelled is not None and cancelled()):
-            place, prefix, depth = waiting.pop()
+            place, prefix, depth = waiting.popleft()
             try:
                 status = place.stat()
                 if (status.st_dev, status.st_ino) in seen:
                     continue
                 seen.add((status.st_dev, status.st_ino))
-                waiting += [(place / name, f"{prefix}{name}/", depth + 1) for name in self._list(place, prefix, depth)]
+                folders, links = self._list(place, prefix, depth)
+                waiting.extendleft((place / name, f"{prefix}{name}/", depth + 1) for name in folders)
+                # Links come last, so that a folder is listed under its own name.
+                waiting.extend((place / name, f"{prefix}{name}/", depth + 1) for name in links)
             except OSError as error:
                 if prefix:
                     self.problems.append(
@@ -64,10 +73,22 @@ class Folder:
                     folder=root,
                     detail=error.strerror or error,
                 ) from error
+        if self._outside:
+            self.problems.append(
+                message(
+                    "{count} files are links that lead out of {folder}; they are not followed ({file} is the first).",
+                    count=len(self._outside),
+                    folder=root,
+                    file=min(self._outside),
+                )
+            )
 
-    def _list(self, place: Path, prefix: str, depth: int) -> list[str]:
-        """Note what lies in one folder; the names of the folders in it that are to be listed too. Raises OSError."""
-        deeper = []
+    def _list(self, place: Path, prefix: str, depth: int) -> tuple[list[str], list[str]]:
+        """Note what lies in one folder; the names of the folders in it that are to be listed too, real ones and links. Raises
+        OSError.
+        """
+        deeper: list[str] = []
+        links: list[str] = []
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -76,20 +97,48 @@ class Folder:
                     self.problems.append(
                         message("{file} has a name with characters that cannot be used; rename it.", file=printable(entry.path))
                     )
+                elif entry.is_symlink() and not self._leads_inside(entry):
+                    continue
                 elif entry.is_dir():
                     self.folders.add(f"{prefix}{entry.name}")
                     if depth < _DEEPEST:
-                        deeper.append(entry.name)
+                        (links if entry.is_symlink() else deeper).append(entry.name)
                     else:
                         self.problems.append(message("{folder} is too deep inside to be looked at.", folder=entry.path))
                 elif entry.is_file():
                     self.files[f"{prefix}{entry.name}"] = self.root / f"{prefix}{entry.name}"
-        return deeper
+        return deeper, links
+
+    def _leads_inside(self, link: os.DirEntry[str]) -> bool:
+        """Return whether a link leads to something in this folder; one that leads elsewhere is noted."""
+        target = os.path.realpath(link.path)
+        if target == self._real or target.startswith(f"{self._real.rstrip(os.sep)}{os.sep}"):
+            return True
+        if link.is_dir():
+            self.problems.append(
+                message(
+                    "{folder} is a link that leads out of the data folder; it is not followed. Copy what it leads to, if it "
+                    "belongs to the data.",
+                    folder=link.path,
+                )
+            )
+        elif link.is_file():
+            self._outside.append(link.path)
+        return False
+
+    @cached_property
+    def by_suffix(self) -> dict[str, list[str]]:
+        """Suffix in small letters, with its dot -> files, by name."""
+        groups: dict[str, list[str]] = {}
+        for name in sorted(self.files):
+            dot = name.rfind(".")
+            groups.setdefault(name[dot:].lower() if dot > name.rfind("/") else "", []).append(name)
+        return groups
 
     @cached_property
     def images(self) -> list[str]:
         """The image files, by name."""
-        return sorted(name for name in self.files if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES)
+        return sorted(name for suffix, names in self.by_suffix.items() if suffix in IMAGE_SUFFIXES for name in names)
 
     @cached_property
     def images_set(self) -> frozenset[str]:
@@ -131,27 +180,43 @@ class Folder:
     def with_suffix(self, suffix: str, prefix: str = "") -> list[str]:
         """Return the files of this kind (".json") in a folder and those below it, by name."""
         start = f"{prefix}/" if prefix else ""
-        return sorted(name for name in self.files if name.lower().endswith(suffix) and name.startswith(start))
+        return [name for name in self.by_suffix.get(suffix, ()) if name.startswith(start)]
+
+    def json(self, name: str) -> object:
+        """Return what a .json of this folder holds; one that was read to recognise a layout is not read again. Raises
+        ConfigError.
+        """
+        if name not in self._parsed:
+            self._parsed[name] = read_json(self.files[name])
+        return self._parsed[name]
 
     def sibling(self, name: str, suffix: str) -> str | None:
         """Return the file beside `name` with another suffix."""
         return self.exact(without_suffix(name) + suffix)
 
     def find(self, said: str, *near: str) -> str | None:
-        """Return the image that an annotation means by `said`: relative to a folder of `near`, else the only one of that name.
+        """Return the image that an annotation means by `said`: relative to a folder of `near` or to this one, else the one at
+        the end of whose path it is, else the only one of that name.
 
-        An absolute path counts if it leads into this folder.
+        An absolute path counts if it leads into this folder, or if it ends in a folder and a file that are here.
         """
-        asked = PurePosixPath(said.replace("\\", "/"))
-        if asked.is_absolute() and asked.is_relative_to(self.root.absolute().as_posix()):
-            asked = asked.relative_to(self.root.absolute().as_posix())
-        if asked.is_absolute() or ".." in asked.parts:
-            return None
-        for place in (*near, ""):
-            candidate = self.exact(str(PurePosixPath(place) / asked))
+        path = PurePosixPath(said.replace("\\", "/"))
+        if path.is_absolute() and path.is_relative_to(self.root.absolute().as_posix()):
+            path = path.relative_to(self.root.absolute().as_posix())
+        elsewhere = path.is_absolute() or (path.parts[:1] and path.parts[0].endswith(":"))
+        if not elsewhere:
+            for place in (*near, ""):
+                candidate = self.exact(posixpath.normpath(f"{place}/{path}".lstrip("/")))
+                if candidate in self.images_set:
+                    return candidate
+        pieces = [piece for piece in path.parts if piece not in ("/", "..") and not piece.endswith(":")]
+        for start in range(len(pieces) - 1):
+            candidate = self.exact("/".join(pieces[start:]))
             if candidate in self.images_set:
                 return candidate
-        same = self._by_last_name.get(asked.name, [])
+        if elsewhere or ".." in path.parts:
+            return None
+        same = self._by_last_name.get(path.name, [])
         inside = [name for name in same if any(place and name.startswith(f"{place}/") for place in near)]
         return (inside or same)[0] if len(inside or same) == 1 else None
 

@@ -1,93 +1,152 @@
-"""A .csv with a line an image: its path and label, and perhaps the group (part or lot), the part of the split it is in, and
-how sure the label is (0..1]: two experts of three say 0.6667.
+"""A .csv with a line an image: its path and label, and perhaps the group (part or lot), the part of the split it is in, the
+mask of what is labelled, and how sure the label is (0..1]: two experts of three say 0.6667. Or with a column for each class, of
+which one is 1, as Roboflow writes it.
 """
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.mask_folders import PARTS
-from inspector.data.formats.record import Listing, Record, Tick, class_name
-from inspector.data.formats.scan import Folder, peek, read_text
+from inspector.data.formats.columns import LABEL, PATH, SPLIT, Table, cell, tables
+from inspector.data.formats.names import GOOD, PARTS
+from inspector.data.formats.record import Claim, Listing, Record, Tick, claim, class_name
+from inspector.data.formats.scan import Folder
 
 TITLE = message("Table of labels")
 EXPECTED = message("a .csv with the columns path and label, and perhaps group, split and confidence")
-_PATH = ("path", "file", "filename", "file_name", "image", "image_path", "filepath")
-_LABEL = ("label", "class", "class_name", "category", "target")
 _GROUP = ("group", "part", "part_id", "lot", "lot_id", "serial")
-_SPLIT = ("split", "set", "subset", "fold")
 _CONFIDENCE = ("confidence", "label_confidence")
-_LARGEST = 256 << 20
+_MASK = ("mask", "mask_path", "mask_file")
+_OBJECTS = (("xmin", "x1", "x_min", "left", "bbox"), ("encodedpixels",), ("maskpath", "boxid"))
+_WEIGHT = 0.9
 
 
-def file(folder: Folder) -> str | None:
-    """Return the table at the top of the folder, if there is one."""
-    for name in sorted(folder.files):
-        if "/" not in name and name.lower().endswith(".csv"):
-            first = peek(folder.files[name]).split(b"\n", 1)[0].decode("utf-8-sig", "replace").rstrip("\r")
-            try:
-                columns = next(csv.reader([first], delimiter=_delimiter(first)), [])
-            except csv.Error:
-                continue
-            if _column(columns, _PATH) is not None and _column(columns, _LABEL) is not None:
-                return name
-    return None
+def _usable(folder: Folder) -> list[Table]:
+    """Return the tables of labels, those at the top before those in folders."""
+    found = []
+    for table in tables(folder):
+        place = table.place(PATH)
+        if place is None or any(table.has(names) for names in _OBJECTS):
+            continue
+        if (table.has(LABEL) and not _drawn(table)) or _one_hot(table):
+            found.append(table)
+    top = min((table.name.count("/") for table in found), default=0)
+    return [table for table in found if table.name.count("/") == top]
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether there is such a table."""
-    return file(folder) is not None
+def _drawn(table: Table) -> bool:
+    """Return whether its labels are drawings written as JSON, as in Label Studio's .csv, which names no class of an image."""
+    return any(cell(row, table.place(LABEL)).startswith(("[", "{")) for row in table.first)
+
+
+def _one_hot(table: Table) -> bool:
+    """Return whether every other column says 0 or 1."""
+    place = table.place(PATH)
+    others = [value.strip() for row in table.first for at, value in enumerate(row) if at != place]
+    return len(table.columns) > 2 and bool(others) and set(others) <= {"0", "1"}
+
+
+def look(folder: Folder) -> Claim | None:
+    """Images that such tables list."""
+    used = 0.0
+    for table in _usable(folder):
+        place = table.place(PATH)
+        if place is not None and (share := table.known(folder, place)):
+            used += share * table.lines()
+    return claim(_WEIGHT, used, len(folder.images), message("tables of labels list about {count} images", count=round(used)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of a table, as it is written."""
+
+    table: Table
+    line: int
+    image: str
+    label: str
+    group: str
+    split: str
+    sure: str
+    mask: str
+
+    @property
+    def file(self) -> Path:
+        return self.table.path
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Return the lines of the table. Images that it does not list are not labelled."""
-    name = file(folder)
-    if name is None:
-        raise ConfigError("There is no table of labels in {folder}.", folder=folder.root)
-    path = folder.files[name]
+    """Return the lines of the tables. Images that they do not list are not labelled."""
     found = Listing(TITLE)
     seen: dict[str, str] = {}
     contradicted: set[str] = set()
-    for line, said, label, group, split, sure in _rows(path):
-        tick()
-        image = folder.find(said)
-        part = PARTS.get(split.lower()) if split else None
-        confidence = _confidence(sure)
-        if image is None:
-            found.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=path))
-        elif not label:
-            found.unlabelled(folder, [image])
-            seen[image] = ""
-        elif split and part is None:
-            found.problems.append(
-                message("{file} line {line}: {split!r} is not train, val or test.", file=path, line=line, split=split)
-            )
-        elif confidence is None:
-            seen[image] = ""
-            found.problems.append(
-                message(
-                    "{file} line {line}: the confidence {value!r} is not a number above 0 and up to 1; {image} is not used.",
-                    file=path,
-                    line=line,
-                    value=sure,
-                    image=said,
-                )
-            )
-        elif image in seen:
-            if seen[image] != label:
-                contradicted.add(image)
-                found.problems.append(
-                    message("{image} is listed with different labels in {file}; it is not used.", image=said, file=path)
-                )
-        else:
-            seen[image] = label
-            found.records.append(Record(image, folder.files[image], label=label, group=group, part=part, confidence=confidence))
+    masks: set[str] = set()
+    for table in _usable(folder):
+        for row in _rows(table):
+            tick()
+            image = table.find(folder, row.image)
+            mask = folder.find(row.mask, table.folder) if row.mask else None
+            if mask is not None:
+                masks.add(mask)
+            if image is None:
+                found.problems.append(message("{image} is listed in {file} but is not there.", image=row.image, file=row.file))
+            elif image in seen:
+                if seen[image] not in ("", row.label):
+                    contradicted.add(image)
+                    found.problems.append(
+                        message(
+                            "{image} is listed with different labels in {file}; it is not used.", image=row.image, file=row.file
+                        )
+                    )
+            else:
+                seen[image] = ""
+                record = _record(folder, row, image, mask, found)
+                if record is not None:
+                    seen[image] = row.label
+                    found.records.append(record)
     found.records = [record for record in found.records if record.name not in contradicted]
-    found.unlabelled(folder, [image for image in folder.images if image not in seen])
+    found.missing += [image for image in folder.images if image not in seen and image not in masks]
     return found
+
+
+def _record(folder: Folder, row: _Row, image: str, mask: str | None, found: Listing) -> Record | None:
+    """None, and a problem noted, where the row says nothing that can be used."""
+    part = PARTS.get(row.split.lower()) if row.split else row.table.part
+    confidence = _confidence(row.sure)
+    if not row.label:
+        found.missing.append(image)
+    elif row.split and part is None:
+        found.problems.append(
+            message("{file} line {line}: {split!r} is not train, val or test.", file=row.file, line=row.line, split=row.split)
+        )
+    elif confidence is None:
+        found.problems.append(
+            message(
+                "{file} line {line}: the confidence {value!r} is not a number above 0 and up to 1; {image} is not used.",
+                file=row.file,
+                line=row.line,
+                value=row.sure,
+                image=row.image,
+            )
+        )
+    elif row.mask and mask is None:
+        found.problems.append(message("{image} is listed in {file} but is not there.", image=row.mask, file=row.file))
+    else:
+        masked = row.table.has(_MASK)
+        return Record(
+            image,
+            folder.files[image],
+            label=row.label,
+            shapes=() if masked and mask is None and row.label.lower() in GOOD else None,
+            mask=folder.files[mask] if mask is not None else None,
+            mask_class=row.label if mask is not None else None,
+            any_value=True,
+            # Files are numbered anew in every folder where good ones and others lie apart.
+            group=row.group or (image if masked else ""),
+            part=part,
+            confidence=confidence,
+        )
+    return None
 
 
 def _confidence(said: str) -> float | None:
@@ -99,25 +158,17 @@ def _confidence(said: str) -> float | None:
     return value if 0 < value <= 1 else None
 
 
-def _rows(path: Path) -> Iterator[tuple[int, str, str, str, str, str]]:
-    """Yield (line, path, label, group, split, confidence). Raises ConfigError."""
-    text = read_text(path, limit=_LARGEST)
-    try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:4096].split("\n", 1)[0]))
-        columns = next(rows, [])
-        at = [_column(columns, names) for names in (_PATH, _LABEL, _GROUP, _SPLIT, _CONFIDENCE)]
-        for row in rows:
-            if row:
-                said = ["" if index is None or index >= len(row) else row[index].strip() for index in at]
-                yield rows.line_num, said[0], class_name(said[1]), said[2], said[3], said[4]
-    except csv.Error as error:
-        raise ConfigError("{file} cannot be read ({detail}).", file=path, detail=error) from error
+def _rows(table: Table) -> Iterator[_Row]:
+    """Raises ConfigError."""
+    at = {key: table.place(names) for key, names in (("image", PATH), ("label", LABEL), ("group", _GROUP), ("split", SPLIT))}
+    sure, mask = table.place(_CONFIDENCE), table.place(_MASK)
+    for line, row in table.rows():
+        label = class_name(cell(row, at["label"])) if at["label"] is not None else _hot(table, row)
+        image, group, split = (cell(row, at[key]) for key in ("image", "group", "split"))
+        yield _Row(table, line, image, label, group, split, cell(row, sure), cell(row, mask))
 
 
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _column(columns: list[str], names: tuple[str, ...]) -> int | None:
-    lowered = [column.strip().lower() for column in columns]
-    return next((lowered.index(name) for name in names if name in lowered), None)
+def _hot(table: Table, row: Sequence[str]) -> str:
+    """Return the one class whose column is 1; "" where none or several are."""
+    names = [name for at, name in enumerate(table.columns) if at != table.place(PATH) and cell(row, at) == "1"]
+    return class_name(names[0]) if len(names) == 1 else ""

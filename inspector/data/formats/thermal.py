@@ -13,7 +13,7 @@ import numpy as np
 from inspector.core.errors import ConfigError
 from inspector.core.files import read_image
 from inspector.core.message import Message, message
-from inspector.data.formats.record import Listing, Record, Tick
+from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, read_text
 
 TABLE = "temperatures.csv"
@@ -26,6 +26,14 @@ _COLUMNS = ("file", "maximum", "mean", "minimum")
 _SPOT = "spot"
 _LOOKED_AT = 3
 _COLD = 200.0  # kelvin: what is never warmer was rather measured in degrees Celsius
+
+
+def look(folder: Folder) -> Claim | None:
+    """Return a table of temperatures, or images that hold them."""
+    total = max(1, len(folder.images))
+    return claim(
+        1.0, total if matches(folder) else 0, total, message("the first images, or a table beside them, hold temperatures")
+    )
 
 
 def matches(folder: Folder) -> bool:
@@ -82,7 +90,7 @@ def _from_table(folder: Folder, tick: Tick) -> Listing:
     ]
     if found.records and max(record.kelvin[0] for record in found.records if record.kelvin) < _COLD:
         found.skip("No temperature in {file} is above -73 degrees Celsius; are they in kelvin?", folder.files[TABLE])
-    found.unlabelled(folder, [name for name in folder.images if name not in listed])
+    found.missing += [name for name in folder.images if name not in listed]
     return found
 
 

@@ -1,99 +1,142 @@
-"""Pascal VOC: JPEGImages/* with Annotations/*.xml, or images and .xml files side by side; boxes in 1-based inclusive pixels.
+"""Pascal VOC: JPEGImages/* with Annotations/*.xml, or images and .xml files side by side or in folders called alike, such as
+train/images/<class>/* with train/annotations/*.xml; boxes in 1-based inclusive pixels.
 
-Lists in ImageSets/Main (train.txt, val.txt, test.txt) say which part an image is in.
+Lists in ImageSets/Main (train.txt, val.txt, test.txt) say which part an image is in; without them the folders train, valid and
+test do.
 """
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message, message
+from inspector.core.message import message
 from inspector.data.formats.mask_folders import class_list
+from inspector.data.formats.names import listed_parts, pair, part_of_image, photographs, spread
 from inspector.data.formats.record import (
+    Claim,
     Listing,
-    Record,
     Shape,
     Tick,
-    check_size,
+    add_objects,
+    claim,
     class_name,
-    inside,
-    labelled_size,
     number,
-    usable,
+    polygon,
+    rotated,
+    turned_box,
 )
 from inspector.data.formats.scan import Folder, peek, read_text, without_suffix
+from inspector.data.outlines import Outline
 from inspector.data.samples import Part
 
 TITLE = message("Pascal VOC")
 EXPECTED = message("JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image")
+_WEIGHT = 1.0
 _LOOKED_AT = 20
-_PARTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
+_ROOT = re.compile(rb"<annotation[\s>]")
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether there is a folder of annotations, or an annotation at the top."""
-    if "Annotations" in folder.folders and folder.with_suffix(".xml", "Annotations"):
-        return True
-    top = [name for name in folder.with_suffix(".xml") if "/" not in name]
-    return any(b"<annotation" in peek(folder.files[name]) for name in top[:_LOOKED_AT])
+def look(folder: Folder) -> Claim | None:
+    """Images for which there is an .xml file with an annotation."""
+    marks = folder.with_suffix(".xml")
+    seen = spread(marks, _LOOKED_AT)
+    share = sum(_ROOT.search(peek(folder.files[name])) is not None for name in seen) / max(1, len(seen))
+    if not share:
+        return None
+    used = share * len(pair(photographs(folder), marks))
+    return claim(
+        _WEIGHT,
+        used,
+        len(photographs(folder)),
+        message(
+            "{count} .xml files look like Pascal VOC; {images} images have one",
+            count=round(share * len(marks)),
+            images=round(used),
+        ),
+    )
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
     """Objects of every annotation; images are opened for their size only."""
     found = Listing(TITLE, classes=tuple(class_list(folder)))
-    marks = "Annotations/" if "Annotations" in folder.folders else ""
-    place = next((name for name in ("JPEGImages", "images") if name in folder.folders), "")
-    images = folder.under(place)
-    parts = _parts(folder)
-    stems = set()
+    parts = listed_parts(folder)
+    images, marks = photographs(folder), folder.with_suffix(".xml")
+    pairs = pair(images, marks)
     for name in images:
         tick()
-        stem = without_suffix(name.removeprefix(f"{place}/"))
-        stems.add(stem)
-        mark = folder.files.get(f"{marks}{stem}.xml")
+        mark = pairs.get(name)
         if mark is None:
-            found.unlabelled(folder, [name])
+            found.missing.append(name)
             continue
+        path = folder.files[mark]
+        stem = without_suffix(name).rpartition("/")[2]
+        part = parts.get(without_suffix(name).removeprefix("JPEGImages/")) or parts.get(stem) or part_of_image(name)
         try:
-            shapes = read_voc(mark, folder.files[name], found.problems)
+            root = _root(path)
+            said = (_number(root, "size/width", path), _number(root, "size/height", path))
         except ConfigError as error:
             found.problems.append(error.problem)
         else:
-            found.records.append(Record(name, folder.files[name], shapes=shapes, part=parts.get(stem)))
-    for name in folder.with_suffix(".xml", marks.rstrip("/")):
-        if without_suffix(name.removeprefix(marks)) not in stems:
+            _add(found, folder, name, path, root, said, part)
+    used = set(pairs.values())
+    for name in marks:
+        if name not in used:
             found.skip("{file} has no image.", folder.files[name])
     return found
 
 
-def _parts(folder: Folder) -> dict[str, Part]:
-    found: dict[str, Part] = {}
-    for name, part in _PARTS.items():
-        path = folder.files.get(f"ImageSets/Main/{name}.txt")
-        if path is not None:
-            for line in filter(None, map(str.strip, read_text(path).splitlines())):
-                # "stem", or "stem -1" in the list of one class; a stem may have spaces, too.
-                found.update(dict.fromkeys((line, line.split()[0]), part))
-    return found
+def _add(
+    found: Listing,
+    folder: Folder,
+    name: str,
+    path: Path,
+    root: ElementTree.Element,
+    said: tuple[float, float],
+    part: Part | None,
+) -> None:
+    add_objects(found, folder, name, path, lambda _: _objects(root, path), said=said, part=part)
 
 
-def read_voc(path: Path, image: Path, problems: list[Message]) -> tuple[Shape, ...]:
-    """Read one annotation file; a sentence for every box that was cut or left out goes to `problems`.
-
-    Raises ConfigError if it or the image's header cannot be read, or their sizes differ.
-    """
+def _root(path: Path) -> ElementTree.Element:
+    """Raises ConfigError."""
     try:
-        root = ElementTree.fromstring(read_text(path))
+        return ElementTree.fromstring(read_text(path))
     except (ValueError, ElementTree.ParseError, RecursionError) as error:
         raise ConfigError("The annotation {file} cannot be read ({detail}).", file=path, detail=error) from error
-    size = labelled_size(image, problems)
-    check_size((_number(root, "size/width", path), _number(root, "size/height", path)), size, path, image)
-    shapes = []
+
+
+def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
+    """Raises ConfigError for what is no number."""
     for entry in root.iter("object"):
-        corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
-        box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
-        shapes.append(inside(Shape(class_name(entry.findtext("name") or ""), box), size, path, problems))
-    return usable(shapes, path)
+        name = class_name(entry.findtext("name") or "")
+        turned = entry.find("robndbox")
+        if turned is not None:  # of roLabelImg: angle in radians
+            x, y, width, height, angle = (_number(turned, key, path) for key in ("cx", "cy", "w", "h", "angle"))
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            yield turned_box(name, box, angle * 180 / 3.141592653589793, (x, y))
+        elif (entry.findtext("deleted") or "0").strip() == "1":  # of the old LabelMe, as the polygon is
+            continue
+        elif entry.find("polygon/pt") is not None:
+            points = [(_number(point, "x", path), _number(point, "y", path)) for point in entry.iterfind("polygon/pt")]
+            yield polygon(name, points)
+        elif entry.find("bndbox") is not None:
+            corners = [_number(entry, f"bndbox/{key}", path) for key in ("xmin", "ymin", "xmax", "ymax")]
+            about = {each.findtext("name"): each.findtext("value") for each in entry.iterfind("attributes/attribute")}
+            box = (corners[0] - 1, corners[1] - 1, corners[2], corners[3])
+            yield rotated(Shape(name, box, _outline(entry, path)), about)
+        else:
+            yield "object"
+
+
+def _outline(entry: ElementTree.Element, path: Path) -> Outline | None:
+    """Return the polygon that Roboflow and supervision write beside a box, as x1, y1, x2, y2, ...; None without one."""
+    drawn = entry.find("polygon")
+    count = 0 if drawn is None else sum(each.tag.startswith("x") for each in drawn)
+    if drawn is None or count < 3:
+        return None
+    return Outline((tuple(_number(drawn, f"{axis}{at}", path) - 1 for at in range(1, count + 1) for axis in "xy"),))
 
 
 def _number(element: ElementTree.Element, key: str, path: Path) -> float:

@@ -1,8 +1,9 @@
 """Writes a data set in another layout: image files are copied as they are, labels are written anew.
 
 coco      train/, valid/, test/ (or images/) with the images, and one .json of each
-yolo      images/, labels/, data.yaml; a line is a box, or the points of a polygon where the data has masks
-voc       JPEGImages/, Annotations/, and ImageSets/Main where the data brings a split along; boxes only, in whole pixels
+yolo      images/, labels/, data.yaml; a line is a box, or the points of a polygon where the data has masks. Ultralytics refuses
+          a data.yaml without train and val: where the data brings none along, val names the images of train
+voc       JPEGImages/, Annotations/, ImageSets/Main; boxes only, in whole pixels
 masks     images/, masks/, classes.txt
 folders   a folder for each class
 """
@@ -25,7 +26,8 @@ from inspector.core.message import Message
 from inspector.core.registry import TASKS
 from inspector.core.types import LabelKind
 from inspector.data.formats.coco import bounds
-from inspector.data.formats.mask_folders import PARTS as SPLIT_FOLDERS
+from inspector.data.formats.names import PARTS as SPLIT_FOLDERS
+from inspector.data.formats.names import PLACES
 from inspector.data.formats.place import new_folder
 from inspector.data.formats.scan import image_size, without_suffix
 from inspector.data.outlines import Mask, Outline, components, polygon_of, run_lengths
@@ -42,6 +44,7 @@ HOLDS: Mapping[Format, tuple[LabelKind, ...]] = MappingProxyType(
         "folders": ("label",),
     }
 )
+_DRAWN = ("coco", "yolo", "voc")  # those that hold objects
 _FOLDERS = {"train": "train", "val": "valid", "test": "test", None: "images"}
 _LONGEST = 200  # bytes of a file's stem; file systems take 255 in all
 Box = tuple[float, float, float, float]
@@ -90,7 +93,8 @@ def write_dataset(
         for number, sample in enumerate(dataset.samples, start=1):
             try:
                 size = image_size(sample.path)
-                item = _Item(sample, names[sample.name], size, tuple(_objects(sample, size)))
+                objects = tuple(_objects(sample, size)) if to in _DRAWN else ()
+                item = _Item(sample, names[sample.name], size, objects)
             except ConfigError as error:
                 problems.append(error.problem)
             else:
@@ -129,7 +133,15 @@ def _shortened(stem: str) -> str:
 
 
 def _objects(sample: Sample, size: tuple[int, int]) -> Iterator[_Object]:
-    """Boxes as labelled; outlines as labelled, or one for each connected area of a mask. Raises ConfigError."""
+    """Boxes as labelled; outlines as labelled, or one for each connected area of a mask. Raises ConfigError, also where a mask
+    has regions of which nobody said what they show: as background they would be taken for good.
+    """
+    if sample.mask is not None and sample.mask.ignores:
+        raise ConfigError(
+            "{file} has regions that are ignored, which this layout cannot hold; it is left out.",
+            remedy="Write masks.",
+            file=sample.path,
+        )
     boxes = sample.truth.boxes
     if boxes is not None:
         for box, kind in zip(boxes.xyxy.tolist(), boxes.classes.tolist(), strict=True):
@@ -207,9 +219,14 @@ def _yolo(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
         labels.mkdir(parents=True, exist_ok=True)
         lines = [line for one in item.objects for line in _yolo_lines(one, item.size)]
         (labels / f"{without_suffix(item.name)}.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    config: dict[str, object] = {part: f"images/{part}" for part in PARTS if part in parts}
-    config["names"] = dict(enumerate(dataset.classes))
-    (folder / "data.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
+    first = next((part for part in PARTS if part in parts), "train")
+    folders = {part: f"images/{part if part in parts else first}" for part in ("train", "val")}
+    if "test" in parts:
+        folders["test"] = "images/test"
+    notes = [f"# This data has no images for {part}; those of {first} stand in.\n" for part in folders if part not in parts]
+    config = {**folders, "names": dict(enumerate(dataset.classes))}
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (folder / "data.yaml").write_text("".join(notes) + text, "utf-8")
 
 
 def _yolo_lines(one: _Object, size: tuple[int, int]) -> Iterator[str]:
@@ -235,11 +252,12 @@ def _voc(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
         stem = without_suffix(item.name)
         boxes = [(dataset.classes[one.kind], one.box) for one in item.objects]
         (folder / "Annotations" / f"{stem}.xml").write_bytes(voc_xml(item.name, item.size, boxes))
-        if item.sample.part is not None:
-            parts.setdefault(item.sample.part, []).append(stem)
+        parts.setdefault(item.sample.part or "train", []).append(stem)
+        if item.sample.part != "test":
+            parts.setdefault("trainval", []).append(stem)
+    lists = folder / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
     for part, stems in parts.items():
-        lists = folder / "ImageSets" / "Main"
-        lists.mkdir(parents=True, exist_ok=True)
         (lists / f"{part}.txt").write_text("".join(f"{stem}\n" for stem in stems), "utf-8")
 
 
@@ -289,13 +307,15 @@ def _class_folders(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> No
 
 
 def _folder_names(kinds: Sequence[str]) -> list[str]:
-    """Classes as the names of folders on any system, none of them twice, none of them that of a part of a split."""
+    """Classes as the names of folders on any system, none of them twice, none of them that of a part of a split or of
+    a place where images lie.
+    """
     found: list[str] = []
     for kind in kinds:
         safe = "".join("_" if one in '<>:"/\\|?*' or ord(one) < 32 else one for one in kind).strip(" .")
         base = _shortened(safe.lstrip("_.")) or "class"
         name, number = base, 1
-        while name.lower() in {*(other.lower() for other in found), *SPLIT_FOLDERS}:
+        while name.lower() in {*(other.lower() for other in found), *SPLIT_FOLDERS, *PLACES}:
             number += 1
             name = f"{base}-{number}"
         found.append(name)

@@ -1,43 +1,70 @@
 """YOLO: a .txt for each image, a line an object: class, then centre x, centre y, width, height, or the points of a polygon, all
 as fractions of the image. Labels lie in labels/ where the images lie in images/, or beside them.
 
-A data.yaml names the classes and the folders (or lists of files) of train, val and test; without it, classes.txt or the numbers
-name the classes and folders called train, val or test the parts.
+A .yaml names the classes and the folders (or lists of files) of train, val and test; without it classes.txt, obj.names,
+notes.json or the numbers name the classes, and folders called train, val or test the parts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 import yaml
 
 from inspector.core.errors import ConfigError
 from inspector.core.message import message
-from inspector.data.formats.coco import bounds, part_of
+from inspector.data.formats.coco import bounds
 from inspector.data.formats.mask_folders import class_list
-from inspector.data.formats.record import Listing, Record, Shape, Tick, class_name, inside, labelled_size, number, usable
+from inspector.data.formats.names import LABELS, holds, pair, part_of_folder, part_of_image, spread
+from inspector.data.formats.record import (
+    Claim,
+    Listing,
+    Record,
+    Shape,
+    Tick,
+    claim,
+    class_name,
+    inside,
+    labelled_size,
+    number,
+    usable,
+)
 from inspector.data.formats.scan import Folder, peek, read_text
 from inspector.data.outlines import Outline
 from inspector.data.samples import Part
 
 TITLE = message("YOLO")
 EXPECTED = message("images/ and labels/ with a YOLO .txt of the same name for each image")
+_WEIGHT = 1.0
+_LOOKED_AT = 20
 _NO_LABELS = ("classes.txt", "readme", "train.txt", "val.txt", "test.txt", "requirements.txt", "license", "notes.txt")
+_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt", "labels.txt", "class_names.txt")
+_CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_LARGEST = 1 << 20
 
 
-def matches(folder: Folder) -> bool:
-    """Return whether there is a data.yaml, a folder of labels, or a .txt of an object beside an image."""
-    if "data.yaml" in folder.files or "data.yml" in folder.files:
-        return True
-    found = 0
-    for name in folder.images:
-        label = label_of(folder, name)
-        if label is not None:
-            found += 1
-            if "labels" in PurePosixPath(label).parts[:-1] or _is_line(peek(folder.files[label]).split(b"\n", 1)[0]):
-                return True
-        if found >= 5:
-            break
-    return False
+def look(folder: Folder) -> Claim | None:
+    """Images for which there is a .txt of objects."""
+    marks = _marks(folder)
+    if not marks:
+        return None
+    pairs = pair(folder.images, marks)
+    seen = spread(sorted(set(pairs.values())), _LOOKED_AT)
+    kinds = [_kind(folder, name) for name in seen]
+    if not kinds.count("lines"):  # labels without any object, if nothing says that they are meant
+        lists = _config_name(folder) is not None or any(holds(name.rpartition("/")[0], ("labels",)) for name in seen)
+        kinds = ["lines" if kind == "empty" and lists else "text" for kind in kinds]
+    used = len(pairs) * sum(kind != "text" for kind in kinds) / max(1, len(kinds))
+    return claim(_WEIGHT, used, len(folder.images), message("{count} images have a YOLO .txt", count=round(used)))
+
+
+def _kind(folder: Folder, name: str) -> str:
+    """Return whether a text file has a line of an object ("lines"), none at all ("empty"), or something else ("text")."""
+    head = peek(folder.files[name])
+    first = next((line for line in head.splitlines() if line.strip()), None)
+    if first is None:
+        return "empty"
+    labels = holds(name.rpartition("/")[0], ("labels",))  # the place says it; the line may be damaged
+    return "lines" if _is_line(first) or (labels and first[:1].isdigit()) else "text"
 
 
 def _is_line(line: bytes) -> bool:
@@ -48,16 +75,12 @@ def _is_line(line: bytes) -> bool:
     return len(values) >= 5 and values[0] == int(values[0])
 
 
-def label_of(folder: Folder, name: str) -> str | None:
-    """Return the label file of an image: images/ becomes labels/ (the last one in the path), or beside it."""
-    parts = list(PurePosixPath(name).parts)
-    for index in reversed(range(len(parts) - 1)):
-        if parts[index] == "images":
-            there = folder.sibling("/".join([*parts[:index], "labels", *parts[index + 1 :]]), ".txt")
-            if there is not None:
-                return there
-    beside = folder.sibling(name, ".txt")
-    return beside if beside is not None and not beside.rsplit("/", 1)[-1].lower().startswith(_NO_LABELS) else None
+def _marks(folder: Folder) -> list[str]:
+    return [
+        name
+        for name in folder.with_suffix(".txt")
+        if holds(name.rpartition("/")[0], LABELS) or not name.rpartition("/")[2].lower().startswith(_NO_LABELS)
+    ]
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
@@ -66,16 +89,16 @@ def read(folder: Folder, tick: Tick) -> Listing:
     config = _config(folder)
     names = _names(folder, config)
     parts = _parts(folder, config)
-    used: set[str] = set()
+    marks = _marks(folder)
+    pairs = pair(folder.images, marks)
     highest = -1
     raw: list[tuple[str, list[tuple[int, Shape]]]] = []
     for name in folder.images:
         tick()
-        label = label_of(folder, name)
+        label = pairs.get(name)
         if label is None:
-            found.unlabelled(folder, [name])
+            found.missing.append(name)
             continue
-        used.add(label)
         try:
             shapes = _shapes(folder, name, label, found, points="kpt_shape" in config)
         except ConfigError as error:
@@ -93,9 +116,10 @@ def read(folder: Folder, tick: Tick) -> Listing:
             )
             continue
         named = tuple(Shape(names[index], shape.box, shape.outline) for index, shape in shapes)
-        found.records.append(Record(name, folder.files[name], shapes=named, part=parts.get(name) or part_of(name)))
-    for name in folder.with_suffix(".txt"):
-        if "labels" in PurePosixPath(name).parts[:-1] and name not in used:
+        found.records.append(Record(name, folder.files[name], shapes=named, part=parts.get(name) or part_of_image(name)))
+    used = set(pairs.values())
+    for name in marks:
+        if name not in used and holds(name.rpartition("/")[0], ("labels",)) and not name.lower().endswith("classes.txt"):
             found.skip("{file} has no image.", folder.files[name])
     seen = {shape.name for record in found.records for shape in record.shapes or ()}
     found.classes = tuple(name for name in names if name in seen)
@@ -141,14 +165,26 @@ def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
     return int(values[0]), Shape("", bounds((points,)), Outline((points,)))
 
 
+def _config_name(folder: Folder) -> str | None:
+    """data.yaml, dataset.yaml or another one that names classes, at the top or in one of its folders."""
+    near = [name for suffix in (".yaml", ".yml") for name in folder.with_suffix(suffix) if name.count("/") <= 1]
+    usual = [name for wanted in _CONFIGS for name in near if name.rpartition("/")[2].lower() == wanted]
+    if usual:
+        return min(usual, key=lambda name: name.count("/"))
+    others = [
+        name for name in near[:_LOOKED_AT] if any(line.startswith(b"names:") for line in peek(folder.files[name]).splitlines())
+    ]
+    return others[0] if others else None
+
+
 def _config(folder: Folder) -> Mapping[str, object]:
-    """data.yaml, or an empty mapping. Raises ConfigError."""
-    name = next((name for name in ("data.yaml", "data.yml") if name in folder.files), None)
+    """Return the .yaml, or an empty mapping. Raises ConfigError."""
+    name = _config_name(folder)
     if name is None:
         return {}
     path = folder.files[name]
     try:
-        text = read_text(path, limit=1 << 20)
+        text = read_text(path, limit=_LARGEST)
         for event in yaml.parse(text, yaml.BaseLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise ValueError("it has references")  # a few lines of them can stand for gigabytes
@@ -174,34 +210,68 @@ def _names(folder: Folder, config: Mapping[str, object]) -> list[str]:
         highest = max(numbered, default=-1)
         names = [numbered.get(index, f"class {index}") for index in range(min(highest, 10_000) + 1)]
     else:
-        names = class_list(folder) or class_list(folder, "labels/classes.txt")
+        names = next((listed for file in _LISTS if (listed := _class_file(folder, file))), []) or _names_of_notes(folder)
     if len(set(names)) != len(names):
         raise ConfigError("{file} names a class twice.", remedy="Write every class once.", file=folder.root / "data.yaml")
     return names
 
 
+def _class_file(folder: Folder, file: str) -> list[str]:
+    """Return a list of classes, whatever its suffix. Raises ConfigError."""
+    if file.endswith(".txt"):
+        return class_list(folder, file)
+    suffix = file[file.rindex(".") :]
+    listed = next((name for name in folder.with_suffix(suffix) if name.rpartition("/")[2] == file), None)
+    return (
+        [] if listed is None else [name for line in read_text(folder.files[listed]).splitlines() if (name := class_name(line))]
+    )
+
+
+def _names_of_notes(folder: Folder) -> list[str]:
+    """Return the categories of Label Studio's notes.json, by their number."""
+    listed = next((name for name in folder.with_suffix(".json") if name.rpartition("/")[2] == "notes.json"), None)
+    try:
+        data = folder.json(listed) if listed is not None else {}
+        items = data.get("categories") if isinstance(data, Mapping) else None
+        numbered = {int(item["id"]): class_name(item["name"]) for item in items or []}
+    except (ConfigError, TypeError, KeyError, ValueError):
+        return []
+    return [numbered.get(index, f"class {index}") for index in range(min(max(numbered, default=-1), 10_000) + 1)]
+
+
 def _parts(folder: Folder, config: Mapping[str, object]) -> dict[str, Part]:
-    """Image -> part, from the folders and lists that data.yaml names. Paths that lead out of the folder name nothing."""
-    found: dict[str, Part] = {}
-    wanted: tuple[tuple[str, Part], ...] = (("train", "train"), ("val", "val"), ("test", "test"))
+    """Image -> part, from the folders and lists that the .yaml names. Paths that lead out of the folder name nothing; what is
+    named for training and validation alike is in no part.
+    """
+    wanted: tuple[tuple[str, Part], ...] = (("train", "train"), ("val", "val"), ("valid", "val"), ("test", "test"))
+    entries: dict[str, Part] = {}
     for key, part in wanted:
         said = config.get(key)
         for entry in said if isinstance(said, list) else [said]:
-            if not isinstance(entry, str):
-                continue
-            place = "/".join(piece for piece in PurePosixPath(entry.replace("\\", "/")).parts if piece not in ("..", ".", "/"))
-            if place.endswith(".txt"):
-                if place in folder.files:
-                    lines = read_text(folder.files[place]).splitlines()
-                    listed = (folder.find(line.strip().removeprefix("./")) for line in lines if line.strip())
-                    found.update({name: part for name in listed if name is not None})
-                continue
-            if place not in folder.folders:
-                # Written on another machine: the last two folders of the path are what is here.
-                place = next((tail for tail in _tails(place) if tail in folder.folders), "")
-            if place:
-                found.update(dict.fromkeys(folder.under(place), part))
+            if isinstance(entry, str):
+                entries.setdefault(entry, part)
+    found: dict[str, Part] = {}
+    for entry, part in entries.items():
+        found.update(dict.fromkeys(_named_images(folder, entry), part))
+    if set(found.values()) == {"train"}:
+        return {name: part for name, part in found.items() if any(map(part_of_folder, name.split("/")[:-1]))}
     return found
+
+
+def _named_images(folder: Folder, entry: str) -> Iterator[str]:
+    """Yield the images of a folder or of a list of files."""
+    place = "/".join(piece for piece in PurePosixPath(entry.replace("\\", "/")).parts if piece not in ("..", ".", "/"))
+    if place.endswith(".txt"):
+        place = next((tail for tail in (place, *_tails(place)) if tail in folder.files), "")
+        if place:
+            lines = read_text(folder.files[place], limit=64 << 20).splitlines()
+            listed = (folder.find(line.strip().removeprefix("./")) for line in lines if line.strip())
+            yield from (name for name in listed if name is not None)
+        return
+    # Written on another machine: the last folders of the path are what is here.
+    place = next((tail for tail in (place, *_tails(place)) if tail in folder.folders), "")
+    if place:
+        yield from folder.under(place)
 
 
 def _tails(place: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.pictures import Picture, visible
-from inspector.core.types import Boxes, Floats, Frame, Masks, Scores, Temperatures
+from inspector.core.types import IGNORE, Boxes, Floats, Frame, Masks, Scores, Temperatures
 from inspector.ml.train.quality import Wrong
 from inspector.runs.folder import REPORT_IMAGES
 from inspector.runs.report import Worst
@@ -65,7 +65,7 @@ def _marked(picture: Picture, wrong: Wrong, scale: float, threshold: float) -> P
             if truth.mask is not None:
                 said = np.zeros(truth.mask.shape, np.uint8)
                 said[region.y : region.bottom, region.x : region.right] = class_map(wrong.prediction, threshold)
-                _outline(picture, truth.mask, _TRUTH, 3)
+                _outline(picture, np.where(truth.mask == IGNORE, np.uint8(0), truth.mask), _TRUTH, 3)
                 _outline(picture, said, _SAID, 1)
         case Scores() | Temperatures():
             pass

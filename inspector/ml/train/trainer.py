@@ -93,7 +93,14 @@ class _Ready:
 
 
 def _ready(settings: TrainSettings, report: Report) -> _Ready:
-    found = read_dataset(settings.data, settings.task, group=settings.group, one_class=settings.one_class)
+    found = read_dataset(
+        settings.data,
+        settings.task,
+        group=settings.group,
+        one_class=settings.one_class,
+        layout=settings.layout,
+        backgrounds=settings.backgrounds,
+    )
     dataset = _without_duplicates(found, report)
     _tell(report, dataset.problems)
     split = split_samples(dataset.samples, val=settings.val, test=settings.test, seed=settings.seed)
@@ -195,6 +202,8 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
     left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # all in the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
+    if dataset.ignores:
+        training["ignored"] = True  # what is encoded for a network then says where nothing is to be learnt
     if settings.pretrained:
         training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
     if TASKS[settings.task].labels == "label" and settings.balance == "weights":

@@ -153,10 +153,13 @@ def _light(pixels: Prepared, how: Augmentation, rng: np.random.Generator) -> Pre
 
 
 def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Target:
-    """Return an encoded truth (see `Task.encode`) under an affine map of the input: `mask` planes and `boxes` follow it."""
+    """Return an encoded truth (see `Task.encode`) under an affine map of the input: planes of `mask` and `ignore`, and `boxes`
+    follow it.
+    """
     result = dict(target)
-    if "mask" in target:
-        result["mask"] = np.stack([_warp(plane, matrix, cv2.BORDER_REFLECT_101) for plane in target["mask"]])
+    for name in ("mask", "ignore"):
+        if name in target:
+            result[name] = np.stack([_warp(plane, matrix, cv2.BORDER_REFLECT_101) for plane in target[name]])
     if "boxes" in target:
         boxes, visible = warp_boxes(target["boxes"], matrix, width, height)
         classes = np.where(visible, target["classes"], -1)

@@ -15,9 +15,12 @@ class SegmentationLoss:
     """`card.training["loss"]`: "bce_dice" (if left out), "dice", "bce", "focal" or "focal_dice"."""
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Logits [N, K, h, w] against `mask` uint8 [N, K, h, w] (shares times 255)."""
+        """Logits [N, K, h, w] against `mask` uint8 [N, K, h, w] (shares times 255). Pixels that `ignore` uint8 [N, 1, h, w]
+        touches play no part.
+        """
         function = chosen(card, SEGMENTATION_LOSSES, "bce_dice")
-        return function(out.float(), target["mask"].float() / 255)
+        known = (target["ignore"] == 0).float() if "ignore" in target else None
+        return function(out.float(), target["mask"].float() / 255, known)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
         """Return the class's logits, summed over the pixels where it was found, or the largest where it was not."""
@@ -31,48 +34,60 @@ class SegmentationLoss:
         return out.sigmoid()
 
 
-def dice_loss(out: Tensor, truth: Tensor, smooth: float = 1.0) -> Tensor:
+def dice_loss(out: Tensor, truth: Tensor, known: Tensor | None = None, smooth: float = 1.0) -> Tensor:
     """1 - Dice coefficient of the probabilities, pooled over the batch for each class, then the mean of the classes.
 
-    Logits and shares [N, K, h, w]. `smooth` keeps batches without defects well defined (Milletari et al., 3DV 2016).
+    Logits and shares [N, K, h, w]; `known` [N, 1, h, w]: 1 where pixels count, 0 where they do not. `smooth` keeps batches
+    without defects well defined (Milletari et al., 3DV 2016).
     """
     probability = out.sigmoid()
+    if known is not None:
+        probability, truth = probability * known, truth * known
     axes = (0, 2, 3)
     both = (probability * truth).sum(axes)
     dice = (2 * both + smooth) / (probability.sum(axes) + truth.sum(axes) + smooth)
     return (1 - dice).mean()
 
 
-def focal_loss(out: Tensor, truth: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Focal loss, mean over all pixels (Lin et al., ICCV 2017, equation 5)."""
+def focal_loss(out: Tensor, truth: Tensor, known: Tensor | None = None, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Focal loss, mean over all known pixels (Lin et al., ICCV 2017, equation 5)."""
     probability = out.sigmoid()
     entropy = functional.binary_cross_entropy_with_logits(out, truth, reduction="none")
     right = probability * truth + (1 - probability) * (1 - truth)
     balance = alpha * truth + (1 - alpha) * (1 - truth)
-    return (balance * (1 - right) ** gamma * entropy).mean()
+    return _mean(balance * (1 - right) ** gamma * entropy, known)
 
 
-def present_dice_loss(out: Tensor, truth: Tensor) -> Tensor:
+def present_dice_loss(out: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the Dice loss over the classes that occur in the batch; 0 if none does. For use beside a loss of every pixel.
 
     With many rare classes most are absent from a small batch, and for those the smoothed Dice term only says "nowhere",
     thousands of times more strongly than a pixel's mean: the network then learns to predict nothing at all.
     """
-    present = truth.sum((0, 2, 3)) > 0
-    return dice_loss(out[:, present], truth[:, present]) if present.any() else out.sum() * 0.0
+    present = (truth if known is None else truth * known).sum((0, 2, 3)) > 0
+    return dice_loss(out[:, present], truth[:, present], known) if present.any() else out.sum() * 0.0
 
 
-def _bce(out: Tensor, truth: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(out, truth)
+def _bce(out: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
+    if known is None:
+        return functional.binary_cross_entropy_with_logits(out, truth)
+    return _mean(functional.binary_cross_entropy_with_logits(out, truth, reduction="none"), known)
 
 
-SEGMENTATION_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
+def _mean(values: Tensor, known: Tensor | None) -> Tensor:
+    """Of the values [N, K, h, w] of known pixels; 0 where there are none."""
+    if known is None:
+        return values.mean()
+    return (values * known).sum() / (known.sum() * values.shape[1]).clamp(min=1)
+
+
+SEGMENTATION_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType(
     {
-        "bce_dice": lambda out, truth: _bce(out, truth) + present_dice_loss(out, truth),
+        "bce_dice": lambda out, truth, known: _bce(out, truth, known) + present_dice_loss(out, truth, known),
         "dice": dice_loss,
         "bce": _bce,
         "focal": focal_loss,
         # The focal term alone is tiny on mostly empty masks; this factor brings it beside the Dice term.
-        "focal_dice": lambda out, truth: 20 * focal_loss(out, truth) + dice_loss(out, truth),
+        "focal_dice": lambda out, truth, known: 20 * focal_loss(out, truth, known) + dice_loss(out, truth, known),
     }
 )

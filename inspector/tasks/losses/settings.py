@@ -1,6 +1,7 @@
 """What the losses share: settings read from a card, and what of a detector is explained."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +12,7 @@ from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.tasks.boxes import box_iou
 
 Targets = Mapping[str, Tensor]
+Loss = TypeVar("Loss", bound=Callable[..., Tensor])
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the input
 Explained = tuple[Tensor, int | None]  # the number that a heat map explains, and the class it belongs to
 
@@ -40,9 +42,7 @@ def number(card: Card, key: str, default: float) -> float:
         raise ConfigError("The training setting {key} is {value!r}, not a number.", key=key, value=value) from None
 
 
-def chosen(
-    card: Card, table: Mapping[str, Callable[[Tensor, Tensor], Tensor]], default: str
-) -> Callable[[Tensor, Tensor], Tensor]:
+def chosen(card: Card, table: Mapping[str, Loss], default: str) -> Loss:
     """Return the loss named by the card's training settings. Raises ConfigError."""
     name = str(card.training.get("loss", "") or default)
     if name not in table:

@@ -1,5 +1,8 @@
 """Temperatures, scaled by what the card says of the data."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -7,6 +10,10 @@ from torch.nn import functional
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.tasks.losses.settings import Box, Explained, Targets, chosen
+
+_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
+    {"smooth_l1": functional.smooth_l1_loss, "mse": functional.mse_loss}
+)
 
 
 class ThermalLoss:
@@ -16,8 +23,7 @@ class ThermalLoss:
         """Scaled outputs [N, 3] against `temperatures` [N, 3] in kelvin."""
         mean, std = _scaling(out, card)
         scaled = (target["temperatures"].float() - mean) / std
-        function = chosen(card, {"smooth_l1": functional.smooth_l1_loss, "mse": functional.mse_loss}, "smooth_l1")
-        return function(out.float(), scaled)
+        return chosen(card, _LOSSES, "smooth_l1")(out.float(), scaled)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
         """Return the highest temperature."""

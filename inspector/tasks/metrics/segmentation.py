@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.types import Annotation, Masks, Prediction
+from inspector.core.types import IGNORE, Annotation, Masks, Prediction
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.base import Metrics
 from inspector.tasks.intervals import bootstrap, group_numbers, proportion, share_interval
@@ -32,21 +32,23 @@ class SegmentationMetrics(Metrics):
         self._levels = np.zeros((len(classes), 2, 256), np.int64)  # mask values outside and inside the labelled area
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
-        """A frame without a mask is left out."""
+        """A frame without a mask is left out, and so are the pixels of which nobody said what they show."""
         planes = prediction.expect(Masks).planes
         if truth.mask is None:
             return
         region, count = prediction.region, len(self.classes) + 1
         real = truth.mask[region.y : region.bottom, region.x : region.right]
         said = class_map(prediction, self.threshold)
-        pairs = np.minimum(real, count - 1).astype(np.int64) * count + said
+        known = real != IGNORE
+        said = np.where(known, said, np.uint8(0))
+        pairs = (np.minimum(real, count - 1).astype(np.int64) * count + said)[known]
         self._tables.append(np.bincount(pairs.ravel(), minlength=count * count).reshape(count, count))
         self._found.append(any(area.area_px > SPECK_PX for area in areas_of(said, region)))
         self._groups.append(group)
         small = cv2.resize(real, planes.shape[:0:-1], interpolation=cv2.INTER_NEAREST)
         for index, plane in enumerate(planes):
             inside = np.asarray(small == index + 1)
-            self._levels[index, 0] += np.bincount(plane[~inside], minlength=256)
+            self._levels[index, 0] += np.bincount(plane[~inside & (small != IGNORE)], minlength=256)
             self._levels[index, 1] += np.bincount(plane[inside], minlength=256)
 
     def merge(self, other: Self) -> None:

@@ -1,7 +1,5 @@
 """The list of what is reviewed: name, verdict and reason, to be sorted, filtered and exported."""
 
-import csv
-import io
 from enum import IntEnum
 from typing import Final
 
@@ -17,6 +15,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QIcon, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QTableView
 
+from inspector.core.spreadsheet import table_text
 from inspector.core.types import SEVERITY, Verdict
 from inspector.ui.inspect.verdict_tile import paint_badge
 from inspector.ui.review.thread import Line
@@ -92,14 +91,12 @@ class PartsModel(QAbstractTableModel):
 
     def as_csv(self) -> str:
         """Return all parts: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(["number", "name", "verdict", "reasons", "latency_ms"])
+        rows: list[list[object]] = [["number", "name", "verdict", "reasons", "latency_ms"]]
         for row, name in enumerate(self._names):
             line = self._lines.get(row)
             outcome = [line.verdict.value, self._reasons(line), f"{line.latency_ms:.1f}"] if line else ["", "", ""]
-            writer.writerow([row + 1, name, *outcome])
-        return out.getvalue()
+            rows.append([row + 1, name, *outcome])
+        return table_text(rows, end="\r\n")
 
     def _text(self, row: int, column: Column) -> str:
         line = self._lines.get(row)

@@ -1,7 +1,5 @@
 """Tables whose numbers sort as numbers and can be copied."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +7,7 @@ from PySide6.QtCore import QItemSelectionModel, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QIcon, QKeyEvent, QKeySequence, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from inspector.core.spreadsheet import table_text
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 
@@ -129,11 +128,9 @@ class ValueTable(Themed, QTableWidget):
         columns = range(self.columnCount())
         chosen = {index.row() for index in self.selectionModel().selectedRows()} if only_selected else set()
         rows = [row for row in range(self.rowCount()) if not chosen or row in chosen]
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
-        writer.writerow([self._title(column) for column in columns])
-        writer.writerows([[self._text(row, column) for column in columns] for row in rows])
-        return out.getvalue()
+        lines = [[self._title(column) for column in columns]]
+        lines += [[self._text(row, column) for column in columns] for row in rows]
+        return table_text(lines, separator=separator)
 
     def copy(self) -> None:
         """Put the selected row, or all rows if none is, on the clipboard."""

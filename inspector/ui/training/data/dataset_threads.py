@@ -20,7 +20,7 @@ from inspector.cameras.demo_data import write_demo_data
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.files import read_image
 from inspector.core.message import Message, message
-from inspector.core.types import Annotation, Boxes, Frame, TaskName
+from inspector.core.types import IGNORE, Annotation, Boxes, Frame, TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.collector import no_collection
 from inspector.data.samples import PARTS, Dataset, Sample, group_of
@@ -90,7 +90,17 @@ def trouble_of(error: Exception) -> Trouble:
     return Trouble(message("The folder could not be looked at ({detail}).", detail=f"{type(error).__name__}: {error}"))
 
 
-class SurveyThread(WorkThread[tuple[Path, bool, int]]):
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A folder, and how its labels are to be read. `demo`: the demo data is written first, unless it is there."""
+
+    folder: Path
+    demo: bool = False
+    layout: str = ""
+    backgrounds: bool = False
+
+
+class SurveyThread(WorkThread[tuple[Wanted, int]]):
     """Surveys the newest folder asked for; an older survey is given up. Every method but `end` returns at once.
 
     The first argument of each signal is the number that `look` returned.
@@ -103,47 +113,48 @@ class SurveyThread(WorkThread[tuple[Path, bool, int]]):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._folder: Path | None = None
-        self._demo = False
+        self._wanted: Wanted | None = None
         self._job = 0
         self._said = 0.0
 
-    def look(self, folder: Path, *, demo: bool = False) -> int:
-        """Survey this folder next. `demo`: write the demo data into its parent first, unless they are there."""
+    def look(self, wanted: Wanted) -> int:
+        """Survey this folder next."""
         with self._telling():
-            self._folder, self._demo = folder, demo
+            self._wanted = wanted
             self._job += 1
             return self._job
 
     def give_up(self) -> None:
         """The folder is of no interest any more."""
         with self._telling(start=False):
-            self._folder = None
+            self._wanted = None
             self._job += 1
 
-    def _take(self) -> tuple[Path, bool, int] | None:
-        folder, self._folder = self._folder, None
-        return (folder, self._demo, self._job) if folder is not None else None
+    def _take(self) -> tuple[Wanted, int] | None:
+        wanted, self._wanted = self._wanted, None
+        return (wanted, self._job) if wanted is not None else None
 
-    def _do(self, work: tuple[Path, bool, int]) -> None:
-        folder, demo, job = work
+    def _do(self, work: tuple[Wanted, int]) -> None:
+        wanted, job = work
         try:
-            if demo:
-                self._write_demo(folder.parent, job)
-            found = self._survey(folder, job)
+            if wanted.demo:
+                self._write_demo(wanted.folder.parent, job)
+            found = self._survey(wanted, job)
             if not self._over(job):
                 self.surveyed.emit(job, found)
         except _GivenUp:
-            log.debug("%s is of no interest any more", folder)
+            log.debug("%s is of no interest any more", wanted.folder)
         except Exception as error:
             if not isinstance(error, InspectorError | OSError):
                 log.exception("survey failed")
             if not self._over(job):
                 self.troubled.emit(job, trouble_of(error))
 
-    def _survey(self, folder: Path, job: int) -> Survey:
+    def _survey(self, wanted: Wanted, job: int) -> Survey:
         return survey(
-            folder,
+            wanted.folder,
+            layout=wanted.layout,
+            backgrounds=wanted.backgrounds,
             cancelled=lambda: self._over(job),
             progress=lambda done, total: self._say(job, done, total),
             preview=lambda found: self.previewed.emit(job, found),
@@ -178,7 +189,7 @@ class SurveyThread(WorkThread[tuple[Path, bool, int]]):
 class _Ask:
     """One thing to be done for the samples of a source: `read` their labels, or answer what was asked."""
 
-    source: tuple[Path, TaskName]
+    source: tuple[Wanted, TaskName]
     dataset: Dataset | None = None
     whole: int | Path | None = None
     shares: Shares | None = None
@@ -200,16 +211,16 @@ class SampleThread(WorkThread[_Ask]):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._source: tuple[Path, TaskName] | None = None
+        self._source: tuple[Wanted, TaskName] | None = None
         self._fresh = False  # the source was not read yet
         self._page: tuple[int, int, int] | None = None
         self._whole: int | Path | None = None
         self._shares: Shares | None = None
         self._dataset: Dataset | None = None
 
-    def open(self, folder: Path | None, task: TaskName | None) -> None:
+    def open(self, wanted: Wanted | None, task: TaskName | None) -> None:
         """Look at this data from now on; None: at none."""
-        source = (folder, task) if folder is not None and task is not None else None
+        source = (wanted, task) if wanted is not None and task is not None else None
         with self._telling(start=source is not None):
             self._source, self._fresh = source, source is not None
             self._page = self._whole = self._shares = None
@@ -263,26 +274,27 @@ class SampleThread(WorkThread[_Ask]):
             elif ask.page is not None:
                 self._send_page(ask.source, ask.dataset, ask.page)
         except _GivenUp:
-            log.debug("%s is of no interest any more", ask.source[0])
+            log.debug("%s is of no interest any more", ask.source[0].folder)
         except Exception as error:
             if not isinstance(error, InspectorError | OSError):
                 log.exception("samples cannot be shown")
             self.troubled.emit(trouble_of(error))
 
-    def _open(self, source: tuple[Path, TaskName]) -> None:
+    def _open(self, source: tuple[Wanted, TaskName]) -> None:
         def tick() -> None:
             if self._stop or self._source != source:
                 raise _GivenUp
 
         with no_collection():
-            dataset = read_dataset(*source, tick=tick)
+            wanted, task = source
+            dataset = read_dataset(wanted.folder, task, layout=wanted.layout, backgrounds=wanted.backgrounds, tick=tick)
         with self._wake:
             if self._source != source:
                 return
             self._dataset = dataset
         self.opened.emit(dataset)
 
-    def _send_page(self, source: tuple[Path, TaskName], dataset: Dataset, page: tuple[int, int, int]) -> None:
+    def _send_page(self, source: tuple[Wanted, TaskName], dataset: Dataset, page: tuple[int, int, int]) -> None:
         first, count, side = page
         for index in range(first, min(first + count, len(dataset.samples))):
             if self._stop or self._source != source or self._page is not None:
@@ -329,7 +341,7 @@ def _scaled(truth: Annotation, scale_x: float, scale_y: float, size: tuple[int, 
 def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return a smaller mask in which thin marks are still seen."""
     small = np.zeros((size[1], size[0]), np.uint8)
-    for value in np.unique(mask[mask > 0]):
+    for value in sorted(np.unique(mask[mask > 0]).tolist(), key=lambda value: value != IGNORE):
         share = cv2.resize(np.where(mask == value, np.uint8(255), np.uint8(0)), size, interpolation=cv2.INTER_AREA)
         small[share > 0] = value
     return small
@@ -349,7 +361,7 @@ def divide(dataset: Dataset, shares: Shares) -> Division:
         shares,
         {part: len({sample.group for sample in inside}) for part, inside in parts.items()},
         {part: len(inside) for part, inside in parts.items()},
-        {part: dict(Counter(sample.stratum for sample in inside)) for part, inside in parts.items()},
+        {part: dict(Counter(kind for sample in inside for kind in sample.kinds)) for part, inside in parts.items()},
         _examples(samples, shares.group),
     )
 

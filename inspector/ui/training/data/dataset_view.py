@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -33,9 +34,10 @@ from inspector.ui.widgets.themed import Themed
 
 
 class FoundView(Themed, QWidget):
-    """`task_chosen` carries the task that a person picks."""
+    """`task_chosen` carries the task that a person picks, `layout_chosen` the layout as which the folder is to be read."""
 
     task_chosen = Signal(str)
+    layout_chosen = Signal(str)
 
     def __init__(self, draft: Draft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +59,10 @@ class FoundView(Themed, QWidget):
         self._task_title.setProperty("role", "strong")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
+        self.layouts = QComboBox()
+        self.layouts.setObjectName("layouts")
+        self.layouts.setMinimumHeight(theme.TOUCH)
+        self.layouts.activated.connect(lambda place: self.layout_chosen.emit(self.layouts.itemData(place)))
         self.tasks = self._make_tasks()
         self.classes = ClassList()
         self.classes.good_changed.connect(lambda names: draft.set(ok_classes=names))
@@ -94,6 +100,7 @@ class FoundView(Themed, QWidget):
         box.setContentsMargins(*(theme.SPACING * 2,) * 4)
         box.setSpacing(theme.SPACING)
         box.addWidget(self._layout)
+        box.addWidget(self.layouts)
         box.addWidget(self._facts)
         box.addWidget(self._busy)
         box.addWidget(self.bar)
@@ -136,6 +143,7 @@ class FoundView(Themed, QWidget):
         if found is None:
             return
         self._layout.setText(translate(found.layout))
+        self._show_layouts(found)
         self._facts.setText(self._facts_text(found))
         for name, button in self.tasks.items():
             button.setEnabled(name in found.tasks)
@@ -151,9 +159,19 @@ class FoundView(Themed, QWidget):
         if offered is not None:
             good = self._draft.value("ok_classes")
             selectable = offered.classes if TASKS[offered.task].labels == "label" else ()
-            self.classes.show_counts(offered.by_class, selectable, good)
+            self.classes.show_counts(offered.images, selectable, good)
         self._show_busy()
         self._name_tabs()
+
+    def _show_layouts(self, found: Survey) -> None:
+        """What else the folder may be; hidden where one layout alone has a claim to it."""
+        self.layouts.setVisible(len(found.layouts) > 1)
+        with QSignalBlocker(self.layouts):
+            self.layouts.clear()
+            for place, one in enumerate(found.layouts):
+                self.layouts.addItem(f"{translate(one.title)}  ·  {one.sure:.0%}", one.name)
+                self.layouts.setItemData(place, translate(one.why), Qt.ItemDataRole.ToolTipRole)
+            self.layouts.setToolTip(translate(found.layouts[0].why) if found.layouts else "")
 
     def _facts_text(self, found: Survey) -> str:
         lines = [self.tr("{count} images").format(count=f"{found.images:,}")]
@@ -194,6 +212,7 @@ class FoundView(Themed, QWidget):
             button.setAccessibleName(task_word(name))
             button.setToolTip(task_sentence(name))
         self.bar.setAccessibleName(self.tr("Images looked at"))
+        self.layouts.setAccessibleName(self.tr("Read the labels as"))
         self.tabs.setAccessibleName(self.tr("Images, problems and split"))
         self._name_tabs()
         self._refresh()

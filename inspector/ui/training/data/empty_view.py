@@ -6,7 +6,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector.data.annotations import LAYOUTS
-from inspector.data.formats import thermal
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.data.dataset_threads import Trouble
@@ -51,7 +50,7 @@ class EmptyView(Themed, QWidget):
         self.retranslate()
 
     def _make_layouts(self) -> QGridLayout:
-        self._layouts = [(QLabel(), QLabel(), layout) for layout in (*LAYOUTS, thermal)]
+        self._layouts = [(QLabel(), QLabel(), layout) for layout in LAYOUTS.values()]
         grid = plain(QGridLayout())
         grid.setHorizontalSpacing(theme.SPACING * 3)
         grid.setColumnStretch(1, 1)

@@ -15,7 +15,7 @@ from inspector.data.samples import Dataset
 from inspector.data.survey import Survey
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Trouble
+from inspector.ui.training.data.dataset_threads import Picture, SampleThread, SurveyThread, Trouble, Wanted
 from inspector.ui.training.data.dataset_view import FoundView
 from inspector.ui.training.data.empty_view import EmptyView
 from inspector.ui.training.data.folder_bar import FolderBar
@@ -39,6 +39,7 @@ class DataPage(Themed, QWidget):
         self._draft = draft
         self.survey: Survey | None = None
         self._folder: Path | None = None
+        self._read = ("", False)  # how the labels of the folder were last asked to be read
         self._job = 0
         self._wanted_task: TaskName | None = None
         self.samples_known = False  # whether the labels of the chosen data were read, or cannot be
@@ -72,6 +73,8 @@ class DataPage(Themed, QWidget):
         self.empty.demo_wanted.connect(self.choose_demo)
         self.empty.retry.connect(self._again)
         self.found.task_chosen.connect(self._choose_task)
+        self.found.layout_chosen.connect(lambda name: self._draft.set(layout=name))
+        self._draft.changed.connect(self._on_draft)
         self.surveyor.progressed.connect(self._on_progress)
         self.surveyor.previewed.connect(self._on_survey)
         self.surveyor.surveyed.connect(self._on_survey)
@@ -102,7 +105,20 @@ class DataPage(Themed, QWidget):
         self.stack.setCurrentIndex(1)
         self._busy_bar.setRange(0, 0)
         self.retranslate()
-        self._job = self.surveyor.look(folder, demo=demo)
+        self._read = self._reading()
+        self._job = self.surveyor.look(self._wanted(folder, demo=demo))
+
+    def _reading(self) -> tuple[str, bool]:
+        return str(self._draft.value("layout")), bool(self._draft.value("backgrounds"))
+
+    def _wanted(self, folder: Path, *, demo: bool = False) -> Wanted:
+        layout, backgrounds = self._reading()
+        return Wanted(folder, demo=demo, layout=layout, backgrounds=backgrounds)
+
+    def _on_draft(self, names: frozenset[str]) -> None:
+        """The labels are to be read in another way."""
+        if names & {"layout", "backgrounds"} and self.survey is not None and self._reading() != self._read:
+            self._again()
 
     def choose_demo(self, name: str) -> None:
         """Look at pictures of the demo line; they are written first, unless they are there."""
@@ -164,7 +180,7 @@ class DataPage(Themed, QWidget):
         self.found.samples.show_samples(0, ())
         self.found.split.show_division(None)
         self.samples_known = False
-        self.sampler.open(self._folder, self._draft.task)
+        self.sampler.open(self._wanted(self._folder) if self._folder is not None else None, self._draft.task)
 
     def _on_opened(self, dataset: Dataset) -> None:
         if (dataset.folder, dataset.task) == (self._folder, self._draft.task):

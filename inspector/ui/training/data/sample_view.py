@@ -2,6 +2,7 @@
 
 from typing import Final, assert_never
 
+import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
@@ -14,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.core.types import Annotation, Boxes, ClassLabel, Label, MaskLabel, Region, TemperatureLabel
+from inspector.core.types import IGNORE, Annotation, Boxes, ClassLabel, Label, MaskLabel, Region, TemperatureLabel
 from inspector.ui.canvas.canvas import Canvas
 from inspector.ui.canvas.colormaps import temperature_text
 from inspector.ui.canvas.interaction import Rect
@@ -43,7 +44,8 @@ def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) ->
                 found += Overlays(boxes=tuple(marks))
             case MaskLabel(pixels):
                 height, width = pixels.shape
-                found += Overlays(layers=(ClassLayer(Region(0, 0, width, height), pixels),))
+                known = np.where(pixels == IGNORE, np.uint8(0), pixels)
+                found += Overlays(layers=(ClassLayer(Region(0, 0, width, height), known),))
             case ClassLabel() | TemperatureLabel():
                 pass
             case _:

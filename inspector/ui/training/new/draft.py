@@ -69,7 +69,7 @@ class Draft(QObject):
         """Other data: classes that were named good or merged belonged to the old data."""
         if folder != self._folder:
             self._folder = folder
-            self._forget(("ok_classes", "one_class", "levels", "group"))
+            self._forget(("ok_classes", "one_class", "levels", "group", "layout"))
             self.changed.emit({"data"})
 
     def set_task(self, task: TaskName | None) -> None:
@@ -127,7 +127,7 @@ class Draft(QObject):
     def take(self, settings: TrainSettings) -> None:
         """Everything as in an earlier run: its folder and task, its values as the person's own."""
         self._task, self._folder, self._advised = settings.task, settings.data, {}
-        kept = (*shown_settings(), "network", "options")
+        kept = (*shown_settings(), "network", "options", "layout")
         self._own = {name: getattr(settings, name) for name in kept}
         self.changed.emit(frozenset(TrainSettings.model_fields))
 

@@ -1,13 +1,12 @@
 """What was taken for what: a table whose cells are the darker the more of a row they hold."""
 
-import csv
-import io
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
 
+from inspector.core.spreadsheet import table_text
 from inspector.runs.report import Confusion
 from inspector.ui.shell import theme
 from inspector.ui.tabs.controls import CopyButton
@@ -95,14 +94,11 @@ class ConfusionView(Themed, QWidget):
 
     def as_text(self, separator: str = "\t") -> str:
         """Return the counts with their labels, one line a row."""
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+        rows: list[list[object]] = []
         if self._confusion is not None:
-            writer.writerow(["", *self._confusion.labels])
-            writer.writerows(
-                [label, *counts] for label, counts in zip(self._confusion.labels, self._confusion.counts, strict=True)
-            )
-        return out.getvalue()
+            rows.append(["", *self._confusion.labels])
+            rows += [[label, *counts] for label, counts in zip(self._confusion.labels, self._confusion.counts, strict=True)]
+        return table_text(rows, separator=separator)
 
     def copy(self) -> None:
         """Put the counts on the clipboard."""

@@ -3,8 +3,6 @@
 Imported when a result is first shown: pyqtgraph takes longer to import than the rest of the window.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +17,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QTo
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
+from inspector.core.spreadsheet import table_text
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain
@@ -133,13 +132,11 @@ class Plot(Themed, QWidget):
 
     def as_text(self, separator: str = "\t") -> str:
         """Return the values, one point a line: curve, x, y, and low and high where they are known."""
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=separator, lineterminator="\n")
-        writer.writerow(["curve", self.frame.bottom.labelText, self.frame.left.labelText, "low", "high"])
+        rows: list[list[object]] = [["curve", self.frame.bottom.labelText, self.frame.left.labelText, "low", "high"]]
         for line in self.lines:
             bars = line.bars or (("", ""),) * len(line.x)
-            writer.writerows([line.name, x, y, *bar] for x, y, bar in zip(line.x, line.y, bars, strict=True))
-        return out.getvalue()
+            rows += [[line.name, x, y, *bar] for x, y, bar in zip(line.x, line.y, bars, strict=True)]
+        return table_text(rows, separator=separator)
 
     def copy(self) -> None:
         """The values on the clipboard."""

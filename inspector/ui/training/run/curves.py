@@ -1,7 +1,5 @@
 """The two charts of a run: the loss, and how good it is; what of it is shown, and how it is taken along."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWid
 
 from inspector.core.config import write_atomically
 from inspector.core.errors import StorageError
+from inspector.core.spreadsheet import table_text
 from inspector.ui.shell import theme
 from inspector.ui.training.run.chart import Chart, Series
 from inspector.ui.training.run.history import LOSS, VAL_LOSS, RunHistory
@@ -63,9 +62,7 @@ class Curves(Themed, QWidget):
 
     def table(self) -> str:
         """Return every number of every epoch, comma-separated with a header."""
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(self._history.as_rows())
-        return out.getvalue()
+        return table_text(self._history.as_rows())
 
     def save_picture(self, file: Path) -> None:
         """Both charts as they are shown, as PNG. Raises StorageError."""

@@ -37,8 +37,7 @@ def test_an_image_counts_for_every_class_that_is_in_it(tmp_path: Path) -> None:
     _boxes(tmp_path, [["hole", "hole", "crack"]] * 12 + [["hole"]] * 8 + [[]] * 4)
     found = _detection(tmp_path)
     assert found.objects == {"hole": 32, "crack": 12}
-    assert found.containing == {"hole": 20, "crack": 12}
-    assert found.by_class["crack"] == 12
+    assert (found.images["hole"], found.images["crack"]) == (20, 12)
     assert found.total == 24
     assert found.imbalance == pytest.approx(20 / 4)  # of those without a defect
     assert not [problem.text for problem in found.problems]

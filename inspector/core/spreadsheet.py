@@ -1,0 +1,23 @@
+"""Tables for a spreadsheet. A name that came with somebody's files never becomes a formula there."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), also in the wide forms of Japanese keyboards.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NUMBER = re.compile(r"[-+]?[\d.,\u00a0\u202f']*(?:[eE][-+]?\d+)?(?:[ \u00a0]?[^\W\d_]{0,3}|[ \u00a0]?%)")
+
+
+def table_text(rows: Iterable[Sequence[object]], *, separator: str = ",", end: str = "\n") -> str:
+    """Return the rows as lines of cells; texts that would be formulas get an apostrophe in front, numbers stay as they are."""
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator, lineterminator=end).writerows([_plain(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _plain(cell: object) -> object:
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or _NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"

@@ -1,0 +1,199 @@
+"""What the names of folders say: which part of a split lies in them, and whether they hold images, masks or labels; and which
+label file belongs to which image.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from inspector.data.formats.scan import Folder, read_text, without_suffix
+from inspector.data.samples import Part
+
+# How people name the folders of a split.
+PARTS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+_LISTS: dict[str, Part] = {"train": "train", "val": "val", "test": "test"}
+IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "pictures", "photos"})
+MASKS = frozenset(
+    {
+        "masks",
+        "mask",
+        "gt",
+        "groundtruth",
+        "segmentation",
+        "segmentations",
+        "segmentationclass",
+        "segmentationclasspng",
+        "ground_truth",
+    }
+)
+DRAWN = frozenset({"segmentationobject", "segmentationclassvisualization", "visualization", "visualisation", "vis"})
+LABELS = frozenset(
+    {"labels", "label", "annotations", "annotation", "annots", "annot", "ann", "anns", "anno", "xml", "xmls", "json", "jsons"}
+    | {"txt", "bbox", "bboxes", "boxes"}
+)
+# Names that say where files lie, never what they show.
+PLACES = IMAGES | MASKS | frozenset({"labels", "annotations", "annotation", "annots", "xmls", "jsons", "ground_truth"})
+GOOD = frozenset({"good", "ok", "normal"})
+# Behind the name of an image, in that of its mask.
+MASK_ENDINGS = ("_mask", "-mask", ".mask", "_label", "-label", "_gt", "_seg", "_segmentation", "_masks")
+_FILLERS = frozenset({"obj", "data", "dataset", "set", "split", "all", "ground", "truth"})
+_ROLES = IMAGES | MASKS | LABELS | _FILLERS
+# "trainannot", "valmasks": a part and a place in one word.
+_JOINED = re.compile(r"^(train|val|valid|validation|test)(images|imgs?|annot|masks?|labels|gt)$")
+_WORDS = re.compile(r"[\W_]+|(?<=\D)(?=\d)|(?<=\d)(?=\D)")
+
+
+class Place(NamedTuple):
+    """A folder: the part of a split that it is of, and the names on the way to it that say something else."""
+
+    part: Part | None
+    rest: tuple[str, ...]
+
+
+@lru_cache(maxsize=1 << 16)
+def place_of(folder: str) -> Place:
+    """ "Train/images/crack" -> ("train", ("crack",)). The innermost part counts."""
+    part: Part | None = None
+    rest = []
+    for piece in folder.lower().split("/") if folder else ():
+        inner = part_of_folder(piece)
+        if inner is not None:
+            part = inner
+        elif not _is_role(piece):
+            rest.append(piece)
+    return Place(part, tuple(rest))
+
+
+def _words(piece: str) -> list[str]:
+    return [word for word in _WORDS.split(_JOINED.sub(r"\1 \2", piece.lower())) if word]
+
+
+def _is_role(piece: str) -> bool:
+    words = _words(piece)
+    return bool(words) and all(word in _ROLES for word in words)
+
+
+def part_of_folder(piece: str) -> Part | None:
+    """The part that the name of one folder says: "Valid", "val2017", "train_images". "leak_test" says none."""
+    words = _words(piece)
+    parts = [PARTS[word] for word in words if word in PARTS]
+    others = [word for word in words if word not in PARTS]
+    return parts[0] if len(parts) == 1 and all(word in _ROLES or word.isdecimal() for word in others) else None
+
+
+def part_of_image(name: str) -> Part | None:
+    """The part of a split that an image is in by the folders above it. What its own name says does not count."""
+    return place_of(name.rpartition("/")[0]).part
+
+
+def holds(folder: str, words: Iterable[str]) -> bool:
+    """Whether one of the folders on a path is called by one of these words, perhaps together with that of a part."""
+    wanted = frozenset(words)
+    return any(wanted.intersection((piece, *_words(piece))) and _is_place(piece) for piece in folder.lower().split("/"))
+
+
+def _is_place(piece: str) -> bool:
+    return all(word in _ROLES or word in PARTS or word.isdecimal() for word in _words(piece))
+
+
+def pair(images: Sequence[str], marks: Sequence[str], *, endings: Sequence[str] = ()) -> dict[str, str]:
+    """Image -> its label file: the one of the same name beside it; else at the same place but for the folders that say
+    "images", "labels" or the part; else the only one of that name in its part. `endings`: what may follow the image's name.
+    """
+    beside: dict[tuple[str, str], str] = {}
+    alike: dict[tuple[Place, str], str] = {}
+    named: dict[tuple[Part | None, str], list[str]] = {}
+    for each in marks:
+        folder, _, last = each.rpartition("/")
+        place = place_of(folder)
+        for stem in _stems(without_suffix(last), endings):
+            beside.setdefault((folder, stem), each)
+            alike.setdefault((place, stem), each)
+            named.setdefault((place.part, stem), []).append(each)
+    pairs: dict[str, str] = {}
+    alone: dict[str, list[str]] = {}
+    for image in images:
+        folder, _, last = image.rpartition("/")
+        last = _composed(last)
+        place, stem = place_of(folder), without_suffix(last)
+        mark = beside.get((folder, stem)) or beside.get((folder, last)) or alike.get((place, stem)) or alike.get((place, last))
+        if mark is not None:
+            pairs[image] = mark
+            continue
+        # Labels of all parts in one place, or images sorted into folders that their labels are not in.
+        mark = alike.get((Place(None, place.rest), stem))
+        others = named.get((place.part, stem)) or named.get((None, stem), [])
+        if mark is not None or len(others) == 1:
+            alone.setdefault(mark or others[0], []).append(image)
+    taken = set(pairs.values())
+    pairs |= {left[0]: each for each, left in alone.items() if len(left) == 1 and each not in taken}
+    return pairs
+
+
+def _stems(stem: str, endings: Sequence[str]) -> list[str]:
+    stem = _composed(stem)
+    ending = next((one for one in endings if stem.lower().endswith(one) and len(stem) > len(one)), None)
+    return [stem] if ending is None else [stem, stem[: -len(ending)]]
+
+
+def _composed(text: str) -> str:
+    """macOS takes "ガ" and "é" apart."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def photographs(folder: Folder) -> list[str]:
+    """The images but those in folders of masks, of labels, or of pictures with labels drawn in: those have no labels."""
+    plain: dict[str, bool] = {}
+    found = []
+    for name in folder.images:
+        place = name.rpartition("/")[0]
+        if place not in plain:
+            plain[place] = not holds(place, (*MASKS, *LABELS)) and not DRAWN.intersection(place.lower().split("/"))
+        if plain[place]:
+            found.append(name)
+    return found
+
+
+def listed_parts(folder: Folder) -> dict[str, Part]:
+    """Stem of an image -> its part, by the lists of Pascal VOC (ImageSets/Main/train.txt). One list of all is no split."""
+    found: dict[str, Part] = {}
+    for name in (name for name in folder.with_suffix(".txt") if "/imagesets/" in f"/{name.lower()}"):
+        part = _LISTS.get(without_suffix(name).rpartition("/")[2])
+        if part is not None:
+            for line in filter(None, map(str.strip, read_text(folder.files[name], limit=64 << 20).splitlines())):
+                # "stem", or "stem -1" in the list of one class; a stem may have spaces, too.
+                found.update(dict.fromkeys((line, line.split()[0]), part))
+    return {} if set(found.values()) == {"train"} else found
+
+
+def spread(names: Sequence[str], count: int) -> Sequence[str]:
+    """At most `count` of the names, evenly spread."""
+    return names if len(names) <= count else [names[index * len(names) // count] for index in range(count)]
+
+
+def common_folder(folder: Folder) -> str:
+    """The folder that all images lie in and that says nothing of them, with a slash: a data set one folder deeper."""
+    prefix = ""
+    while True:
+        inner = {name[len(prefix) :].partition("/")[0] if "/" in name[len(prefix) :] else "" for name in folder.images}
+        if len(inner) != 1 or "" in inner:
+            return prefix
+        (only,) = inner
+        deeper = {
+            name[len(prefix) + len(only) + 1 :].partition("/")[0]
+            for name in folder.images
+            if name.count("/") > prefix.count("/") + 1
+        }
+        if part_of_folder(only) is not None or len(deeper) < 2:
+            return prefix
+        prefix += f"{only}/"
