@@ -360,18 +360,15 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
     for name in rare:
         yield message("{name} has {count} images: too few to learn it well.", name=name, count=counts.get(name, 0))
-    used = {
-        name: count
-        for name, count in counts.items()
-        if count and (name in dataset.classes or TASKS[dataset.task].labels == "label")
-    }
+    whole = TASKS[dataset.task].labels == "label"
+    used = {name: count for name, count in counts.items() if count and (whole or name in dataset.classes)}
     if len(used) < 2 or max(used.values()) < _IMBALANCE * min(used.values()):
         return
     most, least = max(used, key=lambda key: used[key]), min(used, key=lambda key: used[key])
     values = {"most": most, "least": least, "times": used[most] / used[least]}
     yield (
         message("{most} has {times:.0f} times as many images as {least}; rare classes are given more weight.", **values)
-        if TASKS[dataset.task].labels == "label"
+        if whole
         else message(
             "{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.",
             **values,
