@@ -710,6 +710,10 @@
         <translation>調べた画像</translation>
     </message>
     <message>
+        <source>Read the labels as</source>
+        <translation>ラベルの読み込み形式</translation>
+    </message>
+    <message>
         <source>Images, problems and split</source>
         <translation>画像・問題・分割</translation>
     </message>
@@ -3342,6 +3346,10 @@
         <translation>ラベル付き画像を増やすか、検証とテストの割合を上げてください。</translation>
     </message>
     <message>
+        <source>All images lie in {file}; the folders in it are taken for the classes.</source>
+        <translation>すべての画像が {file} の中にあります。その中のフォルダをクラスとみなします。</translation>
+    </message>
+    <message>
         <source>An input of {side} px suits images of {widest} px.</source>
         <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
     </message>
@@ -3362,6 +3370,14 @@
         <translation>COCO</translation>
     </message>
     <message>
+        <source>COCO files list {count} of the images</source>
+        <translation>COCO ファイルに画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>CVAT for images</source>
+        <translation>CVAT for images</translation>
+    </message>
+    <message>
         <source>Change it back by hand; the earlier file is {backup}.</source>
         <translation>手作業で元に戻してください。以前のファイルは {backup} です。</translation>
     </message>
@@ -3376,6 +3392,10 @@
     <message>
         <source>Check that this user may open it.</source>
         <translation>このユーザーに開く権限があるか確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the camera. If its pictures may be equal, set its option allow_repeats.</source>
+        <translation>カメラを確認してください。同一の画像があり得る場合は、カメラのオプション allow_repeats を設定してください。</translation>
     </message>
     <message>
         <source>Check the card&apos;s network_options and input size.</source>
@@ -3450,6 +3470,10 @@
         <translation>その中から選んでください。</translation>
     </message>
     <message>
+        <source>Choose one of {known}.</source>
+        <translation>次のいずれかを選んでください: {known}。</translation>
+    </message>
+    <message>
         <source>Choose one of: {names}.</source>
         <translation>次から選んでください：{names}。</translation>
     </message>
@@ -3472,6 +3496,10 @@
     <message>
         <source>Class folders with masks</source>
         <translation>マスク付きクラス別フォルダー</translation>
+    </message>
+    <message>
+        <source>Class1/Train/ with images, and Label/ in it with Labels.txt and *_label.PNG</source>
+        <translation>画像の入った Class1/Train/ と、その中の Label/ に Labels.txt と *_label.PNG</translation>
     </message>
     <message>
         <source>Classes can be merged for detection and segmentation, not for {task}.</source>
@@ -3518,8 +3546,16 @@
         <translation>ラベルを修正し、フォルダーをもう一度調べてください。</translation>
     </message>
     <message>
+        <source>Correct the labels, or read the folder as {others} (--layout).</source>
+        <translation>ラベルを修正するか、フォルダを {others} として読み込んでください (--layout)。</translation>
+    </message>
+    <message>
         <source>Correct them and start again.</source>
         <translation>修正して、もう一度始めてください。</translation>
+    </message>
+    <message>
+        <source>Create ML</source>
+        <translation>Create ML</translation>
     </message>
     <message>
         <source>Cross-validation in {folds} folds: {name} {value} (95 % confidence: {low} to {high}).</source>
@@ -3532,6 +3568,14 @@
     <message>
         <source>Cut it into pieces, or save it with fewer bands or bits.</source>
         <translation>分割するか、バンド数またはビット数を減らして保存してください。</translation>
+    </message>
+    <message>
+        <source>DAGM</source>
+        <translation>DAGM</translation>
+    </message>
+    <message>
+        <source>Datumaro</source>
+        <translation>Datumaro</translation>
     </message>
     <message>
         <source>Delete it by hand, if it is not needed.</source>
@@ -3770,6 +3814,10 @@
         <translation>グラフィックスカード {name} で学習します。</translation>
     </message>
     <message>
+        <source>It may also be read as {others} (--layout); expected: {layout}.</source>
+        <translation>{others} として読み込むこともできます (--layout)。想定: {layout}。</translation>
+    </message>
+    <message>
         <source>It may have at most {limit:g} letters.</source>
         <translation>{limit:g} 文字以下にしてください。</translation>
     </message>
@@ -3816,6 +3864,10 @@
     <message>
         <source>JPEGImages/ with the images and Annotations/ with one Pascal VOC .xml an image</source>
         <translation>JPEGImages/ に画像、Annotations/ に画像ごとの Pascal VOC .xml</translation>
+    </message>
+    <message>
+        <source>Label Studio</source>
+        <translation>Label Studio</translation>
     </message>
     <message>
         <source>Label the image again, or bring the one it was drawn on.</source>
@@ -4082,8 +4134,16 @@
         <translation>ダウンロード不要の初期重みがインストールされていないため、ゼロからの学習になります。プログラムのフォルダーで packaging/run.sh --with pretrained(Windows: run.ps1)を実行するか、重みファイルを選んでください。</translation>
     </message>
     <message>
+        <source>Supervisely</source>
+        <translation>Supervisely</translation>
+    </message>
+    <message>
         <source>Table of labels</source>
         <translation>ラベルの表</translation>
+    </message>
+    <message>
+        <source>Table of objects</source>
+        <translation>物体の表</translation>
     </message>
     <message>
         <source>Temperatures are off by {value} K on average (95 % confidence: {low} to {high} K).</source>
@@ -4482,8 +4542,76 @@
         <translation>PNG、JPEG、JPEG 2000、TIFF、BMP、WebP、GIF、PNM のいずれかのファイルを使用してください。</translation>
     </message>
     <message>
+        <source>VGG Image Annotator</source>
+        <translation>VGG Image Annotator</translation>
+    </message>
+    <message>
+        <source>VoTT</source>
+        <translation>VoTT</translation>
+    </message>
+    <message>
+        <source>Write masks.</source>
+        <translation>マスクとして書き出してください。</translation>
+    </message>
+    <message>
+        <source>a .csv with a line an object: image, class, xmin, ymin, xmax, ymax</source>
+        <translation>物体ごとに 1 行の .csv: image, class, xmin, ymin, xmax, ymax</translation>
+    </message>
+    <message>
         <source>a .csv with the columns path and label, and perhaps group, split and confidence</source>
         <translation>path と label の列（必要なら group、split、confidence も）がある .csv</translation>
+    </message>
+    <message>
+        <source>a .json exported by Label Studio, and the images</source>
+        <translation>Label Studio から出力した .json と画像</translation>
+    </message>
+    <message>
+        <source>a .json of Create ML lists {count} of the images</source>
+        <translation>Create ML の .json に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>a .json of Create ML with image and annotations, and the images</source>
+        <translation>image と annotations を含む Create ML の .json と画像</translation>
+    </message>
+    <message>
+        <source>a .json of Datumaro lists {count} of the images</source>
+        <translation>Datumaro の .json に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>a .json of Label Studio lists {count} of the images</source>
+        <translation>Label Studio の .json に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>a .json of the VGG Image Annotator lists {count} of the images</source>
+        <translation>VGG Image Annotator の .json に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>a .json of the VGG Image Annotator, and the images</source>
+        <translation>VGG Image Annotator の .json と画像</translation>
+    </message>
+    <message>
+        <source>a labelme .json of the same name for each image</source>
+        <translation>画像ごとに同じ名前の labelme の .json</translation>
+    </message>
+    <message>
+        <source>an .xml of CVAT lists {count} of the images</source>
+        <translation>CVAT の .xml に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>an annotations.xml of CVAT for images, and the images</source>
+        <translation>CVAT for images の annotations.xml と画像</translation>
+    </message>
+    <message>
+        <source>annotations/ with a .json of Datumaro for each part, and images/</source>
+        <translation>分割ごとに Datumaro の .json が入った annotations/ と images/</translation>
+    </message>
+    <message>
+        <source>images/ and masks/ with a mask of the same name for each image (.png, .tif or .bmp)</source>
+        <translation>images/ と、画像ごとに同じ名前のマスク (.png、.tif、.bmp) が入った masks/</translation>
+    </message>
+    <message>
+        <source>img/ with the images and ann/ with a Supervisely .json for each</source>
+        <translation>画像の入った img/ と、画像ごとの Supervisely の .json が入った ann/</translation>
     </message>
     <message>
         <source>{count} images are not in the folders that {file} names; they were found by their names alone.</source>
@@ -4528,10 +4656,6 @@
     <message>
         <source>{file}: an object without a class is left out.</source>
         <translation>{file}: クラスのない物体は除外します。</translation>
-    </message>
-    <message>
-        <source>{file}: {count} annotations are of crowds (iscrowd) and are left out.</source>
-        <translation>{file}: 群れを示すアノテーション (iscrowd) {count} 件は除外します。</translation>
     </message>
     <message>
         <source>{file}: {count} annotations are of images or categories that it does not list; such images are not used.</source>
@@ -5182,10 +5306,6 @@
         <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
     </message>
     <message>
-        <source>There is no table of labels in {folder}.</source>
-        <translation>{folder} にラベルの表がありません。</translation>
-    </message>
-    <message>
         <source>There is no training to go on with: {folder} has no checkpoint.</source>
         <translation>続けられる学習がありません：{folder} にチェックポイントがありません。</translation>
     </message>
@@ -5386,10 +5506,6 @@
         <translation>images・annotations・categories のある COCO の .json と画像</translation>
     </message>
     <message>
-        <source>a labelme .json of the same name beside each image</source>
-        <translation>各画像と同じ名前の labelme の .json</translation>
-    </message>
-    <message>
         <source>coldest {value} °C &lt; {limit} °C</source>
         <translation>最低温度 {value} °C ＜ {limit} °C</translation>
     </message>
@@ -5410,16 +5526,20 @@
         <translation>images/ と、各画像と同じ名前の YOLO の .txt がある labels/</translation>
     </message>
     <message>
-        <source>images/ and masks/ with a .png of the same name for each image</source>
-        <translation>images/ と、各画像と同じ名前の .png がある masks/</translation>
-    </message>
-    <message>
         <source>it answers as the trained network does when red and blue are exchanged.</source>
         <translation>赤と青を入れ替えた画像に対する学習済みネットワークと同じ答えを出します。</translation>
     </message>
     <message>
         <source>it judges {flips} of {images} reference images differently from the trained network, more than {limit}.</source>
         <translation>参照画像 {images} 枚のうち {flips} 枚で学習済みネットワークと判定が異なり、上限の {limit} 枚を超えています。</translation>
+    </message>
+    <message>
+        <source>it was chosen, and nothing speaks for it</source>
+        <translation>指定されましたが、それを示すものは見つかりません</translation>
+    </message>
+    <message>
+        <source>its {files} files are in no layout that is understood</source>
+        <translation>{files} ファイルは、対応しているどの形式でもありません</translation>
     </message>
     <message>
         <source>its {metric} on the reference images is {after:.4g}, the trained network&apos;s {before:.4g}: over {limit:.3g} lower.</source>
@@ -5432,6 +5552,10 @@
     <message>
         <source>labelme</source>
         <translation>labelme</translation>
+    </message>
+    <message>
+        <source>labelme with flags</source>
+        <translation>labelme (フラグ)</translation>
     </message>
     <message>
         <source>largest {name} {value} mm2 &lt; {limit} mm2</source>
@@ -5464,6 +5588,26 @@
     <message>
         <source>radiometric files, or images and a temperatures.csv with the columns file, maximum, mean, minimum in kelvin</source>
         <translation>放射温度ファイル、または画像と temperatures.csv(列は file, maximum, mean, minimum、単位はケルビン)</translation>
+    </message>
+    <message>
+        <source>tables of labels list about {count} images</source>
+        <translation>ラベルの表に約 {count} 枚の画像が記載されています</translation>
+    </message>
+    <message>
+        <source>tables of objects list {count} of the images</source>
+        <translation>物体の表に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>the .json files of VoTT list {count} of the images</source>
+        <translation>VoTT の .json に画像のうち {count} 枚が記載されています</translation>
+    </message>
+    <message>
+        <source>the .json files of VoTT, and the images</source>
+        <translation>VoTT の .json と画像</translation>
+    </message>
+    <message>
+        <source>the first images, or a table beside them, hold temperatures</source>
+        <translation>最初の画像、または横にある表に温度が記録されています</translation>
     </message>
     <message>
         <source>train/good/, test/&lt;defect&gt;/ and ground_truth/&lt;defect&gt;/ with *_mask.png</source>
@@ -5530,8 +5674,64 @@
         <translation>{camera} にはこの部品の画像がもうありません。</translation>
     </message>
     <message>
+        <source>{count} .json files look like COCO, and cannot be read</source>
+        <translation>COCO らしい .json が {count} 個ありますが、読み込めません</translation>
+    </message>
+    <message>
+        <source>{count} .xml files look like Pascal VOC; {images} images have one</source>
+        <translation>Pascal VOC らしい .xml が {count} 個あり、{images} 枚の画像に対応しています</translation>
+    </message>
+    <message>
+        <source>{count} files are links that lead out of {folder}; they are not followed ({file} is the first).</source>
+        <translation>{count} 個のファイルは {folder} の外へのリンクなので、たどりません (最初は {file})。</translation>
+    </message>
+    <message>
+        <source>{count} images have a Supervisely .json</source>
+        <translation>{count} 枚の画像に Supervisely の .json があります</translation>
+    </message>
+    <message>
+        <source>{count} images have a YOLO .txt</source>
+        <translation>{count} 枚の画像に YOLO の .txt があります</translation>
+    </message>
+    <message>
+        <source>{count} images have a labelme .json</source>
+        <translation>{count} 枚の画像に labelme の .json があります</translation>
+    </message>
+    <message>
+        <source>{count} images have a mask</source>
+        <translation>{count} 枚の画像にマスクがあります</translation>
+    </message>
+    <message>
+        <source>{count} images have no label file and are not used; if they show good parts, let them count as good (--backgrounds), as Ultralytics does.</source>
+        <translation>{count} 枚の画像にはラベルファイルがないため使用しません。良品の画像なら、Ultralytics と同様に良品として扱う設定にしてください (--backgrounds)。</translation>
+    </message>
+    <message>
+        <source>{count} images have no label file; they count as good, as asked for.</source>
+        <translation>{count} 枚の画像にはラベルファイルがありません。指定どおり良品として扱います。</translation>
+    </message>
+    <message>
+        <source>{count} images lie beside a Label/Labels.txt of DAGM</source>
+        <translation>{count} 枚の画像が DAGM の Label/Labels.txt の横にあります</translation>
+    </message>
+    <message>
+        <source>{count} images lie in train/good, test and ground_truth</source>
+        <translation>{count} 枚の画像が train/good、test、ground_truth にあります</translation>
+    </message>
+    <message>
+        <source>{count} images lie in {classes} folders</source>
+        <translation>{count} 枚の画像が {classes} 個のフォルダにあります</translation>
+    </message>
+    <message>
+        <source>{count} masks are JPEG files, whose values are not exact; save masks as .png.</source>
+        <translation>{count} 個のマスクは値が正確でない JPEG です。マスクは .png で保存してください。</translation>
+    </message>
+    <message>
         <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
         <translation>{count} 個の物体には枠だけがあり輪郭がありません。枠全体を欠陥とみなします。</translation>
+    </message>
+    <message>
+        <source>{count} pixels of the masks have the value 255 and are ignored: nobody said what they show.</source>
+        <translation>マスクの {count} 画素は値が 255 (ラベルなし) なので無視します。</translation>
     </message>
     <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
@@ -5598,6 +5798,18 @@
         <translation>{file} にはマスク (同じ名前の .png) がありません。</translation>
     </message>
     <message>
+        <source>{file} has only regions of which it is not known what they show; it is not used.</source>
+        <translation>{file} には内容が不明な領域しかないため使用しません。</translation>
+    </message>
+    <message>
+        <source>{file} has regions that are ignored, which this layout cannot hold; it is left out.</source>
+        <translation>{file} には無視する領域があり、この形式では表せないため除外します。</translation>
+    </message>
+    <message>
+        <source>{file} has several labels and is not used: it can be of one class only.</source>
+        <translation>{file} には複数のラベルがあるため使用しません。クラスは 1 つだけです。</translation>
+    </message>
+    <message>
         <source>{file} has the class number {number}, which has no name.</source>
         <translation>{file} のクラス番号 {number} には名前がありません。</translation>
     </message>
@@ -5606,12 +5818,24 @@
         <translation>{file} は白黒のマスクとしては中間の灰色が多すぎます。使いません。</translation>
     </message>
     <message>
+        <source>{file} has tracks of a video, which are not read; export it as images.</source>
+        <translation>{file} には動画のトラックがあり、読み込めません。画像として出力してください。</translation>
+    </message>
+    <message>
         <source>{file} has values above 0, but no white (128 or more); it is not used.</source>
         <translation>{file} には 0 より大きい値がありますが、白 (128 以上) がありません。使いません。</translation>
     </message>
     <message>
         <source>{file} has values above the number of classes.</source>
         <translation>{file} にはクラス数より大きい値があります。</translation>
+    </message>
+    <message>
+        <source>{file} has {count} flags and is not used: its class is the one flag that is set.</source>
+        <translation>{file} には有効なフラグが {count} 個あるため使用しません。クラスは 1 つの有効なフラグで決まります。</translation>
+    </message>
+    <message>
+        <source>{file} has {count} labels and is not used: it can be of one class only.</source>
+        <translation>{file} にはラベルが {count} 個あるため使用しません。クラスは 1 つだけです。</translation>
     </message>
     <message>
         <source>{file} has {size} MB, more than the {limit} MB that are read.</source>
@@ -5672,6 +5896,10 @@
     <message>
         <source>{file} is not a COCO file ({detail}).</source>
         <translation>{file} は COCO のファイルではありません({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} is not a Supervisely file.</source>
+        <translation>{file} は Supervisely のファイルではありません。</translation>
     </message>
     <message>
         <source>{file} is not a file of plain weights.</source>
@@ -5782,6 +6010,10 @@
         <translation>{file}: {image} のラベルに誤りがあります({detail})。</translation>
     </message>
     <message>
+        <source>{file}: {count} annotations are of crowds (iscrowd); they are no objects, and their regions are ignored.</source>
+        <translation>{file}: {count} 個のアノテーションは群れ (iscrowd) です。物体とはみなさず、その領域は無視します。</translation>
+    </message>
+    <message>
         <source>{file}: {key} is {text!r}, not a number.</source>
         <translation>{file}: {key} は {text!r} で、数値ではありません。</translation>
     </message>
@@ -5806,12 +6038,24 @@
         <translation>{folder} は既にありますが、学習の記録ではありません。</translation>
     </message>
     <message>
+        <source>{folder} has {count} classes; a mask holds at most {limit}.</source>
+        <translation>{folder} には {count} 個のクラスがあります。マスクで表せるのは {limit} 個までです。</translation>
+    </message>
+    <message>
+        <source>{folder} has {count} images, but its {files} files are in no layout that is understood.</source>
+        <translation>{folder} には {count} 枚の画像がありますが、{files} ファイルは対応しているどの形式でもありません。</translation>
+    </message>
+    <message>
         <source>{folder} holds nothing labelled for {task}.</source>
         <translation>{folder} には {task} 用のラベルがありません。</translation>
     </message>
     <message>
         <source>{folder} holds nothing labelled for {task}: {why}</source>
         <translation>{folder} には {task} 用のラベルがありません：{why}</translation>
+    </message>
+    <message>
+        <source>{folder} is a link that leads out of the data folder; it is not followed. Copy what it leads to, if it belongs to the data.</source>
+        <translation>{folder} はデータフォルダの外へのリンクなので、たどりません。データの一部であれば、リンク先をコピーしてください。</translation>
     </message>
     <message>
         <source>{folder} is not a training run.</source>
@@ -5824,6 +6068,10 @@
     <message>
         <source>{groups} groups of images are too few for {folds} folds.</source>
         <translation>画像 {groups} グループでは {folds} 分割には足りません。</translation>
+    </message>
+    <message>
+        <source>{image} has {count} annotations in {file}; it is not used.</source>
+        <translation>{image} には {file} に {count} 個のアノテーションがあるため使用しません。</translation>
     </message>
     <message>
         <source>{image} is listed in {file} but is not there.</source>
@@ -5842,6 +6090,10 @@
         <translation>{label} に必要な Python パッケージ {package} がインストールされていません。</translation>
     </message>
     <message>
+        <source>{layout!r} is no layout.</source>
+        <translation>{layout!r} という形式はありません。</translation>
+    </message>
+    <message>
         <source>{more} more images are too many to forecast from {count}; ask again when there are more.</source>
         <translation>{count} 枚から {more} 枚増やした場合は予測できません。画像が増えてからもう一度試してください。</translation>
     </message>
@@ -5852,6 +6104,10 @@
     <message>
         <source>{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.</source>
         <translation>{most} を含む画像は {least} の {times:.0f} 倍あります。{least} は見つかりにくくなるため、その画像を追加してください。</translation>
+    </message>
+    <message>
+        <source>{names} are never what most of an image&apos;s objects are: detection can learn them, classification cannot.</source>
+        <translation>{names} が画像内の物体の過半を占めることはないため、検出では学習できますが、分類では学習できません。</translation>
     </message>
     <message>
         <source>{names} are the same image with different labels; none of them is used.</source>
@@ -5888,6 +6144,10 @@
     <message>
         <source>{name} is never found: {kind} is 0, with {count} tested. Add images of it, use a larger input, or train longer.</source>
         <translation>{name} は一度も検出されません({kind} は 0、テスト数 {count})。その画像を追加するか、入力を大きくするか、学習を長くしてください。</translation>
+    </message>
+    <message>
+        <source>{name} is never what most objects of a training image are: detection can learn it, classification cannot.</source>
+        <translation>{name} が学習画像内の物体の過半を占めることはないため、検出では学習できますが、分類では学習できません。</translation>
     </message>
     <message>
         <source>{network} computes {times:.1f} times as long a part.</source>
@@ -5958,6 +6218,10 @@
         <translation>{source} から {timeout:g} 秒間フレームが届いていません。</translation>
     </message>
     <message>
+        <source>{source} has sent a picture a second time; it is an old one.</source>
+        <translation>{source} から同じ画像が再び送られました。古い画像です。</translation>
+    </message>
+    <message>
         <source>{source} refuses the user or the password.</source>
         <translation>{source} がユーザー名またはパスワードを拒否しました。</translation>
     </message>
@@ -5980,6 +6244,10 @@
     <message>
         <source>{what} has not been done with one part for {seconds:.0f} s.</source>
         <translation>{what} が 1 つの部品の処理を {seconds:.0f} 秒たっても終えていません。</translation>
+    </message>
+    <message>
+        <source>{why}; this is not used, because the folder is read as {title}.</source>
+        <translation>{why}。フォルダは {title} として読み込むため、これは使用しません。</translation>
     </message>
     <message>
         <source>{width} x {height} px: shows smaller defects.</source>
@@ -6272,6 +6540,10 @@
         <translation>バックボーンの学習率比</translation>
     </message>
     <message>
+        <source>Backgrounds</source>
+        <translation>背景画像</translation>
+    </message>
+    <message>
         <source>Batch</source>
         <translation>バッチ</translation>
     </message>
@@ -6538,6 +6810,10 @@
     <message>
         <source>images a step</source>
         <translation>1 回の更新に使う画像数</translation>
+    </message>
+    <message>
+        <source>images without a label file count as good, where labels are objects</source>
+        <translation>ラベルが物体の場合、ラベルファイルのない画像を良品として扱う</translation>
     </message>
     <message>
         <source>k-fold cross-validation before the final training, for small sets; 0: none</source>
