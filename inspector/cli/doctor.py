@@ -25,6 +25,7 @@ from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.paths import models, resources, user_data
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
+from inspector.core.text import one_line
 
 PACKAGES = ("numpy", "opencv-python-headless", "pydantic", "PySide6-Essentials", "pyqtgraph")
 TRAIN_HINT = "For training, Grad-CAM and the torch engines install the extra `train` (./packaging/run.sh --with train)."
@@ -345,7 +346,7 @@ def doctor(as_json: bool) -> int:
         if as_json:
             say_json(asdict(finding))
         else:
-            say(f"{_MARKS[finding.status]}  {finding.check:<20} {finding.text} {finding.remedy}".rstrip())
+            click.echo(f"{_MARKS[finding.status]}  {one_line(f'{finding.check:<20} {finding.text} {finding.remedy}').rstrip()}")
     if as_json:
         say_json({"summary": {status.value: count for status, count in counts.items()}})
     elif counts[Status.PROBLEM]:

@@ -12,7 +12,7 @@ import pytest
 
 from inspector.bundles import status
 from inspector.core.images import Prepared
-from inspector.core.registry import ENGINES, Entry
+from inspector.core.registry import ENGINES, EngineEntry
 from inspector.core.types import Floats, Frame, Inspection, Verdict
 from inspector.engines import base
 from inspector.engines.openvino_runtime import OpenVinoEngine
@@ -46,7 +46,7 @@ class BlockingEngine(OpenVinoEngine):
 @pytest.fixture
 def blocking(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[BlockingEngine]]:
     """Registered as the engine "blocking"."""
-    entry = Entry(f"{__name__}:BlockingEngine", "Blocking")
+    entry = EngineEntry(f"{__name__}:BlockingEngine", "Blocking")
     for module in (base, status):
         monkeypatch.setattr(module, "ENGINES", MappingProxyType({**ENGINES, "blocking": entry}))
     monkeypatch.setattr(BlockingEngine, "calls", 0)
