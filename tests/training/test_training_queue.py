@@ -68,12 +68,12 @@ def test_one_after_the_other_and_stopped_with_the_best(
     queue.pause(first)
     until(lambda: queue.run(first).state is RunState.PAUSED)
     time.sleep(0.5)
-    before, epoch = busy(queue.run(first)), queue.run(first).metric["epoch"]
+    before, epoch = busy(queue.run(first)), queue.run(first).metric.epoch
     time.sleep(1.5)
     assert busy(queue.run(first)) - before < 0.2
-    assert queue.run(first).metric["epoch"] == epoch
+    assert queue.run(first).metric.epoch == epoch
     queue.resume(first)
-    until(lambda: queue.run(first).metric["epoch"] > epoch + 1)
+    until(lambda: queue.run(first).metric.epoch > epoch + 1)
     queue.stop(first)
     until(lambda: queue.run(first).outcome is not None)
     until(lambda: queue.run(second).outcome is not None)
@@ -96,8 +96,8 @@ def test_a_run_outlives_its_window_and_listens_to_the_next(
     later = queues()
     info = later.run(folder)
     assert info.state is RunState.RUNNING
-    epoch = info.metric["epoch"]
-    until(lambda: later.run(folder).metric["epoch"] > epoch)
+    epoch = info.metric.epoch
+    until(lambda: later.run(folder).metric.epoch > epoch)
     with pytest.raises(JobError):
         later.remove(folder)
     later.cancel(folder)
@@ -112,7 +112,7 @@ def test_a_killed_run_is_told_and_can_go_on(
 ) -> None:
     queue = queues()
     folder = queue.add(settings("killed", epochs=200))
-    until(lambda: bool(queue.run(folder).metric) and queue.run(folder).metric["epoch"] > 2)
+    until(lambda: bool(queue.run(folder).metric) and queue.run(folder).metric.epoch > 2)
     os.kill(queue.run(folder).record.pid, signal.SIGKILL)
     until(lambda: queue.run(folder).outcome is not None)
     info = queue.run(folder)
@@ -120,7 +120,7 @@ def test_a_killed_run_is_told_and_can_go_on(
     assert (info.outcome.end, info.outcome.cause) == (End.CRASHED, Cause.KILLED)
     assert "killed" in str(info.sentence)
     assert info.resumable
-    reached = info.metric["epoch"]
+    reached = info.metric.epoch
     queue.resume_interrupted(folder)
     until(lambda: queue.run(folder).state is RunState.RUNNING and queue.run(folder).metric.get("epoch", 0) > reached)
     queue.stop(folder)
