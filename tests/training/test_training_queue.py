@@ -53,6 +53,11 @@ def until(found: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def newest_epoch(queue: TrainingQueue, folder: Path) -> int:
+    metric = queue.run(folder).metric
+    return 0 if metric is None else metric.epoch
+
+
 def busy(info: RunInfo) -> float:
     times = psutil.Process(info.record.pid).cpu_times()
     return times.user + times.system
@@ -122,6 +127,6 @@ def test_a_killed_run_is_told_and_can_go_on(
     assert info.resumable
     reached = info.metric.epoch
     queue.resume_interrupted(folder)
-    until(lambda: queue.run(folder).state is RunState.RUNNING and queue.run(folder).metric.get("epoch", 0) > reached)
+    until(lambda: queue.run(folder).state is RunState.RUNNING and newest_epoch(queue, folder) > reached)
     queue.stop(folder)
     until(lambda: queue.run(folder).state is RunState.DONE)
