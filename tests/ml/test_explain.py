@@ -261,7 +261,7 @@ def test_the_highest_temperature_is_what_is_explained() -> None:
     [
         (ExplainRequest(layer="attic"), "Choose one of: conv, relu"),
         (ExplainRequest(class_index=2), "There is no class number 2"),
-        (ExplainRequest(class_index=-1), "There is no class number -1"),
+        (ExplainRequest(class_index=99), "There is no class number 99"),
         (ExplainRequest(box=(0, 0, 5, 5)), "detection"),
     ],
 )
