@@ -24,8 +24,8 @@ from pytestqt.qtbot import QtBot
 
 from inspector.cameras.base import kind_of
 from inspector.core.types import Verdict
-from inspector.recipes.locate import demo_recipe
 from inspector.recipes.document import save_recipe
+from inspector.recipes.locate import demo_recipe
 from inspector.recipes.recipe import load_recipe
 from inspector.ui.shell.main_window import PAGES, MainWindow
 
