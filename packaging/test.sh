@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=packaging/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
-setup base dev train
+setup base dev train oracles
 keep_bytecode
 cd -- "$ROOT"
 exec "$VENV/bin/python" -m pytest "$@"
