@@ -1,11 +1,12 @@
 """A trained network on disk: `card.json` + `weights.safetensors` + `model.onnx`, and variants for engines and precisions.
 
-A bundle comes from outside and must not be able to run code: no pickles, only the file kinds in `SUFFIXES`, and every
-file must have the SHA-256 the card names.
+A bundle comes from outside and must not be able to run code: it holds no pickles and only the file kinds in `SUFFIXES`, and
+every file must have the SHA-256 that the card names.
 
-Variants lie in the bundle's own folder and card. Those of a bundle that belongs to the program, or that may not be written to,
-lie in the user's folder (`variants_folder`), with a list of their own beside them. Several processes may change the list at the
-same time: each reads, changes and replaces it, and deletes what it names no more, while it holds the folder's lock (`locks`).
+Variants lie in the bundle's own folder and card. If the bundle belongs to the program or may not be written to, its variants
+lie in the user's folder (`variants_folder`), listed in a file of their own. Several processes may change the list at the same
+time. Each holds the folder's lock (`locks`) while it reads, changes and replaces the list and deletes the files that the list
+no longer names.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ _VARIANTS: TypeAdapter[tuple[AnyVariant, ...]] = TypeAdapter(tuple[AnyVariant, .
 
 
 class Card(FiniteModel):
-    """What is needed to use a trained network: written once by the trainer, verified at every open."""
+    """Everything needed to use a trained network. The trainer writes the card once; it is verified at every open."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,23 +80,23 @@ class Card(FiniteModel):
     variants: tuple[AnyVariant, ...] = ()
 
     def with_variant(self, *variants: AnyVariant) -> "Card":
-        """Return this card with `variants` instead of earlier ones for the same engines and precisions."""
+        """Return this card with `variants` in place of earlier variants for the same engines and precisions."""
         new = {variant.kind for variant in variants}
         return self.with_variants([*(old for old in self.variants if old.kind not in new), *variants])
 
     def with_variants(self, variants: Sequence[AnyVariant]) -> "Card":
-        """Return this card with these variants and no others."""
+        """Return this card with exactly these variants."""
         return self.model_copy(update={"variants": tuple(variants)})
 
     @property
     def variant_files(self) -> frozenset[str]:
-        """The files that the variants name; they are not among `files`, which a bundle cannot do without."""
+        """The files that the variants name. They are not among `files`, which a bundle requires."""
         return frozenset(name for variant in self.variants for name in variant.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened, verified bundle. `making`: where the files lie of a variant that is not written down yet."""
+    """An opened, verified bundle. `making`: the folder with the files of a variant that is not listed yet."""
 
     folder: Path
     card: Card
@@ -106,7 +107,7 @@ class Bundle:
         return self.card.name
 
     def path(self, file: str) -> Path:
-        """Return where a file of the bundle lies; ConfigError if the card does not list it."""
+        """Return the path of a file of the bundle. Raises ConfigError if the card does not list the file."""
         if file not in self.card.files:
             raise ConfigError(
                 "The bundle {bundle} has no {file}.", remedy="Export or train it again.", bundle=self.folder, file=file
@@ -115,25 +116,25 @@ class Bundle:
 
     @property
     def fingerprint(self) -> str:
-        """One SHA-256 for the card and the files it names; variants that are added later do not change it."""
+        """One SHA-256 for the card and the files it names; variants added later do not change it."""
         return _fingerprint(self.card)
 
     @property
     def variants_folder(self) -> Path:
-        """Where its variants are written: its own folder, or one of the user's where that belongs to the program or may not be
-        written to. May not exist yet.
+        """The folder for new variants; it may not exist yet.
+
+        This is the bundle's own folder, or one of the user's folders if the bundle belongs to the program or may not be written
+        to.
         """
         return _variants_folder(self.folder, self.card)
 
     def variant(self, engine: str, precision: str) -> Variant | None:
-        """Return what is known of this engine and precision, whether it may be used or not; None if nothing."""
+        """Return the variant for this engine and precision, whether it may be used or not; None if there is none."""
         found = self._listed(engine, precision)
         return found if isinstance(found, Variant) else None
 
     def later_variant(self, engine: str, precision: str) -> LaterVariant | None:
-        """Return what a newer version of this program has written of this engine and precision, if this one does not understand
-        it.
-        """
+        """Return a variant written by a newer program version that this version does not understand; None if there is none."""
         found = self._listed(engine, precision)
         return found if isinstance(found, LaterVariant) else None
 
@@ -141,12 +142,12 @@ class Bundle:
         return next((one for one in self.card.variants if one.kind == (engine, precision)), None)
 
     def variant_path(self, name: str) -> Path:
-        """Return where a file of a variant lies, or should; nothing is verified."""
+        """Return the path of a variant's file, existing or not, without verifying anything."""
         places = (*(() if self.making is None else (self.making,)), self.variants_folder)
         return next((place / name for place in places if (place / name).is_file()), self.folder / name)
 
     def verify_variant(self, variant: Variant) -> None:
-        """Raise BundleError unless every file of the variant is the one it was made with."""
+        """Raise BundleError unless every file of the variant is unchanged since it was made."""
         for name, expected in variant.files.items():
             file = self.variant_path(name)
             if file.suffix not in SUFFIXES or not file.is_file() or sha256(file) != expected:
@@ -158,9 +159,9 @@ class Bundle:
             check_external_data(file, variant.files)
 
     def variant_file(self, engine: str, precision: Precision, suffix: str) -> Path:
-        """Return the variant's file with this suffix; every file of the variant is verified first. Raises BundleError.
+        """Return the variant's file with this suffix after verifying every file of the variant.
 
-        They are not verified by `open`: a damaged variant leaves the others usable.
+        Raises BundleError. `open` does not verify these files, so a damaged variant leaves the others usable.
         """
         variant = self.variant(engine, precision)
         files = {} if variant is None else variant.files
@@ -180,17 +181,18 @@ class Bundle:
     def add_variant(
         self, variant: Variant, *, made: Path | None = None, where: Callable[["Bundle"], bool] = lambda now: True
     ) -> "Bundle":
-        """Write down a variant instead of an earlier one of its kind. Its files lie in `variants_folder`, or come from `made`.
+        """List a variant in place of an earlier variant of its kind.
 
-        The list of variants is read again first: others may have been added since it was. `where` is asked with the bundle as
-        it is then; if it says no, that is what is returned. Raises StorageError.
+        Its files lie in `variants_folder`, or are copied from `made`. The list is read again first, because other processes may
+        have added variants. `where` is called with the current bundle; if it returns False, that bundle is returned unchanged.
+        Raises StorageError.
         """
         with alone(self.variants_folder):
             now = self._now()
             return self._add(variant, Bundle(self.folder, now.card, made)) if where(now) else now
 
     def remove_variant(self, engine: str, precision: str) -> "Bundle":
-        """Forget a variant and delete its files. Raises StorageError, also for one that lies where nothing may be written."""
+        """Delete a variant and its files. Raises StorageError, also if the variant lies where nothing may be written."""
         with alone(self.variants_folder):
             bundle = self._keep(lambda kept: [old for old in kept if old.kind != (engine, precision)])
         if bundle.variant(engine, precision) is not None:
@@ -203,7 +205,7 @@ class Bundle:
         return bundle
 
     def take_variants(self, other: "Bundle") -> "Bundle":
-        """With the variants of another copy of this bundle that are newer, or that it has not. Raises StorageError."""
+        """Return this bundle with those variants of another copy that are newer or missing here. Raises StorageError."""
         with alone(self.variants_folder):
             bundle = self._now()
             for variant in other.card.variants:
@@ -218,7 +220,7 @@ class Bundle:
     # ---- what these have in common: the lock is held --------------------
 
     def _add(self, variant: AnyVariant, source: "Bundle") -> "Bundle":
-        """`add_variant` with the files that `source` has."""
+        """List `variant` and copy its files from the bundle `source`."""
         place = self.variants_folder
         for name, digest in variant.files.items():
             found, target = source.variant_path(name), place / name
@@ -233,7 +235,7 @@ class Bundle:
         return self._keep(lambda kept: [*(old for old in kept if old.kind != variant.kind), variant])
 
     def _keep(self, change: Callable[[Sequence[AnyVariant]], Sequence[AnyVariant]]) -> "Bundle":
-        """Replace the list of variants that may be written, all at once or not at all; delete files that it names no more."""
+        """Atomically replace the list of writable variants, and delete files that the list no longer names."""
         card, place = read_card(self.folder), self.variants_folder
         if place == self.folder:
             before = card.variants
@@ -252,9 +254,9 @@ class Bundle:
         return _listed_too(self.folder, read_card(self.folder))
 
     def copy_to(self, folder: Path) -> "Bundle":
-        """Make the same bundle at `folder`, with its variants, all at once or not at all. Raises StorageError.
+        """Copy the bundle with its variants to `folder`, all at once or not at all.
 
-        A variant whose files are gone is as unusable there as it is here.
+        Raises StorageError. A variant whose files are missing is as unusable in the copy as in the original.
         """
 
         def fill(target: Path) -> None:
@@ -266,10 +268,10 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: Path) -> "Bundle":
-        """Read the card and verify every file it lists but the variants' own (see `variant_file`).
+        """Read the card and verify every file it lists, except the files of variants (see `variant_file`).
 
-        Raises ConfigError, naming the file, if the card is missing or invalid, a file is missing, has another
-        SHA-256 than the card says, or is of a kind that a bundle does not hold.
+        Raises ConfigError, naming the file, if the card is missing or invalid, or if a file is missing, differs from its
+        SHA-256 in the card, or is of a kind that a bundle must not hold.
         """
         card = read_card(folder)
         for name, expected in card.files.items():
@@ -306,7 +308,7 @@ class Bundle:
         return _listed_too(folder, card)
 
     def weights(self) -> dict[str, Floats]:
-        """Return the network's parameters by name, read with safetensors; ConfigError if the file is something else."""
+        """Return the network's parameters by name, read with safetensors. Raises ConfigError if the file is something else."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -323,7 +325,7 @@ class Bundle:
 
 
 def read_card(folder: Path) -> Card:
-    """Parse `folder/card.json`, without looking at the other files. Raises ConfigError."""
+    """Parse `folder/card.json` without reading the other files. Raises ConfigError."""
     path = folder / CARD
     try:
         data = parse_json(read_bounded(path, limit=LARGEST_CARD))
@@ -362,11 +364,11 @@ def write_card(folder: Path, card: Card) -> Bundle:
 
 
 def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep_variants: bool = False) -> Bundle:
-    """Make a bundle all at once or not at all.
+    """Create a bundle, all at once or not at all.
 
-    `fill(temporary_folder)` writes the files; then they are hashed into the card, the card is written, and the folder is
-    renamed to `folder`, replacing an earlier bundle there. `keep_variants`: with the variants of that one, whatever `card`
-    says. Raises StorageError if the disk refuses.
+    `fill(temporary_folder)` writes the files. Then the files are hashed into the card, the card is written, and the folder is
+    renamed to `folder`, replacing an earlier bundle. `keep_variants`: take over the variants of the earlier bundle, whatever
+    `card` lists. Raises StorageError if writing fails.
     """
     folder = folder.resolve()
     try:
@@ -399,7 +401,7 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep
 
 
 def _copy_variants(bundle: Bundle, folder: Path) -> None:
-    """The files of its variants; those that are gone are gone there, too. Raises OSError."""
+    """Copy the files of the variants, leaving out files that are missing. Raises OSError."""
     for name in bundle.card.variant_files:
         with suppress(FileNotFoundError):
             shutil.copyfile(bundle.variant_path(name), folder / name)
@@ -415,7 +417,10 @@ def _unwritten(folder: Path, error: OSError) -> StorageError:
 
 
 def _fingerprint(card: Card) -> str:
-    """Of the card without its variants; what is left at its default is left out, so that new fields change nothing."""
+    """Return the SHA-256 of the card without its variants.
+
+    Fields at their defaults are left out, so that new fields change nothing.
+    """
     trained = card.model_dump(mode="json", exclude={"variants"}, exclude_defaults=True)
     return hashlib.sha256(json.dumps(trained, sort_keys=True).encode()).hexdigest()
 
@@ -427,13 +432,13 @@ def _variants_folder(folder: Path, card: Card) -> Path:
 
 
 def _listed_too(folder: Path, card: Card) -> Bundle:
-    """Return the bundle of a card, with the variants that are listed in the user's folder."""
+    """Return the bundle of a card, including the variants listed in the user's folder."""
     place = _variants_folder(folder, card)
     return Bundle(folder, card if place == folder else card.with_variant(*_read_list(place)))
 
 
 def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
-    """Remove files of variants that nothing names any more, and what a killed export left."""
+    """Delete files of variants that nothing names any more, and the remains of a killed export."""
     for file in place.glob("*"):
         if file.name not in kept and (file.name in before or _OWN_FILE.fullmatch(file.name)):
             with suppress(OSError):  # an engine may have it open: the next change of the list deletes it
@@ -444,9 +449,9 @@ def _clean(place: Path, before: Set[str], kept: Set[str]) -> None:
 
 
 def _read_list(place: Path, *, to_change: bool = False) -> tuple[AnyVariant, ...]:
-    """Return the variants that a list in the user's folder names; one that cannot be read is as good as none.
+    """Return the variants listed in the user's folder; none if the list cannot be read.
 
-    `to_change`: raise StorageError for one of a newer version, which must not be replaced.
+    `to_change`: raise StorageError for a list of a newer version, which must not be replaced.
     """
     file = place / f"{VARIANTS}.json"
     try:
@@ -472,7 +477,7 @@ def _text(card: Card) -> bytes:
 
 
 def _replace(new: Path, folder: Path) -> None:
-    """Rename `new` to `folder`; an old folder there is moved aside first and removed last."""
+    """Rename `new` to `folder`; an existing folder is moved aside first and deleted last."""
     if not folder.exists():
         new.rename(folder)
         return
@@ -489,12 +494,12 @@ def _replace(new: Path, folder: Path) -> None:
 
 
 def find_bundles(root: Path) -> list[Path]:
-    """Return the folders directly under `root` that hold a card, by name."""
+    """Return the folders directly under `root` that hold a card, sorted by name."""
     return sorted(card.parent for card in root.glob(f"*/{CARD}")) if root.is_dir() else []
 
 
 def sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file's bytes."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -1,7 +1,7 @@
-"""Find the files that an ONNX graph reads beside itself, without loading it: tensors may lie in files that no hash covers.
+"""Find the external data files of an ONNX graph without loading it: tensors may lie in files that no hash covers.
 
-ONNX is protocol buffers: a message is a row of fields, each a tag (number and wire type) and a value. Only the fields that lead
-to tensors are followed; the data of tensors are stepped over.
+ONNX is protocol buffers: a message is a sequence of fields, each a tag (number and wire type) and a value. Only the fields that
+lead to tensors are followed; the data of tensors are skipped.
 """
 
 import mmap
@@ -30,9 +30,9 @@ _LONGEST_VARINT = 10
 
 
 def check_external_data(graph: Path, hashed: Container[str]) -> None:
-    """Raise BundleError where a tensor of the graph lies in a file that is not in `hashed`, the names with a known SHA-256.
+    """Raise BundleError if a tensor of the graph lies in a file that is not in `hashed`, the names with a known SHA-256.
 
-    Files that are not `.onnx` have no such tensors.
+    Files other than `.onnx` have no such tensors.
     """
     foreign = sorted(name for name in external_files(graph) if name not in hashed) if graph.suffix == ".onnx" else []
     if foreign:
@@ -45,9 +45,10 @@ def check_external_data(graph: Path, hashed: Container[str]) -> None:
 
 
 def external_files(graph: Path) -> frozenset[str]:
-    """Return the locations named by tensors with external data, "" where none is named. Raises OSError.
+    """Return the locations named by tensors with external data, "" if a tensor names none.
 
-    A file that is no ONNX graph has none as far as it can be read: the engine refuses it.
+    Raises OSError. A file that is no ONNX graph yields the locations found before the first broken field; the engine refuses it
+    later.
     """
     found: set[str] = set()
     with graph.open("rb") as stream:
@@ -67,7 +68,7 @@ def external_files(graph: Path) -> frozenset[str]:
 
 
 def _locations(data: mmap.mmap, start: int, end: int) -> set[str]:
-    """Return the locations of one tensor; empty where its data are its own."""
+    """Return the locations of one tensor; empty if the tensor holds its own data."""
     external, named = False, set()
     for number, value, stop in _fields(data, start, end):
         if number == _DATA_LOCATION and not stop:
@@ -81,8 +82,9 @@ def _locations(data: mmap.mmap, start: int, end: int) -> set[str]:
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (number, value, 0) of each integer, (number, start, end) of each text, message or array, until the first broken
-    field.
+    """Yield the fields of a message, until the first broken field.
+
+    Each integer is (number, value, 0); each text, message or array is (number, start, end).
     """
     at = start
     while at < end:
@@ -105,7 +107,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
 
 
 def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    """An integer and where it ends; a broken one ends the message."""
+    """Return an integer and the offset after it; a broken integer ends the message."""
     value = 0
     for index in range(min(_LONGEST_VARINT, end - at)):
         byte = data[at + index]

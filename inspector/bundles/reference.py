@@ -1,4 +1,4 @@
-"""The reference images of a bundle: what variants are calibrated with, and what they must judge as the trained network does.
+"""The reference images of a bundle, for calibrating variants and comparing their answers with the trained network's.
 
 One safetensors file with the arrays that the network takes, bit for bit, so that they need neither the data set nor a decoder
 that may change. Pictures are packed as PNG, which loses nothing.
@@ -30,7 +30,7 @@ _PLANES = (_MASK, "target.ignore")  # uint8 [N, planes, H, W], kept as PNG
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """`frames` [N, H, W, C] as `prepare()` makes them; `targets` by name [N, ...]; the first `calibration` are not judged."""
+    """`frames` [N, H, W, C] as made by `prepare()`; `targets` by name [N, ...]; the first `calibration` are not judged."""
 
     frames: Prepared
     targets: Arrays
@@ -42,12 +42,12 @@ class Reference:
 
     @property
     def judged(self) -> range:
-        """The indices of the others."""
+        """The indices of the frames that are judged."""
         return range(self.calibration, len(self.frames))
 
 
 def pack_reference(reference: Reference) -> bytes:
-    """Return the content of the file."""
+    """Return the content of the file of reference images."""
     from safetensors.numpy import save
 
     arrays: dict[str, NDArray[Any]] = {"calibration": np.array([reference.calibration], np.int64)}
@@ -66,7 +66,7 @@ def pack_reference(reference: Reference) -> bytes:
 
 
 def read_reference(bundle: Bundle) -> Reference | None:
-    """Return the bundle's reference images; None if it has none. Raises ConfigError if they do not fit it."""
+    """Return the bundle's reference images; None if there are none. Raises ConfigError if they do not fit the bundle."""
     if REFERENCE not in bundle.card.files:
         return None
     from safetensors import SafetensorError
@@ -101,7 +101,7 @@ def _unpack(arrays: Arrays, card: Card) -> Reference:
 
 
 def _pack(name: str, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """uint8 [N, H, W, C] -> the files one after the other, and where each ends."""
+    """Pack uint8 [N, H, W, C] as concatenated PNG files; return their bytes and the end offset of each file."""
     files = [cv2.imencode(".png", image, (cv2.IMWRITE_PNG_COMPRESSION, 9))[1] for image in images]
     ends = np.cumsum([len(file) for file in files], dtype=np.int64)
     return {name: np.concatenate(files).astype(np.uint8), name + _ENDS: ends}

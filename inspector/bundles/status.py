@@ -1,4 +1,4 @@
-"""Whether a bundle may be run with an engine in a precision, and if not, why: the one answer for lists, exports and tunings."""
+"""Whether a bundle may be run with an engine in a precision, and if not, why. Used by lists, exports and tunings alike."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,11 +15,11 @@ State = Literal["own", "passed", "missing", "failed", "refused", "changed", "dam
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a variant, and the sentence why it may not be used, if so.
+    """The status of a variant, and the sentence why it may not be used, if so.
 
-    `own`: the graph that was compared with the trained network when it was written. `passed`: the gate. `missing`: never made.
-    `failed`: it could not be made. `refused`: by the gate. `changed`: it was checked with other files. `damaged`: its files are
-    not those it was made with. `later`: only a newer version of this program understands it.
+    `own`: the graph that was compared with the trained network when it was written. `passed`: accepted by the gate. `missing`:
+    never made. `failed`: making it failed. `refused`: rejected by the gate. `changed`: checked with other files. `damaged`: its
+    files changed since it was made. `later`: understood only by a newer version of this program.
     """
 
     state: State
@@ -40,7 +40,7 @@ def is_own(bundle: Bundle, engine: str, precision: Precision) -> bool:
 
 
 def barred(bundle: Bundle, engine: str, precision: Precision) -> Message | None:
-    """Return why it must not judge parts, by what is written down; None if it may. No file is read."""
+    """Return why the variant must not judge parts, according to the bundle's lists; None if it may. No file is read."""
     if is_own(bundle, engine, precision):
         return None
     if bundle.later_variant(engine, precision) is not None:
@@ -59,14 +59,14 @@ def _of_later(bundle: Bundle, engine: str, precision: str) -> Message:
 
 
 def standings(bundle: Bundle) -> dict[tuple[str, Precision], Standing]:
-    """Return those that are there, whether they may be used or not, in the order of the registry."""
+    """Return the status of every existing variant, usable or not, in the order of the registry."""
     kinds = ((engine, precision) for engine, entry in ENGINES.items() for precision in entry.precisions)
     found = {kind: standing(bundle, *kind) for kind in kinds}
     return {kind: known for kind, known in found.items() if known.state != "missing"}
 
 
 def strangers(bundle: Bundle) -> dict[tuple[str, str], Standing]:
-    """Return those for an engine, or in a precision of one, that this version has not."""
+    """Return the variants whose engine or precision this version does not support."""
     kinds = [variant.kind for variant in bundle.card.variants]
     return {
         (engine, precision): Standing("later", _of_later(bundle, engine, precision))
@@ -76,7 +76,7 @@ def strangers(bundle: Bundle) -> dict[tuple[str, str], Standing]:
 
 
 def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
-    """Return what is known of a variant; its files are read. Whether this machine can compute so is another question."""
+    """Return the status of a variant, reading its files. Whether this machine can run the variant is not checked."""
     if is_own(bundle, engine, precision):
         return Standing("own")
     if bundle.later_variant(engine, precision) is not None:
@@ -97,8 +97,10 @@ def standing(bundle: Bundle, engine: str, precision: Precision) -> Standing:
 
 
 def worth_making(bundle: Bundle, engine: str, precision: Precision) -> bool:
-    """Return whether an export may give what is not there: not again what was refused, or failed, with the versions of today,
-    and nothing in place of what a newer version made.
+    """Return whether an export could add or improve this variant.
+
+    False for a variant that was refused or failed with the current software versions, and for a variant made by a newer program
+    version.
     """
     state, variant = standing(bundle, engine, precision).state, bundle.variant(engine, precision)
     if variant is None or state in ("missing", "changed", "damaged"):

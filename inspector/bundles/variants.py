@@ -1,4 +1,4 @@
-"""Variants of a bundle: its graph for one engine and precision, and the proof that it judges as the trained network does."""
+"""Variants of a bundle: its graph for one engine and precision, and the proof that it agrees with the trained network."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PROCESSOR = "processor"  # beside the versions of what made a variant
 
 
 def software_for(engine: str, precision: Precision) -> dict[str, str]:
-    """Versions of what makes and runs a variant here. Imports none of it."""
+    """Return the installed versions of the software that makes and runs a variant, without importing any of it."""
     found = {"inspector": __version__}
     for package in (*ENGINES[engine].software, *(("nncf",) if precision == "int8" else ())):
         with suppress(PackageNotFoundError):
@@ -33,7 +33,7 @@ _FILE = re.compile(r"\w[\w.-]*")
 
 
 def _plain_name(name: str) -> str:
-    """Files of variants are copied and deleted by their names, and cards come from outside."""
+    """Validate a plain file name: cards come from outside, and files of variants are copied and deleted by their names."""
     if _FILE.fullmatch(name) is None:
         raise ValueError(f"{name!r} is not the name of a file in the bundle's folder")
     return name
@@ -47,11 +47,11 @@ class _Part(FiniteModel):
 
 
 class Parity(_Part):
-    """What a variant said of the bundle's reference images, beside what the trained network says of them.
+    """A variant's answers on the bundle's reference images, compared with the trained network's.
 
-    Differences are of scores (0..1), or kelvin for thermal bundles, each image's largest; `unit` says which. `flips` counts
-    images with another verdict, with boxes or areas that do not overlap (IoU below one half), or with temperatures more than
-    5 K apart. `before` and `after` are `metric` of the trained network and of the variant.
+    Each difference is the largest of one image, in scores (0..1), or in kelvin for thermal bundles; `unit` says which. `flips`
+    counts images with another verdict, with boxes or areas that do not overlap (IoU below one half), or with temperatures more
+    than 5 K apart. `before` and `after` are `metric` of the trained network and of the variant.
     """
 
     images: Count = Field(ge=1)
@@ -77,12 +77,12 @@ class Parity(_Part):
 
     @property
     def drop(self) -> float:
-        """How much worse than the trained network, in the metric's unit; below 0: better."""
+        """Loss against the trained network, in the metric's unit; negative if the variant is better."""
         return self.before - self.after
 
 
 class Variant(_Part):
-    """The graph for one engine and precision. `files` (SHA-256 by name) is empty where it runs the bundle's own graph."""
+    """The graph for one engine and precision. `files` (SHA-256 by name) is empty if the variant runs the bundle's own graph."""
 
     engine: str
     precision: Precision
@@ -96,19 +96,19 @@ class Variant(_Part):
 
     @property
     def kind(self) -> tuple[str, Precision]:
-        """A bundle has one variant of each."""
+        """(engine, precision). A bundle has at most one variant of each kind."""
         return self.engine, self.precision
 
 
 class VariantMade(FiniteModel):
-    """The result of a `VariantJob`: the variant, and the bundle or copy that has it now."""
+    """The result of a `VariantJob`: the variant, and the bundle or copy that now holds it."""
 
     bundle: Path
     variant: Variant
 
 
 class LaterVariant(FiniteModel):
-    """A variant that only a newer version of this program understands: kept with its files as it was written, never used."""
+    """A variant that only a newer version of this program understands. It is kept unchanged with its files and never used."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -118,7 +118,7 @@ class LaterVariant(FiniteModel):
 
     @property
     def kind(self) -> tuple[str, str]:
-        """As of those that are understood."""
+        """(engine, precision), as for `Variant`."""
         return self.engine, self.precision
 
 
@@ -126,9 +126,7 @@ _NEWS = frozenset({"extra_forbidden", "literal_error"})  # what is wrong with a 
 
 
 def _reader(value: object) -> str:
-    """Return which of the two an entry of a list is: `later` if it names an engine, a precision or a field that is not known
-    here.
-    """
+    """Return the discriminator of a list entry: `later` if the entry names an unknown engine, precision or field."""
     if isinstance(value, Mapping):
         if not any(value.get("engine") == engine for engine in ENGINES):
             return "later"
@@ -151,9 +149,9 @@ AnyVariant = Annotated[
 def why_not(
     variant: Variant | None, files: Mapping[str, str], *, bundle: object, engine: str, precision: str
 ) -> Message | None:
-    """Return why a variant must not judge parts, or None: it was never made, never judged, made from other files, or refused.
+    """Return why a variant must not judge parts, or None.
 
-    `files`: the card's own, SHA-256 by name.
+    Reasons: it was never made, never judged, made from other files, or refused. `files`: the card's own files, SHA-256 by name.
     """
     values = {"bundle": bundle, "engine": engine, "precision": precision}
     if variant is not None and variant.failed is not None:

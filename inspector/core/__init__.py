@@ -1,1 +1,1 @@
-"""Words of the domain: plain data, settings, files. numpy, OpenCV and pydantic only."""
+"""The domain's vocabulary: plain data, settings and files. Depends only on numpy, OpenCV and pydantic."""

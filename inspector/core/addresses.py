@@ -1,7 +1,7 @@
-"""Network addresses as people type them, and the same without what is secret in them.
+"""Network addresses as people type them, and the same addresses without their secrets.
 
-Passwords hold `#`, `/`, `?` and `@` that nobody wrote as %23, %2F, %3F and %40, tokens stand in the query and in the path. An
-address is shown in errors, records, logs and the window, so what is shown is `hide_secrets(address)`, always.
+Passwords may hold `#`, `/`, `?` and `@` unescaped; tokens may stand in the query and in the path. Errors, records, logs and the
+window show addresses, so every address that is shown goes through `hide_secrets(address)`.
 """
 
 import re
@@ -32,7 +32,7 @@ _RANDOM = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[a-z])[a-z0-9_~.+=%-]{20,}", re.IGN
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A network address in its parts. `path` begins with "/" and holds the query; `user` is "" where there is none."""
+    """A network address in its parts. `path` begins with "/" and includes the query; `user` is "" if there is none."""
 
     scheme: str
     host: str
@@ -52,7 +52,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The whole address, with what is secret, as others can take it apart."""
+        """The whole address, including its secrets, in a form that other libraries can parse."""
         if not self.user:
             return f"{self.origin}{self.path}"
         scheme, _, host = self.origin.partition("://")
@@ -60,9 +60,9 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Take an address apart, also where its password holds characters that end it for others.
+    """Parse an address, also if its password holds characters that end it for other parsers.
 
-    Raises ValueError (without the address in it) where there is no host, or its port is not a number.
+    Raises ValueError, without the address in its text, if there is no host or the port is not a number.
     """
     scheme, rest = _without_scheme(text)
     credentials, rest = _split_credentials(rest)
@@ -83,9 +83,9 @@ def parse_address(text: str) -> Address:
 
 
 def hide_secrets(text: str) -> str:
-    """Return an address without user, password and tokens. What is no network address stays as it is.
+    """Return an address without user, password and tokens.
 
-    Where it is not certain what belongs to a password, more is hidden.
+    A text that is no network address is returned unchanged. If it is unclear what belongs to a password, more is hidden.
     """
     begin = _SCHEME.search(text)
     if begin is None:
@@ -111,9 +111,10 @@ def _without_scheme(text: str) -> tuple[str, str]:
 
 
 def _split_credentials(rest: str) -> tuple[str | None, str]:
-    """User and password, and what follows them. They end at the last "@" of the authority (RFC 3986, 3.2).
+    """Return the user and password, and the text that follows them.
 
-    An authority that can be none, because its port is no number, is the beginning of a password that ends it too early.
+    Credentials end at the last "@" of the authority (RFC 3986, 3.2). If the port is no number, the apparent authority is the
+    beginning of a password, which ends later.
     """
     authority, tail = _split_authority(rest)
     if "@" in authority:

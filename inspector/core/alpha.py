@@ -1,4 +1,4 @@
-"""Transparent pictures, laid on black."""
+"""Transparent images, composited on black."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,16 @@ Whole = NDArray[np.uint8 | np.uint16]
 
 
 def bands(height: int, row_bytes: int) -> list[slice]:
-    """Return the rows of a picture in pieces that stay small."""
+    """Return row slices of an image, each small enough to work on at a time."""
     rows = max(1, _BAND // max(1, row_bytes))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def lay_on_black(colour: Whole, alpha: Whole, *, premultiplied: bool = False) -> Message | None:
-    """Multiply `colour` [H, W] or [H, W, 3] by `alpha` [H, W], in place, and say what was done; None: it is opaque.
+    """Multiply `colour` [H, W] or [H, W, 3] by `alpha` [H, W] in place and return a note; None if the image is opaque.
 
-    Where alpha is 0 throughout, a program left the fourth byte unused: the colours stay as they are. `premultiplied`: they
-    have been multiplied already. Rounded to the nearest integer.
+    If alpha is 0 throughout, a program left the fourth byte unused, and the colours stay unchanged. `premultiplied`: the
+    colours have already been multiplied. Results are rounded to the nearest integer.
     """
     full = int(np.iinfo(alpha.dtype).max)
     if int(alpha.min()) == full:

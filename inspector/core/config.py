@@ -20,16 +20,16 @@ Option = (
 
 
 class FiniteModel(BaseModel):
-    """Base of whatever is read from files or other processes: immutable, and every number in it is finite.
+    """Base of every model read from files or other processes: immutable, and every number is finite.
 
-    A limit that is NaN is never exceeded, so every part would be OK. Integers get bounds where they are declared.
+    A limit of NaN is never exceeded, so every part would be OK. Integers get their bounds where they are declared.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
 def describe_validation(error: ValidationError) -> str:
-    """One phrase a problem: "cameras.0.source: Field required; rules.1.limit: ..."; at most four are spelt out."""
+    """Return one phrase per problem: "cameras.0.source: Field required; rules.1.limit: ..."; at most four are spelt out."""
     problems = error.errors(include_url=False)
     phrases = [f"{'.'.join(str(key) for key in problem['loc']) or 'file'}: {problem['msg']}" for problem in problems]
     more = f"; and {len(phrases) - 4} more" if len(phrases) > 4 else ""
@@ -37,7 +37,7 @@ def describe_validation(error: ValidationError) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` so that a crash or a full disk leaves the old file. Raises StorageError."""
+    """Replace the file `path` by `data` so that a crash or a full disk leaves the old file intact. Raises StorageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -15,7 +15,7 @@ from inspector.core.message import Message, message
 
 
 class InspectorError(Exception):
-    """A problem in one sentence that names the thing, and a remedy in another.
+    """A problem in one sentence that names the thing, and a remedy in a second sentence.
 
     Both are templates: `ConfigError("{file} is empty.", remedy="Copy {file} again.", file=path)`.
     """
@@ -30,11 +30,14 @@ class InspectorError(Exception):
 
 
 class ConfigError(InspectorError):
-    """A file or setting that a person wrote or brought is wrong."""
+    """A file or setting that a person supplied is wrong."""
 
 
 class CameraError(InspectorError):
-    """A camera gives no usable frames. `retryable`: opening it again may help (a pulled cable), or cannot (no such file)."""
+    """A camera gives no usable frames.
+
+    `retryable`: opening the camera again may help (a pulled cable) or cannot (no such file).
+    """
 
     def __init__(self, problem: str, *, remedy: str = "", retryable: bool = True, **values: object) -> None:
         super().__init__(problem, remedy=remedy, **values)
@@ -42,16 +45,16 @@ class CameraError(InspectorError):
 
 
 class EngineError(InspectorError):
-    """A bundle cannot be opened or run by the engine asked for."""
+    """A bundle cannot be opened or run by the requested engine."""
 
 
 class BundleError(EngineError, ConfigError):
-    """A bundle whose graph cannot be read, or does something else than its card says."""
+    """A bundle's graph cannot be read, or does something else than its card says."""
 
 
 class JobError(InspectorError):
-    """A worker process ended without its result."""
+    """A worker process ended without a result."""
 
 
 class StorageError(InspectorError):
-    """Something could not be written or read back: disk full, no permission, medium gone."""
+    """Data could not be written or read back: disk full, no permission, or medium removed."""

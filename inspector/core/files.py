@@ -68,20 +68,23 @@ _PICTURES = IMAGE_SUFFIXES | FOREIGN_SUFFIXES.keys()
 
 
 class Pages(Protocol):
-    """The pictures of one opened file. `notes`: what is left out of it."""
+    """The images of one opened file. `notes`: sentences about the images that were left out."""
 
     count: int
     notes: tuple[Message, ...]
 
     def read(self, index: int) -> Image:
-        """Decode one of them. Raises ConfigError."""
+        """Decode the image with this index. Raises ConfigError."""
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
 
 
 def read_image(path: Path, how: Reading = AS_IT_SAYS) -> Image:
-    """Read one image file, of several pages the first. Raises ConfigError, which names the file and what to do."""
+    """Read one image file; of a file with several pages, read the first.
+
+    Raises ConfigError, which names the file and the remedy.
+    """
     pages = _open(path, how)
     try:
         image = _noted(pages, 0, how)
@@ -93,7 +96,7 @@ def read_image(path: Path, how: Reading = AS_IT_SAYS) -> Image:
 
 
 def read_page(path: Path, index: int, how: Reading = AS_IT_SAYS) -> Image:
-    """Read one of the pages that `page_count` counts, from 0. Raises ConfigError."""
+    """Read one of the pages counted by `page_count`, starting from 0. Raises ConfigError."""
     pages = _open(path, how)
     try:
         if index >= pages.count:
@@ -104,8 +107,9 @@ def read_page(path: Path, index: int, how: Reading = AS_IT_SAYS) -> Image:
 
 
 def read_pages(path: Path, how: Reading = AS_IT_SAYS) -> Iterator[Image | ConfigError]:
-    """Yield every page of a file that is a picture of its own, or why that page cannot be read. Raises ConfigError for the
-    file.
+    """Yield every page of a file that is an image of its own, or the reason why the page cannot be read.
+
+    Raises ConfigError if the file itself cannot be read.
     """
     pages = _open(path, how)
     try:
@@ -121,7 +125,7 @@ def read_pages(path: Path, how: Reading = AS_IT_SAYS) -> Iterator[Image | Config
 
 
 def page_count(path: Path) -> int:
-    """Return how many pages of a file are pictures of their own, by its headers; 1 for a file that cannot be read."""
+    """Return how many pages of a file are images of their own, according to its headers; 1 if the file cannot be read."""
     if not has_pages(path):
         return 1
     try:
@@ -133,7 +137,7 @@ def page_count(path: Path) -> int:
 
 
 def page_name(name: str, index: int) -> str:
-    """Return what page `index` of a file is called: NAME, NAME#2, NAME#3, ..."""
+    """Return the name of page `index` of a file: NAME, NAME#2, NAME#3, ..."""
     return name if index == 0 else f"{name}#{index + 1}"
 
 
@@ -173,7 +177,7 @@ def _open(path: Path, how: Reading) -> Pages:
 
 
 class _Flir:
-    """The thermal picture in a FLIR radiometric JPEG."""
+    """The thermal image in a FLIR radiometric JPEG."""
 
     count = 1
     notes: tuple[Message, ...] = ()
@@ -184,18 +188,18 @@ class _Flir:
         self._data = data
 
     def read(self, index: int) -> Image:
-        """Raises ConfigError."""
+        """Decode the temperatures. Raises ConfigError."""
         kelvin, notes = radiometric.decode_flir(self._data, self._path)
         return Image(kelvin, "kelvin", notes)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, masks: bool = True) -> list[Path]:
-    """Return the image files of a folder whose name matches `pattern`, hidden ones left out, in natural order (2 before 10).
+    """Return the image files of a folder whose names match `pattern`, in natural order (2 before 10).
 
-    Without `masks`, those that `label_masks` finds among them are left out too. Raises OSError.
+    Hidden files are left out. Without `masks`, the files that `label_masks` finds are left out too. Raises OSError.
     """
     walked = folder.rglob(pattern) if recursive else folder.glob(pattern)
     if not folder.is_dir():
@@ -211,8 +215,10 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, ma
 
 
 def label_masks(files: Iterable[Path]) -> list[Path]:
-    """Return the label masks among `files`: a .png beside a photograph of the same name, as labelled data sets keep them, with
-    the content of a mask: it has the photograph's size, and few values.
+    """Return the label masks among `files`.
+
+    A label mask is a .png next to a photograph of the same name, as labelled data sets keep them. It has the photograph's size
+    and few distinct values.
     """
     files = list(files)
     photographs = {path.with_suffix(""): path for path in files if path.suffix.lower() in PHOTOGRAPH_SUFFIXES}
@@ -230,7 +236,10 @@ def _looks_as_mask(path: Path, photograph: Path) -> bool:
 
 @functools.lru_cache(maxsize=100_000)
 def _is_mask(path: Path, photograph: Path, state: tuple[int, int], _other: tuple[int, int]) -> bool:
-    """By content. The states of the files are there for the cache alone, but for the size: masks are compressed well."""
+    """Return whether the content is that of a label mask.
+
+    The file states only key the cache, except for the size: masks compress well.
+    """
     try:
         with PIL.Image.open(path) as mask, PIL.Image.open(photograph) as picture:
             pixels = mask.width * mask.height
@@ -250,7 +259,7 @@ def _is_mask(path: Path, photograph: Path, state: tuple[int, int], _other: tuple
 
 
 def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
-    """Sort key that reads numbers in a name as numbers."""
+    """Return a sort key that compares the numbers in a name as numbers."""
     pieces = re.split(r"([0-9]+)", name.casefold())
     return tuple((0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces), name
 

@@ -1,5 +1,7 @@
-"""What the bytes of a picture file tell before it is decoded. No numpy: the window looks here before
-anything heavy is loaded."""
+"""What the bytes of an image file tell before it is decoded.
+
+No numpy: the window looks here before anything heavy is loaded.
+"""
 
 import struct
 import zlib
@@ -11,7 +13,7 @@ _HEAD = 1 << 16
 
 
 def jpeg_segments(jpeg: bytes) -> list[tuple[int, bytes]]:
-    """Return the (marker, body) pairs before the picture itself; stops quietly where the file is broken."""
+    """Return the (marker, body) pairs before the image data; stops without an error where the file is broken."""
     found, at = [], 2
     while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
         length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
@@ -28,7 +30,7 @@ def is_flir(jpeg: bytes) -> bool:
 
 
 def is_dji(jpeg: bytes) -> bool:
-    """Return whether a JPEG is a thermal picture in DJI's own format: raw values in APP3, camera named in APP1."""
+    """Return whether a JPEG is a thermal image in DJI's own format: raw values in APP3, camera named in APP1."""
     bodies: dict[int, bytes] = {}
     for kind, body in jpeg_segments(jpeg):
         bodies.setdefault(kind, body)
@@ -37,7 +39,7 @@ def is_dji(jpeg: bytes) -> bool:
 
 
 def check_png(data: bytes) -> None:
-    """Check the sums of a PNG's chunks, which Pillow leaves out for pixels. Raises ValueError."""
+    """Verify the checksums of a PNG's chunks, which Pillow skips for pixel data. Raises ValueError."""
     at = 8
     while at + 12 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
@@ -51,7 +53,7 @@ def check_png(data: bytes) -> None:
 
 
 def has_pages(path: Path) -> bool:
-    """Return whether a file may hold more than one picture, by its first bytes; False where it cannot be read."""
+    """Return whether a file may hold more than one image, judged by its first bytes; False if it cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -69,7 +71,7 @@ def has_pages(path: Path) -> bool:
 
 
 def _tiff_goes_on(stream: BinaryIO, head: bytes) -> bool:
-    """Return whether a second directory follows the first. Raises struct.error."""
+    """Return whether a second directory follows the first one. Raises struct.error."""
     order = "<" if head[:2] == b"II" else ">"
     big = struct.unpack_from(f"{order}H", head, 2)[0] == 43
     kind, entry, width = ("Q", 20, 8) if big else ("I", 12, 4)

@@ -1,4 +1,4 @@
-"""A picture as its reader gives it, how a source says it is to be read, and the sentences of every reader."""
+"""An image as its reader returns it, how a source says it is to be read, and the sentences shared by all readers."""
 
 import re
 import struct
@@ -41,10 +41,10 @@ TemperatureUnit = Literal["kelvin", "celsius", "fahrenheit"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a person says of the pictures of a source, where the files do not say it themselves.
+    """How to read the images of a source where the files do not say so themselves.
 
-    `bits`: how many bits of a value are used. `unit`: the values are temperatures in it, "intensity": they are not. `scale`,
-    `offset`: a temperature is value * scale + offset.
+    `bits`: how many bits of a value are used. `unit`: the values are temperatures in this unit; "intensity": they are not
+    temperatures. `scale`, `offset`: a temperature is value * scale + offset.
     """
 
     bits: int | None = None
@@ -58,9 +58,9 @@ AS_IT_SAYS = Reading()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """Pixels as in `Frame`, their unit, what a person should know of how they were read, and how many bits of them are used.
+    """Decoded pixels as in `Frame`, their unit, notes on how they were read, and the number of bits in use.
 
-    `bits` None: nothing says it.
+    `bits` is None if nothing says how many.
     """
 
     pixels: Pixels
@@ -70,7 +70,7 @@ class Image:
 
 
 def check_size(path: Path, width: int, height: int, *, bytes_per_pixel: int = 3) -> None:
-    """Refuse a picture that is too large, by its header, before anything is decoded. Raises ConfigError."""
+    """Refuse an image that is too large, judged by its header, before anything is decoded. Raises ConfigError."""
     if width < 1 or height < 1 or width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
         raise ConfigError(
             "{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.",
@@ -92,14 +92,14 @@ def check_size(path: Path, width: int, height: int, *, bytes_per_pixel: int = 3)
 
 
 def damaged(path: Path, error: BaseException) -> ConfigError:
-    """Return the error of a file whose content contradicts its header, or ends too soon."""
+    """Return the error for a file whose content contradicts its header or ends too soon."""
     return ConfigError(
         "{file} is damaged or cut short ({detail}).", remedy="Copy or save it again.", file=path, detail=detail_of(error)
     )
 
 
 def unsupported(path: Path, detail: object) -> ConfigError:
-    """Return the error of a valid file of a kind that is not read."""
+    """Return the error for a valid file of an unsupported kind."""
     return ConfigError(
         "{file} holds a kind of pixels that is not read: {detail}.",
         remedy="Save it as 8-bit or 16-bit PNG or TIFF.",
@@ -109,7 +109,7 @@ def unsupported(path: Path, detail: object) -> ConfigError:
 
 
 def detail_of(error: BaseException) -> str:
-    """Return what a library says of its trouble, in one line without addresses of its objects."""
+    """Return a library's error text in one line, without addresses of objects."""
     said = re.sub(r"<[^<>]*>", "", str(error))
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[0][:200].rstrip(" .:") if lines and lines[0].strip(" .:") else type(error).__name__

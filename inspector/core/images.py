@@ -30,13 +30,13 @@ cv2.setNumThreads(1)
 
 
 class InputSpec(FiniteModel):
-    """The array a network takes.
+    """The array that a network takes.
 
-    `kind="uint8"`: 8 bits a channel; frames of more depth are mapped linearly from `levels` (low, high) in the frame's own
-    unit (grey levels or kelvin) to 0..255, by default from the whole range of their dtype. `kind="float"`: the same as float32
-    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `unit`: what the frames hold that it
-    was trained on; None in cards of earlier versions (see `reads`). `fit="stretch"` resizes to the size; `"letterbox"` keeps
-    the aspect ratio and pads with the value 114.
+    `kind="uint8"`: 8 bits per channel; deeper frames are mapped linearly from `levels` (low, high), in the frame's own unit
+    (grey levels or kelvin), to 0..255. The default levels are the whole range of the dtype. `kind="float"`: the same as float32
+    without rounding, so that frames of 10 to 16 bits and temperatures keep their depth. `unit`: the unit of the frames that the
+    network was trained on; None in cards of earlier versions (see `reads`). `fit="stretch"` resizes to the input size;
+    `"letterbox"` keeps the aspect ratio and pads with the value 114.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -59,7 +59,7 @@ class InputSpec(FiniteModel):
 
     @property
     def reads(self) -> Unit:
-        """Return what frames must hold. Of a card that does not say, one channel with levels of temperatures is for kelvin."""
+        """Return the unit that frames must have. If the card does not say, one channel with temperature levels means kelvin."""
         if self.unit is not None:
             return self.unit
         low, high = self.levels or (0.0, 0.0)
@@ -71,13 +71,13 @@ class InputSpec(FiniteModel):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
+        """(height, width, channels) of the input."""
         return (self.height, self.width, self.channels)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a region of a frame lies in a network's input: input = frame * scale + offset, in pixels."""
+    """Geometry of a frame's region in a network's input: input = frame * scale + offset, in pixels."""
 
     camera: str
     region: Region
@@ -87,7 +87,7 @@ class View:
     offset_y: float
 
     def to_frame(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes [N, 4] in input pixels -> frame pixels, clipped to the region."""
+        """Convert boxes [N, 4] from input pixels to frame pixels, clipped to the region."""
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
         low = np.array([self.region.x, self.region.y] * 2, np.float32)
@@ -96,13 +96,13 @@ class View:
         return clipped
 
     def to_input(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes [N, 4] in frame pixels -> input pixels; not clipped."""
+        """Convert boxes [N, 4] from frame pixels to input pixels, without clipping."""
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
         return (xyxy * scale + offset).astype(np.float32)
 
     def content(self, spec: InputSpec) -> Region:
-        """Return the part of the input that shows the region (all of it, unless letterboxed), in input pixels."""
+        """Return the part of the input that shows the region, in input pixels. Without letterboxing this is the whole input."""
         x = round(self.region.x * self.scale_x + self.offset_x)
         y = round(self.region.y * self.scale_y + self.offset_y)
         width = min(max(1, round(self.region.width * self.scale_x)), spec.width - x)
@@ -111,7 +111,7 @@ class View:
 
 
 def whole(pixels: Pixels) -> Region:
-    """Return the region that is the whole frame."""
+    """Return the region that covers the whole frame."""
     return Region(0, 0, int(pixels.shape[1]), int(pixels.shape[0]))
 
 
@@ -136,10 +136,10 @@ def prepare(
     *,
     bits: int | None = None,
 ) -> Prepared:
-    """Crop, map levels, convert channels and resize: the array [height, width, channels] of `spec.dtype`.
+    """Crop, map levels, convert channels and resize; return the array [height, width, channels] of `spec.dtype`.
 
-    `pixels` and `bits` as in `Frame`. `out`, if given, is written and returned (a row of the batch). The same pixels and spec
-    give the same bytes everywhere; training augments after this function, never before.
+    `pixels` and `bits` are as in `Frame`. If `out` (a row of the batch) is given, it is written and returned. The same pixels
+    and spec give the same bytes everywhere. Training augments after this function, never before.
     """
     region = region or whole(pixels)
     patch = _without_gaps(pixels[region.y : region.bottom, region.x : region.right])
@@ -163,16 +163,14 @@ def prepare(
 
 
 def white_of(pixels: Pixels, bits: int | None = None) -> float:
-    """Return the value that counts as white: the largest one of the bits in use, all of the dtype's where nothing says how
-    many.
-    """
+    """Return the value that counts as white: the largest value of the bits in use, or of the dtype if that is unknown."""
     return float((1 << (bits or 16)) - 1) if pixels.dtype == np.uint16 else 255.0
 
 
 def _without_gaps(patch: Pixels) -> Pixels:
-    """Temperatures without pixels that are no number: each becomes the average of its surroundings.
+    """Replace each NaN temperature by the average of its surroundings.
 
-    No network may see one: what OpenVINO makes of it looks like any other output.
+    No network may receive a NaN: OpenVINO turns it into an output that looks like any other.
     """
     if patch.dtype != np.float32 or cv2.checkRange(patch)[0]:
         return patch
@@ -191,7 +189,7 @@ def _without_gaps(patch: Pixels) -> Pixels:
 
 
 def _levels(patch: Pixels, spec: InputSpec, bits: int | None) -> Prepared:
-    """Native depth -> the spec's dtype, by the spec's levels."""
+    """Map pixels from their native depth to the spec's dtype, by the spec's levels."""
     if patch.dtype == np.uint8 and spec.levels is None:
         return patch.astype(spec.dtype, copy=False)
     low, high = spec.levels or (0.0, white_of(patch, bits))
@@ -203,12 +201,12 @@ def _levels(patch: Pixels, spec: InputSpec, bits: int | None) -> Prepared:
 
 
 def resize(patch: Prepared, target: Prepared) -> None:
-    """Write `patch` into `target` at its size, each side by itself: averages where it shrinks (thin defects do not fall between
-    samples), linear where it grows.
+    """Resize `patch` into `target`, each side independently: averaging where it shrinks, linear interpolation where it grows.
 
-    Averaging over areas of broken size is the slowest step between camera and engine. So both sides are halved, which is
-    exact and eight times as fast, while they stay at least as large as the target; after that a step of at most `_LINEAR`
-    is linear. Where a thin line would lose more than half of its contrast that way, the slower ones are taken.
+    Averaging keeps thin defects from falling between samples, but over areas of fractional size it is the slowest step between
+    camera and engine. So both sides are halved while they stay at least as large as the target, which is exact and eight times
+    as fast. After halving, a step of at most `_LINEAR` is linear. If a thin line would lose more than half of its contrast that
+    way, the slower steps are used.
     """
     height, width = target.shape[:2]
     if patch.shape == target.shape:
@@ -230,7 +228,7 @@ def resize(patch: Prepared, target: Prepared) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _plan(height: int, width: int, to_height: int, to_width: int) -> tuple[int, int]:
-    """Return how often to halve and how to go on: the quickest way that keeps thin lines."""
+    """Return how often to halve and how to continue: the fastest way that keeps thin lines."""
     most, high, wide = 0, height, width
     while not (high % 2 or wide % 2) and high >= 2 * to_height and wide >= 2 * to_width:
         most, high, wide = most + 1, high // 2, wide // 2
@@ -244,8 +242,9 @@ def _plan(height: int, width: int, to_height: int, to_width: int) -> tuple[int, 
 
 
 def _kept(source: int, target: int, halvings: int, *, linear: bool) -> float:
-    """Return what is left of the contrast of a line of 1, 3 or 6 pixels, as a share of what averaging in one step would leave,
-    at the worst of many places.
+    """Return the remaining contrast of a line of 1, 3 or 6 pixels, as a share of what averaging in one step would leave.
+
+    The result is the minimum over many positions.
     """
     block, cell = 1 << halvings, source / target
     small = source // block
@@ -268,16 +267,16 @@ def _kept(source: int, target: int, halvings: int, *, linear: bool) -> float:
 
 
 def _shared(begin: Places, end: Places, other_begin: Places, other_end: Places) -> Places:
-    """Return the length that two stretches have in common."""
+    """Return the length of the overlap of two intervals."""
     shared: Places = np.clip(np.minimum(end, other_end) - np.maximum(begin, other_begin), 0, None)
     return shared
 
 
 def _halved(source: Prepared) -> Prepared:
-    """Averages of two by two pixels; both sides are even.
+    """Return the averages of two by two pixels; both sides are even.
 
-    In bands that stay in the cache, each read through first: OpenCV reads two rows at a time, and memory that is not in the
-    cache comes half as fast that way (190 against 130 us, 640 x 480 RGB).
+    Works in bands that stay in the cache, each read through first. OpenCV reads two rows at a time, and memory outside the
+    cache arrives half as fast that way (190 against 130 us, 640 x 480 RGB).
     """
     height, width = source.shape[:2]
     half = np.empty((height // 2, width // 2, *source.shape[2:]), source.dtype)
@@ -290,7 +289,7 @@ def _halved(source: Prepared) -> Prepared:
 
 
 def _scale(source: Prepared, target: Prepared, method: int) -> None:
-    """`cv2.resize` into `target`, whatever its strides."""
+    """Call `cv2.resize` into `target`, whatever the strides of `target`."""
     size = (target.shape[1], target.shape[0])
     if target.strides[-1] == target.itemsize:
         cv2.resize(source, size, dst=target, interpolation=method)
@@ -299,22 +298,22 @@ def _scale(source: Prepared, target: Prepared, method: int) -> None:
 
 
 def _readable(patch: Prepared) -> Prepared:
-    """Return the same pixels as OpenCV can read them: a part of a frame as it is, anything stranger as a copy."""
+    """Return the same pixels in a layout that OpenCV can read: a crop of a frame unchanged, any other layout as a copy."""
     whole_pixels = patch.strides[1] == patch.itemsize * (patch.shape[2] if patch.ndim == 3 else 1)
     plain = whole_pixels and patch.strides[0] > 0 and patch.strides[-1] == patch.itemsize
     return patch if plain else np.ascontiguousarray(patch)
 
 
 def fits(spec: InputSpec, unit: Unit) -> bool:
-    """Return whether a network with this input looks at frames that hold this: temperatures, or light."""
+    """Return whether a network with this input accepts frames of this unit (temperatures or light)."""
     return spec.reads == unit
 
 
 def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") -> Message | None:
-    """Return why a bundle cannot look at this frame: it needs temperatures and gets light, or the other way round, or levels
-    that 8 bits do not have; None: it can.
+    """Return why a bundle cannot inspect this frame; None if it can.
 
-    `name`: what the frame is called in the sentence, by default its camera.
+    Reasons: temperatures are needed and the frame holds light, or the reverse, or the levels exceed 8 bits. `name`: the frame's
+    name in the sentence, by default its camera.
     """
     camera = name or frame.camera
     if fits(spec, frame.unit):
@@ -327,8 +326,9 @@ def wrong_unit(spec: InputSpec, frame: Frame, bundle: str, *, name: str = "") ->
 
 
 def _wrong_depth(spec: InputSpec, frame: Frame, bundle: str, camera: str) -> Message | None:
-    """Return why the grey levels of a frame are not those that a bundle learnt: it would look at a picture that is too dark or
-    too bright for it, and see nothing.
+    """Return why the grey levels of a frame are not those that a bundle learnt.
+
+    The bundle would get an image that is too dark or too bright and would detect nothing.
     """
     pixels, bits = frame.pixels, frame.bits
     if spec.levels is not None and spec.levels[1] > 256 and (pixels.dtype == np.uint8 or (bits or 16) <= 8):
@@ -371,5 +371,5 @@ def _wrong_depth(spec: InputSpec, frame: Frame, bundle: str, camera: str) -> Mes
 
 
 def _more_than(pixels: Pixels, limit: float, highest: int, share: float = 1e-4) -> bool:
-    """Return whether more than a few pixels (defects of the sensor) are above a limit."""
+    """Return whether more pixels than a few sensor defects are above a limit."""
     return highest > limit and int(np.count_nonzero(pixels > limit)) > share * pixels.size

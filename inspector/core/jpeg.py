@@ -1,4 +1,4 @@
-"""Decode JPEG pictures that are whole, and refuse damaged ones: what is missing in a picture must never look like a part.
+"""Decode intact JPEG images and refuse damaged ones: missing data in an image must never look like a part.
 
 libjpeg fills what is missing with grey or repeats what came before, and only counts a warning, which neither Pillow nor
 OpenCV passes on. simplejpeg makes errors of these warnings. Of some damage libjpeg does not even warn; it is looked for in
@@ -26,12 +26,12 @@ _COEFFICIENTS = 64
 
 
 class JpegDamage(ValueError):
-    """The picture is damaged, cut short or of a kind that is not read; the text says how, in English, after "damaged: "."""
+    """The image is damaged, cut short or of an unsupported kind; the text says how, in English, after "damaged: "."""
 
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the frame header says. `process`: its marker code. `end`: where the end-of-image marker begins."""
+    """The contents of the frame header. `process`: its marker code. `end`: the offset of the end-of-image marker."""
 
     process: int
     bits: int
@@ -42,7 +42,7 @@ class JpegHeader:
 
     @property
     def refused(self) -> str:
-        """Why it is not read, whole or not; empty: it is."""
+        """Why this kind of JPEG is not read, intact or not; empty if it is read."""
         if self.process in _ARITHMETIC:
             return "JPEG with arithmetic coding, in which damage cannot be found"
         if self.process not in _READ:
@@ -53,24 +53,24 @@ class JpegHeader:
 
 
 def decode_jpeg(data: bytes, *, header: JpegHeader | None = None) -> NDArray[np.uint8]:
-    """Decode a whole and undamaged JPEG as it is stored, grey [H, W] or RGB [H, W, 3]. Raises JpegDamage.
+    """Decode an intact JPEG as it is stored, grey [H, W] or RGB [H, W, 3].
 
-    `header`: as `read_header` gave it, where it was asked already.
+    Raises JpegDamage. `header`: the result of `read_header`, if it is already known.
     """
     header = header or read_header(data)
     return _decode(data, header, "GRAY" if header.components == 1 else "RGB")
 
 
 def decode_reduced(data: bytes, side: int, *, header: JpegHeader) -> NDArray[np.uint8]:
-    """Decode it in grey, at the smallest size from an eighth on with at least `side` rows and columns. Raises JpegDamage.
+    """Decode in grey at the smallest size, from an eighth upwards, with at least `side` rows and columns.
 
-    Damage is found as in the full size, in much less time.
+    Raises JpegDamage. Damage is found as at full size, in much less time.
     """
     return _decode(data, header, "GRAY", side)
 
 
 def read_header(data: bytes) -> JpegHeader:
-    """Walk the marker segments up to the end of the image. Raises JpegDamage."""
+    """Follow the marker segments up to the end of the image and return the header. Raises JpegDamage."""
     if data[:2] != bytes((0xFF, _SOI)):
         raise JpegDamage("it does not begin as a JPEG")
     at, frame, process, restarts = 2, b"", 0, False
@@ -104,7 +104,7 @@ def read_header(data: bytes) -> JpegHeader:
 
 
 def coded_part(data: bytes) -> bytes:
-    """Return the picture itself, from its first scan on, without what cameras write before it: time, counter, name."""
+    """Return the image data from the first scan on, without the metadata that cameras write before it (time, counter, name)."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == _SOS:
@@ -128,7 +128,7 @@ def _decode(data: bytes, header: JpegHeader, colours: str, side: int = 0) -> NDA
 
 
 def _without_oddities(data: bytes, header: JpegHeader) -> bytes:
-    """Take out what libjpeg warns of and is no damage: padding before the end, a JFIF revision that it does not know."""
+    """Remove harmless oddities that libjpeg warns of: padding before the end, and an unknown JFIF revision."""
     end = header.end
     if data[end - 2 : end] == b"\0\0":  # a scan ends in ones (T.81, F.1.2.3), if need be with a zero stuffed behind them
         coded = data[:end].rstrip(b"\0")
@@ -158,7 +158,7 @@ def _check_complete(frame: bytes, scans: list[bytes], *, progressive: bool) -> N
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
-    """Return the marker at `at`, and where its segment goes on. Fill bytes before it are skipped."""
+    """Return the marker at `at` and the offset after its segment. Fill bytes before the marker are skipped."""
     begun = at
     while at < len(data) and data[at] == 0xFF:
         at += 1
@@ -170,7 +170,7 @@ def _next_marker(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _end_of_scan(data: bytes, start: int, *, restarts: bool) -> int:
-    """Return where the entropy-coded data ends: at the first marker that is none of its own."""
+    """Return where the entropy-coded data ends: at the first marker that is not part of these data."""
     scan = np.frombuffer(data, np.uint8)[start:]
     marked = np.flatnonzero(scan[:-1] == 0xFF)
     codes = scan[marked + 1]

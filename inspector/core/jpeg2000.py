@@ -20,7 +20,7 @@ _TILE, _END = b"\xff\x90", b"\xff\xd9"
 
 
 def is_jpeg2000(data: bytes) -> bool:
-    """Return whether the bytes begin as one."""
+    """Return whether the bytes begin as a JPEG 2000 file or codestream."""
     return data.startswith((_SIGNATURE, _CODESTREAM))
 
 
@@ -34,7 +34,7 @@ class _Size:
 
 
 class Jpeg2000Pages:
-    """The one picture of a file."""
+    """The single image of a JPEG 2000 file."""
 
     count = 1
     notes: tuple[Message, ...] = ()
@@ -58,7 +58,7 @@ class Jpeg2000Pages:
             raise unsupported(path, f"JPEG 2000 of {size.bits[0]} bits" + (" with sign" if size.signed else ""))
 
     def read(self, index: int) -> Image:
-        """Raises ConfigError."""
+        """Decode the image. Raises ConfigError."""
         import imagecodecs
 
         bits = self._size.bits[0]
@@ -73,11 +73,11 @@ class Jpeg2000Pages:
         return Image(np.ascontiguousarray(pixels), bits=bits if bits < 16 else None)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 def _size_of(data: bytes, start: int) -> _Size:
-    """Return what the marker SIZ says. Raises IndexError or ValueError."""
+    """Return the sizes in the SIZ marker. Raises IndexError or ValueError."""
     body = data[start + 4 :]
     right, bottom, left, top = (int.from_bytes(body[4 + 4 * k : 8 + 4 * k], "big") for k in range(4))
     count = int.from_bytes(body[36:38], "big")
@@ -90,7 +90,7 @@ def _size_of(data: bytes, start: int) -> _Size:
 
 
 def _check_whole(data: bytes, start: int) -> None:
-    """Follow the lengths of the tile parts to the end mark: a decoder fills up what is missing. Raises ValueError."""
+    """Follow the lengths of the tile parts to the end mark, because a decoder fills in missing data. Raises ValueError."""
     at = start + 2
     while data[at : at + 2] not in (_TILE, b""):
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")

@@ -1,4 +1,4 @@
-"""One process at a time where a file is read, changed and replaced."""
+"""Locks that let only one process at a time read, change and replace a file."""
 
 import hashlib
 import logging
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def alone(place: Path, *, wait: float = WAIT_S) -> Iterator[None]:
-    """Keep the other processes and threads out that ask for the same folder `place`, which need not exist. Not twice in one.
+    """Hold a lock on the folder `place`, which need not exist, against all other processes and threads.
 
-    The system holds the lock and lets go of it when its process dies, however that ends. It lies in the user's own folder, so
-    that `place` may be renamed or replaced meanwhile, also on Windows, and may be on a drive that knows no locks: other users
-    and other computers are not kept out. Where not even that folder can be written to, there is no lock.
-
-    Raises StorageError if another process holds it for longer than `wait` seconds.
+    The lock is not reentrant: a thread must not take it twice. The system releases the lock when its process ends, however it
+    ends. The lock file lies in the user's own folder, so `place` may be renamed or replaced meanwhile, also on Windows, and may
+    be on a drive without lock support. Other users and other computers are therefore not kept out. If even the user's folder
+    cannot be written to, there is no lock. Raises StorageError if another process holds the lock for longer than `wait`
+    seconds.
     """
     from filelock import FileLock, Timeout  # takes longer to import than the rest of this package
 
@@ -52,8 +52,10 @@ def alone(place: Path, *, wait: float = WAIT_S) -> Iterator[None]:
 
 
 def _release(release: Callable[[], None], file: Path) -> None:
-    """Let go of the lock and delete its file. Where an open file can be deleted, whoever waits for it finds that it has no name
-    any more, and makes a new one; where it cannot, nobody waits for it.
+    """Release the lock and delete its file.
+
+    Where an open file can be deleted, a waiting process finds that its file has no name any more and creates a new one. Where
+    an open file cannot be deleted, nobody is waiting for it.
     """
     if sys.platform != "win32":
         file.unlink(missing_ok=True)

@@ -8,16 +8,16 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class ClassName(str):
-    """A class of a bundle, or several joined by ", ", as the value of a message: the window translates those it knows."""
+    """A class of a bundle, or several joined by ", ", as the value of a message: the window translates the names it knows."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An English template in `str.format` syntax and the values to put in.
+    """An English template in `str.format` syntax and the values to insert.
 
-    The window translates `template` and formats it afterwards; everything else prints `text`.
+    The window translates `template` before it formats it; everything else prints `text`.
     """
 
     template: str
@@ -25,7 +25,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The English sentence."""
+        """The formatted English sentence."""
         return self.template.format(**self.values)
 
     def __str__(self) -> str:

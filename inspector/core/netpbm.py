@@ -25,7 +25,7 @@ _PIECE = 1 << 17  # bytes of text that are read at a time
 
 @dataclass(frozen=True, slots=True)
 class _Raster:
-    """One picture of the file: `start` is where its values begin."""
+    """One image of the file: `start` is the offset of its values."""
 
     kind: int
     width: int
@@ -39,22 +39,22 @@ class _Raster:
 
     @property
     def row_bytes(self) -> int:
-        """Of a raw picture."""
+        """Bytes per row of a raw image."""
         if self.kind == 4:
             return -(-self.width // 8)
         return self.width * self.channels * (2 if self.maxval > 255 else 1)
 
 
 def is_netpbm(data: bytes) -> bool:
-    """Return whether the bytes begin as a portable map, also of a kind that is not read."""
+    """Return whether the bytes begin as a portable map, including unsupported kinds."""
     return (_MAGIC.match(data) or _KIN.match(data)) is not None
 
 
 class NetpbmPages:
-    """The pictures of one file."""
+    """The images of one file."""
 
     def __init__(self, path: Path, data: bytes) -> None:
-        """Raises ConfigError."""
+        """Read the headers. Raises ConfigError."""
         self._path = path
         self._data = data
         self._rasters = list(self._headers())
@@ -62,7 +62,7 @@ class NetpbmPages:
         self.notes: tuple[Message, ...] = ()
 
     def read(self, index: int) -> Image:
-        """Raises ConfigError."""
+        """Decode one image. Raises ConfigError."""
         raster = self._rasters[index]
         values: NDArray[np.uint8 | np.uint16]
         try:
@@ -72,11 +72,11 @@ class NetpbmPages:
         return Image(self._scaled(values, raster), bits=8 if raster.maxval <= 255 else self._bits(raster))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     @staticmethod
     def _bits(raster: _Raster) -> int | None:
-        """Programs that know no other depth write 65535, whatever the values are."""
+        """Return how many bits are used; None for maxval 65535, which programs without another depth always write."""
         return None if raster.maxval == 65535 else 16
 
     def _headers(self) -> Iterator[_Raster]:
@@ -148,7 +148,7 @@ class NetpbmPages:
         return (raster.height, raster.width, 3) if raster.channels == 3 else (raster.height, raster.width)
 
     def _scaled(self, values: NDArray[np.uint8 | np.uint16], raster: _Raster) -> Pixels:
-        """From 0..maxval to all of 8 or 16 bits, in place. Raises ConfigError for a value beyond."""
+        """Scale values in place from 0..maxval to all of 8 or 16 bits. Raises ConfigError for a value beyond maxval."""
         full = int(np.iinfo(values.dtype).max)
         if raster.maxval == full:
             return values
@@ -161,7 +161,7 @@ class NetpbmPages:
 
 
 def _numbers(text: bytes) -> NDArray[np.int64]:
-    """Return the whole numbers in a text. Raises ValueError."""
+    """Return the integers in a text. Raises ValueError."""
     return np.array(text.split(), np.int64) if text.strip() else np.zeros(0, np.int64)
 
 

@@ -25,17 +25,17 @@ def _shipped(name: str) -> Path:
 
 
 def resources() -> Path:
-    """Icons, fonts, translations, sample recipes."""
+    """Return the folder of icons, fonts, translations and sample recipes."""
     return _shipped("resources")
 
 
 def models() -> Path:
-    """Return the shipped bundles."""
+    """Return the folder of the shipped bundles."""
     return _shipped("models")
 
 
 def is_shipped(path: Path) -> bool:
-    """Return whether a file or folder belongs to the program, so that a change of it is kept elsewhere."""
+    """Return whether a file or folder belongs to the program, so that changes to it are kept elsewhere."""
     real = path.resolve()
     for root in (resources, models):
         with suppress(ConfigError):  # one that is missing is told where it is needed
@@ -45,10 +45,10 @@ def is_shipped(path: Path) -> bool:
 
 
 def user_data() -> Path:
-    """Bundles, runs and reports of this user; may not exist yet."""
+    """Return the folder of this user's bundles, runs and reports; it may not exist yet."""
     return Path(platformdirs.user_data_dir("inspector", appauthor=False))
 
 
 def user_config() -> Path:
-    """Settings of this user; may not exist yet."""
+    """Return the folder of this user's settings; it may not exist yet."""
     return Path(platformdirs.user_config_dir("inspector", appauthor=False))

@@ -21,7 +21,10 @@ CLASS_COLOURS: tuple[Colour, ...] = (
 
 
 def visible(frame: Frame) -> Picture:
-    """Return a frame as RGB uint8 [H, W, 3]: 16 bits scaled to what is there, temperatures in the inferno colours."""
+    """Return a frame as RGB uint8 [H, W, 3].
+
+    16-bit values are scaled to the range present; temperatures get the inferno colours.
+    """
     pixels = frame.pixels
     if frame.unit == "kelvin" or pixels.dtype != np.uint8:
         values = np.nan_to_num(pixels.astype(np.float32), nan=float(np.nanmin(pixels)) if np.isfinite(pixels).any() else 0.0)

@@ -41,7 +41,7 @@ for _library in ("tifffile", "PIL"):
 
 
 class PillowPages:
-    """The pictures of one file."""
+    """The images of one file."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         """Read the header. Raises ConfigError."""
@@ -68,7 +68,7 @@ class PillowPages:
         self.count = len(self._pages)
 
     def read(self, index: int) -> Image:
-        """Raises ConfigError."""
+        """Decode one image. Raises ConfigError."""
         picture: PIL.Image.Image = self._picture
         deep, image = False, None
         try:
@@ -97,11 +97,11 @@ class PillowPages:
         return replace(image, pixels=np.ascontiguousarray(image.pixels))
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._picture.close()
 
     def _numbers(self) -> list[int]:
-        """Return the frames that are pictures of their own."""
+        """Return the indices of the frames that are images of their own."""
         picture = self._picture
         count = min(int(getattr(picture, "n_frames", 1)), MAX_PAGES)
         if picture.format != "MPO":
@@ -116,7 +116,10 @@ class PillowPages:
         return kept
 
     def _pixels_of(self, number: int) -> float:
-        """Return how many pixels a picture of a multi-picture file has. Of a damaged one nobody knows: it counts as large."""
+        """Return how many pixels an image of a multi-picture file has.
+
+        A damaged image, whose size is unknown, counts as large.
+        """
         try:
             header = _readable_jpeg(self._path, self._part(number))
         except JpegDamage:
@@ -124,14 +127,14 @@ class PillowPages:
         return header.width * header.height
 
     def _part(self, number: int) -> bytes:
-        """Return the bytes of a multi-picture file from one of its pictures on."""
+        """Return the bytes of a multi-picture file from the start of one of its images."""
         self._picture.seek(number)
         return self._data[int(getattr(self._picture, "offset", 0)) :]
 
     def _whole_jpeg(self, header: JpegHeader, number: int) -> tuple[PIL.Image.Image, Image]:
-        """One picture of a JPEG: what Pillow reads of it without decoding, and its pixels. Raises ValueError or OSError.
+        """Return one image of a JPEG: what Pillow reads without decoding, and its pixels.
 
-        `header`: of the first one.
+        Raises ValueError or OSError. `header`: the header of the first image.
         """
         picture: PIL.Image.Image = self._picture
         data = self._data
@@ -145,7 +148,7 @@ class PillowPages:
 
 
 def _readable_jpeg(path: Path, data: bytes) -> JpegHeader:
-    """Return the header of a JPEG. Raises ConfigError for kinds that are not read, JpegDamage for one without header."""
+    """Return the header of a JPEG. Raises ConfigError for unsupported kinds, JpegDamage if there is no header."""
     header = read_header(data)
     if header.refused:
         raise unsupported(path, header.refused)
@@ -153,13 +156,13 @@ def _readable_jpeg(path: Path, data: bytes) -> JpegHeader:
 
 
 def _bytes_of(picture: PIL.Image.Image, data: bytes) -> int:
-    """Bytes of a decoded pixel."""
+    """Return the number of bytes per decoded pixel."""
     channels = 4 if picture.mode in (*_ALPHA, "CMYK") else 1 if picture.mode in _GREY or picture.mode.startswith("I") else 3
     return channels * (2 if picture.format == "PNG" and data[24] == 16 else 1)
 
 
 def _flat(picture: PIL.Image.Image, full: int) -> Image | None:
-    """Return a picture of 8 bits, grey or RGB; None: it is neither. `full`: the largest value that is stored."""
+    """Return an 8-bit image, grey or RGB; None if it is neither. `full`: the largest value that is stored."""
     picture.load()
     if picture.mode in _GREY and "transparency" not in picture.info:
         return Image(_pixels(picture, "L"), bits=8)
@@ -171,7 +174,7 @@ def _flat(picture: PIL.Image.Image, full: int) -> Image | None:
 
 
 def _pixels(picture: PIL.Image.Image, mode: str) -> NDArray[np.uint8]:
-    """Return a loaded picture in another mode, a piece at a time: as a whole, Pillow needs several times its size."""
+    """Convert a loaded image to another mode piece by piece: converted as a whole, Pillow needs several times its size."""
     width, height = picture.size
     if width * height <= _AT_ONCE:
         return np.asarray(_converted(picture, mode), np.uint8)
@@ -183,14 +186,14 @@ def _pixels(picture: PIL.Image.Image, mode: str) -> NDArray[np.uint8]:
 
 
 def _converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
-    """Return the same colours in another mode, whatever of them is transparent."""
+    """Return the same colours in another mode, ignoring transparency."""
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
     return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _laid(picture: PIL.Image.Image, full: int) -> Image:
-    """Return a transparent picture on black, a piece at a time. `full`: the largest value that is stored."""
+    """Composite a transparent image on black, piece by piece. `full`: the largest value that is stored."""
     width, height = picture.size
     key = picture.info.get("transparency")
     if picture.mode == "L" and isinstance(key, int):  # of fewer than 8 bits Pillow spreads the values, but not the key
@@ -205,7 +208,7 @@ def _laid(picture: PIL.Image.Image, full: int) -> Image:
 
 
 def _deep_png(path: Path, data: bytes) -> Image:
-    """Return a PNG of 16 bits. Raises what its decoder raises."""
+    """Decode a 16-bit PNG. Raises whatever its decoder raises."""
     import imagecodecs
 
     decoded: Whole = imagecodecs.png_decode(data)
@@ -220,9 +223,10 @@ def _deep_png(path: Path, data: bytes) -> Image:
 
 
 def _with_sbit(image: Image, data: bytes) -> Image:
-    """Return the bits that a PNG says are significant (chunk sBIT; PNG specification, 11.3.3.4).
+    """Return the number of bits that a PNG declares significant (chunk sBIT; PNG specification, 11.3.3.4).
 
-    It means the high ones, but cameras that store 10 to 14 bits as they are set it, too: then no value is beyond them.
+    By the specification these are the high bits. Cameras that store 10 to 14 bits unshifted also set sBIT; then no value
+    exceeds these bits.
     """
     body = _chunk(data, b"sBIT")
     channels = 3 if image.pixels.ndim == 3 else 1
@@ -235,7 +239,7 @@ def _with_sbit(image: Image, data: bytes) -> Image:
 
 
 def _chunk(data: bytes, kind: bytes) -> bytes:
-    """Return the body of a chunk before the pixels; empty where there is none."""
+    """Return the body of a chunk that precedes the pixels; empty if there is none."""
     at = 8
     while at + 12 <= len(data) and data[at + 4 : at + 8] != b"IDAT":
         length = int.from_bytes(data[at : at + 4], "big")

@@ -41,7 +41,7 @@ _DEAD = 0.01  # share of pixels that may be dead
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the camera stored: the scene (kelvin, metres, fractions) and the Planck and atmosphere constants."""
+    """The scene (kelvin, metres, fractions) and the Planck and atmosphere constants as the camera stored them."""
 
     emissivity: float
     distance: float
@@ -77,8 +77,9 @@ def flir_size(jpeg: bytes, file: Path) -> tuple[int, int]:
 
 
 def decode_flir(jpeg: bytes, file: Path) -> tuple[Floats, tuple[Message, ...]]:
-    """Temperatures float32 kelvin [H, W] at the emissivity and distance stored in the file, NaN where a pixel is dead, and what
-    to say of that. Raises ConfigError.
+    """Return temperatures float32 [H, W] in kelvin, and a note about dead pixels.
+
+    Uses the emissivity and distance stored in the file. Dead pixels are NaN. Raises ConfigError.
     """
     raw, camera = _records(jpeg, file)
     try:
@@ -88,8 +89,9 @@ def decode_flir(jpeg: bytes, file: Path) -> tuple[Floats, tuple[Message, ...]]:
 
 
 def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
-    """Raw values [H, W] -> kelvin, NaN for dead pixels. Raises ValueError where the formula has no solution for more than
-    these (constants that do not fit).
+    """Convert raw values [H, W] to kelvin, with NaN for dead pixels.
+
+    Raises ValueError if the formula has no solution for more than the tolerated dead pixels (constants that do not fit).
     """
     c = calibration
     tau = transmission(c)
@@ -120,7 +122,7 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
 
 
 def transmission(c: Calibration) -> float:
-    """Transmission of the atmosphere on either side of the window."""
+    """Return the transmission of the atmosphere on either side of the window."""
     t = c.air - KELVIN_AT_0_C
     vapour = c.humidity * np.exp(1.5587 + 0.06939 * t - 0.00027816 * t**2 + 0.00000068455 * t**3)
     path, damp = np.sqrt(max(c.distance, 0.0) / 2.0), np.sqrt(max(float(vapour), 0.0))
@@ -138,7 +140,7 @@ def _damaged(file: Path, detail: object) -> ConfigError:
 
 
 def _records(jpeg: bytes, file: Path) -> tuple[bytes, bytes]:
-    """Return the records with the raw image and with the calibration."""
+    """Return two records: the raw image and the calibration."""
     pieces: dict[int, bytes] = {}
     for kind, body in jpeg_segments(jpeg):
         if kind == 0xE1 and body[:5] == b"FLIR\0" and len(body) > 8:

@@ -1,4 +1,4 @@
-"""What can be chosen, as tables of strings. Listing imports nothing; `load()` imports one thing.
+"""Tables of everything that can be chosen, by name. Listing imports nothing; `load()` imports one implementation.
 
 To add a camera, network, engine, task or work for a worker process: one file, one line here. What may be asked of a thing
 before it is loaded stands on its line.
@@ -17,7 +17,10 @@ from inspector.core.types import LabelKind, Precision, TaskName
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages it needs."""
+    """One choice.
+
+    `target` is "module:attribute"; `label` is shown to people; `extra` names the optional set of packages needed.
+    """
 
     target: str
     label: str
@@ -26,7 +29,7 @@ class Entry:
     def load(self) -> Any:  # noqa: ANN401 - the attribute named by a string has no static type
         """Import and return the target.
 
-        Raises ConfigError if a third-party package is missing; an import error of our own modules passes through.
+        Raises ConfigError if a third-party package is missing; import errors of our own modules propagate.
         """
         module, _, attribute = self.target.partition(":")
         with self.packages():
@@ -34,7 +37,7 @@ class Entry:
 
     @contextmanager
     def packages(self) -> Iterator[None]:
-        """Raise ConfigError where a third-party package turns out to be missing, as `load` does."""
+        """Raise ConfigError if a third-party package turns out to be missing, as `load` does."""
         try:
             yield
         except ModuleNotFoundError as error:
@@ -57,8 +60,10 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry(Entry):
-    """`about`: in a few words what is learnt. `labels`: the kind of labels that it is taught by. `learner`: its key in
-    LEARNERS. `defaults`: values of `TrainSettings` where a person gives none.
+    """A task.
+
+    `about`: what is learnt, in a few words. `labels`: the kind of labels it learns from. `learner`: its key in LEARNERS.
+    `defaults`: values of `TrainSettings` that a person leaves open.
     """
 
     about: str = ""
@@ -74,10 +79,11 @@ STILL_STAGES = 3
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds an image: `fixed`, and for each million input pixels. `step` trains, `infer` inspects one frame alone.
+    """Milliseconds per image: `fixed`, plus an amount per million input pixels.
 
-    `still`: a step in which the first STILL_STAGES stages do not learn, over one in which all do. Measured with `inspector
-    bench costs` on the machine of `training.costs`.
+    `step` is a training step, `infer` the inspection of a single frame. `still`: the time of a step in which the first
+    STILL_STAGES stages do not learn, over the time of one in which all learn. Measured with `inspector bench costs` on the
+    machine of `training.costs`.
     """
 
     step_fixed: float
@@ -87,12 +93,15 @@ class Cost:
     still: float = 1.0
 
     def step_ms(self, pixels: int, *, still: int = 0) -> float:
-        """Return the time of forward, backward and update for one image of a batch. `still`: stages that do not learn."""
+        """Return the time of forward, backward and update for one image of a batch.
+
+        `still`: number of stages that do not learn.
+        """
         whole = self.step_fixed + self.step_megapixel * pixels / 1e6
         return whole * (1 - (1 - self.still) * min(still / STILL_STAGES, 1.0))
 
     def infer_ms(self, pixels: int) -> float:
-        """Return the time of one frame through the default engine."""
+        """Return the time of one frame in the default engine."""
         return self.infer_fixed + self.infer_megapixel * pixels / 1e6
 
 
@@ -102,10 +111,12 @@ UNKNOWN_COST = Cost(26, 2680, 2.2, 786, still=0.66)
 
 @dataclass(frozen=True, slots=True)
 class NetworkEntry(Entry):
-    """`tasks`: those it can learn. `loss`: its key in LOSSES where that is not the task. `pretrained`: whether it can start
-    from a backbone that knows pictures already. `advised`: its rank among the networks that a task is advised, 0: it is not.
-    `from_nothing`: settings with which it was seen to learn from nothing. `megabytes`: of its weights as it is by default, at
-    224 x 224 pixels where they grow with the input (`by_area`); 0: not known.
+    """A network.
+
+    `tasks`: the tasks it can learn. `loss`: its key in LOSSES if that is not the task. `pretrained`: whether it can start from
+    a pretrained backbone. `advised`: its rank among the networks recommended for a task; 0: not recommended. `from_nothing`:
+    settings with which it was seen to learn from random weights. `megabytes`: size of its default weights, at 224 x 224 pixels
+    if it grows with the input (`by_area`); 0 if unknown.
     """
 
     tasks: tuple[TaskName, ...] = ()
@@ -120,9 +131,11 @@ class NetworkEntry(Entry):
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry(Entry):
-    """`software`: the packages whose versions decide what it does, the one that runs it first. `isolate`: it must run in a
-    worker process, away from the window. `gated`: even its fp32 must have agreed with the trained network before it is used.
-    `files`: its variants have files of their own.
+    """An engine.
+
+    `software`: the packages whose versions decide its behaviour, the one that runs it first. `isolate`: it must run in a worker
+    process, away from the window. `gated`: even its fp32 variant must agree with the trained network before use. `files`: its
+    variants have files of their own.
     """
 
     software: tuple[str, ...] = ()
@@ -133,14 +146,14 @@ class EngineEntry(Entry):
 
 
 def known_task(name: str) -> str:
-    """Return the name of a task that is there, for data that is read. Raises ValueError for another."""
+    """Return the name of a known task, to validate data that is read. Raises ValueError for any other name."""
     if name not in TASKS:
         raise ValueError(f"there is no task {name!r}; use one of: {', '.join(TASKS)}")
     return name
 
 
 def find(table: Mapping[str, EntryT], key: str, what: str) -> EntryT:
-    """Return the entry called `key`, or a ConfigError that lists the names there are. `what`: "camera", "network", ..."""
+    """Return the entry named `key`. Raises ConfigError, which lists the known names. `what`: "camera", "network", ..."""
     try:
         return table[key]
     except KeyError:

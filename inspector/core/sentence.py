@@ -1,4 +1,4 @@
-"""A Message as data: what is written to files and sent between processes, so that the window can translate it later."""
+"""A Message as data, for files and other processes, so that the window can translate it later."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,12 +20,12 @@ class Sentence(FiniteModel):
 
     @property
     def message(self) -> Message:
-        """Return it as it was made."""
+        """Return the original Message."""
         return Message(self.template, marked(self.values, self.classes))
 
     @property
     def text(self) -> str:
-        """The English sentence."""
+        """The formatted English sentence."""
         return self.message.text
 
 
@@ -36,10 +36,10 @@ def sentence(message: Message) -> Sentence:
 
 
 def class_keys(values: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the keys of the values that are names of classes: as data they are text like any other."""
+    """Return the keys of the values that are names of classes; as data these values are plain text."""
     return tuple(key for key, value in values.items() if isinstance(value, ClassName))
 
 
 def marked(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the values with those of these keys as names of classes again."""
+    """Return the values with the given keys marked as names of classes again."""
     return {key: ClassName(value) if key in classes else value for key, value in values.items()}

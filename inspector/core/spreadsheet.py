@@ -1,4 +1,4 @@
-"""Tables for a spreadsheet. A name that came with somebody's files never becomes a formula there."""
+"""Tables for a spreadsheet, in which no text is taken for a formula."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"[-+]?[\d.,\u00a0\u202f']*(?:[eE][-+]?\d+)?(?:[ \u00a0]?[^
 
 
 def table_text(rows: Iterable[Sequence[object]], *, separator: str = ",", end: str = "\n") -> str:
-    """Return the rows as lines of cells; texts that would be formulas get an apostrophe in front, numbers stay as they are."""
+    """Return the rows as lines of cells. Texts that would be formulas get a leading apostrophe; numbers stay unchanged."""
     out = io.StringIO()
     csv.writer(out, delimiter=separator, lineterminator=end).writerows([_plain(cell) for cell in row] for row in rows)
     return out.getvalue()

@@ -1,7 +1,7 @@
-"""From the numbers of a thermal picture to kelvin: unit and scale as the file or a person says, or as is plausible.
+"""Conversion of thermal image values to kelvin, by a declared or plausible unit and scale.
 
-Without any word, values count as kelvin only where nothing in the picture would be colder than -73 degrees Celsius: a picture
-in Celsius read as kelvin would be far below every limit.
+If nothing is declared, values count as kelvin only if no pixel would be colder than -73 degrees Celsius. An image in Celsius
+read as kelvin would be far below every limit.
 """
 
 import re
@@ -48,7 +48,10 @@ _PARTS: dict[str, tuple[TemperatureUnit, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """temperature = value * scale + offset, in `unit` (None: nobody says). `nodata`: the value of pixels without one."""
+    """temperature = value * scale + offset, in `unit` (None if unknown).
+
+    `nodata`: the value of pixels without a temperature.
+    """
 
     unit: TemperatureUnit | None = None
     scale: float = 1.0
@@ -57,12 +60,12 @@ class Scale:
 
     @property
     def told(self) -> bool:
-        """Whether anything was said that makes the values more than grey levels."""
+        """Whether anything declares the values to be more than grey levels."""
         return self.unit is not None or (self.scale, self.offset) != (1.0, 0.0)
 
 
 def scale_of(description: str, gdal: str, nodata: str, how: Reading) -> Scale:
-    """Return what a TIFF says in its description and in GDAL's tags, and what a person says instead of it."""
+    """Return the scale declared in a TIFF's description and in GDAL's tags, overridden by a person's settings."""
     said = Scale()
     for attributes, text in _ITEM.findall(gdal):
         band = _BAND.search(attributes)
@@ -105,9 +108,9 @@ def _number(text: str) -> float | None:
 
 
 def to_kelvin(path: Path, values: NDArray[np.generic], scale: Scale) -> tuple[Floats, tuple[Message, ...]]:
-    """Kelvin float32 [H, W] of the values [H, W] of a file, NaN where a pixel has no temperature, and what to say of it.
+    """Convert a file's values [H, W] to float32 kelvin [H, W], and return them with a note.
 
-    Raises ConfigError where unit and values do not go together.
+    Pixels without a temperature are NaN. Raises ConfigError if unit and values contradict each other.
     """
     absent = None if scale.nodata is None else values == np.asarray(scale.nodata).astype(values.dtype)
     kelvin = np.ascontiguousarray(values, np.float32)
@@ -126,9 +129,9 @@ def to_kelvin(path: Path, values: NDArray[np.generic], scale: Scale) -> tuple[Fl
 
 
 def without_dead(path: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...]]:
-    """Return the temperatures with NaN where a pixel is dead, and a note.
+    """Return the temperatures with NaN for dead pixels, and a note.
 
-    Raises ConfigError where they are not those of a scene in kelvin.
+    Raises ConfigError if they cannot be a scene's temperatures in kelvin.
     """
     low, high = float(kelvin.min()), float(kelvin.max())
     if KELVIN_RANGE[0] <= low and high <= KELVIN_RANGE[1]:
@@ -155,7 +158,7 @@ def without_dead(path: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...
 
 
 def may_be_hundredths(pixels: Pixels, camera: str) -> Message | None:
-    """Return why values of 16 bits could be grey levels as well as temperatures; None: they could not be temperatures."""
+    """Return why 16-bit values could be either grey levels or temperatures; None if they cannot be temperatures."""
     if pixels.dtype != np.uint16 or pixels.ndim != 2:
         return None
     low, high = int(pixels.min()), int(pixels.max())
@@ -173,7 +176,7 @@ def may_be_hundredths(pixels: Pixels, camera: str) -> Message | None:
 
 
 def _check_plausible(path: Path, values: Floats) -> None:
-    """Refuse what could as well be Celsius. Raises ConfigError."""
+    """Refuse values that could just as well be Celsius. Raises ConfigError."""
     low, high = float(values.min()), float(values.max())
     if low >= COLD and high <= KELVIN_RANGE[1]:
         return
@@ -195,6 +198,6 @@ def _check_plausible(path: Path, values: Floats) -> None:
 
 
 def _ends(values: Floats) -> tuple[float, float]:
-    """The lowest and the highest number there is; NaN where there is none."""
+    """Return the lowest and the highest value; NaN if there is none."""
     numbers = values[~np.isnan(values)]
     return (float(numbers.min()), float(numbers.max())) if numbers.size else (float("nan"), float("nan"))

@@ -1,6 +1,6 @@
-"""Text that comes from outside, as lines that another program can read and that nobody can forge.
+"""External text as lines that another program can read and that nobody can forge.
 
-Names of files may hold bytes that are no UTF-8 (Python keeps them as lone surrogates), newlines, and codes that a terminal
+File names may hold bytes that are not UTF-8 (Python keeps them as lone surrogates), newlines, and control codes that a terminal
 obeys.
 """
 
@@ -27,7 +27,7 @@ def one_line(text: str) -> str:
 
 
 def json_line(value: object) -> bytes:
-    """One line of UTF-8 JSON with its newline, whatever texts and numbers are in it. NaN and infinity become null."""
+    """Return one line of UTF-8 JSON with its newline, for any texts and numbers. NaN and infinity become null."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
@@ -57,15 +57,15 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 class LineWriter:
-    """Appends whole lines to an unbuffered file or pipe. A line cut off by a full disk is ended before the next one."""
+    """Appends whole lines to an unbuffered file or pipe. A line cut off by a full disk is terminated before the next line."""
 
     def __init__(self, write: Callable[[bytes], int | None]) -> None:
-        """`write` returns how many bytes it took, as `os.write` does."""
+        """Keep `write`, which returns the number of bytes written, as `os.write` does."""
         self._write = write
         self._torn = False
 
     def write(self, line: bytes) -> None:
-        """Raises OSError."""
+        """Write one line. Raises OSError."""
         rest = b"\n" + line if self._torn else line
         while rest:
             written = self._write(rest)

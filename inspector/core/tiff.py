@@ -1,4 +1,4 @@
-"""TIFF: the header is read by tifffile, the pixels by it and imagecodecs. What they do not do is refused by its name.
+"""TIFF: tifffile reads the header, tifffile and imagecodecs the pixels. Anything they cannot decode is refused by name.
 
 TIFF Revision 6.0 (Adobe, 1992) names the tags and their values.
 """
@@ -53,7 +53,7 @@ _SUB_IFDS, _DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """What the header of a page says of its values. `kind`: SampleFormat; `extra`: ExtraSamples."""
+    """How a page's header describes its values. `kind`: SampleFormat; `extra`: ExtraSamples."""
 
     width: int
     height: int
@@ -69,12 +69,12 @@ class _Layout:
 
     @property
     def full(self) -> int:
-        """The largest value."""
+        """The largest possible value."""
         return (1 << self.bits) - 1
 
 
 class TiffPages:
-    """The pages of a file that are pictures of their own."""
+    """The pages of a file that are images of their own."""
 
     def __init__(self, path: Path, data: bytes, how: Reading) -> None:
         """Read the headers. Raises ConfigError."""
@@ -100,7 +100,7 @@ class TiffPages:
         self.count = len(self._pages)
 
     def read(self, index: int) -> Image:
-        """Raises ConfigError."""
+        """Decode one page. Raises ConfigError."""
         import tifffile
 
         page = self._pages[index]
@@ -123,11 +123,14 @@ class TiffPages:
         return replace(image, pixels=np.ascontiguousarray(image.pixels))
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()
 
     def _layout(self, page: "TiffPage", *, warm: bool) -> _Layout:
-        """Return what the header says, or ConfigError by the name of what is not read. `warm`: the values are temperatures."""
+        """Return the layout declared by the header.
+
+        Raises ConfigError, which names what is unsupported. `warm`: the values are temperatures.
+        """
         bits, kind = page.bitspersample, int(page.sampleformat)
         samples, photometric = int(page.samplesperpixel), int(page.photometric)
         if not isinstance(bits, int):
@@ -179,7 +182,7 @@ class TiffPages:
             raise unsupported(self._path, f"{samples} bands, of which nothing says what they show")
 
     def _check_data(self, page: "TiffPage") -> None:
-        """Whether all pixels lie in the file. Raises ValueError."""
+        """Check that all pixels lie inside the file. Raises ValueError."""
         offsets, counts = page.dataoffsets, page.databytecounts
         if not offsets or len(offsets) != len(counts):
             raise ValueError("it does not say where its pixels are")
@@ -189,7 +192,7 @@ class TiffPages:
             raise ValueError("a part of it was never written")
 
     def _stored(self, page: "TiffPage", layout: _Layout) -> NDArray[Any]:
-        """The values as they are in the file, [H, W, samples]. Raises what tifffile and its decoders raise."""
+        """Return the values as stored in the file, [H, W, samples]. Raises whatever tifffile and its decoders raise."""
         if int(page.compression) == _JPEG:
             _check_jpegs(page)
         stored: NDArray[Any] = page.asarray(maxworkers=1, buffersize=_BUFFER)
@@ -205,7 +208,7 @@ class TiffPages:
         return stored
 
     def _picture(self, page: "TiffPage", layout: _Layout, stored: NDArray[Any]) -> Image:
-        """Grey or RGB at 8 or 16 bits."""
+        """Return a grey or RGB image of 8 or 16 bits."""
         notes: list[Message | None] = []
         values = _spread(stored, layout)
         colour: Whole
@@ -234,7 +237,7 @@ class TiffPages:
 
 
 def _without_thumbnails(pages: Sequence[Any]) -> tuple[list["TiffPage"], tuple[Message, ...]]:
-    """Return the pages that are pictures, and what to say of the smaller copies and masks that are left out."""
+    """Return the pages that are images, and notes on the thumbnails and masks that are left out."""
     areas = [int(page.imagewidth) * int(page.imagelength) for page in pages]
     flags = [int(page.tags.valueof(_SUBFILE, 0)) for page in pages]
     whole = [area for area, flag in zip(areas, flags, strict=True) if not flag & 5]
@@ -251,7 +254,7 @@ def _without_thumbnails(pages: Sequence[Any]) -> tuple[list["TiffPage"], tuple[M
 
 
 def _name(value: object) -> str:
-    """Return what tifffile calls the value of a tag, or its number."""
+    """Return tifffile's name for the value of a tag, or the number itself."""
     return str(getattr(value, "name", value))
 
 
@@ -261,7 +264,7 @@ def _text(page: "TiffPage", tag: int) -> str:
 
 
 def _check_jpegs(page: "TiffPage") -> None:
-    """Decode the pieces of a page with other bytes before their end marks: what is short of data shows them.
+    """Decode the pieces of a page with different bytes before their end marks, which reveals missing data.
 
     Raises ValueError.
     """
@@ -281,7 +284,7 @@ def _check_jpegs(page: "TiffPage") -> None:
 
 
 def _spread(stored: NDArray[Any], layout: _Layout) -> Whole:
-    """uint8 of all 8 bits for up to 8 bits, uint16 as stored for more; contiguous [H, W, samples]."""
+    """Return contiguous [H, W, samples]: up to 8 bits as uint8 spread to all 8 bits, more bits as uint16 as stored."""
     if layout.bits > 8:
         return np.ascontiguousarray(stored, np.uint16)
     values = stored.view(np.uint8) if stored.dtype == np.bool_ else stored
@@ -293,7 +296,7 @@ def _spread(stored: NDArray[Any], layout: _Layout) -> Whole:
 
 
 def _stretched(alpha: Whole, layout: _Layout) -> Whole:
-    """Return an alpha of 9 to 15 bits over all 16; one of fewer is spread already."""
+    """Stretch an alpha of 9 to 15 bits to 16 bits; an alpha of fewer bits is already spread."""
     if layout.bits < 8:
         return alpha
     return (alpha.astype(np.uint32) * np.uint32(65535) // np.uint32(layout.full)).astype(np.uint16)
@@ -309,7 +312,7 @@ def _from_palette(indices: Whole, colour_map: object, layout: _Layout) -> NDArra
 
 
 def _from_cmyk(inks: Whole, full: int) -> Whole:
-    """RGB of CMYK [H, W, 4 or more] as printing inks cover white, without a profile. `full`: the most ink."""
+    """Convert CMYK [H, W, 4 or more] to RGB as printing inks cover white, without a profile. `full`: the maximum ink value."""
     colour = np.empty((*inks.shape[:2], 3), inks.dtype)
     for rows in bands(len(inks), inks.strides[0]):
         light = full - inks[rows].astype(np.uint32)

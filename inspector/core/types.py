@@ -1,7 +1,7 @@
-"""What flows through the station: frames in, predictions and a verdict out. Frozen, and checked when made.
+"""The station's data: frames in, predictions and a verdict out. Immutable, and validated on construction.
 
-Coordinates are pixels of the whole frame, x to the right, y down, a box as (left, top, right, bottom).
-Colour frames are RGB. Temperatures are kelvin.
+Coordinates are pixels of the whole frame, x to the right, y down; a box is (left, top, right, bottom). Colour frames are RGB.
+Temperatures are in kelvin.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """How sure a classifier is of each class: `values` float32 [C], in the order of the classes, summing to 1."""
+    """A classifier's confidence per class: `values` float32 [C], in the order of the classes, with sum 1."""
 
     values: Floats
 
@@ -94,14 +94,14 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Masks:
-    """Where each class is: `planes` uint8 [K, h, w], probability times 255, covering a region at the network's resolution."""
+    """Probability per class and pixel of a region: `planes` uint8 [K, h, w], probability * 255, at the network's resolution."""
 
     planes: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class HotSpot:
-    """A connected area hotter than the bundle's or recipe's limit: its hottest pixel and its size in frame pixels."""
+    """A connected area hotter than the limit of the bundle or recipe: its hottest pixel, and its size in frame pixels."""
 
     x: int
     y: int
@@ -111,9 +111,9 @@ class HotSpot:
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """Temperatures of a region in kelvin, and whether they were measured by a radiometric camera or predicted by a network.
+    """Temperatures of a region in kelvin, measured by a radiometric camera or predicted by a network.
 
-    `predicted` keeps the network's (maximum, mean, minimum) beside a measurement, for comparison.
+    `predicted` keeps the network's (maximum, mean, minimum) next to a measurement, for comparison.
     """
 
     maximum: float
@@ -132,14 +132,14 @@ AnswerT = TypeVar("AnswerT", Scores, Boxes, Masks, Temperatures)
 
 @dataclass(frozen=True, slots=True)
 class ClassLabel:
-    """A labelled class, by its index."""
+    """A labelled class, given by its index."""
 
     index: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskLabel:
-    """A labelled mask: uint8 [H, W], 0 background, k+1 the class with index k, IGNORE where it is not known."""
+    """A labelled mask: uint8 [H, W], 0 background, k+1 the class with index k, IGNORE where the class is unknown."""
 
     pixels: NDArray[np.uint8]
 
@@ -160,12 +160,12 @@ LabelKind = Literal["label", "boxes", "mask", "temperatures"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotation:
-    """The truth of one frame, as labelled by a person or known by the simulator. Only what is known is set.
+    """The ground truth of one frame, as labelled by a person or known by the simulator.
 
-    A frame may have labels of several kinds. A task reads the field of its own kind; whoever shows any kind matches `labels`.
-
-    `mask` is uint8 [H, W]: 0 background, k+1 the class with index k, IGNORE where it is not known. `temperatures` is
-    (maximum, mean, minimum) in kelvin. `confidence` (0..1] is how sure whoever gave the label was that it is right.
+    Only known fields are set. A frame may have labels of several kinds. A task reads the field of its own kind; code that shows
+    labels of any kind matches `labels`. `mask` is uint8 [H, W]: 0 background, k+1 the class with index k, IGNORE where the
+    class is unknown. `temperatures` is (maximum, mean, minimum) in kelvin. `confidence` (0..1] is the annotator's certainty
+    that the label is right.
     """
 
     label: int | None = None
@@ -190,12 +190,11 @@ class Annotation:
 class Frame:
     """One image from one camera at its native depth.
 
-    `pixels` is uint8 or uint16 [H, W] (mono) or [H, W, 3] (RGB), or float32 [H, W] kelvin with `unit="kelvin"`; it is
-    never written to after the frame is made. `monotonic` is the time of grabbing in seconds of `time.monotonic()`.
-    `part` is the part id where the source knows it; `source` names the file or stream. `grab_ms` is what making the frame
-    took (transfer and decoding, reading a file), without waiting for the part; None where nobody measured it. `bits`: how
-    many of 16 bits are used; None where nothing says it. `notes`: what a person should know of how the picture was read.
-    A kelvin pixel without a temperature is NaN.
+    `pixels` is uint8 or uint16 [H, W] (mono) or [H, W, 3] (RGB), or float32 [H, W] in kelvin with `unit="kelvin"`. Pixels are
+    never written to after the frame is made. A kelvin pixel without a temperature is NaN. `monotonic` is the time of grabbing
+    in seconds of `time.monotonic()`. `part` is the part id if the source knows it; `source` names the file or stream. `grab_ms`
+    is the time spent making the frame (transfer and decoding, or reading a file), without waiting for the part; None if not
+    measured. `bits`: how many of 16 bits are used; None if unknown. `notes`: remarks for a person on how the image was read.
     """
 
     pixels: Pixels
@@ -232,10 +231,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What one bundle says of one region of one frame.
+    """One bundle's answer for one region of one frame.
 
     `answer`: boxes down to the bundle's floor score, not yet cut at the decision threshold. `engine` and `precision`: the
-    variant that judged, where it was the station. `threshold`: the score or mask threshold in force when it was judged.
+    variant that was used, if the station predicted. `threshold`: the score or mask threshold in force at that time.
     """
 
     bundle: str
@@ -262,7 +261,7 @@ class Prediction:
                 assert_never(self.answer)
 
     def expect(self, kind: type[AnswerT]) -> AnswerT:
-        """Return the answer, where its kind is known. Raises TypeError for another."""
+        """Return the answer, narrowed to its expected kind. Raises TypeError for another kind."""
         if not isinstance(self.answer, kind):
             raise TypeError(f"{self.bundle} answers with {type(self.answer).__name__}, not {kind.__name__}")
         return self.answer
@@ -270,10 +269,10 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one rule said of one prediction, whether it fired or not.
+    """The result of one rule on one prediction, whether the rule fired or not.
 
-    `rule`: its place in the complete recipe. `name`: the classes it is about, "-" for none. `value`, in the quantity's unit, is
-    NaN where it could not be measured. `limit`: the one that decided, the rule's own where it is content.
+    `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
+    unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
     """
 
     rule: int
@@ -290,8 +289,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class JudgedBy:
-    """What judged a part, so that its record can be traced: SHA-256 of the complete recipe, SHA-256 of each bundle by the name
-    that the recipe uses, and the version of this program."""
+    """What judged a part, so that its record can be traced.
+
+    Holds the SHA-256 of the complete recipe, the SHA-256 of each bundle by its name in the recipe, and the version of this
+    program.
+    """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -300,9 +302,9 @@ class JudgedBy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
-    """Everything the station knows of one part: its frames by camera name, predictions, verdict and why, and timings in ms.
+    """The station's complete record of one part: frames by camera name, predictions, verdict, reasons, and timings in ms.
 
-    `judgements`: what every rule said; `reasons`: the sentences of those that fired, and of what failed.
+    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure.
     """
 
     part: str
@@ -322,7 +324,7 @@ class Inspection:
 
     @property
     def notes(self) -> tuple[Message, ...]:
-        """What a person should know of how its frames were read, each once."""
+        """Remarks on how the part's frames were read, each once."""
         notes: list[Message] = []
         for frame in self.frames.values():
             notes += [note for note in frame.notes if note not in notes]

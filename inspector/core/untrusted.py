@@ -19,7 +19,7 @@ _SHOWN: Final = 20
 
 
 def read_bounded(file: Path, *, limit: int = LARGEST_FILE) -> bytes:
-    """Return the bytes of a file. Raises OSError, and ValueError for a file of more than `limit` bytes."""
+    """Return the bytes of a file. Raises OSError, and ValueError if the file exceeds `limit` bytes."""
     with file.open("rb") as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -69,7 +69,7 @@ def _short(text: str) -> str:
 
 
 def _check_depth(value: object) -> None:
-    """Raise ValueError for what is nested too deep or holds an integer that is too large (TOML has no hook for integers)."""
+    """Raise ValueError if a value is nested too deeply or holds too large an integer (TOML has no hook for integers)."""
     waiting = [(value, 0)]
     while waiting:
         found, depth = waiting.pop()

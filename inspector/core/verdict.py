@@ -1,4 +1,4 @@
-"""The four verdicts and how they are weighed. No numpy: the window names them before anything heavy is loaded."""
+"""The four verdicts and their order of severity. No numpy: the window names them before anything heavy is loaded."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 class Verdict(StrEnum):
-    """What the station says of a part. Only OK lets a part pass."""
+    """The station's verdict on a part. Only OK lets a part pass."""
 
     OK = "OK"
     REVIEW = "REVIEW"

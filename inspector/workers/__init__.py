@@ -1,1 +1,1 @@
-"""Child processes: how they are started, spoken to and judged when they end."""
+"""Child processes: starting them, exchanging messages, and interpreting how they end."""

@@ -17,8 +17,9 @@ Number = type[np.uint8] | type[np.float32]
 
 
 def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[Any]]:
-    """Return a new folder, in memory where there is room, that holds INPUT mapped with this shape. OSError if the disk is
-    full.
+    """Return a new folder with the mapped file INPUT, and its array of this shape.
+
+    The folder is in memory if there is room. Raises OSError if the disk is full.
     """
     roots = [_MEMORY] if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else []
     for root in [*roots, None]:
@@ -33,9 +34,10 @@ def make_exchange(shape: tuple[int, ...], dtype: Number) -> tuple[Path, NDArray[
 
 
 def make_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
-    """Return a new file of this size, mapped for reading and writing. OSError if the disk is full.
+    """Create a file of this size and return it mapped for reading and writing.
 
-    It is filled with zeros for real: with a sparse file on a full disk the first write to the array would end the process.
+    Raises OSError if the disk is full. Zeros are really written: with a sparse file on a full disk, the first write to the
+    array would end the process.
     """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     with path.open("xb") as stream:
@@ -45,5 +47,5 @@ def make_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
 
 
 def open_map(path: Path, shape: tuple[int, ...], dtype: Number) -> NDArray[Any]:
-    """Return the other end of `make_map`."""
+    """Open and map a file that `make_map` created in the other process."""
     return np.memmap(path, dtype, "r+", shape=shape)

@@ -1,4 +1,4 @@
-"""What a worker process is told to do: one line of JSON on its standard input. And what it says of its result."""
+"""Jobs for worker processes, each one line of JSON on standard input, and the results that they return."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,10 +14,10 @@ JsonObject = dict[str, Any]  # a model of a package above this one, which valida
 
 
 class Job(JsonLine):
-    """A piece of work for a process of its own. `kind` is its key in the registry's WORK.
+    """Work for a separate process.
 
-    `low_priority`: leave the processor to a running inspection. `serving`: nothing of the work outlives the process, so it
-    ends at once when it is cancelled or its parent is gone.
+    `kind` is its key in the registry's WORK. `low_priority`: leave the processor to a running inspection. `serving`: nothing of
+    the work outlives the process, so it ends at once when it is cancelled or its parent is gone.
     """
 
     serving: ClassVar[bool] = False
@@ -37,7 +37,10 @@ class TrainJob(Job):
 
 
 class RankJob(Job):
-    """Train along as one of several processes, not the first. `environment`: what `torchrun` would set."""
+    """Take part in a training as one of several processes, but not the first.
+
+    `environment`: the variables that `torchrun` would set.
+    """
 
     kind: Literal["rank"] = "rank"
     settings: JsonObject
@@ -55,7 +58,7 @@ class _ServingJob(Job):
 
 
 class InferJob(_ServingJob):
-    """Run a bundle with an engine of the registry. `threads`: 0 for the engine's own choice."""
+    """Run a bundle with an engine of the registry. `threads`: 0 for the engine's default."""
 
     kind: Literal["infer"] = "infer"
     engine: str
@@ -70,9 +73,9 @@ class ExplainJob(_ServingJob):
 
 
 class VariantJob(Job):
-    """Make one variant of a bundle, or of a copy of it at `out`. Fields as in `ml.export.variants.Order`, None: its default.
+    """Make one variant of a bundle, or of a copy of the bundle at `out`.
 
-    Result: `bundles.variants.VariantMade`.
+    Fields are as in `ml.export.variants.Order`; None means the default. Result: `bundles.variants.VariantMade`.
     """
 
     kind: Literal["variant"] = "variant"
@@ -87,7 +90,7 @@ class VariantJob(Job):
 
 
 class VariantsJob(Job):
-    """Try to make these variants of a bundle. Result: `VariantsTried`."""
+    """Try to make several variants of a bundle. Result: `VariantsTried`."""
 
     kind: Literal["variants"] = "variants"
     bundle: Path
@@ -95,7 +98,7 @@ class VariantsJob(Job):
 
 
 class GraphJob(Job):
-    """Write the ONNX graph anew from the weights, into the bundle or into a copy of it at `out`. Result: `GraphWritten`."""
+    """Rewrite the ONNX graph from the weights, in the bundle or in a copy of the bundle at `out`. Result: `GraphWritten`."""
 
     kind: Literal["graph"] = "graph"
     bundle: Path
@@ -103,9 +106,10 @@ class GraphJob(Job):
 
 
 class TuneJob(Job):
-    """Measure the variants of a recipe's bundles and choose. Fields as in `tuning.job.Order`. Result: `tuning.plan.Tuned`.
+    """Measure the variants of a recipe's bundles and choose among them.
 
-    `recipe`: `recipes.recipe.Recipe` as JSON; `base`: the folder that its paths are relative to.
+    Fields are as in `tuning.job.Order`. Result: `tuning.plan.Tuned`. `recipe`: `recipes.recipe.Recipe` as JSON; `base`: the
+    folder that its paths are relative to.
     """
 
     kind: Literal["tune"] = "tune"
@@ -129,7 +133,7 @@ _JOB: TypeAdapter[Job] = TypeAdapter(
 
 
 def read_job(line: bytes) -> Job:
-    """Return the job that a line asks for. Raises JobError if it is none."""
+    """Parse the job in a line. Raises JobError if the line holds none."""
     return read_line(_JOB, line)
 
 
@@ -137,20 +141,20 @@ def read_job(line: bytes) -> Job:
 
 
 class Trained(FiniteModel):
-    """Of a TrainJob: where the bundle is."""
+    """The result of a TrainJob: the path of the bundle."""
 
     bundle: Path
 
 
 class GraphWritten(FiniteModel):
-    """Of a GraphJob: the bundle, and the largest difference between its graph and its weights."""
+    """The result of a GraphJob: the bundle, and the largest difference between the outputs of its graph and of its weights."""
 
     bundle: Path
     difference: float
 
 
 class Attempt(FiniteModel):
-    """What became of one variant. `here`: this machine can compute so; `problem`: why there is none."""
+    """The outcome for one variant. `here`: this machine can run it; `problem`: why there is no variant."""
 
     engine: str
     precision: Precision
@@ -159,7 +163,7 @@ class Attempt(FiniteModel):
 
 
 class VariantsTried(FiniteModel):
-    """Of a VariantsJob."""
+    """The result of a VariantsJob."""
 
     bundle: Path
     made: tuple[Attempt, ...]

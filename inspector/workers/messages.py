@@ -24,7 +24,7 @@ Scalar = Option | None
 
 
 class Packet(JsonLine):
-    """One message; `type` tells them apart."""
+    """Base of all messages; `type` tells them apart."""
 
     type: str
 
@@ -32,7 +32,7 @@ class Packet(JsonLine):
         self.model_fields_set.add("type")
 
     def fields(self) -> Mapping[str, Any]:
-        """Return everything but the type, as JSON values; only what was set."""
+        """Return all fields that were set, except `type`, as JSON values."""
         return self.model_dump(mode="json", exclude_unset=True, exclude={"type"})
 
 
@@ -40,7 +40,7 @@ class Packet(JsonLine):
 
 
 class Hello(Packet):
-    """The first message; a training says it again once it has its run folder."""
+    """The first message. A training sends it again once it has its run folder."""
 
     type: Literal["hello"] = "hello"
     v: Count = VERSION
@@ -49,9 +49,10 @@ class Hello(Packet):
 
 
 class Progress(Packet):
-    """How far the work is: `step` of `steps` in this phase, `what` it is at.
+    """Progress of the work: `step` of `steps` in this phase; `what` names the current activity.
 
-    A training adds where it is, its mean `loss` so far and the seconds left; the trainings before the final one their number.
+    A training adds its position, its mean `loss` so far and the seconds left; trainings before the final training add their
+    number.
     """
 
     type: Literal["progress"] = "progress"
@@ -70,7 +71,7 @@ class Progress(Packet):
 
 
 class EpochDone(Packet):
-    """The numbers of one epoch. `name` and `value`: the one that chooses the best epoch; `val`: all of the validation."""
+    """The numbers of one epoch. `name` and `value`: the metric that selects the best epoch; `val`: all validation metrics."""
 
     type: Literal["metric"] = "metric"
     epoch: Count
@@ -86,7 +87,7 @@ class EpochDone(Packet):
 
 
 class Log(Packet):
-    """A line for a person."""
+    """A log line for a person."""
 
     type: Literal["log"] = "log"
     text: str = ""
@@ -101,19 +102,19 @@ class Artifact(Packet):
 
 
 class Paused(Packet):
-    """The work rests."""
+    """The work is paused."""
 
     type: Literal["paused"] = "paused"
 
 
 class Resumed(Packet):
-    """The work goes on."""
+    """The work continues after a pause."""
 
     type: Literal["resumed"] = "resumed"
 
 
 class Ready(Packet):
-    """A serving worker has opened its bundle. `shape`: of the output; `layers`: those that Grad-CAM can explain."""
+    """A serving worker has opened its bundle. `shape`: shape of the output; `layers`: layers that Grad-CAM can explain."""
 
     type: Literal["ready"] = "ready"
     shape: tuple[Count, ...]
@@ -121,14 +122,14 @@ class Ready(Packet):
 
 
 class Inferred(Packet):
-    """So many answers are in the output."""
+    """The output holds this number of answers."""
 
     type: Literal["inferred"] = "inferred"
     count: Count
 
 
 class Explained(Packet):
-    """The heat map is in the output; what it explains (see `ml.explain.Answer`)."""
+    """The output holds the heat map; the fields describe what it explains (see `ml.explain.Answer`)."""
 
     type: Literal["explained"] = "explained"
     layer: str
@@ -137,7 +138,7 @@ class Explained(Packet):
 
 
 class Refused(Packet):
-    """A request cannot be answered; the worker goes on serving."""
+    """A request cannot be answered; the worker continues serving."""
 
     type: Literal["refused"] = "refused"
     problem: Sentence
@@ -145,7 +146,10 @@ class Refused(Packet):
 
 
 class Done(Packet):
-    """The last message of work that ended well or was cancelled. Its other fields are the result, by the kind of job."""
+    """The last message of work that succeeded or was cancelled.
+
+    Its extra fields are the result, which depends on the kind of job.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -154,13 +158,16 @@ class Done(Packet):
 
     @property
     def result(self) -> Mapping[str, Any]:
-        """What the work says of its result, as JSON values."""
+        """The result fields, as JSON values."""
         return self.model_extra or {}
 
 
 class Failed(Packet):
-    """The last message of work that failed. Fields as in `outcome.Outcome`; `values` are those of both sentences,
-    `classes` the keys of those that are names of classes."""
+    """The last message of work that failed.
+
+    Fields are as in `outcome.Outcome`. `values` belong to both sentences; `classes` are the keys of the values that are names
+    of classes.
+    """
 
     type: Literal["failed"] = "failed"
     kind: str = "JobError"
@@ -195,24 +202,24 @@ Wish = Literal["cancel", "pause", "resume", "stop"]  # "stop": end now and keep 
 
 
 class Command(Packet):
-    """What the work is to do with itself. "detach": go on without the parent."""
+    """A control command for the work. "detach": continue without the parent."""
 
     type: Wish | Literal["detach"]
 
 
 class InferRequest(Packet):
-    """So many frames are in the input."""
+    """The input holds this number of frames."""
 
     type: Literal["infer"] = "infer"
     count: Count
 
 
 class ExplainRequest(Packet):
-    """Explain what the bundle says of the frame in the input.
+    """Explain the bundle's answer for the frame in the input.
 
-    `layer`: None for the network's default. `class_index`: None for the one the network names. `box`: (left, top, right,
-    bottom) in input pixels, detection only: explain that box rather than all of its class. `method`: None for LayerCAM with
-    detectors, whose targets are small, and Grad-CAM otherwise.
+    `layer`: None for the network's default. `class_index`: None for the predicted class. `box`: (left, top, right, bottom) in
+    input pixels, detection only; explain this box rather than all of its class. `method`: None for LayerCAM with detectors,
+    whose targets are small, and Grad-CAM otherwise.
     """
 
     type: Literal["explain"] = "explain"
@@ -232,41 +239,41 @@ _FROM_PARENT: TypeAdapter[ParentMessage] = TypeAdapter(Annotated[ParentMessage, 
 
 
 def worker_message(line: bytes) -> WorkerMessage:
-    """Read what a worker sent. Raises JobError for anything but one whole message."""
+    """Parse a line from a worker. Raises JobError for anything but one whole message."""
     return read_line(_FROM_WORKER, line)
 
 
 def parent_message(line: bytes) -> ParentMessage:
-    """Read what the parent sent. Raises JobError for anything but one whole message."""
+    """Parse a line from the parent. Raises JobError for anything but one whole message."""
     return read_line(_FROM_PARENT, line)
 
 
 class Report(Protocol):
-    """How work tells its progress and learns that it should stop."""
+    """The interface by which work reports progress and learns that it should stop."""
 
     def progress(self, message: Progress) -> None:
-        """Say how far it is."""
+        """Report progress (see `Progress`)."""
 
     def metric(self, message: EpochDone) -> None:
-        """Say what was measured in an epoch."""
+        """Report the numbers of an epoch (see `EpochDone`)."""
 
     def log(self, text: str) -> None:
-        """Write a line for a person."""
+        """Report a log line for a person."""
 
     def artifact(self, path: Path, *, what: str = "bundle") -> None:
-        """Say that a file or folder was written (see `Artifact`)."""
+        """Report that a file or folder was written (see `Artifact`)."""
 
     def cancelled(self) -> bool:
-        """Return whether to stop; then raise Cancelled, or return."""
+        """Return whether the work is cancelled; it should then raise Cancelled or return."""
         ...
 
     def stopping(self) -> bool:
-        """Return whether to end now as if the last epoch had come: the best one is measured and kept."""
+        """Return whether to end now as if the last epoch were over; the best epoch is measured and kept."""
         ...
 
     def stopped(self) -> None:
-        """Say that what was to end has ended; the work goes on, until it is asked to end again."""
+        """Acknowledge that the phase asked to end has ended; the work continues until it is asked again."""
 
     def pause_point(self) -> float:
-        """Block while the work is paused, and return the seconds it took. Raises Cancelled if it is cancelled."""
+        """Block while the work is paused, and return the seconds spent waiting. Raises Cancelled if the work is cancelled."""
         ...

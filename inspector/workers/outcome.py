@@ -1,4 +1,4 @@
-"""How the work of a worker process ended, and why: one kind of cause, one sentence, one remedy."""
+"""How the work of a worker process ended, and why: a kind of cause, a sentence and a remedy."""
 
 import errno
 import math
@@ -38,7 +38,7 @@ class End(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why work did not come to its end."""
+    """Why work did not complete."""
 
     NONE = "none"  # it did, or was cancelled
     DATA = "data"  # images, labels, bundle or settings that a person can correct
@@ -108,7 +108,7 @@ _WORDS: Mapping[Cause, tuple[str, ...]] = MappingProxyType(
 
 
 class CompanionError(JobError):
-    """A process that worked together with this one has ended. `cause`: why, as far as it is known."""
+    """A process that worked together with this process has ended. `cause`: why, as far as it is known."""
 
     def __init__(self, problem: str, *, remedy: str = "", cause: Cause = Cause.KILLED, **values: object) -> None:
         super().__init__(problem, remedy=remedy, **values)
@@ -117,11 +117,11 @@ class CompanionError(JobError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a worker process ended and what it said last.
+    """How a worker process ended, and its last message.
 
-    `result`: what its `Done` says besides, see `read`. `problem` and `remedy`: the sentence, if it failed or crashed.
-    `details`: the traceback it sent or its last lines on stderr, for a report. `signal`: "SIGKILL", ... if a signal ended it.
-    `kind`: the error's class in the worker. `cause`: what kind of trouble it was.
+    `result`: the extra fields of its `Done`, see `read`. `problem` and `remedy`: the sentences, if the process failed or
+    crashed. `details`: the traceback it sent, or its last lines on stderr, for a report. `signal`: the signal that ended it,
+    such as "SIGKILL". `kind`: the error's class in the worker. `cause`: the kind of cause.
     """
 
     end: End
@@ -135,13 +135,16 @@ class Outcome:
     cause: Cause = Cause.NONE
 
     def error(self) -> InspectorError:
-        """Return the outcome as an error for a person, of the kind it was raised as in the worker; JobError for a crash."""
+        """Return the outcome as an error for a person, of the class raised in the worker; JobError for a crash."""
         problem = self.problem or message("The work was cancelled.")
         remedy = self.remedy.template if self.remedy else ""
         return self.kind(problem.template, remedy=remedy, **{**(self.remedy.values if self.remedy else {}), **problem.values})
 
     def read(self, kind: type[R]) -> R:
-        """Return the result, as the kind of job defines it (`workers.jobs`). Raises JobError if it is something else."""
+        """Return the result in the form that the kind of job defines (`workers.jobs`).
+
+        Raises JobError if it has another form.
+        """
         try:
             return kind.model_validate(dict(self.result))
         except ValidationError as error:
@@ -169,7 +172,7 @@ class Outcome:
 
 
 def _sendable(told: Message | None) -> Message:
-    """Return a sentence whose values are finite; one with a number that is not is formatted already."""
+    """Return a sentence whose values are finite. A sentence with a NaN or infinite value is formatted already."""
     if told is None:
         return Message("")
     if all(math.isfinite(value) for value in told.values.values() if isinstance(value, float)):
@@ -182,7 +185,7 @@ def _scalars(told: Message) -> dict[str, Scalar]:
 
 
 def read_outcome(packet: Done | Failed, *, exit_code: int = 0) -> Outcome:
-    """Return the outcome that the last message tells: templates and values, so that it can still be translated here."""
+    """Return the outcome in the last message. Sentences stay templates with values, so that they can still be translated."""
     if isinstance(packet, Done):
         end = End.CANCELLED if packet.status == "cancelled" else End.SUCCEEDED
         return Outcome(end, packet.result, exit_code=exit_code)
@@ -200,7 +203,7 @@ def read_outcome(packet: Done | Failed, *, exit_code: int = 0) -> Outcome:
 
 
 def cause_of(error: BaseException) -> Cause:
-    """Return what kind of trouble an error is, looking through what it was raised from."""
+    """Return the kind of cause of an error, following the exceptions it was raised from."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -229,16 +232,16 @@ def _cause_of_one(error: BaseException) -> Cause | None:
 
 
 def cause_of_text(text: str) -> Cause | None:
-    """Return what kind of trouble a library's words tell of; None if they tell nothing."""
+    """Return the kind of cause that a library's error text indicates; None if it indicates none."""
     lower = text.lower()
     return next((cause for cause, words in _WORDS.items() if any(word in lower for word in words)), None)
 
 
 def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Cause, str]:
-    """Return why a process is gone that did not say it, and how it ended: a signal, a crash of Windows, or its exit code.
+    """Return the cause and the description of the end of a process that sent no last message.
 
-    `code` as `subprocess` gives it. `words`: its last lines on stderr. `asked`: this program killed it. `oom`: the system has
-    ended a process for want of memory meanwhile.
+    The end may be a signal, a Windows crash, or an exit code. `code` is as in `subprocess`. `words`: its last lines on stderr.
+    `asked`: this program killed it. `oom`: the system has killed a process for lack of memory meanwhile.
     """
     name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else ""
     crash = name if name in _CRASHES else _WINDOWS_CRASHES.get(code & 0xFFFFFFFF, "")
@@ -251,15 +254,16 @@ def end_of_process(code: int, *, words: str, asked: bool, oom: bool) -> tuple[Ca
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """Return what a process said last before Python wrote the traceback of a crash (`faulthandler`), or that it crashed; or
-    "".
+    """Return the last output before the traceback of a crash (`faulthandler`).
+
+    If there is no such output, return the first line of the traceback; "" if there is nothing at all.
     """
     dump = next((number for number, line in enumerate(lines) if line.startswith(_DUMP)), len(lines))
     return next((line for line in (*reversed(lines[:dump]), *lines[dump:]) if line.strip()), "")
 
 
 def crash_in(lines: Sequence[str]) -> Outcome | None:
-    """Return the crash that these last lines on stderr tell of (`faulthandler`), where nobody saw the end of the process."""
+    """Return the crash shown by these last lines on stderr (`faulthandler`), if the end of the process was not observed."""
     head = next((line for line in reversed(lines) if line.startswith(_DUMP)), None)
     if head is None:
         return None
@@ -275,9 +279,9 @@ def crash_in(lines: Sequence[str]) -> Outcome | None:
 
 
 def oom_kills() -> int:
-    """Return how many processes the system has ended for want of memory since it started; 0 where it does not say.
+    """Return how many processes the system has killed for lack of memory since boot; 0 if the system does not say.
 
-    Linux: `oom_kill` in /proc/vmstat and in the events of our control group.
+    Linux: `oom_kill` in /proc/vmstat and in the events of this process's control group.
     """
     places = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
     total = 0

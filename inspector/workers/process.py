@@ -1,6 +1,6 @@
-"""Worker processes: `inspector worker KIND`, a child without a window that reads its job and speaks the lines of `messages`.
+"""Worker processes: `inspector worker KIND`, a child without a window that reads its job and exchanges lines of `messages`.
 
-The parent's end: start, messages both ways, and an end that is always told, once, with its cause.
+This is the parent's end: start the process, exchange messages, and report its end exactly once, with the cause.
 """
 
 import logging
@@ -45,7 +45,7 @@ __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "usable_cores", "
 
 
 def worker_command(kind: str) -> list[str]:
-    """Return the command line of a worker: this program again, whether run from source or frozen."""
+    """Return the command line of a worker: this program again, run from source or frozen."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "worker", kind]
     # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
@@ -53,12 +53,12 @@ def worker_command(kind: str) -> list[str]:
 
 
 def world_size() -> int:
-    """Return how many processes train together, as `torchrun` or `ml.train.distributed` say; 1: this one alone."""
+    """Return how many processes train together, according to `torchrun` or `ml.train.distributed`; 1: only this process."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def rank() -> int:
-    """Return the number of this process among them; 0 is the one that is talked to."""
+    """Return the rank of this process among the processes that train together; the parent talks to rank 0."""
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
@@ -83,10 +83,10 @@ def _environment(kind: str) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A piece of work in a process of its own. Made is started.
+    """Work in a separate process, started by the constructor.
 
-    `listener` gets every message but the last; `ended` the outcome, once, after them. Both are called on a thread of this
-    object and must be quick.
+    `listener` gets every message but the last; then `ended` gets the outcome, once. Both are called on a thread of this object
+    and must return quickly.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class WorkerProcess:
         ended: Callable[[Outcome], None] | None = None,
         grace: float = 5.0,
     ) -> None:
-        """Start `inspector worker KIND` and give it the job. Raises JobError if it cannot start.
+        """Start `inspector worker KIND` and send the job.
 
-        `grace`: seconds between cancelling, terminating and killing.
+        Raises JobError if the process cannot start. `grace`: seconds between cancelling, terminating and killing.
         """
         self._kind = job.kind
         self._listener, self._on_end = listener, ended
@@ -153,11 +153,11 @@ class WorkerProcess:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended, or None while it runs."""
+        """The outcome, or None while the process runs."""
         return self._outcome
 
     def send(self, message: ParentMessage) -> None:
-        """Send one message. A worker that has died is not an error here: its end is told by `ended`."""
+        """Send one message. A worker that has died is no error here: `ended` reports its end."""
         if not self._send_lock.acquire(timeout=_SEND_S):
             log.debug("worker %s does not read its messages", self._kind)
             return
@@ -178,36 +178,39 @@ class WorkerProcess:
             log.debug("worker %s takes no more messages: %s", self._kind, error)
 
     def pause(self) -> None:
-        """Ask it to rest until `resume`; it uses no processor then, but keeps its memory. Returns at once."""
+        """Ask the worker to pause until `resume`; meanwhile it uses no processor but keeps its memory. Returns at once."""
         self.send(Command(type="pause"))
 
     def resume(self) -> None:
-        """Go on after `pause`. Returns at once."""
+        """Ask the worker to continue after `pause`. Returns at once."""
         self.send(Command(type="resume"))
 
     def stop(self) -> None:
-        """Ask it to end now and keep the best so far: it is measured and a bundle is written. Returns at once."""
+        """Ask the worker to end now and keep the best epoch so far, which is measured and written as a bundle.
+
+        Returns at once.
+        """
         self.send(Command(type="stop"))
 
     def detach(self, *, timeout: float = 15.0) -> bool:
-        """Let it go on without this process; it must be work that keeps a record of itself (training with a run folder).
+        """Let the worker continue without this process, and return whether it detached within `timeout` seconds.
 
-        Returns whether it has let go within `timeout` seconds; then there is nothing to close, `ended` is not called and there
-        is no outcome.
+        The work must keep a record of itself (training with a run folder). After detaching there is nothing to close, `ended`
+        is not called and there is no outcome.
         """
         self._detached = True
         self.send(Command(type="detach"))
         return self._ended.wait(timeout) and self._outcome is None
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
-        """Wait for the end; None if it still runs after `timeout` seconds, or was detached."""
+        """Wait for the end and return the outcome; None if the process still runs after `timeout` seconds, or was detached."""
         self._ended.wait(timeout)
         return self._outcome
 
     def result(self, kind: type[R]) -> R:
-        """Wait for the end and return the result, as the kind of job defines it.
+        """Wait for the end and return the result, in the form that the kind of job defines.
 
-        Raises the error the work failed with, or JobError if it was cancelled or crashed.
+        Raises the error that the work failed with, or JobError if the work was cancelled or crashed.
         """
         outcome = self.wait()
         assert outcome is not None
@@ -216,7 +219,10 @@ class WorkerProcess:
         return outcome.read(kind)
 
     def cancel(self) -> None:
-        """Ask it to stop, terminate it after `grace` seconds and kill it after as many again. Returns at once."""
+        """Ask the worker to stop; terminate it after `grace` seconds and kill it after `grace` seconds more.
+
+        Returns at once.
+        """
         with self._stop_lock:
             if self._canceller is None and self._outcome is None:
                 self._cancelled = True
@@ -224,7 +230,10 @@ class WorkerProcess:
                 self._canceller.start()
 
     def close(self) -> Outcome:
-        """Cancel it, if it still runs, and wait until the process and its threads are gone. Not from a callback."""
+        """Cancel the work if it still runs, and wait until the process and its threads are gone.
+
+        Must not be called from a callback.
+        """
         self.cancel()
         if self._canceller is not None:
             self._canceller.join()
@@ -289,7 +298,7 @@ class WorkerProcess:
             self._listener(message)
 
     def _let_go(self) -> None:
-        """It has closed its ends of the pipes, as it does once detached, and lives on."""
+        """Release a detached worker, which has closed its ends of the pipes and lives on."""
         self._stderr_thread.join(5)
         self._close_pipes()
         self._process.returncode = 0  # nobody here waits for it any more; else its end would be warned of
@@ -350,7 +359,7 @@ class WorkerProcess:
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield what has arrived on a pipe, as it arrives, until its end."""
+    """Yield the data of a pipe as it arrives, until its end."""
     while True:
         try:
             piece = os.read(stream.fileno(), _PIECE)

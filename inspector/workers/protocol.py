@@ -1,4 +1,4 @@
-"""Lines of JSON between a worker process and its parent: how they are written, cut and validated."""
+"""Lines of JSON between a worker process and its parent: writing, splitting and validating them."""
 
 import json
 import math
@@ -26,12 +26,12 @@ Number = Annotated[float | None, BeforeValidator(_finite)]  # what may be measur
 
 
 class JsonLine(FiniteModel):
-    """One line of JSON. Fields that a later version has added are ignored; numbers are finite."""
+    """One line of JSON. Unknown fields from a later version are ignored; numbers are finite."""
 
     model_config = ConfigDict(extra="ignore")
 
     def line(self) -> bytes:
-        """Return UTF-8 JSON with its newline, without the fields that were not set. NaN in free-form values becomes null."""
+        """Return UTF-8 JSON with its newline, without fields that were not set. NaN in free-form values becomes null."""
         try:
             return self.model_dump_json(exclude_unset=True).encode() + b"\n"
         except PydanticSerializationError:  # a file name that is not UTF-8
@@ -39,7 +39,10 @@ class JsonLine(FiniteModel):
 
 
 def read_line(kind: TypeAdapter[M], line: bytes) -> M:
-    """Validate one line. Raises JobError for anything else, also if it is nested too deeply or a number is out of bounds."""
+    """Parse and validate one line.
+
+    Raises JobError for anything else, also if it is nested too deeply or a number is out of bounds.
+    """
     try:
         if _SURROGATE in line:
             return kind.validate_python(parse_json(line))
@@ -51,15 +54,18 @@ def read_line(kind: TypeAdapter[M], line: bytes) -> M:
 
 
 class LineDecoder(Generic[M]):
-    """Bytes in any pieces -> messages. Splits on newlines before decoding, so a character may be cut between reads."""
+    """Converts bytes in arbitrary chunks to messages.
+
+    Splits on newlines before decoding, so a chunk may end inside a character.
+    """
 
     def __init__(self, read: Callable[[bytes], M]) -> None:
-        """`read`: makes a message of a line, or raises JobError."""
+        """Keep `read`, which converts a line to a message or raises JobError."""
         self._read = read
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[M]:
-        """Yield the messages completed by `data`. Raises JobError for a line that is none; that line is dropped."""
+        """Yield the messages completed by `data`. Raises JobError for an invalid line; that line is dropped."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             self._rest = b""
