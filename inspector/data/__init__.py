@@ -1,1 +1,1 @@
-"""Labelled images: which there are, what they hold, and how they are divided. No torch, no Qt."""
+"""Labelled images: finding, reading and splitting them. No torch, no Qt."""

@@ -61,10 +61,10 @@ class Layout(Protocol):
     EXPECTED: Message
 
     def look(self, folder: Folder) -> Claim | None:
-        """Return how sure it is that the folder is in this layout, and why; None if nothing in it is. Reads little."""
+        """Return how certain it is that the folder is in this layout, and why; None if nothing in it matches. Reads little."""
 
     def read(self, folder: Folder, tick: Tick) -> Listing:
-        """Return everything labelled in it; `tick` after each image. Raises ConfigError."""
+        """Return everything labelled in the folder. `tick` is called after each image. Raises ConfigError."""
 
 
 # By the names by which they are chosen; where two are equally sure, the first is used.
@@ -110,7 +110,7 @@ _LABEL_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A layout that a folder may be in: its name, how sure that is (0..1), and what speaks for it."""
+    """A layout that a folder may be in: its name, its certainty (0..1), and the reason."""
 
     name: str
     sure: float
@@ -118,7 +118,7 @@ class Candidate:
 
     @property
     def title(self) -> Message:
-        """The layout in words."""
+        """The name of the layout for a person."""
         return LAYOUTS[self.name].TITLE
 
 
@@ -135,11 +135,10 @@ def read_dataset(
 ) -> Dataset:
     """Read the labels of a folder; images are not decoded.
 
-    `classes`: those of a bundle, whose order is kept; by default they are found in the data. `group`: see `group_of`.
-    `one_class`: see `Dataset.as_one_class`; then `classes` plays no part. `layout`: one of LAYOUTS instead of the one that is
-    surest. `backgrounds`: images without a label file show nothing, where labels are objects. `tick` after each image or mask;
-    what it raises ends the reading.
-    Raises ConfigError naming the folder or file if there is nothing to use.
+    `classes`: the classes of a bundle, whose order is kept; by default the classes found in the data. `group`: see `group_of`.
+    `one_class`: see `Dataset.as_one_class`; `classes` is then ignored. `layout`: one of LAYOUTS instead of the most certain
+    one. `backgrounds`: images without a label file count as images without objects. `tick` is called after each image or mask;
+    an exception from it ends the reading. Raises ConfigError, naming the folder or file, if there is nothing to use.
     """
     place = Folder(folder)
     found, labels = candidates(place, layout), TASKS[task].labels
@@ -157,15 +156,16 @@ def read_dataset(
 
 
 def wants_masks(listing: Listing | None, found: Sequence[Candidate]) -> bool:
-    """Return whether the layout that was read has no outlines, and masks lie beside, as in an export of Pascal VOC."""
+    """Return whether the chosen layout has no outlines but masks are present, as in an export of Pascal VOC."""
     if listing is None or not any(one.name == "masks" for one in found[1:]):
         return False
     return not any(record.mask or any(shape.outline for shape in record.objects) for record in listing.records)
 
 
 def candidates(folder: Folder, layout: str = "") -> list[Candidate]:
-    """Return the layouts that the folder may be in, the surest first, but `layout` before all others if one is chosen. Raises
-    ConfigError for a name that is none.
+    """Return the layouts that the folder may be in, most certain first; a chosen `layout` comes before all others.
+
+    Raises ConfigError for an unknown name.
     """
     if layout and layout not in LAYOUTS:
         raise ConfigError("{layout!r} is no layout.", remedy="Choose one of {known}.", layout=layout, known=", ".join(LAYOUTS))
@@ -177,8 +177,9 @@ def candidates(folder: Folder, layout: str = "") -> list[Candidate]:
 
 
 def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, backgrounds: bool = False) -> Listing | None:
-    """Return what is labelled in a folder in the first of these layouts, and what is wrong in it; None if there is none. Raises
-    ConfigError.
+    """Return the labels of a folder in the first of these layouts, with the problems found; None if there is no layout.
+
+    Raises ConfigError.
     """
     if not found:
         return Listing(message("Unlabelled"), problems=folder.problems) if folder.problems else None
@@ -197,7 +198,7 @@ def read_listing(folder: Folder, found: Sequence[Candidate], tick: Tick, *, back
 
 
 def seen_files(folder: Folder) -> str:
-    """Return the files that may hold labels, by kind: "12 .xml, 3 .json"; "" if there are none."""
+    """Return the files that may hold labels, counted by kind: "12 .xml, 3 .json"; "" if there are none."""
     counts = Counter({suffix: len(folder.with_suffix(suffix)) for suffix in _LABEL_FILES})
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common() if count)
 
@@ -213,8 +214,9 @@ def dataset_of(
     others: Sequence[Candidate] = (),
     tick: Tick,
 ) -> Dataset:
-    """Return the data set of one task from what was read, as `read_dataset`. `others`: what else the folder may be, for the
-    sentence if there is nothing. Raises ConfigError.
+    """Build the data set of one task from a listing, as `read_dataset` does.
+
+    `others`: other possible layouts, named in the error if there is nothing to use. Raises ConfigError.
     """
     known = None if one_class else classes
     found = None if listing is None else build(listing, folder.root, task, classes=known, group=group, tick=tick)
@@ -246,7 +248,7 @@ def _nothing_for(task: TaskName, folder: Folder, found: Dataset | None, others: 
 
 
 def _expected(labels: LabelKind) -> tuple[Layout, ...]:
-    """Return the layouts that hold such labels, the most usual first."""
+    """Return the layouts that hold such labels, the most common first."""
     match labels:
         case "label":
             return (class_folders, table, voc)

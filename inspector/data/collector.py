@@ -1,7 +1,7 @@
-"""Keeps Python's cyclic garbage collector from stopping the program while a hundred thousand small objects are made.
+"""Keeps the cyclic garbage collector from stopping the program while a hundred thousand small objects are created.
 
-The collector looks at every object there is, with all threads stopped: half a second with the samples of a large data folder,
-again and again while their number grows. Nothing in such a list is cyclic, so there is nothing for it to find.
+The collector visits every object with all threads stopped: half a second with the samples of a large data folder, again and
+again while their number grows. These lists hold no cycles, so the collector would find nothing.
 """
 
 import gc
@@ -15,9 +15,10 @@ _held = 0
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """While this is entered, by any thread, nothing is collected; what was made meanwhile is not looked at again afterwards.
+    """Suspend garbage collection while any thread is inside this context.
 
-    Memory is freed as ever where the last reference goes; only cycles are left, until `look_again()`.
+    Objects created meanwhile are exempt from later collections. Reference counting still frees memory as usual; only cycles are
+    left, until `look_again()`.
     """
     global _held
     with _lock:
@@ -34,5 +35,5 @@ def no_collection() -> Iterator[None]:
 
 
 def look_again() -> None:
-    """What was made under `no_collection` is gone, or may be collected again."""
+    """Include objects created under `no_collection` in garbage collection again."""
     gc.unfreeze()

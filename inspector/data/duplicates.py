@@ -37,9 +37,9 @@ _ALL_ALIKE = 0.3  # share of the pictures in one group from which likeness says 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """An image file as it is compared: SHA-256 of its bytes, the picture as uint8 [64, 64] grey, width over height.
+    """An image file reduced for comparison: SHA-256 of its bytes, the image as grey uint8 [64, 64], and width / height.
 
-    `bits`: of its values; 0 where they are temperatures.
+    `bits`: of its values; 0 for temperatures.
     """
 
     digest: bytes
@@ -53,9 +53,10 @@ _DEPTHS = (10, 12, 14, 16)  # bits of cameras
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Groups of two or more indices into the images compared. `near` groups hold one of each exact group.
+    """Groups of two or more indices into the compared images.
 
-    `alike`: so many pictures look the same that nearness tells nothing, and `near` is empty.
+    `near` groups hold one image of each exact group. `alike`: so many images look the same that similarity means nothing, and
+    `near` is empty.
     """
 
     exact: tuple[tuple[int, ...], ...]
@@ -64,16 +65,16 @@ class Duplicates:
 
 
 def nothing() -> None:
-    """The `tick` of somebody who shows no progress."""
+    """Do nothing: the default `tick`."""
 
 
 def never() -> bool:
-    """Return the `cancelled` of somebody who never cancels."""
+    """Return False: the default `cancelled`."""
     return False
 
 
 def look(path: Path) -> Look:
-    """Read and decode one image, so that what is damaged is found. Raises ConfigError."""
+    """Read and decode one image, which reveals damage. Raises ConfigError."""
     try:
         data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
     except (OSError, ValueError):
@@ -84,7 +85,7 @@ def look(path: Path) -> Look:
 
 
 def _reduced_jpeg(data: bytes) -> tuple[NDArray[np.uint8], float, int] | None:
-    """Return a JPEG decoded at an eighth to the full of its size, which is far quicker; None for anything else."""
+    """Return a JPEG decoded at between an eighth and its full size, which is much faster; None for any other file."""
     if data[:3] != b"\xff\xd8\xff" or b"FLIR\0" in data[:4096]:
         return None
     try:
@@ -117,10 +118,10 @@ def _whole(path: Path) -> tuple[NDArray[np.uint8], float, int]:
 def look_at(
     paths: Sequence[Path], *, tick: Callable[[], None] = nothing, cancelled: Callable[[], bool] = never, spare: int = 0
 ) -> tuple[list[Look | None], list[ConfigError]]:
-    """Look at many images on every core: a look for each path (None: it cannot be read), and what is wrong with those.
+    """Decode many images on every core; return a `Look` per path (None if unreadable), and the problems found.
 
-    `tick` after each image, on the calling thread. When `cancelled()` turns true, the remaining looks are None. `spare`: cores
-    to leave alone, so that a window stays quick.
+    `tick` is called after each image, on the calling thread. Once `cancelled()` returns True, the remaining looks are None.
+    `spare`: cores to leave idle, so that a window stays responsive.
     """
     looks: list[Look | None] = []
     errors: list[ConfigError] = []
@@ -145,7 +146,10 @@ def _tried(path: Path) -> Look | ConfigError:
 
 
 def find_duplicates(looks: Sequence[Look | None], *, cancelled: Callable[[], bool] = never) -> Duplicates:
-    """Return which of the images show the same. Compares every pair: 100,000 images take minutes, 2,000 less than a second."""
+    """Return the groups of images that show the same.
+
+    Compares every pair: 100,000 images take minutes, 2,000 less than a second.
+    """
     by_digest: dict[bytes, list[int]] = {}
     for index, one in enumerate(looks):
         if one is not None:
@@ -164,7 +168,7 @@ def find_duplicates(looks: Sequence[Look | None], *, cancelled: Callable[[], boo
 
 
 def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterable[tuple[int, int]]:
-    """Pairs of indices (a < b) that look the same."""
+    """Return pairs of indices (a < b) of images that look the same."""
     if len(looks) < 2:
         return
     small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)
@@ -189,7 +193,10 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
 
 
 def _means_removed(pictures: NDArray[np.uint8]) -> Floats:
-    """Return [N, pixels] of length 1: brightness and contrast taken away, then the mean picture of the set, if it is a set."""
+    """Return unit vectors [N, pixels] with brightness and contrast removed.
+
+    In a set of enough images, the mean image is removed too.
+    """
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     flat = _unit(flat - flat.mean(axis=1, keepdims=True))
     # Of a few pictures the mean is mostly themselves.
@@ -202,7 +209,7 @@ def _unit(rows: Floats) -> Floats:
 
 
 def _detail(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Correlation of what is left when each picture's blurred self is taken away."""
+    """Return the correlation of the details: each image minus its blurred copy."""
     rows = np.stack([one, other]).astype(np.float32)
     sharp = np.stack([row - cv2.GaussianBlur(row, (0, 0), 3) for row in rows]).reshape(2, -1)
     first, second = _unit((sharp - sharp.mean(axis=1, keepdims=True)).astype(np.float32))
@@ -210,7 +217,7 @@ def _detail(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 
 class _Union:
-    """Which things belong together, told pair by pair."""
+    """Disjoint sets, merged pair by pair."""
 
     def __init__(self) -> None:
         self._parent: dict[int, int] = {}
@@ -234,12 +241,12 @@ class _Union:
 
 
 def deduplicated(dataset: Dataset, *, tick: Callable[[], None] = nothing, cancelled: Callable[[], bool] = never) -> Dataset:
-    """Return the data set without images that are in it twice, and with those that look the same in one group.
+    """Return the data set without exact duplicates, and with near duplicates in the same group.
 
-    Of exact copies whose labels agree one is kept; copies with contradicting labels are all left out. Where the data brings a
-    split along, images that are also in its test part (or validation part) are left out of training. Images that cannot be
-    read are left out. Every one of them is named in `problems`. `tick` after each image; when `cancelled()` turns true the
-    data set is returned as it is.
+    Of exact copies with equal labels one is kept; copies with contradicting labels are all removed. If the data has its own
+    split, images that are also in its test part (or validation part) are removed from training. Unreadable images are removed.
+    Every removed image is named in `problems`. `tick` is called after each image; once `cancelled()` returns True, the data set
+    is returned unchanged.
     """
     looks, errors = look_at([sample.path for sample in dataset.samples], tick=tick, cancelled=cancelled)
     found = find_duplicates(looks, cancelled=cancelled)
@@ -251,7 +258,7 @@ def deduplicated(dataset: Dataset, *, tick: Callable[[], None] = nothing, cancel
 def without_duplicates(
     dataset: Dataset, looks: Sequence[Look | None], found: Duplicates, errors: Sequence[ConfigError]
 ) -> Dataset:
-    """Return what `deduplicated` does, with the images of the data set already looked at."""
+    """Do what `deduplicated` does, with looks at the images already made."""
     samples = dataset.samples
     problems: list[Message] = [error.problem for error in errors]
     dropped = {index for index, one in enumerate(looks) if one is None}
@@ -286,7 +293,7 @@ _RANK = {"test": 0, "val": 1, "train": 2, None: 2}
 
 
 def _resolve(samples: Sequence[Sample], group: Sequence[int], problems: list[Message]) -> set[int]:
-    """Return the members of a group of exact copies that are not used."""
+    """Return the members of a group of exact copies to remove."""
     members = sorted(group, key=lambda index: (_RANK[samples[index].part], samples[index].name))
     names = ", ".join(samples[index].name for index in members)
     first = samples[members[0]]
@@ -298,7 +305,7 @@ def _resolve(samples: Sequence[Sample], group: Sequence[int], problems: list[Mes
 
 
 def _across_parts(samples: Sequence[Sample], group: Sequence[int], problems: list[Message]) -> set[int]:
-    """Return the members of a group of near duplicates that would train what another of them tests."""
+    """Return the members of a group of near duplicates that would train on what another member tests."""
     if not group:
         return set()
     best = min(_RANK[samples[index].part] for index in group)
@@ -320,7 +327,7 @@ def _across_parts(samples: Sequence[Sample], group: Sequence[int], problems: lis
 
 
 def _agree(one: Sample, other: Sample) -> bool:
-    """Return whether two copies of an image are labelled alike: boxes and masks may differ a little, classes may not."""
+    """Return whether two copies of an image have equal labels: boxes and masks may differ slightly, classes may not."""
     first, second = one.truth, other.truth
     if first.label != second.label or first.temperatures != second.temperatures or one.stratum != other.stratum:
         return False

@@ -1,4 +1,4 @@
-"""A training run on disk: one folder that says what was asked, how it goes, and what came of it.
+"""A training run on disk: one folder with the request, the progress and the results.
 
 run.json         what was asked and who does it (`RunRecord`)
 messages.jsonl   every message of the worker, as it was sent (`workers.messages`), `done` or `failed` last
@@ -55,9 +55,9 @@ RESERVE = ".reserve"  # space kept for the last message of a run whose disk is f
 
 
 class RunRecord(FiniteModel):
-    """What was asked (`TrainSettings` as JSON) and the process that does it, by pid and what `started` says of it.
+    """A request (`TrainSettings` as JSON) and the process that handles it, identified by pid and the result of `started`.
 
-    `queued`: since when it waits for its turn, or None. `resume`: it goes on from what is saved (`resumable`).
+    `queued`: when the run began to wait for its turn, or None. `resume`: the run continues from its saved state (`resumable`).
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -73,7 +73,7 @@ class RunRecord(FiniteModel):
     resume: bool = False
 
     def alive(self) -> bool:
-        """Return whether that process still runs; another one that got its number does not count."""
+        """Return whether that process still runs; another process with a reused pid does not count."""
         if self.pid <= 0:
             return False
         try:
@@ -82,16 +82,15 @@ class RunRecord(FiniteModel):
             return False
 
     def train_settings(self) -> TrainSettings:
-        """Return what was asked. Raises ConfigError if this version does not know a setting."""
+        """Return the requested settings. Raises ConfigError if this version does not know a setting."""
         return train_settings(self.settings)
 
 
 def started(pid: int) -> str:
-    """Return what tells a process from a later one with the same number, also after the clock was set. Raises psutil.Error or
-    OSError.
+    """Return a start mark that tells a process from a later one with the same pid, also after the clock was set.
 
-    Linux: the boot, and clock ticks from it to the start of the process (proc(5), field 22 of stat). psutil reckons the time of
-    day from those, which changes whenever the clock is set.
+    Raises psutil.Error or OSError. Linux: the boot id, and clock ticks from boot to the start of the process (proc(5), field 22
+    of stat). psutil computes the time of day from these, which changes whenever the clock is set.
     """
     if sys.platform != "linux":
         return f"{psutil.Process(pid).create_time():.3f}"
@@ -116,7 +115,7 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def write_run(folder: Path, record: RunRecord) -> None:
-    """Write the record whole. Raises OSError."""
+    """Write the record as a whole. Raises OSError."""
     temporary = folder / f".{RUN}.part"
     try:
         with temporary.open("w", encoding="utf-8") as stream:
@@ -129,22 +128,22 @@ def write_run(folder: Path, record: RunRecord) -> None:
 
 
 def runs_folder() -> Path:
-    """Return where the window keeps its runs; may not exist yet."""
+    """Return the folder in which the window keeps its runs; it may not exist yet."""
     return user_data() / "runs"
 
 
 def run_path(settings: TrainSettings) -> Path:
-    """Return the run folder of these settings: their own, else the bundle's with ".run" after its name."""
+    """Return the run folder for these settings: the one they name, or the bundle's path with ".run" appended."""
     return settings.run or settings.out.with_name(settings.out.name + ".run")
 
 
 def resumable(folder: Path) -> bool:
-    """Return whether a run that broke off has saved something to go on from."""
+    """Return whether an interrupted run has saved a state to continue from."""
     return any((folder / name).is_file() for name in (CHECKPOINT, TRIALS))
 
 
 def new_run_path(folder: Path, name: str) -> Path:
-    """Return a folder in `folder` that does not exist yet, named after the bundle."""
+    """Return a path in `folder` that does not exist yet, named after the bundle."""
     base = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "run"
     path, number = folder / base, 1
     while path.exists() or path.is_symlink():
@@ -154,10 +153,10 @@ def new_run_path(folder: Path, name: str) -> Path:
 
 
 def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = False) -> Path:
-    """Make or take over the run folder of these settings and return it.
+    """Create or take over the run folder of these settings and return it.
 
-    A folder that holds an earlier run starts anew, or goes on with `resume`. Raises ConfigError where other files are, JobError
-    where that run still goes on, StorageError where nothing can be written.
+    A folder that holds an earlier run starts over, or continues with `resume`. Raises ConfigError if the folder holds other
+    files, JobError if the earlier run is still live, StorageError if writing fails.
     """
     folder = run_path(settings).absolute()
     settings = settings.model_copy(update={"run": folder})
@@ -185,7 +184,7 @@ def create_run(settings: TrainSettings, *, queued: bool = False, resume: bool = 
 
 
 def unwritable(folder: Path, error: OSError) -> StorageError:
-    """Return what to say when a file of a run cannot be written."""
+    """Return the error for a file of a run that cannot be written."""
     if isinstance(error, FileNotFoundError):
         return StorageError(
             "The folder of the run, {folder}, is gone or was moved.",
@@ -201,9 +200,10 @@ def unwritable(folder: Path, error: OSError) -> StorageError:
 
 
 def remove_run(folder: Path) -> None:
-    """Delete a run with all its files. Links are never followed; what is no run, or still goes on, is left alone.
+    """Delete a run with all its files.
 
-    Raises ConfigError, JobError or StorageError.
+    Links are never followed. A folder that is no run, or whose run is still live, is left alone. Raises ConfigError, JobError
+    or StorageError.
     """
     if folder.is_symlink() or not folder.is_dir():
         raise ConfigError("{folder} is not a training run.", remedy="Choose a folder with a run.json.", folder=folder)
@@ -217,7 +217,7 @@ def remove_run(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Empty a run folder, its record last: a removal that was broken off can be repeated."""
+    """Empty a run folder, deleting its record last: an interrupted removal can be repeated."""
     for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -226,13 +226,13 @@ def _clear(folder: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a killed process had begun to write. Raises OSError."""
+    """Remove unfinished files of a killed process. Raises OSError."""
     for path in (folder / RESERVE, *folder.glob(".*.part")):
         path.unlink(missing_ok=True)
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return the run folders directly in `folder`, by name."""
+    """Return the run folders directly in `folder`, sorted by name."""
     try:
         return sorted(path for path in folder.iterdir() if (path / RUN).is_file() and not path.is_symlink())
     except OSError:
@@ -240,23 +240,24 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def append_packet(file: Path, packet: Packet) -> None:
-    """Append one line in one write, so that two writers do not mix. Raises OSError."""
+    """Append one line in a single write, so that two writers do not interleave. Raises OSError."""
     with file.open("ab", buffering=0) as stream:
         stream.write(packet.line())
         os.fsync(stream.fileno())
 
 
 class Tail(Generic[M]):
-    """Reads the messages that are appended to a file, from `offset` on."""
+    """Reads the messages appended to a file, starting at `offset`."""
 
     def __init__(self, file: Path, read: Callable[[bytes], M], *, offset: int = 0) -> None:
-        """`read`: makes a message of a line, or raises JobError."""
+        """Keep `read`, which converts a line to a message or raises JobError."""
         self._file, self._read, self._offset = file, read, offset
         self._decoder = LineDecoder(read)
 
     def read(self) -> Iterator[M]:
-        """Yield what has come since the last call. A line cut off by a crash or full disk is skipped; a shorter file is read
-        anew.
+        """Yield the messages appended since the last call.
+
+        A line cut off by a crash or full disk is skipped; a file that got shorter is read again from its beginning.
         """
         try:
             with self._file.open("rb") as stream:
@@ -275,7 +276,7 @@ class Tail(Generic[M]):
 
 
 def tail_messages(folder: Path) -> Tail[WorkerMessage]:
-    """Return a reader of what the worker of a run has said, and says."""
+    """Return a reader of all past and future messages of a run's worker."""
     return Tail(folder / MESSAGES, worker_message)
 
 

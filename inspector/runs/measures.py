@@ -1,4 +1,4 @@
-"""What the numbers of the metrics are called for a person, and what they mean."""
+"""Names and explanations of the metrics for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,5 +40,5 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
 
 
 def measure_of(name: str) -> Measure | None:
-    """Return what "recall" or "recall/scratch" is; None for numbers that are not for people (`minus_mae_kelvin`)."""
+    """Return the description of "recall" or "recall/scratch"; None for metrics not meant for people (`minus_mae_kelvin`)."""
     return MEASURES.get(name.partition("/")[0])

@@ -1,4 +1,4 @@
-"""What a training run reports: written by the trainer, shown by the window, printed as HTML."""
+"""The report of a training run: written by the trainer, shown by the window, printed as HTML."""
 
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ class _Part(BaseModel):
 
 
 class Interval(_Part):
-    """A number measured on a sample of parts, with its 95 % confidence interval (equal to the value where none is known)."""
+    """A number measured on a sample of parts, with its 95 % confidence interval (equal to the value if unknown)."""
 
     value: float
     low: float
@@ -25,9 +25,10 @@ class Interval(_Part):
 
 
 class Confusion(_Part):
-    """counts[i][j]: samples of class labels[i] that were said to be labels[j].
+    """counts[i][j]: samples of class labels[i] that were predicted as labels[j].
 
-    `unit` is what is counted: frames, objects (with a last label "(none)": not found, or nothing there) or pixels (likewise).
+    `unit` is the unit counted: frames, objects or pixels. Objects and pixels have a last label "(none)": not found, or nothing
+    there.
     """
 
     labels: tuple[str, ...]
@@ -36,7 +37,7 @@ class Confusion(_Part):
 
 
 class Curve(_Part):
-    """Precision over recall of one class, with the score at each point; `area` is what it is summed up to."""
+    """Precision over recall of one class, with the score at each point; `area` is the area under the curve."""
 
     name: str
     recall: tuple[float, ...]
@@ -46,7 +47,7 @@ class Curve(_Part):
 
 
 class ClassRow(_Part):
-    """One class: how many samples (or objects) of it were tested, and its numbers by name."""
+    """One class: the number of tested samples (or objects), and its metrics by name."""
 
     name: str
     support: int
@@ -67,10 +68,11 @@ class Worst(_Part):
 class Calibration(_Part):
     """Temperature scaling (Guo et al., ICML 2017): expected calibration error before and after, on the test part.
 
-    `bins`: (mean score, share right, samples) of each used bin, after scaling; `bins_before` the same without.
-    `refused`: why the scores were left as they are (the temperature is 1 then). `chance`: what the error of scores that are
-    true probabilities stays below in 95 of 100 sets of so many images. `likelihood`: mean negative log-likelihood, `brier`:
-    Brier score, both smaller is better, and `..._before`; `gain`: of the likelihood, by scaling.
+    `bins`: (mean score, accuracy, samples) of each used bin, after scaling; `bins_before`: the same before scaling. `refused`:
+    why the scores were left unchanged (the temperature is then 1). `chance`: the error of perfectly calibrated scores stays
+    below this value in 95 of 100 sets of the same number of images. `likelihood`: mean negative log-likelihood, and `brier`:
+    Brier score; smaller is better for both. `..._before`: their values before scaling; `gain`: improvement of the likelihood by
+    scaling.
     """
 
     temperature: float
@@ -88,11 +90,12 @@ class Calibration(_Part):
 
 
 class Threshold(_Part):
-    """The decision threshold and what it costs on the test part. `refused`: why the data cannot support the wish.
+    """The decision threshold and its costs on the test part.
 
-    `false_reject`: share of the good images that would be NG. `miss`: share of the others that would be OK. `review`: share of
-    all that would be REVIEW. None where there is no such image. `good`, `bad`: how many there are. `how`: who chose it.
-    `needed`: good validation images it takes for the wish, at the least.
+    `refused`: why the data cannot support the requested limit. `false_reject`: share of the good images that would be NG.
+    `miss`: share of the other images that would be OK. `review`: share of all images that would be REVIEW. Each is None if
+    there is no such image. `good`, `bad`: number of good and other images. `how`: who chose the threshold. `needed`: minimum
+    number of good validation images for the request.
     """
 
     score: float
@@ -108,17 +111,17 @@ class Threshold(_Part):
 
 
 class LearningPoint(_Part):
-    """The primary metric on the test part after training on so many samples."""
+    """The primary metric on the test part after training on this number of samples."""
 
     samples: int
     result: Interval
 
 
 class Learning(_Part):
-    """What more images would bring: measured points, and the forecast for `more` further samples, if one can be made.
+    """The benefit of more images: measured points, and the forecast for `more` further samples, if one can be made.
 
-    `forecast`: the primary metric then; `gain`: how much more that is than now. `curve`: (samples, value) of the fitted law.
-    `refused`: why there is no forecast.
+    `forecast`: the primary metric then; `gain`: its increase over now. `curve`: (samples, value) of the fitted law. `refused`:
+    why there is no forecast.
     """
 
     points: tuple[LearningPoint, ...]
@@ -130,8 +133,9 @@ class Learning(_Part):
 
 
 class Folds(_Part):
-    """k-fold cross-validation: the primary metric on each fold, and on all folds' answers together. `planned`: how many folds
-    there were to be, if it was ended early.
+    """k-fold cross-validation: the primary metric on each fold, and on the predictions of all folds together.
+
+    `planned`: the number of folds planned, if the validation was ended early.
     """
 
     values: tuple[float, ...]
@@ -140,8 +144,9 @@ class Folds(_Part):
 
 
 class Epoch(_Part):
-    """One epoch of the training: the mean loss over the training and over the validation images, and the primary number on
-    validation. None where that was no number.
+    """One epoch of the training: mean training and validation loss, and the primary metric on validation.
+
+    A value is None if it was not a finite number.
     """
 
     epoch: int
@@ -151,12 +156,12 @@ class Epoch(_Part):
 
 
 class TrainReport(_Part):
-    """Everything that came of a run, measured on the test part unless said otherwise.
+    """The results of a run, measured on the test part unless stated otherwise.
 
-    `primary` names the number of `metrics` that counts. `part` was measured: `images` of `groups` parts or lots. `data` is the
-    name of the data folder, `fingerprint` what tells its contents from others'. `summary`: the result in plain words;
-    `trials`: the part of it that the folds and the learning curve say. `course`: the epochs in their order. `warnings`: why the
-    bundle should not judge parts, the first sentences of the summary: nothing was learnt, or a class is never found.
+    `primary` names the most important of `metrics`. `part` was measured, with `images` of `groups` parts or lots. `data` is the
+    name of the data folder; `fingerprint` identifies its contents. `summary`: the result in plain words; `trials`: the
+    sentences of it that are about the folds and the learning curve. `course`: the epochs in order. `warnings`: why the bundle
+    should not judge parts, which are the first sentences of the summary: nothing was learnt, or a class is never found.
     """
 
     v: int = 1

@@ -1,4 +1,4 @@
-"""What a training run is told: plain data, sent as JSON to the worker process that trains."""
+"""The settings of a training run: plain data, sent as JSON to the worker process that trains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Augmentations = Literal["none", "standard", "surface", "part", "window", "strong
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a setting is shown to a person: a short label, the page section it stands in, its unit."""
+    """How a setting is shown to a person: a short label, its page section, its unit."""
 
     label: str
     group: Group
@@ -33,15 +33,16 @@ class Shown:
 
 
 def task_defaults(task: str) -> Mapping[str, object]:
-    """Return what suits a task where a person gives no value; nothing for one that is not known."""
+    """Return a task's default settings; none for an unknown task."""
     return TASKS[task].defaults if task in TASKS else {}
 
 
 class TrainSettings(FiniteModel):
-    """One training run. Everything that changes the result is here, so that two runs with equal settings and data agree.
+    """Settings of one training run.
 
-    What is left out, or 0 or "" where that is no value, is filled in from `TaskEntry.defaults`. Fields with a `Shown` are for a
-    person to set; the window and the command line make their forms from these declarations.
+    All inputs that change the result are here, so that two runs with equal settings and data agree. Values that are omitted
+    (also 0 or "" where these are no values) are filled in from `TaskEntry.defaults`. Fields with a `Shown` are set by a person;
+    the window and the command line build their forms from these declarations.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -210,7 +211,7 @@ class TrainSettings(FiniteModel):
 
 
 def shown_settings() -> Mapping[str, Shown]:
-    """Return the settings that a person sets, in the order of their declaration."""
+    """Return the settings that a person may set, in the order of declaration."""
     found = {
         name: next((item for item in field.metadata if isinstance(item, Shown)), None)
         for name, field in TrainSettings.model_fields.items()
@@ -219,7 +220,7 @@ def shown_settings() -> Mapping[str, Shown]:
 
 
 def train_settings(values: Mapping[str, object]) -> TrainSettings:
-    """Settings from a mapping. Raises ConfigError naming the setting."""
+    """Build settings from a mapping. Raises ConfigError naming the setting."""
     try:
         return TrainSettings.model_validate(dict(values))
     except ValidationError as error:
@@ -231,7 +232,7 @@ def train_settings(values: Mapping[str, object]) -> TrainSettings:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """ "224" or "320x240" -> (width, height). Raises ConfigError."""
+    """Parse "224" or "320x240" as (width, height). Raises ConfigError."""
     width, _, height = text.lower().partition("x")
     try:
         size = (int(width), int(height or width))
@@ -245,7 +246,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_option(text: str) -> tuple[str, Option]:
-    """ "width=16" -> ("width", 16); numbers and true/false are recognised. Raises ConfigError."""
+    """Parse "width=16" as ("width", 16); numbers and true/false are recognised. Raises ConfigError."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip().isidentifier():
         raise ConfigError("{text!r} is not an option.", remedy="Write it as key=value.", text=text)

@@ -1,1 +1,1 @@
-"""Labelled data on disk: a file for each layout that is read or written."""
+"""Layouts of labelled data on disk: one module for each layout that is read or written."""

@@ -1,4 +1,4 @@
-"""From what is labelled to what a task needs: boxes from masks, a class from boxes."""
+"""Conversion of labels to the kind that a task needs: boxes from masks, a class from boxes."""
 
 import os
 from collections import Counter
@@ -36,8 +36,9 @@ def build(
     group: str = "",
     tick: Tick,
 ) -> Dataset:
-    """Return the data set of one task; without samples where the labels do not tell what it needs. `tick` after each mask that
-    had to be opened. Raises ConfigError.
+    """Return the data set of one task; it has no samples if the labels do not suffice for the task.
+
+    `tick` is called after each mask that is opened. Raises ConfigError.
     """
     return _Builder(listing, folder, task, classes, group, tick).dataset()
 
@@ -66,7 +67,7 @@ class _Builder:
         return Dataset(self.folder, self.task, names, ordered, tuple(self.problems), self.by_most)
 
     def _taught(self, labels: LabelKind) -> tuple[tuple[str, ...], list[Sample]]:
-        """Return the classes and samples with labels of this kind."""
+        """Return the classes, and the samples with labels of this kind."""
         match labels:
             case "label":
                 return self._labelled()
@@ -84,7 +85,7 @@ class _Builder:
         return (), [self._sample(record, ("thermal",), Annotation(temperatures=record.kelvin)) for record in measured]
 
     def _labelled(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """Return an image's own class, else that of most of its objects, else the one that covers most of its mask."""
+        """Return a class per image: its own, else that of most of its objects, else the one that covers most of its mask."""
         kinds: list[tuple[Record, str]] = []
         by_mask = self._main_of_masks()
         for record in self.records:
@@ -109,7 +110,7 @@ class _Builder:
         ]
 
     def _boxed(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """Labelled boxes, else one around each connected area of the mask."""
+        """Return the labelled boxes, else a box around each connected area of the mask."""
         shaped = [record for record in self.records if record.shapes is not None]
         if not any(record.objects for record in shaped) and any(record.mask for record in self.records):
             return self._boxes_of_masks()
@@ -125,7 +126,10 @@ class _Builder:
         return tuple(index), samples if index else []
 
     def _masked(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """Masks, else outlines. Where some objects have an outline and some only a box, the box is filled."""
+        """Return masks, or outlines where there is no mask.
+
+        If some objects have an outline and others only a box, the box is filled.
+        """
         if any(record.mask for record in self.records):
             valued = any(record.mask is not None and record.mask_class is None for record in self.records)
             return self._value_masks() if valued else self._class_masks()
@@ -149,7 +153,7 @@ class _Builder:
         return tuple(index), samples
 
     def _value_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """Pixel values are classes, or white is the one class there is."""
+        """Return masks whose pixel values are classes, or whose white is the only class."""
         counted = self._counted(record for record in self.records if record.mask is not None)
         names, binary = self._value_names([counts for _, counts in counted])
         self._limit(names)
@@ -180,7 +184,7 @@ class _Builder:
         return tuple(index), samples
 
     def _limit(self, names: Sequence[str]) -> None:
-        """Raises ConfigError where a mask cannot hold so many classes."""
+        """Raise ConfigError if a mask cannot hold this number of classes."""
         if len(names) >= IGNORE:
             raise ConfigError(
                 "{folder} has {count} classes; a mask holds at most {limit}.",
@@ -190,8 +194,10 @@ class _Builder:
             )
 
     def _value_names(self, counts: Sequence[list[int]]) -> tuple[list[str], bool]:
-        """Return the names of the values 1, 2, ... of masks, and whether they are drawn in black and white instead: one class
-        at 255 (with soft edges) rather than at 1. Where there are values of classes, 255 is what nobody knows.
+        """Return the names of the mask values 1, 2, ..., and whether the masks are black and white.
+
+        A black-and-white mask draws its only class as 255 (with soft edges) rather than 1. In masks with class values, 255
+        marks unknown pixels.
         """
         whole = np.sum(np.asarray(counts, np.int64).reshape(-1, 256), axis=0)
         names = list(self.listing.classes)
@@ -205,8 +211,9 @@ class _Builder:
         return names, binary
 
     def _kinds_of(self, record: Record, counts: list[int], names: Sequence[str], binary: bool) -> dict[str, int] | None:
-        """Return the pixels of each class in a mask; None, and a problem noted, if it has values that are no class, or nothing
-        but what nobody knows.
+        """Return the number of pixels of each class in a mask.
+
+        Returns None, and notes a problem, if the mask has values that are no class, or only unknown pixels.
         """
         if binary:
             areas = [sum(counts[HALF:])]
@@ -222,7 +229,7 @@ class _Builder:
         return {name: area for name, area in zip(names, areas, strict=False) if area}
 
     def _black_and_white(self, record: Record, counts: list[int]) -> bool:
-        """Return whether it is plain what a mask in black and white means; a problem is noted if not."""
+        """Return whether a black-and-white mask is unambiguous; a problem is noted if not."""
         mask = record.mask or record.path
         if sum(counts[_SHADES]) > _MOST_SHADES * sum(counts):
             self._skip("{file} has too many shades of grey for a mask in black and white; it is not used.", mask)
@@ -233,7 +240,7 @@ class _Builder:
         return False
 
     def _class_masks(self) -> tuple[tuple[str, ...], list[Sample]]:
-        """White is the class of the image; a class with nothing drawn in any of its masks is one of good parts."""
+        """Return masks in which white is the class of the image. A class whose masks are all empty is a class of good parts."""
         counted = dict[str, bool]()
         usable: list[Record] = []
         empty: list[Record] = []
@@ -300,7 +307,7 @@ class _Builder:
         return found
 
     def _counted(self, records: Iterable[Record]) -> list[tuple[Record, list[int]]]:
-        """Return how often each value is in each mask; masks that cannot be read, or are of another size, are problems."""
+        """Return a histogram of the values of each mask. Unreadable masks and masks of another size are noted as problems."""
         listed = list(records)
         found = []
         for record, result in zip(listed, _parallel(_histogram, listed, self.tick), strict=True):
@@ -320,7 +327,7 @@ class _Builder:
     def _sample(
         self, record: Record, shows: tuple[str, ...], truth: Annotation, mask: MaskFile | DrawnMask | None = None
     ) -> Sample:
-        """`shows`: the classes that are in it."""
+        """Return a sample. `shows`: the classes in the image."""
         kinds = shows or (NO_DEFECT,)
         return Sample(record.name, record.path, record.group_by(self.group), kinds[0], truth, mask, record.part, kinds)
 
@@ -346,7 +353,10 @@ def _area(shape: Shape) -> float:
 
 
 def _by_rarest(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the samples with the rarest class that each shows as its stratum, so that a split has enough of every class."""
+    """Return the samples with the rarest class that each shows as its stratum.
+
+    This way each part of a split gets enough of every class.
+    """
     counts = Counter(kind for sample in samples for kind in sample.kinds)
     return [replace(sample, stratum=min(sample.kinds, key=lambda kind: (counts[kind], kind))) for sample in samples]
 
@@ -374,8 +384,9 @@ def _components(mask: MaskFile | DrawnMask | None) -> list[tuple[int, tuple[floa
 
 
 def _parallel(work: Callable[[T], R], items: Sequence[T], tick: Tick) -> list[R | ConfigError]:
-    """Return the results of `work`, or its ConfigError, on every core: decoding images releases the interpreter. What `tick`
-    raises ends it.
+    """Run `work` on every core and return each result or its ConfigError; decoding images releases the interpreter lock.
+
+    An exception from `tick` ends the run.
     """
 
     def tried(item: T) -> R | ConfigError:

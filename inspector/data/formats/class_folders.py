@@ -1,7 +1,7 @@
-"""FOLDER/<class>/*.jpg, or with train/, val/ and test/ above or below the classes where the data brings a split along.
+"""Class folders: FOLDER/<class>/*.jpg, also with train/, val/ and test/ above or below the classes.
 
-A .png with the stem of another image beside it is that image's mask, white where the defect is; so is NAME_mask.png. Folders
-that say where files lie ("images", "masks", "labels") are no classes.
+A .png with the stem of another image in the same folder is the mask of this image, white on the defect; so is NAME_mask.png.
+Folders named after their purpose ("images", "masks", "labels") are no classes.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ _MANY, _FEW, _PARTS = 20, 10, 0.3  # so many folders with so few images in each 
 
 
 class _Kinds:
-    """The class and part that the folders of a path say."""
+    """The class and the part of a split that the folders of a path name."""
 
     def __init__(self, folder: Folder) -> None:
         self.prefix = common_folder(folder)
@@ -42,12 +42,12 @@ class _Kinds:
         return [piece for piece in folder[len(self.prefix) :].split("/") if piece and piece.lower() not in PLACES]
 
     def of(self, name: str) -> tuple[str, Part | None]:
-        """Return ("", None) where its folders name no class."""
+        """Return (class, part) of a path; ("", None) if its folders name no class."""
         return self._known.get(name.rpartition("/")[0], ("", None))
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images in folders whose names can be classes."""
+    """Recognise images in folders whose names can be classes."""
     kinds = _Kinds(folder)
     counts = Counter(kinds.of(name)[0] for name in folder.images)
     used = sum(count for kind, count in counts.items() if kind and not kind.startswith("_"))
@@ -62,7 +62,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def _masks(names: Iterable[str]) -> dict[str, str]:
-    """Mask -> the image that it is of, both in one folder."""
+    """Return a mapping from each mask to its image in the same folder."""
     found: dict[str, str] = {}
     by_stem: dict[str, str] = {}
     masks = []
@@ -85,7 +85,7 @@ def _masks(names: Iterable[str]) -> dict[str, str]:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The class is the first folder of a path that names neither a part nor a place."""
+    """Read the labels: the class is the first folder of a path that names neither a part nor a purpose."""
     found = Listing(TITLE)
     kinds = _Kinds(folder)
     if kinds.prefix:

@@ -1,10 +1,10 @@
-"""COCO: one .json with images, annotations and categories, anywhere in the folder; a file for each part, or one for all.
+"""COCO: a .json with images, annotations and categories, anywhere in the folder; one file per part, or one for all.
 
 Boxes are (left, top, width, height); outlines are polygons or run lengths, compressed or not. The part is taken from the name
 of the file or of its folder ("train", "valid", "test", also "instances_val2017.json").
 
-Objects drawn with a brush are marked as crowds (iscrowd 1) by CVAT and datumaro. A crowd in the sense of COCO itself, in its
-own data or around other objects of its class, is a region where nobody said which object is which.
+CVAT and datumaro mark objects drawn with a brush as crowds (iscrowd 1). A crowd in COCO's own sense, in COCO's own data or
+around other objects of its class, is a region in which individual objects are not labelled.
 """
 
 import re
@@ -46,7 +46,7 @@ _PARTS: dict[str, Part] = {"train": "train", "valid": "val", "val": "val", "test
 
 
 def files(folder: Folder) -> list[str]:
-    """Return the .json files that look like COCO's from their beginning or end."""
+    """Return the .json files whose beginning or end looks like COCO."""
     found = []
     alone = [
         name for name in folder.with_suffix(".json") if name.count("/") <= 3 and len(folder.by_stem[without_suffix(name)]) == 1
@@ -64,7 +64,7 @@ def files(folder: Folder) -> list[str]:
 
 
 def _cut(folder: Folder, name: str) -> bool:
-    """Return whether a file is no whole JSON, so that more may have stood in it."""
+    """Return whether a file is incomplete JSON, so that labels may be missing."""
     try:
         folder.json(name)
     except ConfigError:
@@ -73,7 +73,7 @@ def _cut(folder: Folder, name: str) -> bool:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that such files list."""
+    """Recognise COCO files by the images that they list."""
     listed: set[str] = set()
     names = files(folder)
     broken = 0
@@ -91,15 +91,17 @@ def look(folder: Folder) -> Claim | None:
 
 
 def part_of(name: str) -> Part | None:
-    """Return the part that the path of a label file names: "valid/_annotations.coco.json" -> "val"."""
+    """Return the part named by the path of a label file: "valid/_annotations.coco.json" -> "val"."""
     found = _PART.findall(name.lower())
     return _PARTS[found[-1]] if found else None
 
 
 @dataclass(slots=True)
 class _File:
-    """`shapes`: annotations by image. `labels`: categories of whole images. `labelled`: whether it says what the images show; a
-    mere list of images (datumaro's image_info) does not.
+    """A COCO file.
+
+    `shapes`: annotations by image. `labels`: categories of whole images. `labelled`: False for a mere list of images
+    (datumaro's image_info), which says nothing about their content.
     """
 
     name: str
@@ -113,7 +115,7 @@ class _File:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Return every file's images; what cannot be understood is a problem of its own and does not stop the rest."""
+    """Read the images of every file. Anything that cannot be understood is noted as a problem and does not stop the rest."""
     found = Listing(TITLE)
     classes: dict[str, None] = {}
     parsed = []
@@ -140,7 +142,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 def _read_file(
     folder: Folder, file: _File, labelled: dict[str, Summary], found: Listing, tick: Tick, part: Part | None
 ) -> None:
-    """`labelled`: the images known so far, and their objects."""
+    """Add the images of one file to the listing. `labelled`: the images known so far, and their objects."""
     elsewhere = 0
     for key, (said, size) in file.images.items():
         tick()
@@ -166,18 +168,18 @@ def _read_file(
 
 
 def _find(folder: Folder, said: str, file: str) -> str | None:
-    """Return the image that a file means, also by its name alone where its path is of another machine."""
+    """Return the image that a file refers to; a path of another machine is matched by its file name alone."""
     near = _places(file)
     return folder.find(said, *near) or folder.find(said.replace("\\", "/").rpartition("/")[2], *near)
 
 
 def _summary(file: _File, items: list[Mapping[str, object]]) -> Summary:
-    """Classes and boxes, to see whether two files say the same."""
+    """Return the classes and boxes, to compare whether two files agree."""
     return tuple(sorted((file.categories[_key(item["category_id"])], str(item.get("bbox"))) for item in items))
 
 
 def _places(name: str) -> list[str]:
-    """Return where the images of a .json may lie."""
+    """Return the folders in which the images of a .json may lie."""
     folder, _, last = name.rpartition("/")
     above = folder.rpartition("/")[0]
     stem = last.removesuffix(".json").removeprefix("instances_")
@@ -226,7 +228,10 @@ def _parse(name: str, folder: Folder, found: Listing) -> _File:
 
 
 def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) -> int:
-    """Put annotations to their images; how many are of none. `own`: the file is COCO's own. Raises ValueError or TypeError."""
+    """Assign annotations to their images and return how many belong to none.
+
+    `own`: the file is COCO's own. Raises ValueError or TypeError.
+    """
     lost = 0
     doubtful: set[int | str] = set()
     for item in annotations:
@@ -248,7 +253,7 @@ def _sort(annotations: list[Mapping[str, object]], file: _File, *, own: bool) ->
 
 
 def _holds_others(crowd: Mapping[str, object], items: list[Mapping[str, object]]) -> bool:
-    """Return whether other objects of its class lie in its box."""
+    """Return whether other objects of its class lie inside the box."""
     around = _corners(crowd)
     others = [_corners(item) for item in items if item is not crowd and item["category_id"] == crowd["category_id"]]
     return around is not None and any(
@@ -303,7 +308,7 @@ def _record(
 
 
 def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shape:
-    """Raises ValueError."""
+    """Return the shape of an annotation. Raises ValueError."""
     outline = outline_of(item.get("segmentation"), size)
     said = item.get("bbox")
     if isinstance(said, list) and len(said) == 4:
@@ -320,14 +325,17 @@ def _shape(item: Mapping[str, object], name: str, size: tuple[int, int]) -> Shap
 
 
 def bounds(polygons: tuple[tuple[float, ...], ...]) -> tuple[float, float, float, float]:
-    """Return the box around polygons."""
+    """Return the bounding box of polygons."""
     across = [value for polygon in polygons for value in polygon[::2]]
     down = [value for polygon in polygons for value in polygon[1::2]]
     return min(across), min(down), max(across), max(down)
 
 
 def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Return whether two boxes, each a pixel larger all round, overlap by about a third: corners were not taken for widths."""
+    """Return whether two boxes, each enlarged by a pixel on all sides, overlap by about a third.
+
+    If so, corners were not taken for widths.
+    """
     a, b = ((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1) for box in (one, other))
     shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
@@ -335,7 +343,7 @@ def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def outline_of(said: object, image: tuple[int, int]) -> Outline | None:
-    """COCO's `segmentation`, for an image of (width, height); None where it says nothing. Raises ValueError."""
+    """Convert COCO's `segmentation` for an image of (width, height); None if it is empty. Raises ValueError."""
     if isinstance(said, list):
         polygons = [tuple(number(value) for value in polygon) for polygon in said if isinstance(polygon, list)]
         used = tuple(polygon for polygon in polygons if len(polygon) >= 6 and len(polygon) % 2 == 0)

@@ -1,4 +1,4 @@
-"""The .csv files of a data folder: what their first lines say, and their rows by the names of columns."""
+"""The .csv files of a data folder: their first lines, and their rows by column name."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ _SEEN_ROWS = 40
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A .csv: its columns in small letters, and the first of its rows."""
+    """A .csv file: its column names in lower case, and its first rows."""
 
     name: str
     path: Path
@@ -30,35 +30,35 @@ class Table:
     first: tuple[tuple[str, ...], ...]
 
     def place(self, names: Sequence[str]) -> int | None:
-        """Which column is called by one of these names."""
+        """Return the index of the column with one of these names; None if there is none."""
         return next((self.columns.index(name) for name in names if name in self.columns), None)
 
     def has(self, *names: Sequence[str]) -> bool:
-        """Whether there is a column for each of these lists of names."""
+        """Return whether there is a column for each of these lists of names."""
         return all(self.place(each) is not None for each in names)
 
     @property
     def folder(self) -> str:
-        """The folder that it lies in, to which its paths may be relative."""
+        """The folder of the file, to which its paths may be relative."""
         return self.name.rpartition("/")[0]
 
     @property
     def part(self) -> Part | None:
-        """The part of a split that its name ("train.csv") or its folder says."""
+        """The part of a split named by the file ("train.csv") or its folder."""
         return PARTS.get(without_suffix(self.name).rpartition("/")[2].lower()) or part_of_image(self.name)
 
     def find(self, folder: Folder, said: str) -> str | None:
-        """The image that a cell names; some tables leave the suffix out."""
+        """Return the image named by a cell; some tables omit the suffix."""
         suffixes = ("", ".jpg", ".png", ".jpeg", ".bmp", ".tif") if said else ()
         return next((image for each in suffixes if (image := folder.find(f"{said}{each}", self.folder)) is not None), None)
 
     def known(self, folder: Folder, column: int) -> float:
-        """The share of the first rows whose file in this column is in the folder."""
+        """Return the share of the first rows whose file in this column exists in the folder."""
         said = [row[column].strip() for row in self.first if len(row) > column]
         return sum(self.find(folder, one) is not None for one in said) / len(said) if said else 0.0
 
     def rows(self, *, header: bool = True) -> Iterator[tuple[int, list[str]]]:
-        """(line, cells) of each row that has any. Raises ConfigError."""
+        """Yield (line, cells) of each row that is not empty. Raises ConfigError."""
         text = read_text(self.path, limit=_LARGEST)
         try:
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text[:4096].split("\n", 1)[0]))
@@ -71,7 +71,7 @@ class Table:
             raise ConfigError("{file} cannot be read ({detail}).", file=self.path, detail=error) from error
 
     def lines(self) -> int:
-        """About how many rows there are."""
+        """Return the approximate number of rows."""
         try:
             return self.path.read_bytes().count(b"\n")
         except OSError:
@@ -79,7 +79,7 @@ class Table:
 
 
 def tables(folder: Folder) -> Iterator[Table]:
-    """The .csv files near the top of a folder, those at the top first."""
+    """Yield the .csv files near the top of a folder, the topmost first."""
     names = sorted(folder.with_suffix(".csv"), key=lambda name: (name.count("/"), name))
     for name in names[:_LOOKED_AT]:
         if name.count("/") > _DEEPEST:
@@ -96,10 +96,10 @@ def tables(folder: Folder) -> Iterator[Table]:
 
 
 def cell(row: Sequence[str], place: int | None) -> str:
-    """ "" for a column that is not there, or that the row has not got."""
+    """Return the text of a cell; "" if the column or the row's cell is missing."""
     return "" if place is None or place >= len(row) else row[place].strip()
 
 
 def delimiter(line: str) -> str:
-    """What stands between the cells of a line."""
+    """Return the separator between the cells of a line."""
     return max(",;\t", key=line.count)

@@ -1,4 +1,4 @@
-"""Apple's Create ML, as Roboflow exports it: a .json that lists images with their boxes, given by their middles."""
+"""Apple's Create ML, as Roboflow exports it: a .json that lists images with their boxes, given by their centres."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that such files list."""
+    """Recognise Create ML files by the images that they list."""
     images = {folder.find(str(entry["image"]), name.rpartition("/")[0]) for name, entry in _entries(folder)} - {None}
     return claim(
         _WEIGHT, len(images), len(folder.images), message("a .json of Create ML lists {count} of the images", count=len(images))
@@ -38,7 +38,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The boxes of each image."""
+    """Read the boxes of each image."""
     found = Listing(TITLE)
     listed: set[str] = set()
     for name, entry in _entries(folder):

@@ -1,4 +1,7 @@
-"""CVAT for images 1.1: one .xml with every image, its shapes and tags. Its videos, whose frames are not files, are named."""
+"""CVAT for images 1.1: one .xml with every image, its shapes and tags.
+
+Videos, whose frames are no files, are noted as problems.
+"""
 
 import html
 import re
@@ -44,7 +47,7 @@ def _files(folder: Folder) -> list[str]:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that such a file lists."""
+    """Recognise CVAT files by the images that they list."""
     listed: set[str | None] = set()
     for name in _files(folder):
         try:
@@ -58,7 +61,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Everything drawn in each image; tags are the classes of images."""
+    """Read every shape of each image; tags are the classes of whole images."""
     found = Listing(TITLE)
     tags: dict[str, list[str]] = {}
     listed: set[str] = set()
@@ -101,7 +104,7 @@ def _add(found: Listing, folder: Folder, image: str, path: Path, entry: ElementT
 
 
 def _shapes(drawn: ElementTree.Element, size: tuple[int, int]) -> Iterator[Shape | str]:
-    """Raises ValueError."""
+    """Yield the shapes of one element. Raises ValueError."""
     name, turn = class_name(drawn.get("label", "")), number(drawn.get("rotation") or 0)
 
     def value(key: str) -> float:
@@ -131,7 +134,7 @@ def _points(drawn: ElementTree.Element) -> list[tuple[float, float]]:
 
 
 def _mask(name: str, drawn: ElementTree.Element, size: tuple[int, int]) -> Shape | None:
-    """Run lengths along the rows of the mask's own box, beginning with what is not set. Raises ValueError."""
+    """Decode run lengths along the rows of the mask's own box, starting with unset pixels. Raises ValueError."""
     left, top, width, height = (int(number(drawn.get(key))) for key in ("left", "top", "width", "height"))
     runs = [int(number(run.strip())) for run in (drawn.get("rle") or "").split(",") if run.strip()]
     if min([*runs, left, top]) < 0 or sum(runs) != width * height or left + width > size[0] or top + height > size[1]:

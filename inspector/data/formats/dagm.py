@@ -1,5 +1,6 @@
-"""DAGM 2007: Class1/Train/*.PNG with the masks of the defective ones in Class1/Train/Label/*_label.PNG, and Labels.txt. An
-image that Labels.txt lists without a mask is good.
+"""DAGM 2007: Class1/Train/*.PNG, Labels.txt, and the masks of defective images in Class1/Train/Label/*_label.PNG.
+
+An image that Labels.txt lists without a mask is good.
 """
 
 from inspector.core.message import message
@@ -20,14 +21,14 @@ def _lists(folder: Folder) -> list[str]:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images beside such lists."""
+    """Recognise images next to such lists."""
     places = [name[: -len("label/") - len(_LIST)] for name in _lists(folder)]
     used = sum(name.startswith(tuple(places)) for name in folder.images) if places else 0
     return claim(_WEIGHT, used, len(folder.images), message("{count} images lie beside a Label/Labels.txt of DAGM", count=used))
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """A class of defects for each folder of a texture."""
+    """Read the labels; each texture folder is one class of defects."""
     found = Listing(TITLE)
     known: set[str] = set()
     for name in _lists(folder):

@@ -35,7 +35,7 @@ Item = Mapping[str, object]
 
 
 def _items(folder: Folder) -> Iterator[tuple[str, Item, list[str]]]:
-    """(file, item, names of the labels)."""
+    """Yield (file, item, names of the labels)."""
     for name in folder.with_suffix(".json")[:50]:
         ends = peek(folder.files[name])
         if b'"items"' not in ends and b'"label_id"' not in ends and b'"dm_format_version"' not in ends:
@@ -65,7 +65,7 @@ def _find(folder: Folder, name: str, item: Item) -> str | None:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that are items."""
+    """Recognise datumaro files by the images of their items."""
     images = {_find(folder, name, item) for name, item, _ in _items(folder)} - {None}
     return claim(
         _WEIGHT, len(images), len(folder.images), message("a .json of Datumaro lists {count} of the images", count=len(images))
@@ -73,7 +73,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The annotations of each item; labels without a place are the classes of images."""
+    """Read the annotations of each item; labels without a position are the classes of whole images."""
     found = Listing(TITLE)
     tags: dict[str, list[str]] = {}
     listed: set[str] = set()
@@ -94,7 +94,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _name(item: Item, labels: list[str]) -> str:
-    """ "" where the label has no name."""
+    """Return the name of a label; "" if it has none."""
     place = item.get("label_id")
     return labels[place] if isinstance(place, int) and 0 <= place < len(labels) else ""
 
@@ -112,7 +112,7 @@ def _add(
 
 
 def _shapes(item: Item, name: str, size: tuple[int, int]) -> Iterator[Shape | str]:
-    """Raises ValueError, TypeError or LookupError."""
+    """Yield the shapes of an annotation. Raises ValueError, TypeError or LookupError."""
     kind, said = str(item.get("type")), item.get("points")
     values = [number(value) for value in said] if isinstance(said, list) else []
     points = list(zip(values[::2], values[1::2], strict=False))

@@ -1,8 +1,8 @@
-"""The pictures of the optional elpv-dataset package, as class folders and a table of labels.
+"""Exports the images of the optional elpv-dataset package as class folders and a table of labels.
 
-2,624 electroluminescence pictures of solar cells (S. Deitsch et al., "Automatic classification of defective photovoltaic module
-cells in electroluminescence images", Solar Energy 185, 2019), each with the probability that the cell is defective, as experts
-judged it (0, 1/3, 2/3 or 1), and the kind of module.
+2,624 electroluminescence images of solar cells (S. Deitsch et al., "Automatic classification of defective photovoltaic module
+cells in electroluminescence images", Solar Energy 185, 2019). Each has the kind of module and the probability of a defect as
+judged by experts (0, 1/3, 2/3 or 1).
 """
 
 import csv
@@ -19,10 +19,10 @@ _FROM = 0.5  # probability from which a cell counts as defective
 
 
 def write_elpv(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> int:
-    """Write FOLDER/defective/*.png, FOLDER/functional/*.png and labels.csv (path, label, confidence, probability,
-    type), by which training knows what the experts were not sure of; returns how many.
+    """Write FOLDER/defective/*.png, FOLDER/functional/*.png and labels.csv; return the number of images.
 
-    Raises ConfigError if the package is not installed or the folder is in use, StorageError if writing fails.
+    labels.csv (path, label, confidence, probability, type) gives training the experts' uncertainty. Raises ConfigError if the
+    package is not installed or the folder is in use, StorageError if writing fails.
     """
     rows = _rows(_source())
     with new_folder(folder) as place:
@@ -52,7 +52,7 @@ def _source() -> Path:
 
 
 def _rows(source: Path) -> list[tuple[Path, float, str]]:
-    """Return (picture, probability, kind of module) of each line of the package's labels.csv. Raises ConfigError."""
+    """Return (image, probability, kind of module) of each line of the package's labels.csv. Raises ConfigError."""
     table = source / "labels.csv"
     try:
         lines = [line.split() for line in table.read_text("utf-8").splitlines() if line.strip()]

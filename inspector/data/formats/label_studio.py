@@ -1,5 +1,6 @@
-"""Label Studio's JSON and JSON-MIN: a list of tasks, each with an image, and boxes, polygons, ellipses and brush strokes in
-percent of the image's size; choices are the classes of images.
+"""Label Studio's JSON and JSON-MIN: a list of tasks, each with an image and its annotations.
+
+Boxes, polygons, ellipses and brush strokes are in percent of the image's size; choices are the classes of whole images.
 """
 
 import re
@@ -39,7 +40,7 @@ Item = Mapping[str, object]
 
 
 def _tasks(folder: Folder) -> Iterator[tuple[str, Item]]:
-    """(file, task) of every file that looks like an export."""
+    """Yield (file, task) of every file that looks like an export."""
     for name in folder.with_suffix(".json")[:50]:
         ends = peek(folder.files[name])
         if not ends.lstrip().startswith(b"[") or not any(sign in ends for sign in _SIGNS):
@@ -54,7 +55,7 @@ def _tasks(folder: Folder) -> Iterator[tuple[str, Item]]:
 
 
 def _image(task: Item) -> str:
-    """What a task calls its image; "" if it has none."""
+    """Return a task's reference to its image; "" if there is none."""
     data = task.get("data")
     values: Item = data if isinstance(data, Mapping) else task
     if not isinstance(data, Mapping) and not {"annotation_id", "lead_time", "annotator"}.intersection(task):
@@ -64,7 +65,7 @@ def _image(task: Item) -> str:
 
 
 def _find(folder: Folder, said: str, file: str) -> str | None:
-    """The image of a task: a path in a local storage, an address, or the name of an upload."""
+    """Return the image of a task: a path in a local storage, a URL, or the name of an upload."""
     path = unquote(said.partition("?d=")[2] or said)
     path = re.sub(r"^[a-z0-9]+://[^/]*/", "", path).lstrip("/")
     last = path.rpartition("/")[2]
@@ -74,7 +75,7 @@ def _find(folder: Folder, said: str, file: str) -> str | None:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images of the tasks."""
+    """Recognise exports by the images of their tasks."""
     images = {_find(folder, _image(task), file) for file, task in _tasks(folder)} - {None}
     return claim(
         _WEIGHT,
@@ -85,7 +86,10 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Tasks without a finished annotation are not labelled; one with several different ones is named."""
+    """Read the tasks.
+
+    Tasks without a finished annotation are unlabelled; a task with several different annotations is noted as a problem.
+    """
     found = Listing(TITLE)
     choices: dict[str, list[str]] = {}
     listed: set[str] = set()
@@ -115,7 +119,10 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _results(task: Item) -> list[list[object]]:
-    """The drawn items of each finished annotation; something that is no list stands for itself, to be named."""
+    """Return the drawn items of each finished annotation.
+
+    An entry that is no list is returned as it is, so that it is reported.
+    """
     if "data" not in task:  # JSON-MIN: one annotation, whose items stand in lists of the task itself
         return [[item for value in task.values() if isinstance(value, list) for item in value]]
     annotations = task.get("annotations", task.get("completions"))
@@ -166,14 +173,14 @@ def _add(found: Listing, folder: Folder, image: str, path: Path, items: list[Ite
 
 
 def _label(item: Item) -> str:
-    """The first label of a region."""
+    """Return the first label of a region."""
     value = _value(item)
     lists = [_strings(each) for key, each in value.items() if key.endswith("labels")]
     return next((names[0] for names in lists if names), "")
 
 
 def _shapes(value: Item, name: str, size: tuple[int, int]) -> Iterator[Shape | str]:
-    """Raises ValueError, TypeError or LookupError."""
+    """Yield the shapes of a region. Raises ValueError, TypeError or LookupError."""
     across, down = size[0] / 100, size[1] / 100
     points = value.get("points")
     if value.get("format") == "rle" or "rle" in value:
@@ -194,8 +201,9 @@ def _shapes(value: Item, name: str, size: tuple[int, int]) -> Iterator[Shape | s
 
 
 def _brush(said: object, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The opaque pixels [H, W] of a picture in RGBA, in the packing of @thi.ng/rle-pack that Label Studio uses. Raises
-    ValueError.
+    """Return the opaque pixels [H, W] of an RGBA image in the packing of @thi.ng/rle-pack that Label Studio uses.
+
+    Raises ValueError.
     """
     if not isinstance(said, list) or not all(isinstance(byte, int) and 0 <= byte < 256 for byte in said):
         raise ValueError("a brush stroke that is no list of bytes")

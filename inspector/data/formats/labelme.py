@@ -1,7 +1,7 @@
-"""labelme and X-AnyLabeling: a .json for each image, beside it or in a folder of its own, with its shapes: rectangle, rotated
-rectangle, polygon, circle, mask, and lines or points, which have no area.
+"""labelme and X-AnyLabeling: a .json with shapes for each image, next to the image or in a separate folder.
 
-Where no file has a shape, the flags that are set ("ok", "ng") are the classes of the images.
+Shapes are rectangle, rotated rectangle, polygon, circle, mask, and lines or points, which have no area. If no file has a shape,
+the flags that are set ("ok", "ng") are the classes of the images.
 """
 
 import base64
@@ -46,7 +46,7 @@ _MARGIN = 3.0  # pixels around a line within which it may show
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images for which there is a .json with shapes."""
+    """Recognise images that have a .json with shapes."""
     marks = _marks(folder)
     seen = spread(marks, _LOOKED_AT)
     share = sum(_is_labelme(peek(folder.files[name])) for name in seen) / max(1, len(seen))
@@ -63,7 +63,7 @@ def _is_labelme(ends: bytes) -> bool:
 
 
 def _marks(folder: Folder) -> list[str]:
-    """Return the .json files that can be of one image."""
+    """Return the .json files that can describe a single image."""
     stems = {name.rpartition("/")[2].rpartition(".")[0] for name in folder.images}
     return [name for name in folder.with_suffix(".json") if name.rpartition("/")[2].rpartition(".")[0] in stems]
 
@@ -73,7 +73,7 @@ def _pairs(folder: Folder, marks: list[str]) -> dict[str, str]:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Shapes of every file; an image without one is not labelled."""
+    """Read the shapes of every file; an image without a file is unlabelled."""
     found = Listing(TITLE)
     marks = folder.with_suffix(".json")
     pairs = _pairs(folder, marks)
@@ -102,7 +102,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _by_flags(folder: Folder, flags: Mapping[str, list[str]], drawn: Listing) -> Listing:
-    """Return the images by the one flag that each has."""
+    """Return the images, each labelled by its single flag."""
     found = Listing(FLAGS, problems=drawn.problems, missing=drawn.missing)
     for name, raised in flags.items():
         if len(raised) == 1:
@@ -119,7 +119,7 @@ def _by_flags(folder: Folder, flags: Mapping[str, list[str]], drawn: Listing) ->
 
 
 def _content(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
-    """Return a file, and its shapes. Raises ConfigError."""
+    """Return the content of a file, and its shapes. Raises ConfigError."""
     data = read_json(path, limit=_LARGEST)
     items = data.get("shapes") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or not isinstance(items, list):
@@ -146,7 +146,7 @@ def _add(
 
 
 def _shapes(item: Mapping[str, object], size: tuple[int, int]) -> Iterator[Shape | str]:
-    """Yield the shape, or its kind and what is not to be judged for it. Raises ValueError, TypeError, LookupError."""
+    """Yield each shape, or its kind and the reason why it is not used. Raises ValueError, TypeError or LookupError."""
     name, kind, said = class_name(item["label"]), str(item.get("shape_type") or "polygon"), item["points"]
     if not isinstance(said, list):
         raise ValueError("no points")
@@ -171,7 +171,7 @@ def _shapes(item: Mapping[str, object], size: tuple[int, int]) -> Iterator[Shape
 
 
 def _rectangle(name: str, points: list[tuple[float, float]]) -> Shape:
-    """Of two corners or four, which may be those of one that is turned."""
+    """Return the shape for two or four corners; four may be those of a rotated rectangle."""
     plain = around(name, points)
     left, top, right, bottom = plain.box
     aligned = all(min(abs(x - left), abs(x - right)) <= 1 and min(abs(y - top), abs(y - bottom)) <= 1 for x, y in points)
@@ -179,7 +179,7 @@ def _rectangle(name: str, points: list[tuple[float, float]]) -> Shape:
 
 
 def _mask(name: str, corner: tuple[float, float], said: str, size: tuple[int, int]) -> Shape | None:
-    """Return a picture of the object's pixels, laid at `corner`; None if none is set. Raises ValueError."""
+    """Return the object's pixels as a shape, placed at `corner`; None if no pixel is set. Raises ValueError."""
     try:
         with PIL.Image.open(io.BytesIO(base64.b64decode(said, validate=True)), formats=("PNG",)) as picture:
             if picture.width > size[0] or picture.height > size[1]:

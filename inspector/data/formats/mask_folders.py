@@ -1,8 +1,8 @@
-"""Images and masks with the same stems, in images/ and masks/ or in folders called alike, or as NAME_mask.png; classes.txt
-names the mask values 1, 2, ... Black-and-white masks have one class. The value 255 of the others says that nobody knows.
+"""Images and masks with the same stems, in images/ and masks/ or similarly named folders, or as NAME_mask.png.
 
-Folders train/, val/, test/ above or in both of them are a split that the data brings along. In an export of Pascal VOC the
-masks are in SegmentationClass/, and labelmap.txt may name the colour of each class.
+classes.txt names the mask values 1, 2, ... Black-and-white masks have one class. In other masks the value 255 marks unknown
+pixels. Folders train/, val/, test/ above or inside both folders are a split of the data's own. In an export of Pascal VOC the
+masks are in SegmentationClass/, and labelmap.txt may give the colour of each class.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _NO_CLASS = frozenset({"background", "bg"})
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images for which there is a mask."""
+    """Recognise images that have a mask."""
     pairs, masks = _pairs(folder)
     if not pairs:
         return None
@@ -38,7 +38,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def _is_mask(path: Path) -> bool:
-    """Return whether a picture can be a mask; one that cannot be read is not known to be none."""
+    """Return whether an image can be a mask; True also for an unreadable file."""
     try:
         return is_mask(path)
     except ConfigError:
@@ -46,7 +46,7 @@ def _is_mask(path: Path) -> bool:
 
 
 def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
-    """Image -> mask, and everything that lies or is called as a mask does."""
+    """Return a mapping from image to mask, and every file whose place or name is that of a mask."""
     instances = [name for name in folder.images if _INSTANCES in name.lower().split("/")]
     stems = {without_suffix(name).rpartition("/")[2] for name in folder.images}
     candidates = [name for name in folder.images if holds(name.rpartition("/")[0], MASKS) or _image_stem(name) in stems]
@@ -61,13 +61,13 @@ def _pairs(folder: Folder) -> tuple[dict[str, str], list[str]]:
 
 
 def _image_stem(name: str) -> str:
-    """ "a/b_mask.png" -> "b"; "" where no ending says that it is a mask."""
+    """Return the stem of a mask's image: "a/b_mask.png" -> "b"; "" if no ending marks the file as a mask."""
     stem = without_suffix(name).rpartition("/")[2]
     return next((stem[: -len(one)] for one in MASK_ENDINGS if stem.lower().endswith(one)), "")
 
 
 def _beside(folder: Folder) -> list[str]:
-    """Return the .png files with a photograph of the same name beside, where no folders are classes."""
+    """Return the .png files next to a photograph of the same name, if no folders are classes."""
     kinds = {name.rpartition("/")[0] for name in folder.images}
     if len(kinds) > 1:
         return []
@@ -76,7 +76,7 @@ def _beside(folder: Folder) -> list[str]:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Masks are not opened here."""
+    """Read the pairs of images and masks, without opening the masks."""
     names, colours = _classes(folder)
     found = Listing(TITLE, classes=tuple(names))
     pairs, masks = _pairs(folder)
@@ -133,7 +133,10 @@ def _classes(folder: Folder) -> tuple[list[str], tuple[tuple[int, int, int], ...
 
 
 def _roboflow_classes(folder: Folder) -> list[str]:
-    """Return the names in a _classes.csv with "Pixel Value, Class", by value, the background first. Raises ConfigError."""
+    """Return the names in a _classes.csv with "Pixel Value, Class", sorted by value, the background first.
+
+    Raises ConfigError.
+    """
     listed = next((name for name in folder.with_suffix(".csv") if name.rpartition("/")[2] == "_classes.csv"), None)
     rows = [line.split(",", 1) for line in read_text(folder.files[listed]).splitlines()] if listed is not None else []
     if not rows or rows[0][0].strip().lower() != "pixel value":
@@ -142,15 +145,16 @@ def _roboflow_classes(folder: Folder) -> list[str]:
 
 
 def voc_colour(value: int) -> tuple[int, int, int]:
-    """Return the colour of a value in Pascal VOC's palette: its bits, in turn, from the highest bit of red, green and blue
-    down.
+    """Return the colour of a value in Pascal VOC's palette.
+
+    The bits of the value fill red, green and blue in turn, from the highest bit down.
     """
     red, green, blue = (sum((value >> (3 * bit + part) & 1) << (7 - bit) for bit in range(8)) for part in range(3))
     return red, green, blue
 
 
 def value_names(names: Sequence[str]) -> list[str]:
-    """Return the names of the values 1, 2, ... of a mask from a list that may begin with those of what is no class."""
+    """Return the names of the mask values 1, 2, ... from a list that may begin with names for the background."""
     left = list(names)
     while left and left[0].lower() in (*BACKGROUND, *_NO_CLASS, "__ignore__"):
         del left[0]
@@ -158,8 +162,9 @@ def value_names(names: Sequence[str]) -> list[str]:
 
 
 def class_list(folder: Folder, file: str = "classes.txt") -> list[str]:
-    """Return the lines of classes.txt at the top, or else of the only one further down; empty if there is none. Raises
-    ConfigError.
+    """Return the lines of classes.txt at the top, else of the only one further down; empty if there is none.
+
+    Raises ConfigError.
     """
     listed = file if file in folder.files else None
     if listed is None:

@@ -1,4 +1,4 @@
-"""Data sets for methods that learn from good parts only: MVTec AD and AD 2, BTAD and those written like them.
+"""Data sets for methods that learn from good parts only: MVTec AD and AD 2, BTAD and data sets in the same layout.
 
     MVTec AD    train/good, test/good, test/<defect>, ground_truth/<defect>/*_mask.png
     MVTec AD 2  train/good, validation/good, test_public/good, test_public/bad, test_public/ground_truth/bad/*_mask.png
@@ -26,7 +26,7 @@ _MASKS = "ground_truth"
 
 
 class _Kind(NamedTuple):
-    """What a folder holds: images, or their masks, of good parts or of a defect."""
+    """The content of a folder: images, or their masks, of good parts or of a defect."""
 
     name: str
     masks: bool
@@ -34,7 +34,7 @@ class _Kind(NamedTuple):
 
 
 def _kind(folder: str) -> _Kind | None:
-    """None for a folder that plays no part in such a data set."""
+    """Return the content of a folder by its name; None if the folder has no role in such a data set."""
     pieces = folder.split("/")
     top, inner = pieces[0].lower(), pieces[1:]
     if top == _MASKS and inner:
@@ -47,15 +47,16 @@ def _kind(folder: str) -> _Kind | None:
 
 
 def _kinds(folder: Folder, base: str) -> dict[str, _Kind]:
-    """Folder -> what it holds, of the images under `base`."""
+    """Return a mapping from folder to content, for the images under `base`."""
     folders = {name.rpartition("/")[0] for name in folder.under(base.rstrip("/"))}
     kinds = {each: _kind(each[len(base) :]) for each in folders}
     return {each: kind for each, kind in kinds.items() if kind is not None}
 
 
 def _bases(folder: Folder) -> list[str]:
-    """Return the folders, with a slash, that each hold a data set of this layout: one, or several as in the whole of MVTec
-    AD.
+    """Return the folders, with a trailing slash, that each hold a data set of this layout.
+
+    There is one, or several as in the whole of MVTec AD.
     """
     found = []
     for name in sorted(folder.folders):
@@ -72,7 +73,7 @@ def _bases(folder: Folder) -> list[str]:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Return whether there are good ones only for training, and others for the test; also in each of several folders."""
+    """Recognise folders with only good images for training and other images for the test, also in several data sets."""
     bases = _bases(folder)
     used = sum(
         name.rpartition("/")[0] in kinds
@@ -86,7 +87,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The class of an image is its folder. Raises ConfigError for a folder of several such data sets."""
+    """Read the labels; the class of an image is its folder. Raises ConfigError for a folder with several such data sets."""
     found = Listing(TITLE)
     bases = _bases(folder)
     if len(bases) != 1:

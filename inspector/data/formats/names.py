@@ -1,6 +1,4 @@
-"""What the names of folders say: which part of a split lies in them, and whether they hold images, masks or labels; and which
-label file belongs to which image.
-"""
+"""Meaning of folder and file names: parts of a split, images, masks or labels, and the label file of an image."""
 
 import re
 import unicodedata
@@ -54,7 +52,7 @@ _WORDS = re.compile(r"[\W_]+|(?<=\D)(?=\d)|(?<=\d)(?=\D)")
 
 
 class Place(NamedTuple):
-    """A folder: the part of a split that it is of, and the names on the way to it that say something else."""
+    """A folder: the part of a split that it belongs to, and the other names on the path to it."""
 
     part: Part | None
     rest: tuple[str, ...]
@@ -62,7 +60,7 @@ class Place(NamedTuple):
 
 @lru_cache(maxsize=1 << 16)
 def place_of(folder: str) -> Place:
-    """ "Train/images/crack" -> ("train", ("crack",)). The innermost part counts."""
+    """Parse a path: "Train/images/crack" -> ("train", ("crack",)). The innermost part counts."""
     part: Part | None = None
     rest = []
     for piece in folder.lower().split("/") if folder else ():
@@ -84,7 +82,7 @@ def _is_role(piece: str) -> bool:
 
 
 def part_of_folder(piece: str) -> Part | None:
-    """The part that the name of one folder says: "Valid", "val2017", "train_images". "leak_test" says none."""
+    """Return the part that a folder's name contains: "Valid", "val2017", "train_images"; None for "leak_test"."""
     words = _words(piece)
     parts = [PARTS[word] for word in words if word in PARTS]
     others = [word for word in words if word not in PARTS]
@@ -92,12 +90,12 @@ def part_of_folder(piece: str) -> Part | None:
 
 
 def part_of_image(name: str) -> Part | None:
-    """The part of a split that an image is in by the folders above it. What its own name says does not count."""
+    """Return the part of a split that an image belongs to by the folders above it. The image's own name does not count."""
     return place_of(name.rpartition("/")[0]).part
 
 
 def holds(folder: str, words: Iterable[str]) -> bool:
-    """Whether one of the folders on a path is called by one of these words, perhaps together with that of a part."""
+    """Return whether a folder on a path has one of these names, also combined with that of a part."""
     wanted = frozenset(words)
     return any(wanted.intersection((piece, *_words(piece))) and _is_place(piece) for piece in folder.lower().split("/"))
 
@@ -107,8 +105,11 @@ def _is_place(piece: str) -> bool:
 
 
 def pair(images: Sequence[str], marks: Sequence[str], *, endings: Sequence[str] = ()) -> dict[str, str]:
-    """Image -> its label file: the one of the same name beside it; else at the same place but for the folders that say
-    "images", "labels" or the part; else the only one of that name in its part. `endings`: what may follow the image's name.
+    """Map each image to its label file.
+
+    Candidates, in order: the file of the same name next to the image; a file at the same place except for the folders named
+    "images", "labels" or after a part; the only file of that name in its part. `endings`: suffixes that may follow the image's
+    name.
     """
     beside: dict[tuple[str, str], str] = {}
     alike: dict[tuple[Place, str], str] = {}
@@ -147,12 +148,12 @@ def _stems(stem: str, endings: Sequence[str]) -> list[str]:
 
 
 def _composed(text: str) -> str:
-    """macOS takes "ガ" and "é" apart."""
+    """Compose accented characters: macOS decomposes "ガ" and "é"."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def photographs(folder: Folder) -> list[str]:
-    """The images but those in folders of masks, of labels, or of pictures with labels drawn in: those have no labels."""
+    """Return the images that are not in folders of masks, labels, or images with labels drawn in, which have no labels."""
     plain: dict[str, bool] = {}
     found = []
     for name in folder.images:
@@ -165,7 +166,10 @@ def photographs(folder: Folder) -> list[str]:
 
 
 def listed_parts(folder: Folder) -> dict[str, Part]:
-    """Stem of an image -> its part, by the lists of Pascal VOC (ImageSets/Main/train.txt). One list of all is no split."""
+    """Map the stem of an image to its part, by the lists of Pascal VOC (ImageSets/Main/train.txt).
+
+    A single list of all images is no split.
+    """
     found: dict[str, Part] = {}
     for name in (name for name in folder.with_suffix(".txt") if "/imagesets/" in f"/{name.lower()}"):
         part = _LISTS.get(without_suffix(name).rpartition("/")[2])
@@ -177,12 +181,12 @@ def listed_parts(folder: Folder) -> dict[str, Part]:
 
 
 def spread(names: Sequence[str], count: int) -> Sequence[str]:
-    """At most `count` of the names, evenly spread."""
+    """Return at most `count` of the names, evenly spread."""
     return names if len(names) <= count else [names[index * len(names) // count] for index in range(count)]
 
 
 def common_folder(folder: Folder) -> str:
-    """The folder that all images lie in and that says nothing of them, with a slash: a data set one folder deeper."""
+    """Return the folder, with a slash, that contains all images and carries no meaning: the data set lies one folder deeper."""
     prefix = ""
     while True:
         inner = {name[len(prefix) :].partition("/")[0] if "/" in name[len(prefix) :] else "" for name in folder.images}

@@ -1,6 +1,8 @@
-"""A .csv with a line an object: image, class, and its box as corners or as left, top, width and height, in pixels or as
-fractions of the image; or run lengths of its pixels. Roboflow (also without a first line, as for Keras RetinaNet), VoTT, Open
-Images and many data sets on Kaggle are written so. A line without a class or box is of an image that shows nothing.
+"""A .csv with one line per object: image, class, and its box, or run lengths of its pixels.
+
+The box is given by corners or by left, top, width and height, in pixels or as fractions of the image. Roboflow (also without a
+header line, as for Keras RetinaNet), VoTT, Open Images and many data sets on Kaggle use this layout. A line without a class or
+box belongs to an image without objects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +36,7 @@ Row = Sequence[str]
 
 
 def _form(table: Table) -> str:
-    """How the table says where objects are; "" for one that does not."""
+    """Return how the table gives the positions of objects; "" if it does not."""
     if table.has(PATH) or _BOTH in table.columns:
         if all(table.has(names) for names in _CORNERS):
             return "corners"
@@ -69,7 +71,7 @@ def _image_name(table: Table, row: Row) -> str:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that such tables list."""
+    """Recognise such tables by the images that they list."""
     listed: set[str] = set()
     for table in tables(folder):
         seen = {_image_name(table, row) for row in table.first} if _form(table) else set()
@@ -85,7 +87,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The objects of every table. Images that they do not list are not labelled."""
+    """Read the objects of every table. Images that no table lists are unlabelled."""
     found = Listing(TITLE)
     listed: set[str] = set()
     for table in tables(folder):
@@ -106,7 +108,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _fractions(table: Table, form: str, rows: dict[str, list[Row]]) -> bool:
-    """Whether no corner is beyond 1: they are fractions of the image then."""
+    """Return whether no corner exceeds 1, so that corners are fractions of the image."""
     places = _corner_places(table, form)
     values = [cell(row, place) for own in rows.values() for row in own for place in places]
     numbers = [float(value) for value in values if _is_number(value)]
@@ -136,7 +138,7 @@ def _add(found: Listing, folder: Folder, table: Table, image: str, rows: list[Ro
 
 
 def _shapes(table: Table, form: str, row: Row, name: str, size: tuple[int, int], *, fractions: bool) -> Iterator[Shape | str]:
-    """None for a row that says that nothing is there. Raises ValueError."""
+    """Return the shape of a row; None for a row without an object. Raises ValueError."""
     if form == "runs":
         runs = cell(row, table.place(_RUNS))
         shape = _of_runs(name, runs, size) if runs else None
@@ -162,7 +164,7 @@ def _shapes(table: Table, form: str, row: Row, name: str, size: tuple[int, int],
 
 
 def _of_runs(name: str, text: str, size: tuple[int, int]) -> Shape | None:
-    """Pairs of a start, counted from 1 down the columns, and a length (Kaggle). Raises ValueError."""
+    """Decode pairs of a start, counted from 1 down the columns, and a length (Kaggle). Raises ValueError."""
     values = [int(number(word)) for word in text.split()]
     if len(values) % 2:
         raise ValueError("run lengths that are no pairs")

@@ -1,4 +1,4 @@
-"""Where a data set is written to."""
+"""The folder that a data set is written to."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ _UNFINISHED = ".unfinished"  # hidden, so that no reader takes it for data
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to, whose content is moved to `folder` when all is written; what fails or is broken off leaves nothing.
+    """Yield a temporary folder whose content is moved to `folder` at the end; a failed or interrupted write leaves nothing.
 
-    Raises ConfigError unless `folder` is new or empty, because nothing is ever written among somebody's files, and StorageError
-    for what the disk refuses.
+    Raises ConfigError unless `folder` is new or empty, because nothing is ever written among a user's files. Raises
+    StorageError if writing fails.
     """
     _refuse_used(folder)
     new, unfinished = not folder.exists(), folder / _UNFINISHED
