@@ -1,4 +1,4 @@
-"""Where an object is, as polygons or run lengths, and as pixels of a mask."""
+"""The area of an object as polygons or run lengths, and as pixels of a mask."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,10 @@ _STEPS = 4  # fixed-point bits for the others
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Either `polygons`, each (x, y, x, y, ...) in pixels from the image's left and top edge, drawn together; or `runs`, as
-    COCO writes them: lengths of alternating background and object, down the columns of a mask of `size` (height, width).
+    """The outline of an object.
+
+    Either `polygons`, each (x, y, x, y, ...) in pixels from the image's left and top edge, drawn together. Or `runs` as in
+    COCO: alternating lengths of background and object, down the columns of a mask of `size` (height, width).
     """
 
     polygons: tuple[tuple[float, ...], ...] = ()
@@ -32,18 +34,18 @@ class Outline:
             _paint_polygon(mask, np.asarray(polygon, np.float64).reshape(-1, 2), value)
 
     def area(self) -> float:
-        """Return its size in pixels; polygons that overlap count twice."""
+        """Return the area in pixels; overlapping polygons count twice."""
         if self.runs:
             return float(sum(self.runs[1::2]))
         return sum(_polygon_area(polygon) for polygon in self.polygons)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raises ValueError unless run lengths, if there are any, are for an image of this shape (height, width)."""
+        """Raise ValueError if there are run lengths for an image of another shape (height, width)."""
         if self.runs and (self.size != shape or sum(self.runs) != shape[0] * shape[1] or min(self.runs) < 0):
             raise ValueError(f"run lengths are for {self.size[1]} x {self.size[0]} px, and the image has another size")
 
     def pixels(self) -> NDArray[np.bool_]:
-        """Return the mask [H, W] that run lengths describe, at their own size."""
+        """Return the mask [H, W] described by run lengths, at their own size."""
         return self._from_runs(self.size)
 
     def _from_runs(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -53,7 +55,7 @@ class Outline:
 
 
 def _polygon_area(polygon: tuple[float, ...]) -> float:
-    """By the shoelace formula."""
+    """Return the area of a polygon by the shoelace formula."""
     across, down = polygon[::2], polygon[1::2]
     turns = zip(across, down, (*across[1:], across[0]), (*down[1:], down[0]), strict=True)
     return abs(sum(x * next_y - next_x * y for x, y, next_x, next_y in turns)) / 2
@@ -76,7 +78,7 @@ def _paint_polygon(mask: Mask, points: NDArray[np.float64], value: int) -> None:
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> tuple[int, ...]:
-    """COCO's uncompressed run lengths of a mask [H, W]; the first is of background and may be 0."""
+    """Return COCO's uncompressed run lengths of a mask [H, W]; the first run is background and may be 0."""
     flat = mask.T.ravel()
     ends = np.flatnonzero(np.diff(flat)) + 1
     lengths = np.diff(np.concatenate(([0], ends, [len(flat)])))
@@ -84,8 +86,10 @@ def run_lengths(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def decode_runs(text: str) -> tuple[int, ...]:
-    """COCO's compressed run lengths: 5 bits a character from "0", bit 6 says that more follow, and from the third on each
-    length is stored as the difference to the one two before (pycocotools, maskApi.c, rleFrString). Raises ValueError.
+    """Decode COCO's compressed run lengths (pycocotools, maskApi.c, rleFrString).
+
+    Raises ValueError. Each character, counted from "0", holds 5 bits; bit 6 is set if more follow. From the third length on,
+    each is stored as the difference to the length two before.
     """
     found: list[int] = []
     value, shift = 0, 0
@@ -106,8 +110,9 @@ def decode_runs(text: str) -> tuple[int, ...]:
 
 
 def components(mask: Mask) -> list[tuple[int, tuple[float, float, float, float], NDArray[np.bool_]]]:
-    """Return the connected areas (8 neighbours) of each value above 0 in a mask: value, box (left, top, right, bottom) and the
-    area's pixels inside that box.
+    """Return the connected areas (8 neighbours) of each value above 0 in a mask.
+
+    Each is its value, its box (left, top, right, bottom) and its pixels inside the box.
     """
     found = []
     for value in np.unique(mask[mask > 0]).tolist():
@@ -119,8 +124,9 @@ def components(mask: Mask) -> list[tuple[int, tuple[float, float, float, float],
 
 
 def polygon_of(area: NDArray[np.bool_], left: float, top: float) -> tuple[float, ...]:
-    """One polygon (x, y, ...) along the pixel edges of a connected area [h, w] at (left, top); holes are joined to the outside
-    by a cut of no width, so that one polygon says it all.
+    """Return one polygon (x, y, ...) along the pixel edges of a connected area [h, w] at (left, top).
+
+    Holes are joined to the outside by a cut of zero width, so that a single polygon suffices.
     """
     fine = np.kron(area, np.ones((_TRACE, _TRACE), np.uint8)).astype(np.uint8)
     contours, hierarchy = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -137,7 +143,7 @@ def polygon_of(area: NDArray[np.bool_], left: float, top: float) -> tuple[float,
 
 
 def _joined(path: NDArray[np.float64], hole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the path with a detour around the hole, from its nearest point and back."""
+    """Return the path with a detour around the hole, starting and ending at the point nearest to the hole."""
     distances = np.linalg.norm(path[:, None] - hole[None], axis=2)
     at, start = np.unravel_index(int(distances.argmin()), distances.shape)
     detour = np.vstack([np.roll(hole, -int(start), axis=0), hole[start]])

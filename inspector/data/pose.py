@@ -1,4 +1,4 @@
-"""Whether the pictures of a data set have an up and down: that decides how far they may be turned while a network learns.
+"""Whether the images of a data set have an up and down, which decides how far they may be rotated in training.
 
 Sheet, tiles, fabric and cells look alike from every side, a part in a fixture does not. Pictures that do not lie alike at all
 may be turned; where they do, the mean of all of them shows what lies where, and whether it is the same in a mirror. In sets of
@@ -24,8 +24,10 @@ _SAME = 0.7  # correlation from which a mirrored mean picture is the same
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """`common`: the mean correlation of two pictures, 0 to 1. `mirrored`: the lowest correlation of their mean with itself
-    mirrored left to right, top to bottom, and turned by half, -1 to 1.
+    """How uniformly the images are oriented.
+
+    `common`: the mean correlation of two images, 0 to 1. `mirrored`: the lowest correlation of the mean image with itself
+    mirrored left to right, mirrored top to bottom, and rotated by 180 degrees, -1 to 1.
     """
 
     common: float
@@ -33,12 +35,12 @@ class Pose:
 
     @property
     def any_direction(self) -> bool:
-        """Whether mirrored and turned pictures could as well have come from the line."""
+        """Whether mirrored and rotated images look like images that the line could produce."""
         return self.common < _APART or self.mirrored >= _SAME
 
 
 def pose_of(looks: Sequence[Look | None], *, tick: Callable[[], None] = nothing) -> Pose | None:
-    """Return the pose of these pictures; None where too few show anything. `tick` is called now and then and may raise."""
+    """Return the pose of these images; None if too few show anything. `tick` is called now and then and may raise."""
     known = [one for one in looks if one is not None]
     total, count = np.zeros(known[0].small.shape if known else (1, 1)), 0
     for start in range(0, len(known), _PIECE):

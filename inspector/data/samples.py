@@ -33,9 +33,11 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class MaskFile:
-    """A mask on disk. `value` None: its pixels are 0, k+1 for the class with index k, or IGNORE. Otherwise it is drawn in black
-    and white, and what is at least `white` means `value`. `colours`: those of the values 1, 2, ... in RGB, for a mask in
-    colours. `merged`: whatever is a class is the first one. `ignores`: some of its pixels are IGNORE.
+    """A mask on disk.
+
+    `value` None: its pixels are 0, k+1 for the class with index k, or IGNORE. Otherwise it is black and white, and pixels of at
+    least `white` mean `value`. `colours`: RGB of the values 1, 2, ..., for a mask in colours. `merged`: every class counts as
+    the first class. `ignores`: some of its pixels are IGNORE.
     """
 
     path: Path
@@ -46,21 +48,25 @@ class MaskFile:
     ignores: bool = False
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        """uint8 [H, W]: 0 background, k+1 class k, IGNORE. Raises ConfigError, also if it has another size than its image."""
+        """Return uint8 [H, W]: 0 background, k+1 class k, IGNORE.
+
+        Raises ConfigError, also if the mask has another size than its image.
+        """
         pixels = read_mask_of(self.path, height, width, self.colours)
         classes = pixels if self.value is None else np.where(pixels >= self.white, np.uint8(self.value), np.uint8(0))
         return _one_class(classes) if self.merged else classes
 
     def fingerprint(self) -> bytes:
-        """Return what tells this mask from another. Raises ConfigError if it is gone."""
+        """Return a fingerprint of the mask. Raises ConfigError if the file is missing."""
         with _there(self.path):
             return self.path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnMask:
-    """A mask that is drawn when it is read, from (outline, value) in this order; empty where there is nothing. The value IGNORE
-    is of regions that nobody labelled.
+    """A mask drawn when it is read, from (outline, value) in this order; empty if there are none.
+
+    The value IGNORE marks unlabelled regions.
     """
 
     file: Path
@@ -69,11 +75,11 @@ class DrawnMask:
 
     @property
     def ignores(self) -> bool:
-        """Whether some of its pixels are IGNORE."""
+        """Whether some pixels are IGNORE."""
         return any(value == IGNORE for _, value in self.outlines)
 
     def read(self, height: int, width: int) -> NDArray[np.uint8]:
-        """uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError if an outline is for another size."""
+        """Return uint8 [H, W]: 0 background, k+1 class k. Raises ConfigError if an outline is for another size."""
         mask = np.zeros((height, width), np.uint8)
         for outline, value in self.outlines:
             try:
@@ -90,12 +96,12 @@ class DrawnMask:
         return mask
 
     def fingerprint(self) -> bytes:
-        """Return what tells this mask from another."""
+        """Return a fingerprint of the mask."""
         return repr(self.outlines).encode()
 
 
 def _one_class(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the mask with all classes as one; what is not known stays so."""
+    """Return the mask with all classes merged into one; unknown pixels stay unknown."""
     return np.where(mask == IGNORE, np.uint8(IGNORE), np.minimum(mask, 1))
 
 
@@ -103,10 +109,10 @@ def _one_class(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class Sample:
     """One labelled image.
 
-    `name` is its path relative to the data folder, with forward slashes. Samples of one `group` show the same part or lot
-    and are never spread over the parts of a split; `stratum` is the class by which a split is balanced: the rarest of those
-    that it shows. `shows`: all of them; left out, it is the stratum alone. `truth` holds all but the mask, which is read when
-    needed.
+    `name` is its path relative to the data folder, with forward slashes. Samples of one `group` show the same part or lot and
+    are never distributed over several parts of a split. `stratum` is the class by which a split is balanced: the rarest class
+    in the image. `shows`: all classes in the image; if omitted, only the stratum. `truth` holds everything but the mask, which
+    is read when needed.
     """
 
     name: str
@@ -120,11 +126,14 @@ class Sample:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The classes that it counts for."""
+        """The classes that the sample counts for."""
         return self.shows or (self.stratum,)
 
     def annotation(self, height: int, width: int) -> Annotation:
-        """Return the whole truth, with the mask read, for an image of this size. Raises ConfigError if the mask has another."""
+        """Return the complete ground truth, with the mask read, for an image of this size.
+
+        Raises ConfigError if the mask has another size.
+        """
         if self.mask is None:
             return self.truth
         return replace(self.truth, mask=self.mask.read(height, width))
@@ -132,9 +141,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """The usable samples of a folder by name, and a sentence for every file that is not used or was corrected.
+    """The usable samples of a folder sorted by name, and a sentence for every file that is not used or was corrected.
 
-    `by_most`: the class of an image is that of most of its objects, because its labels say nothing of the image as a whole.
+    `by_most`: the class of an image is that of most of its objects, because there is no label of the whole image.
     """
 
     folder: Path
@@ -145,8 +154,10 @@ class Dataset:
     by_most: bool = False
 
     def as_one_class(self, name: str) -> "Dataset":
-        """Return the same boxes or masks, all of the one class `name`: with few images, where a defect is can be learnt long
-        before which kind it is. Raises ConfigError for tasks whose classes are not places in the image.
+        """Return the same boxes or masks with all classes merged into the class `name`.
+
+        With few images, the position of a defect can be learnt long before its kind. Raises ConfigError for tasks whose classes
+        are not regions of the image.
         """
         if TASKS[self.task].labels not in ("boxes", "mask"):
             raise ConfigError(
@@ -158,13 +169,13 @@ class Dataset:
 
     @property
     def ignores(self) -> bool:
-        """Whether masks have regions of which nobody said what they show."""
+        """Whether masks have unlabelled regions."""
         return any(sample.mask is not None and sample.mask.ignores for sample in self.samples)
 
     def fingerprint(self) -> str:
-        """SHA-256 over every sample's name, file size, labels and mask: tells whether this is the same data again.
+        """Return SHA-256 over every sample's name, file size, labels and mask, to recognise the same data.
 
-        Raises ConfigError if a file is gone.
+        Raises ConfigError if a file is missing.
         """
         digest = hashlib.sha256("\0".join((self.task, *self.classes)).encode())
         for sample in self.samples:
@@ -179,13 +190,13 @@ class Dataset:
         return digest.hexdigest()
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many samples show each class; one that shows several counts for each."""
+        """Return the number of samples per class; a sample with several classes counts for each."""
         return dict(sorted(Counter(kind for sample in self.samples for kind in sample.kinds).items()))
 
 
 @contextmanager
 def _there(path: Path) -> Iterator[None]:
-    """Raises ConfigError for a file that was there when the folder was read."""
+    """Check that a file still exists. Raises ConfigError if it has been removed since the folder was read."""
     try:
         yield
     except OSError as error:
@@ -204,9 +215,10 @@ def _merged(sample: Sample) -> Sample:
 
 
 def group_of(name: str, pattern: str) -> str:
-    """Return the part or lot that a file shows: what `pattern` finds in its name (its first group, if it has one), or the stem.
+    """Return the part or lot that a file shows.
 
-    Raises ConfigError for a pattern that is not a regular expression.
+    This is the match of `pattern` in the file's name (its first group, if it has one), or the stem. Raises ConfigError if the
+    pattern is no regular expression.
     """
     if pattern:
         try:
@@ -219,11 +231,11 @@ def group_of(name: str, pattern: str) -> str:
 
 
 def read_mask(path: Path, colours: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
-    """Return the values of a mask, uint8 [H, W], upright as `read_image` reads its image: palette images give their indices,
-    what is transparent is background. `colours`: of the values 1, 2, ... in RGB, for a mask in colours; black is 0, and Pascal
-    VOC's ivory is IGNORE.
+    """Return the values of a mask, uint8 [H, W], upright as `read_image` reads its image.
 
-    Raises ConfigError, also for a mask in other colours: which class is red?
+    Palette images yield their indices; transparent pixels are background. `colours`: RGB of the values 1, 2, ..., for a mask in
+    colours; black is 0, and Pascal VOC's ivory is IGNORE. Raises ConfigError, also for a mask with other colours, whose classes
+    are unknown.
     """
     pixels = _mask_pixels(path)
     if pixels.ndim == 2:
@@ -240,7 +252,8 @@ def read_mask(path: Path, colours: Sequence[tuple[int, int, int]] = ()) -> NDArr
 
 
 def is_mask(path: Path) -> bool:
-    """Return whether a picture can be a mask: it has few colours, or is nearly all black and white, as a JPEG of a mask is.
+    """Return whether an image can be a mask: it has few colours, or is nearly all black and white, like a JPEG of a mask.
+
     Raises ConfigError.
     """
     pixels = _mask_pixels(path)
@@ -251,7 +264,7 @@ def is_mask(path: Path) -> bool:
 
 
 def _mask_pixels(path: Path) -> NDArray[np.uint8]:
-    """Values [H, W], or colours [H, W, 3] with black where they are transparent. Raises ConfigError."""
+    """Return values [H, W], or colours [H, W, 3] with transparent pixels in black. Raises ConfigError."""
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > MAX_PIXELS:
@@ -274,7 +287,7 @@ _VOID = (224, 224, 192)  # the colour of the value 255 in Pascal VOC's palette
 
 
 def _values_of(pixels: NDArray[np.uint8], colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8] | None:
-    """Return the values that colours mean; None if one of them means none."""
+    """Return the values of the colours; None if a colour has no value."""
     known = {(0, 0, 0): 0, _VOID: IGNORE} | {colour: value for value, colour in enumerate(colours, start=1)}
     packed = (pixels.astype(np.int32) * (1 << 16, 1 << 8, 1)).sum(axis=2)
     values = np.zeros(packed.shape, np.uint8)
@@ -287,7 +300,7 @@ def _values_of(pixels: NDArray[np.uint8], colours: Sequence[tuple[int, int, int]
 
 
 def read_mask_of(path: Path, height: int, width: int, colours: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
-    """Return the mask of an image of this size, as `read_mask`. Raises ConfigError, also if it has another."""
+    """Return the mask of an image of this size, as `read_mask` does. Raises ConfigError, also if the mask has another size."""
     pixels = read_mask(path, colours)
     if pixels.shape != (height, width):
         raise ConfigError(
@@ -303,9 +316,9 @@ def read_mask_of(path: Path, height: int, width: int, colours: Sequence[tuple[in
 
 
 def class_indices(names: Sequence[str], expected: Sequence[str] | None, folder: Path) -> dict[str, int]:
-    """Class name -> index, in the order of `expected` where it is given (a bundle's classes), else of `names`.
+    """Map class names to indices, in the order of `expected` if given (a bundle's classes), else of `names`.
 
-    Raises ConfigError if the data has a class that is not expected.
+    Raises ConfigError if the data has an unexpected class.
     """
     if expected is None:
         return {name: index for index, name in enumerate(names)}

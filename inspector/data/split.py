@@ -1,4 +1,4 @@
-"""Which samples train a network, which choose its best epoch, and which it never sees before it is measured."""
+"""The split of samples into training, validation (chooses the best epoch) and test (measured only at the end)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,23 @@ SPLIT = "split.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """The samples of each part."""
+    """The samples of each part of the split."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
 
     def names(self) -> dict[str, list[str]]:
-        """Sample names of each part, as stored in the bundle."""
+        """Return the sample names of each part, as stored in the bundle."""
         parts = {"train": self.train, "val": self.val, "test": self.test}
         return {part: [sample.name for sample in samples] for part, samples in parts.items()}
 
 
 def split_samples(samples: Sequence[Sample], *, val: float, test: float, seed: int) -> Split:
-    """Split by group, balanced by stratum, the same for the same samples and seed.
+    """Split by group, balanced by stratum; the same samples and seed give the same split.
 
-    Where the data brings a split along (`Sample.part`), it is kept. Parts that it lacks are taken from its training part, and
-    samples without a part go to the training part, unless no sample has one. Raises ConfigError if a part stays empty.
+    If the data has its own split (`Sample.part`), it is kept. Missing parts are taken from its training part, and samples
+    without a part go to the training part, unless no sample has a part. Raises ConfigError if a part stays empty.
     """
     given = {sample.part for sample in samples if sample.part is not None}
     shares: dict[Part, float] = {"train": 1 - val - test, "val": val, "test": test}
@@ -51,8 +51,10 @@ def split_samples(samples: Sequence[Sample], *, val: float, test: float, seed: i
 
 
 def _assign(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) -> dict[str, Part]:
-    """Group -> part. Groups are shuffled within their stratum (by a hash of seed and name, so that adding a file moves few
-    others), and each goes to the part that lacks most samples; the first that shows a class trains.
+    """Map each group to a part.
+
+    Groups are shuffled within their stratum by a hash of seed and name, so that adding a file moves few others. Each group goes
+    to the part that lacks most samples; the first group with a class goes to training.
     """
     groups: dict[str, list[Sample]] = {}
     for sample in samples:

@@ -1,4 +1,4 @@
-"""A look at a folder before anything is trained on it: what it can teach, how much of it there is, and what is wrong in it."""
+"""A survey of a folder before training: what it can teach, how much data there is, and what is wrong with it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,13 +35,12 @@ _IMBALANCE = 10
 
 @dataclass(frozen=True, slots=True)
 class TaskSurvey:
-    """What the folder offers for one task.
+    """The usefulness of a folder for one task.
 
-    `images`: usable images that show a class, by class; an image that shows several counts for each of them, one without any
-    for NO_DEFECT. `repeats`: how often images are counted again so. `objects`: labelled objects by class. `parts`: images by
-    the part that the data itself puts them in; empty if it brings no split along. `object_share`: median area of an object over
-    that of its image; None where that is not known. `problems`: a sentence for everything that is left out or doubtful for
-    this task. `blocked`: why nothing can be trained for it, or None.
+    `images`: usable images per class. An image with several classes counts for each of them, an image without any for
+    NO_DEFECT. `repeats`: number of such extra counts. `objects`: labelled objects per class. `parts`: images per part of the
+    data's own split; empty if there is none. `object_share`: median object area over image area; None if unknown. `problems`: a
+    sentence for everything that is left out or doubtful for this task. `blocked`: why nothing can be trained for it, or None.
     """
 
     task: TaskName
@@ -57,19 +56,19 @@ class TaskSurvey:
 
     @property
     def total(self) -> int:
-        """Usable images."""
+        """Number of usable images."""
         return sum(self.images.values()) - self.repeats
 
     @property
     def imbalance(self) -> float:
-        """Images of the most frequent class over those of the rarest; 1 where there is but one."""
+        """Images of the most frequent class over images of the rarest; 1 if there is only one class."""
         counts = [count for count in self.images.values() if count]
         return max(counts) / min(counts) if counts else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """An image worth showing in a preview, and its class."""
+    """An image to show in a preview, and its class."""
 
     path: Path
     label: str
@@ -77,14 +76,14 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found in a folder.
+    """The result of surveying a folder.
 
-    `layout`: how the labels are stored, in words; `layouts`: what the folder may be, with what speaks for it, the layout that
-    was read first. `tasks`: those it can serve, the most telling first. `images`: image files that a label belongs to or could
-    belong to. `sizes`: (width, height) -> images and `depths`: "8-bit grey", "16-bit colour", ... -> images, both of the
-    `looked_at` images whose headers were read. `duplicates`: groups of images that show the same, exact or nearly. `pose`: how
-    alike the pictures lie; None where that is not known. `complete`: False for the first, quick look, before images are
-    decoded.
+    `layout`: how the labels are stored, in words. `layouts`: the layouts that the folder may be in, with the evidence; the
+    layout in use comes first. `tasks`: the tasks it can serve, the most informative first. `images`: image files that have or
+    could have a label. `sizes`: number of images by (width, height), and `depths`: number of images by "8-bit grey", "16-bit
+    colour", ...; both of the `looked_at` images whose headers were read. `duplicates`: groups of images that show the same,
+    exactly or nearly. `pose`: how uniformly the images are oriented; None if unknown. `complete`: False for the first, quick
+    survey, before images are decoded.
     """
 
     folder: Path
@@ -103,7 +102,7 @@ class Survey:
 
 
 class _GivenUp(Exception):
-    """Nobody wants the survey any more."""
+    """The survey was cancelled."""
 
 
 def survey(
@@ -116,12 +115,13 @@ def survey(
     progress: Callable[[int, int], None] | None = None,
     preview: Callable[[Survey], None] | None = None,
 ) -> Survey:
-    """Look at a folder. `layout` and `backgrounds`: as for `read_dataset`. `preview` gets the first look, before any image is
-    decoded, as soon as it is there; then every image is decoded, to find those that are damaged or there twice.
+    """Survey a folder.
 
-    `progress(done, total)` in images of that second look; both are called on the calling thread. When `cancelled()` turns true
-    the survey so far is returned, with `complete=False`: empty, if not even the labels were read. Raises ConfigError if the
-    folder cannot be read or holds nothing labelled.
+    `layout` and `backgrounds`: as for `read_dataset`. `preview` gets the first survey as soon as it is ready, before any image
+    is decoded. Then every image is decoded, to find damaged images and duplicates. `progress(done, total)` counts images of
+    this second pass. Both are called on the calling thread. Once `cancelled()` returns True, the survey so far is returned with
+    `complete=False`; it is empty if not even the labels were read. Raises ConfigError if the folder cannot be read or holds
+    nothing labelled.
     """
     with no_collection():
         first = _first_look(folder, _Wanted(group, layout, backgrounds), cancelled)
@@ -135,7 +135,7 @@ def survey(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """How the labels are to be read."""
+    """How to read the labels."""
 
     group: str
     layout: str
@@ -145,8 +145,9 @@ class _Wanted:
 def _first_look(
     folder: Path, wanted: _Wanted, cancelled: Callable[[], bool]
 ) -> tuple[Survey, dict[TaskName, Dataset], list[Sample]] | None:
-    """Return what names, labels and headers tell; the data sets, and the samples of all of them by name. None: it was given
-    up.
+    """Return the survey from names, labels and headers; the data sets; and the samples of all data sets by name.
+
+    None if cancelled.
     """
     place = Folder(folder, cancelled=cancelled)
 
@@ -190,7 +191,7 @@ def _second_look(
     cancelled: Callable[[], bool],
     progress: Callable[[int, int], None] | None,
 ) -> Survey:
-    """With every image decoded: what is damaged or there twice is counted out of the tasks."""
+    """Decode every image; damaged images and duplicates no longer count for the tasks."""
     done = 0
 
     def tick() -> None:
@@ -211,7 +212,7 @@ def _without_what_is_wrong(
     seen: tuple[Sequence[Look | None], Sequence[ConfigError]],
     cancelled: Callable[[], bool],
 ) -> Survey:
-    """Return the survey without the images that `look_at` could not read, and without copies."""
+    """Return the survey without images that `look_at` could not read, and without copies."""
     looks, errors = seen
     duplicates = find_duplicates(looks, cancelled=cancelled)
     if cancelled():
@@ -235,7 +236,7 @@ def _without_what_is_wrong(
 
 
 def _depth_problems(looks: Sequence[Look | None]) -> Iterable[Message]:
-    """Images whose grey levels mean different things: a network would see those of fewer bits dark."""
+    """Return problems with images whose grey levels differ in meaning: to a network, images of fewer bits would look dark."""
     counts = Counter(one.bits for one in looks if one is not None)
     if len(counts) > 1:
         yield message(
@@ -247,7 +248,10 @@ def _depth_problems(looks: Sequence[Look | None]) -> Iterable[Message]:
 def _datasets(
     place: Folder, listing: Listing | None, layouts: Sequence[Candidate], wanted: _Wanted, tick: Callable[[], None]
 ) -> tuple[dict[TaskName, Dataset], list[ConfigError]]:
-    """Return what each task can be taught; tasks whose labels are made from others' only where nothing better is there."""
+    """Return the data set of each task.
+
+    A task whose labels are derived from another task's is included only if there is nothing better.
+    """
     found: dict[TaskName, Dataset] = {}
     refusals = []
     for task in sorted(TASKS, key=lambda name: _FULLEST.index(TASKS[name].labels)):
@@ -268,14 +272,14 @@ def _datasets(
 
 
 def _measured(task: TaskName) -> bool:
-    """Return whether a task is taught by temperatures, which have a layout and no classes of their own."""
+    """Return whether a task learns from temperatures, which have a layout and no classes of their own."""
     return TASKS[task].labels == "temperatures"
 
 
 def _nothing_labelled(
     place: Folder, listing: Listing | None, refusals: Sequence[ConfigError], layouts: Sequence[Candidate]
 ) -> ConfigError:
-    """Return why no task can be taught by this folder."""
+    """Return why this folder suits no task."""
     if not place.images:
         return ConfigError(
             "There are no images in {folder}.",
@@ -354,7 +358,7 @@ def _task_survey(dataset: Dataset) -> TaskSurvey:
 
 
 def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Message]:
-    """Yield what `counts`, the images that show each class, say of learning the classes."""
+    """Yield problems of learning the classes. `counts`: number of images that show each class."""
     if _measured(dataset.task):
         return
     rare = [name for name in dataset.classes if counts.get(name, 0) < _FEW]
@@ -377,7 +381,7 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
 
 
 def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Message]:
-    """Classes that the data's own split keeps out of training."""
+    """Return the classes that the data's own split keeps out of training."""
     shown = {kind for sample in trained for kind in sample.kinds}
     for name in sorted({kind for sample in dataset.samples for kind in sample.kinds} - shown):
         if dataset.by_most:
@@ -390,7 +394,7 @@ def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Mess
 
 
 def _object_share(samples: Sequence[Sample]) -> float | None:
-    """Median area of a box over that of its image, over at most `_HEADERS` images."""
+    """Return the median box area over image area, from at most `_HEADERS` images."""
     shares: list[float] = []
     boxed = [sample for sample in samples if sample.truth.boxes is not None and len(sample.truth.boxes)]
     for sample in _spread(boxed, _HEADERS):
@@ -403,7 +407,7 @@ def _object_share(samples: Sequence[Sample]) -> float | None:
 
 
 def _header(path: Path) -> tuple[int, int, str] | None:
-    """Return (width, height, depth in words) without decoding; None if it cannot be told."""
+    """Return (width, height, depth in words) without decoding; None if unknown."""
     try:
         with PIL.Image.open(path) as picture:
             mode, (width, height) = picture.mode, picture.size
@@ -440,7 +444,7 @@ def _size_problems(sizes: Mapping[tuple[int, int], int]) -> Iterable[Message]:
 
 
 def _thumbnails(dataset: Dataset) -> tuple[Thumbnail, ...]:
-    """Some images of every class in turn."""
+    """Return some images of every class in turn."""
     by_class: dict[str, list[Sample]] = {}
     for sample in dataset.samples:
         by_class.setdefault(sample.stratum, []).append(sample)
@@ -450,7 +454,7 @@ def _thumbnails(dataset: Dataset) -> tuple[Thumbnail, ...]:
 
 
 def _spread(items: Sequence[T], count: int) -> Sequence[T]:
-    """At most `count` of the items, evenly spread."""
+    """Return at most `count` of the items, evenly spread."""
     if len(items) <= count:
         return items
     return [items[index * len(items) // count] for index in range(count)]

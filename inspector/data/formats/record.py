@@ -1,4 +1,4 @@
-"""What a labelled image is, whatever layout it is stored in, and how that becomes a data set for one task."""
+"""A labelled image, independent of the layout that it is stored in, and the helpers by which readers build it."""
 
 import unicodedata
 from collections import Counter
@@ -30,8 +30,9 @@ _SHARE = 0.02  # or the share of the images that they are of
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One labelled object: its class, box (left, top, right, bottom) in pixels from 0, right and bottom exclusive, and where it
-    is known its outline.
+    """One labelled object: its class, its box, and its outline if known.
+
+    The box is (left, top, right, bottom) in pixels from 0, right and bottom exclusive.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How sure a layout is that a folder is in it (0..1), and why: what it has seen there."""
+    """A layout's certainty (0..1) that a folder uses it, and the evidence."""
 
     sure: float
     why: Message
@@ -50,8 +51,8 @@ class Claim:
 def claim(weight: float, used: float, total: int, why: Message) -> Claim | None:
     """Return the claim of a layout that understands `used` of `total` images; None if it understands none.
 
-    `weight`: how telling its signs are. A layout of which every image has a label comes before one that knows a few, and a
-    stray file counts for the few images that it is of.
+    `weight`: how conclusive its signs are. A layout that labels every image ranks above one that knows only a few; a stray file
+    counts only for its few images.
     """
     if used <= 0 or not total:
         return None
@@ -62,13 +63,13 @@ def claim(weight: float, used: float, total: int, why: Message) -> Claim | None:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One image and all that is labelled about it.
+    """One image and all its labels.
 
-    `name`: relative to the data folder. `label`: class of the image. `shapes`: its objects; None if nobody looked for any,
-    empty if there are none. `mask`: file with a mask; `mask_class`: what its white half means, None where values are classes.
-    `colours`: of the mask, where each colour in RGB is a value (see `MaskFile`). `any_value`: whatever is not 0 in the mask
-    is `mask_class`, however dark. `kelvin`: (maximum, mean, minimum). `confidence` (0..1]: how sure the label is.
-    `part`: where the data puts it. `group`: the part or lot, "" to take it from the name.
+    `name`: path relative to the data folder. `label`: class of the whole image. `shapes`: its objects; None if nobody looked
+    for objects, empty if there are none. `mask`: file with a mask; `mask_class`: the meaning of its white pixels, None if pixel
+    values are classes. `colours`: RGB colour of each mask value, for a mask in colours (see `MaskFile`). `any_value`: every
+    nonzero mask value, however dark, means `mask_class`. `kelvin`: (maximum, mean, minimum). `confidence` (0..1]: certainty of
+    the label. `part`: the part of the data's own split. `group`: the part or lot, "" to take it from the name.
     """
 
     name: str
@@ -85,28 +86,30 @@ class Record:
     confidence: float = 1.0
 
     def group_by(self, pattern: str) -> str:
-        """Return the part or lot: as the data says, else by `group_of`."""
+        """Return the part or lot: as given by the data, else by `group_of`."""
         return self.group if self.group and not pattern else group_of(self.name, pattern)
 
     def main_class(self) -> str:
-        """Return the most frequent class of its objects (the first of them, if several are), or "" without objects."""
+        """Return the most frequent class of the objects, the first on a tie; "" without objects."""
         return Counter(shape.name for shape in self.objects).most_common(1)[0][0] if self.objects else ""
 
     @property
     def objects(self) -> tuple[Shape, ...]:
-        """Its shapes but for the regions that are ignored."""
+        """The shapes without ignored regions."""
         return tuple(shape for shape in self.shapes or () if shape.name != IGNORED)
 
     @property
     def ignored(self) -> tuple[Shape, ...]:
-        """The regions of which nobody said what they show."""
+        """The regions whose content nobody labelled."""
         return tuple(shape for shape in self.shapes or () if shape.name == IGNORED)
 
 
 @dataclass(slots=True)
 class Listing:
-    """What a reader found: records, a sentence for everything it left out, and the classes in the order the data gives them
-    (empty: by name). `missing`: images that no label is of.
+    """The result of a reader.
+
+    Holds the records, a sentence for everything left out, and the classes in the data's order (empty: sort by name). `missing`:
+    images without a label.
     """
 
     layout: Message
@@ -116,12 +119,13 @@ class Listing:
     missing: list[str] = field(default_factory=list)
 
     def skip(self, sentence: str, path: Path) -> None:
-        """Note that a file is not used; `sentence` has a {file}."""
+        """Note that a file is not used; `sentence` contains {file}."""
         self.problems.append(message(sentence, file=path))
 
     def is_new(self, image: str | None, said: object, file: Path, listed: set[str]) -> TypeGuard[str]:
-        """Return whether what a file of many images calls `said` is an image that no entry was of before. If not, that is
-        noted.
+        """Return whether an entry `said` of a file with many images refers to an image that no earlier entry referred to.
+
+        If not, a problem is noted.
         """
         if image is None:
             self.problems.append(message("{image} is listed in {file} but is not there.", image=said, file=file))
@@ -133,7 +137,7 @@ class Listing:
         return False
 
     def finish(self, folder: Folder, *, backgrounds: bool) -> None:
-        """Say which images have no label. `backgrounds`: they count as good, where labels are objects."""
+        """Note the images without a label. `backgrounds`: count them as good, if the labels are objects."""
         drawn = any(record.shapes is not None for record in self.records)
         if drawn:
             plain = set(photographs(folder))
@@ -162,15 +166,16 @@ Tick = Callable[[], None]
 
 
 def class_name(said: object) -> str:
-    """Return a class as it is named in an annotation file, on one line: other files are lists of classes, one a line."""
+    """Return a class name from an annotation file, on one line: other files list classes one per line."""
     text = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in str(said))
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def labelled_size(image: Path, problems: list[Message]) -> tuple[int, int]:
-    """Return (width, height) of an image whose labels are given in pixels or fractions of it. Raises ConfigError.
+    """Return (width, height) of an image whose labels are given in pixels or fractions of it.
 
-    A sentence goes to `problems` where a viewer that does not turn it would have shown the labels elsewhere.
+    Raises ConfigError. A sentence is added to `problems` if a viewer that ignores the image's orientation would have shown the
+    labels elsewhere.
     """
     size, turned = image_header(image)
     if turned:
@@ -183,17 +188,17 @@ def labelled_size(image: Path, problems: list[Message]) -> tuple[int, int]:
 
 
 def boxes_of(shapes: Sequence[Shape], index: Mapping[str, int]) -> Boxes:
-    """As `Boxes` with score 1 and the class indices given."""
+    """Return `Boxes` with score 1 and the given class indices."""
     xyxy = np.asarray([shape.box for shape in shapes], np.float32).reshape(-1, 4)
     classes: NDArray[np.int64] = np.asarray([index[shape.name] for shape in shapes], np.int64)
     return Boxes(xyxy, np.ones(len(xyxy), np.float32), classes)
 
 
 def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Message], *, slack: float = 1.0) -> Shape | None:
-    """Return the shape with its box cut at the edges of an image of `size` (width, height); None if nothing is left of it.
+    """Return the shape with its box clipped to an image of `size` (width, height); None if nothing is left.
 
-    A sentence about either goes to `problems`, unless the box reaches out by no more than `slack` pixels: the usual slip
-    between counting from 0 and from 1 is not worth a word.
+    Both cases add a sentence to `problems`, unless the box exceeds the image by at most `slack` pixels: the usual off-by-one
+    between counting from 0 and from 1 is not reported.
     """
     box = shape.box
     if not shape.name:
@@ -214,9 +219,9 @@ def inside(shape: Shape, size: tuple[int, int], file: Path, problems: list[Messa
 
 
 def usable(shapes: Sequence[Shape | None], file: Path) -> tuple[Shape, ...]:
-    """Return those that `inside` left over.
+    """Return the shapes that `inside` leaves.
 
-    Raises ConfigError where it left no object of several: an image whose labels are all wrong is no image without a defect.
+    Raises ConfigError if none of several is left: an image whose labels are all wrong is not an image without a defect.
     """
     left = tuple(shape for shape in shapes if shape is not None)
     if None in shapes and not any(shape.name != IGNORED for shape in left):
@@ -235,11 +240,12 @@ def add_objects(
     part: Part | None = None,
     shared: bool = False,
 ) -> None:
-    """Add the record of an image. `objects` gives the shapes that `file` names for an image of a size (width, height), and the
-    kind of each that has no area or is not known ("" where that was said already); it may raise ConfigError, ValueError,
-    TypeError, LookupError and AttributeError. `said`: the size that the file says. `shared`: the file is of many images.
+    """Add the record of an image.
 
-    An image none of whose objects is understood is named and left out: it does not pass for a good one.
+    `objects` yields the shapes that `file` holds for an image of a size (width, height). For an object without area or of an
+    unknown kind it yields the kind instead ("" if already reported). It may raise ConfigError, ValueError, TypeError,
+    LookupError and AttributeError. `said`: the size stated in the file. `shared`: the file describes many images. An image of
+    whose objects none is understood is noted and left out, so that it does not count as good.
     """
     path = folder.files[name]
     about = path if shared else file
@@ -268,8 +274,10 @@ def add_objects(
 
 
 def with_labels(listing: Listing, folder: Folder, labels: Mapping[str, Sequence[str]]) -> None:
-    """Give the records of images the one label that each has as a whole. Where nothing is drawn in any image, that is all that
-    is known of them, and one with several labels or none is named and left out.
+    """Set the whole-image labels of records, one each.
+
+    If no image has drawn objects, these labels are all that is known. An image with several labels or none is then noted and
+    left out.
     """
     if not any(labels.values()):
         return
@@ -291,21 +299,21 @@ def with_labels(listing: Listing, folder: Folder, labels: Mapping[str, Sequence[
 
 
 def around(name: str, points: Iterable[tuple[float, float]], *, margin: float = 0.0) -> Shape:
-    """Return a shape whose box holds all of the points. Raises ValueError if there are none."""
+    """Return a shape whose box encloses all points. Raises ValueError if there are none."""
     listed = list(points)
     across, down = [x for x, _ in listed], [y for _, y in listed]
     return Shape(name, (min(across) - margin, min(down) - margin, max(across) + margin, max(down) + margin))
 
 
 def polygon(name: str, points: Sequence[tuple[float, float]]) -> Shape:
-    """Return a shape drawn as one polygon. Raises ValueError for less than three points."""
+    """Return a shape drawn as a polygon. Raises ValueError for fewer than three points."""
     if len(points) < 3:
         raise ValueError(f"a polygon of {len(points)} points")
     return replace(around(name, points), outline=Outline((tuple(value for point in points for value in point),)))
 
 
 def turned_box(name: str, box: Box, degrees: float, pivot: tuple[float, float]) -> Shape:
-    """Return a box (left, top, right, bottom) turned clockwise, as seen on the screen, about a point."""
+    """Return a box (left, top, right, bottom) rotated about a point, clockwise as seen on the screen."""
     left, top, right, bottom = box
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     corners = ((left, top), (right, top), (right, bottom), (left, bottom))
@@ -317,7 +325,7 @@ def turned_box(name: str, box: Box, degrees: float, pivot: tuple[float, float]) 
 
 
 def rotated(shape: Shape, attributes: object) -> Shape:
-    """Return a turned box as CVAT and datumaro write it: upright, with the degrees among its attributes. Raises ValueError."""
+    """Return a rotated box as CVAT and datumaro write it: upright, with the degrees in its attributes. Raises ValueError."""
     turn = number(attributes.get("rotation") or 0) if isinstance(attributes, Mapping) else 0.0
     left, top, right, bottom = shape.box
     middle = ((left + right) / 2, (top + bottom) / 2)
@@ -334,7 +342,7 @@ def ellipse(name: str, centre: tuple[float, float], radii: tuple[float, float], 
 
 
 def of_pixels(name: str, pixels: NDArray[np.bool_]) -> Shape | None:
-    """Return a shape of the pixels that are set in a mask [H, W]; None if none is."""
+    """Return a shape of the pixels that are set in a mask [H, W]; None if no pixel is set."""
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     if not len(rows):
         return None
@@ -356,7 +364,7 @@ def number(value: object) -> float:
 
 
 def check_size(said: tuple[float, float], size: tuple[int, int], file: Path, image: Path) -> None:
-    """Raises ConfigError if an annotation is for an image of another size; (0, 0) says nothing."""
+    """Raise ConfigError if an annotation is for an image of another size; a size of (0, 0) is not checked."""
     if all(said) and said != size:
         raise ConfigError(
             "{file} is for an image of {said_width:.0f} x {said_height:.0f} px, but {image} has {width} x {height} px.",

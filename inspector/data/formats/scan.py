@@ -1,4 +1,4 @@
-"""What lies in a data folder: listed once, so that names in annotation files are looked up and never followed."""
+"""The content of a data folder, listed once, so that names in annotation files are only looked up and never followed."""
 
 import json
 import os
@@ -26,15 +26,15 @@ _ORIENTATION = 274  # EXIF: which side of the stored rows is up
 
 
 class Folder:
-    """The files under a folder by their path relative to it, with forward slashes. Hidden files and folders are not looked at.
+    """The files under a folder by their relative path, with forward slashes.
 
-    A link is followed only where it leads to something inside the folder, and each real folder once: what a stranger's link
-    points at elsewhere on the disk never comes into a split, a report or a bundle. `problems`: a sentence for each link that
-    is not followed, each folder that cannot be looked into and each name that cannot be written down.
+    Hidden files and folders are skipped. A link is followed only if its target is inside the folder, and each real folder is
+    listed once. A link to other places on the disk therefore never gets into a split, a report or a bundle. `problems`: a
+    sentence for each link not followed, each unreadable folder and each name that cannot be written down.
     """
 
     def __init__(self, root: Path, *, cancelled: Callable[[], bool] | None = None) -> None:
-        """Raises ConfigError if there is no such folder or it cannot be listed."""
+        """List the folder. Raises ConfigError if it does not exist or cannot be listed."""
         if not root.is_dir():
             raise ConfigError("There is no folder {folder}.", remedy="Check the path of the data.", folder=root)
         self.root = root
@@ -84,8 +84,9 @@ class Folder:
             )
 
     def _list(self, place: Path, prefix: str, depth: int) -> tuple[list[str], list[str]]:
-        """Note what lies in one folder; the names of the folders in it that are to be listed too, real ones and links. Raises
-        OSError.
+        """Add the files of one folder; return the names of its subfolders still to be listed, real folders and links.
+
+        Raises OSError.
         """
         deeper: list[str] = []
         links: list[str] = []
@@ -110,7 +111,7 @@ class Folder:
         return deeper, links
 
     def _leads_inside(self, link: os.DirEntry[str]) -> bool:
-        """Return whether a link leads to something in this folder; one that leads elsewhere is noted."""
+        """Return whether the target of a link is inside this folder; a link to elsewhere is noted as a problem."""
         target = os.path.realpath(link.path)
         if target == self._real or target.startswith(f"{self._real.rstrip(os.sep)}{os.sep}"):
             return True
@@ -128,7 +129,7 @@ class Folder:
 
     @cached_property
     def by_suffix(self) -> dict[str, list[str]]:
-        """Suffix in small letters, with its dot -> files, by name."""
+        """Files sorted by name, by their suffix in lower case with its dot."""
         groups: dict[str, list[str]] = {}
         for name in sorted(self.files):
             dot = name.rfind(".")
@@ -137,17 +138,17 @@ class Folder:
 
     @cached_property
     def images(self) -> list[str]:
-        """The image files, by name."""
+        """The image files, sorted by name."""
         return sorted(name for suffix, names in self.by_suffix.items() if suffix in IMAGE_SUFFIXES for name in names)
 
     @cached_property
     def images_set(self) -> frozenset[str]:
-        """The same, to look a name up."""
+        """The image files as a set, for lookup."""
         return frozenset(self.images)
 
     @cached_property
     def by_stem(self) -> dict[str, list[str]]:
-        """Path without suffix -> files."""
+        """Files by their path without suffix."""
         found: dict[str, list[str]] = {}
         for name in sorted(self.files):
             found.setdefault(without_suffix(name), []).append(name)
@@ -162,43 +163,41 @@ class Folder:
 
     @cached_property
     def _composed(self) -> dict[str, str]:
-        """Name with composed characters -> name as it is on disk, where that is another: macOS takes "ガ" and "é" apart."""
+        """Names on disk by their composed form, if the two differ: macOS decomposes "ガ" and "é"."""
         taken_apart = (name for name in self.files if not unicodedata.is_normalized("NFC", name))
         return {unicodedata.normalize("NFC", name): name for name in taken_apart}
 
     def exact(self, name: str) -> str | None:
-        """Return the file of this name, however its accents are written."""
+        """Return the file of this name, however its accents are encoded."""
         if name in self.files:
             return name
         composed = unicodedata.normalize("NFC", name)
         return composed if composed in self.files else self._composed.get(composed)
 
     def under(self, prefix: str) -> list[str]:
-        """Return the images in a folder and those below it."""
+        """Return the images in a folder and its subfolders."""
         return [name for name in self.images if name.startswith(f"{prefix}/")] if prefix else self.images
 
     def with_suffix(self, suffix: str, prefix: str = "") -> list[str]:
-        """Return the files of this kind (".json") in a folder and those below it, by name."""
+        """Return the files with a suffix (".json") in a folder and its subfolders, sorted by name."""
         start = f"{prefix}/" if prefix else ""
         return [name for name in self.by_suffix.get(suffix, ()) if name.startswith(start)]
 
     def json(self, name: str) -> object:
-        """Return what a .json of this folder holds; one that was read to recognise a layout is not read again. Raises
-        ConfigError.
-        """
+        """Return the content of a .json in this folder, cached since the layout was recognised. Raises ConfigError."""
         if name not in self._parsed:
             self._parsed[name] = read_json(self.files[name])
         return self._parsed[name]
 
     def sibling(self, name: str, suffix: str) -> str | None:
-        """Return the file beside `name` with another suffix."""
+        """Return the file with the same path as `name` but another suffix."""
         return self.exact(without_suffix(name) + suffix)
 
     def find(self, said: str, *near: str) -> str | None:
-        """Return the image that an annotation means by `said`: relative to a folder of `near` or to this one, else the one at
-        the end of whose path it is, else the only one of that name.
+        """Return the image that an annotation refers to as `said`.
 
-        An absolute path counts if it leads into this folder, or if it ends in a folder and a file that are here.
+        Tried in order: relative to a folder of `near` or to this folder; the image whose path ends in it; the only image of
+        that name. An absolute path counts if it leads into this folder, or if its last folder and file name are found here.
         """
         path = PurePosixPath(said.replace("\\", "/"))
         if path.is_absolute() and path.is_relative_to(self.root.absolute().as_posix()):
@@ -222,33 +221,35 @@ class Folder:
 
 
 def without_suffix(name: str) -> str:
-    """ "a/b.c.png" -> "a/b.c"."""
+    """Return a path without its suffix: "a/b.c.png" -> "a/b.c"."""
     folder, slash, last = name.rpartition("/")
     stem, dot, _ = last.rpartition(".")
     return f"{folder}{slash}{stem}" if dot and stem else name
 
 
 def _unwritable(text: str) -> bool:
-    """Return whether no label file and no message can hold it: half a character of another encoding, a line break or control
-    code.
+    """Return whether no label file and no message can hold a name.
+
+    Such a name has half a character of another encoding, a line break or a control code.
     """
     return any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
 
 
 def printable(path: str) -> str:
-    """Return a path as it can be shown and sent: what cannot be written as an escape."""
+    """Return a path that can be shown and sent; unencodable characters become escapes."""
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(one.encode("unicode_escape").decode("ascii") if _unwritable(one) else one for one in shown)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) as `read_image` gives it, mostly without decoding. Raises ConfigError."""
+    """Return (width, height) as `read_image` returns it, mostly without decoding. Raises ConfigError."""
     return image_header(path)[0]
 
 
 def image_header(path: Path) -> tuple[tuple[int, int], bool]:
-    """Return (width, height) as `read_image` gives it, and whether that turns the stored picture upright. Raises
-    ConfigError.
+    """Return (width, height) as `read_image` returns it, and whether it rotates the stored image upright.
+
+    Raises ConfigError.
     """
     seen = _header_without_decoding(path)
     if seen is not None:
@@ -258,8 +259,10 @@ def image_header(path: Path) -> tuple[tuple[int, int], bool]:
 
 
 def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
-    """As `image_header`. None where the file must be read for it: kinds of TIFF that Pillow does not know, damaged files, and
-    radiometric ones, whose temperatures have a size of their own.
+    """Return what `image_header` returns, or None if the file must be decoded for it.
+
+    This concerns kinds of TIFF that Pillow does not know, damaged files, and radiometric files, whose temperatures have a size
+    of their own.
     """
     try:
         with PIL.Image.open(path) as picture:
@@ -277,7 +280,7 @@ def _header_without_decoding(path: Path) -> tuple[tuple[int, int], bool] | None:
 
 
 def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
-    """Return a text file. Raises ConfigError."""
+    """Return the content of a text file. Raises ConfigError."""
     try:
         size = path.stat().st_size
         if size > limit:
@@ -296,7 +299,7 @@ def read_text(path: Path, *, limit: int = _LARGEST_SMALL_TEXT) -> str:
 
 
 def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
-    """Return what a JSON file holds. Raises ConfigError, also for one that is too large or too deeply nested."""
+    """Return the content of a JSON file. Raises ConfigError, also for a file that is too large or too deeply nested."""
     try:
         text = read_text(path, limit=limit)
         return _in_pieces(text) if len(text) > _LARGE_TEXT else json.loads(text)
@@ -305,8 +308,10 @@ def read_json(path: Path, *, limit: int = _LARGEST_TEXT) -> object:
 
 
 def _in_pieces(text: str) -> object:
-    """As `json.loads`, but an object of lists is decoded an element at a time: tens of megabytes in one go would stop every
-    other thread for as long as it takes. Raises ValueError or RecursionError.
+    """Parse JSON like `json.loads`, but an object of lists one element at a time.
+
+    Decoding tens of megabytes at once would block every other thread for as long as it takes. Raises ValueError or
+    RecursionError.
     """
     try:
         at = _after_blanks(text, 0)
@@ -330,7 +335,7 @@ def _in_pieces(text: str) -> object:
 
 
 def _elements(text: str, at: int) -> tuple[list[object], int]:
-    """Return the list that begins at `at`, and the place behind it."""
+    """Return the list that begins at `at`, and the offset after it."""
     found: list[object] = []
     at = _after_blanks(text, at + 1)
     while text[at] != "]":
@@ -341,7 +346,7 @@ def _elements(text: str, at: int) -> tuple[list[object], int]:
 
 
 def _next_item(text: str, at: int, end: str) -> int:
-    """Return where the next item begins, or the `end` of them stands."""
+    """Return the offset of the next item, or of the `end` character."""
     at = _after_blanks(text, at)
     if text[at] == end:
         return at
@@ -358,7 +363,7 @@ def _after_blanks(text: str, at: int) -> int:
 
 
 def peek(path: Path) -> bytes:
-    """Return the beginning and the end of a file; empty if it cannot be read."""
+    """Return the beginning and the end of a file; empty if the file cannot be read."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_PEEK)

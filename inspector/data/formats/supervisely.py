@@ -1,4 +1,4 @@
-"""Supervisely: img/NAME.jpg with ann/NAME.jpg.json, in one folder or in one for each data set of a project."""
+"""Supervisely: img/NAME.jpg with ann/NAME.jpg.json, in one folder or in one folder per data set of a project."""
 
 import base64
 import io
@@ -40,7 +40,7 @@ Item = Mapping[str, object]
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images for which there is such a .json."""
+    """Recognise images that have such a .json."""
     marks = folder.with_suffix(".json")
     seen = spread(marks, _LOOKED_AT)
     heads = [peek(folder.files[name]) for name in seen]
@@ -52,7 +52,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Objects of every file; tags are the classes of images."""
+    """Read the objects of every file; tags are the classes of whole images."""
     found = Listing(TITLE)
     pairs = pair(folder.images, folder.with_suffix(".json"))
     tags: dict[str, list[str]] = {}
@@ -94,7 +94,7 @@ def _add(found: Listing, folder: Folder, name: str, path: Path, data: Item) -> N
 
 
 def _shapes(item: Item, size: tuple[int, int]) -> Iterator[Shape | str]:
-    """Raises ValueError, TypeError or LookupError."""
+    """Yield the shapes of an object. Raises ValueError, TypeError or LookupError."""
     name, kind = class_name(item["classTitle"]), str(item.get("geometryType"))
     said = item.get("points")
     corners = said.get("exterior") if isinstance(said, Mapping) else None
@@ -126,7 +126,7 @@ def _with_holes(outer: Shape, holes: list[Shape], size: tuple[int, int]) -> Shap
 
 
 def _bitmap(name: str, said: object, size: tuple[int, int]) -> Shape | None:
-    """A packed PNG laid at its origin. Raises ValueError."""
+    """Decode a packed PNG placed at its origin. Raises ValueError."""
     if not isinstance(said, Mapping):
         raise ValueError("no bitmap")
     try:

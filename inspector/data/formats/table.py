@@ -1,6 +1,8 @@
-"""A .csv with a line an image: its path and label, and perhaps the group (part or lot), the part of the split it is in, the
-mask of what is labelled, and how sure the label is (0..1]: two experts of three say 0.6667. Or with a column for each class, of
-which one is 1, as Roboflow writes it.
+"""A .csv with one line per image: its path and label.
+
+Optional columns: the group (part or lot), the part of the split, the mask of the labelled class, and the certainty of the label
+(0..1]: two experts of three give 0.6667. Alternatively there is a column for each class, exactly one of which is 1, as Roboflow
+writes it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,7 @@ _WEIGHT = 0.9
 
 
 def _usable(folder: Folder) -> list[Table]:
-    """Return the tables of labels, those at the top before those in folders."""
+    """Return the tables of labels, those at the top before those in subfolders."""
     found = []
     for table in tables(folder):
         place = table.place(PATH)
@@ -36,19 +38,19 @@ def _usable(folder: Folder) -> list[Table]:
 
 
 def _drawn(table: Table) -> bool:
-    """Return whether its labels are drawings written as JSON, as in Label Studio's .csv, which names no class of an image."""
+    """Return whether the labels are drawings written as JSON, as in Label Studio's .csv, which names no class of an image."""
     return any(cell(row, table.place(LABEL)).startswith(("[", "{")) for row in table.first)
 
 
 def _one_hot(table: Table) -> bool:
-    """Return whether every other column says 0 or 1."""
+    """Return whether every other column holds only 0 and 1."""
     place = table.place(PATH)
     others = [value.strip() for row in table.first for at, value in enumerate(row) if at != place]
     return len(table.columns) > 2 and bool(others) and set(others) <= {"0", "1"}
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that such tables list."""
+    """Recognise such tables by the images that they list."""
     used = 0.0
     for table in _usable(folder):
         place = table.place(PATH)
@@ -59,7 +61,7 @@ def look(folder: Folder) -> Claim | None:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of a table, as it is written."""
+    """A line of a table, as written."""
 
     table: Table
     line: int
@@ -76,7 +78,7 @@ class _Row:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Return the lines of the tables. Images that they do not list are not labelled."""
+    """Read the lines of the tables. Images that no table lists are unlabelled."""
     found = Listing(TITLE)
     seen: dict[str, str] = {}
     contradicted: set[str] = set()
@@ -110,7 +112,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _record(folder: Folder, row: _Row, image: str, mask: str | None, found: Listing) -> Record | None:
-    """None, and a problem noted, where the row says nothing that can be used."""
+    """Return the record of a row; None, with a problem noted, if the row holds nothing usable."""
     part = PARTS.get(row.split.lower()) if row.split else row.table.part
     confidence = _confidence(row.sure)
     if not row.label:
@@ -150,7 +152,7 @@ def _record(folder: Folder, row: _Row, image: str, mask: str | None, found: List
 
 
 def _confidence(said: str) -> float | None:
-    """Return a share above 0, 1 where nothing is said; None: that is none."""
+    """Return a confidence above 0; 1 if the text is empty; None if the text is invalid."""
     try:
         value = float(said or 1)
     except ValueError:
@@ -159,7 +161,7 @@ def _confidence(said: str) -> float | None:
 
 
 def _rows(table: Table) -> Iterator[_Row]:
-    """Raises ConfigError."""
+    """Yield the rows of a table. Raises ConfigError."""
     at = {key: table.place(names) for key, names in (("image", PATH), ("label", LABEL), ("group", _GROUP), ("split", SPLIT))}
     sure, mask = table.place(_CONFIDENCE), table.place(_MASK)
     for line, row in table.rows():
@@ -169,6 +171,6 @@ def _rows(table: Table) -> Iterator[_Row]:
 
 
 def _hot(table: Table, row: Sequence[str]) -> str:
-    """Return the one class whose column is 1; "" where none or several are."""
+    """Return the only class whose column is 1; "" if there are none or several."""
     names = [name for at, name in enumerate(table.columns) if at != table.place(PATH) and cell(row, at) == "1"]
     return class_name(names[0]) if len(names) == 1 else ""

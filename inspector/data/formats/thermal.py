@@ -1,5 +1,7 @@
-"""Images with temperatures: those in temperatures.csv (file, maximum, mean, minimum in kelvin, or file and spots), or, without
-it, those that radiometric files hold themselves.
+"""Images with temperatures, from a table or from radiometric files.
+
+The table is temperatures.csv (file, maximum, mean, minimum in kelvin, or file and spots). Without it, the temperatures of
+radiometric files are used.
 """
 
 import csv
@@ -29,7 +31,7 @@ _COLD = 200.0  # kelvin: what is never warmer was rather measured in degrees Cel
 
 
 def look(folder: Folder) -> Claim | None:
-    """Return a table of temperatures, or images that hold them."""
+    """Recognise a table of temperatures, or images that hold temperatures."""
     total = max(1, len(folder.images))
     return claim(
         1.0, total if matches(folder) else 0, total, message("the first images, or a table beside them, hold temperatures")
@@ -50,7 +52,7 @@ def matches(folder: Folder) -> bool:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """From the table, else from the pixels of every image."""
+    """Read the temperatures from the table, else from the pixels of every image."""
     return _from_table(folder, tick) if TABLE in folder.files else _measured(folder, tick)
 
 
@@ -124,7 +126,7 @@ def _spots(row: Mapping[str, str], columns: list[str]) -> tuple[float, float, fl
 
 
 def _kelvins(row: Mapping[str, str]) -> tuple[float, float, float] | None:
-    """Return (maximum, mean, minimum), or None if they are not temperatures of a scene in kelvin."""
+    """Return (maximum, mean, minimum); None if they cannot be a scene's temperatures in kelvin."""
     try:
         high, mean, low = (float(row[name]) for name in _COLUMNS[1:])
     except (TypeError, ValueError):

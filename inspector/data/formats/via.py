@@ -1,5 +1,6 @@
-"""VGG Image Annotator (VIA 1 and 2): one .json or .csv, a project or an export, with the regions of each image. The class of
-a region is the value of its one attribute, or of that called label, class or type.
+"""VGG Image Annotator (VIA 1 and 2): one .json or .csv, a project or an export, with the regions of each image.
+
+The class of a region is the value of its only attribute, or of the attribute named label, class or type.
 """
 
 import json
@@ -35,7 +36,7 @@ Item = Mapping[str, object]
 
 
 def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
-    """(file, image with its regions)."""
+    """Yield (file, image with its regions)."""
     yield from _of_tables(folder)
     for name in folder.with_suffix(".json")[:50]:
         ends = peek(folder.files[name])
@@ -52,7 +53,7 @@ def _entries(folder: Folder) -> Iterator[tuple[str, Item]]:
 
 
 def _of_tables(folder: Folder) -> Iterator[tuple[str, Item]]:
-    """The same from a .csv with a line a region, whose attributes are JSON in a cell."""
+    """Yield the same from a .csv with one line per region, whose attributes are JSON in a cell."""
     for table in tables(folder):
         places = [table.place((column,)) for column in ("filename", "region_shape_attributes", "region_attributes")]
         if None in places:
@@ -70,7 +71,7 @@ def _of_tables(folder: Folder) -> Iterator[tuple[str, Item]]:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that such a file lists."""
+    """Recognise VIA files by the images that they list."""
     images = {folder.find(str(entry["filename"]), name.rpartition("/")[0]) for name, entry in _entries(folder)} - {None}
     return claim(
         _WEIGHT,
@@ -81,7 +82,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The regions of each image."""
+    """Read the regions of each image."""
     found = Listing(TITLE)
     listed: set[str] = set()
     for name, entry in _entries(folder):
@@ -107,7 +108,7 @@ def _add(found: Listing, folder: Folder, image: str, path: Path, regions: object
 
 
 def _class(attributes: Item) -> str:
-    """Raises ValueError where it is not plain which attribute is the class."""
+    """Return the class of a region. Raises ValueError if it is ambiguous which attribute is the class."""
     lowered = {str(key).lower(): value for key, value in attributes.items()}
     usual = [key for key in _USUAL if lowered.get(key)]
     if not attributes:
@@ -124,7 +125,7 @@ def _class(attributes: Item) -> str:
 
 
 def _shapes(drawn: Item, name: str) -> Iterator[Shape | str]:
-    """Raises ValueError or LookupError."""
+    """Yield the shapes of a region. Raises ValueError or LookupError."""
     kind = str(drawn["name"])
 
     def value(key: str) -> float:

@@ -1,8 +1,7 @@
-"""Pascal VOC: JPEGImages/* with Annotations/*.xml, or images and .xml files side by side or in folders called alike, such as
-train/images/<class>/* with train/annotations/*.xml; boxes in 1-based inclusive pixels.
+"""Pascal VOC: JPEGImages/* with Annotations/*.xml, or images and .xml files in the same or similarly named folders.
 
-Lists in ImageSets/Main (train.txt, val.txt, test.txt) say which part an image is in; without them the folders train, valid and
-test do.
+An example of the latter is train/images/<class>/* with train/annotations/*.xml. Boxes are 1-based inclusive pixels. Lists in
+ImageSets/Main (train.txt, val.txt, test.txt) assign images to parts; without them the folders train, valid and test do.
 """
 
 import re
@@ -39,7 +38,7 @@ _ROOT = re.compile(rb"<annotation[\s>]")
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images for which there is an .xml file with an annotation."""
+    """Recognise images that have an .xml file with an annotation."""
     marks = folder.with_suffix(".xml")
     seen = spread(marks, _LOOKED_AT)
     share = sum(_ROOT.search(peek(folder.files[name])) is not None for name in seen) / max(1, len(seen))
@@ -59,7 +58,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Objects of every annotation; images are opened for their size only."""
+    """Read the objects of every annotation; images are opened for their size only."""
     found = Listing(TITLE, classes=tuple(class_list(folder)))
     parts = listed_parts(folder)
     images, marks = photographs(folder), folder.with_suffix(".xml")
@@ -100,7 +99,7 @@ def _add(
 
 
 def _root(path: Path) -> ElementTree.Element:
-    """Raises ConfigError."""
+    """Return the root element of an annotation. Raises ConfigError."""
     try:
         return ElementTree.fromstring(read_text(path))
     except (ValueError, ElementTree.ParseError, RecursionError) as error:
@@ -108,7 +107,7 @@ def _root(path: Path) -> ElementTree.Element:
 
 
 def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
-    """Raises ConfigError for what is no number."""
+    """Yield the objects of an annotation. Raises ConfigError for an invalid number."""
     for entry in root.iter("object"):
         name = class_name(entry.findtext("name") or "")
         turned = entry.find("robndbox")
@@ -131,7 +130,7 @@ def _objects(root: ElementTree.Element, path: Path) -> Iterator[Shape | str]:
 
 
 def _outline(entry: ElementTree.Element, path: Path) -> Outline | None:
-    """Return the polygon that Roboflow and supervision write beside a box, as x1, y1, x2, y2, ...; None without one."""
+    """Return the polygon that Roboflow and supervision write next to a box, as x1, y1, x2, y2, ...; None if there is none."""
     drawn = entry.find("polygon")
     count = 0 if drawn is None else sum(each.tag.startswith("x") for each in drawn)
     if drawn is None or count < 3:

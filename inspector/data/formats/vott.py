@@ -1,4 +1,4 @@
-"""VoTT (Visual Object Tagging Tool): a .json for each asset, or one export with all of them."""
+"""VoTT (Visual Object Tagging Tool): a .json for each asset, or one export with all assets."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ Item = Mapping[str, object]
 
 
 def _assets(folder: Folder) -> Iterator[tuple[str, Item, list[Item]]]:
-    """(file, asset, regions)."""
+    """Yield (file, asset, regions)."""
     for name in folder.with_suffix(".json"):
         ends = peek(folder.files[name])
         if b'"regions"' not in ends or (b'"asset"' not in ends and b'"assets"' not in ends):
@@ -34,7 +34,7 @@ def _assets(folder: Folder) -> Iterator[tuple[str, Item, list[Item]]]:
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images that are assets."""
+    """Recognise images that are assets."""
     images = {folder.find(str(asset["name"]), name.rpartition("/")[0]) for name, asset, _ in _assets(folder)} - {None}
     return claim(
         _WEIGHT,
@@ -45,7 +45,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """The regions of each asset that was visited."""
+    """Read the regions of each asset that was visited."""
     found = Listing(TITLE)
     listed: dict[str, tuple[Path, list[Item]]] = {}
     for name, asset, regions in _assets(folder):
@@ -78,7 +78,7 @@ def _add(found: Listing, folder: Folder, image: str, path: Path, asset: Item, re
 
 
 def _shapes(region: Item) -> Iterator[Shape | str]:
-    """Raises ValueError, TypeError or LookupError."""
+    """Yield the shapes of a region. Raises ValueError, TypeError or LookupError."""
     tags, box, points = region["tags"], region.get("boundingBox"), region.get("points")
     if not isinstance(tags, list) or len(tags) != 1:
         yield "a region with several tags, or none"

@@ -61,7 +61,7 @@ class _Object:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Item:
-    """A sample, the name its image gets, the image's size (width, height), and its objects."""
+    """A sample, the file name of its image, the image's size (width, height), and its objects."""
 
     sample: Sample
     name: str
@@ -76,9 +76,10 @@ def write_dataset(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, list[Message]]:
-    """Write the samples; returns how many, and a sentence for each that could not be written. All is written or nothing.
+    """Write the samples; return their number, and a sentence for each sample that could not be written.
 
-    Raises ConfigError if the layout cannot hold labels of this task or the folder is in use, StorageError if writing fails.
+    Either everything is written or nothing. Raises ConfigError if the layout cannot hold labels of this task or the folder is
+    in use, StorageError if writing fails.
     """
     if TASKS[dataset.task].labels not in HOLDS[to]:
         raise ConfigError(
@@ -110,7 +111,10 @@ def write_dataset(
 
 
 def flat_names(samples: Sequence[Sample]) -> dict[str, str]:
-    """Sample name -> file name without folders. No two have the same stem, because labels are found by it."""
+    """Map each sample name to a file name without folders.
+
+    No two file names have the same stem, because labels are found by the stem.
+    """
     found: dict[str, str] = {}
     taken: set[str] = set()
     last = [PurePosixPath(sample.name).stem.lower() for sample in samples]
@@ -128,13 +132,14 @@ def flat_names(samples: Sequence[Sample]) -> dict[str, str]:
 
 
 def _shortened(stem: str) -> str:
-    """Return its end, if it is longer than a file system takes, with room for a number and a suffix."""
+    """Return the end of a name that is too long for a file system, leaving room for a number and a suffix."""
     return stem.encode()[-_LONGEST:].decode("utf-8", "ignore")
 
 
 def _objects(sample: Sample, size: tuple[int, int]) -> Iterator[_Object]:
-    """Boxes as labelled; outlines as labelled, or one for each connected area of a mask. Raises ConfigError, also where a mask
-    has regions of which nobody said what they show: as background they would be taken for good.
+    """Return boxes as labelled, and outlines as labelled or one for each connected area of a mask.
+
+    Raises ConfigError, also if a mask has unlabelled regions: as background they would count as good.
     """
     if sample.mask is not None and sample.mask.ignores:
         raise ConfigError(
@@ -262,7 +267,7 @@ def _voc(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> None:
 
 
 def voc_xml(name: str, size: tuple[int, int], boxes: Sequence[tuple[str, Box]]) -> bytes:
-    """Return a Pascal VOC file about an image of (width, height); first pixel 1, corners inclusive, in whole pixels."""
+    """Return a Pascal VOC file for an image of (width, height); the first pixel is 1, corners are inclusive whole pixels."""
     root = Xml.Element("annotation")
     Xml.SubElement(root, "filename").text = name
     about = Xml.SubElement(root, "size")
@@ -307,8 +312,9 @@ def _class_folders(dataset: Dataset, folder: Path, items: Iterator[_Item]) -> No
 
 
 def _folder_names(kinds: Sequence[str]) -> list[str]:
-    """Classes as the names of folders on any system, none of them twice, none of them that of a part of a split or of
-    a place where images lie.
+    """Return a folder name for each class, valid on any system and unique.
+
+    No name is that of a part of a split or of a folder for images.
     """
     found: list[str] = []
     for kind in kinds:

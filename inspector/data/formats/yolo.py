@@ -1,8 +1,9 @@
-"""YOLO: a .txt for each image, a line an object: class, then centre x, centre y, width, height, or the points of a polygon, all
-as fractions of the image. Labels lie in labels/ where the images lie in images/, or beside them.
+"""YOLO: a .txt per image with one line per object, given as fractions of the image.
 
-A .yaml names the classes and the folders (or lists of files) of train, val and test; without it classes.txt, obj.names,
-notes.json or the numbers name the classes, and folders called train, val or test the parts.
+A line is class, centre x, centre y, width, height, or class and the points of a polygon. Labels lie in labels/ if the images
+lie in images/, or next to the images. A .yaml names the classes and the folders (or lists of files) of train, val and test.
+Without it classes.txt, obj.names, notes.json or the numbers name the classes, and folders named train, val or test are the
+parts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,7 @@ _LARGEST = 1 << 20
 
 
 def look(folder: Folder) -> Claim | None:
-    """Images for which there is a .txt of objects."""
+    """Recognise images that have a .txt of objects."""
     marks = _marks(folder)
     if not marks:
         return None
@@ -58,7 +59,7 @@ def look(folder: Folder) -> Claim | None:
 
 
 def _kind(folder: Folder, name: str) -> str:
-    """Return whether a text file has a line of an object ("lines"), none at all ("empty"), or something else ("text")."""
+    """Return whether a text file has a line of an object ("lines"), no line at all ("empty"), or something else ("text")."""
     head = peek(folder.files[name])
     first = next((line for line in head.splitlines() if line.strip()), None)
     if first is None:
@@ -84,7 +85,7 @@ def _marks(folder: Folder) -> list[str]:
 
 
 def read(folder: Folder, tick: Tick) -> Listing:
-    """Objects of every label file; images are opened for their size only."""
+    """Read the objects of every label file; images are opened for their size only."""
     found = Listing(TITLE)
     config = _config(folder)
     names = _names(folder, config)
@@ -127,7 +128,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bool) -> list[tuple[int, Shape]]:
-    """`points`: behind the box of each object come key points, which are not used."""
+    """Yield the shapes of a label file. `points`: key points follow the box of each object; they are not used."""
     path = folder.files[label]
     text = read_text(path)
     size = labelled_size(folder.files[name], found.problems)
@@ -151,7 +152,7 @@ def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bo
 
 
 def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
-    """Raises ValueError."""
+    """Parse one line. Raises ValueError."""
     values = [number(word) for word in words]
     if values[0] != int(values[0]) or values[0] < 0:
         raise ValueError(f"{words[0]!r} is not a class number")
@@ -166,7 +167,7 @@ def _line(words: list[str], size: tuple[int, int]) -> tuple[int, Shape]:
 
 
 def _config_name(folder: Folder) -> str | None:
-    """data.yaml, dataset.yaml or another one that names classes, at the top or in one of its folders."""
+    """Return data.yaml, dataset.yaml or another .yaml that names classes, at the top or in a subfolder."""
     near = [name for suffix in (".yaml", ".yml") for name in folder.with_suffix(suffix) if name.count("/") <= 1]
     usual = [name for wanted in _CONFIGS for name in near if name.rpartition("/")[2].lower() == wanted]
     if usual:
@@ -178,7 +179,7 @@ def _config_name(folder: Folder) -> str | None:
 
 
 def _config(folder: Folder) -> Mapping[str, object]:
-    """Return the .yaml, or an empty mapping. Raises ConfigError."""
+    """Return the content of the .yaml, or an empty mapping. Raises ConfigError."""
     name = _config_name(folder)
     if name is None:
         return {}
@@ -240,8 +241,9 @@ def _names_of_notes(folder: Folder) -> list[str]:
 
 
 def _parts(folder: Folder, config: Mapping[str, object]) -> dict[str, Part]:
-    """Image -> part, from the folders and lists that the .yaml names. Paths that lead out of the folder name nothing; what is
-    named for training and validation alike is in no part.
+    """Map images to parts, from the folders and lists that the .yaml names.
+
+    Paths that lead out of the folder are ignored. An image named for both training and validation gets no part.
     """
     wanted: tuple[tuple[str, Part], ...] = (("train", "train"), ("val", "val"), ("valid", "val"), ("test", "test"))
     entries: dict[str, Part] = {}
