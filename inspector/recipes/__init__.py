@@ -1,1 +1,1 @@
-"""What is inspected, how, and what counts as good."""
+"""Recipes: what is inspected, how, and what counts as good."""

@@ -1,4 +1,4 @@
-"""Taking a new bundle into a recipe: what it does there, where it is kept, and how the file is changed and changed back."""
+"""Adding a new bundle to a recipe: its role, where it is kept, and how the file is changed and restored."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ RECIPES = "recipes"  # folder of the user's own recipes
 
 @dataclass(frozen=True, slots=True)
 class RecipeFile:
-    """A recipe as it was read: `stamp` tells whether the file was changed since; "" for one that is not on disk yet."""
+    """A recipe as it was read. `stamp` tells whether the file has changed since; "" for a recipe that is not on disk yet."""
 
     path: Path
     recipe: Recipe
@@ -27,13 +27,13 @@ class RecipeFile:
 
     @property
     def base(self) -> Path:
-        """What the bundles' paths are relative to."""
+        """The folder that the bundles' paths are relative to."""
         return self.path.resolve().parent
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A recipe that was written. `before`: what the file held, None if there was none; `backup`: where that is kept."""
+    """A written recipe. `before`: the file's previous content, None if there was none; `backup`: where that content is kept."""
 
     path: Path
     recipe: Recipe
@@ -44,9 +44,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a bundle is to do in a recipe: look with `step`, and take the place of the bundle `replaces` on that camera.
+    """The requested role of a bundle in a recipe.
 
-    `rules`: by which it is judged; empty: by those of the bundle it replaces, where they fit it.
+    The bundle inspects with `step` and takes the place of the bundle `replaces` on that camera. `rules`: the rules to judge it
+    by; empty for the rules of the replaced bundle, if they fit.
     """
 
     step: InspectModel
@@ -55,13 +56,13 @@ class Wish:
 
 
 def open_recipe_file(path: Path) -> RecipeFile:
-    """Read a recipe to change it. Raises ConfigError."""
+    """Read a recipe in order to change it. Raises ConfigError."""
     recipe = load_recipe(path)
     return RecipeFile(path, recipe, _stamp(path))
 
 
 def own_path(name: str) -> Path:
-    """Return where a recipe of the user's own is kept, named after it; a file that is not there yet."""
+    """Return where a recipe of the user's own is kept, named after the recipe; the file does not exist yet."""
     folder = user_data() / RECIPES
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.") or "recipe"
     path, number = folder / f"{stem}.toml", 1
@@ -72,15 +73,15 @@ def own_path(name: str) -> Path:
 
 
 def cards_of(recipe: Recipe, base: Path) -> dict[str, Card]:
-    """Return the card of every bundle of the recipe, by the name it has there. Raises ConfigError."""
+    """Return the card of every bundle of the recipe, by the bundle's name in the recipe. Raises ConfigError."""
     return {step.bundle: read_card(find_bundle(step.bundle, base)) for step in recipe.inspect}
 
 
 def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Recipe:
-    """Return the recipe with the bundle in it, one revision on. `cards`: those of the bundles that are in it.
+    """Return the recipe with the bundle added and the revision incremented.
 
-    Raises ConfigError for a camera that gives
-    another kind of frame, and for a rule that can never work.
+    `cards`: the cards of the recipe's bundles. Raises ConfigError for a camera that gives another kind of frame, and for a rule
+    that can never work.
     """
     step, gone = wish.step, wish.replaces
     _check_unit(recipe, cards, step, card, gone)
@@ -101,7 +102,7 @@ def adopt(recipe: Recipe, cards: dict[str, Card], wish: Wish, card: Card) -> Rec
 
 
 def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card: Card, gone: str) -> None:
-    """A camera gives either pictures or temperatures, which the other bundles that look at it tell."""
+    """Check that the bundle fits the camera: a camera gives either images or temperatures, as the other bundles on it show."""
     if step.camera not in recipe.cameras:
         raise ConfigError(
             "The recipe {recipe} has no camera {camera}.",
@@ -132,7 +133,7 @@ def _check_unit(recipe: Recipe, cards: dict[str, Card], step: InspectModel, card
 
 
 def going_on(recipe: Recipe, replaced: str, card: Card) -> tuple[Rule, ...]:
-    """Return the rules of a bundle that fit another one in its place."""
+    """Return the rules of a bundle that also fit the bundle in its place."""
     return tuple(
         rule
         for rule in recipe.rules
@@ -141,11 +142,10 @@ def going_on(recipe: Recipe, replaced: str, card: Card) -> tuple[Rule, ...]:
 
 
 def keep_bundle(bundle: Path, *, base: Path) -> str:
-    """Copy a bundle with its variants to where the user's bundles are kept, and return the name by which a recipe in `base`
-    finds it.
+    """Copy a bundle with its variants to the user's bundles, and return the name by which a recipe in `base` finds it.
 
-    One that is there already is not copied again, and only gets what variants it has not. Raises ConfigError for a damaged
-    bundle, StorageError where there is no room.
+    A bundle that is already there is not copied again and only gets the variants it lacks. Raises ConfigError for a damaged
+    bundle, StorageError if there is no room.
     """
     opened = Bundle.open(bundle)
     place = user_data() / "bundles"
@@ -164,10 +164,10 @@ def keep_bundle(bundle: Path, *, base: Path) -> str:
 
 
 def apply(file: RecipeFile, bundle: Path, cards: dict[str, Card], wish: Wish, path: Path) -> Written:
-    """Keep the bundle, take it into the recipe as wished, and write that to `path`, the recipe's own file or another.
+    """Keep the bundle, add it to the recipe as requested, and write the recipe to `path`, its own file or another.
 
-    `cards`: those of the bundles that are in the recipe. What is wrong is found before anything is copied or written.
-    Raises ConfigError or StorageError; then the recipe is as it was.
+    `cards`: the cards of the recipe's bundles. Errors are found before anything is copied or written. Raises ConfigError or
+    StorageError; the recipe is then unchanged.
     """
     card = read_card(bundle)
     if not file.stamp:  # a new recipe: nothing is in it yet but a place for the bundle
@@ -190,11 +190,10 @@ def _named(wish: Wish, name: str) -> Wish:
 
 
 def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
-    """Write the changed recipe to `path`, its own file or another. What the file held is kept beside it.
+    """Write the changed recipe to `path`, its own file or another.
 
-    Comments and layout stay as they are; only what has changed is written.
-
-    Raises ConfigError if the file was changed since it was read, StorageError if it cannot be written.
+    The file's previous content is kept in a backup. Comments and layout are preserved; only changes are written. Raises
+    ConfigError if the file was changed since it was read, StorageError if it cannot be written.
     """
     before: bytes | None = None
     backup: Path | None = None
@@ -215,10 +214,7 @@ def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
 
 
 def undo(written: Written) -> None:
-    """Put back what was there before.
-
-    Raises ConfigError if the file was changed since, StorageError if it cannot be written.
-    """
+    """Restore the previous content. Raises ConfigError if the file was changed since, StorageError if it cannot be written."""
     if _stamp(written.path) != written.stamp:
         raise ConfigError(
             "The recipe {file} was changed by somebody else meanwhile.",
@@ -238,7 +234,7 @@ def undo(written: Written) -> None:
 
 
 def _moved(recipe: Recipe, old: Path, new: Path) -> Recipe:
-    """Return the same bundles for a recipe that is kept elsewhere: paths relative to the old place become whole ones."""
+    """Return the same bundles for a recipe kept elsewhere: paths relative to the old folder become absolute."""
     names: dict[str, str] = {}
     for step in recipe.inspect:
         found = find_bundle(step.bundle, old)
@@ -256,7 +252,7 @@ def _moved(recipe: Recipe, old: Path, new: Path) -> Recipe:
 
 
 def _text(path: Path) -> str:
-    """Return what the file holds; "" if there is none."""
+    """Return the content of the file; "" if there is none."""
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):

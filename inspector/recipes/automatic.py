@@ -1,4 +1,4 @@
-"""What a recipe leaves out, filled in from the bundles' cards; and a recipe for bundles that come without one."""
+"""Defaults of a recipe, filled in from the bundles' cards; and a recipe for bundles without a recipe."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ def recipe_for(
     engine: str | None = None,
     precision: Precision = "fp32",
 ) -> Recipe:
-    """Return a recipe that looks with every bundle at the whole frame of one source; the rules follow from the cards."""
+    """Return a recipe in which every bundle inspects the whole frame of one source; the rules follow from the cards."""
     return Recipe(
         name=name,
         engine=engine or "openvino",
@@ -35,7 +35,7 @@ def recipe_for(
 
 
 def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
-    """Return the shipped bundles that look at frames of this unit. Raises ConfigError if there are none."""
+    """Return the shipped bundles for frames of this unit. Raises ConfigError if there are none."""
     found = [folder for folder in find_bundles(models()) if fits(read_card(folder).input, unit)]
     if not found:
         raise ConfigError(
@@ -45,9 +45,9 @@ def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
 
 
 def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
-    """Write the defaults of the bundles' cards into the steps, and give a bundle without rules those of its task.
+    """Write the defaults of the bundles' cards into the steps, and give bundles without rules the rules of their task.
 
-    `cards` by the name of the bundle in the recipe. Raises ConfigError for a rule that can never work with its bundle.
+    `cards`: by the bundle's name in the recipe. Raises ConfigError for a rule that can never work with its bundle.
     """
     steps = tuple(completed(step, cards[step.bundle]) for step in recipe.inspect)
     for rule in recipe.rules:
@@ -62,7 +62,7 @@ def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
 
 
 def only_camera(recipe: Recipe, camera: str) -> Recipe:
-    """Return the recipe without its other cameras, and without the bundles and rules that need them. Raises ConfigError."""
+    """Return the recipe with this camera only, without the bundles and rules that need other cameras. Raises ConfigError."""
     if camera not in recipe.cameras:
         raise ConfigError(
             "The recipe {recipe} has no camera {camera}.",
@@ -80,7 +80,7 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
 
 
 def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
-    """Return the card's thresholds with those of the (complete) step written over them: what decoding works with."""
+    """Return the thresholds used for decoding: the card's, overridden by those of the (complete) step."""
     merged, key = dict(card.thresholds), task_of(card.task).threshold_key
     if step.threshold is not None and key:
         merged[key] = step.threshold
@@ -90,7 +90,7 @@ def thresholds(step: InspectModel, card: Card) -> dict[str, float]:
 
 
 def completed(step: InspectModel, card: Card) -> InspectModel:
-    """Return the step with the defaults of the bundle's card where it says nothing."""
+    """Return the step with its missing values filled in from the bundle's card."""
     own = {
         "threshold": card_threshold(card) if step.threshold is None else step.threshold,
         "hot_celsius": card.thresholds.get("hot_celsius") if step.hot_celsius is None else step.hot_celsius,
@@ -100,15 +100,15 @@ def completed(step: InspectModel, card: Card) -> InspectModel:
 
 
 def default_rules(step: InspectModel, card: Card) -> tuple[Rule, ...]:
-    """Return the rules of a bundle that the recipe has none for: those of its task; `step` is `completed`.
+    """Return the rules of the task, for a bundle without rules in the recipe; `step` is `completed`.
 
-    No rule, so no verdict, where the task needs a limit that nobody has set.
+    There is no rule, and so no verdict, if the task needs a limit that nobody has set.
     """
     return tuple(as_rule(rule, step.bundle) for rule in task_of(card.task).default_rules(thresholds(step, card)))
 
 
 def as_rule(rule: DefaultRule, bundle: str) -> Rule:
-    """Return a task's rule for a bundle."""
+    """Convert a task's rule to a rule for a bundle."""
     return Rule(bundle=bundle, quantity=rule.quantity, limit=rule.limit, review=rule.review)
 
 

@@ -1,6 +1,6 @@
-"""A recipe's text, changed where the recipe has changed: comments, order and layout stay as a person wrote them.
+"""The text of a recipe, changed only where the recipe has changed; comments, order and layout are preserved.
 
-The text is cut into blocks, one a table header. Comments that stand directly above a header belong to it.
+The text is cut into blocks, one per table header. Comments directly above a header belong to its block.
 """
 
 import re
@@ -24,9 +24,10 @@ _ALIKE: Mapping[str, str] = {"inspect": "camera", "rules": "quantity"}
 
 
 def recipe_text(recipe: Recipe, *, like: str = "") -> str:
-    """Return the recipe as TOML: the text `like`, a recipe too, changed as little as possible.
+    """Return the recipe as TOML: the text `like`, also a recipe, changed as little as possible.
 
-    Without it only what is no default is written. Where `like` is written in a way that cannot be followed, it is not kept.
+    Without `like`, only values that differ from the defaults are written. If the layout of `like` cannot be preserved, the text
+    is written anew.
     """
     full = recipe.model_dump(exclude_none=True, mode="json")
     sparse = recipe.model_dump(exclude_none=True, exclude_defaults=True, mode="json")
@@ -42,13 +43,13 @@ def recipe_text(recipe: Recipe, *, like: str = "") -> str:
 
 
 def save_recipe(recipe: Recipe, path: Path, *, like: str = "") -> None:
-    """Write a recipe, atomically. `like`: as in `recipe_text`. Raises StorageError."""
+    """Write a recipe atomically. `like`: as in `recipe_text`. Raises StorageError."""
     write_atomically(path, recipe_text(recipe, like=like).encode())
 
 
 @dataclass(slots=True)
 class _Block:
-    """A header with what stands under it. `lead`: blank lines and comments above it; `path`: of the table, () for the top."""
+    """A header and the lines under it. `lead`: blank lines and comments above it; `path`: of the table, () for the top."""
 
     lead: str = ""
     header: str = ""
@@ -76,7 +77,7 @@ def _changed(like: str, full: Mapping[str, Any], sparse: Mapping[str, Any]) -> s
 
 
 def _cut(text: str) -> tuple[Group, str]:
-    """Return the blocks, the first of them without a header, and what stands at the end below a blank line."""
+    """Return the blocks, the first of them without a header, and the text at the end after a blank line."""
     lines = (text if text.endswith("\n") or not text else text + "\n").splitlines(keepends=True)
     end = len(lines)
     while end and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
@@ -118,7 +119,7 @@ def _below_item(block: _Block, full: Mapping[str, Any]) -> bool:
 
 
 def _in_order(blocks: Group, before: Group, after: Group) -> Group:
-    """Return all blocks, where those of `before` have become those of `after`; what is new comes before the lists."""
+    """Return all blocks, with the blocks `before` replaced by `after`; new blocks come before the lists."""
     known = {id(block) for block in before}
     kept = {id(block) for block in after}
     new = [block for block in after if id(block) not in known]
@@ -133,7 +134,7 @@ def _in_order(blocks: Group, before: Group, after: Group) -> Group:
 def _with_table(
     group: Group, path: tuple[str, ...], full: Mapping[str, Any], sparse: Mapping[str, Any], *, lists: Sequence[str] = ()
 ) -> Group:
-    """Return the blocks of a table, changed to these values. `lists`: keys that are blocks of their own and are left alone."""
+    """Return the blocks of a table, changed to these values. `lists`: keys that have blocks of their own and are left alone."""
     own = next((block for block in group if block.path == path), None)
     depth = len(path)
     below = {block.path[depth]: None for block in group if len(block.path) > depth}
@@ -166,7 +167,7 @@ def _new_block(path: tuple[str, ...], *, is_item: bool = False) -> _Block:
 def _update(
     table: MutableMapping[str, Any], full: Mapping[str, Any], sparse: Mapping[str, Any], *, skip: Iterable[str] = ()
 ) -> None:
-    """Give the table under one header, or an inline one, these values."""
+    """Update the table under one header, or an inline table, to these values."""
     for key in [key for key in table if key not in full and key not in skip]:
         del table[key]
     for key, value in full.items():
@@ -182,7 +183,7 @@ def _update(
 
 
 def _append(table: MutableMapping[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - any TOML value
-    """Add a key behind the last one, and before the comments and blank lines that follow it."""
+    """Add a key after the last key, before the comments and blank lines that follow it."""
     item = _inline(value)
     body = None if isinstance(table, InlineTable) else getattr(table.value if isinstance(table, Table) else table, "body", None)
     trivia: list[Any] = []
@@ -212,7 +213,7 @@ Items = Sequence[Mapping[str, Any]]
 
 
 def _with_items(blocks: Group, key: str, old: Items, full: Items, sparse: Items) -> Group:
-    """Return all blocks, with the items of this list changed to these; an item that stays keeps its place among them."""
+    """Return all blocks, with the items of this list changed to these; an item that stays keeps its position."""
     items: list[Group] = []
     for block in blocks:
         if block.path[:1] == (key,):
@@ -242,7 +243,7 @@ def _with_items(blocks: Group, key: str, old: Items, full: Items, sparse: Items)
 
 
 def _update_array(array: Array, key: str, full: Items, sparse: Items) -> None:
-    """Do the same for a list that is written as an array of inline tables."""
+    """Update a list that is written as an array of inline tables."""
     items = list(array)
     made = []
     for number, values, wanted in zip(_pairs(key, [dict(item) for item in items], full), full, sparse, strict=True):
@@ -262,7 +263,7 @@ def _update_array(array: Array, key: str, full: Items, sparse: Items) -> None:
 
 
 def _pairs(key: str, old: Items, new: Items) -> list[int | None]:
-    """Return for each new item the old one that it was: the same, or one that is left over and alike."""
+    """Match each new item to an old item: an equal one, or a similar one that is left over."""
     free = list(range(len(old)))
     pairs: list[int | None] = []
     for values in new:

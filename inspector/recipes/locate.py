@@ -1,4 +1,4 @@
-"""Where the bundle that a recipe names lies."""
+"""Finding the bundle that a recipe names."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ DEMO_RECIPE = "demo-line.toml"
 
 
 def find_bundle(name: str, base: Path | None = None) -> Path:
-    """Return the folder of the bundle called `name`.
+    """Return the folder of the bundle named `name`.
 
-    Looked for in this order: as a path (from `base`, the folder of the recipe, else from the working folder), among the
-    shipped bundles, among the user's own. Raises ConfigError that names what there is.
+    Search order: as a path (from `base`, the folder of the recipe, else from the working folder), the shipped bundles, the
+    user's own bundles. Raises ConfigError, which names the existing bundles.
     """
     places = [(base or Path.cwd()) / name, *(root / name for root in bundle_roots())]
     for place in places:
@@ -29,7 +29,7 @@ def find_bundle(name: str, base: Path | None = None) -> Path:
 
 
 def bundle_roots() -> tuple[Path, ...]:
-    """Return the folders that bundles are looked for in by name: shipped, then the user's own."""
+    """Return the folders in which bundles are searched by name: shipped, then the user's own."""
     return (models(), user_data() / "bundles")
 
 

@@ -1,5 +1,4 @@
-"""What a rule may be about: one table of quantities, each with its unit, its sentences, the answers it fits, and how it is
-measured.
+"""The quantities that a rule may compare: one table with each quantity's unit, sentences, fitting answers and measurement.
 
 To add a quantity: one entry in QUANTITIES. Recipes are validated against its keys, and `packaging/translate.py` collects its
 sentences.
@@ -21,10 +20,10 @@ When = Literal["above", "below"]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A prediction as a rule looks at it: the indices of the classes that the rule is about, and the step's threshold.
+    """A prediction as seen by a rule: the indices of the classes that the rule is about, and the step's threshold.
 
-    `named`: the class that the rule names, "" where it is about every class that is not a good one. `mm_per_px`: of the
-    camera, NaN where it is not known.
+    `named`: the class that the rule names, "" if the rule is about every class that is not good. `mm_per_px`: of the camera,
+    NaN if unknown.
     """
 
     prediction: Prediction
@@ -34,13 +33,13 @@ class Subject:
     mm_per_px: float = math.nan
 
     def names(self, found: Sequence[tuple[str, float]]) -> str:
-        """Return what was found, by its classes."""
+        """Return the name that a sentence uses: the rule's class, else the classes found, else "-"."""
         return self.named or ", ".join(sorted({name for name, _ in found})) or "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The value of a quantity and the class or classes it is about, "-" for none. `wrong`: whether these are bad ones."""
+    """The value of a quantity and the class or classes it is about, "-" for none. `wrong`: whether these classes are bad."""
 
     name: str
     value: float
@@ -49,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a rule compares with: see `recipe.Rule`."""
+    """The limits of a rule: see `recipe.Rule`."""
 
     when: When
     limit: float
@@ -62,9 +61,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`above`, `below`: the sentence of a rule that fired, with {name}, {value} and {limit}. `asks`: what a person is asked for
-    a limit with. `fits`: the kinds of answer that have it. `decimals`: of a limit in a form. `scaled`: needs the camera's
-    mm_per_px. `measure` is given only predictions whose answer fits.
+    """A quantity.
+
+    `above`, `below`: the sentence of a rule that fired, with {name}, {value} and {limit}. `asks`: the question that asks a
+    person for a limit. `fits`: the kinds of answer that have this quantity. `decimals`: of a limit in a form. `scaled`: needs
+    the camera's mm_per_px. `measure` is only called with predictions whose answer fits.
     """
 
     unit: str
@@ -93,7 +94,10 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class MostLikelyClass(Quantity):
-    """The most likely class. A bad one is NG from the score `limit` on, else REVIEW; a good one below `review` is REVIEW."""
+    """The most likely class.
+
+    A bad class is NG from the score `limit` upwards, else REVIEW; a good class below `review` is REVIEW.
+    """
 
     def decide(self, found: Measured, limits: Limits) -> tuple[Verdict, float]:
         if found.wrong:
@@ -107,12 +111,12 @@ class MostLikelyClass(Quantity):
 
 
 def fitting(task: Task) -> tuple[str, ...]:
-    """Return the quantities that rules on a task's bundles may be about."""
+    """Return the quantities that rules for a task's bundles may use."""
     return tuple(name for name, quantity in QUANTITIES.items() if task.answer in quantity.fits)
 
 
 def _numbers(value: float, limit: float) -> tuple[str, str]:
-    """Return both with as many decimals as it takes to tell them apart, at least one (none where both are whole)."""
+    """Format both numbers with as many decimals as it takes to tell them apart, at least one; none if both are integers."""
     if value.is_integer() and limit.is_integer():
         return f"{value:.0f}", f"{limit:.0f}"
     for decimals in range(1, 7):
@@ -183,7 +187,7 @@ def _sizes(subject: Subject) -> list[tuple[str, float]]:
 
 
 def _boxes(subject: Subject, boxes: Boxes) -> Iterator[tuple[str, float, float]]:
-    """Yield (class, area in frame pixels, score)."""
+    """Yield (class, area in frame pixels, score) of every box."""
     for (left, top, right, bottom), score, index in zip(
         boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.classes.tolist(), strict=True
     ):

@@ -38,7 +38,7 @@ class RegionModel(_Model):
 
 
 class Gate(_Model):
-    """Limits of the frame-quality check. A frame outside them gets no verdict. 0 or 1 switch a check off where noted."""
+    """Limits of the frame-quality check. A frame outside them gets no verdict. 0 or 1 switches a check off where noted."""
 
     black_mean: float = Field(8.0, ge=0, description="mean grey (of 255) below which a frame counts as black; 0: off")
     white_share: float = Field(0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off")
@@ -62,7 +62,7 @@ class CameraModel(_Model):
 
 
 class InspectModel(_Model):
-    """One bundle looking at one region of one camera."""
+    """One bundle inspecting one region of one camera."""
 
     bundle: str = Field(min_length=1, description="folder of the bundle, relative to the recipe or a shipped bundle's name")
     camera: str = Field(min_length=1)
@@ -75,9 +75,9 @@ class InspectModel(_Model):
 
 
 class Rule(_Model):
-    """Compares one quantity of one bundle's prediction with a limit.
+    """Compares one quantity of a bundle's prediction with limits.
 
-    Above (or, with `when = "below"`, below) `limit`: NG. Beyond `review` but not `limit`: REVIEW.
+    Above `limit` (below it with `when = "below"`): NG. Beyond `review` but not `limit`: REVIEW.
     """
 
     bundle: str = Field(min_length=1, description="as in [[inspect]]")
@@ -119,14 +119,14 @@ class Recipe(_Model):
     rules: tuple[Rule, ...] = ()
 
     def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
-        """Seconds in which a part must have its verdict, from its trigger or its first frame; None for any time."""
+        """Seconds from its trigger or first frame within which a part must have its verdict; None for no deadline."""
         if self.deadline_ms is not None:
             return self.deadline_ms / 1000
         return self.trigger_ms / 1000 + self.silence_s if mode == "triggered" else None
 
     @property
     def silence_s(self) -> float:
-        """Seconds without a sign of life after which whatever works on parts counts as hanging: three takts, at least 2 s."""
+        """Seconds without a sign of life after which a worker on parts counts as hanging: three takts, at least 2 s."""
         return max(SILENCE_S, 3 * (self.takt_ms or 0.0) / 1000)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""From predictions to a verdict. Pure: the same recipe and predictions give the same verdict everywhere."""
+"""From predictions to a verdict. Deterministic: the same recipe and predictions give the same verdict everywhere."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _Judged = tuple[Verdict, Message]
 
 
 class Decision(NamedTuple):
-    """A verdict, the sentences of the rules that fired and of what failed, worst first (none for OK), and every rule's part."""
+    """A verdict, the sentences of fired rules and of failures, worst first (none for OK), and the judgement of every rule."""
 
     verdict: Verdict
     reasons: tuple[Message, ...]
@@ -24,8 +24,8 @@ class Decision(NamedTuple):
 def judge(recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[Message]) -> Decision:
     """Return the verdict of one part.
 
-    `recipe` is complete (`automatic.complete` has filled in what the bundles' cards say). `predictions`: one for every
-    [[inspect]] that could be made, `failures`: why others could not. NG if any rule says so, whatever else failed;
+    `recipe` is complete (`automatic.complete` has filled in the defaults of the bundles' cards). `predictions`: one for every
+    [[inspect]] step that succeeded; `failures`: why other steps did not. NG if any rule says so, whatever else failed;
     otherwise NOT_INSPECTED if anything needed is missing; then REVIEW; then OK.
     """
     judgements: list[Judgement] = []
@@ -56,7 +56,7 @@ def threshold_of(step: InspectModel) -> float:
 
 
 def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Recipe) -> Prediction | None:
-    """Return the prediction a step made; a step without a region owns what no step with one does."""
+    """Return the prediction of a step; a step without a region owns the predictions that no step with a region owns."""
     wanted = None if step.region is None else step.region.region()
     same = [other for other in recipe.inspect if (other.bundle, other.camera) == (step.bundle, step.camera)]
     regions = {other.region.region() for other in same if other.region is not None}
@@ -69,7 +69,7 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
 
 
 def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe) -> Judgement:
-    """Return what one rule says of one prediction."""
+    """Return the judgement of one rule on one prediction."""
     quantity, limits = QUANTITIES[rule.quantity], Limits(rule.when, rule.limit, rule.review)
     name, value, verdict, limit = "-", math.nan, Verdict.NOT_INSPECTED, rule.limit
     if isinstance(prediction.answer, quantity.fits):
@@ -101,14 +101,14 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
 
 
 def _wanted(rule: Rule, step: InspectModel, prediction: Prediction) -> tuple[int, ...]:
-    """Class indices the rule is about."""
+    """Return the indices of the classes that the rule is about."""
     if rule.class_name is not None:
         return tuple(i for i, name in enumerate(prediction.classes) if name == rule.class_name)
     return tuple(i for i, name in enumerate(prediction.classes) if name not in (step.ok_classes or ()))
 
 
 def _reason(judgement: Judgement, rule: Rule, prediction: Prediction) -> Iterator[_Judged]:
-    """Yield the sentence of a rule; none for one that is content."""
+    """Yield the sentence of a rule that fired; nothing for a rule that did not."""
     quantity, verdict = QUANTITIES[judgement.quantity], judgement.verdict
     if verdict is Verdict.OK:
         return

@@ -1,7 +1,7 @@
-"""What training and inspecting cost on this machine, known beforehand: a measured table, scaled by the machine's speed.
+"""Estimated cost of training and inspecting on this machine: a measured table, scaled by the machine's speed.
 
-The table was measured with `inspector bench costs` on the two cores that REFERENCE_GFLOPS was; costs grow with the input's
-pixels.
+The table was measured with `inspector bench costs` on the two cores that REFERENCE_GFLOPS belongs to; costs grow with the
+input's pixels.
 """
 
 import functools
@@ -28,16 +28,17 @@ _BENCHMARK_S = 0.5
 
 
 def cost_of(network: str) -> Cost:
-    """Return what a network costs, as its registry entry says; much, where there is none."""
+    """Return the cost of a network according to its registry entry; a high cost if the entry has none."""
     return NETWORKS[network].cost if network in NETWORKS else UNKNOWN_COST
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The machine, as far as advice depends on it. `speed`: how fast its processor is, 1 for the table's machine.
+    """The machine's properties that advice depends on.
 
-    `memory`: bytes in all. `gpu`: name of the first of `gpus` NVIDIA cards, "" if there is none. `torch`, `weights`: whether
-    what training needs and the start weights that need no download are installed.
+    `speed`: processor speed, 1 for the table's machine. `memory`: total bytes. `gpu`: name of the first of `gpus` NVIDIA cards,
+    "" if there is none. `torch`, `weights`: whether the packages for training and the start weights that need no download are
+    installed.
     """
 
     cores: int
@@ -50,12 +51,12 @@ class Hardware:
 
     @property
     def training_speed(self) -> float:
-        """Of what trains: the graphics card where there is one."""
+        """Speed of the device that trains: the graphics card if there is one."""
         return GPU_SPEED if self.gpu else self.speed
 
 
 def this_machine() -> Hardware:
-    """Look at this machine; takes about half a second the first time. Loads neither torch nor a driver."""
+    """Return the properties of this machine; takes about half a second the first time. Loads neither torch nor a driver."""
     cards = gpu_names()
     return Hardware(
         cores=core_count(),
@@ -69,14 +70,15 @@ def this_machine() -> Hardware:
 
 
 def core_count() -> int:
-    """Return the processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(usable_cores())
 
 
 @functools.cache
 def processor_speed() -> float:
-    """Return this processor over the table's: matrix products a second, the fastest of many, so that other work counts
-    little.
+    """Return the speed of this processor relative to the table's.
+
+    Takes the best rate of many matrix products, so that other load counts little.
     """
     matrix = np.ones((_SIDE, _SIDE), np.float32)
     best, end = float("inf"), time.monotonic() + _BENCHMARK_S
@@ -89,7 +91,7 @@ def processor_speed() -> float:
 
 @functools.cache
 def gpu_names() -> tuple[str, ...]:
-    """Return the cards that NVIDIA's own tool lists."""
+    """Return the names of the cards that NVIDIA's own tool lists."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()

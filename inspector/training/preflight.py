@@ -1,4 +1,4 @@
-"""What can be known before a training starts: whether its results could be written, and its inputs read."""
+"""Checks before a training starts: whether its results can be written and its inputs read."""
 
 import shutil
 import tempfile
@@ -21,14 +21,15 @@ _MB = 1e6
 
 
 def preflight(settings: TrainSettings) -> list[Message]:
-    """Return what would certainly go wrong with this run, a sentence each; empty if nothing is known to. Leaves no trace on
-    disk.
+    """Return a sentence for each thing that would certainly fail in this run; empty if nothing is known to.
+
+    Leaves no trace on disk.
     """
     return [*_inputs(settings), *preflight_places(settings)]
 
 
 def preflight_places(settings: TrainSettings) -> list[Message]:
-    """Return the same for what it writes only."""
+    """Return the same for the places that the run writes to only."""
     run = run_path(settings)
     problems = [*_bundle_place(settings.out), *_run_place(run)]
     places = {run: weights_mb(settings) * _RUN_COPIES + _REST_MB, settings.out: weights_mb(settings) * _BUNDLE_COPIES}
@@ -37,7 +38,7 @@ def preflight_places(settings: TrainSettings) -> list[Message]:
 
 
 def weights_mb(settings: TrainSettings) -> float:
-    """About how large the weights are, in MB."""
+    """Return the approximate size of the weights in MB."""
     if settings.options.keys() & {"filters", "head", "width"} or settings.network not in NETWORKS:
         return _SMALL_MB
     network = NETWORKS[settings.network]
@@ -74,7 +75,7 @@ def _run_place(folder: Path) -> list[Message]:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that exists."""
+    """Return the folder itself, or its nearest existing parent."""
     folder = folder.absolute()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -92,7 +93,10 @@ def _unwritable(folder: Path) -> Message | None:
 
 
 def _space(places: dict[Path, float], *, earlier: Path) -> list[Message]:
-    """Too little free space, by disk: run and bundle may share one. What an earlier checkpoint holds is counted as free."""
+    """Return a sentence for each disk with too little free space; run and bundle may share a disk.
+
+    The space of an earlier checkpoint counts as free.
+    """
     needed: dict[int, float] = {}
     free: dict[int, tuple[Path, float]] = {}
     for folder, size in places.items():

@@ -1,4 +1,4 @@
-"""Training runs of the window: one at a time, the others wait; they outlive the window and are found again."""
+"""The window's training runs: one at a time, the others wait. Runs outlive the window and are found again."""
 
 import logging
 import threading
@@ -41,9 +41,10 @@ _LEADER = ".leader.lock"
 
 
 class TrainingQueue:
-    """The runs in one folder. Made is started: it finds the runs of earlier windows, and those that still go on.
+    """The runs in one folder, started by the constructor.
 
-    Several windows may share the folder: one of them, the first, starts what waits; each shows and commands all.
+    It finds the runs of earlier windows and those still live. Several windows may share the folder. The first of them starts
+    waiting runs; each shows and controls all runs.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class TrainingQueue:
         changed: Callable[[RunInfo], None] | None = None,
         removed: Callable[[Path], None] | None = None,
     ) -> None:
-        """`listener` gets every message of live runs, `changed` each run that is new or in another state or outcome.
+        """Find the runs in the folder and start the queue.
 
-        All are called on the thread of this object and must be quick. Raises StorageError if the folder cannot be made.
+        `listener` gets every message of live runs; `changed` gets each run that is new or whose state or outcome changed. Both
+        are called on a thread of this object and must return quickly. Raises StorageError if the folder cannot be created.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ class TrainingQueue:
         self._thread.start()
 
     def add(self, settings: TrainSettings) -> Path:
-        """Put a run at the end of the queue and return its folder: `settings.run`, or a new one named after the bundle.
+        """Append a run to the queue and return its folder: `settings.run`, or a new folder named after the bundle.
 
         Without `settings.run` the bundle goes into the run folder. Raises StorageError, ConfigError or JobError.
         """
@@ -99,7 +101,7 @@ class TrainingQueue:
             return sorted(self._infos.values(), key=lambda info: (info.record.created, info.folder))
 
     def run(self, folder: Path) -> RunInfo:
-        """One run. Raises ConfigError if there is none."""
+        """Return one run. Raises ConfigError if it does not exist."""
         with self._lock:
             info = self._infos.get(folder)
         if info is None:
@@ -107,29 +109,29 @@ class TrainingQueue:
         return info
 
     def messages(self, folder: Path) -> list[WorkerMessage]:
-        """Return every message of a run so far, for a view that opens late."""
+        """Return all messages of a run so far, for a view that opens later."""
         return read_messages(folder)
 
     def pause(self, folder: Path) -> None:
-        """Let a running run rest: no processor, but its memory stays in use."""
+        """Pause a running run: it uses no processor, but its memory stays in use."""
         self._command(folder, "pause")
 
     def resume(self, folder: Path) -> None:
-        """Go on after `pause`."""
+        """Continue a run after `pause`."""
         self._command(folder, "resume")
 
     def stop(self, folder: Path) -> None:
-        """End a run now and keep its best epoch: it is measured and becomes a bundle."""
+        """End a run now and keep its best epoch, which is measured and written as a bundle."""
         self._command(folder, "stop")
 
     def cancel(self, folder: Path) -> None:
-        """End a run, or take it out of the queue; it leaves no bundle, unless its settings say `keep_best`."""
+        """End a run, or remove it from the queue; it leaves no bundle, unless its settings have `keep_best`."""
         self._command(folder, "cancel")
         with self._lock:
             self._cancelled.setdefault(folder, time.monotonic())
 
     def remove(self, folder: Path) -> None:
-        """Delete a run that is over, with everything in its folder. Raises ConfigError, JobError or StorageError."""
+        """Delete a finished run with everything in its folder. Raises ConfigError, JobError or StorageError."""
         with self._lock:
             if self.run(folder).state in LIVE:
                 raise still_going(folder)
@@ -137,9 +139,9 @@ class TrainingQueue:
         self._wake.set()
 
     def resume_interrupted(self, folder: Path) -> None:
-        """Put a run that broke off back into the queue, to go on from its last whole epoch.
+        """Put an interrupted run back into the queue, to continue from its last complete epoch.
 
-        Without a checkpoint it begins anew. Raises JobError if it is not over, ConfigError or StorageError.
+        Without a checkpoint it starts over. Raises JobError if the run is still live, ConfigError or StorageError.
         """
         with self._lock:
             queue_again(self.run(folder))
@@ -147,7 +149,10 @@ class TrainingQueue:
         self._wake.set()
 
     def close(self, *, detach: bool) -> None:
-        """End the queue. `detach`: a run started here goes on in the background, else it is cancelled. What waits, waits on."""
+        """Close the queue.
+
+        `detach`: a run started here continues in the background; otherwise it is cancelled. Waiting runs keep waiting.
+        """
         with self._lock:
             self._closing = True
         self._wake.set()
@@ -191,7 +196,7 @@ class TrainingQueue:
             self._wake.clear()
 
     def _refresh(self) -> None:
-        """Follow every run in the folder, and those elsewhere that were added."""
+        """Update every run in the folder, and added runs elsewhere."""
         with self._lock:
             found = {*find_runs(self.folder), *(folder for folder in self._runs if (folder / RUN).is_file())}
             for folder in [folder for folder in self._runs if folder not in found]:
@@ -208,7 +213,7 @@ class TrainingQueue:
                 log.debug("%s is not followed", folder, exc_info=True)
 
     def _collect(self) -> None:
-        """Write down how processes of ours ended that could not say it themselves."""
+        """Record the end of this window's processes that could not record it themselves."""
         with self._lock:
             for folder, run in self._runs.items():
                 outcome = run.job.outcome if run.job is not None else None
@@ -223,7 +228,7 @@ class TrainingQueue:
                 self._look_at(folder)
 
     def _end_cancelled(self) -> None:
-        """End runs of an earlier window that were cancelled and do not listen."""
+        """End cancelled runs of an earlier window that do not respond."""
         with self._lock:
             waiting = [(self._infos.get(folder), since) for folder, since in self._cancelled.items()]
         for info, since in waiting:
@@ -243,7 +248,7 @@ class TrainingQueue:
                     del self._cancelled[folder]
 
     def _start_next(self) -> None:
-        """Start the run that waits the longest, if none is live and no other window does this."""
+        """Start the run that has waited longest, if no run is live and no other window starts runs."""
         with self._lock:
             infos = list(self._infos.values())
             waiting = [info for info in infos if info.state is RunState.WAITING]
@@ -274,7 +279,7 @@ class TrainingQueue:
         return self._leader.is_locked
 
     def _tell(self) -> None:
-        """Call the listeners with what is new."""
+        """Call the listeners with everything new."""
         with self._lock:
             news = [(folder, packet) for folder, run in sorted(self._runs.items()) for packet in run.news]
             for run in self._runs.values():

@@ -57,8 +57,9 @@ _START_S = 30.0  # torch is loaded, the network is exported and measured
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another way to learn the same data: what to set instead, what it would bring, and its price in minutes of training and ms
-    of computing time a part.
+    """Another way to learn the same data.
+
+    Holds the settings to change, the benefit, and the price in minutes of training and ms of computing time per part.
     """
 
     settings: Mapping[str, Any]
@@ -69,8 +70,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`settings`: values of `TrainSettings`. `reasons`: why, a sentence each. `problems`: what stands in the way, with its
-    remedy. `minutes` of training and `ms` of computing time a part, both estimated for this machine.
+    """Recommended settings.
+
+    `settings`: values of `TrainSettings`. `reasons`: one sentence per reason. `problems`: obstacles, each with its remedy.
+    `minutes` of training and `ms` of computing time per part are estimates for this machine.
     """
 
     settings: Mapping[str, Any]
@@ -97,14 +100,15 @@ class _Input:
         return max(self.width, self.height)
 
     def shrunk(self, side: int) -> "_Input":
-        """Return the same shape with this longer side."""
+        """Return the same aspect ratio with this longer side."""
         width, height = (max(_GRID, round(size * side / self.side / _GRID) * _GRID) for size in (self.width, self.height))
         return _Input(width, height, self.fit)
 
 
 def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware: Hardware) -> Advice:
-    """Return what to train on this folder. `task` is one of `survey.tasks`; `takt_s`: seconds the line gives each part, or
-    None.
+    """Return the recommended training for this folder.
+
+    `task` is one of `survey.tasks`; `takt_s`: seconds per part on the line, or None.
     """
     offered, surface = survey.tasks[task], _is_surface(survey, task)
     reasons: list[Message] = []
@@ -143,7 +147,7 @@ def recommend(survey: Survey, task: TaskName, *, takt_s: float | None, hardware:
 
 
 def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
-    """Return the task's networks, the one to begin with first (rule 1)."""
+    """Return the task's networks, the recommended one first (rule 1)."""
     advised = [name for name, entry in NETWORKS.items() if task in entry.tasks and entry.advised]
     found = sorted(advised or _made_for(task), key=lambda name: NETWORKS[name].advised)
     return tuple(found if weights else sorted(found, key=lambda name: not NETWORKS[name].from_nothing))
@@ -154,7 +158,7 @@ def _made_for(task: TaskName) -> list[str]:
 
 
 def _is_surface(survey: Survey, task: TaskName) -> bool:
-    """Return whether the images may be turned as one likes (rule 4)."""
+    """Return whether the images may be rotated arbitrarily (rule 4)."""
     return task_of(task).varied and survey.pose is not None and survey.pose.any_direction
 
 
@@ -166,7 +170,7 @@ def _batch(task: TaskName, images: int) -> int:
 
 
 def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> dict[str, Any]:
-    """Rates, average and frozen stages (rule 7)."""
+    """Return rates, weight average and frozen stages (rule 7)."""
     if not pretrained:
         return {"lr": TASKS[task].defaults.get("lr", 1e-3), "ema": _AVERAGE, **NETWORKS[network].from_nothing}
     sizing = task_of(task).sizing
@@ -175,7 +179,10 @@ def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> 
 
 
 def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any]:
-    """Mirrored and turned; and kinds of defects that are too few to be told apart learnt as one (rules 4 and 6)."""
+    """Return settings for a surface (rules 4 and 6).
+
+    Images are mirrored and rotated; kinds of defects with too few images are learnt as one.
+    """
     settings: dict[str, Any] = {"augment": "surface"}
     reasons.append(
         message("The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.")
@@ -196,8 +203,9 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
 
 
 def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
-    """Minutes of a training with `images` images in all, by the table of `costs`. `settings` as for `TrainSettings`; what is
-    left out has the task's or the usual default.
+    """Return the estimated minutes of a training with `images` images in all, by the table of `costs`.
+
+    `settings`: as for `TrainSettings`; omitted values have the task's or the usual default.
     """
     values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
     values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
@@ -213,7 +221,7 @@ def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardwar
 
 
 def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
-    """Milliseconds that a network takes for one part on this machine's processor, by the table of `costs`."""
+    """Return the milliseconds per part of a network on this machine's processor, by the table of `costs`."""
     return cost_of(network).infer_ms(width * height) / hardware.speed
 
 
@@ -250,7 +258,7 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
 
 
 def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: list[Message]) -> _Input:
-    """Return the input by the size of images and objects (rule 2)."""
+    """Return the input for these sizes of images and objects (rule 2)."""
     sizing = task_of(offered.task).sizing
     longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)] or [sizing.usual]
     widest = round(median(longest))
@@ -281,8 +289,9 @@ def _input(survey: Survey, offered: TaskSurvey, hardware: Hardware, reasons: lis
 
 
 def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _Input:
-    """Return the input's two sides: of the images' own shape where they have one, else square. `stretch`: whatever their
-    shapes.
+    """Return the input's two sides: in the images' common aspect ratio if there is one, else square.
+
+    `stretch`: ignore the images' aspect ratios.
     """
     aspects = [width / height for width, height in sizes] or [1.0]
     if max(aspects) / min(aspects) <= _SAME_SHAPE:
@@ -293,7 +302,7 @@ def _shape(sizes: Sequence[tuple[int, int]], side: int, *, stretch: bool) -> _In
 
 
 def _ladder(pixels: float) -> int:
-    """Return the smallest usual side that reaches `pixels`."""
+    """Return the smallest usual side of at least `pixels`."""
     return next((side for side in _SIDES if side >= pixels), _SIDES[-1])
 
 
@@ -305,8 +314,9 @@ def _within_takt(
     reasons: list[Message],
     problems: list[Message],
 ) -> tuple[str, _Input]:
-    """Network and input that need no more than half of the takt (rule 3): the largest input up to the wanted one, and for
-    each the first network that is fast enough.
+    """Return a network and input that need at most half of the takt (rule 3).
+
+    This is the largest input up to the wanted one for which a network is fast enough, and the first such network.
     """
     first, budget = networks[0], 1000 * takt_s * _SHARE_OF_TAKT
     candidates = [wanted, *(wanted.shrunk(side) for side in reversed(_SIDES) if _SMALLEST <= side < wanted.side)]
@@ -340,7 +350,7 @@ def _within_takt(
 
 
 def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bool) -> dict[str, Any]:
-    """Augmentation, folds, rates and weights by how many images there are of what (rules 5 and 6)."""
+    """Return augmentation, folds, rates and weights according to the number of images per class (rules 5 and 6)."""
     counts = [count for count in offered.images.values() if count]
     rarest = min(counts, default=0)
     settings: dict[str, Any] = {}
@@ -381,7 +391,7 @@ def _for_the_data(offered: TaskSurvey, reasons: list[Message], *, pretrained: bo
 
 
 def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: Hardware, reasons: list[Message]) -> int:
-    """Return how many epochs (rule 8)."""
+    """Return the number of epochs (rule 8)."""
     sizing = task_of(task).sizing
     fewest, most = sizing.epochs
     wanted = min(max(round(sizing.seen / max(1, 0.7 * images)), fewest), most)
@@ -398,8 +408,9 @@ def _epochs(settings: Mapping[str, Any], task: TaskName, images: int, hardware: 
 
 
 def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tuple[Alternative, ...]:
-    """Return what else was weighed: the task's other networks, a larger input, each kind of defect by itself, mirrored
-    views.
+    """Return the alternatives considered.
+
+    These are the task's other networks, a larger input, each kind of defect on its own, and mirrored views.
     """
     settings, task = advice.settings, offered.task
     found = [
@@ -423,7 +434,7 @@ def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tup
 
 
 def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative:
-    """Return the same input with another network."""
+    """Return the alternative of another network with the same input."""
     settings, label = advice.settings, NETWORKS[network].label
     pretrained = NETWORKS[network].pretrained and hardware.weights and network.endswith("lite0")
     changed: dict[str, Any] = {
@@ -446,7 +457,7 @@ def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardwa
 
 
 def _larger(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative | None:
-    """Return the same network with a larger input, if the machine can."""
+    """Return the alternative of a larger input with the same network, if the machine can handle it."""
     settings = advice.settings
     now = _Input(int(settings["width"]), int(settings["height"]))
     side = _ladder(_LARGER * now.side)

@@ -1,4 +1,4 @@
-"""How a training run stands: read from its folder, whoever does it."""
+"""The state of a training run, read from its folder, whichever process trains."""
 
 import logging
 from collections import deque
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class RunState(StrEnum):
-    """Where a run is."""
+    """The stage of a run."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -68,11 +68,11 @@ _RECENT = 5  # epochs that tell how long the next one takes
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """One run as it stands now.
+    """One run in its current state.
 
-    `progress`, `metric`, `best`: the last such message, and that of the best epoch. `samples`:
-    the newest picture of predictions. `outcome`: how it ended, None while it has not. `resumable`: it can go on from its last
-    epoch. `epoch_s`: mean seconds of the last few epochs, pauses left out; 0 before the first.
+    `progress`, `metric`, `best`: the last such message, and that of the best epoch. `samples`: the newest image of predictions.
+    `outcome`: how the run ended, None before that. `resumable`: it can continue from its last epoch. `epoch_s`: mean seconds of
+    the last few epochs without pauses; 0 before the first.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ class RunInfo:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until its last epoch is through, by how long its epochs took; None if it does not learn now, or none is measured."""
+        """Estimated seconds until the end of the last epoch; None if the run is not learning now, or no epoch is measured."""
         now, done = self.progress, self.metric
         if self.state is not RunState.RUNNING or not self.epoch_s or now is None or now.phase != "train" or done is None:
             return None
@@ -103,7 +103,7 @@ class RunInfo:
 
     @property
     def bundle(self) -> Path | None:
-        """Folder of the bundle, once there is one."""
+        """The folder of the bundle, once there is one."""
         if self.outcome is None or not self.outcome.result:
             return None
         try:
@@ -114,23 +114,23 @@ class RunInfo:
 
     @property
     def warnings(self) -> tuple[Message, ...]:
-        """Why the bundle of a training that is done should not judge parts: it learnt nothing, or never finds a class."""
+        """Why the bundle of a finished training should not judge parts: nothing was learnt, or a class is never found."""
         told = self.outcome.result.get("warnings", ()) if self.outcome else ()
         return tuple(Message(str(one["template"]), dict(one["values"])) for one in told)
 
     @property
     def sentence(self) -> Message | None:
-        """What went wrong, if something did."""
+        """The problem, if there is one."""
         return self.outcome.problem if self.outcome else None
 
     @property
     def remedy(self) -> Message | None:
-        """What to do about it."""
+        """The remedy for the problem."""
         return self.outcome.remedy if self.outcome else None
 
 
 def _last_lines(folder: Path) -> list[str]:
-    """Return what the process of a run wrote on stderr at last, if it went on without its parent."""
+    """Return the last lines of a run's process on stderr, if it continued without its parent."""
     try:
         return (folder / WORKER_LOG).read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]
     except OSError:
@@ -138,8 +138,9 @@ def _last_lines(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> tuple[int, int]:
-    """Return what changes when a run goes on: the time of its record, and the size of its messages; -1: there is no such
-    file.
+    """Return the time of a run's record and the size of its messages, which change when the run makes progress.
+
+    A missing file counts as -1.
     """
     try:
         record = (folder / RUN).stat().st_mtime_ns
@@ -152,7 +153,7 @@ def _files(folder: Path) -> tuple[int, int]:
 
 
 class Follower:
-    """A run folder that is followed: what its record and its messages say."""
+    """Follows the record and the messages of a run folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -173,7 +174,10 @@ class Follower:
         self._over: tuple[tuple[int, int], RunInfo] | None = None  # how it ended, and the state of its files then
 
     def look(self) -> RunInfo:
-        """Read what is new; messages that came after the first look are added to `news`. Raises ConfigError if it is no run."""
+        """Read new content; messages after the first call are appended to `news`.
+
+        Raises ConfigError if the folder is no run.
+        """
         now = _files(self.folder)
         if self._over is not None and self.job is None and self._over[0] == now:
             return self._over[1]  # a list of hundreds of runs is looked at twice a second
@@ -265,19 +269,19 @@ _INTERRUPTED = Outcome(
 
 
 def run_info(folder: Path) -> RunInfo:
-    """Return how the run in this folder stands. Raises ConfigError."""
+    """Return the current state of the run in this folder. Raises ConfigError."""
     return Follower(folder).look()
 
 
 def still_going(folder: Path) -> JobError:
-    """Return what to say to a wish that only a run that is over can fulfil."""
+    """Return the error for a request that only a finished run can fulfil."""
     return JobError("The training in {folder} is still going on.", remedy="Wait, or stop it first.", folder=folder)
 
 
 def command_run(info: RunInfo, command: Wish) -> None:
-    """Tell a live run, whoever started it, to `cancel`, `pause`, `resume` or `stop`. Raises StorageError.
+    """Send `cancel`, `pause`, `resume` or `stop` to a live run, whoever started it.
 
-    A waiting run is taken out of the queue by `cancel`. For a run that is over this does nothing.
+    Raises StorageError. `cancel` removes a waiting run from the queue. A finished run is left alone.
     """
     with writing(info.folder):
         if info.state in LIVE:
@@ -287,13 +291,13 @@ def command_run(info: RunInfo, command: Wish) -> None:
 
 
 def end_run(folder: Path, outcome: Outcome) -> None:
-    """Write how a run ended whose process cannot do it any more, or never was. Raises OSError or ConfigError."""
+    """Record the end of a run whose process cannot do so any more, or never existed. Raises OSError or ConfigError."""
     append_packet(folder / MESSAGES, outcome.packet())
     write_run(folder, read_run(folder).model_copy(update={"queued": None, "pid": 0}))
 
 
 def settle_run(folder: Path, outcome: Outcome) -> None:
-    """Write how a run's process ended, if it did not do it itself and its folder is still there. Raises StorageError."""
+    """Record how a run's process ended, if it did not do so itself and its folder still exists. Raises StorageError."""
     try:
         with writing(folder):
             if run_info(folder).state in (RunState.INTERRUPTED, RunState.WAITING):
@@ -304,9 +308,9 @@ def settle_run(folder: Path, outcome: Outcome) -> None:
 
 
 def queue_again(info: RunInfo) -> None:
-    """Put a run that is over back into the queue, to go on from its last whole epoch, if it has one.
+    """Put a finished run back into the queue, to continue from its last complete epoch, if there is one.
 
-    Raises JobError if it is not over, ConfigError or StorageError.
+    Raises JobError if the run is still live, ConfigError or StorageError.
     """
     if info.state in (*LIVE, RunState.WAITING):
         raise still_going(info.folder)
@@ -316,9 +320,10 @@ def queue_again(info: RunInfo) -> None:
 
 
 def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
-    """Terminate the process of a run that does not listen, kill it after `grace` seconds, and write that it was cancelled.
+    """End the process of a run that does not respond, and record that the run was cancelled.
 
-    Raises JobError if it cannot be ended: then it still trains, and nothing is written.
+    The process is terminated, and killed after `grace` seconds. Raises JobError if it cannot be ended: it then still trains,
+    and nothing is recorded.
     """
     if not info.record.alive():
         return
@@ -344,7 +349,7 @@ def kill_run(info: RunInfo, *, grace: float = 2.0) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """OSError as StorageError."""
+    """Raise OSError as StorageError."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Making what a tuning could measure and what is not there yet: each bundle in a worker process of its own, through the gate.
+"""Exports the missing variants that a tuning could measure, each bundle in a separate worker process, through the gate.
 
-A worker of its own, because what makes variants is large and must neither slow nor end the measuring.
+Code that makes variants is large; in its own process it neither slows nor ends the measuring.
 """
 
 import importlib.util
@@ -31,21 +31,22 @@ _PACKAGE: Final = "torch"  # what an export cannot do without
 
 @dataclass(slots=True)
 class Exported:
-    """The variants that were made and passed the gate, and a sentence for each thing that went wrong."""
+    """The variants that were made and passed the gate, and a sentence for each failure."""
 
     made: list[Use] = field(default_factory=list)
     problems: list[Sentence] = field(default_factory=list)
 
     def trouble(self, problem: Message) -> None:
-        """Note it, once."""
+        """Note a problem once."""
         told = sentence(problem)
         if told not in self.problems:
             self.problems.append(told)
 
 
 def possible(kinds: Sequence[Kind]) -> list[Kind]:
-    """Return those that this machine can compute. Engines with a process of their own are not asked here, which would load
-    them.
+    """Return the variants that this machine can run.
+
+    Engines with a process of their own are assumed to work, because asking would load them.
     """
     found: list[Kind] = []
     for engine, precision in dict.fromkeys(kinds):
@@ -60,7 +61,7 @@ def possible(kinds: Sequence[Kind]) -> list[Kind]:
 
 
 def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report: Report) -> Exported:
-    """Make the variants of these kinds that the bundles have not, each bundle once. Raises what `report` raises."""
+    """Make the missing variants of these kinds, bundle by bundle. Raises what `report` raises."""
     exported = Exported()
     wanted = {name: [kind for kind in kinds if _worth(bundle, kind)] for name, bundle in bundles.items()}
     if not any(wanted.values()):
@@ -84,7 +85,7 @@ def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report:
 
 
 def _worth(bundle: Bundle, kind: Kind) -> bool:
-    """Return whether to try it: again where it was refused, if that was by a narrower limit than a tuning's."""
+    """Return whether to make this variant; a refused variant is retried if its limit was narrower than a tuning's."""
     variant = bundle.variant(*kind)
     parity = None if variant is None else variant.parity
     if parity is not None and parity.refused is not None:
@@ -94,7 +95,7 @@ def _worth(bundle: Bundle, kind: Kind) -> bool:
 
 
 def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Exported, progress: "_Progress") -> set[Kind]:
-    """One bundle; what this machine cannot compute is returned."""
+    """Export the variants of one bundle; return the kinds that this machine cannot run."""
     progress.bundle(bundle.name)
     wanted = VariantsJob(bundle=bundle.folder.resolve(), variants=tuple(missing))
     job = WorkerProcess(wanted, listener=progress.hear, grace=_GRACE_S)
@@ -118,7 +119,10 @@ def _export(name: str, bundle: Bundle, missing: Sequence[Kind], exported: Export
 
 
 class _Progress:
-    """Steps over all bundles. `hear` is called on the job's thread; `tell` on that of the tuning, which may be cancelled."""
+    """Progress over all bundles.
+
+    `hear` is called on the job's thread; `tell` on the tuning's thread, which may be cancelled.
+    """
 
     def __init__(self, report: Report, variants: int) -> None:
         self._report, self._steps = report, variants * _STEPS
@@ -128,12 +132,12 @@ class _Progress:
         self._bundle = self._what = ""
 
     def bundle(self, name: str) -> None:
-        """This one is next."""
+        """Start the next bundle."""
         self._bundle, self._what, self._begun, self._share = name, name, 0, 0.0
         self.tell()
 
     def hear(self, message: WorkerMessage) -> None:
-        """What the worker says."""
+        """Handle a message of the worker."""
         if not isinstance(message, Progress):
             return
         if message.phase == "variant":
@@ -143,15 +147,15 @@ class _Progress:
             self._share = min(1.0, max(self._share, message.step / max(1, message.steps)))
 
     def tell(self) -> None:
-        """Say how far it is. Raises what the report raises."""
+        """Report the progress. Raises what the report raises."""
         self._report.pause_point()
         step = (self._done + max(0, self._begun - 1) + self._share) * _STEPS
         self._report.progress(Progress(phase="export", step=int(step), steps=self._steps, what=self._what))
 
     def done(self, variants: int) -> None:
-        """The bundle is through."""
+        """Mark the bundle as finished."""
         self._done, self._begun, self._share = self._done + variants, 0, 0.0
 
     def skip(self, variants: int) -> None:
-        """Variants that need not be tried."""
+        """Count variants that need not be made."""
         self._done += variants

@@ -1,4 +1,4 @@
-"""The whole of a tuning: export what is missing, measure, judge, choose, confirm, suggest, keep. Runs in a worker process."""
+"""A complete tuning: export missing variants, measure, judge, choose, confirm, suggest, store. Runs in a worker process."""
 
 import tempfile
 import time
@@ -52,9 +52,10 @@ WIDTHS = (0.5,)  # of the network's filters
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to tune. `engines`, `precisions`, `threads`, `batches`: only these; all there are if empty.
+    """The request for a tuning.
 
-    `export`: make first what is missing; the budget does not count that.
+    `engines`, `precisions`, `threads`, `batches`: restrict the search; empty for all available. `export`: first make missing
+    variants; this does not count against the budget.
     """
 
     recipe: Recipe
@@ -72,7 +73,7 @@ class Order:
 
     @classmethod
     def of(cls, job: TuneJob) -> "Order":
-        """Return what a job asks for. Raises ConfigError."""
+        """Return the order in a job. Raises ConfigError."""
         recipe = Recipe.model_validate(job.recipe)
         takt = job.takt_ms or recipe.takt_ms
         if takt is None:
@@ -96,7 +97,7 @@ class Order:
         )
 
     def grid(self) -> tuple[list[Runtime], list[int]]:
-        """Return the runtimes to measure, those in this process first, and the batches."""
+        """Return the runtimes to measure, those in this process first, and the batch sizes."""
         cores = core_count()
         threads = self.threads or tuple(sorted({1, max(1, cores // 2), cores}))
         engines = sorted(self.engines or ENGINES, key=lambda name: ENGINES[name].isolate)
@@ -111,7 +112,7 @@ class Order:
 
 @dataclass(slots=True)
 class _Found:
-    """What was measured so far."""
+    """The measurements so far."""
 
     rows: list[Row] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
@@ -119,24 +120,24 @@ class _Found:
     left_out: list[Sentence] = field(default_factory=list)
 
     def verdict(self, bundle: str, runtime: Runtime) -> Judged | None:
-        """Return what is known of a variant already."""
+        """Return the existing judgement of a variant; None if there is none."""
         key = (bundle, runtime.engine, runtime.precision)
         return next((one for one in self.judged if (one.bundle, one.engine, one.precision) == key), None)
 
 
 def work(job: TuneJob, report: Report) -> Tuned:
-    """Do what the job asks for, in a worker process."""
+    """Run the job in a worker process."""
     return Tuned(tuning=tune(Order.of(job), report))
 
 
 def tune(order: Order, report: Report) -> Tuning:
-    """Measure, choose and keep. Raises ConfigError for a recipe that cannot run, StorageError, and what `report` raises."""
+    """Measure, choose and store. Raises ConfigError for a recipe that cannot run, StorageError, and what `report` raises."""
     program, exported = _exported(order, report)
     return _Tuner(order, report, program).run(exported)
 
 
 def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
-    """Return the program with the variants that could be measured, as far as they can be had."""
+    """Return the program with the missing variants exported, as far as possible."""
     program = load_program(order.recipe, order.base)
     if not order.export:
         return program, Exported()
@@ -147,7 +148,7 @@ def _exported(order: Order, report: Report) -> tuple[Program, Exported]:
 
 
 def _disturbed() -> list[Sentence]:
-    """Return a sentence where other programs use much of the processor: then every time is too long."""
+    """Return a sentence if other programs use much of the processor, which makes every time too long."""
     used = psutil.cpu_percent(interval=0.5)
     if used < BUSY:
         return []
@@ -164,7 +165,7 @@ def _unknown(subject: Subject) -> Sentence:
 
 
 class _Tuner:
-    """One tuning of a program: what is asked, when it began, and what was found so far."""
+    """One tuning of a program: the order, the start time, and the results so far."""
 
     def __init__(self, order: Order, report: Report, program: Program) -> None:
         self._order, self._report, self._program = order, report, program
@@ -176,7 +177,7 @@ class _Tuner:
         self._found = _Found()
 
     def run(self, exported: Exported) -> Tuning:
-        """Measure, choose and keep."""
+        """Measure, choose and store."""
         found = self._found
         found.left_out += [*exported.problems, *_disturbed()]
         found.left_out += [_unknown(subject) for subject in self._subjects.values() if not subject.known]
@@ -220,7 +221,7 @@ class _Tuner:
         return time.monotonic() > self._began + self._order.budget_s
 
     def _measure_all(self) -> None:
-        """Measure every row of the grid, as long as there is time."""
+        """Measure every row of the grid until the time is up."""
         runtimes, batches = self._order.grid()
         jobs = [(subject, runtime) for runtime in runtimes for subject in self._subjects.values()]
         end = self._began + self._order.budget_s * ROWS_SHARE
@@ -263,7 +264,7 @@ class _Tuner:
     def _own(self) -> Whole:
         """Time whole parts with the recipe's own variants, to learn the overhead outside the engines.
 
-        In float32 where a variant is missing.
+        A missing variant is replaced by float32.
         """
         self._report.progress(Progress(phase="parts", steps=1))
         try:
@@ -273,7 +274,7 @@ class _Tuner:
             return measure_parts(with_runtimes(self._program, plain), self._parts, tick=self._tick)
 
     def _confirm(self, plans: Sequence[Plan]) -> tuple[Plan | None, list[Plan]]:
-        """Return the best plan that keeps to the limit on whole parts, and all plans with what was measured of whole parts."""
+        """Return the best plan that keeps to the limit on whole parts, and all plans with their whole-part measurements."""
         known = list(plans)
         confirmed: list[Plan] = []
         for number, plan in enumerate(ranked(plans, self._limit)[:CONFIRMED]):
@@ -294,7 +295,10 @@ class _Tuner:
         return (min(confirmed, key=lambda plan: plan.p99_ms) if confirmed else None), known
 
     def _suggest(self, plan: Plan) -> list[Sentence]:
-        """Build the dearest bundle smaller and narrower, untrained, and time it: its weights do not change what it costs."""
+        """Time smaller and narrower versions of the most expensive bundle.
+
+        They are untrained, because weights do not affect the cost.
+        """
         rows, counts = self._found.rows, self._counts
         costs = {use.bundle: _row_of(rows, plan, use.bundle) for use in plan.uses}
         dearest = max(costs, key=lambda name: costs[name].p99_ms * counts[name])
@@ -319,7 +323,7 @@ class _Tuner:
         return needs
 
     def _untrained_ms(self, card: Card, runtime: Runtime) -> float:
-        """Return the p99 of one image in ms."""
+        """Return the p99 time of one image in ms."""
         with tempfile.TemporaryDirectory(prefix="inspector-tune-", ignore_cleanup_errors=True) as name:
             bundle: Bundle = UNTRAINED.load()(card, Path(name) / "bundle")
             with runtime.open(bundle) as engine:
@@ -338,7 +342,7 @@ def _row_of(rows: Sequence[Row], plan: Plan, bundle: str) -> Row:
 
 
 def _changes(card: Card) -> list[tuple[Card, str, str]]:
-    """Smaller cards, in words, and what they are smaller than."""
+    """Return smaller cards, each with its new and its previous value in words."""
     spec, made = card.input, list[tuple[Card, str, str]]()
     for share in SIZES:
         width, height = (max(32, round(side * share / 32) * 32) for side in (spec.width, spec.height))

@@ -1,6 +1,6 @@
-"""Measuring what a recipe's bundles cost on this machine: each variant alone on reference images, then whole parts.
+"""Measures the cost of a recipe's bundles on this machine: each variant alone on reference images, then whole parts.
 
-One engine is open at a time, so that none slows another.
+One engine is open at a time, so that no engine slows another.
 """
 
 import time
@@ -42,21 +42,21 @@ BASE: Sequence[Runtime] = (Runtime("onnxruntime"), Runtime("openvino"))  # the g
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Times of one batch each, in seconds; `cpu`: processor seconds of all of them, with those of worker processes."""
+    """Times of single batches in seconds; `cpu`: processor seconds of all batches, including worker processes."""
 
     spent: tuple[float, ...]
     cpu: float
 
     def per_image(self, batch: int) -> tuple[float, float, float]:
-        """p50, p99 and processor time of an image, in ms."""
+        """Return p50, p99 and processor time per image in ms."""
         p50, p99 = np.percentile(np.asarray(self.spent), (50, 99)) * 1000 / batch
         return float(p50), float(p99), self.cpu * 1000 / (len(self.spent) * batch)
 
 
 def timed(work: Callable[[], object], *, seconds: float, tick: Callable[[], None] = lambda: None) -> Timed:
-    """Do `work` again and again for so long, at least LEAST times, after WARM_UP times that do not count.
+    """Repeat `work` for a given time, at least LEAST times, after WARM_UP unmeasured runs.
 
-    `tick` is called in between; it may raise to end it.
+    `tick` is called in between; it may raise to end the measurement.
     """
     for _ in range(WARM_UP):
         work()
@@ -71,7 +71,7 @@ def timed(work: Callable[[], object], *, seconds: float, tick: Callable[[], None
 
 
 def processor_seconds() -> float:
-    """User and system time of this process and the worker processes it has now."""
+    """Return user and system time of this process and its current worker processes."""
     total, me = 0.0, psutil.Process()
     for process in (me, *me.children(recursive=True)):
         try:
@@ -83,10 +83,13 @@ def processor_seconds() -> float:
 
 
 class Subject:
-    """A bundle with its reference images, and what its own graph says of them."""
+    """A bundle with its reference images and its own graph's answers to them."""
 
     def __init__(self, name: str, bundle: Bundle) -> None:
-        """`name`: as in the recipe. Raises ConfigError or EngineError where its own graph cannot be run."""
+        """Read the reference images and run the bundle's own graph on them.
+
+        `name`: as in the recipe. Raises ConfigError or EngineError if that graph cannot be run.
+        """
         self.name, self.bundle = name, bundle
         self.reference: Reference | None = read_reference(bundle)
         self._gate: Gate | None = None
@@ -100,7 +103,7 @@ class Subject:
         return self._gate is not None
 
     def images(self, count: int) -> Prepared:
-        """So many inputs, in turn the reference images that are judged; noise where the bundle has none."""
+        """Return `count` inputs, cycling through the judged reference images; noise if the bundle has none."""
         spec = self.bundle.card.input
         if self.reference is None or not len(self.reference.judged):
             noise = np.random.default_rng(0).integers(0, 256, (count, *spec.shape))
@@ -111,7 +114,7 @@ class Subject:
         return taken
 
     def image(self, number: int) -> Prepared:
-        """One input [H, W, C], the same for the same number."""
+        """Return one input [H, W, C], always the same for the same number."""
         if self.reference is None or not len(self.reference.judged):
             alone: Prepared = self.images(1)[0]
             return alone
@@ -120,7 +123,7 @@ class Subject:
         return taken
 
     def judge(self, engine: Engine, runtime: Runtime) -> Judged:
-        """Let an engine answer the reference images, and hold it against the bundle's own graph by the limits of the gate."""
+        """Run an engine on the reference images and compare it with the bundle's own graph by the limits of the gate."""
         common = {"bundle": self.name, "engine": runtime.engine, "precision": runtime.precision}
         if self._gate is None:
             own = runtime.precision == "fp32"
@@ -130,8 +133,9 @@ class Subject:
         return _judged({**common, "accepted": parity.accepted}, parity)
 
     def refused(self, runtime: Runtime, error: InspectorError) -> Judged:
-        """Return what is noted of a variant that cannot be opened: why it could not be made, or what the gate once found, if
-        so.
+        """Return the judgement of a variant that cannot be opened.
+
+        The reason is why it could not be made, or the gate's earlier result, if there is one.
         """
         common = {"bundle": self.name, "engine": runtime.engine, "precision": runtime.precision, "accepted": False}
         variant = self.bundle.variant(runtime.engine, runtime.precision)
@@ -157,7 +161,7 @@ def _judged(common: Mapping[str, Any], parity: Parity) -> Judged:
 
 @contextmanager
 def _base(bundle: Bundle) -> Iterator[Engine]:
-    """The bundle's own graph in float32, on the first engine that is installed."""
+    """Open the bundle's own graph in float32 on the first engine that is installed."""
     for number, runtime in enumerate(BASE, start=1):
         try:
             engine = runtime.open(bundle)
@@ -197,19 +201,19 @@ def proof(engine: Engine, subject: Subject) -> Floats:
 
 
 def with_runtimes(program: Program, runtimes: Mapping[str, Runtime], *, batch: int | None = None) -> Program:
-    """Return the program with other runtimes by bundle (those not named stay), and perhaps another largest batch."""
+    """Return the program with other runtimes by bundle (other bundles keep theirs), and optionally another maximum batch."""
     steps = tuple(replace(step, runtime=runtimes.get(step.model.bundle, step.runtime)) for step in program.steps)
     recipe = program.recipe if batch is None else program.recipe.model_copy(update={"max_batch": batch})
     return replace(program, recipe=recipe, steps=steps)
 
 
 def runtimes_of(plan: Plan) -> dict[str, Runtime]:
-    """Return what a plan runs each bundle with."""
+    """Return the runtime of each bundle in a plan."""
     return {use.bundle: Runtime(use.engine, use.precision, plan.threads) for use in plan.uses}
 
 
 def parts_of(program: Program, subjects: Mapping[str, Subject], count: int) -> list[Part]:
-    """Parts whose frames show the reference images where the recipe's regions are, enlarged to them."""
+    """Return parts whose frames show the reference images in the recipe's regions, enlarged to fit."""
     made: list[Part] = []
     for number in range(count):
         part = Part(str(number), number, time.monotonic())
@@ -267,7 +271,10 @@ def _picture(subject: Subject, number: int, dtype: type[np.uint8 | np.uint16 | n
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What whole parts took in ms: the thread that inspects, and beside its engines; `problems`: of parts not inspected."""
+    """Times of whole parts in ms: the inspecting thread, and its time outside the engines.
+
+    `problems`: of parts not inspected.
+    """
 
     p50_ms: float
     p99_ms: float
@@ -277,7 +284,7 @@ class Whole:
 
 
 def measure_parts(program: Program, parts: Sequence[Part], *, tick: Callable[[], None]) -> Whole:
-    """Inspect every part by itself, as the station does when they come one by one. Raises ConfigError or EngineError."""
+    """Inspect every part individually, as the station does when parts arrive one by one. Raises ConfigError or EngineError."""
     totals: list[float] = []
     beside: list[float] = []
     problems: list[Message] = []

@@ -24,7 +24,7 @@ class _Part(FiniteModel):
 
 
 class Row(_Part):
-    """What one image of a bundle took, in ms: half of the batches, 99 of 100, and of the processor (all cores together)."""
+    """Cost of one image of a bundle in ms: median (p50), p99, and processor time (all cores together)."""
 
     bundle: str
     engine: str
@@ -42,10 +42,10 @@ class Row(_Part):
 
 
 class Judged(_Part):
-    """What a variant said of the bundle's reference images on this machine, beside the graph that was compared with training.
+    """A variant's answers on the reference images on this machine, compared with the bundle's own graph.
 
-    `accuracy`: `metric` of the variant, `before` of that graph; None where the bundle has no reference images. `tried`: it
-    could not be made.
+    `accuracy`: `metric` of the variant; `before`: of the own graph, which was compared with training. Both are None if the
+    bundle has no reference images. `tried`: making the variant failed.
     """
 
     bundle: str
@@ -62,7 +62,7 @@ class Judged(_Part):
 
     @property
     def share(self) -> float:
-        """The accuracy as a share of what it was, at most 1; errors in kelvin count the other way round."""
+        """The accuracy as a share of the accuracy before, at most 1; for errors in kelvin the ratio is inverted."""
         if self.accuracy is None or self.before is None or self.accuracy == self.before:
             return 1.0
         if self.before <= 0 or self.accuracy <= 0:  # thermal bundles: minus an error
@@ -79,9 +79,9 @@ class Use(_Part):
 
 
 class Plan(_Part):
-    """A variant for each bundle, with what one part takes in ms: sums of the bundles and of the work around them.
+    """A variant for each bundle, with the time per part in ms: the sum over the bundles and the work around them.
 
-    `accuracy`: mean share of the bundles' accuracy. `measured`: the times are of whole parts, inspected with exactly this.
+    `accuracy`: mean share of the bundles' accuracy. `measured`: the times are of whole parts, inspected with exactly this plan.
     """
 
     uses: tuple[Use, ...]
@@ -94,17 +94,17 @@ class Plan(_Part):
     measured: bool = False
 
     def variant(self, bundle: str) -> Use | None:
-        """Return what judges for this bundle."""
+        """Return the variant that judges for this bundle."""
         return next((use for use in self.uses if use.bundle == bundle), None)
 
     @property
     def words(self) -> str:
-        """The engines and precisions, each once, as people write them."""
+        """The engines and precisions, each once, as shown to people."""
         return ", ".join(dict.fromkeys(f"{use.engine} {use.precision}" for use in self.uses))
 
 
 class Around(_Part):
-    """What a part takes beside the engines, in ms: preparing, decoding, the verdict."""
+    """Time of a part outside the engines in ms: preparing, decoding, the verdict."""
 
     p50_ms: float = 0.0
     p99_ms: float = 0.0
@@ -112,7 +112,7 @@ class Around(_Part):
 
 
 class Machine(_Part):
-    """What a choice holds for; another processor, card or version may make another choice the best."""
+    """The machine that a choice is valid for; another processor, card or version may favour another choice."""
 
     processor: str
     cores: Count
@@ -121,7 +121,7 @@ class Machine(_Part):
     software: Mapping[str, str] = {}
 
     def differences(self, other: "Machine") -> list[str]:
-        """Return what is different here, in words that need no translation: "openvino 1.0 -> 1.1"."""
+        """Return the differences to another machine, in words that need no translation: "openvino 1.0 -> 1.1"."""
         found = [] if self.processor == other.processor else [f"{other.processor} -> {self.processor}"]
         if self.cores != other.cores:
             found.append(f"{other.cores} -> {self.cores} cores")
@@ -138,10 +138,11 @@ class Machine(_Part):
 
 
 class Tuning(_Part):
-    """All that one tuning found. `state`: "kept" the takt, or "missed" it and took the quickest there is.
+    """All results of one tuning.
 
-    `bundles`: SHA-256 of each bundle's files together, by the name in the recipe. `needs`: what would be needed, measured.
-    `made`: the variants that were exported for it.
+    `state`: "kept" the takt, or "missed" it and chose the fastest plan. `bundles`: SHA-256 of all files of each bundle, by its
+    name in the recipe. `needs`: a measured suggestion of what would keep the takt. `made`: the variants that were exported for
+    this tuning.
     """
 
     format: Literal[1] = 1
@@ -165,7 +166,7 @@ class Tuning(_Part):
 
     @property
     def limit_ms(self) -> float:
-        """What a part may take at p99."""
+        """The p99 limit of a part in ms."""
         return self.takt_ms * (1 - self.headroom)
 
 
@@ -176,10 +177,11 @@ class Tuned(_Part):
 
 
 def plans_of(rows: Sequence[Row], judged: Sequence[Judged], counts: Mapping[str, int], around: Around) -> list[Plan]:
-    """Return every plan with one engine and precision for all bundles, and those with the best of each for every bundle.
+    """Return the uniform plans and the plans with the best variant of each bundle.
 
-    `counts`: how often a part needs each bundle. Parts come one by one, so times are those of single images; the batch is for
-    catching up. Only variants that agreed with the trained network are used.
+    A uniform plan has one engine and precision for all bundles. `counts`: how often a part needs each bundle. Parts arrive one
+    by one, so times are those of single images; the batch is for catching up. Only variants that agreed with the trained
+    network are used.
     """
     agreed = {(one.bundle, one.engine, one.precision): one for one in judged if one.accepted}
     single = [row for row in rows if row.batch == 1 and (row.bundle, *row.variant) in agreed]
@@ -222,7 +224,7 @@ def _plan(
 
 
 def _batch(picked: Sequence[Row], rows: Sequence[Row], counts: Mapping[str, int]) -> int:
-    """Return the batch with the least time an image, where that is worth it."""
+    """Return the batch size with the least time per image, if it is worth it."""
     times: dict[int, float] = {}
     for batch in sorted({row.batch for row in rows}):
         same = [next((row for row in rows if _same(row, one) and row.batch == batch), None) for one in picked]
@@ -238,8 +240,9 @@ def _same(row: Row, other: Row) -> bool:
 
 
 def ranked(plans: Sequence[Plan], limit_ms: float) -> list[Plan]:
-    """Return the plans that keep to the limit, cheapest first (fewest threads, then least processor time); then the others, the
-    quickest first.
+    """Return the plans that keep to the limit, cheapest first; then the others, fastest first.
+
+    The cheapest plan has the fewest threads, then the least processor time.
     """
     keep = sorted((plan for plan in plans if plan.p99_ms <= limit_ms), key=lambda plan: (plan.threads, plan.cpu_ms))
     miss = sorted((plan for plan in plans if plan.p99_ms > limit_ms), key=lambda plan: plan.p99_ms)
@@ -247,9 +250,7 @@ def ranked(plans: Sequence[Plan], limit_ms: float) -> list[Plan]:
 
 
 def pareto(plans: Sequence[Plan]) -> list[Plan]:
-    """Return the plans than which no other is both quicker and as accurate, or more accurate and as quick; the quickest
-    first.
-    """
+    """Return the Pareto-optimal plans in speed and accuracy, fastest first."""
     front: list[Plan] = []
     for plan in sorted(plans, key=lambda plan: (plan.p99_ms, -plan.accuracy)):
         if not front or plan.accuracy > front[-1].accuracy:
@@ -258,25 +259,28 @@ def pareto(plans: Sequence[Plan]) -> list[Plan]:
 
 
 def refused(tuning: Tuning) -> list[Judged]:
-    """Return the variants that answered, and must not be used for it, and those that could not be made."""
+    """Return the variants that answered but must not be used, and the variants that could not be made."""
     return [one for one in tuning.judged if not one.accepted and (one.images or one.tried)]
 
 
 def unavailable(tuning: Tuning) -> list[str]:
-    """Return the variants that could not be opened for some bundle, each once: not exported, or not on this machine."""
+    """Return the variants that could not be opened for some bundle, each once.
+
+    They are not exported, or not supported on this machine.
+    """
     known = refused(tuning)
     gone = (one for one in tuning.judged if not one.accepted and one not in known)
     return list(dict.fromkeys(f"{one.engine} {one.precision}" for one in gone))
 
 
 def exported(tuning: Tuning) -> str:
-    """Return the variants that were exported for it, each once, with how many bundles that was for; "" if none was."""
+    """Return the variants exported for this tuning, each once, with the number of bundles; "" if there are none."""
     counts = Counter(f"{one.engine} {one.precision}" for one in tuning.made)
     return ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
 def why(tuning: Tuning) -> Message:
-    """Return why these variants judge, in one sentence."""
+    """Return the reason for the chosen variants in one sentence."""
     plan = tuning.chosen
     if plan is None:
         return message("No variant of these bundles could be measured on this computer.")
@@ -295,7 +299,7 @@ def why(tuning: Tuning) -> Message:
 
 
 def smaller(what: str, before: str, after: str, p99_ms: float, limit_ms: float) -> Sentence:
-    """Return a measured suggestion: what a part would take with a smaller input or a narrower network."""
+    """Return a measured suggestion: the time of a part with a smaller input or a narrower network."""
     values = {"bundle": what, "before": before, "after": after, "p99": p99_ms, "limit": limit_ms}
     if p99_ms <= limit_ms:
         enough = message(

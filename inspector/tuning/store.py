@@ -1,8 +1,8 @@
-"""The choice of a tuning, kept for this machine; tested for two seconds at every start before it judges anything.
+"""Stores the choice of a tuning for this machine; it is tested for two seconds at every start before it judges anything.
 
-One file a recipe in the user's folder, the newest tuning first. A choice that was made on other hardware, with other versions
-or for other bundles, or that fails its test, is passed over for the one before, and in the end for what the recipe says: always
-with a sentence.
+There is one file per recipe in the user's folder, with the newest tuning first. A choice made on other hardware, with other
+versions or for other bundles, or that fails its test, is skipped for the one before it, and finally for the recipe's own
+engine. A sentence always says so.
 """
 
 import hashlib
@@ -49,9 +49,10 @@ _FEATURES: Final = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What judges, and why. `runtimes` by bundle and `batch`: instead of the recipe's; none where the recipe's own is used.
+    """The runtimes to use, and why.
 
-    `note`: what a person must know, because it is not what was chosen last.
+    `runtimes` by bundle and `batch` override the recipe's; there are none if the recipe's own are used. `note`: what a person
+    must know, because the latest choice is not in use.
     """
 
     why: Message
@@ -60,13 +61,13 @@ class Decision:
     note: Message | None = None
 
     def apply(self, program: Program) -> Program:
-        """Return the program as it was decided."""
+        """Return the program with the decision applied."""
         told = replace(program, why=self.why, note=self.note, tuned=bool(self.runtimes))
         return with_runtimes(told, self.runtimes, batch=self.batch) if self.runtimes else told
 
 
 def this_processor() -> Machine:
-    """Return what a choice on this machine holds for. Loads no engine."""
+    """Return the machine that a choice made here is valid for. Loads no engine."""
     software = {"inspector": __version__}
     for package in dict.fromkeys(package for engine in ENGINES.values() for package in engine.software):
         try:
@@ -79,7 +80,7 @@ def this_processor() -> Machine:
 
 
 def _cpuinfo() -> tuple[str, frozenset[str]]:
-    """Return the processor's name and features, as Linux tells them; elsewhere what Python knows."""
+    """Return the processor's name and features as Linux reports them; on other systems as Python reports them."""
     other = platform.processor() or platform.machine()
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
@@ -91,7 +92,7 @@ def _cpuinfo() -> tuple[str, frozenset[str]]:
 
 
 def bundles_of(program: Program) -> dict[str, Bundle]:
-    """Return the bundles of a program by the name in its recipe."""
+    """Return the bundles of a program by their name in its recipe."""
     return {step.model.bundle: step.bundle for step in program.steps}
 
 
@@ -105,9 +106,7 @@ def _file(recipe: str, root: Path | None) -> Path:
 
 
 def load_tunings(recipe: str, *, root: Path | None = None) -> list[Tuning]:
-    """Return the tunings of a recipe, the newest first; a file that cannot be read is as good as none: the recipe's own engine
-    is used then.
-    """
+    """Return the tunings of a recipe, newest first; none if the file cannot be read: the recipe's own engine is then used."""
     try:
         data = parse_json(read_bounded(_file(recipe, root), limit=_LARGEST_FILE))
         return [Tuning.model_validate(one) for one in data["tunings"]]
@@ -116,7 +115,10 @@ def load_tunings(recipe: str, *, root: Path | None = None) -> list[Tuning]:
 
 
 def save_tuning(tuning: Tuning, proofs: Mapping[str, Floats], *, root: Path | None = None) -> Path:
-    """Put a tuning before the others of its recipe. `proofs`: raw answers by bundle, for the self-test. Raises StorageError."""
+    """Insert a tuning before the others of its recipe.
+
+    `proofs`: raw answers by bundle, for the self-test. Raises StorageError.
+    """
     from safetensors.numpy import save
 
     file = _file(tuning.recipe, root)
@@ -151,9 +153,9 @@ def _proofs(recipe: str, tuning: Tuning, root: Path | None) -> dict[str, Floats]
 def decide(
     program: Program, *, machine: Machine | None = None, root: Path | None = None, test_s: float | None = TEST_S
 ) -> Decision:
-    """Return what is to judge: the newest choice that holds for this machine and passes its test, else what the recipe says.
+    """Return the decision: the newest choice that is valid for this machine and passes its test, else the recipe's own engine.
 
-    `test_s`: None where only what it answers counts, not how quickly.
+    `test_s`: None to test only the answers and not the speed.
     """
     recipe = program.recipe
     tunings = _tunings(program, root)
@@ -177,9 +179,7 @@ def decide(
 
 
 def newest(program: Program, *, root: Path | None = None) -> dict[str, Runtime]:
-    """Return what was chosen last for this machine, by bundle, untested; empty where nothing was, or it does not hold any
-    more.
-    """
+    """Return the latest choice for this machine by bundle, untested; empty if there is none or it is no longer valid."""
     tunings, machine = _tunings(program, root), None
     for tuning, plan in tunings:
         machine = machine or this_processor()
@@ -189,9 +189,10 @@ def newest(program: Program, *, root: Path | None = None) -> dict[str, Runtime]:
 
 
 def _tunings(program: Program, root: Path | None) -> list[tuple[Tuning, Plan]]:
-    """Return the tunings that chose something for every bundle of the program, those for just these first, the newest first.
+    """Return the tunings that chose something for every bundle of the program.
 
-    Recipes that are made up for bundles without one share a name. One that was cut down to a camera follows the whole one.
+    Those for exactly these bundles come first, each group newest first. Automatic recipes of different bundles share a name. A
+    recipe reduced to one camera uses the tunings of the whole recipe.
     """
     names = bundles_of(program).keys()
     found = [
@@ -207,7 +208,7 @@ def _instead(problem: Message, variants: str) -> Message:
 
 
 def _because(tuning: Tuning, recipe: Recipe) -> Message:
-    """`why`, and since when; a recipe that was changed since may ask for more work than was measured."""
+    """Return `why` with its date; a recipe changed since then may need more work than was measured."""
     when, reason = tuning.created.astimezone().strftime("%Y-%m-%d"), why(tuning)
     if tuning.revision == recipe.revision:
         return message("{reason} (tuned on {when})", reason=reason, when=when)
@@ -221,7 +222,7 @@ def _because(tuning: Tuning, recipe: Recipe) -> Message:
 
 
 def changed(tuning: Tuning, program: Program, machine: Machine) -> Message | None:
-    """Return why a tuning does not hold any more: another machine, other versions, other bundles."""
+    """Return why a tuning is no longer valid: another machine, other versions, other bundles."""
     when = tuning.created.astimezone().strftime("%Y-%m-%d")
     differences = machine.differences(tuning.machine)
     if differences:
@@ -240,7 +241,10 @@ def changed(tuning: Tuning, program: Program, machine: Machine) -> Message | Non
 
 
 def self_test(program: Program, tuning: Tuning, proofs: Mapping[str, Floats], seconds: float | None) -> Message | None:
-    """Open each chosen variant for a moment: does it still answer as it did, and (with `seconds`) as quickly? None: yes."""
+    """Open each chosen variant briefly and return what is wrong; None if nothing is.
+
+    The answers and, with `seconds`, the speed must be as they were when the variant was chosen.
+    """
     plan = tuning.chosen
     if plan is None:
         return None
@@ -298,7 +302,7 @@ def _test(
 
 
 def agrees(found: Floats, expected: Floats) -> bool:
-    """Return whether raw answers are the same but for rounding."""
+    """Return whether raw answers are equal up to rounding."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return False
     span = float(np.ptp(expected)) or 1.0
@@ -314,7 +318,7 @@ def _stored(tuning: Tuning, plan: Plan | None, bundle: str, runtime: Runtime) ->
 
 
 def _quickest(engine: Engine, image: Prepared, seconds: float) -> float:
-    """Milliseconds an image: the quickest of a few medians."""
+    """Return the milliseconds per image: the fastest of a few medians."""
     medians: list[float] = []
     for _ in range(GROUPS):
         times: list[float] = []

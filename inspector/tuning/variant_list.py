@@ -1,4 +1,4 @@
-"""The variants of a bundle as a person wants to see them: what is there, whether it may be used, and what judges."""
+"""The variants of a bundle as shown to a person: which exist, whether they may be used, and which one is in use."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from inspector.tuning.store import newest
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One variant. `variant`: what is written down of it, None for the bundle's own graph and what is not understood.
-    `active`: it judges now.
+    """One variant.
+
+    `variant`: its stored data, None for the bundle's own graph and for a variant that is not understood. `active`: in use now.
     """
 
     engine: str
@@ -30,18 +31,18 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A bundle and its variants, in the order of the registry, then those it does not know; what was never made is left out."""
+    """A bundle and its variants, in the order of the registry, then unknown ones; variants never made are left out."""
 
     bundle: Bundle
     variants: tuple[Listed, ...]
 
     def find(self, engine: str, precision: str) -> Listed | None:
-        """Return the one of this kind."""
+        """Return the variant of this kind."""
         return next((one for one in self.variants if (one.engine, one.precision) == (engine, precision)), None)
 
 
 def list_variants(folder: Path, active: Mapping[Path, Runtime]) -> Listing:
-    """Open the bundle and look at each of its variants. `active`: as `judging` tells. Raises ConfigError."""
+    """Open the bundle and check each of its variants. `active`: as returned by `judging`. Raises ConfigError."""
     bundle = Bundle.open(folder)
     judges = active.get(folder.resolve())
     found: list[Listed] = []
@@ -53,7 +54,7 @@ def list_variants(folder: Path, active: Mapping[Path, Runtime]) -> Listing:
 
 
 def megabytes(bundle: Bundle, engine: str, precision: str) -> float:
-    """Return what the graph takes on disk: the variant's own files, or the bundle's graph where it has none."""
+    """Return the size of the graph on disk: the variant's own files, or the bundle's graph if it has none."""
     variant = bundle.variant(engine, precision) or bundle.later_variant(engine, precision)
     names = () if variant is None else variant.files
     files = [bundle.variant_path(name) for name in names] or [bundle.folder / GRAPH]
@@ -61,9 +62,9 @@ def megabytes(bundle: Bundle, engine: str, precision: str) -> float:
 
 
 def judging(recipe: Recipe, base: Path | None) -> dict[Path, Runtime]:
-    """Return what judges for each bundle of the recipe by its folder, if the tuned choice passes its test at the next start.
+    """Return the variant in use for each bundle of the recipe, by bundle folder.
 
-    Empty where the recipe cannot run.
+    This assumes that the tuned choice passes its test at the next start. Empty if the recipe cannot run.
     """
     try:
         program = load_program(recipe, base)
@@ -74,7 +75,7 @@ def judging(recipe: Recipe, base: Path | None) -> dict[Path, Runtime]:
 
 
 def known_bundles(recipe: Recipe | None, base: Path | None) -> list[Path]:
-    """Return the folders of the bundles there are: those of the recipe first, then the shipped ones and the user's."""
+    """Return the folders of all known bundles: those of the recipe first, then the shipped and the user's bundles."""
     found: list[Path] = []
     for step in () if recipe is None else recipe.inspect:
         try:
@@ -86,6 +87,6 @@ def known_bundles(recipe: Recipe | None, base: Path | None) -> list[Path]:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """Return a short name for each folder, with that of its parent where two are called alike."""
+    """Return a short name for each folder, with the parent's name if two are equal."""
     names = [folder.name for folder in folders]
     return [folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}" for folder in folders]
