@@ -1,12 +1,12 @@
 """The reference images of a bundle, for calibrating variants and comparing their answers with the trained network's.
 
-One safetensors file with the arrays that the network takes, bit for bit, so that they need neither the data set nor a decoder
-that may change. Pictures are packed as PNG, which loses nothing.
+One safetensors file holds the network's input arrays bit for bit. It therefore needs neither the data set nor a decoder that
+may change. Images are packed as PNG, which is lossless.
 
-frames           uint8 [bytes] a PNG for each frame, one after the other, that end at frames.ends int64 [N];
+frames           uint8 [bytes]: concatenated PNG files, one per frame, ending at the offsets frames.ends int64 [N];
                  kelvin: float32 [N, H, W, 1]
-calibration      int64 [1]: the first so many are for calibration; the others are judged
-target.NAME      the truth as `Task.encode` gives it, [N, ...]; mask planes are packed like frames, as [K * H, W]
+calibration      int64 [1]: number of leading frames used for calibration; the others are judged
+target.NAME      the ground truth as `Task.encode` returns it, [N, ...]; mask planes are packed like frames, as [K * H, W]
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,14 @@
-"""Errors that reach a person, and whose fault they are.
+"""Errors shown to a person, classified by what is at fault.
 
-    InspectorError            something a person can act on: a sentence and a remedy
+    InspectorError            base: a sentence and a remedy that a person can act on
     ├── ConfigError           a setting, recipe, bundle, label or image file is wrong
     ├── CameraError           a camera or stream is missing, silent or wrong (`retryable`)
-    ├── EngineError           a bundle cannot be run by the engine asked for
-    │   └── BundleError       because of what is in the bundle: a ConfigError, too
+    ├── EngineError           the requested engine cannot run a bundle
+    │   └── BundleError       because of the bundle's content; also a ConfigError
     ├── JobError              a worker process failed, crashed or was refused
     └── StorageError          the disk is full, read-only or gone
 
-Anything else that escapes is a defect of this program and is reported with its traceback.
+Any other exception that escapes is a defect of this program and is reported with its traceback.
 """
 
 from inspector.core.message import Message, message

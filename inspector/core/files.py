@@ -1,16 +1,16 @@
-"""Reading image files that a person brought: every file is hostile until it has been decoded.
+"""Reading image files supplied by a person: every file is hostile until it has been decoded.
 
 What is read, and how:
-- The header is the authority: what it says of planes, samples, colours, compression, bits and pages is decoded by a library
-  that does it, or refused by its name. A decoder that fills up what is missing is not believed.
-- Grey and colour of 8 to 16 bits at their own depth; palette, CMYK and YCbCr become RGB; ICC profiles are not applied.
-- The orientation noted by a camera (EXIF) is applied. Transparent pixels are laid on black. Each of these is said in
-  `Image.notes`. Every page of a file is a picture of its own; smaller copies (thumbnails) are left out, and named.
-- A single-channel floating-point TIFF holds temperatures: in the unit that the file or `Reading` says, in kelvin without any
-  where that is plausible (see `temperature`). Pixels without a temperature are NaN.
+- The header is the authority. Its planes, samples, colours, compression, bits and pages are decoded by a library that supports
+  them, or refused by name. Decoders that fill in missing data are not trusted.
+- Grey and colour of 8 to 16 bits keep their depth; palette, CMYK and YCbCr become RGB; ICC profiles are not applied.
+- The camera's orientation (EXIF) is applied. Transparent pixels are composited on black. Both are noted in `Image.notes`. Every
+  page of a file is an image of its own; smaller copies (thumbnails) are left out with a note.
+- A single-channel floating-point TIFF holds temperatures: in the unit declared by the file or `Reading`, else in kelvin if that
+  is plausible (see `temperature`). Pixels without a temperature are NaN.
 - A FLIR radiometric JPEG becomes temperatures in kelvin (see `radiometric`).
-- At most MAX_SIDE pixels a side and MAX_PIXELS in all, MAX_BYTES a file and MAX_DECODED decoded: a small file must not fill
-  the memory.
+- Limits: MAX_SIDE pixels per side, MAX_PIXELS in all, MAX_BYTES per file and MAX_DECODED decoded bytes, because a small file
+  must not fill the memory.
 """
 
 import functools

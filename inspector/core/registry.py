@@ -1,7 +1,7 @@
 """Tables of everything that can be chosen, by name. Listing imports nothing; `load()` imports one implementation.
 
-To add a camera, network, engine, task or work for a worker process: one file, one line here. What may be asked of a thing
-before it is loaded stands on its line.
+To add a camera, network, engine, task or kind of worker job: one file, and one line here. Properties needed before an
+implementation is loaded are given on its line.
 """
 
 import importlib

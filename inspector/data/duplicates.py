@@ -1,10 +1,10 @@
-"""Images that are in a data set more than once, exactly or nearly: a network must not be tested on what it has learnt.
+"""Exact and near duplicates in a data set: a network must not be tested on images that it has learnt.
 
-Exact: the same bytes. Nearly: a perceptual hash, here the picture at 64 x 64 pixels, compared twice. First coarsely (16 x 16,
-then 32 x 32), with the mean picture of the whole set taken away, because parts under a fixed camera all look alike; then by the
-detail alone (64 x 64 without its blurred self), because smooth textures agree coarsely by chance. The limits are from three
-sets of real photographs: copies saved 20 % smaller, 5 % brighter, as JPEG of quality 70 reach 0.99 and 0.9 in 97 of 100 cases,
-while different pictures of rolled steel stay below 0.989 coarsely.
+Exact: the same bytes. Near: a perceptual hash, which is the image at 64 x 64 pixels, compared twice. The first comparison is
+coarse (16 x 16, then 32 x 32), minus the mean image of the set, because parts under a fixed camera all look alike. The second
+compares the detail alone (64 x 64 minus its blurred copy), because smooth textures agree coarsely by chance. The limits are
+from three sets of real photographs. Copies saved 20 % smaller, 5 % brighter, as JPEG of quality 70 reach 0.99 and 0.9 in 97 of
+100 cases, while different images of rolled steel stay below 0.989 in the coarse comparison.
 """
 
 import hashlib

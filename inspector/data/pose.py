@@ -1,10 +1,9 @@
 """Whether the images of a data set have an up and down, which decides how far they may be rotated in training.
 
-Sheet, tiles, fabric and cells look alike from every side, a part in a fixture does not. Pictures that do not lie alike at all
-may be turned; where they do, the mean of all of them shows what lies where, and whether it is the same in a mirror. In sets of
-real photographs two pictures correlate by 0.01 (rolled steel), 0.33 (magnetic tiles) and 0.57 (solar cells), and the mean
-picture with its mirror images by 0.76 and 0.98 in the last two: networks that learnt from turned and mirrored pictures did
-better on all three.
+Sheet, tiles, fabric and cells look alike from every side; a part in a fixture does not. Images without a common layout may be
+rotated. Otherwise the mean image shows the layout, and whether it is mirror-symmetric. In sets of real photographs two images
+correlate by 0.01 (rolled steel), 0.33 (magnetic tiles) and 0.57 (solar cells), and the mean image with its mirror images by
+0.76 and 0.98 in the last two sets. Networks trained on rotated and mirrored images did better on all three.
 """
 
 from collections.abc import Callable, Sequence

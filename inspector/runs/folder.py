@@ -1,14 +1,14 @@
 """A training run on disk: one folder with the request, the progress and the results.
 
-run.json         what was asked and who does it (`RunRecord`)
+run.json         the request and the process that handles it (`RunRecord`)
 messages.jsonl   every message of the worker, as it was sent (`workers.messages`), `done` or `failed` last
 control.jsonl    commands of a window or command line other than the parent (`cancel`, `pause`, `resume`, `stop`), appended
 run.lock         held by the worker as long as it lives
-worker.log       what the worker wrote on stderr after its parent had gone
+worker.log       the worker's stderr after its parent was gone
 split.json       the sample names of each part
-curves.csv       one row an epoch; events.out.tfevents.* the same for TensorBoard
-last.ckpt        the state after the last whole epoch, to go on from
-trials.ckpt      what the finished trainings before the final one measured: folds, parts for the learning curve
+curves.csv       one row per epoch; events.out.tfevents.* the same for TensorBoard
+last.ckpt        the state after the last complete epoch, to continue from
+trials.ckpt      results of the finished trainings before the final training: folds, parts for the learning curve
 samples/         predictions on validation images, as JPEG
 report.json      `runs.report.TrainReport`; report.html the same for people, with images in report/
 bundle/          the bundle, unless the settings put it elsewhere

@@ -1,21 +1,22 @@
-"""Which network, input and settings suit a folder of images, and why: rules in the open, each with its sentence.
+"""Recommends network, input and settings for a folder of images, by explicit rules that each give a sentence.
 
-1. Network: the one that starts from a network which knows pictures already, where its weights are installed; where they are
-   not, for detection the one that has been seen to learn from nothing. Temperatures have a network of their own.
-2. Input: so large that the median object spans enough pixels of it (`Sizing.object_px`), but no larger than the images. A
-   detector finds more with a finer grid over the same pixels, so small images are enlarged for it (rolled steel of 200 px:
+1. Network: one with a pretrained backbone, if its weights are installed. Otherwise, for detection, the network that has been
+   seen to learn from random weights. Temperatures have a network of their own.
+2. Input: large enough that the median object spans sufficient pixels of it (`Sizing.object_px`), but no larger than the images.
+   A detector finds more with a finer grid over the same pixels, so small images are enlarged for it (rolled steel of 200 px:
    mAP50 0.68 at 224 px, 0.72 at 320).
-3. Takt: the network may need half of it. Otherwise a smaller input or a faster network; if none is fast enough, that is said.
-4. Kind of data: surfaces, whose pictures have no up and down (`data.pose`), are mirrored and turned, and stretched to the
-   input; of two classes of them a score is the mean over four mirrored views, where the takt allows it.
+3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
+   a sentence says so.
+4. Kind of data: images of surfaces, which have no up and down (`data.pose`), are mirrored and rotated, and stretched to the
+   input. With two classes of surfaces, a score is the mean over four mirrored views if the takt allows it.
 5. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
    cross-validation in five folds.
-6. Rare classes: from three times as many images of the most frequent class as of the rarest, rare ones count more. Kinds of
-   defects on a surface with fewer than 40 images are learnt as one.
-7. Learning: the average of the last weights is kept. A network that knows pictures already leaves the first stages as they are,
-   which see edges and textures alike in all pictures and cost most of the time; new layers, which have much to learn, learn
-   faster than the rest. Many images: larger batches and steps.
-8. Epochs: so many that the network sees enough images (`Sizing.seen`), fewer where that would take more than an hour.
+6. Rare classes: if the most frequent class has at least three times as many images as the rarest, rare classes are weighted
+   more. Kinds of defects on a surface with fewer than 40 images are learnt as one class.
+7. Learning: the average of the last weights is kept. In a pretrained network the first stages are frozen: they see edges and
+   textures, which are alike in all images, and cost most of the time. New layers, which have much to learn, learn faster than
+   the rest. Many images: larger batches and steps.
+8. Epochs: enough for the network to see a given number of images (`Sizing.seen`), fewer if that would exceed an hour.
 
 With these settings solar cells, magnetic tiles and rolled steel were learnt to the figures in bench/FIGURES.md.
 """

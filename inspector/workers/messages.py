@@ -1,8 +1,8 @@
-"""What a worker process and its parent say to each other, typed: one JSON object a line, the same at both ends.
+"""Typed messages between a worker process and its parent: one JSON object per line, with the same models at both ends.
 
-The worker says `Hello`, then `Progress`, `EpochDone`, `Log`, `Artifact`, `Paused` and `Resumed`, or `Ready` and an answer to
-each request, and exactly one `Done` or `Failed` last. The parent sends the job (`workers.jobs`), then `Command`s, or requests
-to a serving worker; the end of its stream means that it died, unless it sent "detach" before.
+The worker sends `Hello`, then `Progress`, `EpochDone`, `Log`, `Artifact`, `Paused` and `Resumed`, or `Ready` and an answer to
+each request, and finally exactly one `Done` or `Failed`. The parent sends the job (`workers.jobs`), then `Command`s, or
+requests to a serving worker. The end of the parent's stream means that it died, unless it sent "detach" before.
 
 Numbers are finite. A number that may be measured as NaN or infinite (a loss that diverged) travels as null and arrives as None.
 """
