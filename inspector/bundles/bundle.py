@@ -40,11 +40,11 @@ from inspector.core.untrusted import parse_json, read_bounded
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"
-VARIANTS = "variants"  # folder of the user's, and the name of the list in it
+VARIANTS = "variants"  # the user's folder for variants, and the stem of the list in it
 FORMAT = 1  # of cards and lists of variants
 LARGEST_CARD = 4 * 1024 * 1024  # bytes
 SUFFIXES = frozenset({".safetensors", ".onnx", ".xml", ".bin", ".json"})
-MAKING = ".export-{pid}-"  # how the name of a folder begins in which a process makes the files of a variant
+MAKING = ".export-{pid}-"  # name prefix of the folder in which a process makes a variant's files
 _MAKING = re.compile(r"\.export-([0-9]+)-.*")
 _FILED = "|".join(name for name, engine in ENGINES.items() if engine.files)
 _OWN_FILE = re.compile(rf"({_FILED})-(fp16|int8)-[0-9a-f]{{8}}\.(xml|bin|onnx)")
@@ -213,11 +213,11 @@ class Bundle:
                 newer = isinstance(old, Variant) and isinstance(variant, Variant) and old.created < variant.created
                 if not (old is None or newer):
                     continue
-                if all(other.variant_path(name).is_file() for name in variant.files):  # else it is damaged there
+                if all(other.variant_path(name).is_file() for name in variant.files):  # otherwise the other copy is damaged
                     bundle = bundle._add(variant, other)
         return bundle
 
-    # ---- what these have in common: the lock is held --------------------
+    # ---- shared steps; the caller holds the lock --------------------
 
     def _add(self, variant: AnyVariant, source: "Bundle") -> "Bundle":
         """List `variant` and copy its files from the bundle `source`."""
@@ -246,7 +246,7 @@ class Bundle:
             listed = {"format": FORMAT, VARIANTS: [one.model_dump(mode="json") for one in kept]}
             write_atomically(place / f"{VARIANTS}.json", (json.dumps(listed, indent=2) + "\n").encode())
             bundle = Bundle(self.folder, card.with_variant(*kept))
-        kept_files = {CARD, f"{VARIANTS}.json", *card.files, *bundle.card.variant_files}  # whatever a variant says is its own
+        kept_files = {CARD, f"{VARIANTS}.json", *card.files, *bundle.card.variant_files}  # even if a variant claims them
         _clean(place, {name for one in before for name in one.files}, kept_files)
         return bundle
 
@@ -387,7 +387,7 @@ def write_bundle(folder: Path, card: Card, fill: Callable[[Path], None], *, keep
             if keep_variants:
                 card = card.with_variants(read_card(folder).variants)
                 _copy_variants(Bundle(folder, card), temporary)
-            own = card.variant_files  # the variants vouch for these
+            own = card.variant_files  # covered by the variants' own hashes
             files = {file.name: sha256(file) for file in sorted(temporary.iterdir()) if file.name not in own}
             full = card.model_copy(update={"files": files})
             (temporary / CARD).write_bytes(_text(full))

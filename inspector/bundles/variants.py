@@ -17,7 +17,7 @@ from inspector.core.registry import ENGINES
 from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
 
-PROCESSOR = "processor"  # beside the versions of what made a variant
+PROCESSOR = "processor"  # key next to the software versions of a variant
 
 
 def software_for(engine: str, precision: Precision) -> dict[str, str]:
@@ -122,7 +122,7 @@ class LaterVariant(FiniteModel):
         return self.engine, self.precision
 
 
-_NEWS = frozenset({"extra_forbidden", "literal_error"})  # what is wrong with a variant that says more than is known here
+_NEWS = frozenset({"extra_forbidden", "literal_error"})  # validation errors of a variant from a newer program version
 
 
 def _reader(value: object) -> str:

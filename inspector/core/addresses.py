@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-# One slash is what becomes of two in a file path.
+# A file path reduces two slashes to one.
 _SCHEME = re.compile(
     r"([a-z][a-z0-9+.-]*(?=://)|(?:rtsp|rtmp|http|ftp)[a-z]?(?=:/)|[a-z][a-z0-9]*(?=:/[^/:]*:[^/]*@)):/{1,2}(?=[^/])",
     re.IGNORECASE,
@@ -93,7 +93,7 @@ def hide_secrets(text: str) -> str:
     rest = text[begin.end() :]
     rest = _split_credentials(rest)[1]
     doubtful = "@" in rest
-    if doubtful:  # in the path it is legal, but a password may hold it as well
+    if doubtful:  # legal in the path, but a password may also hold it
         rest = rest.rpartition("@")[2]
     authority, tail = _split_authority(rest)
     host, colon, port = authority.rpartition(":")

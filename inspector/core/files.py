@@ -43,7 +43,7 @@ IMAGE_SUFFIXES = frozenset(
     | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"}
 )
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
-# Pictures that are not read. In a folder to be inspected each is a part all the same, and told by its name.
+# Unsupported image formats. In a folder to be inspected each such file still counts as a part, reported by name.
 FOREIGN_SUFFIXES = {
     **dict.fromkeys((".avif", ".avifs"), "AVIF"),
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
@@ -57,12 +57,13 @@ FOREIGN_SUFFIXES = {
     ".dcm": "DICOM",
 }
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its decoders' complaints; errors raised here say them
+# OpenCV's decoders stay silent, because the errors raised here report the problems.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-_MASK_VALUES = 16  # a label mask has hardly more classes,
-_MASK_SHARE = 0.98  # and only soft edges besides
-_SMALL_FILE = 1 << 16  # bytes: in it, headers weigh more than pixels
+_MASK_VALUES = 16  # a label mask has few values: its most frequent ones, up to this many,
+_MASK_SHARE = 0.98  # cover this share of its pixels; the rest are soft edges
+_SMALL_FILE = 1 << 16  # bytes: below this, headers take more space than pixels
 _MASK_COLOURS_TRIED = 4096  # a mask in colours with soft edges has fewer
 _PICTURES = IMAGE_SUFFIXES | FOREIGN_SUFFIXES.keys()
 
@@ -131,7 +132,7 @@ def page_count(path: Path) -> int:
     try:
         pages = _open(path, AS_IT_SAYS)
     except ConfigError:
-        return 1  # whoever reads it says what is wrong
+        return 1  # reading it reports the problem
     pages.close()
     return pages.count
 

@@ -19,7 +19,7 @@ MAX_BYTES = 1 << 30
 MAX_DECODED = MAX_PIXELS * 6  # bytes: 16-bit colour of the most pixels
 MAX_PAGES = 10_000
 
-# Whatever a decoder raises on bytes that somebody made up: Pillow documents only OSError.
+# Errors that a decoder raises on malformed bytes: Pillow documents only OSError.
 DAMAGE = (
     OSError,
     EOFError,

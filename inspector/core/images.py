@@ -17,15 +17,15 @@ from inspector.core.types import Frame, Pixels, Region, Unit
 Prepared = NDArray[np.uint8 | np.float32]
 Places = NDArray[np.float64]
 
-_LINEAR = 1.5  # the most that is shrunk by interpolation
-_KEPT = 0.49  # of a line's contrast: half, but for rounding
-_PLACES = 512  # pixels of a side at which a line is tried
+_LINEAR = 1.5  # largest reduction by interpolation
+_KEPT = 0.49  # share of a line's contrast: half, allowing for rounding
+_PLACES = 512  # positions along a side at which a line is tested
 _BAND = 256 * 1024  # bytes
-_COLDEST, _HOTTEST = 150.0, 2000.0  # kelvin that levels of a thermal camera lie between
+_COLDEST, _HOTTEST = 150.0, 2000.0  # kelvin: range for the levels of a thermal camera
 _FEW_BITS = (1 << 14) - 1  # the most that cameras store in 16 bits without using all of them
 _BRIGHT = 0.01  # share of pixels that reflections may drive beyond what was learnt
 
-# Whoever prepares many frames works on several at once; OpenCV's own threads beside those only wait, and burn time doing it.
+# Callers prepare several frames in parallel; OpenCV's own threads would only spin and waste processor time.
 cv2.setNumThreads(1)
 
 

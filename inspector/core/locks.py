@@ -10,7 +10,7 @@ from pathlib import Path
 from inspector.core.errors import StorageError
 from inspector.core.paths import user_data
 
-WAIT_S = 60.0  # what is done under a lock takes a second; one that is stopped in it must not stop the others for ever
+WAIT_S = 60.0  # work under a lock takes a second; a stopped process must not block the others forever
 _LOCKS = "locks"
 
 log = logging.getLogger(__name__)

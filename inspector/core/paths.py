@@ -38,7 +38,7 @@ def is_shipped(path: Path) -> bool:
     """Return whether a file or folder belongs to the program, so that changes to it are kept elsewhere."""
     real = path.resolve()
     for root in (resources, models):
-        with suppress(ConfigError):  # one that is missing is told where it is needed
+        with suppress(ConfigError):  # a missing folder is reported where it is needed
             if real.is_relative_to(root().resolve()):
                 return True
     return False

@@ -24,15 +24,15 @@ from inspector.core.message import Message, message
 from inspector.core.tiff import ORIENTATION, TURNED, UPRIGHT
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "GIF")
-_PREVIEW = "Large Thumbnail"  # how the types of smaller copies in a multi-picture file begin
+_PREVIEW = "Large Thumbnail"  # prefix of the types of smaller copies in a multi-picture file
 _MP_ENTRIES = 0xB002
-_SMALL = 0.3  # of the first picture's area: at most so much has a smaller copy without such a type
-_AT_ONCE = 4_000_000  # pixels that are taken over without being cut into pieces
+_SMALL = 0.3  # share of the first image's area up to which an image without such a type is a smaller copy
+_AT_ONCE = 4_000_000  # pixels converted at once, without cutting into pieces
 _GREY = ("1", "L")
 _ALPHA = ("LA", "PA", "RGBA")
 
 # Sizes are checked here after the header is read and before anything is decoded, so Pillow's own limit (a warning on stderr
-# at 89 million pixels) is off. Its other warnings are about oddities of a file, not news for a person.
+# at 89 million pixels) is off. Its other warnings concern oddities of a file that do not matter to a person.
 PIL.Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\..*")
 # A damaged file is reported once, by the error raised here; the libraries would log each oddity besides.
@@ -48,7 +48,7 @@ class PillowPages:
         self._path = path
         self._data = data
         self._jpeg: JpegHeader | None = None
-        self._checked = False  # the sums of a PNG
+        self._checked = False  # whether the checksums of a PNG are verified
         self._full = (1 << data[24]) - 1 if data[:4] == b"\x89PNG" and len(data) > 24 and data[24] < 8 else 255
         self.notes: tuple[Message, ...] = ()
         try:
@@ -196,7 +196,7 @@ def _laid(picture: PIL.Image.Image, full: int) -> Image:
     """Composite a transparent image on black, piece by piece. `full`: the largest value that is stored."""
     width, height = picture.size
     key = picture.info.get("transparency")
-    if picture.mode == "L" and isinstance(key, int):  # of fewer than 8 bits Pillow spreads the values, but not the key
+    if picture.mode == "L" and isinstance(key, int):  # below 8 bits Pillow scales the values, but not the key
         alpha = np.where(np.asarray(picture) == key * 255 // full, np.uint8(0), np.uint8(255))
     else:
         pieces = (picture.crop((0, rows.start, width, rows.stop)) for rows in bands(height, 4 * width))

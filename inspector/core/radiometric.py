@@ -114,7 +114,7 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         table = c.b / np.log(c.r1 / (c.r2 * (body + c.o)) + c.f)
     kelvin: Floats = table.astype(np.float32)[raw]
-    alive = kelvin > 0.0  # nor is NaN
+    alive = kelvin > 0.0  # False for NaN
     if np.count_nonzero(~alive) > max(1, _DEAD * alive.size):
         raise ValueError("some pixels have no temperature under the stored calibration")
     kelvin[~alive] = np.nan

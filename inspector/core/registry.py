@@ -105,7 +105,7 @@ class Cost:
         return self.infer_fixed + self.infer_megapixel * pixels / 1e6
 
 
-# Of a network that says nothing: as dear as the dearest of the transfer networks.
+# Default cost: that of the most expensive transfer network.
 UNKNOWN_COST = Cost(26, 2680, 2.2, 786, still=0.66)
 
 
@@ -209,7 +209,7 @@ LOSSES: dict[str, Entry] = {
     "thermal": Entry("inspector.tasks.losses.thermal:ThermalLoss", "Thermal loss", extra="train"),
 }
 
-# How a task is learnt: by what is called as `ml.train.learner.Learner` says.
+# How a task is learnt: callables with the interface of `ml.train.learner.Learner`.
 LEARNERS: dict[str, Entry] = {
     "gradient": Entry("inspector.ml.train.fit:Fit", "Gradient descent", extra="train"),
 }
@@ -322,7 +322,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     ),
 }
 
-# Where an engine with `isolate` is opened in its stead.
+# Replacement that runs an engine with `isolate` in a worker process.
 ISOLATED = Entry("inspector.engines.remote:RemoteEngine", "Engine in a worker process")
 
 ENGINES: dict[str, EngineEntry] = {

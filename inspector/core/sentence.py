@@ -16,7 +16,7 @@ class Sentence(FiniteModel):
 
     template: str
     values: dict[str, Any] = Field(default_factory=dict)
-    classes: tuple[str, ...] = ()  # which of the values are names of classes
+    classes: tuple[str, ...] = ()  # keys of the values that are names of classes
 
     @property
     def message(self) -> Message:

@@ -17,11 +17,11 @@ from inspector.core.message import Message, message
 from inspector.core.types import KELVIN_AT_0_C, Floats, Pixels
 
 KELVIN_RANGE = (50.0, 5000.0)
-COLD = 200.0  # kelvin: what is colder all over was rather measured in degrees Celsius
+COLD = 200.0  # kelvin: an image colder than this everywhere is probably in degrees Celsius
 _DEAD = 0.01  # share of pixels that may be dead
 _HUNDREDTHS = (25_315, 47_315)  # -20 to 200 degrees Celsius in hundredths of a kelvin
 
-_ITEM = re.compile(r"<Item\b([^>]*)>([^<]*)</Item>")  # of GDAL's metadata; regular, and without XML's entities
+_ITEM = re.compile(r"<Item\b([^>]*)>([^<]*)</Item>")  # GDAL's metadata, parsed without XML entities
 _ROLE = re.compile(r"""\b(?:name|role)\s*=\s*["'](\w+)["']""")
 _BAND = re.compile(r"""\bsample\s*=\s*["'](\d+)["']""")
 _SAID = re.compile(
@@ -137,7 +137,7 @@ def without_dead(path: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...
     if KELVIN_RANGE[0] <= low and high <= KELVIN_RANGE[1]:
         return kelvin, ()
     with np.errstate(invalid="ignore"):
-        dead = ~(kelvin >= KELVIN_RANGE[0])  # also where there is no number
+        dead = ~(kelvin >= KELVIN_RANGE[0])  # also true for NaN
         cold = int(np.count_nonzero(dead & ~np.isnan(kelvin)))
         hot = bool((kelvin > KELVIN_RANGE[1]).any())
     if hot or cold > max(1, _DEAD * kelvin.size) or dead.all():

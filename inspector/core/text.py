@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_DIRECTIONS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they change the order in which the rest of a line is shown
-_BYTES = re.compile("[\udc80-\udcff]+")  # as `os.fsdecode` keeps bytes that are not in the encoding of the system
+_DIRECTIONS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # controls that change the display order of the rest of a line
+_BYTES = re.compile("[\udc80-\udcff]+")  # how `os.fsdecode` keeps undecodable bytes
 _LONE = re.compile("[\ud800-\udfff]")
 _UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_DIRECTIONS}\ud800-\udfff]")
 

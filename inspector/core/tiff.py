@@ -44,8 +44,8 @@ _DECODED = frozenset(
     | {50000, 50001, 50002, 50013, 52546}
 )
 _OWN_COLOURS = frozenset({33003})  # YCbCr inside JPEG 2000, which is not turned into RGB
-_BUFFER = 1 << 22  # bytes of coded data that are held at a time
-_SMALL = 0.3  # of the largest page's area: at most so much has a thumbnail
+_BUFFER = 1 << 22  # bytes of coded data held at a time
+_SMALL = 0.3  # share of the largest page's area up to which a page is a thumbnail
 _SUB_IFDS, _DESCRIPTION, _GDAL_METADATA, _GDAL_NODATA, _SUBFILE, _PHOTOMETRIC, _COLOUR_MAP, _INK_SET = (
     330, 270, 42112, 42113, 254, 262, 320, 332,
 )  # fmt: skip

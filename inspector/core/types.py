@@ -25,7 +25,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TaskName = str  # a key of core.registry.TASKS
 
 KELVIN_AT_0_C = 273.15
-IGNORE = 255  # in a labelled mask: nobody said what this pixel shows
+IGNORE = 255  # in a labelled mask: pixel without a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Temperatures:
 
 
 # What a bundle answers. Whoever handles answers of any kind matches all of them and ends with `assert_never`, so that
-# mypy names every place which a new kind concerns.
+# mypy reports every place that a new kind affects.
 Answer = Scores | Boxes | Masks | Temperatures
 AnswerT = TypeVar("AnswerT", Scores, Boxes, Masks, Temperatures)
 

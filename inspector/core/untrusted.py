@@ -13,7 +13,7 @@ from typing import Any, Final
 
 LARGEST_FILE: Final = 256 * 1024  # bytes of a file that a person writes
 DEEPEST: Final = 64  # lists and tables inside each other
-LARGEST_INTEGER: Final = 2**53 - 1  # what every reader of JSON keeps exactly
+LARGEST_INTEGER: Final = 2**53 - 1  # every JSON reader keeps such integers exactly
 _MOST_DOTS: Final = 200  # in a line of TOML: the parser's memory grows with the square of a dotted key's length
 _SHOWN: Final = 20
 

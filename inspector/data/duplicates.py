@@ -32,7 +32,7 @@ _SIDE, _COARSE, _SEARCH = 64, 32, 16
 _ALIKE, _ALIKE_DETAIL, _CANDIDATE = 0.99, 0.9, 0.97  # correlations
 _FLAT = 2.0  # grey levels of standard deviation below which a picture shows nothing to compare
 _BLOCK = 1024  # rows compared at a time
-_ALL_ALIKE = 0.3  # share of the pictures in one group from which likeness says nothing
+_ALL_ALIKE = 0.3  # share of images in one group from which similarity means nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +172,7 @@ def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterabl
     if len(looks) < 2:
         return
     small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)
-    for index, seen in enumerate(looks):  # in one go it would keep every other thread waiting
+    for index, seen in enumerate(looks):  # row by row, so that other threads can run
         small[index] = seen.small
     aspects = np.array([one.aspect for one in looks])
     coarse = _means_removed(np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in small]))
@@ -199,7 +199,7 @@ def _means_removed(pictures: NDArray[np.uint8]) -> Floats:
     """
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     flat = _unit(flat - flat.mean(axis=1, keepdims=True))
-    # Of a few pictures the mean is mostly themselves.
+    # The mean of few images is dominated by each of them.
     return _unit(flat - flat.mean(axis=0)) if len(flat) >= 20 else flat
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inspector.data.duplicates import Look, nothing
 
-_FEWEST = 20  # pictures that tell
+_FEWEST = 20  # minimum number of images
 _FLAT = 2.0  # grey levels of standard deviation below which a picture shows nothing
 _PIECE = 512  # pictures at a time
 _APART = 0.1  # correlation below which pictures have nothing in common but their subject

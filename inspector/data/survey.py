@@ -24,12 +24,12 @@ from inspector.data.samples import Dataset, DrawnMask, Sample
 from inspector.data.split import split_samples
 from inspector.runs.settings import TrainSettings
 
-_HEADERS = 2000  # images whose size and depth are looked at
+_HEADERS = 2000  # maximum number of images whose size and depth are read
 T = TypeVar("T")
 _THUMBNAILS = 24
 # Labels that others can be made of come first.
 _FULLEST: tuple[LabelKind, ...] = ("temperatures", "mask", "boxes", "label")
-_FEW = 10  # fewer images of a class teach little about it
+_FEW = 10  # minimum images of a class for useful training
 _IMBALANCE = 10
 
 

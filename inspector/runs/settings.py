@@ -15,7 +15,7 @@ from inspector.core.types import TaskName
 _NEVER_EMPTY = frozenset({"network", "width", "height", "channels", "loss", "batch", "lr"})
 
 
-# What is trained for a learning curve: on these shares of the training images, so many times each.
+# Trainings of a learning curve: on these shares of the training images, repeated this many times.
 CURVE_SHARES = (0.25, 0.5, 0.75, 1.0)
 CURVE_REPEATS = 2
 

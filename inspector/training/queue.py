@@ -35,7 +35,7 @@ __all__ = ["LIVE", "RunInfo", "RunState", "TrainingQueue"]
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
-_GRACE_S = 15.0  # a cancelled training may take so long to end by itself
+_GRACE_S = 15.0  # time for a cancelled training to end by itself
 _GRACE_KEEP_S = 600.0  # the same where it still measures and exports its best epoch
 _LEADER = ".leader.lock"
 
@@ -162,7 +162,7 @@ class TrainingQueue:
             if job is None or job.outcome is not None:
                 continue
             if detach and job.detach():
-                run.job = None  # no longer this window's
+                run.job = None  # no longer owned by this window
             else:
                 job.close()
         with suppress(InspectorError):
@@ -240,7 +240,7 @@ class TrainingQueue:
                 except JobError as error:
                     log.error("%s", error)
                     with self._lock:
-                        self._cancelled.pop(info.folder, None)  # it is told once
+                        self._cancelled.pop(info.folder, None)  # reported once
                 self._look_at(info.folder)
         with self._lock:
             for folder in list(self._cancelled):

@@ -56,9 +56,9 @@ class RunState(StrEnum):
     PAUSED = "paused"
     DONE = "done"
     CANCELLED = "cancelled"
-    FAILED = "failed"  # it said what was wrong
+    FAILED = "failed"  # it reported an error
     CRASHED = "crashed"  # its process died
-    INTERRUPTED = "interrupted"  # nobody saw how it ended: power, or the whole computer
+    INTERRUPTED = "interrupted"  # end not observed: power failure or computer crash
 
 
 LIVE = (RunState.RUNNING, RunState.PAUSED)
@@ -92,7 +92,8 @@ class RunInfo:
         now, done = self.progress, self.metric
         if self.state is not RunState.RUNNING or not self.epoch_s or now is None or now.phase != "train" or done is None:
             return None
-        begun = now.step / max(now.steps, 1) if now.epoch == done.epoch + 1 else 0.0  # else it is of the epoch before
+        # Progress of another epoch does not count for the next one.
+        begun = now.step / max(now.steps, 1) if now.epoch == done.epoch + 1 else 0.0
         left = max(done.epochs - done.epoch - begun, 0.0) * self.epoch_s
         limited = now.eta_s if self.record.settings.get("time_limit") else None
         return left if limited is None else min(left, limited)
@@ -180,7 +181,7 @@ class Follower:
         """
         now = _files(self.folder)
         if self._over is not None and self.job is None and self._over[0] == now:
-            return self._over[1]  # a list of hundreds of runs is looked at twice a second
+            return self._over[1]  # a list of hundreds of runs is polled twice a second
         info = self._look()
         self._over = (now, info) if info.outcome is not None and self.job is None else None
         return info

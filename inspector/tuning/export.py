@@ -23,10 +23,10 @@ from inspector.workers.process import End, WorkerProcess
 
 Kind = tuple[str, Precision]
 _POLL_S: Final = 0.2
-_GRACE_S: Final = 2.0  # the tuning itself is given five seconds to end
+_GRACE_S: Final = 2.0  # the tuning itself has five seconds to end
 _STEPS: Final = 100  # of the progress, for each variant
-_WRITTEN: Final = ("refused", "failed")  # the tuning tells why by itself
-_PACKAGE: Final = "torch"  # what an export cannot do without
+_WRITTEN: Final = ("refused", "failed")  # the tuning reports the reason itself
+_PACKAGE: Final = "torch"  # required by every export
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def export_missing(bundles: Mapping[str, Bundle], kinds: Sequence[Kind], report:
         exported.trouble(problem)
         return exported
     progress = _Progress(report, sum(len(missing) for missing in wanted.values()))
-    absent: set[Kind] = set()  # of engines that were asked in the worker
+    absent: set[Kind] = set()  # kinds of engines checked in the worker
     for name, bundle in bundles.items():
         missing = [kind for kind in wanted[name] if kind not in absent]
         if missing:
@@ -128,7 +128,7 @@ class _Progress:
         self._report, self._steps = report, variants * _STEPS
         self._done = 0  # variants of the bundles before
         self._begun = 0  # variants of this bundle
-        self._share = 0.0  # of the one that is being made
+        self._share = 0.0  # of the variant in progress
         self._bundle = self._what = ""
 
     def bundle(self, name: str) -> None:

@@ -41,13 +41,13 @@ from inspector.workers.jobs import TuneJob
 from inspector.workers.messages import Progress, Report
 
 BUDGET_S = 180.0
-ROWS_SHARE = 0.6  # of the time is for single variants; the rest confirms and suggests
-ROW_S = 1.0  # at most so long on one row
+ROWS_SHARE = 0.6  # share of the time for single variants; the rest is for confirming and suggesting
+ROW_S = 1.0  # maximum seconds for one row
 CONFIRMED = 3  # plans that are tried on whole parts, at most
-BUSY = 25.0  # percent of the processor that other programs may use before it is said
-_SOON: tuple[Precision, ...] = ("fp32", "int8")  # measured first, in case that the time is short
-SIZES = (0.75, 0.5)  # of the input's sides, that are suggested
-WIDTHS = (0.5,)  # of the network's filters
+BUSY = 25.0  # percent of processor use by other programs from which it is reported
+_SOON: tuple[Precision, ...] = ("fp32", "int8")  # measured first, in case time runs out
+SIZES = (0.75, 0.5)  # suggested shares of the input's sides
+WIDTHS = (0.5,)  # suggested shares of the network's filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ class _Tuner:
             try:
                 took = self._untrained_ms(card, plain)
             except InspectorError:
-                continue  # not every network can have every size
+                continue  # not every network supports every size
             # As a share of its own time in the same arithmetic, which the chosen variant is taken to gain, too.
             gain = costs[dearest].p99_ms * (1 - took / before.p99_ms) * counts[dearest]
             needs.append(smaller(subject.bundle.name, now, words, plan.p99_ms - gain, self._limit))

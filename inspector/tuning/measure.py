@@ -221,7 +221,8 @@ def parts_of(program: Program, subjects: Mapping[str, Subject], count: int) -> l
             steps = [step for step in program.steps if step.model.camera == camera]
             frame = _frame(camera, steps, subjects, number)
             part.captures[camera] = capture_of(frame, camera, program)
-            part.captures[camera] = replace(part.captures[camera], problem=None)  # a patchwork of images may be dark
+            # A composed image may fail the brightness check.
+            part.captures[camera] = replace(part.captures[camera], problem=None)
         made.append(part)
     return made
 

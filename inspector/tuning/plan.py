@@ -15,7 +15,7 @@ from inspector.core.message import Message, message
 from inspector.core.sentence import Sentence, sentence
 from inspector.core.types import Precision
 
-HEADROOM: Final = 0.2  # of the takt that a choice must leave at p99
+HEADROOM: Final = 0.2  # share of the takt that a choice must leave free at p99
 WORTH: Final = 0.97  # a larger batch must take less than this share of the time an image, to be worth its memory
 
 

@@ -39,9 +39,9 @@ from inspector.tuning.plan import Machine, Plan, Tuning, why
 
 _LARGEST_FILE: Final = 16 * 1024 * 1024  # bytes
 KEPT: Final = 5  # tunings a recipe
-TEST_S: Final = 2.0  # of measuring, all bundles together
-GROUPS: Final = 3  # the quickest of so many medians counts: another program's second is not the engine's fault
-SLOW: Final = 2.0  # times the time it took when it was chosen
+TEST_S: Final = 2.0  # measuring time for all bundles together
+GROUPS: Final = 3  # the fastest of this many medians counts, because another program may disturb the others
+SLOW: Final = 2.0  # factor on the time measured when it was chosen
 SLACK_MS: Final = 1.0
 APART: Final = 0.02  # share of the range of the answers that they may differ by; the same variant gives nearly the same
 _FEATURES: Final = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")

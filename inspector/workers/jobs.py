@@ -10,7 +10,7 @@ from inspector.core.sentence import Sentence
 from inspector.core.types import Precision
 from inspector.workers.protocol import JsonLine, read_line
 
-JsonObject = dict[str, Any]  # a model of a package above this one, which validates it
+JsonObject = dict[str, Any]  # a model of a higher-level package, which validates it
 
 
 class Job(JsonLine):

@@ -33,14 +33,14 @@ class End(StrEnum):
 
     SUCCEEDED = "succeeded"
     CANCELLED = "cancelled"
-    FAILED = "failed"  # it said what was wrong
+    FAILED = "failed"  # it reported an error
     CRASHED = "crashed"  # it died, was killed, or broke the protocol
 
 
 class Cause(StrEnum):
     """Why work did not complete."""
 
-    NONE = "none"  # it did, or was cancelled
+    NONE = "none"  # it completed, or was cancelled
     DATA = "data"  # images, labels, bundle or settings that a person can correct
     MEMORY = "memory"  # of the computer or of the GPU
     DISK = "disk"  # full, write-protected or gone
@@ -227,7 +227,7 @@ def _cause_of_one(error: BaseException) -> Cause | None:
             return Cause.MEMORY
         return Cause.DISK if error.errno in _DISK_ERRORS else None
     if isinstance(error, InspectorError):
-        return None  # it may quote anything
+        return None  # its text may quote anything
     return cause_of_text(f"{type(error).__name__}: {error}")
 
 

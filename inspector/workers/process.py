@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PIECE = 65536
-_LAST_LINES = 80  # the traceback of a crash among them
-_ENDING_S = 10.0  # so long a worker may take to end after its last message
-_SEND_S = 5.0  # a worker that does not read its messages for so long is not told any more
+_LAST_LINES = 80  # enough for the traceback of a crash
+_ENDING_S = 10.0  # maximum time from a worker's last message to its end
+_SEND_S = 5.0  # after this time without reading, a worker gets no more messages
 R = TypeVar("R", bound=BaseModel)
 __all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "usable_cores", "worker_command", "world_size"]
 
@@ -120,7 +120,7 @@ class WorkerProcess:
         self._process = self._start()
         self._stderr_thread = threading.Thread(target=self._read_stderr, name=f"worker-{job.kind}-stderr", daemon=True)
         self._thread = threading.Thread(target=self._read, args=(line,), name=f"worker-{job.kind}", daemon=True)
-        self._send_lock.acquire()  # nothing goes before the job, which `_read` sends: it may be more than a pipe holds
+        self._send_lock.acquire()  # the job goes first; `_read` sends it, because it may exceed a pipe's buffer
         self._stderr_thread.start()
         self._thread.start()
 
@@ -301,7 +301,7 @@ class WorkerProcess:
         """Release a detached worker, which has closed its ends of the pipes and lives on."""
         self._stderr_thread.join(5)
         self._close_pipes()
-        self._process.returncode = 0  # nobody here waits for it any more; else its end would be warned of
+        self._process.returncode = 0  # nobody waits for it any more; this avoids Python's warning about its end
         self._ended.set()
 
     def _close_pipes(self) -> None:
@@ -310,7 +310,7 @@ class WorkerProcess:
                 _close(stream)
 
     def _finish(self) -> None:
-        # It has closed its messages, so it is ending; one that hangs in its own clean-up is ended after a while.
+        # The worker has closed its output, so it is ending; if its clean-up hangs, it is killed after a while.
         try:
             code = self._process.wait(_ENDING_S)
         except subprocess.TimeoutExpired:

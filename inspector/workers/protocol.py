@@ -22,7 +22,7 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-Number = Annotated[float | None, BeforeValidator(_finite)]  # what may be measured as NaN or infinite: it travels as null
+Number = Annotated[float | None, BeforeValidator(_finite)]  # possibly NaN or infinite, which travels as null
 
 
 class JsonLine(FiniteModel):

@@ -19,8 +19,8 @@ MASKED = message("Class folders with masks")
 EXPECTED = message("one folder a class, with its images in it, or with a .png mask of the same name beside each image")
 _WEIGHT = 0.4
 _MASKED = 0.9
-_ONE_CLASS = 0.1  # nothing can be told apart
-_MANY, _FEW, _PARTS = 20, 10, 0.3  # so many folders with so few images in each are rather of parts than of classes
+_ONE_CLASS = 0.1  # certainty for a single class, which teaches no distinction
+_MANY, _FEW, _PARTS = 20, 10, 0.3  # many folders with few images each are probably parts, not classes
 
 
 class _Kinds:

@@ -20,7 +20,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     _refuse_used(folder)
     new, unfinished = not folder.exists(), folder / _UNFINISHED
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a program that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed program
         unfinished.mkdir(parents=True)
         yield unfinished
         for path in sorted(unfinished.iterdir()):

@@ -23,9 +23,9 @@ NO_DEFECT = "(none)"  # the stratum of samples without box or mask
 # Class names by which tools of the field mark what is no object: a region nobody labelled, and the background.
 IGNORED = "__ignore__"
 BACKGROUND = frozenset({"_background_", "__background__"})
-_SURE = 3  # label files from which a folder is no longer taken to hold a stray one
+_SURE = 3  # label files from which they no longer count as stray
 _CORNERS = 64  # of the polygon drawn for a circle
-_SHARE = 0.02  # or the share of the images that they are of
+_SHARE = 0.02  # or their share of the images
 
 
 @dataclass(frozen=True, slots=True)
