@@ -59,7 +59,7 @@ class InputSpec(FiniteModel):
 
     @property
     def reads(self) -> Unit:
-        """Return the unit that frames must have. If the card does not say, one channel with temperature levels means kelvin."""
+        """The unit that frames must have. If the card does not say, one channel with temperature levels means kelvin."""
         if self.unit is not None:
             return self.unit
         low, high = self.levels or (0.0, 0.0)

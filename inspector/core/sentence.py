@@ -20,7 +20,7 @@ class Sentence(FiniteModel):
 
     @property
     def message(self) -> Message:
-        """Return the original Message."""
+        """The original Message."""
         return Message(self.template, marked(self.values, self.classes))
 
     @property

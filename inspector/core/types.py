@@ -62,7 +62,7 @@ class Scores:
 
     @property
     def best(self) -> int:
-        """Return the index of the most likely class."""
+        """The index of the most likely class."""
         return int(self.values.argmax())
 
 
@@ -176,7 +176,7 @@ class Annotation:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """Return every label that is known."""
+        """Every label that is known."""
         known: tuple[Label | None, ...] = (
             None if self.label is None else ClassLabel(self.label),
             self.boxes,

@@ -168,7 +168,7 @@ def find_duplicates(looks: Sequence[Look | None], *, cancelled: Callable[[], boo
 
 
 def _near_pairs(looks: Sequence[Look], cancelled: Callable[[], bool]) -> Iterable[tuple[int, int]]:
-    """Return pairs of indices (a < b) of images that look the same."""
+    """Yield pairs of indices (a < b) of images that look the same."""
     if len(looks) < 2:
         return
     small = np.empty((len(looks), _SIDE, _SIDE), np.uint8)

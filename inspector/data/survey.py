@@ -236,7 +236,7 @@ def _without_what_is_wrong(
 
 
 def _depth_problems(looks: Sequence[Look | None]) -> Iterable[Message]:
-    """Return problems with images whose grey levels differ in meaning: to a network, images of fewer bits would look dark."""
+    """Yield problems with images whose grey levels differ in meaning: to a network, images of fewer bits would look dark."""
     counts = Counter(one.bits for one in looks if one is not None)
     if len(counts) > 1:
         yield message(
@@ -381,7 +381,7 @@ def _class_problems(dataset: Dataset, counts: Mapping[str, int]) -> Iterable[Mes
 
 
 def _never_trained(dataset: Dataset, trained: Sequence[Sample]) -> Iterable[Message]:
-    """Return the classes that the data's own split keeps out of training."""
+    """Yield problems with classes that the data's own split keeps out of training."""
     shown = {kind for sample in trained for kind in sample.kinds}
     for name in sorted({kind for sample in dataset.samples for kind in sample.kinds} - shown):
         if dataset.by_most:

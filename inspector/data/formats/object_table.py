@@ -138,7 +138,7 @@ def _add(found: Listing, folder: Folder, table: Table, image: str, rows: list[Ro
 
 
 def _shapes(table: Table, form: str, row: Row, name: str, size: tuple[int, int], *, fractions: bool) -> Iterator[Shape | str]:
-    """Return the shape of a row; None for a row without an object. Raises ValueError."""
+    """Yield the shape of a row, or what an object lacks; nothing for a row without an object. Raises ValueError."""
     if form == "runs":
         runs = cell(row, table.place(_RUNS))
         shape = _of_runs(name, runs, size) if runs else None

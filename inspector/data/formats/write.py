@@ -137,7 +137,7 @@ def _shortened(stem: str) -> str:
 
 
 def _objects(sample: Sample, size: tuple[int, int]) -> Iterator[_Object]:
-    """Return boxes as labelled, and outlines as labelled or one for each connected area of a mask.
+    """Yield boxes as labelled, and outlines as labelled or one for each connected area of a mask.
 
     Raises ConfigError, also if a mask has unlabelled regions: as background they would count as good.
     """

@@ -128,7 +128,7 @@ def read(folder: Folder, tick: Tick) -> Listing:
 
 
 def _shapes(folder: Folder, name: str, label: str, found: Listing, *, points: bool) -> list[tuple[int, Shape]]:
-    """Yield the shapes of a label file. `points`: key points follow the box of each object; they are not used."""
+    """Return the shapes of a label file. `points`: key points follow the box of each object; they are not used."""
     path = folder.files[label]
     text = read_text(path)
     size = labelled_size(folder.files[name], found.problems)
