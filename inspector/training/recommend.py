@@ -8,7 +8,7 @@
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
    a sentence says so.
 4. Kind of data: images of surfaces, which have no up and down (`data.pose`), are mirrored and rotated, and stretched to the
-   input. With two classes of surfaces, a score is the mean over four mirrored views if the takt allows it.
+   input. With exactly two classes, a score is the mean over four mirrored views if the takt allows it.
 5. Few images (fewer than 150, or than 20 of a class): stronger augmentation, a backbone that learns later and more slowly,
    cross-validation in five folds.
 6. Rare classes: if the most frequent class has at least three times as many images as the rarest, rare classes are weighted

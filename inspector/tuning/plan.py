@@ -141,7 +141,7 @@ class Tuning(_Part):
     """All results of one tuning.
 
     `state`: "kept" the takt, or "missed" it and chose the fastest plan. `bundles`: SHA-256 of all files of each bundle, by its
-    name in the recipe. `needs`: a measured suggestion of what would keep the takt. `made`: the variants that were exported for
+    name in the recipe. `needs`: measured suggestions of smaller bundles. `made`: the variants that were exported for
     this tuning.
     """
 
