@@ -83,7 +83,9 @@ class Metrics(ABC):
 
     @abstractmethod
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
-        """Return the numbers of `compute` with their 95 % confidence intervals, under the same names (see `tasks.intervals`)."""
+        """Return the numbers of `compute` with their 95 % confidence intervals, under the same names (see
+        `tasks.intervals`).
+        """
 
     @abstractmethod
     def support(self) -> dict[str, int]:
@@ -127,7 +129,10 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """Return the truth of one frame as named arrays in the network's input geometry. The loader collates them into batches."""
+        """Return the truth of one frame as named arrays in the network's input geometry.
+
+        The loader collates them into batches.
+        """
 
     @abstractmethod
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
@@ -198,7 +203,9 @@ class Task(ABC):
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
-        """Apply the final activation of the exported graph: class probabilities, box fractions, mask probabilities or kelvin."""
+        """Apply the final activation of the exported graph: class probabilities, box fractions, mask probabilities
+        or kelvin.
+        """
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 

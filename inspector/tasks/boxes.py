@@ -39,7 +39,10 @@ def suppress(found: Boxes, overlap: float) -> Boxes:
 
 
 def in_region(boxes: Boxes, region: Region) -> Boxes:
-    """Return the boxes cut at the region's edge, in frame pixels. Boxes with less than 30 % of their area inside are left out."""
+    """Return the boxes cut at the region's edge, in frame pixels.
+
+    Boxes with less than 30 % of their area inside are left out.
+    """
     low, high = np.array([region.x, region.y] * 2, np.float32), np.array([region.right, region.bottom] * 2, np.float32)
     cut = np.clip(boxes.xyxy, low, high).astype(np.float32)
     keep = (area(cut) > 0) & (area(cut) >= _VISIBLE * area(boxes.xyxy))

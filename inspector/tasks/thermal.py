@@ -83,7 +83,10 @@ class Thermal(Task):
         )
 
     def scaling(self, pixels: Prepared, targets: Target) -> Mapping[str, tuple[float, ...]]:
-        """Return mean, std and target scaling of the data. Without batch normalisation the networks cannot adapt by themselves."""
+        """Return mean, std and target scaling of the data.
+
+        Without batch normalisation the networks cannot adapt by themselves.
+        """
         kelvin = targets["temperatures"].astype(np.float64)
         return {
             "mean": tuple(float(value) for value in pixels.mean((0, 1, 2), dtype=np.float64)),

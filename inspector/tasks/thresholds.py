@@ -47,7 +47,10 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A threshold, who chose it, and why it differs from the requested one. `needed`: smallest number of good images required."""
+    """A threshold, who chose it, and why it differs from the requested one.
+
+    `needed`: smallest number of good images required.
+    """
 
     score: float
     how: How

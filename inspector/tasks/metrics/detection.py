@@ -206,7 +206,9 @@ def match(mine: Floats, real: Floats) -> Flags:
 
 
 def average_precision(scores: Floats, hits: Flags, truths: int) -> NDArray[np.float64]:
-    """Return COCO's average precision of one class at each of IOU_STEPS, from all frames' boxes: `scores` [n], `hits` [10, n]."""
+    """Return COCO's average precision of one class at each of IOU_STEPS, from all frames' boxes: `scores` [n],
+    `hits` [10, n].
+    """
     result: NDArray[np.float64] = weighted_precision(scores, hits, np.ones((1, len(scores))), np.array([float(truths)]))[0]
     return result
 
