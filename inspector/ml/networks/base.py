@@ -50,7 +50,7 @@ class Network(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's, but frozen stages stay in evaluation mode."""
+        """Set training mode as torch does, but keep frozen stages in evaluation mode."""
         super().train(mode)
         if mode and self._still:
             still = {id(parameter) for stage in self.stages()[: self._still] for parameter in stage}

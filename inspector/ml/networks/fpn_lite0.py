@@ -64,12 +64,13 @@ class FpnLite0(Network):
         self._start(points)
 
     def _start(self, points: int) -> None:
-        """Boxes of moderate size, and doubt: nearly all points hold nothing (Lin et al., ICCV 2017).
+        """Initialise boxes to a moderate size and scores to low values: nearly all points hold no object (Lin et al., ICCV
+        2017).
 
-        All scores of an image together start at about as many as it holds objects. Were they more, the first steps would only
-        push the scores down: every weight of the class layer below zero, which sees nothing but what a ReLU let through. A
-        class without a positive weight can only silence its features where its objects are, and is never found again. For the
-        same reason that layer's weights start at torch's usual size; were they small, a few steps would change all signs.
+        All scores of an image together start at about the number of objects it holds. With higher scores the first steps would
+        only lower them: every weight of the class layer would become negative, because its inputs are outputs of a ReLU. A
+        class without a positive weight can only suppress its features where its objects are, and is never found again. For the
+        same reason that layer's weights start at torch's usual size; with small weights a few steps would change all signs.
         """
         nn.init.normal_(self.boxes.last.weight, std=0.01)
         start = min(_OBJECTS_AT_START / (points * self.classes.last.out_channels), _MOST_AT_START)
