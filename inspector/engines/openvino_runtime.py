@@ -17,9 +17,9 @@ from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, not_here, probe
 
 if TYPE_CHECKING:
-    import openvino  # type: ignore[import-untyped]  # it ships no types
+    import openvino  # type: ignore[import-untyped]  # has no type annotations
 
-_STREAMS = 2  # batches that are computed at the same time, where there are several
+_STREAMS = 2  # number of batches computed concurrently
 
 
 class OpenVinoEngine(Engine):
@@ -52,7 +52,7 @@ class OpenVinoEngine(Engine):
         self._one_thread = threads == 1
         own = precision in ("fp16", "int8")
         self._path = bundle.variant_file("openvino", precision, ".xml") if own else bundle.path(GRAPH)
-        # The errors of its readers derive from Exception only.
+        # Errors of OpenVINO's readers derive from Exception only.
         readers = (getattr(frontend, name) for name in dir(frontend) if name.endswith("Failure"))
         self._unreadable: tuple[type[Exception], ...] = (RuntimeError, TypeError, ValueError, *readers)
         self._model: openvino.Model | None = None
@@ -85,18 +85,19 @@ class OpenVinoEngine(Engine):
             from openvino import properties
 
             self._many = self._compiled({properties.streams.num(): _STREAMS})
-        return _STREAMS  # so that one is ready when another ends
+        return _STREAMS  # one batch is ready when another ends
 
     def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
         check_batch(self.bundle, batch)
         requests = self._many if beside and self._many is not None else self._lone
         if requests is None:
             raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
-        batch = np.require(batch, requirements=("C", "W"))  # a copy only of what is not so: memory is shared with the request
+        # shared with the request; copied only if not contiguous and writable
+        batch = np.require(batch, requirements=("C", "W"))
         with self._sentence():
             request = requests.take()
             request.set_input_tensor(0, self._tensor(batch, shared_memory=True))
-            request.batch = batch  # lives as long as the request reads it
+            request.batch = batch  # keeps the batch alive while the request reads it
             request.start_async()
         return lambda: self._outputs(request, requests, len(batch))
 
@@ -106,7 +107,8 @@ class OpenVinoEngine(Engine):
     def _outputs(self, request: "openvino.InferRequest", requests: "_Requests", count: int) -> Floats:
         with self._sentence():
             request.wait()
-            output: Floats = np.array(request.get_output_tensor(0).data, np.float32)  # a copy: the memory is the request's
+            # copied, because the memory belongs to the request
+            output: Floats = np.array(request.get_output_tensor(0).data, np.float32)
         requests.give_back(request)
         check_output(self.bundle, output.shape, count)
         return output
@@ -130,7 +132,7 @@ class OpenVinoEngine(Engine):
 
 
 class _Requests:
-    """The requests of one compiled graph: each holds the memory of one batch under way, and is used again."""
+    """The pool of requests of one compiled graph. Each request holds the memory of one batch and is reused."""
 
     def __init__(self, compiled: "openvino.CompiledModel") -> None:
         self._compiled = compiled
@@ -144,10 +146,11 @@ class _Requests:
 
 
 def _read(path: Path, kind: str) -> "openvino.Model":
-    """Return a graph by the reader of its own kind: Core.read_model would show a broken file to every other one too, which
-    complain on stderr.
+    """Read a graph with the reader of its own format.
+
+    Core.read_model would pass a broken file to every other reader too, and these complain on stderr.
     """
-    from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # it ships no types
+    from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # has no type annotations
 
     reader = FrontEndManager().load_by_framework(kind)
     return reader.convert(reader.load(str(path)))

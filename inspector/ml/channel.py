@@ -157,8 +157,8 @@ class Channel:
     def send(self, message: WorkerMessage) -> None:
         """Send one message. Raises Cancelled if the parent has gone, StorageError if the run folder cannot be written.
 
-        After the last message the pipe is closed, and a watchdog bounds the time until this process ends: a library may hang in
-        its own clean-up.
+        The pipe is closed after the last message. The parent then does not wait long for this process to end, because a library
+        may hang in its own clean-up.
         """
         line = message.line()
         with self._lock:

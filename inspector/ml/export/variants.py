@@ -235,7 +235,7 @@ def _quantise(
 
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
-    """Write the graph with its weights in sixteen bits. The graph computes in float32."""
+    """Write the graph with 16-bit weights; it still computes in float32."""
     import openvino  # type: ignore[import-untyped]  # has no type annotations
 
     target = folder / "fp16.xml"

@@ -87,7 +87,7 @@ def _outline(picture: Picture, mask: NDArray[np.uint8], colour: tuple[int, int, 
 
 
 def _heated(picture: Picture, heat: Floats) -> Picture:
-    """Return the heat over the frame; the heat is more opaque where it is stronger."""
+    """Return the frame overlaid with the heat, more opaque where the heat is stronger."""
     size = (picture.shape[1], picture.shape[0])
     large = np.clip(np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32), 0, 1)
     coloured = cv2.cvtColor(cv2.applyColorMap((large * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)

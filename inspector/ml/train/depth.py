@@ -60,8 +60,9 @@ def used_levels(images: Sequence[Image]) -> tuple[float, float]:
 
 
 def _deep(images: Sequence[Image]) -> bool:
-    """Return whether all have more than 8 bits, or all hold temperatures. A mixture is taken as 8 bits, each over its own
-    range.
+    """Return whether all images have more than 8 bits, or all hold temperatures.
+
+    A mixture is treated as 8 bits, each image over its own range.
     """
     return bool(images) and all(image.pixels.dtype != np.uint8 and image.unit == images[0].unit for image in images)
 

@@ -39,7 +39,7 @@ _GO, _STOP, _CANCEL = range(3)  # words from the first process to the others
 
 
 class _Stopped(Exception):
-    """The best epoch so far is to be used."""
+    """The training ends early; the best epoch so far counts."""
 
 
 class Fit:

@@ -35,10 +35,10 @@ def optimizer_for(settings: TrainSettings, network: Network) -> torch.optim.Opti
 
 
 def stage_factors(settings: TrainSettings, count: int) -> list[float]:
-    """Return each stage's share of the learning rate, from the input to the head, which has all of it.
+    """Return each stage's share of the learning rate, from the input to the head, whose share is 1.
 
-    The backbone learns `backbone_rate` times as fast, and each of its stages `layer_decay` times as fast as the one after it
-    (Howard and Ruder, ACL 2018: discriminative rates).
+    The backbone learns at `backbone_rate` times the rate of the head, and each of its stages at `layer_decay` times the rate of
+    the next one (Howard and Ruder, ACL 2018: discriminative rates).
     """
     return [settings.backbone_rate * settings.layer_decay ** (count - 1 - stage) for stage in range(count - 1)] + [1.0]
 

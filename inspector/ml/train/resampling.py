@@ -27,7 +27,7 @@ from inspector.workers.messages import EpochDone, Progress, Report
 # Returns the result and the seconds it took.
 Train = Callable[[TrainSettings, Split, int, Report], tuple[Metrics, float]]
 
-_LEAST_SHARE = 0.5  # fair share of the time limit per training; with less than this left, the final training begins
+_LEAST_SHARE = 0.5  # of the fair share of the time limit; with less left per training, the final one begins
 
 
 @dataclass(frozen=True, slots=True)
