@@ -82,7 +82,7 @@ class Part:
         return self
 
     def source(self) -> str:
-        """File or stream of the first capture with a frame."""
+        """File or stream that the first capture came from; "" without captures."""
         return next((capture.frame.source if capture.frame else capture.source for capture in self.captures.values()), "")
 
 

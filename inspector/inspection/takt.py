@@ -32,7 +32,7 @@ class Arrivals:
         self.source: TaktSource = source
         self._lock = threading.Lock()
         self._own: deque[float] = deque(maxlen=KEPT)  # seconds; intervals in which the source did not wait
-        self._row = 0  # consecutive intervals in which it did
+        self._row = 0  # consecutive intervals of that kind
         self._last: float | None = None
         self._held = False
         self._known = False
@@ -55,7 +55,7 @@ class Arrivals:
 
     @property
     def held(self) -> bool:
-        """Return whether the source waits for the inspection."""
+        """Whether the source waits for the inspection."""
         return self._held
 
     def takt_ms(self) -> float | None:
