@@ -269,7 +269,7 @@ class HttpCapture:
             self._close_connection()
 
     def _redirect(self, location: str) -> None:
-        """Follow a redirection to another address of the same camera. The password is not sent to other hosts."""
+        """Follow a redirection on the same host. Raises CameraError for another host, which must not get the password."""
         there = parse_address(location) if "://" in location else None
         path = there.path if there is not None else location if location.startswith("/") else f"/{location}"
         old = self._address

@@ -131,7 +131,7 @@ class Track:
         return missing == 1 and self._marks and before.time != packet.time
 
     def _finish(self, picture: _Picture, kind: int) -> tuple[list[bytes], int]:
-        """Return the packets of a picture that may be shown; otherwise none, and one spoilt picture."""
+        """Return the packets to forward, and the number of spoilt pictures (0 or 1)."""
         self._ended = picture
         if not picture.whole:
             return [], 1
@@ -213,8 +213,7 @@ def _formats(codec: str, payloads: list[bytes]) -> Iterator[tuple[int, bytes]]:
         if payloads and len(payloads[0]) >= 8:
             yield 0, payloads[0][6:8]  # width and height in blocks (RFC 2435, 3.1)
     elif codec == "H264":
-        # Skip profile and level. Then an Exp-Golomb number: as many zeros as digits after its first 1, minus 1 (7.3.2.1.1,
-        # 9.1).
+        # After profile and level: the set's number in Exp-Golomb code (7.3.2.1.1, 9.1).
         yield from ((_first_number(unit[4:8]), unit) for unit, whole in _h264(payloads) if whole and unit[0] & 0x1F == 7)
     elif codec == "H265":
         yield from ((0, unit) for unit, whole in _h265(payloads) if whole and unit[0] >> 1 & 0x3F == 33)

@@ -21,7 +21,7 @@ from inspector.tasks.base import Task, task_of
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The engine and precision that run a bundle."""
+    """Engine, precision and threads that run a bundle."""
 
     engine: str
     precision: Precision = "fp32"

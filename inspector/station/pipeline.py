@@ -138,7 +138,7 @@ class Pipeline:
             recipe = self.program.recipe
             linger = recipe.max_wait_ms / 1000 if self.busy else 0
             parts = self._edge.take(recipe.max_batch, timeout=linger if under_way else POLL, linger=linger)
-            self.busy = len(parts) >= recipe.max_batch > 1  # a single part per batch is requested if its latency counts
+            self.busy = len(parts) >= recipe.max_batch > 1  # with max_batch 1 the latency of each part counts
         if not parts and not under_way:
             self._check_end()
         parts = [part for part in parts if part.life is Life.OPEN]

@@ -72,7 +72,7 @@ class Supervisor:
         self._faults.clear()
 
     def could_not_restart(self, error: InspectorError) -> None:
-        """Record that the engines cannot be opened again now; retried once after a pause."""
+        """Record that the engines cannot be opened again now; they are tried again after a pause."""
         self._tell("engine", error.problem, error.remedy)
         self._plan(time.monotonic())
 
