@@ -76,8 +76,7 @@ class Camera(ABC):
 
     @property
     def patience_s(self) -> float | None:
-        """Longest time in seconds until `frames` yields a frame or raises, including opening; None if a source may wait
-        forever.
+        """Longest time in seconds until `frames` yields or raises, including opening; None if a source may wait forever.
 
         A live camera that takes longer hangs: its thread is abandoned and the camera is opened again.
         """

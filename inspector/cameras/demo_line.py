@@ -26,9 +26,7 @@ _NOISE = 2.2  # grey levels
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The state of a part: number of defects on its plate (at most), state of the vessel (index of
-    WINDOW_CLASSES), hot spots.
-    """
+    """The state of a part: most defects on its plate, state of the vessel (index of WINDOW_CLASSES), hot spots."""
 
     defects: int
     window: int

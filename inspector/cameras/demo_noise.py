@@ -20,9 +20,7 @@ def cloud(rng: np.random.Generator, height: int, width: int, grain: float) -> Fl
 
 
 def streaks(rng: np.random.Generator, height: int, width: int, length: int) -> Floats:
-    """Return brushed-metal noise [height, width]: grain stretched horizontally over `length` pixels, mean 0, standard deviation
-    1.
-    """
+    """Return brushed-metal noise [height, width]: grain stretched over `length` pixels horizontally, mean 0, deviation 1."""
     field = cv2.blur(rng.standard_normal((height, width + 2 * length), np.float32), (length, 1))[:, length : length + width]
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-6), np.float32)
 

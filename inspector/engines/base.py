@@ -52,9 +52,7 @@ class Engine(ABC):
         return lambda: outputs
 
     def interrupt(self) -> bool:
-        """End an `infer` that hangs on another thread, which then raises EngineError. Returns False if the engine cannot be
-        interrupted.
-        """
+        """End an `infer` that hangs on another thread, which then raises EngineError; return False if that is impossible."""
         return False
 
     @abstractmethod

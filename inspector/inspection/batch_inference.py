@@ -240,8 +240,9 @@ class BundleRunner:
             return None
 
     def _wait(self, batch: EngineBatch) -> Floats | None:
-        """Return the graph's outputs [N, ...]; if the engine fails, return None and record the reason at every task and as a
-        Fault.
+        """Return the graph's outputs [N, ...]; None if the engine fails.
+
+        The reason is then recorded at every task and as a Fault.
         """
         if batch.outputs is None:
             return None

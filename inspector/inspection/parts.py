@@ -60,9 +60,7 @@ class Part:
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
 
     def due(self) -> float | None:
-        """Monotonic seconds when the verdict is due, counted from the trigger or from the first frame; None without
-        a deadline.
-        """
+        """Monotonic seconds when the verdict is due, counted from the trigger or first frame; None without a deadline."""
         if self.deadline_s is None:
             return None
         return (self.opened if self.triggered else self.grabbed()) + self.deadline_s

@@ -114,8 +114,9 @@ class Channel:
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def job(self) -> Job:
-        """Return the job that the parent sends first, and start listening to the parent. Raises JobError, or Cancelled if the
-        parent has gone.
+        """Return the job, the parent's first message, and start listening to the parent.
+
+        Raises JobError, or Cancelled if the parent has gone.
         """
         line = b""
         while b"\n" not in line:

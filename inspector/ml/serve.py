@@ -36,9 +36,7 @@ class _Engine(Protocol):
 
 
 def serve_engine(job: InferJob, channel: "Channel") -> None:
-    """Serve a bundle with an engine of the registry: each request's frames are read from the input, answers are written to the
-    output.
-    """
+    """Serve a bundle with an engine of the registry: frames are read from the input, answers are written to the output."""
     bundle = Bundle.open(job.bundle)
     entry = find(ENGINES, job.engine, "engine")
     engine: _Engine = entry.load()(bundle, precision=job.precision, threads=job.threads)

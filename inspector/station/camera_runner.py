@@ -50,8 +50,7 @@ class CameraRunner:
         report: Callable[[str, CameraStatus], None],
         silence_s: float = 0.0,
     ) -> None:
-        """`wanted(name, stop)` blocks until the next frame is needed; `deliver` takes the frame; `report` receives changes of
-        state.
+        """`wanted(name, stop)` blocks until the next frame is needed; `deliver` takes it; `report` receives changes of state.
 
         `unreadable(name, part, error)` takes a part whose frame cannot be read. `lost(count)` receives the number of frames
         overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as hanging;
@@ -92,9 +91,7 @@ class CameraRunner:
         self._reading.stop.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread, at most `timeout` seconds; return False if the camera hangs in a read that cannot be
-        interrupted.
-        """
+        """Wait for the thread, at most `timeout` seconds; return False if the camera hangs in an uninterruptible read."""
         thread = self._reading.thread
         if thread is None:
             return True

@@ -57,8 +57,9 @@ class Outputs:
             lane.start()
 
     def put(self, inspection: Inspection, wait: bool) -> None:
-        """Distribute a verdict. Waits for room in sinks that never drop, unless `wait` is False: then it is accepted
-        regardless.
+        """Distribute a verdict.
+
+        Waits for room in sinks that never drop, unless `wait` is False: then the verdict is accepted regardless.
         """
         for lane in self._first:
             lane.put(inspection, wait)

@@ -83,8 +83,8 @@ class Metrics(ABC):
 
     @abstractmethod
     def intervals(self, *, seed: int = 0) -> dict[str, Interval]:
-        """Return the numbers of `compute` with their 95 % confidence intervals, under the same names (see
-        `tasks.intervals`).
+        """Return the numbers of `compute` with their 95 % confidence intervals (see `tasks.intervals`), under the
+        same names.
         """
 
     @abstractmethod
@@ -203,9 +203,7 @@ class Task(ABC):
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
-        """Apply the final activation of the exported graph: class probabilities, box fractions, mask probabilities
-        or kelvin.
-        """
+        """Apply the last step of the exported graph, to class probabilities, box fractions, mask probabilities or kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 

@@ -21,10 +21,10 @@ def box_iou(first: AnyFloats, second: AnyFloats) -> NDArray[np.float64]:
 
 
 def suppress(found: Boxes, overlap: float) -> Boxes:
-    """Apply greedy non-maximum suppression within each class: drop a box if a better box of its class has an IoU above
-    `overlap`.
+    """Apply greedy non-maximum suppression within each class.
 
-    The best MAX_CANDIDATES boxes enter; empty boxes are dropped. Result sorted by score, best first.
+    A box is dropped if a better box of its class has an IoU above `overlap`. The best MAX_CANDIDATES boxes enter; empty boxes
+    are dropped. Result sorted by score, best first.
     """
     order = np.argsort(-found.scores, kind="stable")
     order = order[area(found.xyxy[order]) > 0][:MAX_CANDIDATES]

@@ -1,6 +1,4 @@
-"""Calibration of scores to probabilities by temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML
-2017).
-"""
+"""Calibration of scores by temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)."""
 
 import math
 
@@ -116,9 +114,7 @@ def chance_error(probabilities: Floats, *, seed: int = 0) -> float:
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    """Return the expected calibration error, 0..1: the mean distance of score and share of right answers over bins of equal
-    width.
-    """
+    """Return the expected calibration error, 0..1: mean distance of score and accuracy over bins of equal width."""
     total = max(len(labels), 1)
     return sum(abs(score - right) * count for score, right, count in reliability(probabilities, labels)) / total
 

@@ -45,17 +45,18 @@ class Detection(Task):
     sizing: ClassVar[Sizing] = Sizing(usual=320, object_px=16, seen=25_000, enlarged=1.6)
 
     def outputs(self, card: Card) -> int:
-        """Return the channels of the network's own output: four numbers and one per class at points; five per box and one per
-        class on a grid.
+        """Return the channels of the network's own output.
+
+        At points: four numbers and one per class. On a grid: five per box and one per class.
         """
         numbers = 4 if loss_of(self.name, card) is LOSSES["detection_points"] else boxes_per_cell(card) * 5
         return numbers + len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """Return `boxes` float32 [MAX_OBJECTS, 4] (centre x, y, width, height as fractions of the input) and `classes` int64,
-        -1: none.
+        """Return `boxes` float32 [MAX_OBJECTS, 4] and `classes` int64 (-1: none).
 
-        Raises ConfigError if the frame has no list of boxes (an empty list is a frame without objects).
+        A box is centre x, y, width, height as fractions of the input. Raises ConfigError if the frame has no list of boxes (an
+        empty list is a frame without objects).
         """
         if truth.boxes is None:
             raise ConfigError(
@@ -179,8 +180,9 @@ def _both(one: Prediction, other: Prediction) -> tuple[tuple[Boxes, Boxes], tupl
 
 
 def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
-    """For each of `own` that reaches the limit, return its score minus that of the best match among `others` (0 without a
-    match).
+    """Return the score of each of `own` that reaches the limit, minus that of its best match among `others`.
+
+    Without a match the whole score counts.
     """
     seen = own.at_least(limit)
     same = seen.classes[:, None] == others.classes[None, :]

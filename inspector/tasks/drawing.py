@@ -54,8 +54,9 @@ class Pen:
 
 
 def draw_prediction(pen: Pen, prediction: Prediction, threshold: float, *, scores: bool = True) -> None:
-    """Draw the class, the boxes that reach the threshold, or the temperatures. Areas are drawn by `tint`. `scores`: include
-    numbers.
+    """Draw the class, the boxes that reach the threshold, or the temperatures.
+
+    `tint` draws areas. `scores`: include numbers.
     """
     region, answer = prediction.region, prediction.answer
     match answer:

@@ -158,10 +158,10 @@ def binomial_cdf(hits: int, count: int, share: float) -> float:
 
 
 def allowed_hits(count: int, share: float, risk: float = 0.05) -> int:
-    """Return the most hits in `count` trials that still show a probability of at most `share` at 1 - `risk` confidence; -1:
-    none.
+    """Return the most hits in `count` trials that still show a probability of at most `share`; -1: none.
 
-    Clopper and Pearson (Biometrika 26, 1934): the one-sided upper bound of hits / count is at most `share`.
+    The confidence is 1 - `risk`. Clopper and Pearson (Biometrika 26, 1934): the one-sided upper bound of hits / count is at
+    most `share`.
     """
     hits, low = -1, 0.0
     while hits + 1 < count:

@@ -47,8 +47,9 @@ def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
 def areas(
     prediction: Prediction, threshold: float = MASK, class_index: int | None = None, *, min_area_px: float = 0.0
 ) -> list[Area]:
-    """Return the connected areas (8 neighbours) of `class_index`, or of every class, largest first, none below
-    `min_area_px`.
+    """Return the connected areas (8 neighbours) of `class_index`, or of every class, largest first.
+
+    Areas below `min_area_px` are left out.
     """
     return areas_of(class_map(prediction, threshold), prediction.region, class_index, min_area_px=min_area_px)
 

@@ -24,8 +24,9 @@ _MEAN: Mapping[Precision, float] = MappingProxyType({"fp32": 0.001, "fp16": 0.01
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest accepted drop of the metric, share of changed verdicts, and mean difference; for temperatures as shares of
-    KELVIN.
+    """The largest accepted drop of the metric, share of changed verdicts, and mean difference.
+
+    For temperatures these are shares of KELVIN.
     """
 
     drop: float = MAX_DROP

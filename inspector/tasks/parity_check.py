@@ -64,12 +64,11 @@ class Gate:
         return self._compare(infer, rows, limits=limits, files={})
 
     def judge(self, infer: Infer, *, limits: Limits, files: Mapping[str, str]) -> Parity:
-        """Compare a graph with the trained network on all judged images. `files`: SHA-256 of the files for which the result is
-        valid.
+        """Compare a graph with the trained network on all judged images.
 
-        Scores of a network that hardly needs colours change little if red and blue are exchanged. The whole output is therefore
-        checked too: it must be nearer to the trained network's output for these images than to that for images with exchanged
-        colours.
+        `files`: SHA-256 of the files for which the result is valid. Scores of a network that hardly needs colours change little
+        if red and blue are exchanged. The whole output is therefore checked too: it must be nearer to the trained network's
+        output for these images than to that for images with exchanged colours.
         """
         parity = self._compare(infer, range(len(self)), limits=limits, files=files)
         shown = self._coloured()

@@ -62,9 +62,7 @@ def quantise_openvino(
 def quantise_onnx(
     graph: Path, frames: Prepared, *, judge: Judge, judged: int, target: Path, tick: Callable[[], None]
 ) -> Quantised:
-    """Quantise into an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes; arguments as in
-    `quantise_openvino`.
-    """
+    """Quantise as `quantise_openvino` does, into an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes."""
     nncf = _nncf()
     import onnx
     import onnxruntime  # type: ignore[import-untyped]  # has no type annotations

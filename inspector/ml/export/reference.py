@@ -22,11 +22,10 @@ _RAW = 96 * 1024 * 1024  # largest size of the arrays
 
 
 def make_reference(train: Inputs, val: Inputs, *, limit: int = _BYTES) -> bytes:
-    """Return the reference file: some of `train` for calibration and some of `val` for judging, spread evenly over their
-    strata.
+    """Return the reference file: images of `train` for calibration and of `val` for judging.
 
-    The number is reduced to stay within `limit` bytes, but not below FEWEST of each if available. Missing validation images are
-    replaced by training images.
+    The images are spread evenly over their strata. Their number is reduced to stay within `limit` bytes, but not below FEWEST
+    of each if available. Missing validation images are replaced by training images.
     """
     size = max(1, val[0].nbytes)
     share = min(1.0, _RAW / size / (CALIBRATION + JUDGED))

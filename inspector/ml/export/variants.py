@@ -32,8 +32,9 @@ from inspector.workers.messages import Progress, Report
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request for an export. `calibration`: folder with additional calibration images. `check`: only judge the existing
-    variant again.
+    """A request for an export.
+
+    `calibration`: folder with additional calibration images. `check`: only judge the existing variant again.
     """
 
     engine: str

@@ -15,9 +15,7 @@ _SIZES_AT_START = (0.08, 0.35)  # initial side of the first and the last box of 
 
 
 class Context(nn.Module):
-    """A residual dilated 3x3 convolution: widens the receptive field of a cell by 2 `dilation` cells, at the
-    same resolution.
-    """
+    """A residual dilated 3x3 convolution that widens the receptive field of a cell by 2 `dilation` cells."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()

@@ -13,8 +13,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 44
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points (x, y), with intervals (low, high) where known. `colour`: index into the style's colours. `joined`: connect the
-    points.
+    """Points (x, y), with intervals (low, high) where known.
+
+    `colour`: index into the style's colours. `joined`: connect the points.
     """
 
     name: str
@@ -36,8 +37,9 @@ class Axis:
 
 
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str) -> Markup:
-    """Return a line chart. `title` is the text for screen readers. NaN and infinite values are left out; without points there
-    is no chart.
+    """Return a line chart; empty without points.
+
+    `title` is the text for screen readers. NaN and infinite values are left out.
     """
     drawn = [replace(one, points=_finite(one.points)) for one in series]
     points = [point for one in drawn for point in one.points]

@@ -21,9 +21,7 @@ _PATIENCE = {"gloo": timedelta(days=1), "nccl": timedelta(hours=1)}
 
 
 class _Raw(nn.Module):
-    """A module whose `forward` is `Graph.raw`: DistributedDataParallel averages gradients only behind the `forward` of its
-    module.
-    """
+    """A module whose `forward` is `Graph.raw`, because DistributedDataParallel averages gradients only behind `forward`."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -75,8 +73,9 @@ class Accelerator:
         return nullcontext() if self._mixed is None else torch.autocast(self.device.type, self._mixed)
 
     def accumulating(self, enabled: bool) -> AbstractContextManager[object]:
-        """Return a context in which, if enabled, gradients stay in this process. The next backward pass averages them with its
-        own.
+        """Return a context in which, if enabled, gradients stay in this process.
+
+        The next backward pass averages them with its own.
         """
         if not enabled or not isinstance(self._step, DistributedDataParallel):
             return nullcontext()

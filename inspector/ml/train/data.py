@@ -78,8 +78,9 @@ class Inputs:
         self._lock = Lock()
 
     def load(self, tick: Callable[[], None]) -> None:
-        """Read every sample once. `tick` is called after each sample on the calling thread; an exception from `tick` ends the
-        loading.
+        """Read every sample once.
+
+        `tick` is called after each sample on the calling thread; an exception from `tick` ends the loading.
         """
         waiting: deque[tuple[Sample, Future[InputSample]]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="load")

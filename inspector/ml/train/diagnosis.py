@@ -29,8 +29,9 @@ def learnt(value: float, chance: float) -> bool:
 
 
 def is_better(value: float, loss: float, best: Best | None, chance: float) -> bool:
-    """Return whether an epoch is better than the best so far, by its primary number if informative, else by its validation
-    loss.
+    """Return whether an epoch is better than the best so far.
+
+    The primary number decides if it is informative, otherwise the loss on validation images.
     """
     if best is None:
         return True

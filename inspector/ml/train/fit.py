@@ -1,5 +1,6 @@
-"""The training loop: epochs of batches, each followed by validation. The best epoch's weights are kept, the last state is on
-disk.
+"""The training loop: epochs of batches, each followed by validation.
+
+The best epoch's weights are kept in memory, the last state on disk.
 """
 
 import math

@@ -181,11 +181,11 @@ def affine(
 
 
 def warp_boxes(boxes: Floats, matrix: Matrix, width: int, height: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return boxes [N, 4] (centre x, y, width, height as fractions of the input) under an affine map, and which are still
-    visible.
+    """Return boxes [N, 4] under an affine map, and which of them are still visible.
 
-    The boxes are clipped to the input. A rotated box is bounded like the ellipse inscribed in it, which is closer to the object
-    than the bounds of its corners (Kalra et al., "Towards Rotation Invariance in Object Detection", ICCV 2021).
+    Boxes are centre x, y, width, height as fractions of the input, and are clipped to the input. A rotated box is bounded like
+    the ellipse inscribed in it, which is closer to the object than the bounds of its corners (Kalra et al., "Towards Rotation
+    Invariance in Object Detection", ICCV 2021).
     """
     size = np.array([width, height], np.float64)
     centres = (boxes[:, :2] * size) @ matrix[:, :2].T + matrix[:, 2]

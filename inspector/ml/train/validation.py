@@ -34,9 +34,7 @@ class Judge:
         autocast: Callable[[], AbstractContextManager[object]],
         tick: Callable[[], object],
     ) -> None:
-        """`raw`: maps frames to the network's own output, before activation. `tick`: called before each batch; may raise to end
-        the pass.
-        """
+        """`raw`: maps frames to the network's own output, before activation. `tick`: called before each batch; may raise."""
         self._raw, self._card, self._device, self._autocast, self._tick = raw, card, device, autocast, tick
         self._task = task_of(card.task)
         self._targets: deque[Target] = deque()

@@ -19,9 +19,7 @@ class ClassificationLoss:
     """
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Return the loss of logits [N, C] against `label` [N], averaged over the frames weighted by the class weights of their
-        labels.
-        """
+        """Return the loss of logits [N, C] against `label` [N]: the mean over the frames, weighted by their class weights."""
         label, weights = target["label"], _class_weights(card)
         factors = None if weights is None else out.new_tensor(weights, dtype=torch.float32)
         losses = functional.cross_entropy(

@@ -47,8 +47,9 @@ class GridLoss:
     ignore_iou = 0.5
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Return the loss of logits [N, gh, gw, B*5 + C] against `boxes` [N, M, 4] (centre, size; fractions) and `classes` [N,
-        M] (-1: none).
+        """Return the loss of logits [N, gh, gw, B*5 + C] against `boxes` [N, M, 4] and `classes` [N, M] (-1: none).
+
+        `boxes` are centre and size as fractions of the input.
         """
         out = out.float()
         count = boxes_per_cell(card)
@@ -87,8 +88,9 @@ class GridLoss:
         return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
-        """Convert logits [N, gh, gw, B*5 + C] to [N, gh*gw*B, 4 + C]: corners as fractions, then confidence times class
-        probability.
+        """Convert logits [N, gh, gw, B*5 + C] to boxes [N, gh*gw*B, 4 + C].
+
+        The result holds corners as fractions, then confidence times class probability.
         """
         count, classes = boxes_per_cell(card), len(card.classes)
         raw = out[..., : count * 5].reshape(*out.shape[:3], count, 5)

@@ -47,8 +47,9 @@ class PointsLoss:
     class_weight = 1.0
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Return the loss of output [N, A, 4 + C] against `boxes` [N, M, 4] (centre, size; fractions) and `classes` [N, M] (-1:
-        none).
+        """Return the loss of output [N, A, 4 + C] against `boxes` [N, M, 4] and `classes` [N, M] (-1: none).
+
+        `boxes` are centre and size as fractions of the input.
         """
         out = out.float()
         size = out.new_tensor([card.input.width, card.input.height])

@@ -206,8 +206,9 @@ def match(mine: Floats, real: Floats) -> Flags:
 
 
 def average_precision(scores: Floats, hits: Flags, truths: int) -> NDArray[np.float64]:
-    """Return COCO's average precision of one class at each of IOU_STEPS, from all frames' boxes: `scores` [n],
-    `hits` [10, n].
+    """Return COCO's average precision of one class at each of IOU_STEPS.
+
+    `scores` [n] and `hits` [10, n] are of the boxes of all frames.
     """
     result: NDArray[np.float64] = weighted_precision(scores, hits, np.ones((1, len(scores))), np.array([float(truths)]))[0]
     return result
@@ -216,10 +217,10 @@ def average_precision(scores: Floats, hits: Flags, truths: int) -> NDArray[np.fl
 def weighted_precision(
     scores: Floats, hits: Flags, weights: NDArray[np.float64], truths: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the average precision [draws, 10] of bootstrap draws: box n counts `weights` [draws, n] times, with `truths`
-    [draws].
+    """Return the average precision [draws, 10] of bootstrap draws with `truths` [draws] objects.
 
-    The result equals an evaluation of the drawn frames: the interpolated curve does not change between copies of one box.
+    Box n counts `weights` [draws, n] times. The result equals an evaluation of the drawn frames: the interpolated curve does
+    not change between copies of one box.
     """
     result = np.zeros((len(weights), len(hits)))
     if not len(scores) or not truths.any():
