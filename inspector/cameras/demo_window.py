@@ -91,7 +91,7 @@ def _glass() -> _Glass:
 
 
 def render(rng: np.random.Generator, wall: Bytes, state: int, gain: float) -> Bytes:
-    """Return the window in a state (an index of CLASSES), set into the wall `wall`; both RGB uint8 [240, 240, 3]."""
+    """Return the window in a state (an index of CLASSES), set into this `wall`; both RGB uint8 [240, 240, 3]."""
     flange, cover, shadow = _flange()
     mixed = wall * (1.0 - shadow)
     square = (_GLASS, _GLASS)

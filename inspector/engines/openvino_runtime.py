@@ -25,15 +25,18 @@ _STREAMS = 2  # number of batches computed concurrently
 class OpenVinoEngine(Engine):
     """Compiles the bundle's graph for this CPU; nothing is cached on disk.
 
-    fp32 and bf16 run the ONNX graph, fp16 (stored so, computed in float32) and int8 a graph of OpenVINO's own.
+    fp32 and bf16 run the ONNX graph; fp16 (16-bit weights, computed in float32) and int8 run a graph of OpenVINO's own.
 
-    All threads work on a lone batch (the latency hint): one of two streams would leave half of a two-core machine idle (66
-    against 122 images/s, SimpleCNN at 224 px in batches of 4). Where they are as many as the cores, each keeps to its own:
-    Linux would now and then put two on one and see it at its next tick, 4 ms later (p99 of the latency 2.3 instead of 5.3
-    times the engine's own time, SimpleCNN int8 at 70 % load). Of several batches under way each has the threads of a stream
-    for itself: nobody then waits for the slowest core, which prepares frames or decodes between two layers. Those threads
-    go where there is room, past what the station does meanwhile. What is not quantised computes in float32 unless bf16 is
-    asked for, even where the CPU would offer it, so that a variant gives the same verdicts on every machine.
+    A single batch uses all threads (the latency hint): with two streams a single batch would leave half of a two-core machine
+    idle (66 against 122 images/s, SimpleCNN at 224 px in batches of 4). If there are as many threads as cores, each thread is
+    pinned to its core. Otherwise Linux occasionally puts two threads on one core and corrects that at its next tick, 4 ms later
+    (p99 of the latency 2.3 instead of 5.3 times the engine's own time, SimpleCNN int8 at 70 % load).
+
+    Of several concurrent batches each has the threads of one stream. No batch then waits for the slowest core, which prepares
+    frames or decodes between two layers. These threads are not pinned, so that they can avoid cores used by the station.
+
+    Operations that are not quantised compute in float32 unless bf16 is requested, even if the CPU offers bf16, so that a
+    variant gives the same verdicts on every machine.
     """
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:

@@ -203,7 +203,7 @@ class Task(ABC):
         return value
 
     def activation(self, out: "torch.Tensor", card: Card) -> "torch.Tensor":
-        """Apply the last step of the exported graph, to class probabilities, box fractions, mask probabilities or kelvin."""
+        """Convert the network's own output to the exported graph's: probabilities, box fractions or kelvin."""
         value: torch.Tensor = loss_of(self.name, card).load()().activation(out, card)
         return value
 

@@ -180,7 +180,7 @@ def _both(one: Prediction, other: Prediction) -> tuple[tuple[Boxes, Boxes], tupl
 
 
 def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
-    """Return the score of each of `own` that reaches the limit, minus that of its best match among `others`.
+    """Return how far each of `own` that reaches the limit exceeds the score of its best match among `others`.
 
     Without a match the whole score counts.
     """
