@@ -29,8 +29,8 @@ class OpenVinoEngine(Engine):
 
     A single batch uses all threads (the latency hint): with two streams a single batch would leave half of a two-core machine
     idle (66 against 122 images/s, SimpleCNN at 224 px in batches of 4). If there are as many threads as cores, each thread is
-    pinned to its core. Otherwise Linux occasionally puts two threads on one core and corrects that at its next tick, 4 ms later
-    (p99 of the latency 2.3 instead of 5.3 times the engine's own time, SimpleCNN int8 at 70 % load).
+    pinned to its core. Otherwise Linux occasionally puts two threads on one core and corrects that at its next tick, 4 ms
+    later. Pinning gives a p99 latency of 2.3 instead of 5.3 times the engine's own time (SimpleCNN int8 at 70 % load).
 
     Of several concurrent batches each has the threads of one stream. No batch then waits for the slowest core, which prepares
     frames or decodes between two layers. These threads are not pinned, so that they can avoid cores used by the station.
