@@ -1,1 +1,1 @@
-"""Where frames come from. A driver writes a generator; the station owns threads, retries and queues."""
+"""Cameras: sources of frames. A driver is a generator; the station owns threads, retries and queues."""

@@ -1,4 +1,4 @@
-"""A camera is a generator of frames, named by a source string."""
+"""The interface of a camera: a generator of frames, named by a source string."""
 
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from inspector.core.types import Annotation, Frame, Pixels, Unit
 
 
 class CameraOptions(FiniteModel):
-    """The settings of a camera driver; each driver derives its own."""
+    """The settings of a camera driver; each driver derives its own class."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,7 +28,7 @@ class CameraOptions(FiniteModel):
 
 
 class FileOptions(CameraOptions):
-    """What a person says of picture files that do not say it themselves."""
+    """The properties of picture files that the files themselves do not state."""
 
     unit: Literal["", "intensity", "kelvin", "celsius", "fahrenheit"] = Field(
         "", description="the values are temperatures in this unit, or (intensity) are not; as the file says if left out"
@@ -37,7 +37,7 @@ class FileOptions(CameraOptions):
     offset: float | None = Field(None, allow_inf_nan=False, description="temperature = value * scale + offset")
 
     def reading(self) -> Reading:
-        """Return the same for the reader of a file."""
+        """Return these options for the reader of a file."""
         return Reading(self.bits, self.unit, self.scale, self.offset)
 
 
@@ -50,8 +50,8 @@ SILENCE_S = 2.0
 class Camera(ABC):
     """One source of frames.
 
-    `live`: the world goes on whether or not we look (USB, RTSP), so a slow consumer loses frames and a trigger takes
-    the next one. Not live (folder, video, demo line): frames wait, and a trigger asks for one.
+    `live`: the scene changes whether or not frames are read (USB, RTSP), so a slow consumer loses frames and a trigger takes
+    the next frame. Not live (folder, video, demo line): frames wait, and a trigger requests one.
     """
 
     live: ClassVar[bool] = True
@@ -61,14 +61,14 @@ class Camera(ABC):
     frames go on with the next part. Whoever sets it gives that part NOT_INSPECTED. Unset, the error is raised instead."""
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
-        """`name`: as in the recipe. `address`: the source after its kind. Opens nothing.
+        """`name`: as in the recipe. `address`: the source string after its kind. Opens nothing.
 
         Raises ConfigError for an address or option that can never work.
         """
         self.name = name
         self.address = address
         self._sequence = 0
-        bits = options.get("bits")  # checked by the driver with its other options
+        bits = options.get("bits")  # checked by the driver together with its other options
         self._bits = bits if isinstance(bits, int) else None
 
     on_lost: Callable[[int], None] | None = None
@@ -76,9 +76,9 @@ class Camera(ABC):
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds in which `frames` gives its next frame or raises, opening included; None for a source that may wait for ever.
+        """Longest time in seconds until `frames` yields or raises, including opening; None if a source may wait forever.
 
-        A live camera that takes longer hangs: its thread is left behind and it is opened again.
+        A live camera that takes longer hangs: its thread is abandoned and the camera is opened again.
         """
         return SILENCE_S if self.live else None
 
@@ -86,8 +86,8 @@ class Camera(ABC):
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Open the source and yield frames until it ends, fails, or `stop` is set; close it in `finally`.
 
-        Raises CameraError; the station reports it and, where retryable, calls `frames` again after a pause. Must notice
-        `stop` within a second, and silence of the source within its time-out.
+        Raises CameraError. The station reports the error and, if it is retryable, calls `frames` again after a pause.
+        Implementations must notice `stop` within a second, and a silent source within its time-out.
         """
 
     def frame(
@@ -103,10 +103,10 @@ class Camera(ABC):
         bits: int | None = None,
         notes: tuple[Message, ...] = (),
     ) -> Frame:
-        """Stamp pixels with this camera's name, the next sequence number and the time.
+        """Return a frame of these pixels with this camera's name, the next sequence number and the time.
 
-        `grabbed`: when they were grabbed, in seconds of `time.monotonic()`; just now if left out. `began`: when work on the
-        frame began (its file was opened, its transfer started); `grabbed` if left out. `bits`, `notes`: as in `Frame`.
+        `grabbed`: time of the grab in seconds of `time.monotonic()`; now if omitted. `began`: time when work on the frame began
+        (opening its file, start of its transfer); `grabbed` if omitted. `bits`, `notes`: as in `Frame`.
         """
         sequence = self._sequence
         self._sequence += 1
@@ -128,13 +128,13 @@ class Camera(ABC):
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
-        """Report a part that has no frame to `on_problem`, or raise the error where nobody listens."""
+        """Report a part without a frame to `on_problem`, or raise the error if there is no listener."""
         if self.on_problem is None:
             raise error
         self.on_problem(part, error)
 
     def lose(self, count: int) -> None:
-        """Report frames that were overwritten to `on_lost`."""
+        """Report overwritten frames to `on_lost`."""
         if count and self.on_lost is not None:
             self.on_lost(count)
 
@@ -153,9 +153,9 @@ def stamp(
     bits: int | None = None,
     notes: tuple[Message, ...] = (),
 ) -> Frame:
-    """Return a Frame with the time it was `grabbed`, in seconds of `time.monotonic()`; just now if left out.
+    """Return a Frame with the time `grabbed`, in seconds of `time.monotonic()`; now if omitted.
 
-    `began`: when work on it began, from which `grab_ms` counts; nothing is measured if left out.
+    `began`: time when work on it began, the start of `grab_ms`; without it `grab_ms` is not measured.
     """
     now = time.monotonic()
     grabbed = now if grabbed is None else grabbed
@@ -165,14 +165,14 @@ def stamp(
 
 
 class Pace:
-    """Spaces frames evenly: `rate` a second, or without any wait if 0."""
+    """Spaces frames evenly: `rate` per second, or without waiting if 0."""
 
     def __init__(self, rate: float) -> None:
         self._period = 1.0 / rate if rate > 0 else 0.0
         self._due = time.monotonic()
 
     def wait(self, stop: Event) -> bool:
-        """Wait until the next frame is due; False if `stop` was set. A consumer that fell behind gets no burst."""
+        """Wait until the next frame is due; return False if `stop` was set. A consumer that fell behind gets no burst."""
         now = time.monotonic()
         self._due = max(self._due, now - self._period)
         stop.wait(max(0.0, self._due - now))
@@ -181,7 +181,7 @@ class Pace:
 
 
 def parse_options(model: type[AnyOptions], name: str, options: Mapping[str, Option]) -> AnyOptions:
-    """Return a camera's options, checked. Raises ConfigError that names the camera and the option."""
+    """Return a camera's validated options. Raises ConfigError naming the camera and the option."""
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
@@ -197,8 +197,8 @@ def parse_options(model: type[AnyOptions], name: str, options: Mapping[str, Opti
 def kind_of(source: str) -> tuple[str, str]:
     """Split a source string into camera kind and address.
 
-    "simulated", "simulated:thermal", "folder:PATH", "video:PATH", "usb:0", "rtsp://host/path", "http://host/path".
-    Raises ConfigError.
+    "simulated", "simulated:thermal", "folder:PATH", "video:PATH", "usb:0", "rtsp://host/path", "http://host/path". Raises
+    ConfigError for an unknown kind.
     """
     kind, _, address = source.partition(":")
     kind = kind.lower() if "://" in source else kind
@@ -217,13 +217,13 @@ def kind_of(source: str) -> tuple[str, str]:
 
 
 def reading_of(name: str, options: Mapping[str, Option]) -> Reading:
-    """Return how files are to be read that stand for those of a camera, by the camera's options. Raises ConfigError."""
+    """Return how to read files in place of a camera, from the camera's options. Raises ConfigError."""
     said = {key: value for key, value in options.items() if key in FileOptions.model_fields}
     return parse_options(FileOptions, name, said).reading()
 
 
 def open_camera(name: str, source: str, options: Mapping[str, Option] | None = None) -> Camera:
-    """Make the camera a source string names. Nothing is opened yet. Raises ConfigError."""
+    """Return the camera named by a source string, not yet opened. Raises ConfigError."""
     kind, address = kind_of(source)
     camera: Camera = CAMERAS[kind].load()(name, address, options or {})
     return camera

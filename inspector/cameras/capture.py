@@ -1,4 +1,4 @@
-"""What gives pictures, read on a thread of its own so that nothing else ever waits for a device."""
+"""Capture devices, each read on its own thread so that nothing else waits for a device."""
 
 import atexit
 import os
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.types import Pixels
 
-# FFmpeg and OpenCV write their own words to stderr; what matters of them is in the errors raised here.
+# FFmpeg and OpenCV log to stderr; relevant problems are raised here as errors.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _LEAVE = 0.5  # seconds that closing waits for the reading thread; a read that hangs ends by its own time-out
-_BURST = 2.0  # seconds at most that frames from before the connection are dropped
-_LIVE_READS = 3  # reads in a row that had to wait for a frame
-_SURELY_LIVE = 0.4  # seconds a read has to wait for a frame that nothing had buffered
+_BURST = 2.0  # longest time in seconds during which buffered frames from before the connection are dropped
+_LIVE_READS = 3  # consecutive reads that had to wait for a frame
+_SURELY_LIVE = 0.4  # a read that waited this many seconds returned an unbuffered frame
 _AT_EXIT = 15.0  # seconds that the end of the process waits for reads; OpenCV gives up a silent USB camera after 10
 
 
@@ -33,7 +33,7 @@ Picture = Pixels | InspectorError
 
 
 class Capture(Protocol):
-    """A source of pictures. Every method but `interrupt` is called on the reading thread only."""
+    """A capture device. Every method except `interrupt` is called on the reading thread only."""
 
     rate: float
     """Frames a second it announces, 0 where it does not; known once it is open."""
@@ -43,26 +43,26 @@ class Capture(Protocol):
 
     @property
     def in_opencv(self) -> bool:
-        """Whether a call that waits does so inside OpenCV, where the end of the process must not find it."""
+        """Whether calls may block inside OpenCV. The process must not end during such a call."""
 
     def open(self) -> bool:
-        """Connect; False where it cannot. Raises CameraError where the reason is known."""
+        """Connect; return False if that fails. Raises CameraError if the reason is known."""
 
     def grab(self) -> bool:
-        """Wait for the next picture; False at the end. Raises CameraError where the reason is known."""
+        """Wait for the next picture; return False at the end. Raises CameraError if the reason is known."""
 
     def retrieve(self) -> Picture | Callable[[], Picture]:
-        """Return the picture that was grabbed last, or what decodes it, on whatever thread wants it."""
+        """Return the picture grabbed last, or a function that decodes it on any thread."""
 
     def interrupt(self) -> None:
-        """Make a call that waits return soon, where that is possible. May be called from any thread, at any time."""
+        """Make a blocked call return soon, if possible. May be called from any thread, at any time."""
 
     def release(self) -> None:
-        """Let the source go."""
+        """Release the device."""
 
 
 class VideoCapture:
-    """Opens a `cv2.VideoCapture` as a Capture. Derived classes say how."""
+    """A `cv2.VideoCapture` as a Capture. Derived classes open it."""
 
     rate = 0.0
     buffers = True
@@ -77,7 +77,7 @@ class VideoCapture:
         return self._capture.isOpened()
 
     def make(self) -> cv2.VideoCapture:
-        """Open the device or stream. May block, but not for ever."""
+        """Open the device or stream. May block, but not forever."""
         raise NotImplementedError
 
     def grab(self) -> bool:
@@ -88,14 +88,14 @@ class VideoCapture:
         return to_frame(pixels) if good else CameraError("A picture of the camera cannot be decoded.")
 
     def interrupt(self) -> None:
-        """OpenCV cannot be interrupted: a read ends by its time-out."""
+        """Do nothing: OpenCV cannot be interrupted, and a read ends by its time-out."""
 
     def release(self) -> None:
         self._capture.release()
 
 
 def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8 | np.uint16]:
-    """OpenCV's BGR or grey picture as RGB [H, W, 3] or grey [H, W]; uint8, or uint16 where grey has that depth."""
+    """Convert OpenCV's BGR or grey picture to RGB [H, W, 3] or grey [H, W]; uint8, or uint16 for 16-bit grey."""
     if pixels.dtype == np.uint16:
         return np.ascontiguousarray(np.asarray(pixels[..., 0] if pixels.ndim == 3 else pixels, np.uint16))
     shaped = np.asarray(pixels, np.uint8)
@@ -106,7 +106,7 @@ def to_frame(pixels: NDArray[np.generic]) -> NDArray[np.uint8 | np.uint16]:
 
 @dataclass(frozen=True, slots=True)
 class Grabbed:
-    """The newest picture. `grabbed`: monotonic seconds; `missed`: pictures that it overwrote."""
+    """The newest picture. `grabbed`: monotonic seconds. `missed`: number of pictures that it overwrote."""
 
     picture: Picture
     grabbed: float
@@ -121,10 +121,10 @@ class _Newest:
 
 
 class Reader:
-    """Opens a capture, reads it and keeps the newest picture. One Reader lives from one opening to one failure."""
+    """Opens a capture, reads it and keeps the newest picture. A Reader lives from one opening to one failure."""
 
     def __init__(self, name: str, capture: Capture) -> None:
-        """Starts nothing. `name` is for the thread."""
+        """Starts nothing. `name`: name of the thread."""
         self._capture = capture
         self._changed = threading.Condition()
         self._newest = _Newest()
@@ -135,16 +135,16 @@ class Reader:
         self._thread = threading.Thread(target=self._run, name=f"capture-{name}", daemon=True)
 
     def start(self) -> "Reader":
-        """Open and read from now on."""
+        """Start the thread that opens and reads the capture."""
         _running.add(self)
         self._thread.start()
         return self
 
     def frames(self, stop: Event, *, open_timeout: float, timeout: float, source: str) -> Iterator[Grabbed]:
-        """Yield the newest picture, again and again, each at most once.
+        """Yield the newest picture repeatedly, each picture at most once.
 
-        Ends when `stop` is set. Raises CameraError (retryable) when the source cannot be opened within `open_timeout`
-        seconds, gives no picture for `timeout` seconds, or ends.
+        Ends when `stop` is set. Raises CameraError (retryable) if the source cannot be opened within `open_timeout` seconds,
+        gives no picture for `timeout` seconds, or ends.
         """
         seen, deadline = 0, time.monotonic() + open_timeout
         opened = False
@@ -172,7 +172,7 @@ class Reader:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let the thread go; it closes the capture when its read ends."""
+        """Tell the thread to end; it closes the capture when its read ends."""
         self.leave()
         self._thread.join(_LEAVE)
 
@@ -182,12 +182,12 @@ class Reader:
         return self._capture.in_opencv
 
     def leave(self) -> None:
-        """Ask the thread to go; returns at once."""
+        """Tell the thread to end; return at once."""
         self._leave.set()
         self._capture.interrupt()
 
     def join(self, timeout: float) -> None:
-        """Wait until the thread has gone, at most `timeout` seconds."""
+        """Wait until the thread has ended, at most `timeout` seconds."""
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -208,8 +208,9 @@ class Reader:
             _running.discard(self)
 
     def _read(self, capture: Capture) -> None:
-        # A stream begins with what its server had buffered. Such frames come at once; live ones have to be waited for, each
-        # time: a single one that is a little late may be the computer's own doing.
+        # A stream begins with frames that its server had buffered. Buffered frames arrive at once; live frames have to be
+        # waited for,
+        # every time: a single frame that is a little late may be due to this computer.
         rate = capture.rate
         late = 0.5 / rate if 1.0 <= rate <= 240.0 else 0.01
         needed = 0 if not capture.buffers else 1 if 1.0 <= rate < 5.0 else _LIVE_READS
@@ -232,10 +233,10 @@ _running: "weakref.WeakSet[Reader]" = weakref.WeakSet()
 
 @atexit.register
 def _leave_all() -> None:
-    """Wait for every thread that is inside OpenCV before the interpreter goes.
+    """Wait for every thread inside OpenCV before the interpreter ends.
 
-    Python ends a thread that comes back from C code while the interpreter is finalised, and doing that inside OpenCV aborts the
-    process ("terminate called without an active exception"), after all that was asked for has been done.
+    While the interpreter is finalised, Python ends a thread that returns from C code. Inside OpenCV this aborts the process
+    ("terminate called without an active exception"), after all of its work has been done.
     """
     readers = list(_running)
     for reader in readers:

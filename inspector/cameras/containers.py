@@ -1,22 +1,21 @@
-"""What the container of a video file says, where FFmpeg does not tell: where it ends, and what is in it."""
+"""Properties of a video file's container that FFmpeg does not report: its end and its codec."""
 
 from pathlib import Path
 from typing import BinaryIO
 
-_UNKNOWN = 1 << 60  # Matroska: sizes that a recorder left open are all ones
+_UNKNOWN = 1 << 60  # Matroska: a size left open by a recorder has all bits set
 
 
 def ends_early(path: Path) -> bool:
-    """Return whether the file ends before its container does: AVI, MP4 and MOV, MKV and WebM. False where that cannot be told.
+    """Return whether the file ends before its container does: AVI, MP4 and MOV, MKV and WebM. False if unknown.
 
-    The number of frames that a container announces says nothing about it: it is an estimate, or counts frames that are cut
-    out by an edit list.
+    The announced number of frames cannot tell: it is an estimate, or includes frames that an edit list cuts out.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] == b"RIFF":
-            return 8 + int.from_bytes(head[4:8], "little") > size + 1  # some leave out the last byte of padding
+            return 8 + int.from_bytes(head[4:8], "little") > size + 1  # some writers omit the last byte of padding
         if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
             return _boxes_end(file, size) > size
         if head[:4] == b"\x1a\x45\xdf\xa3":
@@ -25,7 +24,7 @@ def ends_early(path: Path) -> bool:
 
 
 def avi_codec(path: Path) -> str:
-    """Return the four letters that an AVI file names its pixels by; "" for another file, or where there are none."""
+    """Return the four-letter codec name of an AVI file; "" for another file or if there is none."""
     with path.open("rb") as file:
         head = file.read(4096)
     at = head.find(b"strf") if head[:4] == b"RIFF" else -1
@@ -33,7 +32,7 @@ def avi_codec(path: Path) -> str:
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
-    """Return where the last box that begins in the file ends (ISO/IEC 14496-12, 4.2)."""
+    """Return the end of the last box that begins in the file (ISO/IEC 14496-12, 4.2)."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -41,7 +40,7 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if length == 0:  # up to the end of the file
+        if length == 0:  # extends to the end of the file
             return size
         if length < 8:
             return at
@@ -50,7 +49,7 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
 
 
 def _segment_end(file: BinaryIO) -> int:
-    """Return where the segment behind the EBML header ends (RFC 8794, 6); 0 where its length is not known."""
+    """Return the end of the segment behind the EBML header (RFC 8794, 6); 0 if its length is unknown."""
     at = 0
     for _ in range(2):
         file.seek(at)

@@ -1,4 +1,4 @@
-"""Training data of the demo line, as files: the same folders a person would bring."""
+"""Training data of the demo line as files, in the same folder layouts as a person's data."""
 
 import csv
 from collections.abc import Callable

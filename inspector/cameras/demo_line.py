@@ -20,13 +20,13 @@ WINDOW = Region(528, 76, demo_window.SIZE, demo_window.SIZE)
 MM_PER_PX = 0.5
 PLATE_CLASSES = demo_plate.CLASSES
 WINDOW_CLASSES = demo_window.CLASSES
-_BELT = 496  # width of the belt; the machine stands right of it
+_BELT = 496  # width of the belt; the machine stands to its right
 _NOISE = 2.2  # grey levels
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is wrong with a part: defects on its plate (at most), state of the vessel (index of WINDOW_CLASSES), hot spots."""
+    """The state of a part: most defects on its plate, state of the vessel (index of WINDOW_CLASSES), hot spots."""
 
     defects: int
     window: int
@@ -52,7 +52,7 @@ class DemoPart:
 
 
 class DemoLine:
-    """Random access to the parts of a line. Safe to share between threads."""
+    """Random access to the parts of a line. Thread-safe."""
 
     def __init__(self, seed: int = 0, *, good: float = 0.5) -> None:
         """`seed`: 0 or more. `good`: the share of good parts."""
@@ -60,7 +60,7 @@ class DemoLine:
         self.good = good
 
     def plan(self, index: int) -> Plan:
-        """Return what is wrong with part `index`."""
+        """Return the state of part `index`."""
         rng = self._rng(index, 0)
         if rng.random() < self.good:
             return Plan(0, 0, 0)
@@ -115,7 +115,7 @@ class DemoLine:
 
 @lru_cache(maxsize=1)
 def _grain() -> Bytes:
-    """Sensor noise around 128, larger than a frame so that each part gets another piece."""
+    """Return sensor noise around 128, larger than a frame so that each part gets a different section."""
     rng = np.random.default_rng(20_41)
     noise = rng.standard_normal((HEIGHT + 100, WIDTH + 100, 3), np.float32) * np.float32(_NOISE)
     return np.asarray(np.clip(np.rint(noise + 128.0), 0, 255), np.uint8)
@@ -137,7 +137,7 @@ def _belt() -> Bytes:
 
 @lru_cache(maxsize=1)
 def _scenery() -> Bytes:
-    """Return what stands still beside the belt: the vessel's shell, a pipe and a gauge. RGB uint8 [600, 800, 3]."""
+    """Return the static scenery beside the belt: the vessel's shell, a pipe and a gauge. RGB uint8 [600, 800, 3]."""
     rng = np.random.default_rng(20_43)
     x = np.linspace(-1.0, 1.0, WIDTH - _BELT, dtype=np.float32)[None, :]
     shell = 112.0 - 34.0 * x * x + 5.0 * cloud(rng, HEIGHT, WIDTH - _BELT, 3.0) + 6.0 * cloud(rng, HEIGHT, WIDTH - _BELT, 70.0)

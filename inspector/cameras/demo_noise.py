@@ -1,4 +1,4 @@
-"""Textures and shapes shared by the parts of the demo line. Everything is made from a generator, so a seed fixes it."""
+"""Textures and shapes shared by the parts of the demo line. All use a random generator, so a seed determines the result."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ Points = NDArray[np.int32]
 
 
 def cloud(rng: np.random.Generator, height: int, width: int, grain: float) -> Floats:
-    """Smooth noise [height, width] with mean 0, standard deviation 1 and blobs of about `grain` pixels."""
+    """Return smooth noise [height, width] with mean 0, standard deviation 1 and blobs of about `grain` pixels."""
     shrink = max(1.0, grain / 4.0)
     small = (max(4, round(height / shrink)), max(4, round(width / shrink)))
     field = cv2.GaussianBlur(rng.standard_normal(small, np.float32), (0, 0), max(0.6, grain / shrink / 2.0))
@@ -20,7 +20,7 @@ def cloud(rng: np.random.Generator, height: int, width: int, grain: float) -> Fl
 
 
 def streaks(rng: np.random.Generator, height: int, width: int, length: int) -> Floats:
-    """Brushed-metal noise [height, width]: grain drawn out horizontally over `length` pixels, mean 0, deviation 1."""
+    """Return brushed-metal noise [height, width]: grain stretched over `length` pixels horizontally, mean 0, deviation 1."""
     field = cv2.blur(rng.standard_normal((height, width + 2 * length), np.float32), (length, 1))[:, length : length + width]
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-6), np.float32)
 

@@ -13,7 +13,7 @@ SIZE = 448
 CLASSES = ("scratch", "stain", "dent", "discolouration")
 SMALLEST_AREA = 60
 _LAYERS = 6
-_EDGE = 14  # of the plate, from the border of the region
+_EDGE = 14  # margin of the plate, from the border of the region
 _HOLE = 44  # centre of a drill hole, from the border of the region
 _TINTS = ((20.0, 4.0, -42.0), (-36.0, -8.0, 28.0), (6.0, -30.0, 14.0), (20.0, -16.0, -38.0))
 
@@ -30,7 +30,7 @@ class PlateImage:
 
 @lru_cache(maxsize=1)
 def _layers() -> tuple[Bytes, ...]:
-    """Plates without defects, uint8 [448, 448, 3]: metal grey, coverage, shadow on the belt."""
+    """Return plates without defects, uint8 [448, 448, 3]: metal grey, coverage, shadow on the belt."""
     rng = np.random.default_rng(20_11)
     return tuple(_layer(rng) for _ in range(_LAYERS))
 
@@ -60,7 +60,7 @@ def _layer(rng: np.random.Generator) -> Bytes:
 
 @lru_cache(maxsize=1)
 def _taken() -> Bytes:
-    """Return where no defect may lie: off the plate and around the holes (with room for the pose)."""
+    """Return where no defect may lie: off the plate and around the holes (with a margin for the pose)."""
     taken = np.full((SIZE, SIZE), 255, np.uint8)
     margin = _EDGE + 18
     taken[margin : SIZE - margin, margin : SIZE - margin] = 0
@@ -78,7 +78,7 @@ def _clouds() -> tuple[Floats, ...]:
 
 @lru_cache(maxsize=1)
 def _grid() -> tuple[Floats, Floats, Floats]:
-    """x and y from -1 to 1 as [1, 448] and [448, 1], and the lens's fall-off towards the corners [448, 448]."""
+    """Return x and y from -1 to 1 as [1, 448] and [448, 1], and the lens's fall-off towards the corners [448, 448]."""
     axis = np.linspace(-1.0, 1.0, SIZE, dtype=np.float32)
     x, y = axis[None, :], axis[:, None]
     return x, y, np.asarray(1.03 - 0.09 * (x * x + y * y), np.float32)
@@ -113,7 +113,7 @@ def _add_defects(rng: np.random.Generator, colour: Floats, count: int) -> tuple[
     boxes: list[tuple[int, int, int, int]] = []
     classes: list[int] = []
     taken = _taken().copy() if count else _taken()
-    kinds = sorted(rng.choice(4, count, p=(0.3, 0.26, 0.26, 0.18)).tolist(), reverse=True)  # the large ones find room first
+    kinds = sorted(rng.choice(4, count, p=(0.3, 0.26, 0.26, 0.18)).tolist(), reverse=True)  # place large defects first
     for kind in kinds:
         for _ in range(40):
             shape = _SHAPES[kind](rng)
@@ -131,7 +131,7 @@ def _add_defects(rng: np.random.Generator, colour: Floats, count: int) -> tuple[
 
 
 class _Shape:
-    """One defect: a binary mask (255) and how it changes the metal."""
+    """One defect: a binary mask (255) and its effect on the metal."""
 
     mask: Bytes
 
@@ -178,7 +178,7 @@ class _Scratch(_Shape):
 
 
 class _Stain(_Shape):
-    """A dark irregular mark with a soft edge and mottled inside, as of oil or water."""
+    """A dark irregular mark with a soft edge and mottled interior, as of oil or water."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         radius = rng.uniform(15.0, 46.0)
@@ -201,7 +201,7 @@ class _Stain(_Shape):
 
 
 class _Dent(_Shape):
-    """An elliptical hollow: a shadow on the side of the light, a highlight opposite."""
+    """An elliptical hollow: a shadow on the side of the light, a highlight on the opposite side."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.centre = rng.uniform(50.0, SIZE - 50.0, 2)

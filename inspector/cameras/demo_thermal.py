@@ -18,7 +18,7 @@ _SPOTS = ((44, 66), (27, 60), (75, 69), (90, 69), (118, 40), (134, 30), (108, 78
 
 @lru_cache(maxsize=1)
 def _bodies() -> tuple[Floats, ...]:
-    """Return how strongly each body shows in each pixel, 0..1, [136, 176] (with room for the camera to shift)."""
+    """Return the visibility of each body in each pixel, 0..1, [136, 176] (with a margin for shifts of the camera)."""
 
     def shape(draw: list[tuple[str, tuple[int, ...]]], sigma: float) -> Floats:
         canvas = np.zeros((HEIGHT + 2 * _PAD, WIDTH + 2 * _PAD), np.uint8)
@@ -51,7 +51,7 @@ def _walls() -> tuple[Floats, ...]:
 
 
 def render(rng: np.random.Generator, hot_spots: int) -> Floats:
-    """Return the scene with so many hot spots (peaks of about 370 to 480 K), float32 kelvin [120, 160]."""
+    """Return the scene with this number of hot spots (peaks of about 370 to 480 K), float32 kelvin [120, 160]."""
     ambient = rng.uniform(292.0, 302.0)
     scene = ambient + rng.uniform(0.5, 1.5) * _walls()[int(rng.integers(4))]
     load = rng.uniform(0.0, 1.0)
@@ -66,7 +66,7 @@ def render(rng: np.random.Generator, hot_spots: int) -> Floats:
         for k in places
     ]
     scene = np.maximum.reduce([scene, *(_heated(rng, scene, x, y) for x, y in spots)])
-    scene = blurred(scene, 0.8)  # the lens
+    scene = blurred(scene, 0.8)  # blur of the lens
     scene += np.float32(_NOISE) * rng.standard_normal((HEIGHT, WIDTH), np.float32)
     scene += np.float32(0.4 * _NOISE) * rng.standard_normal((1, WIDTH), np.float32)  # column noise of the detector
     return scene

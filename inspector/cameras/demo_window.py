@@ -16,12 +16,12 @@ _RADIUS = 84.0
 _RIM = 114.0
 _CENTRE = (119.5, 119.5)
 _BOLTS = 10
-_GLASS = slice(34, 206)  # rows, and columns, that hold the glass
+_GLASS = slice(34, 206)  # rows, and columns, of the glass
 
 
 @lru_cache(maxsize=1)
 def _flange() -> tuple[Floats, Floats, Floats]:
-    """Return the flange around the glass, RGB [240, 240, 3]; how much of it is seen, 0..1; and its shadow on the wall, 0..1."""
+    """Return the flange around the glass, RGB [240, 240, 3]; its visibility, 0..1; and its shadow on the wall, 0..1."""
     rng = np.random.default_rng(20_21)
     metal = 148.0 + 4.0 * cloud(rng, SIZE, SIZE, 2.0) + 5.0 * cloud(rng, SIZE, SIZE, 70.0)
     for radius, strength in ((_RIM, 60.0), (_RADIUS + 2.0, -70.0)):
@@ -44,7 +44,7 @@ def _flange() -> tuple[Floats, Floats, Floats]:
 
 @lru_cache(maxsize=1)
 def _foams() -> tuple[Floats, ...]:
-    """Foam textures [360, 360] around 1: packed bubbles with bright rims and a dark heart."""
+    """Return foam textures [360, 360] around 1: packed bubbles with bright rims and dark centres."""
     rng = np.random.default_rng(20_22)
     return tuple(_foam(rng) for _ in range(3))
 
@@ -63,7 +63,7 @@ def _foam(rng: np.random.Generator) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Glass:
-    """What never changes of the glass, each float32 over its bounding square."""
+    """The constant properties of the glass, each float32 over its bounding square."""
 
     x: Floats  # [1, W], pixels from the centre
     y: Floats  # [H, 1]
@@ -91,9 +91,7 @@ def _glass() -> _Glass:
 
 
 def render(rng: np.random.Generator, wall: Bytes, state: int, gain: float) -> Bytes:
-    """Return the window in a state (an index of CLASSES), set into this piece of the vessel's wall; both RGB uint8 [240, 240,
-    3].
-    """
+    """Return the window in a state (an index of CLASSES), set into this `wall`; both RGB uint8 [240, 240, 3]."""
     flange, cover, shadow = _flange()
     mixed = wall * (1.0 - shadow)
     square = (_GLASS, _GLASS)
@@ -104,7 +102,7 @@ def render(rng: np.random.Generator, wall: Bytes, state: int, gain: float) -> By
 
 
 def _conditions(rng: np.random.Generator, state: int) -> tuple[float, float, float, float, float]:
-    """Level (pixels below the centre), foam height, haze, brightness of the liquid, height of its waves."""
+    """Return level (pixels below the centre), foam height, haze, brightness of the liquid, and height of its waves."""
     if state == 0:
         return (rng.uniform(-12.0, 22.0), rng.uniform(0.0, 5.0), rng.uniform(0.0, 0.08), rng.uniform(0.94, 1.08), 1.5)
     if state == 1:
@@ -113,7 +111,7 @@ def _conditions(rng: np.random.Generator, state: int) -> tuple[float, float, flo
 
 
 def _inside(rng: np.random.Generator, state: int) -> Floats:
-    """Return what is seen through the glass, RGB over its bounding square."""
+    """Return the view through the glass, RGB over its bounding square."""
     glass = _glass()
     x, y = glass.x, glass.y
     level, foam, haze, dark, sea = _conditions(rng, state)
@@ -142,7 +140,7 @@ def _inside(rng: np.random.Generator, state: int) -> Floats:
 
 
 def _bubbles(rng: np.random.Generator, inside: Floats, level: float, count: int) -> None:
-    """Bubbles rising in the liquid."""
+    """Draw bubbles rising in the liquid."""
     for _ in range(int(rng.integers(count // 2, count + 1))):
         x = int(rng.uniform(45, 195)) - _GLASS.start
         y = int(rng.uniform(_CENTRE[1] + level + 6.0, 205.0)) - _GLASS.start

@@ -1,4 +1,4 @@
-"""A folder of image files as a camera, once, in a loop, or watched for new files."""
+"""A folder of image files as a camera: read once, in a loop, or watched for new files."""
 
 import os
 import time
@@ -18,7 +18,7 @@ from inspector.core.errors import CameraError, ConfigError
 from inspector.core.files import Image, image_files, page_name, read_pages
 from inspector.core.types import Frame
 
-_POLL = 0.1  # seconds between two looks at a watched folder
+_POLL = 0.1  # seconds between scans of a watched folder
 _UNCOMPRESSED = frozenset({".bmp", ".dib", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".pbm"})
 _TAIL = 4096  # bytes
 
@@ -48,10 +48,10 @@ class _Seen:
 class FolderCamera(Camera):
     """Yields every image file in natural order; the part id is the file's path in the folder without its suffix.
 
-    Every page of a file is a part of its own, whose id ends in "#2", "#3", ... A file or page that cannot be read is reported
-    through `skip` and the rest goes on. In a loop the part ids of later rounds end in "@2", "@3", ... A watched file is read
-    once its size and time have been still for `settle` seconds, later where it ends in zeros: whoever makes files of their
-    full size first has not written them yet. A file that is written again is inspected again.
+    Further pages of a file are parts of their own, with ids ending in "#2", "#3", ... A file or page that cannot be read is
+    reported through `skip`, and reading continues. In a loop the part ids of later rounds end in "@2", "@3", ... A watched file
+    is read once its size and time have not changed for `settle` seconds. A file that ends in zeros gets more time: some
+    programs allocate the full size first and have not written the data yet. A modified file is inspected again.
     """
 
     live: ClassVar[bool] = False
@@ -61,7 +61,7 @@ class FolderCamera(Camera):
         self._options = parse_options(FolderOptions, name, options)
         self._how = self._options.reading()
         self._folder = Path(address).expanduser()
-        self._done: dict[Path, tuple[int, int]] | None = None  # watch: outlives a share that went away and came back
+        self._done: dict[Path, tuple[int, int]] | None = None  # watch: kept while a share is disconnected
         if not address:
             raise ConfigError("A folder source needs a path.", remedy="Write folder:PATH.")
         if self._options.watch and self._options.loop:
@@ -98,12 +98,12 @@ class FolderCamera(Camera):
             there = [] if options.existing else self._files()
             self._done = {path: state for path in there if (state := _state(path)) is not None}
         done, took = self._done, 0.0
-        while not stop.wait(max(_POLL, 4 * took)):  # a folder with very many files is looked at less often
+        while not stop.wait(max(_POLL, 4 * took)):  # a folder with very many files is scanned less often
             begun = time.monotonic()
             files = self._files()
             names = self._part_ids(files)
             took = time.monotonic() - begun
-            # A file that went away and comes again is a new one; but an empty folder may be a share that went away.
+            # A file that vanished and reappears is a new one; but an empty folder may be a disconnected share.
             for gone in [path for path in done if path not in names and files]:
                 del done[gone]
             for path in files:
@@ -127,18 +127,18 @@ class FolderCamera(Camera):
                     first = error
                 if isinstance(first, ConfigError) and still < options.settle + options.patience:
                     continue
-                if _state(path) == state:  # otherwise it was written to while it was read
+                if _state(path) == state:  # otherwise it was modified while it was read
                     done[path] = state
                     yield from self._pages(path, names[path], chain((first,), pages), began)
 
     def _files(self) -> list[Path]:
         try:
             options = self._options
-            # A watched folder is a line at work: there every file is a part.
+            # A watched folder is a running line: every file in it is a part.
             masks = options.masks or options.watch
             return image_files(self._folder, pattern=options.pattern, recursive=options.recursive, masks=masks)
         except (OSError, ValueError, NotImplementedError) as error:
-            # A share that went away may come back; while a watched folder lasts, that is worth waiting for.
+            # A disconnected share may come back, so while a folder is watched it is worth waiting for.
             raise CameraError(
                 "The folder {folder} cannot be listed ({detail}).",
                 remedy="Check the path, and that the disk or share is there.",
@@ -148,7 +148,7 @@ class FolderCamera(Camera):
             ) from error
 
     def _part_ids(self, files: list[Path]) -> dict[Path, str]:
-        """Path without suffix; with it, where two files differ in nothing else."""
+        """Return part ids: the path without suffix, or with it if two files differ in nothing else."""
         stems = {path: path.relative_to(self._folder).with_suffix("").as_posix() for path in files}
         shared = Counter(stems.values())
         return {path: stem if shared[stem] == 1 else path.relative_to(self._folder).as_posix() for path, stem in stems.items()}
@@ -160,7 +160,7 @@ class FolderCamera(Camera):
             self.skip(part, error)
 
     def _pages(self, path: Path, part: str, pages: Iterable[Image | ConfigError], began: float) -> Iterator[Frame]:
-        """Yield the frames of a file. `began`: when its first page began to be read."""
+        """Yield the frames of a file. `began`: time when reading of its first page began."""
         for index, image in enumerate(pages):
             name = page_name(part, index)
             if isinstance(image, ConfigError):
@@ -178,7 +178,7 @@ class FolderCamera(Camera):
             began = time.monotonic()
 
     def _longer(self, path: Path) -> float:
-        """Seconds that a file needs beyond the usual ones to count as complete."""
+        """Return the additional time in seconds until a file counts as complete."""
         zeros = _zeros_at_end(path)
         if zeros > 0.5:
             return self._options.patience
@@ -186,8 +186,9 @@ class FolderCamera(Camera):
 
 
 def _zeros_at_end(path: Path) -> float:
-    """Of a file whose pixels are not compressed: 0 where its end is written, a little where there are zeros, 1 where they are
-    half of it, or where nothing was ever written.
+    """Return how much of an uncompressed file is still unwritten: 0 if its end is written, up to 1.
+
+    Small if the file ends in a few zeros, 1 if half of it is zeros or nothing was ever written.
     """
     if path.suffix.lower() not in _UNCOMPRESSED:
         return 0.0
@@ -204,12 +205,12 @@ def _zeros_at_end(path: Path) -> float:
                 if any(block.strip(b"\0")):
                     return 0.1
     except OSError:
-        return 0.0  # whoever reads it says what is wrong
+        return 0.0  # the reader will report the problem
     return 1.0
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of change, or None where the file has gone."""
+    """Return size and modification time, or None if the file has gone."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Pictures over HTTP: MJPEG streams and snapshot addresses, read by ourselves and decoded strictly."""
+"""Pictures over HTTP: MJPEG streams and snapshot addresses, read without FFmpeg and decoded strictly."""
 
 import hashlib
 import http.client
@@ -18,29 +18,29 @@ from inspector.core.errors import CameraError
 from inspector.core.files import MAX_PIXELS
 from inspector.core.jpeg import JpegDamage, coded_part, decode_jpeg, read_header
 
-_PIECE = 1 << 16  # bytes asked of the connection at a time
+_PIECE = 1 << 16  # bytes per read from the connection
 _REDIRECTS = 3
-_AGAIN = 0.02  # seconds between two snapshots where the camera gives the same one again
+_AGAIN = 0.02  # seconds between two snapshots if the camera repeats one
 _JPEG = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
 _FAULTS = (OSError, http.client.HTTPException, ValueError)
 _REMEMBERED = 1024  # pictures that a new one is compared with: far more than a camera has buffers
 
 
 class Sent:
-    """The pictures that a camera has sent lately. It outlives a connection: a new one often begins with an old picture.
+    """The recent pictures of a camera. Outlives a connection, because a new connection often begins with an old picture.
 
-    A sensor has noise, so two pictures that are equal to the last bit were taken at the same time.
+    A sensor has noise, so two identical pictures were taken at the same time.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, None] = OrderedDict()  # checksums, oldest first
 
     def is_newest(self, data: bytes) -> bool:
-        """Whether this file holds the picture that was sent last."""
+        """Return whether this file holds the newest picture."""
         return bool(self._known) and next(reversed(self._known)) == _checksum(data)
 
     def take(self, data: bytes) -> bool:
-        """Take in a file that was sent; return whether its picture was sent before."""
+        """Add a file; return whether its picture was sent before."""
         key = _checksum(data)
         known = key in self._known
         self._known[key] = None
@@ -55,9 +55,9 @@ def _checksum(data: bytes) -> bytes:
 
 
 class HttpCapture:
-    """An MJPEG stream (multipart), a snapshot that is asked for again and again, or another video, which FFmpeg reads.
+    """An MJPEG stream (multipart), a snapshot address that is polled, or another video, which FFmpeg reads.
 
-    The certificate of an https camera is not checked: cameras come with one of their own making.
+    The certificate of an https camera is not checked: cameras use self-signed ones.
     """
 
     rate = 0.0
@@ -73,9 +73,9 @@ class HttpCapture:
         sent: Sent | None,
         video: Callable[[str], Capture],
     ) -> None:
-        """`rate`: snapshots a second at most, 0: as fast as they come. `video` makes what reads another video.
+        """`rate`: most snapshots per second, 0: no limit. `video`: makes the reader of another kind of video.
 
-        `sent`: the pictures that were sent before this connection; None: a picture may be sent again.
+        `sent`: the pictures sent before this connection; None: a picture may be repeated.
         """
         self._address = parse_address(url)
         self._source = hide_secrets(url)
@@ -144,7 +144,7 @@ class HttpCapture:
         return partial(self._decode, self._data, self._whole)
 
     def _decode(self, data: bytes, whole: bool) -> Picture:
-        """Decode one file. A picture that nobody takes in time is not decoded."""
+        """Decode one file. A picture that is not taken in time is not decoded."""
         try:
             if not whole:
                 raise JpegDamage("bytes of it are missing")
@@ -169,7 +169,7 @@ class HttpCapture:
             try:
                 connected.shutdown(SHUT_RDWR)
             except OSError:
-                return  # it is closed already
+                return  # already closed
 
     def release(self) -> None:
         if self._video is not None:
@@ -197,7 +197,7 @@ class HttpCapture:
             if self._sent is None or not self._sent.is_newest(data):
                 self._take(data)
                 return True
-            # A camera that has no newer picture gives the last one again.
+            # A camera without a newer picture repeats the last one.
             self._due = max(self._due, time.monotonic() + _AGAIN)
         return False
 
@@ -213,7 +213,7 @@ class HttpCapture:
         return good
 
     def _get(self, timeout: float) -> http.client.HTTPResponse:
-        """Ask for the address; log in and follow redirections where that is asked for."""
+        """Request the address; log in and follow redirections if required."""
         for _ in range(2 + _REDIRECTS):
             response = self._request(timeout)
             if response.status == 200:
@@ -228,7 +228,7 @@ class HttpCapture:
         raise refused(self._source, response.status)
 
     def _request(self, timeout: float) -> http.client.HTTPResponse:
-        """Ask on the connection that is open; on a new one where the camera has closed it meanwhile."""
+        """Send a request on the open connection, or on a new one if the camera has closed it."""
         kept = self._connection is not None
         try:
             return self._ask(timeout)
@@ -259,7 +259,7 @@ class HttpCapture:
         return self._connection.getresponse()
 
     def _wait_at_most(self, timeout: float) -> None:
-        """Let a read fail a little later than the silence is noticed by whoever waits for pictures."""
+        """Set the time-out of a read a little longer than the consumer's, which notices silence first."""
         if self._socket is not None and self._socket.fileno() >= 0:
             self._socket.settimeout(timeout + 1.0)
 
@@ -269,7 +269,7 @@ class HttpCapture:
             self._close_connection()
 
     def _redirect(self, location: str) -> None:
-        """Go to another address of the same camera; its password is not for others."""
+        """Follow a redirection on the same host. Raises CameraError for another host, which must not get the password."""
         there = parse_address(location) if "://" in location else None
         path = there.path if there is not None else location if location.startswith("/") else f"/{location}"
         old = self._address
@@ -280,7 +280,7 @@ class HttpCapture:
         self._close_connection()
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
-        """Return the whole body; what there is of it where it is cut, which its decoder will notice."""
+        """Return the body; if it is truncated, what there is of it. The decoder then detects the truncation."""
         try:
             body = response.read(LIMIT)
         except http.client.IncompleteRead as error:
@@ -308,7 +308,7 @@ def _connection(address: Address, timeout: float) -> http.client.HTTPConnection:
 
 
 def refused(source: str, status: int) -> CameraError:
-    """Return what to say of a camera that answers with an error."""
+    """Return the error for a camera that answers with an error status."""
     if status in (401, 403):
         return CameraError(
             "{source} refuses the user or the password.",

@@ -1,4 +1,4 @@
-"""Basic and Digest authentication (RFC 7617, RFC 7616), as HTTP and RTSP cameras ask for it."""
+"""Basic and Digest authentication (RFC 7617, RFC 7616) for HTTP and RTSP cameras."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ _ALGORITHMS = {"md5": "md5", "sha-256": "sha256"}
 
 
 class Login:
-    """User and password of one camera, and the last challenge of it."""
+    """User and password of one camera, and its last challenge."""
 
     def __init__(self, user: str, password: str) -> None:
         self._user = user
@@ -22,16 +22,16 @@ class Login:
         self._count = 0
 
     def take(self, challenges: Iterable[str]) -> bool:
-        """Take in the WWW-Authenticate headers of a 401; whether they can be answered with what is known.
+        """Read the WWW-Authenticate headers of a 401; return whether they can be answered.
 
-        The digest is preferred. Once answered, the same challenge again means that user or password are wrong.
+        Digest is preferred. A repeated challenge after an answer means that user or password are wrong.
         """
         if not self._user:
             return False
         before = self._digest, self._basic
         self._digest, self._basic = None, False
         for challenge in challenges:
-            # Two challenges may stand in one header.
+            # One header may contain two challenges.
             begins = [found.start() for found in re.finditer(r"(?:^|,)\s*(?:basic|digest)\s", challenge, re.IGNORECASE)]
             for begin, end in zip(begins, [*begins[1:], len(challenge)], strict=True):
                 self._take_one(challenge[begin:end].lstrip(", "))
@@ -40,7 +40,7 @@ class Login:
         return (self._digest is not None or self._basic) and (stale or not repeated)
 
     def answer(self, method: str, uri: str) -> str | None:
-        """Return the value of the Authorization header, or None where nothing was asked for yet."""
+        """Return the value of the Authorization header, or None before any challenge."""
         if self._digest is not None:
             return self._digest_answer(self._digest, method, uri)
         if self._basic:

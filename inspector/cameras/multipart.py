@@ -1,4 +1,4 @@
-"""The parts of a multipart/x-mixed-replace answer, as cameras really write them."""
+"""Parser for multipart/x-mixed-replace answers, tolerant of the deviations of real cameras."""
 
 import re
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import compat32
 
-LIMIT = 64 << 20  # bytes of one part
-_LINE = 16_384  # bytes of headers, or of what stands between two parts before it is given up
-_LINE_ENDS = 4  # bytes that some count as well
+LIMIT = 64 << 20  # largest size of one part in bytes
+_LINE = 16_384  # largest size in bytes of headers, and of data between two parts
+_LINE_ENDS = 4  # bytes of line ends that some cameras include in the length
 _EOI = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Content type ("" where it has none) and bytes of one part. `whole`: no bytes of it are known to miss."""
+    """Content type ("" if missing) and bytes of one part. `whole`: no bytes are known to be missing."""
 
     kind: str
     body: bytes
@@ -24,19 +24,18 @@ class Part:
 class Parts:
     """Reads one part after the other.
 
-    A Content-Length is believed as far as the picture bears it out, so that a picture is there as soon as its last byte is;
-    without one, a part ends where the boundary is found. A camera whose lengths were right once and are not any more has lost
-    bytes. The boundary is found with as many dashes as there are, because some
-    cameras count them into its name and others do not.
+    A Content-Length is trusted if the picture confirms it, so that a picture is available as soon as its last byte arrives.
+    Without a length, a part ends at the boundary. A camera whose lengths were right at first and then are not has lost bytes.
+    The boundary is matched with any number of leading dashes, because some cameras include them in its name and others do not.
     """
 
     def __init__(self, read: Callable[[], bytes], boundary: str | None) -> None:
-        """`read` gives the next bytes, b"" at the end. `boundary`: as the Content-Type names it."""
+        """`read` returns the next bytes, b"" at the end. `boundary`: as named by the Content-Type."""
         self._read = read
         self._buffer = bytearray()
         self._boundary = (boundary or "").strip().strip('"').strip("-").encode("latin-1", "replace")
         self._between = self._pattern()
-        self._counts = False  # its lengths are right
+        self._counts = False  # whether its lengths are right
 
     def next(self) -> Part | None:
         """Return the next part, or None at the end."""
@@ -62,7 +61,7 @@ class Parts:
         return bool(found)
 
     def _skip_to_part(self) -> bool:
-        """Go to the line behind the next boundary."""
+        """Skip to the line after the next boundary."""
         skipped = 0
         while skipped < LIMIT:
             end = self._buffer.find(b"\n")
@@ -90,7 +89,7 @@ class Parts:
         return bool(name) and name == self._boundary
 
     def _headers(self) -> bytes | None:
-        """Return the lines up to an empty one."""
+        """Return the lines up to an empty line."""
         seen = 0
         while True:
             while (end := self._buffer.find(b"\n", seen)) >= 0:
@@ -108,9 +107,10 @@ class Parts:
                 return self._rest()
         body = bytes(self._buffer[:length])
         swallowed = self._between.search(body)
-        if swallowed is not None:  # it counts more than the picture
+        if swallowed is not None:  # the length includes more than the picture
             return self._take(swallowed)
-        if not body.rstrip(b"\0\r\n").endswith(_EOI):  # it counts less, or the picture is cut: the boundary tells
+        # the length is too small, or the picture is truncated: search for the boundary
+        if not body.rstrip(b"\0\r\n").endswith(_EOI):
             return self._until_boundary()
         del self._buffer[:length]
         return body
@@ -128,18 +128,18 @@ class Parts:
         return None
 
     def _take(self, boundary: re.Match[bytes]) -> bytes:
-        """Return the part in front of a boundary."""
+        """Return the part before a boundary."""
         begin = boundary.start("boundary")
         body = bytes(self._buffer[:begin])
         del self._buffer[:begin]
         return body.removesuffix(b"\n").removesuffix(b"\r")
 
     def _pattern(self) -> re.Pattern[bytes]:
-        """Return a boundary at the beginning of a line, or right behind a picture."""
+        """Return the pattern of a boundary at the beginning of a line or right after a picture."""
         return re.compile(rb"(?:\n|\xff\xd9\0{0,8})(?P<boundary>--+" + re.escape(self._boundary) + rb")")
 
     def _rest(self) -> bytes | None:
-        """Return what had come when the connection ended: a picture that is cut, unless nothing had."""
+        """Return the bytes received before the connection ended, a truncated picture; None if there are none."""
         found = self._between.search(self._buffer)
         if found is not None:
             return self._take(found)

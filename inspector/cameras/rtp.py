@@ -1,7 +1,7 @@
-"""Which pictures of an RTP stream arrived whole: what is lost on the way is known from the packets' numbers alone.
+"""Detection of incomplete pictures in an RTP stream from the packets' numbers.
 
-A decoder conceals what is missing (it copies from the picture before) and goes on predicting from that, so every picture from a
-loss up to the next one that stands for itself (a key frame) shows something that was never in front of the camera.
+A decoder conceals lost data (it copies from the previous picture) and continues to predict from the result. Every picture from
+a loss up to the next key frame therefore shows something that was never in front of the camera.
 """
 
 import re
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 _FIXED = 12  # bytes of an RTP header without extensions (RFC 3550, 5.1)
 _RTPMAP = re.compile(rb"a=rtpmap:([0-9]+)\s+([A-Za-z0-9-]+)/", re.IGNORECASE)
 _STATIC = {26: "JPEG", 32: "MPV", 33: "MP2T"}  # payload types that need no rtpmap (RFC 3551, 6)
-_MOST = 1 << 14  # packets of one picture
+_MOST = 1 << 14  # most packets of one picture
 
 
 def codecs(description: bytes) -> dict[int, str]:
-    """Payload type -> codec of a session description (RFC 8866)."""
+    """Return the codec of each payload type in a session description (RFC 8866)."""
     return _STATIC | {int(number): name.decode().upper() for number, name in _RTPMAP.findall(description)}
 
 
@@ -42,48 +42,48 @@ def _parse(data: bytes) -> _Packet | None:
 @dataclass(slots=True)
 class _Picture:
     time: int
-    whole: bool  # nothing of it was lost so far
-    shows: bool = True  # it is more than parameters
+    whole: bool  # no packet of it is known to be lost
+    shows: bool = True  # contains picture data, not only parameters
     raw: list[bytes] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What a packet led to: packets to hand on, and how many pictures must not be judged."""
+    """The result of a packet: packets to forward, and the number of spoilt pictures."""
 
     packets: tuple[bytes, ...] = ()
     spoilt: int = 0
 
 
 class Unrecoverable(ValueError):
-    """A loss, or another format, after which only a new connection begins with a picture that stands for itself."""
+    """A loss or a change of format that only a new connection, which begins with a key frame, can repair."""
 
 
 class Track:
-    """The pictures of one video stream, as RTP packets in their order of arrival."""
+    """The pictures of one video stream, from RTP packets in order of arrival."""
 
     def __init__(self, codecs: dict[int, str]) -> None:
-        """`codecs` by payload type."""
+        """`codecs`: codec by payload type."""
         self._codecs = codecs
         self._expected: int | None = None
         self._picture: _Picture | None = None
-        self._waiting = False  # for a key frame
-        self._marks = False  # the last packet of a picture is marked,
-        self._marks_lie = False  # or every piece of it is
-        self._ended: _Picture | None = None  # the last one
-        self._handed = 0  # number of the last packet that was handed on
-        self._leading = False  # pictures that may refer to others from before the key frame are left out, too (H.265)
-        self._formats: dict[int, bytes] = {}  # what says how large pictures are
+        self._waiting = False  # waits for a key frame
+        self._marks = False  # the camera marks the last packet of a picture,
+        self._marks_lie = False  # or every piece of a picture
+        self._ended: _Picture | None = None  # the previous picture
+        self._handed = 0  # number of the last forwarded packet
+        self._leading = False  # also drop pictures that may refer to pictures before the key frame (H.265)
+        self._formats: dict[int, bytes] = {}  # parameters that determine the picture size
 
     def take(self, data: bytes) -> Arrived:
-        """Take in one RTP packet. Raises Unrecoverable."""
+        """Process one RTP packet. Raises Unrecoverable."""
         packet = _parse(data)
         if packet is None:
             return Arrived((data,))
         missing = 0 if self._expected is None else (packet.number - self._expected) & 0xFFFF
         if missing >= 0x8000:
-            return Arrived()  # it is late: its picture has been given up
+            return Arrived()  # too late: its picture has been dropped
         whole = not missing or self._lose(packet, missing)
         self._expected = (packet.number + 1) & 0xFFFF
         handed: list[bytes] = []
@@ -102,7 +102,7 @@ class Track:
         return Arrived(tuple(self._renumbered(data) for data in handed), spoilt)
 
     def _begin(self, packet: _Packet, *, whole: bool) -> _Picture:
-        """Return the picture that begins with this packet, or the next piece of one whose mark was not its end."""
+        """Return the picture that begins with this packet, or the continuation of a picture with a false end mark."""
         before = self._ended
         if before is not None and before.time == packet.time and before.shows:
             self._marks_lie = True
@@ -110,15 +110,15 @@ class Track:
         return _Picture(packet.time, whole=whole)
 
     def _renumbered(self, data: bytes) -> bytes:
-        """Return the packet with the next number: FFmpeg lets a packet go that follows a large gap."""
+        """Return the packet with the next number: FFmpeg drops a packet after a large gap."""
         self._handed = (self._handed + 1) & 0xFFFF
         return data[:2] + self._handed.to_bytes(2, "big") + data[4:]
 
     def _lose(self, packet: _Packet, missing: int) -> bool:
-        """Note what is missing in front of a packet; whether the picture that begins with it is whole all the same.
+        """Record the packets missing before this one; return whether the picture that begins here is complete nevertheless.
 
-        The picture before may have lost its end, this one its beginning. A single packet was the end of one whose end is not
-        there yet, if this camera marks the ends.
+        The loss may be the end of the previous picture or the beginning of this one. A single lost packet was the end of the
+        previous picture if that end is missing and the camera marks ends.
         """
         codec = self._codecs.get(packet.kind, "")
         if codec not in _KEYS:
@@ -131,7 +131,7 @@ class Track:
         return missing == 1 and self._marks and before.time != packet.time
 
     def _finish(self, picture: _Picture, kind: int) -> tuple[list[bytes], int]:
-        """Return the packets of a picture that may be shown, and otherwise that one is spoilt."""
+        """Return the packets to forward, and the number of spoilt pictures (0 or 1)."""
         self._ended = picture
         if not picture.whole:
             return [], 1
@@ -139,7 +139,7 @@ class Track:
         self._check_format(codec, picture.payloads)
         units = _KEYS[codec](picture.payloads) if codec in _KEYS else frozenset()
         packets = _in_order(codec, picture)
-        if units == {_OTHER}:  # parameters for the pictures that follow
+        if units == {_OTHER}:  # parameters for the following pictures
             picture.shows = False
             return packets, 0
         if self._waiting and _KEY in units:
@@ -151,7 +151,7 @@ class Track:
         return packets, 0
 
     def _check_format(self, codec: str, payloads: list[bytes]) -> None:
-        """A decoder that goes on with another picture size would scale it to the first one."""
+        """Raise Unrecoverable if the picture size changes: the decoder would scale the picture to the first size."""
         for number, content in _formats(codec, payloads):
             if self._formats.setdefault(number, content) != content:
                 raise Unrecoverable(codec)
@@ -186,10 +186,10 @@ def _units_jpeg(payloads: list[bytes]) -> frozenset[str]:
 
 
 def _in_order(codec: str, picture: _Picture) -> list[bytes]:
-    """Return the packets without parameter sets in the middle of the picture.
+    """Return the packets without parameter sets inside the picture.
 
-    Some encoders repeat them in front of every slice of a key frame, where none may stand (H.264, 7.4.1.2.3). FFmpeg takes
-    them for the beginning of the next picture, and makes two of one, each half made up.
+    Some encoders repeat the sets before every slice of a key frame, which is not allowed (H.264, 7.4.1.2.3). FFmpeg takes them
+    for the beginning of the next picture and splits the picture into two, each half invented.
     """
     if codec not in ("H264", "H265"):
         return picture.raw
@@ -208,26 +208,26 @@ _264 = {5: _KEY, 6: _OTHER, 7: _OTHER, 8: _OTHER, 9: _OTHER, 10: _OTHER, 11: _OT
 
 
 def _formats(codec: str, payloads: list[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield what says how large pictures are, by the number of the set that it stands in."""
+    """Yield the parameters that determine the picture size, with the number of their parameter set."""
     if codec == "JPEG":
         if payloads and len(payloads[0]) >= 8:
             yield 0, payloads[0][6:8]  # width and height in blocks (RFC 2435, 3.1)
     elif codec == "H264":
-        # Behind profile and level: its number, as many zeros as it has digits behind its first 1, less 1 (7.3.2.1.1, 9.1).
+        # After profile and level: the set's number in Exp-Golomb code (7.3.2.1.1, 9.1).
         yield from ((_first_number(unit[4:8]), unit) for unit, whole in _h264(payloads) if whole and unit[0] & 0x1F == 7)
     elif codec == "H265":
         yield from ((0, unit) for unit, whole in _h265(payloads) if whole and unit[0] >> 1 & 0x3F == 33)
 
 
 def _first_number(data: bytes) -> int:
-    """Return the Exp-Golomb number that the bits begin with."""
+    """Return the Exp-Golomb number at the beginning of the bits."""
     bits = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}" if data else ""
     zeros = len(bits) - len(bits.lstrip("0"))
     return int(bits[zeros : 2 * zeros + 1] or "1", 2) - 1
 
 
 def _h264(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield the units of a picture (RFC 6184): whole ones, and the header of those that come in fragments (False)."""
+    """Yield the units of a picture (RFC 6184): complete units (True), and the headers of fragmented units (False)."""
     for payload in payloads:
         kind = payload[0] & 0x1F if payload else 31
         if kind in (24, 25):
@@ -240,7 +240,7 @@ def _h264(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def _h265(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """As `_h264` (RFC 7798)."""
+    """Yield the units of a picture as `_h264` does (RFC 7798)."""
     for payload in payloads:
         kind = payload[0] >> 1 & 0x3F if payload else 63
         if kind == 48:
@@ -253,7 +253,7 @@ def _h265(payloads: list[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def _several(payload: bytes, at: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield the units that one packet holds, each behind its length."""
+    """Yield the units in one packet, each preceded by its length."""
     while at + 2 < len(payload):
         length = int.from_bytes(payload[at : at + 2], "big")
         if length:

@@ -1,4 +1,4 @@
-"""A network camera: RTSP, MJPEG or snapshots over HTTP, and other video over HTTP."""
+"""Network cameras: RTSP; MJPEG, snapshots or other video over HTTP."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError, InspectorError
 from inspector.core.types import Frame
 
-# Read by OpenCV at every opening. Over UDP a loss cannot be told from a late packet; sound is not wanted.
+# Options that OpenCV reads at every opening. Over UDP a loss cannot be told from a late packet; sound is not needed.
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|allowed_media_types;video")
 
 
@@ -34,11 +34,10 @@ class StreamOptions(CameraOptions):
 
 
 class StreamCamera(Camera):
-    """Yields the newest frame of a stream; frames that nobody took in time are dropped, and counted.
+    """Yields the newest frame of a stream; frames that are not taken in time are dropped and counted.
 
-    A picture that is damaged, has another size than the first one (or than the option `size`), or (MJPEG and snapshots) was
-    sent before, is no frame: its part is reported through `skip`.
-    A stream that stalls, dies or ends raises CameraError within the time-out.
+    A picture is rejected and reported through `skip` if it is damaged, differs in size from the first one (or from the option
+    `size`), or (MJPEG and snapshots) was sent before. A stream that stalls or ends raises CameraError within the time-out.
     """
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
@@ -46,7 +45,7 @@ class StreamCamera(Camera):
         self._options = parse_options(StreamOptions, name, options)
         self._url = address
         self._sent = None if self._options.allow_repeats else Sent()
-        self.address = hide_secrets(address)  # what records and messages show
+        self.address = hide_secrets(address)  # the address in records and messages
         width, _, height = self._options.size.partition("x")
         self._size = (int(width), int(height)) if width else None
         try:
@@ -82,7 +81,7 @@ class StreamCamera(Camera):
             reader.close()
 
     def _other_size(self, width: int, height: int) -> CameraError | None:
-        """Return what to say of a picture that has not the size which the regions of the recipe are for."""
+        """Return an error for a picture whose size differs from the size that the recipe's regions refer to."""
         if self._size is None:
             self._size = (width, height)
         if self._size == (width, height):
@@ -119,27 +118,27 @@ class StreamVideo(VideoCapture):
         super().__init__()
         self._url = url
         self._open_timeout = open_timeout
-        # Longer than silence lasts until it is noticed: when its time is up, FFmpeg gives an old frame once more.
+        # Longer than the time until silence is noticed: when this time-out expires, FFmpeg repeats an old frame.
         self.read_timeout = 2 * timeout + 1
 
     def make(self) -> cv2.VideoCapture:
         settings = {
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(self._open_timeout * 1000),
             cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(self.read_timeout * 1000),
-            cv2.CAP_PROP_N_THREADS: 1,  # each thread more keeps a frame back
+            cv2.CAP_PROP_N_THREADS: 1,  # each additional thread delays by a frame
         }
         return cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, [value for setting in settings.items() for value in setting])
 
 
 class RtspVideo(StreamVideo):
-    """An RTSP stream that FFmpeg reads through a gate, which keeps back the pictures of which something was lost."""
+    """An RTSP stream that FFmpeg reads through a gate, which holds back incomplete pictures."""
 
     def __init__(self, url: str, *, open_timeout: float, timeout: float, spoilt: Callable[[], None]) -> None:
         super().__init__(url, open_timeout=open_timeout, timeout=timeout)
         self._spoilt = spoilt
         self._gate: RtspGate | None = None
         self._source = hide_secrets(url)
-        self.read_timeout = 3600.0  # pictures that are kept back are no silence, and the gate ends a read that waits
+        self.read_timeout = 3600.0  # pictures held back are no silence, and the gate ends a blocked read
 
     def open(self) -> bool:
         gate = self._gate = RtspGate(self._url, timeout=self._open_timeout, spoilt=self._spoilt)

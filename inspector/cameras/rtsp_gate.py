@@ -1,9 +1,9 @@
-"""A gate between an RTSP camera and FFmpeg, which lets only pictures through that arrived whole.
+"""A gate between an RTSP camera and FFmpeg that forwards only complete pictures.
 
-FFmpeg connects to the gate on this computer, and the gate to the camera. Requests and answers pass with the address exchanged;
-the gate logs in, so that the password is not in FFmpeg's hands. The video comes inside the same connection (interleaved,
-RFC 2326, 10.12), its packets are numbered, and what `rtp.Track` finds spoilt does not pass. Closing the gate ends whatever
-FFmpeg waits for.
+FFmpeg connects to the gate on this computer, and the gate to the camera. Requests and answers are forwarded with the address
+replaced. The gate logs in, so FFmpeg never has the password. The video comes over the same connection (interleaved, RFC 2326,
+10.12) in numbered packets, and pictures that `rtp.Track` finds spoilt are not forwarded. Closing the gate ends any wait of
+FFmpeg.
 """
 
 import re
@@ -20,9 +20,9 @@ from inspector.cameras.rtp import Track, Unrecoverable, codecs
 from inspector.core.addresses import Address, parse_address
 
 _PIECE = 1 << 16
-_MOST = 1 << 20  # bytes of one request or answer
+_MOST = 1 << 20  # largest size of one request or answer in bytes
 _DOLLAR = 0x24
-_LOOK = 0.5  # seconds after which a connection is looked at again
+_LOOK = 0.5  # seconds between checks of a connection
 _REMOTE = re.compile(rb"rtsps?://[^/\s;,\"]+", re.IGNORECASE)
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]+)", re.IGNORECASE | re.MULTILINE)
 _CHALLENGE = re.compile(rb"^www-authenticate:[ \t]*(.*?)\r?$", re.IGNORECASE | re.MULTILINE)
@@ -42,16 +42,16 @@ class RtspGate:
     """One connection to one camera. `url` is the address for FFmpeg."""
 
     def __init__(self, url: str, *, timeout: float, spoilt: Callable[[], None]) -> None:
-        """Listens, and connects to the camera when FFmpeg comes. `timeout`: seconds that connecting may take.
+        """Listens, and connects to the camera when FFmpeg connects. `timeout`: longest time of connecting in seconds.
 
-        `spoilt` is called, on a thread of the gate, for every picture that must not be judged. Raises OSError.
+        `spoilt` is called on a thread of the gate for every picture that must not be judged. Raises OSError.
         """
         self._address = parse_address(url)
         self._timeout = timeout
         self._spoilt = spoilt
         self._login = Login(self._address.user, self._address.password)
         self._origin = self._address.origin.encode()
-        self._requests: dict[bytes, bytes] = {}  # the last ones by number, until they are answered
+        self._requests: dict[bytes, bytes] = {}  # recent requests by number, until answered
         self._tracks: dict[int, Track] = {}
         self._codecs: dict[int, str] = {}
         self._sending = threading.Lock()
@@ -67,7 +67,7 @@ class RtspGate:
         self._thread.start()
 
     def close(self) -> None:
-        """End both connections. May be called from any thread, more than once."""
+        """End both connections. May be called from any thread, and more than once."""
         self._closed = True
         for end in (self._listener, *self._ends):
             with suppress(OSError):
@@ -75,7 +75,7 @@ class RtspGate:
         self._listener.close()
 
     def join(self, timeout: float) -> None:
-        """Wait until the gate's threads have gone, at most `timeout` seconds."""
+        """Wait until the gate's threads have ended, at most `timeout` seconds."""
         self._thread.join(timeout)
 
     def _serve(self) -> None:
@@ -124,7 +124,7 @@ class RtspGate:
             end.sendall(data)
 
     def _to_camera(self, request: bytes, near: socket.socket, far: End) -> None:
-        if request.startswith(b"SETUP ") and b"interleaved" not in request:  # UDP, where a loss cannot be told from the end
+        if request.startswith(b"SETUP ") and b"interleaved" not in request:  # over UDP a loss cannot be told from the end
             number = _CSEQ.search(request)
             near.sendall(b"RTSP/1.0 461 Unsupported Transport\r\nCSeq: " + (number[1] if number else b"0") + b"\r\n\r\n")
             return
@@ -185,9 +185,9 @@ class RtspGate:
 
 
 class _SecureEnd:
-    """A TLS connection that one thread reads while another writes, which OpenSSL does not allow at the same moment.
+    """A TLS connection that one thread reads while another writes. OpenSSL does not allow both at the same moment.
 
-    The certificate is not checked: cameras come with one of their own making.
+    The certificate is not checked: cameras use self-signed ones.
     """
 
     def __init__(self, connected: socket.socket, host: str) -> None:
@@ -229,7 +229,7 @@ def _framed(channel: int, data: bytes) -> bytes:
 
 
 def _each(end: End, message: Callable[[bytes], None], packet: Callable[[bytes], None]) -> None:
-    """Hand over every message and every interleaved packet (with its four bytes of frame), until the end."""
+    """Call back for every message and every interleaved packet (including its four header bytes), until the end."""
     buffer = bytearray()
     while data := end.recv(_PIECE):
         buffer += data
@@ -240,8 +240,8 @@ def _each(end: End, message: Callable[[bytes], None], packet: Callable[[bytes], 
 
 
 def _size(buffer: bytearray) -> int:
-    """Bytes of the message or packet that the buffer begins with; 0 while that is not known. Raises ValueError."""
-    while buffer[:2] == b"\r\n":  # some send an empty line to keep the connection alive
+    """Return the size in bytes of the message or packet at the start of the buffer; 0 if not yet known. Raises ValueError."""
+    while buffer[:2] == b"\r\n":  # some cameras send an empty line as keep-alive
         del buffer[:2]
     if not buffer:
         return 0

@@ -1,4 +1,4 @@
-"""Frames by number, from one image, a folder of images or a video: what predict and the review page step through."""
+"""Numbered frames from one image, a folder of images or a video, for predict and the review page."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,22 +14,22 @@ from inspector.core.types import Frame, Pixels
 
 
 class FrameSequence(ABC):
-    """Frames with random access. Not safe to share between threads."""
+    """Frames with random access. Not thread-safe."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many frames there are."""
+        """Return the number of frames."""
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """Return what a person calls frame `index`: its file name, or the video's with the frame's number."""
+        """Return the display name of frame `index`: its file name, or the video's with the frame's number."""
 
     @abstractmethod
     def frame(self, index: int) -> Frame:
-        """Frame `index`. Raises ConfigError where it cannot be read (the others still can), IndexError out of range."""
+        """Return frame `index`. Raises ConfigError if it cannot be read (the others still can), IndexError out of range."""
 
     def each(self) -> Iterator[tuple[str, Frame | ConfigError]]:
-        """Name and frame, or why it cannot be read, of every frame in turn."""
+        """Yield every frame in turn with its name, or the error if it cannot be read."""
         for index in range(len(self)):
             try:
                 frame: Frame | ConfigError = self.frame(index)
@@ -39,11 +39,11 @@ class FrameSequence(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
 
 
 class _Images(FrameSequence):
-    """The pages of image files, in their order."""
+    """The pages of image files, in order."""
 
     def __init__(self, files: list[Path], folder: Path, camera: str, how: Reading) -> None:
         self._files = [(path, page) for path in files for page in range(page_count(path))]
@@ -74,14 +74,14 @@ class _Images(FrameSequence):
         )
 
     def close(self) -> None:
-        """No file is open between two frames."""
+        """Do nothing: no file stays open between frames."""
 
 
 class _Video(FrameSequence):
-    """How many frames there are is known when all have been read; whoever asks waits for that once."""
+    """The frames of a video. Their number is only known once all have been read; the first request for it waits."""
 
     def __init__(self, path: Path, camera: str) -> None:
-        VideoFile(path).close()  # whether it is one
+        VideoFile(path).close()  # raises ConfigError if it is not a video
         self._access: RandomAccess | None = None
         self._camera = camera
         self._path = path
@@ -128,9 +128,8 @@ class _Video(FrameSequence):
 def open_sequence(path: Path, *, camera: str = "camera", recursive: bool = False, how: Reading = AS_IT_SAYS) -> FrameSequence:
     """Open one image, a folder of images (natural order, without label masks) or a video.
 
-    `camera`: the frames' name. `how`: what image files do not say themselves.
-
-    Raises ConfigError: nothing there, no image in the folder, not a video. An image itself is read by `frame`.
+    `camera`: camera name of the frames. `how`: properties that image files do not state. Raises ConfigError if the path does
+    not exist, the folder has no image, or the file is not a video. The image itself is read by `frame`.
     """
     path = path.expanduser()
     if path.is_dir():

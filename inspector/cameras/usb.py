@@ -12,7 +12,7 @@ from inspector.core.config import Option
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.types import Frame
 
-_OPEN_S = 20.0  # Windows takes its time with some drivers
+_OPEN_S = 20.0  # some Windows drivers open slowly
 
 
 class UsbOptions(CameraOptions):
@@ -51,7 +51,7 @@ class UsbCamera(Camera):
 
 
 class UsbDevice(VideoCapture):
-    """The device, with the settings that were asked for."""
+    """The device with the requested settings."""
 
     def __init__(self, address: str, options: UsbOptions) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class UsbDevice(VideoCapture):
         for setting, value in settings:
             if value and capture.isOpened():
                 capture.set(setting, value)
-        # OpenCV makes 8 bits of each 16-bit pixel of a thermal camera, unless it is told not to.
+        # By default OpenCV converts each 16-bit pixel of a thermal camera to 8 bits.
         if int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"Y16 "):
             capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         return capture

@@ -1,4 +1,4 @@
-"""A video file: as a camera, and with random access for review."""
+"""Video files, as a camera and with random access for review."""
 
 import time
 import zlib
@@ -23,23 +23,23 @@ from inspector.core.jpeg import JpegDamage, decode_jpeg
 from inspector.core.types import Frame, Pixels
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"})
-_TRIES = 4  # a packet that cannot be decoded looks like the end; behind it the frames go on
-_FORWARD = 64  # frames that are read rather than jumped over
+_TRIES = 4  # a packet that cannot be decoded looks like the end, but frames may follow
+_FORWARD = 64  # most frames that are read instead of jumped over
 _MJPEG = ("mjpg", "jpeg", "avrn", "mjpa")
 _GREY16 = b"Y1\0\x10"
-# Raw video of 16 bits a pixel without a name of its own (AVI, MOV): FFmpeg takes all of it for colours of 5 bits each.
+# Raw video of 16 bits per pixel without a format name (AVI, MOV): FFmpeg interprets all of it as 5-bit colours.
 _RGB555 = (b"RGB\x0f", b"\x0fBGR")
 
 
 class VideoFile:
-    """An open video file, read from its beginning. Not safe to share between threads.
+    """An open video file, read from its beginning. Not thread-safe.
 
-    Nothing that the container says about the number of its frames is believed, nor where it seeks to. Motion JPEG is decoded
-    strictly, as the pictures of a stream are. 16-bit grey keeps its depth.
+    The container's number of frames and its seeking are not trusted. Motion JPEG is decoded strictly, like the pictures of a
+    stream. 16-bit grey keeps its depth.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError where the file is missing, not a video, or one whose pixels cannot be read right."""
+        """Raises ConfigError if the file is missing, is not a video, or has a pixel format that cannot be read correctly."""
         self.path = path
         if not path.is_file():
             raise ConfigError("There is no video {file}.", remedy="Check the path.", file=hide_secrets(str(path)))
@@ -56,11 +56,11 @@ class VideoFile:
 
     @property
     def time(self) -> float:
-        """Time of the frame that was read last, in ms from the first one."""
+        """Time of the last frame in ms, relative to the first frame."""
         return float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
 
     def read(self) -> Pixels | ConfigError | None:
-        """Return the next frame, RGB or grey; why it cannot be read; or None at the end."""
+        """Return the next frame, RGB or grey; the error if it cannot be read; or None at the end."""
         if not self.skip():
             return None
         good, pixels = self._capture.retrieve()
@@ -74,13 +74,13 @@ class VideoFile:
             return self._unreadable(str(error))
 
     def skip(self) -> bool:
-        """Go over the next frame; False at the end."""
+        """Skip the next frame; return False at the end."""
         good = any(self._capture.grab() for _ in range(1 if self._raw else _TRIES))
         self.next += good
         return good
 
     def mark(self) -> int:
-        """Return a checksum of the frame that was read or skipped last."""
+        """Return a checksum of the last frame read or skipped."""
         good, pixels = self._capture.retrieve()
         return zlib.crc32(np.ascontiguousarray(pixels if self._raw else pixels[::4]).data) if good else 0
 
@@ -92,19 +92,19 @@ class VideoFile:
         self.next = 0
 
     def jump(self, index: int) -> None:
-        """Go somewhere near frame `index`: where that is, only the frames themselves tell."""
+        """Jump near frame `index`. The exact position can only be told from the frames."""
         self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
 
     @property
     def cheap(self) -> bool:
-        """Whether skipping costs no decoding."""
+        """Whether skipping needs no decoding."""
         return self._raw
 
     def close(self) -> None:
         self._capture.release()
 
     def no_frames(self) -> ConfigError:
-        """Return what to say of a video none of whose frames can be decoded."""
+        """Return the error for a video without any decodable frame."""
         return ConfigError(
             "{file} holds video of the kind {codec}, which cannot be decoded here.",
             remedy="Convert it to MP4 with H.264, or to MKV with FFV1.",
@@ -147,7 +147,7 @@ class VideoFile:
             self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
 
     def _read_raw(self) -> None:
-        """Take the JPEG files out of a video that is made of them, unless each holds a field (half a frame)."""
+        """Extract the JPEG files from a Motion JPEG video, unless each holds a field (half a frame)."""
         size = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         raw = self._opened(raw=True)
         good = raw.grab()
@@ -156,7 +156,7 @@ class VideoFile:
         try:
             fits = bool(good) and decode_jpeg(data.tobytes()).shape[1::-1] == size
         except JpegDamage:
-            fits = True  # of no size at all: what follows will tell
+            fits = True  # no size in the header: the following frames decide
         if fits:
             self._raw = True
             self.rewind()
@@ -180,30 +180,30 @@ class VideoFile:
 
 
 def _tag(value: float) -> bytes:
-    """Four letters that OpenCV gives as a number."""
+    """Return OpenCV's number as a four-letter code."""
     return (int(value) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of one frame of a video: its time in ms and its checksum."""
+    """Known properties of one frame of a video: its time in ms and its checksum."""
 
     time: float
     mark: int
 
 
 class RandomAccess:
-    """Frames of a video by number. What was read is shown only if it is the frame that reading through gives."""
+    """Frames of a video by number. A frame is returned only if it equals the one from sequential reading."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the whole video once; the next time it is remembered. Raises ConfigError."""
+        """Reads the whole video once; the result is cached. Raises ConfigError."""
         status = path.stat() if path.is_file() else None
         self._video = VideoFile(path)
         self.index = _index(path, status.st_size if status else 0, status.st_mtime_ns if status else 0)
         self._jumps = not self._video.cheap
 
     def read(self, number: int) -> Pixels:
-        """Frame `number`. Raises ConfigError where it cannot be read."""
+        """Return frame `number`. Raises ConfigError if it cannot be read."""
         video, wanted = self._video, self.index[number]
         if not video.next <= number <= video.next + _FORWARD:
             if self._jumps and number > _FORWARD:
@@ -230,7 +230,7 @@ class RandomAccess:
         self._video.close()
 
     def _after_jump(self, number: int) -> Pixels | None:
-        """Return the frame, if it is found after a jump; None if not, and then jumping is given up for this video."""
+        """Return the frame if a jump finds it; otherwise return None and stop jumping in this video."""
         video, wanted = self._video, self.index[number]
         video.jump(number)
         for _ in range(_FORWARD):
@@ -246,7 +246,7 @@ class RandomAccess:
 
 @lru_cache(maxsize=4)
 def _index(path: Path, size: int, changed: int) -> tuple[Seen, ...]:
-    """Return every frame of a video. `size` and `changed` tell one state of the file from another."""
+    """Return the properties of every frame of a video. `size` and `changed` identify the version of the file."""
     video = VideoFile(path)
     try:
         seen = []
@@ -310,13 +310,13 @@ class VideoCamera(Camera):
 
 
 def cut_short(path: Path, shown: int) -> ConfigError:
-    """Return what to say of a video that ends before its container does."""
+    """Return the error for a video that ends before its container does."""
     return ConfigError(
         "The video {file} is cut short: it ends after {shown} frames.", remedy="Copy it again.", file=path, shown=shown
     )
 
 
 def _final(error: ConfigError) -> CameraError:
-    """Return the same as a failure that trying again does not mend."""
+    """Return the error as one that is not retried."""
     remedy = error.remedy.template if error.remedy else ""
     return CameraError(error.problem.template, remedy=remedy, retryable=False, **error.problem.values)

@@ -1,1 +1,1 @@
-"""What runs a bundle's graph."""
+"""Inference engines that run a bundle's graph."""

@@ -1,4 +1,4 @@
-"""An engine opens a bundle and turns batches into raw outputs. Three methods, so that a new one is a short file."""
+"""The interface of an engine, which opens a bundle and turns batches into raw outputs. A new engine is a short file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from inspector.core.types import Floats, Precision
 
 
 class Engine(ABC):
-    """Runs one bundle. Used by one thread at a time; opened and closed by the thread that uses it."""
+    """Runs one bundle. Opened, used and closed by the same thread."""
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
-        """Open the bundle's graph. `threads`: how many CPU threads to use, 0 for the engine's own choice.
+        """Open the bundle's graph. `threads`: number of CPU threads, 0 for the engine's own choice.
 
-        Whether the variant may judge parts is not asked here; `open_engine` does. Raises EngineError if the graph cannot be
-        run here.
+        `open_engine`, not this constructor, checks whether the variant may judge parts. Raises EngineError if the graph cannot
+        run on this machine.
         """
         self.ensure_here(precision)
         self.bundle = bundle
@@ -28,31 +28,31 @@ class Engine(ABC):
 
     @classmethod  # noqa: B027 - most run anywhere
     def ensure_here(cls, precision: Precision) -> None:
-        """Raise EngineError if this machine cannot compute so."""
+        """Raise EngineError if this machine does not support the precision."""
 
     @abstractmethod
     def infer(self, batch: Prepared) -> Floats:
-        """[N, height, width, channels] of the input spec's dtype -> the graph's output [N, ...] float32.
+        """Run [N, height, width, channels] of the input spec's dtype and return the graph's output [N, ...] float32.
 
         Any N from 1 to the card's `max_batch`. Raises EngineError.
         """
 
     def side_by_side(self) -> int:
-        """Get ready for batches under way at the same time; how many others there may be, 0 where the engine takes one."""
+        """Prepare for concurrent batches and return how many may run in addition to one; 0 if the engine runs one at a time."""
         return 0
 
     def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
-        """Begin with a batch; what is returned waits for its outputs. Both are as in `infer`, and raise as it does.
+        """Start a batch and return a function that waits for its outputs. Arguments, result and errors are as in `infer`.
 
-        The batch must stay as it is until then. `beside`: it is one of several under way, so how many there are in a second
-        counts, and not how soon this one is done; only after `side_by_side`.
+        The batch must not change until then. `beside`: other batches run at the same time, so that throughput counts, not the
+        latency of this one; only after `side_by_side`.
         """
         del beside
         outputs = self.infer(batch)
         return lambda: outputs
 
     def interrupt(self) -> bool:
-        """End an `infer` that hangs on another thread, which then raises EngineError. False where nothing can end it."""
+        """End an `infer` that hangs on another thread, which then raises EngineError; return False if that is impossible."""
         return False
 
     @abstractmethod
@@ -67,10 +67,10 @@ class Engine(ABC):
 
 
 def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> Engine:
-    """Open `bundle` with the engine called `name`, in a worker process where the registry says so.
+    """Open `bundle` with the engine called `name`, in a worker process if the registry requires one.
 
-    Every variant but the trained network and its ONNX graph must have agreed with them before (`inspector export`).
-    Raises ConfigError (no such engine, package missing) or EngineError.
+    Every variant except the trained network and its ONNX graph must have passed the parity gate (`inspector export`). Raises
+    ConfigError (no such engine, package missing) or EngineError.
     """
     entry = find(ENGINES, name, "engine")
     if precision not in entry.precisions:
@@ -90,7 +90,7 @@ def open_engine(name: str, bundle: Bundle, *, precision: Precision = "fp32", thr
 
 
 def check_active(bundle: Bundle, name: str, precision: Precision) -> None:
-    """Raise BundleError unless this variant of the bundle may judge parts: the parity gate."""
+    """Raise BundleError unless this variant of the bundle has passed the parity gate and may judge parts."""
     problem = barred(bundle, name, precision)
     if problem is not None:
         raise BundleError(

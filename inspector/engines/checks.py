@@ -1,4 +1,4 @@
-"""What every engine checks: that batches and outputs have the shapes the bundle's card promises."""
+"""Checks common to all engines: batches and outputs must have the shapes of the bundle's card."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def check_batch(bundle: Bundle, batch: Prepared) -> None:
 
 
 def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
-    """Raise BundleError unless the graph's output for `count` frames has the shape that the card's task reads."""
+    """Raise BundleError unless the graph's output for `count` frames has the shape required by the card's task."""
     if len(shape) >= 2 and shape[0] == count and _fits(bundle.card, shape[1:]):
         return
     raise BundleError(
@@ -40,7 +40,7 @@ def check_output(bundle: Bundle, shape: tuple[int, ...], count: int) -> None:
 
 
 def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
-    """Return what to say of a graph file that an engine refuses."""
+    """Return the error for a graph file that an engine cannot open."""
     detail = first_line(error)
     if re.search(r"(?i)official released onnx opset|model IR version|unsupported version", str(error)):
         return BundleError(
@@ -60,7 +60,7 @@ def cannot_open(path: Path, engine: str, error: Exception) -> BundleError:
 
 
 def not_here(engine: str, precision: str) -> EngineError:
-    """Return what to say of a precision that this processor cannot compute in."""
+    """Return the error for a precision that this processor does not support."""
     return EngineError(
         "{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.",
         remedy="Use the precision fp32.",
@@ -70,7 +70,7 @@ def not_here(engine: str, precision: str) -> EngineError:
 
 
 def probe(engine: Engine) -> None:
-    """Run one empty frame: a graph that cannot run here fails when it is opened, not at the first part."""
+    """Run one empty frame, so that a graph that cannot run here fails on opening and not at the first part."""
     spec = engine.bundle.card.input
     try:
         engine.infer(np.zeros((1, *spec.shape), spec.dtype))
@@ -80,7 +80,7 @@ def probe(engine: Engine) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return a library's error in one short line, without the file and line of its own source."""
+    """Return the first line of a library's error, without file and line of its source."""
     lines = [line.strip() for line in str(error).splitlines()]
     useful = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
     return (useful or lines or [type(error).__name__])[0][:200].rstrip(".") or type(error).__name__

@@ -1,4 +1,4 @@
-"""Heat maps for the window and the command line: Grad-CAM in a worker process that stays open between questions."""
+"""Heat maps for the window and the command line: Grad-CAM in a worker process that stays open between requests."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ from inspector.workers.process import WorkerProcess
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
-    """Where the network looked.
+    """A heat map of a frame.
 
-    `values` float32 [h, w], 0..1, covers `region` of the frame at the network's resolution; all 0 if nothing spoke for what
-    was explained. `class_name` is "" for thermal bundles. `target` is the number that was explained: a class score before
-    the softmax, a box's score, a sum of mask logits, or kelvin.
+    `values` float32 [h, w], 0..1, covers `region` of the frame at the network's resolution; all 0 if nothing contributed to the
+    explained number. `class_name` is "" for thermal bundles. `target` is the explained number: a class score before the
+    softmax, a box's score, a sum of mask logits, or kelvin.
     """
 
     values: Floats
@@ -31,7 +31,10 @@ class HeatMap:
 
 
 class Explainer:
-    """Explains predictions of one bundle. Calls block; used by one thread at a time. The worker starts on first use."""
+    """Explains predictions of one bundle.
+
+    Calls block; used by one thread at a time. The worker starts with the first request.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -53,11 +56,11 @@ class Explainer:
         box: tuple[float, float, float, float] | None = None,
         method: CamMethod | None = None,
     ) -> HeatMap:
-        """Explain what the bundle says of `region` (default: the whole frame).
+        """Explain the prediction for `region` (default: the whole frame).
 
-        `class_index`: the class, by default the one the network names. `box`: (left, top, right, bottom) in frame pixels,
-        detection only: this box rather than all of its class. Raises EngineError, or ConfigError for a region, class or
-        layer that does not exist.
+        `class_index`: the class, by default the predicted one. `box`: (left, top, right, bottom) in frame pixels, detection
+        only: explain this box rather than all of its class. Raises EngineError, or ConfigError for a region, class or layer
+        that does not exist.
         """
         region = region or whole(frame.pixels)
         if not region.fits(frame.width, frame.height):
@@ -92,13 +95,13 @@ class Explainer:
         return HeatMap(values, region, reply.layer, name, reply.target or 0.0)
 
     def close(self) -> None:
-        """End the worker; may be called twice, and a later call starts a new one."""
+        """End the worker. May be called twice; a later request starts a new worker."""
         if self._link is not None:
             self._link.close()
             self._link = None
 
     def abort(self) -> None:
-        """End the worker now; the call that waits for it in another thread raises EngineError. For good."""
+        """End the worker now and for good. A call that waits in another thread raises EngineError."""
         self._aborted = True
         if self._process is not None:
             self._process.cancel()
@@ -113,5 +116,5 @@ class Explainer:
 
     def _started(self, process: WorkerProcess) -> None:
         self._process = process
-        if self._aborted:  # while the process was being started
+        if self._aborted:  # aborted while the process was starting
             process.cancel()

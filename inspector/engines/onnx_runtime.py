@@ -1,4 +1,4 @@
-"""ONNX Runtime: the other in-process engine."""
+"""ONNX Runtime, in process."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +16,10 @@ Provider = str | tuple[str, Mapping[str, object]]
 
 
 class OnnxRuntimeEngine(Engine):
-    """Runs an ONNX graph: the bundle's own, or for int8 one that was quantised.
+    """Runs an ONNX graph: the bundle's own, or the quantised one for int8.
 
-    On an NVIDIA GPU where the installed package has that provider, else on the CPU. Idle threads sleep instead of spinning:
-    the cameras need the cores.
+    On an NVIDIA GPU if the installed package has that provider, otherwise on the CPU. Idle threads sleep instead of spinning,
+    because the cameras need the cores.
     """
 
     name = "onnxruntime"
@@ -27,12 +27,12 @@ class OnnxRuntimeEngine(Engine):
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
         super().__init__(bundle, precision=precision, threads=threads)
-        import onnxruntime  # type: ignore[import-untyped]  # it ships no types
+        import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY  # what matters arrives as an exception
+        options.log_severity_level = _FATAL_ONLY  # errors that matter are raised as exceptions
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = self._providers(onnxruntime.get_available_providers())
         path = bundle.variant_file(self.name, precision, ".onnx") if precision == "int8" else bundle.path(GRAPH)
@@ -47,10 +47,10 @@ class OnnxRuntimeEngine(Engine):
         probe(self)
 
     def _providers(self, available: Sequence[str]) -> Sequence[Provider]:
-        """Return what may run the graph, best first. Raises EngineError where this machine has nothing for it."""
+        """Return the providers that can run the graph, best first. Raises EngineError if this machine has none."""
         own: list[Provider] = ["CPUExecutionProvider"]
         if "CUDAExecutionProvider" in available and self.precision == "fp32":
-            own.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))  # else it rounds to ten bits, and calls it fp32
+            own.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"}))  # TF32 has a mantissa of ten bits and is no fp32
         return own
 
     def infer(self, batch: Prepared) -> Floats:

@@ -17,23 +17,26 @@ from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, not_here, probe
 
 if TYPE_CHECKING:
-    import openvino  # type: ignore[import-untyped]  # it ships no types
+    import openvino  # type: ignore[import-untyped]  # has no type annotations
 
-_STREAMS = 2  # batches that are computed at the same time, where there are several
+_STREAMS = 2  # number of batches computed concurrently
 
 
 class OpenVinoEngine(Engine):
     """Compiles the bundle's graph for this CPU; nothing is cached on disk.
 
-    fp32 and bf16 run the ONNX graph, fp16 (stored so, computed in float32) and int8 a graph of OpenVINO's own.
+    fp32 and bf16 run the ONNX graph; fp16 (16-bit weights, computed in float32) and int8 run a graph of OpenVINO's own.
 
-    All threads work on a lone batch (the latency hint): one of two streams would leave half of a two-core machine idle (66
-    against 122 images/s, SimpleCNN at 224 px in batches of 4). Where they are as many as the cores, each keeps to its own:
-    Linux would now and then put two on one and see it at its next tick, 4 ms later (p99 of the latency 2.3 instead of 5.3
-    times the engine's own time, SimpleCNN int8 at 70 % load). Of several batches under way each has the threads of a stream
-    for itself: nobody then waits for the slowest core, which prepares frames or decodes between two layers. Those threads
-    go where there is room, past what the station does meanwhile. What is not quantised computes in float32 unless bf16 is
-    asked for, even where the CPU would offer it, so that a variant gives the same verdicts on every machine.
+    A single batch uses all threads (the latency hint): with two streams a single batch would leave half of a two-core machine
+    idle (66 against 122 images/s, SimpleCNN at 224 px in batches of 4). If there are as many threads as cores, each thread is
+    pinned to its core. Otherwise Linux occasionally puts two threads on one core and corrects that at its next tick, 4 ms
+    later. Pinning gives a p99 latency of 2.3 instead of 5.3 times the engine's own time (SimpleCNN int8 at 70 % load).
+
+    Of several concurrent batches each has the threads of one stream. No batch then waits for the slowest core, which prepares
+    frames or decodes between two layers. These threads are not pinned, so that they can avoid cores used by the station.
+
+    Operations that are not quantised compute in float32 unless bf16 is requested, even if the CPU offers bf16, so that a
+    variant gives the same verdicts on every machine.
     """
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
@@ -52,7 +55,7 @@ class OpenVinoEngine(Engine):
         self._one_thread = threads == 1
         own = precision in ("fp16", "int8")
         self._path = bundle.variant_file("openvino", precision, ".xml") if own else bundle.path(GRAPH)
-        # The errors of its readers derive from Exception only.
+        # Errors of OpenVINO's readers derive from Exception only.
         readers = (getattr(frontend, name) for name in dir(frontend) if name.endswith("Failure"))
         self._unreadable: tuple[type[Exception], ...] = (RuntimeError, TypeError, ValueError, *readers)
         self._model: openvino.Model | None = None
@@ -85,18 +88,19 @@ class OpenVinoEngine(Engine):
             from openvino import properties
 
             self._many = self._compiled({properties.streams.num(): _STREAMS})
-        return _STREAMS  # so that one is ready when another ends
+        return _STREAMS  # one batch is ready when another ends
 
     def start(self, batch: Prepared, *, beside: bool = False) -> Callable[[], Floats]:
         check_batch(self.bundle, batch)
         requests = self._many if beside and self._many is not None else self._lone
         if requests is None:
             raise EngineError("The engine of {bundle} is closed.", bundle=self.bundle.name)
-        batch = np.require(batch, requirements=("C", "W"))  # a copy only of what is not so: memory is shared with the request
+        # shared with the request; copied only if not contiguous and writable
+        batch = np.require(batch, requirements=("C", "W"))
         with self._sentence():
             request = requests.take()
             request.set_input_tensor(0, self._tensor(batch, shared_memory=True))
-            request.batch = batch  # lives as long as the request reads it
+            request.batch = batch  # keeps the batch alive while the request reads it
             request.start_async()
         return lambda: self._outputs(request, requests, len(batch))
 
@@ -106,7 +110,8 @@ class OpenVinoEngine(Engine):
     def _outputs(self, request: "openvino.InferRequest", requests: "_Requests", count: int) -> Floats:
         with self._sentence():
             request.wait()
-            output: Floats = np.array(request.get_output_tensor(0).data, np.float32)  # a copy: the memory is the request's
+            # copied, because the memory belongs to the request
+            output: Floats = np.array(request.get_output_tensor(0).data, np.float32)
         requests.give_back(request)
         check_output(self.bundle, output.shape, count)
         return output
@@ -130,7 +135,7 @@ class OpenVinoEngine(Engine):
 
 
 class _Requests:
-    """The requests of one compiled graph: each holds the memory of one batch under way, and is used again."""
+    """The pool of requests of one compiled graph. Each request holds the memory of one batch and is reused."""
 
     def __init__(self, compiled: "openvino.CompiledModel") -> None:
         self._compiled = compiled
@@ -144,10 +149,11 @@ class _Requests:
 
 
 def _read(path: Path, kind: str) -> "openvino.Model":
-    """Return a graph by the reader of its own kind: Core.read_model would show a broken file to every other one too, which
-    complain on stderr.
+    """Read a graph with the reader of its own format.
+
+    Core.read_model would pass a broken file to every other reader too, and these complain on stderr.
     """
-    from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # it ships no types
+    from openvino.frontend import FrontEndManager  # type: ignore[import-untyped]  # has no type annotations
 
     reader = FrontEndManager().load_by_framework(kind)
     return reader.convert(reader.load(str(path)))

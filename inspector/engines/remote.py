@@ -1,4 +1,4 @@
-"""An engine in a worker process: away from the window, which then neither imports torch nor dies with it."""
+"""An engine in a worker process, so that the window neither imports torch nor crashes with it."""
 
 import queue
 import shutil
@@ -44,9 +44,10 @@ class WorkerLink:
         started: Callable[[WorkerProcess], None] | None = None,
         batch: int = 1,
     ) -> None:
-        """Start the job for the folder that is shared with it, and wait until it has opened the bundle. Raises EngineError.
+        """Start the job for the shared folder and wait until the worker has opened the bundle. Raises EngineError.
 
-        `started` gets the process as soon as there is one: cancelling it, from any thread, ends this wait and every other.
+        `started` receives the process as soon as it exists. Cancelling the process, from any thread, ends this wait and every
+        later one.
         """
         self._bundle = bundle
         self._replies: queue.SimpleQueue[_Reply | Outcome] = queue.SimpleQueue()
@@ -76,7 +77,8 @@ class WorkerLink:
                     "The worker of {bundle} cannot be used ({detail}).", bundle=bundle.name, detail=str(error).rstrip(".")
                 ) from error
             raise
-        # Both ends have them mapped; where the system allows it the names go now, so that not even a crash leaves them behind.
+        # Both processes have mapped the files. Where the system allows it the names are removed now, so that even a crash
+        # leaves none.
         with suppress(OSError):
             (self._folder / INPUT).unlink()
             (self._folder / OUTPUT).unlink()
@@ -84,7 +86,7 @@ class WorkerLink:
     def call(self, request: Request, reply: type[R]) -> R:
         """Send a request and wait for its reply.
 
-        Raises ConfigError if the worker refuses the request, EngineError if it dies, hangs or answers something else.
+        Raises ConfigError if the worker refuses the request, EngineError if it dies, hangs or sends an unexpected answer.
         """
         if self._process is None:
             raise EngineError("The worker of {bundle} is closed.", bundle=self._bundle.name)
@@ -93,23 +95,23 @@ class WorkerLink:
 
     @property
     def closed(self) -> bool:
-        """Whether the worker is gone: closed, or ended because it died or hung."""
+        """Whether the worker has gone: closed, or ended because it died or hung."""
         return self._process is None
 
     def interrupt(self) -> None:
-        """End a worker that does not answer, from another thread: the call that waits for it raises EngineError."""
+        """End a worker that does not answer, from another thread. The call that waits for it raises EngineError."""
         process = self._process
         if process is not None and not self._interrupted:
             self._interrupted = True
             with suppress(psutil.Error):
-                psutil.Process(process.pid).kill()  # a frozen process takes no request to end
+                psutil.Process(process.pid).kill()  # a frozen process cannot handle a request to end
 
     def close(self) -> None:
         """End the worker; may be called twice."""
         if self._process is not None:
             self._process.close()
             self._process = None
-        self.input = self.output = np.zeros(0, np.float32)  # a mapped file cannot be removed on Windows
+        self.input = self.output = np.zeros(0, np.float32)  # Windows cannot remove a mapped file
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _take(self, message: WorkerMessage) -> None:
@@ -166,7 +168,7 @@ class RemoteEngine(Engine):
     """Any engine of the registry, in a worker process; frames and outputs go through shared memory."""
 
     def __init__(self, bundle: Bundle, *, engine: str, precision: Precision = "fp32", threads: int = 0) -> None:
-        """Raises EngineError or ConfigError, as the engine itself would."""
+        """Raises EngineError or ConfigError, as the engine itself does."""
         super().__init__(bundle, precision=precision, threads=threads)
         size = bundle.card.max_batch
         place = bundle.folder.resolve()

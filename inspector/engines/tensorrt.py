@@ -11,10 +11,10 @@ _PROVIDER = "TensorrtExecutionProvider"
 
 
 class TensorRtEngine(OnnxRuntimeEngine):
-    """Builds an engine for the GPU when it opens, which takes up to minutes; nothing is cached on disk.
+    """Builds a TensorRT engine on opening, which takes up to minutes; nothing is cached on disk.
 
-    fp32, fp16 and bf16 run the bundle's ONNX graph, int8 the quantised one (its scales are in the graph). What TensorRT cannot
-    run goes to CUDA and then to the CPU.
+    fp32, fp16 and bf16 run the bundle's ONNX graph, int8 the quantised one, which includes the scales. Operations that TensorRT
+    does not support fall back to CUDA and then to the CPU.
     """
 
     name = "tensorrt"
@@ -22,13 +22,13 @@ class TensorRtEngine(OnnxRuntimeEngine):
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
         super().__init__(bundle, precision=precision, threads=threads)
-        if _PROVIDER not in self.providers:  # its libraries did not load; ONNX Runtime goes on without it
+        if _PROVIDER not in self.providers:  # TensorRT's libraries did not load; ONNX Runtime continues without it
             self.close()
             raise _missing()
 
     @classmethod
     def ensure_here(cls, precision: Precision) -> None:
-        import onnxruntime  # type: ignore[import-untyped]  # it ships no types
+        import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
 
         if _PROVIDER not in onnxruntime.get_available_providers():
             raise _missing()

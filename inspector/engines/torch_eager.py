@@ -1,4 +1,4 @@
-"""PyTorch as it is: the bundle's weights in the registry's network. Runs in a worker process (see `remote.py`)."""
+"""PyTorch in eager mode: the bundle's weights in the registry's network. Runs in a worker process (see `remote.py`)."""
 
 import torch
 
@@ -12,7 +12,7 @@ from inspector.ml.graph import as_tensor, load_graph
 
 
 class TorchEagerEngine(Engine):
-    """Evaluates the graph eagerly on the CPU."""
+    """Runs the graph eagerly on the CPU."""
 
     def __init__(self, bundle: Bundle, *, precision: Precision = "fp32", threads: int = 0) -> None:
         super().__init__(bundle, precision=precision, threads=threads)

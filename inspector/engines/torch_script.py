@@ -1,4 +1,4 @@
-"""TorchScript: the graph traced and frozen when it is opened. Runs in a worker process (see `remote.py`)."""
+"""TorchScript: the graph is traced and frozen on opening. Runs in a worker process (see `remote.py`)."""
 
 import warnings
 
@@ -12,9 +12,9 @@ from inspector.ml.graph import example_batch, load_graph
 
 
 class TorchScriptEngine(TorchEagerEngine):
-    """Traces from the weights at every open: an archive on disk would be a pickle, which bundles do not hold.
+    """Traces the graph from the weights on each opening: a saved archive would contain a pickle, which bundles must not.
 
-    In bf16, convolutions and matrix products compute in it, the rest in float32, as autocast chooses.
+    In bf16, convolutions and matrix products use bfloat16 and all other operations float32, as chosen by autocast.
     """
 
     @classmethod
@@ -28,7 +28,7 @@ class TorchScriptEngine(TorchEagerEngine):
         graph = load_graph(bundle)
         casting = torch.autocast("cpu", torch.bfloat16, enabled=half, cache_enabled=False)
         with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), casting:
-            warnings.simplefilter("ignore")  # tracing is deprecated, and warns of every shape that it turns into a constant
+            warnings.simplefilter("ignore")  # tracing is deprecated, and warns of every shape that becomes a constant
             traced = torch.jit.trace(graph, (example_batch(bundle.card, 2),), check_trace=False)  # type: ignore[no-untyped-call]
             frozen: torch.nn.Module = torch.jit.freeze(traced.eval())
         return frozen

@@ -1,1 +1,1 @@
-"""Judging parts without threads: from frames to an Inspection."""
+"""Inspection of parts without threads: from frames to an Inspection."""

@@ -1,4 +1,4 @@
-"""Running the bundles over parts: prepare, infer, decode. The station, predict and the review page all use this."""
+"""Inference of the bundles over parts: prepare, infer, decode. Shared by the station, predict and the review page."""
 
 import logging
 import os
@@ -29,21 +29,21 @@ from inspector.recipes.verdict import threshold_of
 log = logging.getLogger(__name__)
 
 CORES = os.cpu_count() or 1
-_Key = tuple[str, Runtime]  # folder of the bundle, and what runs it
-RESTARTS, RESTART_PERIOD = 5, 60.0  # an engine is opened again at most this often in so many seconds
+_Key = tuple[str, Runtime]  # folder and runtime of a bundle
+RESTARTS, RESTART_PERIOD = 5, 60.0  # most restarts of an engine within this period in seconds
 
 
-OPEN_PATIENCE_S = 200.0  # longer than any engine takes to open; a worker process is given 180 s
-FRAME_S = 0.5  # for a frame of any size to be prepared or read, by any processor
-SLOWER = 4.0  # times as slow as it was until then, an engine is still thought to work
+OPEN_PATIENCE_S = 200.0  # longer than any engine takes to open; a worker process has 180 s
+FRAME_S = 0.5  # upper bound for preparing or reading a frame of any size on any processor
+SLOWER = 4.0  # an engine this many times slower than before still counts as working
 
 
 def _ignore(_where: str, _problem: Message | None, _remedy: Message | None) -> None:
-    """The reporter of those who look at the inspections instead."""
+    """Ignore reports: the default for callers that look at the inspections instead."""
 
 
 class Budget:
-    """At most `limit` attempts in any `period` seconds."""
+    """Permits at most `limit` attempts in any `period` seconds."""
 
     def __init__(self, limit: int = RESTARTS, period: float = RESTART_PERIOD) -> None:
         self._limit = limit
@@ -51,13 +51,13 @@ class Budget:
         self._attempts: deque[float] = deque()
 
     def recent(self, now: float) -> int:
-        """Return how many attempts lie in the last period."""
+        """Return the number of attempts in the last period."""
         while self._attempts and now - self._attempts[0] > self._period:
             self._attempts.popleft()
         return len(self._attempts)
 
     def spend(self, now: float) -> bool:
-        """Take one attempt, if there is one left."""
+        """Use one attempt; return False if none is left."""
         if self.recent(now) >= self._limit:
             return False
         self._attempts.append(now)
@@ -80,9 +80,10 @@ class FrameTask:
 
 @dataclass(slots=True)
 class EngineBatch:
-    """At most a batch of tasks on their way through one bundle.
+    """At most one batch of tasks on their way through one bundle.
 
-    `ready`: those whose frame is prepared, in the order of the rows of `buffer`. `outputs` waits for the graph's. Seconds.
+    `ready`: tasks with a prepared frame, in the order of the rows of `buffer`. `outputs` waits for the graph's output. Times
+    are in seconds.
     """
 
     runner: "BundleRunner"
@@ -97,7 +98,7 @@ class EngineBatch:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What the runners of one thread have in common."""
+    """State shared by the runners of one thread."""
 
     report: Report
     pulse: Pulse
@@ -105,7 +106,10 @@ class _Shared:
 
 
 class BundleRunner:
-    """One bundle on one engine, shared by all steps that use it: its batch buffers, and opening it again after a crash."""
+    """One bundle on one engine, shared by all steps that use it.
+
+    Owns the batch buffers and reopens the engine after a crash.
+    """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, program: Program, shared: "_Shared") -> None:
         self.bundle = bundle
@@ -113,19 +117,19 @@ class BundleRunner:
         self.batch = min(program.recipe.max_batch, bundle.card.max_batch)
         self._runtime = runtime
         self._silence_s = program.recipe.silence_s
-        self._frame_s = 0.0  # the most that a frame has taken of the engine so far
+        self._frame_s = 0.0  # longest engine time per frame so far
         self._engine: Engine | None = None
         self._problem: Message | None = None
         self._logged = ""
         self._budget = Budget()
-        self._buffers = [self._new_buffer()]  # those that no batch is in
+        self._buffers = [self._new_buffer()]  # free buffers
         self._side_by_side = False
-        self._done = 0.0  # when the engine gave its last outputs
+        self._done = 0.0  # time of the engine's last outputs
 
     def open(self, *, side_by_side: bool) -> int:
-        """Open the engine and let it run once, so that the first part does not wait. Raises ConfigError or EngineError.
+        """Open the engine and run it once, so that the first part does not wait. Raises ConfigError or EngineError.
 
-        `side_by_side`: be ready for several batches under way; returns how many others there may be.
+        `side_by_side`: prepare for concurrent batches. Returns how many may run in addition to one.
         """
         with self._pulse.during(self.bundle.name, OPEN_PATIENCE_S):
             engine = self._runtime.open(self.bundle)
@@ -146,12 +150,12 @@ class BundleRunner:
             engine.close()
 
     def interrupt(self) -> bool:
-        """End the wait for the engine, from another thread; False where nothing can."""
+        """End the wait for the engine, from another thread. Returns False if the engine cannot be interrupted."""
         engine = self._engine
         return engine is not None and engine.interrupt()
 
     def start(self, batch: EngineBatch, *, beside: bool) -> None:
-        """Prepare the frames of a batch and give them to the engine. `beside`: other batches are under way."""
+        """Prepare the frames of a batch and start the engine. `beside`: other batches run at the same time."""
         began = time.monotonic()
         batch.buffer = self._buffers.pop() if self._buffers else self._new_buffer()
         with self._pulse.during(self.bundle.name, self._silence_s + FRAME_S * len(batch.tasks)):
@@ -163,10 +167,10 @@ class BundleRunner:
             batch.engine = self._engine
 
     def finish(self, batch: EngineBatch) -> None:
-        """Wait for the engine: every task of a started batch gets a prediction or a failure, whatever happens."""
+        """Wait for the engine. Every task of a started batch gets a prediction or a failure, whatever happens."""
         raw = self._wait(batch)
         inferred = time.monotonic()
-        # Batches side by side share the engine: each has cost the time since the one before was done.
+        # Concurrent batches share the engine: each is charged the time since the previous one ended.
         infer_s = max(0.0, inferred - max(batch.started, self._done))
         self._done = inferred
         if raw is not None:
@@ -191,10 +195,10 @@ class BundleRunner:
         return np.empty((self.batch, *self.bundle.card.input.shape), self.bundle.card.input.dtype)
 
     def _prepare(self, tasks: Sequence[FrameTask], buffer: Prepared, *, spread: bool) -> list[FrameTask]:
-        """Fill the first rows of the buffer, one for each task that is returned; the others have their failure.
+        """Fill the first rows of the buffer, one for each returned task. The other tasks get their failure.
 
-        `spread`: on every core, and before the engine starts: an engine that shares its cores waits for the slowest of them.
-        Each core gets one share: handing over costs as much as preparing a small frame.
+        `spread`: use every core, and finish before the engine starts, because an engine that shares its cores waits for the
+        slowest of them. Each core gets one share: a hand-over costs as much as preparing a small frame.
         """
         size = -(-len(tasks) // CORES) if spread else len(tasks)
         shares = [range(start, min(start + size, len(tasks))) for start in range(0, len(tasks), size)]
@@ -218,7 +222,7 @@ class BundleRunner:
         return False
 
     def _start(self, batch: Prepared, tasks: Sequence[FrameTask], *, beside: bool) -> Callable[[], Floats] | None:
-        """Give the engine a batch; None, with the reason at every task and a Fault, if it does not work."""
+        """Start the engine on a batch; if that fails, return None and record the reason at every task and as a Fault."""
         try:
             self._reopen()
             if self._engine is None:
@@ -236,7 +240,10 @@ class BundleRunner:
             return None
 
     def _wait(self, batch: EngineBatch) -> Floats | None:
-        """The graph's outputs [N, ...]; None, with the reason at every task and a Fault, if the engine does not work."""
+        """Return the graph's outputs [N, ...]; None if the engine fails.
+
+        The reason is then recorded at every task and as a Fault.
+        """
         if batch.outputs is None:
             return None
         try:
@@ -258,7 +265,7 @@ class BundleRunner:
         return raw
 
     def _patience_s(self, count: int) -> float:
-        """How long a batch may take, in seconds: much longer than batches took, also with others under way."""
+        """Return the time limit of a batch in seconds: much longer than earlier batches took, including concurrent ones."""
         return max(self._silence_s, SLOWER * self._frame_s * count)
 
     def _reopen(self) -> None:
@@ -266,7 +273,7 @@ class BundleRunner:
             self.open(side_by_side=self._side_by_side)
 
     def _fail(self, error: Exception, tasks: Sequence[FrameTask], engine: Engine | None) -> None:
-        """Note a failure of `engine` and close it, unless another was opened while this batch was under way in it."""
+        """Record a failure of `engine` and close it, unless it was replaced while this batch was running."""
         problem = self._describe(error)
         for task in tasks:
             task.result.fail(problem)
@@ -277,11 +284,11 @@ class BundleRunner:
             return
         try:
             self.close()
-        except Exception:  # a broken engine may not even close; a new one is opened all the same
+        except Exception:  # a broken engine may fail to close; a new one is opened regardless
             log.exception("The engine of %s cannot be closed", self.bundle.name)
 
     def _decode(self, raw: Floats, tasks: Sequence[FrameTask]) -> None:
-        """Predictions of the tasks of one step."""
+        """Decode the predictions of the tasks of one step."""
         finite = np.isfinite(raw.reshape(len(raw), -1)).all(axis=1)
         for row in np.flatnonzero(~finite).tolist():
             tasks[row].result.fail(message("The bundle {bundle} gave values that are not numbers.", bundle=self.bundle.name))
@@ -307,7 +314,7 @@ class BundleRunner:
 
     @contextmanager
     def _guard(self, tasks: Sequence[FrameTask]) -> Iterator[None]:
-        """An exception becomes a failure of these tasks."""
+        """Turn an exception into a failure of these tasks."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - stage boundary: one bad frame must not take the others with it
@@ -316,7 +323,7 @@ class BundleRunner:
                 task.result.fail(problem)
 
     def _describe(self, error: Exception) -> Message:
-        """Return the sentence for people; a defect of ours also goes to the log with its traceback, once while it repeats."""
+        """Return the message for an error. A defect of ours is also logged with its traceback, once while it repeats."""
         if isinstance(error, InspectorError):
             return error.problem
         where, detail = self.bundle.name, f"{type(error).__name__}: {error}"
@@ -328,7 +335,7 @@ class BundleRunner:
 
 @dataclass(frozen=True, slots=True)
 class InFlightBatch:
-    """Parts that were begun, and what is known of them; the rest is in the engines. `beside`: so are other parts."""
+    """Parts whose inference was begun, with their results so far. `beside`: other parts are under way at the same time."""
 
     result: list[PartResult]
     batches: list[EngineBatch]
@@ -338,16 +345,16 @@ class InFlightBatch:
 class BatchInference:
     """The engines of a program. Opened, used and closed by one thread.
 
-    `others`: how many flights may be under way beside the one that is begun; 0 unless it was opened `side_by_side`.
+    `others`: how many flights may be under way in addition to the one being begun; 0 unless opened `side_by_side`.
     """
 
     def __init__(self, program: Program, *, report: Report = _ignore) -> None:
-        """Opens nothing. `report` is told of engines that fail and work again. `pulse`: what its thread waits for."""
+        """Opens nothing. `report` receives failures and recoveries of engines. `pulse`: records what the thread waits for."""
         self.program = program
         self.others = 0
         self.pulse = Pulse()
         self._runners: dict[_Key, BundleRunner] = {}
-        pool = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts no thread yet
+        pool = ThreadPoolExecutor(CORES, thread_name_prefix="station-prepare")  # starts its threads on first use
         self._shared = _Shared(report, self.pulse, pool)
         for step in program.steps:
             key = _key(step)
@@ -355,7 +362,7 @@ class BatchInference:
                 self._runners[key] = BundleRunner(step.bundle, step.runtime, program, self._shared)
 
     def open(self, *, side_by_side: bool = False) -> None:
-        """Open every engine. Raises ConfigError or EngineError; then none stays open. `side_by_side`: see `others`."""
+        """Open every engine, or none if one raises ConfigError or EngineError. `side_by_side`: see `others`."""
         try:
             others = [runner.open(side_by_side=side_by_side) for runner in self._runners.values()]
         except BaseException:
@@ -370,7 +377,7 @@ class BatchInference:
         self._shared.prepare_pool.shutdown()
 
     def interrupt(self, bundle: str) -> bool:
-        """End the wait for the engines of a bundle, from another thread; False where nothing can."""
+        """End the wait for the engines of a bundle, from another thread. Returns False if none can be interrupted."""
         ended = [runner.interrupt() for runner in self._runners.values() if runner.bundle.name == bundle]
         return any(ended)
 
@@ -380,17 +387,20 @@ class BatchInference:
         return same and program.recipe.max_batch == self.program.recipe.max_batch
 
     def follow(self, program: Program) -> None:
-        """Go on with a program that `can_follow` agrees to: other rules, limits or regions."""
+        """Continue with a program accepted by `can_follow`: other rules, limits or regions."""
         self.program = program
 
     def analyse(self, parts: Sequence[Part]) -> list[PartResult]:
-        """What the bundles say of each part. Never raises for a frame, a bundle or an engine: those are failures."""
+        """Return the results of the bundles for each part.
+
+        Never raises for a frame, bundle or engine: these become failures.
+        """
         return self.finish(self.begin(parts))
 
     def begin(self, parts: Sequence[Part], *, beside: bool = False) -> InFlightBatch:
-        """Give parts to the engines. `beside`: others are under way, or will be, before this one is finished.
+        """Start inference for parts. `beside`: other flights are under way, or will be before this one is finished.
 
-        A lone batch has the engines one after the other: two at once would wait for each other's cores.
+        A lone batch uses the engines one after the other, because two at once would wait for each other's cores.
         """
         result = [PartResult() for _ in parts]
         tasks: dict[_Key, list[FrameTask]] = {key: [] for key in self._runners}
@@ -410,7 +420,7 @@ class BatchInference:
         return flight
 
     def finish(self, flight: InFlightBatch) -> list[PartResult]:
-        """Wait for parts that were begun: what `analyse` gives."""
+        """Wait for a flight and return the results, as `analyse` does."""
         for index, batch in enumerate(flight.batches):
             if index and not flight.beside:
                 batch.runner.start(batch, beside=False)
@@ -418,7 +428,7 @@ class BatchInference:
         return flight.result
 
     def _tasks(self, part: Part, result: PartResult, now: float) -> Iterator[FrameTask]:
-        """The tasks of a part; what cannot be inspected becomes a failure."""
+        """Return the tasks of a part. A frame that cannot be inspected becomes a failure."""
         for step in self.program.steps:
             capture = part.captures.get(step.model.camera)
             if capture is None:
@@ -426,7 +436,7 @@ class BatchInference:
                     result.fail(message("{camera} gave no frame for this part.", camera=step.model.camera))
                 continue
             gate = self.program.recipe.cameras[step.model.camera].gate
-            # Why a picture does not fit says more than what it then looks like (too dark).
+            # The reason why a picture does not fit is more useful than its consequence (too dark).
             problem = step.unfit(capture.frame, gate) if capture.frame is not None else None
             problem = problem or capture.problem
             if problem is None and capture.frame is not None and capture.live:

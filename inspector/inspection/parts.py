@@ -15,7 +15,7 @@ from inspector.recipes.verdict import judge
 
 @dataclass(frozen=True, slots=True)
 class FrameCapture:
-    """What one camera gave for a part: a frame, what is wrong with it, or both. `part`: its id where the source knows it."""
+    """The capture of one camera for a part: a frame, a problem, or both. `part`: the part id, if the source knows it."""
 
     frame: Frame | None
     problem: Message | None = None
@@ -25,7 +25,7 @@ class FrameCapture:
 
 
 class Life(Enum):
-    """How far a part is: `OPEN` without a verdict, `DECIDED` by whoever came first, `TOLD` to everyone who is told."""
+    """State of a part: `OPEN` without a verdict, `DECIDED` by one thread, `TOLD` to all sinks."""
 
     OPEN = auto()
     DECIDED = auto()
@@ -36,8 +36,8 @@ class Life(Enum):
 class Part:
     """A part on its way to its verdict. `opened`: monotonic seconds when the station first knew of it.
 
-    `deadline_s`: seconds after which it must be answered, None for any time. `begun`: an engine has its frames. `life` is
-    changed by the register of parts alone (`station.part_register`).
+    `deadline_s`: seconds until the verdict is due, None for no deadline. `begun`: an engine has its frames. `life` is changed
+    only by the register of parts (`station.part_register`).
     """
 
     name: str
@@ -51,42 +51,42 @@ class Part:
     failures: list[Message] = field(default_factory=list)
 
     def frames(self) -> dict[str, Frame]:
-        """The frames there are, by camera."""
-        captures = list(self.captures.items())  # a camera may add to them meanwhile
+        """The frames so far, by camera."""
+        captures = list(self.captures.items())  # a camera may add captures concurrently
         return {camera: capture.frame for camera, capture in captures if capture.frame is not None}
 
     def grabbed(self) -> float:
-        """When its first frame was grabbed (the trigger, where there is no frame), in monotonic seconds."""
+        """Monotonic seconds when the first frame was grabbed; without frames, those of the trigger."""
         return min((frame.monotonic for frame in self.frames().values()), default=self.opened)
 
     def due(self) -> float | None:
-        """When it must be answered, in monotonic seconds: counted from its trigger, or from its first frame."""
+        """Monotonic seconds when the verdict is due, counted from the trigger or first frame; None without a deadline."""
         if self.deadline_s is None:
             return None
         return (self.opened if self.triggered else self.grabbed()) + self.deadline_s
 
     def grab_ms(self) -> float | None:
-        """Return what its slowest frame took to make, in ms (cameras work side by side); None where nobody measured it."""
+        """Return the grab time of the slowest frame in ms (cameras work in parallel); None if not measured."""
         return max((frame.grab_ms for frame in self.frames().values() if frame.grab_ms is not None), default=None)
 
     def weight(self) -> int:
-        """Bytes of its frames."""
+        """Size of the frames in bytes."""
         return sum(frame.pixels.nbytes for frame in self.frames().values())
 
     def in_order(self, cameras: Iterable[str]) -> "Part":
-        """The same part with its captures in this order of cameras, whichever came first."""
+        """Return the part with its captures in this order of cameras, whatever their order of arrival."""
         ordered = {camera: self.captures[camera] for camera in cameras if camera in self.captures}
         self.captures = {**ordered, **self.captures}
         return self
 
     def source(self) -> str:
-        """File or stream it was seen in."""
+        """File or stream that the first capture came from; "" without captures."""
         return next((capture.frame.source if capture.frame else capture.source for capture in self.captures.values()), "")
 
 
 @dataclass(slots=True)
 class PartResult:
-    """What the bundles said of one part, what went wrong, and how long its share of each stage took in ms."""
+    """The results of the bundles for one part, its failures, and its share of each stage's time in ms."""
 
     predictions: list[Prediction] = field(default_factory=list)
     failures: list[Message] = field(default_factory=list)
@@ -96,13 +96,13 @@ class PartResult:
         self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + seconds * 1000
 
     def fail(self, problem: Message) -> None:
-        """Note a problem once."""
+        """Add a problem, without duplicates."""
         if problem not in self.failures:
             self.failures.append(problem)
 
 
 def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
-    """Judge a part: the one place where an Inspection is made."""
+    """Judge a part. The only place where an Inspection is made."""
     started, recipe = time.monotonic(), program.recipe
     part.in_order(recipe.cameras)
     failures = [*part.failures, *result.failures]
@@ -134,7 +134,7 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
 
 
 def late(seconds: float, deadline_s: float) -> Message:
-    """What is said of a part that was not judged in time."""
+    """Return the message for a part that was not judged in time."""
     return message(
         "The verdict came after {latency:.0f} ms, later than the deadline of {limit:.0f} ms.",
         latency=seconds * 1000,
@@ -143,14 +143,14 @@ def late(seconds: float, deadline_s: float) -> Message:
 
 
 def weight_of(inspection: Inspection) -> int:
-    """Bytes of an inspection's frames."""
+    """Return the size of an inspection's frames in bytes."""
     return sum(frame.pixels.nbytes for frame in inspection.frames.values())
 
 
 def capture_of(
     frame: Frame, camera: str, program: Program, *, problem: Message | None = None, live: bool = False
 ) -> FrameCapture:
-    """A frame with what its picture itself shows to be wrong. `problem`: what is known to be wrong with it already."""
+    """Return a capture with the frame and its quality problem, if any. `problem`: an already known problem."""
     gate = program.recipe.cameras[camera].gate if camera in program.recipe.cameras else None
     if problem is None and gate is not None:
         problem = check_quality(frame, gate, levels=program.levels(camera))

@@ -1,4 +1,4 @@
-"""A recipe with its bundles opened and verified: everything that inspecting a part needs but the engines."""
+"""A recipe with its bundles opened and verified: all that an inspection needs except the engines."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from inspector.tasks.base import Task, task_of
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What runs a bundle."""
+    """Engine, precision and threads that run a bundle."""
 
     engine: str
     precision: Precision = "fp32"
@@ -35,10 +35,10 @@ class Runtime:
 def runtime_of(
     bundle: Bundle, model: InspectModel, recipe: Recipe, *, engine: str | None = None, precision: Precision | None = None
 ) -> Runtime:
-    """Return what is to run the bundle of one [[inspect]]: the one place where this is decided.
+    """Return the runtime of the bundle of one [[inspect]]. The only place where this is decided.
 
-    `engine`, `precision`: what a person asks for instead of the recipe's; an engine that is named alone runs in fp32, which
-    every one has.
+    `engine`, `precision`: a person's choice in place of the recipe's. An engine without a precision runs in fp32, which every
+    engine supports.
     """
     default = "fp32" if engine is not None else model.precision or recipe.precision
     return Runtime(engine or model.engine or recipe.engine, precision or default)
@@ -46,7 +46,7 @@ def runtime_of(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One [[inspect]] of the recipe. `card` is the bundle's with the recipe's thresholds."""
+    """One [[inspect]] of the recipe. `card` is the bundle's, with the recipe's thresholds."""
 
     model: InspectModel
     bundle: Bundle
@@ -59,7 +59,7 @@ class Step:
         return None if self.model.region is None else self.model.region.region()
 
     def unfit(self, frame: Frame, gate: Gate) -> Message | None:
-        """Return why the step cannot look at this frame of a camera with this gate, or None."""
+        """Return why the step cannot inspect this frame, or None."""
         region, spec = self.region, self.card.input
         if region is not None and not region.fits(frame.width, frame.height):
             return message(
@@ -76,10 +76,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What the station runs. `recipe` is complete: nothing in it is left to the bundles any more.
+    """A program of the station. `recipe` is complete: all values left to the bundles are filled in.
 
-    `why`: why these engines and precisions judge; `note`: what a person must know of it; `tuned`: they were chosen for this
-    machine. `judged_by`: what every record made with it says.
+    `why`: why these engines and precisions judge. `note`: what a person must know about that choice. `tuned`: they were chosen
+    for this machine. `judged_by`: the identification in every record.
     """
 
     recipe: Recipe
@@ -96,18 +96,18 @@ class Program:
 
     @property
     def variants(self) -> str:
-        """The engines and precisions that judge, each once, as people write them."""
+        """The engines and precisions that judge, each once, formatted for people."""
         return ", ".join(dict.fromkeys(f"{step.runtime.engine} {step.runtime.precision}" for step in self.steps))
 
     def levels(self, camera: str) -> tuple[float, float] | None:
-        """Return the grey levels that count as black and white for a camera, as its bundles were trained with."""
+        """Return the grey levels of black and white for a camera, as in the training of its bundles."""
         for step in self.steps:
             if step.model.camera == camera and fits(step.card.input, "intensity"):
                 return step.card.input.levels
         return None
 
     def cameras(self) -> frozenset[str]:
-        """Return the cameras that some step looks at: the ones a part needs."""
+        """Return the cameras that some step uses: those that a part needs."""
         return frozenset(step.model.camera for step in self.steps)
 
 

@@ -1,23 +1,23 @@
-"""A sign of life of a thread: what it has begun, and when. Written by that thread, read by whoever watches over it."""
+"""Heartbeat of a thread: its current operation and when that began. Written by the thread, read by its supervisor."""
 
 import time
 from typing import Literal, NamedTuple
 
 
 class Doing(NamedTuple):
-    """What a thread has begun and not finished. `patience_s`: how long that may take."""
+    """An operation in progress. `patience_s`: the longest time it may take."""
 
     what: str
     since: float  # monotonic seconds
     patience_s: float
 
     def silent_s(self, now: float) -> float:
-        """Seconds beyond the patience, not more than 0 while there is some left."""
+        """Return the seconds beyond the patience; not positive while the operation is in time."""
         return now - self.since - self.patience_s
 
 
 class Pulse:
-    """Costs one assignment at the beginning and one at the end of what is watched."""
+    """The current operation of a thread. Costs one assignment at the beginning and one at the end of an operation."""
 
     __slots__ = ("doing",)
 
@@ -25,22 +25,22 @@ class Pulse:
         self.doing: Doing | None = None
 
     def during(self, what: str, patience_s: float) -> "_During":
-        """Say that this is being done, as long as the `with` lasts."""
+        """Return a context that marks this operation as in progress."""
         return _During(self, Doing(what, time.monotonic(), patience_s))
 
     def renew(self) -> None:
-        """Count what is being done from now: there was a sign of life in between."""
+        """Restart the clock of the current operation after a sign of life."""
         if self.doing is not None:
             self.doing = self.doing._replace(since=time.monotonic())
 
     def hangs(self, now: float) -> Doing | None:
-        """Return what has lasted longer than its patience, or None."""
+        """Return the operation that has exceeded its patience, or None."""
         doing = self.doing
         return doing if doing is not None and doing.silent_s(now) > 0 else None
 
 
 class _During:
-    """A context; written out, because a generator costs five times as much."""
+    """A context manager as a class, because a generator costs five times as much."""
 
     __slots__ = ("_before", "_doing", "_pulse")
 

@@ -1,4 +1,4 @@
-"""Whether a frame can be judged at all. A frame that cannot gives no verdict, never OK."""
+"""Picture quality checks. A frame that fails gives no verdict, never OK."""
 
 import math
 import time
@@ -14,16 +14,16 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Pixels, Region
 from inspector.recipes.recipe import Gate
 
-_SAMPLE = 80_000  # pixels looked at: enough for a share and a mean, and cheap at any size
-_SATURATED = 250  # of 255
+_SAMPLE = 80_000  # pixels sampled: enough for a share and a mean, and cheap at any size
+_SATURATED = 250  # of 255; brighter pixels count as saturated
 _REMEMBERED = 32  # different frames that a new one is compared with: more than a driver has buffers
 
 
 def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | None = None) -> Message | None:
-    """Return what is wrong with the picture itself, or None.
+    """Return the quality problem of the picture, or None.
 
-    `levels`: the grey levels that count as black and white, by default the range of the frame's bits. Of a kelvin frame only
-    whether hardly any pixel is without a temperature.
+    `levels`: the grey levels of black and white, by default the range of the frame's bits. A kelvin frame is only checked for
+    pixels without a temperature.
     """
     if frame.unit == "kelvin":
         return check_masked(frame, gate)
@@ -32,7 +32,7 @@ def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | Non
     mean = float(cv2.mean(grey)[0])
     if mean < gate.black_mean:
         return message("The frame of {camera} is black (mean {mean:.1f} of 255).", camera=frame.camera, mean=mean)
-    if gate.white_share < 1 and mean >= _SATURATED * gate.white_share:  # below, there cannot be so many white pixels
+    if gate.white_share < 1 and mean >= _SATURATED * gate.white_share:  # a lower mean rules out that number of white pixels
         share = float(np.count_nonzero(grey >= _SATURATED)) / grey.size
         if share > gate.white_share:
             return message(
@@ -53,7 +53,7 @@ def check_quality(frame: Frame, gate: Gate, *, levels: tuple[float, float] | Non
 
 
 def check_masked(frame: Frame, gate: Gate, region: Region | None = None) -> Message | None:
-    """Return whether a thermal frame, or a region of it, has more pixels without a temperature than a few dead ones."""
+    """Return a problem if a thermal frame or region has more pixels without a temperature than a few dead ones."""
     patch = frame.pixels if region is None else frame.pixels[region.y : region.bottom, region.x : region.right]
     if cv2.checkRange(patch)[0]:
         return None
@@ -69,7 +69,7 @@ def check_masked(frame: Frame, gate: Gate, region: Region | None = None) -> Mess
 
 
 def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message | None:
-    """Return whether a frame of a live camera is too old to say anything about the part that is there now."""
+    """Return a problem if a frame of a live camera is too old to show the current part."""
     age_ms = ((time.monotonic() if now is None else now) - frame.monotonic) * 1000
     if age_ms > gate.stale_ms:
         return message("The frame of {camera} is stale ({age:.0f} ms old).", camera=frame.camera, age=age_ms)
@@ -77,9 +77,9 @@ def check_age(frame: Frame, gate: Gate, *, now: float | None = None) -> Message 
 
 
 class FrozenWatch:
-    """Notices a live camera that repeats itself: real sensors have noise, so no two frames are equal.
+    """Detects a live camera that repeats itself. Real sensors have noise, so no two frames are equal.
 
-    A frame is old if it equals any of the last ones: a camera that alternates between a few old frames is noticed, too.
+    A frame equal to any recent one counts as old, which also detects a camera that alternates between a few old frames.
     """
 
     def __init__(self) -> None:
@@ -87,12 +87,12 @@ class FrozenWatch:
         self._repeats = 1
 
     def observe(self, frame: Frame, gate: Gate) -> Message | None:
-        """Take in every frame of the camera, in order; a message from the frame on that makes it frozen."""
+        """Add the next frame of the camera, in order. Returns a problem from the frame on that makes the camera frozen."""
         if not gate.frozen_frames:
             return None
         sample = np.ascontiguousarray(_sample(frame.pixels))
         if sample.dtype == np.float32:
-            sample = sample.view(np.uint32)  # a dead pixel is no number, and unlike itself
+            sample = sample.view(np.uint32)  # a dead pixel is NaN, which never equals itself
         checksum = zlib.crc32(sample.data)
         old = checksum in self._seen and np.array_equal(self._seen[checksum], sample)
         self._repeats = self._repeats + 1 if old else 1
@@ -109,13 +109,13 @@ class FrozenWatch:
 
 
 def _sample(pixels: Pixels) -> Pixels:
-    """Whole rows, evenly spaced: ten times as fast to copy as single pixels."""
+    """Return evenly spaced whole rows: copying rows is ten times as fast as copying single pixels."""
     return pixels[:: max(1, math.ceil(pixels.shape[0] * pixels.shape[1] / _SAMPLE))]
 
 
 def _grey(pixels: Pixels, levels: tuple[float, float]) -> NDArray[np.uint8]:
-    """Luma (ITU-R BT.601) as uint8 [H, W]; only a pixel whose channels are all high comes near 255."""
-    eight = pixels  # rows apart from each other are as good to OpenCV as a copy without gaps
+    """Return the luma (ITU-R BT.601) as uint8 [H, W]. Only a pixel with all channels high comes near 255."""
+    eight = pixels  # OpenCV accepts spaced rows as well as a contiguous copy
     if pixels.dtype != np.uint8 or levels != (0.0, 255.0):
         low, high = levels
         scaled = (pixels.astype(np.float32) - low) * np.float32(255.0 / (high - low))
@@ -124,5 +124,5 @@ def _grey(pixels: Pixels, levels: tuple[float, float]) -> NDArray[np.uint8]:
 
 
 def _sharpness(pixels: Pixels, levels: tuple[float, float]) -> float:
-    """Variance of the Laplacian of the grey picture at full resolution (Pech-Pacheco et al., ICPR 2000)."""
+    """Return the variance of the Laplacian of the grey picture at full resolution (Pech-Pacheco et al., ICPR 2000)."""
     return float(cv2.Laplacian(_grey(pixels, levels), cv2.CV_32F).var())

@@ -1,4 +1,4 @@
-"""From what a person chooses (a recipe, bundles, a source) to the recipe that is run."""
+"""From a person's choice (a recipe, bundles, a source) to the recipe that is run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from inspector.recipes.recipe import Recipe, load_recipe
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A recipe, the folder its bundles are looked for in, and what a person should know of how it was chosen."""
+    """A recipe, the folder in which its bundles are searched, and a note on how it was chosen."""
 
     recipe: Recipe
     base: Path | None = None
@@ -26,10 +26,10 @@ class RunRequest:
 def resolve_recipe(
     recipe: Path | None = None, bundles: Sequence[str] = (), source: str = "", *, unit: Unit = "intensity"
 ) -> RunRequest:
-    """Return what to run. Raises ConfigError.
+    """Return the run request. Raises ConfigError.
 
-    A recipe is taken as it is, on `source` if one is named. Bundles without a recipe look at the whole frame. Without
-    either, the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
+    A recipe is used unchanged, except for `source` if given. Bundles without a recipe inspect the whole frame. Without either,
+    the demo line has its own recipe, and any other source gets the shipped bundles for frames of this unit.
     """
     if recipe is not None:
         return RunRequest(on_source(load_recipe(recipe), source), recipe.resolve().parent)
@@ -49,9 +49,9 @@ def resolve_recipe(
 
 
 def on_source(recipe: Recipe, source: str) -> Recipe:
-    """Return the recipe with its first camera looking at another source, and without its other cameras, which would not match.
+    """Return the recipe with only its first camera, reading another source. The other cameras would not match it.
 
-    "" and, for a recipe on the demo line, "simulated" leave it as it is. Raises ConfigError for what is not a source.
+    "" and, for a recipe on the demo line, "simulated" change nothing. Raises ConfigError for an invalid source.
     """
     if not source:
         return recipe
@@ -65,14 +65,14 @@ def on_source(recipe: Recipe, source: str) -> Recipe:
             return only_camera(recipe, same[0])
     first = next(iter(recipe.cameras))
     cut = only_camera(recipe, first)
-    # What files do not say of their values themselves is said of those of another folder, too.
+    # The options for reading files also apply to another folder.
     said = {key: value for key, value in cut.cameras[first].options.items() if key in FileOptions.model_fields}
     camera = cut.cameras[first].model_copy(update={"source": source, "options": said if kind == "folder" else {}})
     return cut.model_copy(update={"cameras": {first: camera}})
 
 
 def camera_for(recipe: Recipe, base: Path | None, unit: Unit) -> str:
-    """Return the camera of the recipe whose bundles take frames of this unit, else its first. Raises ConfigError."""
+    """Return the camera of the recipe whose bundles use frames of this unit, else its first camera. Raises ConfigError."""
     for step in recipe.inspect:
         card = read_card(find_bundle(step.bundle, base))
         if fits(card.input, unit):

@@ -1,4 +1,4 @@
-"""What is known of the station: the one truth that commands, window and sinks read. Frozen; a new one at every change."""
+"""The status of the station: the only source for commands, window and sinks. Frozen; replaced on every change."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ Report = Callable[[str, Message | None, Message | None], None]
 class CameraState(StrEnum):
     CONNECTING = "CONNECTING"
     STREAMING = "STREAMING"
-    LOST = "LOST"  # will be tried again
+    LOST = "LOST"  # is retried
     FAULT = "FAULT"  # given up, or can never work; a person must act
-    ENDED = "ENDED"  # a finite source is through
+    ENDED = "ENDED"  # a finite source has ended
 
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """A camera's state, and the error with its remedy where there is one.
+    """A camera's state, and the error with its remedy if there is one.
 
-    `failures`: in a row since it last gave a frame. `seen`: it has given one since the start. `since`: when it came to this
-    state, in monotonic seconds.
+    `failures`: consecutive failures since the last frame. `seen`: it has given a frame since the start. `since`: monotonic
+    seconds of the last change of state.
     """
 
     state: CameraState = CameraState.CONNECTING
@@ -40,13 +40,13 @@ class CameraStatus:
 
     @property
     def troubled(self) -> bool:
-        """Whether it gives no frames although it should."""
+        """Whether the camera gives no frames although it should."""
         return self.state in (CameraState.LOST, CameraState.FAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that stops verdicts or loses records: an engine that fails, a full edge in triggered mode, a full disk."""
+    """A problem that stops verdicts or loses records: a failing engine, a full edge in triggered mode, a full disk."""
 
     problem: Message
     remedy: Message | None = None
@@ -54,9 +54,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """Which variants judge from now on, and why. `tuned`: they were chosen for this machine, not by the recipe.
+    """The variants that judge from now on, and why. `tuned`: they were chosen for this machine, not by the recipe.
 
-    `note`: what a person must know, because it is not what was chosen last.
+    `note`: message for a person if they are not the last choice.
     """
 
     why: Message
@@ -73,7 +73,7 @@ class StationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageStats:
-    """One stage or edge: how much waits, how much was dropped, and its time per part over the last parts."""
+    """One stage or edge: number of waiting and of dropped items, and the time per part over the last parts."""
 
     depth: int = 0
     drops: int = 0
@@ -86,11 +86,11 @@ TaktSource = Literal["", "recipe", "triggers", "arrivals"]
 
 @dataclass(frozen=True, slots=True)
 class TaktStats:
-    """The time the line gives each part, and what the inspection takes of it.
+    """The takt (time the line gives each part) and the load of the inspection.
 
-    `source`: where the takt is from, "" where it is not known; `waits`: the source waits for the inspection. `busy`: what one
-    part takes of the thread that inspects, in ms. `late`: parts that took longer than the takt, or whose verdict came more
-    than a takt after the part. `load`: share of the takt that the parts of the last seconds took, 1 for all of it.
+    `source`: origin of the takt, "" if unknown. `waits`: the source waits for the inspection. `busy`: time per part of the
+    inspection thread, in ms. `late`: parts that took longer than the takt, or whose verdict came more than a takt after the
+    part. `load`: share of the takt used by the parts of the last seconds, 1 for all of it.
     """
 
     takt_ms: float | None = None
@@ -104,7 +104,7 @@ class TaktStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counters since start, and rates over the last seconds."""
+    """Counters since the start, and rates over the last seconds."""
 
     parts: int = 0
     ok: int = 0
@@ -122,18 +122,18 @@ class Stats:
 
     @property
     def yield_share(self) -> float | None:
-        """OK parts over inspected parts, or None before the first inspected part."""
+        """Share of OK parts among the inspected parts; None before the first inspected part."""
         inspected = self.parts - self.not_inspected
         return self.ok / inspected if inspected else None
 
 
 @dataclass(frozen=True, slots=True)
 class StationStatus:
-    """The station as it is now, and after a run, as it was at its end.
+    """The current status of the station, or after a run, the status at its end.
 
-    `recipe`: the one that runs or ran last, with everything that it left to its bundles; before a start, as it was given.
-    `cameras`, `faults`: of this run, by name and by where they are (stage, bundle, sink). `failure`: why the last start did not
-    succeed. `stats`: where the status was asked for, as they are then.
+    `recipe`: the current or last recipe, completed by its bundles; before a start, as given. `cameras`, `faults`: of this run,
+    by name and by location (stage, bundle, sink). `failure`: why the last start failed. `stats`: up to date if the status was
+    requested, otherwise None.
     """
 
     state: StationState = StationState.STOPPED
@@ -147,7 +147,7 @@ class StationStatus:
 
     @property
     def running(self) -> bool:
-        """Whether it inspects or is about to."""
+        """Whether the station inspects or is starting."""
         return self.state in (StationState.STARTING, StationState.RUNNING)
 
     @property
@@ -157,5 +157,5 @@ class StationStatus:
 
     @property
     def finished(self) -> bool:
-        """Whether every source is through."""
+        """Whether every source has ended."""
         return bool(self.cameras) and all(camera.state is CameraState.ENDED for camera in self.cameras.values())

@@ -1,7 +1,7 @@
-"""The takt: how much time the line gives each part, and how much of it the station needs.
+"""The takt: the time the line gives each part, and how much of it the station needs.
 
-The takt is the recipe's, or what the parts themselves show: the time between two triggers, or between two arrivals. A source
-that waits for the inspection (a folder read as fast as it is judged) has no takt of its own, and none is made up for it.
+The takt is set by the recipe, or measured: the time between two triggers or two arrivals. A source that waits for the
+inspection (a folder read as fast as it is judged) has no takt of its own, and none is invented for it.
 """
 
 import threading
@@ -11,34 +11,34 @@ from typing import Final
 
 from inspector.inspection.status import StageStats, Stats, TaktSource
 
-# In the order in which a part goes through them. "wait" is the time until an inspection begins; "line" and "archive" are
-# measured where there is a line and an archive. A stage that nobody measured is not among a station's stages.
+# In the order in which a part passes them. "wait" is the time until an inspection begins; "line" and "archive" are
+# measured if there is a line and an archive. A stage without measurements is not listed.
 STAGES: Final = ("grab", "wait", "prepare", "infer", "decode", "verdict", "line", "archive", "save", "display")
-# One thread does these for one part after the other, so their sum must stay within the takt; the others go on beside it.
+# One thread runs these for one part after the other, so their sum must stay within the takt; other stages run in parallel.
 INSPECTION: Final = ("prepare", "infer", "decode", "verdict")
 
-FEW: Final = 20  # parts; p99 of fewer is their worst one, and says nothing of the next
-KEPT: Final = 32  # intervals that the median is taken over
-ENOUGH: Final = 8  # intervals in a row, and
-ENOUGH_S: Final = 2.0  # seconds they last, before they count as a rhythm: room for some parts fills at once
-HELD_SHARE: Final = 0.05  # of an interval that the source may have waited for us; more, and it was not its own
+FEW: Final = 20  # parts; with fewer, p99 is the worst part and predicts nothing
+KEPT: Final = 32  # number of intervals for the median
+ENOUGH: Final = 8  # consecutive intervals that count as a rhythm,
+ENOUGH_S: Final = 2.0  # and their duration in seconds: the free places for parts fill at once
+HELD_SHARE: Final = 0.05  # largest share of an interval that the source may have waited; otherwise the interval is not its own
 
 
 class Arrivals:
-    """When parts came. Every method may be called from any thread."""
+    """Arrival times of parts. Every method may be called from any thread."""
 
     def __init__(self, source: TaktSource = "arrivals") -> None:
-        """`source`: what the parts come by, "triggers" or "arrivals"."""
+        """`source`: the origin of parts, "triggers" or "arrivals"."""
         self.source: TaktSource = source
         self._lock = threading.Lock()
-        self._own: deque[float] = deque(maxlen=KEPT)  # seconds; intervals in which nothing waited for us
-        self._row = 0  # of them without one between that did
+        self._own: deque[float] = deque(maxlen=KEPT)  # seconds; intervals in which the source did not wait
+        self._row = 0  # consecutive intervals of that kind
         self._last: float | None = None
         self._held = False
         self._known = False
 
     def came(self, now: float, *, held_s: float = 0.0) -> None:
-        """Note a part. `now` in monotonic seconds; `held_s`: how long its source has waited for us since the part before."""
+        """Add a part. `now`: monotonic seconds. `held_s`: how long the source has waited since the previous part."""
         with self._lock:
             last, self._last = self._last, now
             if last is None or now <= last:
@@ -59,20 +59,21 @@ class Arrivals:
         return self._held
 
     def takt_ms(self) -> float | None:
-        """Return the median interval, once parts came in a rhythm of their own; kept while the source waits for us later on."""
+        """Return the median interval once parts arrive in a rhythm of their own.
+
+        The value is kept if the source waits later.
+        """
         with self._lock:
             return median(self._own) * 1000 if self._known else None
 
 
 def measured(stats: Stats) -> dict[str, StageStats]:
-    """Return the stages that were measured, in the order in which a part goes through them."""
+    """Return the stages with measurements, in the order in which a part passes them."""
     return {stage: stats.stages[stage] for stage in STAGES if stage in stats.stages}
 
 
 def needed_ms(stats: Stats) -> float | None:
-    """Return what 99 of 100 parts need at most of the slowest thing that works on one part at a time; None after a few
-    parts.
-    """
+    """Return the p99 of the slowest serial work per part in ms; None while there are few parts."""
     if stats.parts < FEW:
         return None
     grab = stats.stages.get("grab")
@@ -81,6 +82,6 @@ def needed_ms(stats: Stats) -> float | None:
 
 
 def headroom_ms(stats: Stats) -> float | None:
-    """Return what the takt leaves at p99, negative where it is not kept; None without a takt or after a few parts."""
+    """Return what the takt leaves at p99 in ms, negative if exceeded; None without a takt or while there are few parts."""
     takt, needed = stats.takt.takt_ms, needed_ms(stats)
     return None if takt is None or needed is None else takt - needed

@@ -1,6 +1,6 @@
-"""The child's channel to its parent, and to its run folder.
+"""The child's channel to its parent and to its run folder.
 
-Importing this costs nothing: torch is imported by the work itself, after `hello`.
+Importing this module is cheap: torch is imported by the job itself, after `hello`.
 """
 
 import logging
@@ -39,23 +39,23 @@ from inspector.workers.protocol import LONGEST_LINE, LineDecoder
 log = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 10.0
-CONTROL_S = 0.5  # how often control.jsonl is looked at
-_KEEP_S = 10.0  # training opens its run folder within so long after its start
+CONTROL_S = 0.5  # interval of checking control.jsonl
+_KEEP_S = 10.0  # longest time from its start until training opens its run folder
 _RESERVED = 64 * 1024
 
 
 class Cancelled(Exception):
-    """The parent asked to stop, or is gone."""
+    """The parent asked to stop, or has gone."""
 
 
 class Journal:
-    """The messages of a run in its folder. Raises StorageError."""
+    """The log of messages in a run folder. Raises StorageError."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._reserve = folder / RESERVE
         try:
-            (folder / WORKER_LOG).unlink(missing_ok=True)  # of the process before this one
+            (folder / WORKER_LOG).unlink(missing_ok=True)  # left by an earlier process
             self._reserve.write_bytes(b"\0" * _RESERVED)
             file = os.open(folder / MESSAGES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             self._lines = LineWriter(partial(os.write, file))
@@ -65,9 +65,9 @@ class Journal:
             raise unwritable(self.folder, error) from error
 
     def write(self, line: bytes, *, last: bool = False) -> None:
-        """Append one line. For the last one the reserved space is given up."""
+        """Append one line. With `last`, the reserved space is released."""
         if last:
-            with suppress(OSError):  # a folder that can no longer be written may still take a line in an open file
+            with suppress(OSError):  # a folder that is no longer writable may still accept a line in an open file
                 self._reserve.unlink(missing_ok=True)
         try:
             self._lines.write(line)
@@ -75,7 +75,7 @@ class Journal:
             raise unwritable(self.folder, error) from error
 
     def take_stderr(self) -> None:
-        """From now on what this process prints goes into worker.log."""
+        """Redirect this process's stderr into worker.log."""
         try:
             target = os.open(self.folder / WORKER_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError:
@@ -86,11 +86,11 @@ class Journal:
 
 
 class Channel:
-    """Messages to and from the parent, on private copies of stdin and stdout: the `Report` of the work in this process.
+    """Messages to and from the parent, on private copies of stdin and stdout: the `Report` of the job in this process.
 
-    File descriptor 1 is pointed at stderr and 0 at nothing, so no library's print gets between the messages and no child of
-    this process holds them open. With a journal every message also goes there, commands also come from the run folder, and
-    the parent may detach: then the work goes on without it.
+    File descriptor 1 is pointed at stderr and 0 at nothing, so that no library's print gets between the messages and no child
+    of this process holds the pipes open. With a journal, every message is also written to the run folder, commands are also
+    read from there, and the parent may detach; the job then continues alone.
     """
 
     def __init__(self) -> None:
@@ -114,7 +114,10 @@ class Channel:
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def job(self) -> Job:
-        """Return what the parent sends first, and listen to it from then on. Raises Cancelled if it is gone, or JobError."""
+        """Return the job, the parent's first message, and start listening to the parent.
+
+        Raises JobError, or Cancelled if the parent has gone.
+        """
         line = b""
         while b"\n" not in line:
             piece = os.read(self._in, 65536)
@@ -128,7 +131,7 @@ class Channel:
         return job
 
     def keep(self, journal: Journal) -> None:
-        """From now on the run folder gets every message too, and is looked at for commands."""
+        """Write every further message to the run folder too, and read commands from there."""
         with self._lock:
             self._journal = journal
         self._kept.set()
@@ -153,10 +156,10 @@ class Channel:
         return lasted
 
     def send(self, message: WorkerMessage) -> None:
-        """Send one message. Raises Cancelled if the parent is gone, StorageError if the run folder cannot be written.
+        """Send one message. Raises Cancelled if the parent has gone, StorageError if the run folder cannot be written.
 
-        After the last one the parent sees the end of the messages, and does not wait for long for the end of this process: a
-        library may hang in its own clean-up.
+        The pipe is closed after the last message. The parent then does not wait long for this process to end, because a library
+        may hang in its own clean-up.
         """
         line = message.line()
         with self._lock:
@@ -182,9 +185,9 @@ class Channel:
                 raise Cancelled from error
 
     def cancel(self, why: Cause = Cause.NONE) -> None:
-        """Ask the work to stop. `why`: PARENT if it is gone, KILLED on SIGTERM, NONE if a person asked."""
+        """Ask the job to stop. `why`: PARENT if the parent has gone, KILLED on SIGTERM, NONE if a person asked."""
         if self._serving:
-            os._exit(0)  # an orderly end would take the seconds in which torch is imported, or taken down
+            os._exit(0)  # an orderly exit would take seconds while torch is imported or unloaded
         if not self._cancel.is_set():
             self._why = why
         self._cancel.set()
@@ -201,7 +204,7 @@ class Channel:
         self._stop.clear()
 
     def end(self) -> Outcome:
-        """Return what a cancelled run ends with: a wish, or the loss of its parent or of the system under it."""
+        """Return the outcome of a cancelled run: a request, the loss of the parent, or a shutdown of the system."""
         if self._why is Cause.PARENT:
             problem = message("The program that had started the work was closed or ended.")
         elif self._why is Cause.KILLED and self._detached:
@@ -221,12 +224,12 @@ class Channel:
         return time.monotonic() - began
 
     def requests(self) -> Iterator[Request]:
-        """Yield what the parent asks of a serving worker, until it cancels or is gone."""
+        """Yield the requests to a serving worker until it is cancelled or the parent has gone."""
         while (request := self._requests.get()) is not None and not self.cancelled():
             yield request
 
     def _listen(self, piece: bytes) -> None:
-        """Do as the parent says until it is gone. `piece`: what came together with the job."""
+        """Execute the parent's commands until the parent has gone. `piece`: bytes that arrived together with the job."""
         decoder = LineDecoder(parent_message)
         try:
             while True:
@@ -239,14 +242,14 @@ class Channel:
         except (OSError, InspectorError):
             log.debug("the parent's messages ended", exc_info=True)
         self._lose_parent()
-        # The parent is gone. Work that does not notice by itself must not go on for hours with nobody to take the result.
+        # The parent has gone. A job that does not notice must not continue for hours with nobody to take the result.
         time.sleep(ORPHAN_GRACE_S)
         try:
             with self._lock:
                 if self._journal is not None and not self._finished:
                     self._journal.write(self.end().packet().line(), last=True)
         finally:
-            os._exit(1)  # also if the run folder is gone, or its disk full
+            os._exit(1)  # even if the run folder is gone or its disk full
 
     def _watch(self, journal: Journal) -> None:
         while not self._finished:
@@ -256,7 +259,7 @@ class Channel:
             time.sleep(CONTROL_S)
 
     def _hear(self, message: ParentMessage) -> bool:
-        """Do as the parent says; whether it has let go."""
+        """Execute one command and return whether the parent has detached."""
         if not isinstance(message, Command):
             self._requests.put(message)
             return False
@@ -277,7 +280,7 @@ class Channel:
         return False
 
     def _detach(self) -> bool:
-        """Close the pipes and go on; refused without a run folder, where nobody could ever find the work again."""
+        """Close the pipes and continue alone. Refused without a run folder, because nobody could find the job again."""
         self._kept.wait(_KEEP_S)
         with self._lock:
             if self._journal is None or self._finished:

@@ -1,4 +1,4 @@
-"""Quality of a graph on labelled samples, the same way for the trainer and for every engine. Needs no torch."""
+"""Quality of a graph on labelled samples, measured identically for the trainer and every engine. Needs no torch."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Infer = Callable[[Prepared], Floats]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One frame to be measured: what the network takes, where that lies in the frame, the frame, and its truth."""
+    """One frame to be measured: the network's input, its position in the frame, the frame, and its truth."""
 
     pixels: Prepared
     view: View
@@ -32,7 +32,7 @@ class Item:
 
 
 def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Metrics:
-    """Run `infer` over the items, decode as the station does, and compare with the truth."""
+    """Run `infer` over the items, decode as in the station, and compare with the truth."""
     metrics = task_of(card.task).metrics(card)
     for item, prediction in predict_items(infer, card, items, batch=batch):
         metrics.update(prediction, item.truth, group=item.group)
@@ -40,7 +40,7 @@ def measure(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16)
 
 
 def predict_items(infer: Infer, card: Card, items: Iterable[Item], *, batch: int = 16) -> Iterator[tuple[Item, Prediction]]:
-    """Yield every item with its prediction, decoded as the station does."""
+    """Yield every item with its prediction, decoded as in the station."""
     task = task_of(card.task)
     iterator = iter(items)
     while piece := list(islice(iterator, min(batch, card.max_batch))):
@@ -52,7 +52,7 @@ def predict_items(infer: Infer, card: Card, items: Iterable[Item], *, batch: int
 def sample_items(
     samples: Iterable[Sample], card: Card, *, problems: list[Message], tick: Callable[[], None] = lambda: None
 ) -> Iterator[Item]:
-    """Yield the items of labelled files, whole frames. A file that cannot be read adds a sentence to `problems`."""
+    """Yield the items of labelled files as whole frames. Each unreadable file adds a message to `problems`."""
     for sequence, sample in enumerate(samples):
         tick()
         try:
@@ -72,5 +72,5 @@ def sample_items(
 
 
 def rounded(numbers: dict[str, float]) -> dict[str, float]:
-    """Numbers for a card or a person: six significant digits."""
+    """Round numbers to six significant digits for a card or a person."""
     return {name: float(f"{value:.6g}") for name, value in numbers.items()}

@@ -1,8 +1,8 @@
 """Where a network looked: Grad-CAM (Selvaraju et al., ICCV 2017) and LayerCAM (Jiang et al., IEEE TIP 2021).
 
-What is explained depends on the task: the class score before the softmax; a box's score, or the sum of the scores
-of all boxes of a class; the sum of a class's logits over the pixels where it was found (Seg-Grad-CAM, Vinogradova et al., AAAI
-2020); the maximum temperature.
+The explained number depends on the task: the class score before the softmax; a box's score, or the sum of the scores of all
+boxes of a class; the sum of a class's logits over the pixels where it was found (Seg-Grad-CAM, Vinogradova et al., AAAI 2020);
+the maximum temperature.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ from inspector.workers.messages import CamMethod, ExplainRequest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """`heat` float32 [height, width] of the input, 0..1 (all 0 if nothing spoke for the target); what it explains.
+    """A heat map, and the class and number that it explains.
 
-    `class_index` is None for thermal bundles; `target` is the explained number.
+    `heat` float32 [height, width] of the input, 0..1 (all 0 if nothing contributed to the target). `class_index` is None for
+    thermal bundles; `target` is the explained number.
     """
 
     heat: Floats
@@ -51,7 +52,7 @@ def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
     try:
         with torch.enable_grad():
             target, class_index = _target(graph, graph.raw(frames), question)
-            target.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+            target.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
     finally:
         watch.remove()
         graph.zero_grad(set_to_none=True)
@@ -62,9 +63,9 @@ def explain(graph: Graph, frames: Tensor, question: ExplainRequest) -> Answer:
 
 
 class _Watch:
-    """Takes a layer's output and its gradient.
+    """Captures a layer's output and its gradient.
 
-    A hook on the output tensor, not on the module: a module hook sees the wrong tensor, or raises, when an in-place
+    The hook is on the output tensor, not on the module: a module hook sees the wrong tensor, or raises, if an in-place
     operation follows.
     """
 
@@ -77,8 +78,8 @@ class _Watch:
         if not output.requires_grad:
             output = output.detach().requires_grad_()
         self._activation = output.detach().clone()
-        output.register_hook(self._backward)  # type: ignore[no-untyped-call]  # torch leaves it without types
-        return output.clone()  # what follows may write into its input; this one stays as it was
+        output.register_hook(self._backward)  # type: ignore[no-untyped-call]  # torch has no annotation
+        return output.clone()  # the next layer may write into its input; the captured tensor stays intact
 
     def _backward(self, gradient: Tensor) -> None:
         self._gradient = gradient.detach()
@@ -109,7 +110,7 @@ def _layer(graph: Graph, name: str | None) -> tuple[str, nn.Module]:
 
 
 def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[int, int]) -> Floats:
-    """Weighted sum over channels, its positive part, enlarged to `size` and scaled to 0..1."""
+    """Return the positive part of the weighted sum over channels, enlarged to `size` and scaled to 0..1."""
     if method == "gradcam":
         weights = gradient.mean((1, 2), keepdim=True)
         coarse = functional.relu((weights * activation).sum(0))
@@ -123,7 +124,7 @@ def _heat(activation: Tensor, gradient: Tensor, method: CamMethod, size: tuple[i
 
 
 def _target(graph: Graph, raw: Tensor, question: ExplainRequest) -> tuple[Tensor, int | None]:
-    """Return the number to explain, and the class it belongs to."""
+    """Return the number to explain and its class."""
     task = graph.card.task
     if question.box is not None and task_of(task).answer is not Boxes:
         raise ConfigError("Only boxes of a detection bundle can be explained one by one.")

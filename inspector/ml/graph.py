@@ -1,4 +1,4 @@
-"""The whole computation of a bundle as one torch module: frames as `prepare()` makes them in, activated outputs out."""
+"""The whole computation of a bundle as one torch module: from frames as returned by `prepare()` to activated outputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,15 +12,15 @@ from inspector.core.registry import NETWORKS, find
 from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
-_VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] that are mirrored
+_VIEWS = ((), (2,), (1,), (1, 2))  # axes of [N, H, W, C] to flip
 
 
 class Graph(nn.Module):
-    """Normalise -> network -> activation of the task. With `card.training["mirrored"]` a class's logit, or a pixel's, is the
-    mean over the frame and its three mirror images, for things that have neither up and down nor left and right.
+    """Normalisation, network and activation of the task.
 
-    Input [N, height, width, channels] uint8, or float32 on the same scale; output [N, ...] float32, what
-    `Task.decode` reads.
+    With `card.training["mirrored"]` the logits of a class or pixel are averaged over the frame and its three mirror images, for
+    parts without a fixed orientation. Input [N, height, width, channels] uint8, or float32 on the same scale; output [N, ...]
+    float32, the argument of `Task.decode`.
     """
 
     mean: Tensor
@@ -44,13 +44,13 @@ class Graph(nn.Module):
         self.register_buffer("std", torch.from_numpy(std).view(1, -1, 1, 1), persistent=False)
 
     def raw(self, frames: Tensor) -> Tensor:
-        """Return the network's own output, before the activation: what losses and Grad-CAM work on."""
+        """Return the network's own output before the activation, for losses and Grad-CAM."""
         pixels = frames.permute(0, 3, 1, 2).to(torch.float32)
         out: Tensor = self.network((pixels - self.mean) / self.std)
         return out
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Return the task's activation of `raw`'s result."""
+        """Apply the task's activation to the result of `raw`."""
         return self._task.activation(raw, self.card)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -59,19 +59,19 @@ class Graph(nn.Module):
         views = torch.cat([_flipped(frames, axes) for axes in _VIEWS])
         logits = self.raw(views)
         each = logits.reshape(len(_VIEWS), -1, *logits.shape[1:])
-        if self._task.mirrors == "mirrored":  # [N, K, H, W]: each mask as its frame was, before they are joined
+        if self._task.mirrors == "mirrored":  # [N, K, H, W]: flip each mask back before averaging
             each = torch.stack([_flipped(mask, [axis + 1 for axis in axes]) for mask, axes in zip(each, _VIEWS, strict=True)])
         return self.activate(each.mean(0))
 
 
 def _flipped(values: Tensor, axes: Sequence[int]) -> Tensor:
-    return values.flip(list(axes)) if axes else values  # flipping along no axis has no meaning in ONNX
+    return values.flip(list(axes)) if axes else values  # ONNX cannot flip along no axis
 
 
 def build_network(card: Card, *, pretrained: bool = True) -> nn.Module:
-    """Return a fresh network as the card describes it. `pretrained=False` builds it without fetching start weights.
+    """Return a new network as described by the card. `pretrained=False` skips loading start weights.
 
-    Raises ConfigError for an unknown network, an option it does not have, or an input it cannot take.
+    Raises ConfigError for an unknown network, an unknown option, or an unsupported input.
     """
     entry = find(NETWORKS, card.network, "network")
     options: dict[str, int | float | str | bool] = dict(card.network_options)
@@ -104,7 +104,7 @@ def load_network(bundle: Bundle) -> nn.Module:
     """
     weights = bundle.weights()
     shapes = {name: tuple(array.shape) for name, array in weights.items()}
-    # Shapes first, without memory: a card that promises a huge network must not be able to fill the machine.
+    # Build on the meta device first: a card that describes a huge network must not be able to fill the memory.
     with torch.device("meta"):
         state = build_network(bundle.card, pretrained=False).state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -122,12 +122,12 @@ def load_network(bundle: Bundle) -> nn.Module:
 
 
 def load_graph(bundle: Bundle) -> Graph:
-    """Return the bundle's graph, ready to infer. Raises ConfigError."""
+    """Return the bundle's graph, ready for inference. Raises ConfigError."""
     return Graph(load_network(bundle), bundle.card).eval()
 
 
 def example_batch(card: Card, size: int, seed: int = 0) -> Tensor:
-    """Return random inputs [size, height, width, channels] as `prepare` makes them."""
+    """Return random inputs [size, height, width, channels] like those of `prepare`."""
     generator = torch.Generator().manual_seed(seed)
     shape = (size, *card.input.shape)
     if card.input.kind == "uint8":

@@ -11,7 +11,7 @@ from inspector.workers.messages import ExplainRequest
 
 
 def graph_heat(graph: Graph) -> Heat:
-    """Grad-CAM of a graph on the CPU. A frame's heat is cut to the part of the input that shows it."""
+    """Return a Grad-CAM function for a graph on the CPU. The heat is cut to the part of the input that shows the frame."""
     spec = graph.card.input
 
     def heat(frame: Frame, class_index: int | None) -> Floats | None:

@@ -1,7 +1,7 @@
-"""Serving workers: answer requests about frames that lie in memory shared with the parent (see `workers.exchange`).
+"""Serving workers: answer requests about frames in memory shared with the parent (see `workers.exchange`).
 
-The job names the folder that holds the input, made by the parent: one batch as the bundle's input spec says. This end makes
-the output once it knows the size of an answer. Only small messages go through the pipes.
+The job names the folder with the shared input, made by the parent: one batch as defined by the bundle's input spec. This
+process makes the shared output as soon as the size of an answer is known. Only small messages go through the pipes.
 """
 
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class _Engine(Protocol):
-    """What is needed here of `engines.base.Engine`, which lies above this layer."""
+    """The part of `engines.base.Engine` used here; that class lies in a higher layer."""
 
     def infer(self, batch: Prepared) -> Floats: ...
 
@@ -36,7 +36,7 @@ class _Engine(Protocol):
 
 
 def serve_engine(job: InferJob, channel: "Channel") -> None:
-    """Run a bundle with an engine of the registry: each request's frames are in the input, its answers come to the output."""
+    """Serve a bundle with an engine of the registry: frames are read from the input, answers are written to the output."""
     bundle = Bundle.open(job.bundle)
     entry = find(ENGINES, job.engine, "engine")
     engine: _Engine = entry.load()(bundle, precision=job.precision, threads=job.threads)
@@ -55,7 +55,7 @@ def serve_engine(job: InferJob, channel: "Channel") -> None:
 
 
 def serve_explain(job: ExplainJob, channel: "Channel") -> None:
-    """Explain predictions of a bundle: the frame is the first in the input."""
+    """Serve explanations of a bundle's predictions; the frame is the first in the input."""
     bundle = Bundle.open(job.bundle)
     from inspector.ml.explain import cam_layers, explain
     from inspector.ml.graph import as_tensor, load_graph
@@ -70,7 +70,7 @@ def serve_explain(job: ExplainJob, channel: "Channel") -> None:
         try:
             answer = explain(graph, as_tensor(frames[:1]), request)
         except InspectorError as error:
-            # A wrong question is not the end of the worker.
+            # An invalid question does not end the worker.
             remedy = None if error.remedy is None else sentence(error.remedy)
             channel.send(Refused(problem=sentence(error.problem), remedy=remedy))
             continue

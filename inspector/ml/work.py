@@ -1,6 +1,6 @@
-"""What worker processes of this package do: train and export.
+"""The jobs of this package's worker processes: train and export.
 
-Importing this costs nothing: torch is imported by the work itself, after what can be told at once has been told.
+Importing this module is cheap: torch is imported by the job itself, after everything that can be checked at once.
 """
 
 import os
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 def train(job: TrainJob, channel: Channel) -> Trained:
-    """Train in a run folder, which is made where there is none."""
+    """Train in a run folder, which is created if missing."""
     settings = train_settings(job.settings)
     folder = run_path(settings)
     if not (folder / RUN).is_file():
@@ -71,7 +71,7 @@ def train(job: TrainJob, channel: Channel) -> Trained:
 
 
 def rank(job: RankJob, channel: Channel) -> None:
-    """Be one of several processes that train together, but not the first."""
+    """Run one of the other processes of a distributed training."""
     os.environ.update(job.environment)
     from inspector.ml.train.trainer import train_beside
 
@@ -80,7 +80,7 @@ def rank(job: RankJob, channel: Channel) -> None:
 
 @contextmanager
 def take_run(folder: Path) -> Iterator[RunRecord]:
-    """Hold the run as this process's own until it ends. Raises JobError if another process holds it, StorageError."""
+    """Hold the run exclusively until it ends. Raises JobError if another process holds it, StorageError."""
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -99,7 +99,7 @@ def take_run(folder: Path) -> Iterator[RunRecord]:
 
 def graph(job: GraphJob, channel: Channel) -> GraphWritten:
     """Write the ONNX graph anew from the weights."""
-    source = Bundle.open(job.bundle)  # a wrong folder is told before the seconds that torch takes
+    source = Bundle.open(job.bundle)  # report a wrong folder before torch is imported, which takes seconds
     from inspector.ml.export.network import DIFFERENCE, export_bundle
 
     bundle = export_bundle(source, job.out or source.folder)
@@ -108,7 +108,7 @@ def graph(job: GraphJob, channel: Channel) -> GraphWritten:
 
 
 def variant(job: VariantJob, channel: Channel) -> VariantMade:
-    """Make one variant; that it cannot be had is an error."""
+    """Make one variant. Raises an error if it cannot be made."""
     source = Bundle.open(job.bundle)
     from inspector.ml.export.variants import Exporter, Order
     from inspector.tasks.parity import MAX_DROP
@@ -128,7 +128,7 @@ def variant(job: VariantJob, channel: Channel) -> VariantMade:
 
 
 def variants(job: VariantsJob, channel: Channel) -> VariantsTried:
-    """Make several variants; that one of them cannot be had is an answer."""
+    """Make several variants and report which could not be made."""
     source = Bundle.open(job.bundle)
     from inspector.ml.export.variants import Exporter
 
@@ -147,7 +147,7 @@ def _attempt(exporter: "Exporter", report: Report, engine: str, precision: Preci
         here = True
         exporter.make(Order(engine, precision))
     except StorageError:
-        raise  # there is no room for the others either
+        raise  # the other variants would not fit either
     except InspectorError as error:
         return Attempt(engine=engine, precision=precision, here=here, problem=sentence(error.problem))
     return Attempt(engine=engine, precision=precision, here=True)

@@ -1,6 +1,6 @@
-"""What a worker process runs: it reads its job, does the work that the registry names for it, and tells how that ended.
+"""The main program of a worker process: reads its job, runs the function named by the registry, and reports the outcome.
 
-Importing this costs nothing: torch is imported by the work itself, after `Hello`.
+Importing this module is cheap: torch is imported by the job itself, after `Hello`.
 """
 
 import faulthandler
@@ -29,10 +29,10 @@ _GROUP = Path("/proc/self/autogroup")
 
 
 def run() -> int:
-    """Do the job that comes on stdin and return the exit code. Says `Hello` first and exactly one `Done` or `Failed` last."""
+    """Run the job from stdin and return the exit code. Sends `Hello` first and exactly one `Done` or `Failed` last."""
     channel = Channel()
-    faulthandler.enable(all_threads=False)  # a crash of native code leaves its traceback among the last words on stderr
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it cancels
+    faulthandler.enable(all_threads=False)  # a crash of native code writes its traceback to stderr
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent, which cancels
     signal.signal(signal.SIGTERM, lambda number, frame: channel.cancel(Cause.KILLED))
     try:
         try:
@@ -49,7 +49,7 @@ def run() -> int:
 
 
 def hello() -> Hello:
-    """Return who speaks."""
+    """Return the greeting with this process's identity."""
     return Hello(v=VERSION, software=__version__, pid=os.getpid())
 
 
@@ -72,10 +72,10 @@ def _tell(outcome: Outcome, channel: Channel) -> int:
 
 
 def diagnose(error: BaseException) -> Outcome:
-    """Any error as an outcome: the sentence it brings, or one for its kind of trouble."""
+    """Convert any error to an outcome: its own message, or one for its kind."""
     cause = cause_of(error)
     if isinstance(error, InspectorError):
-        # What was meant for a person stays; a remedy is added where the trouble beneath has a better one or it brings none.
+        # The error's own message is kept; a remedy is added if the underlying error has a better one or the message has none.
         remedy = error.remedy or (message(REMEDIES[cause]) if cause in REMEDIES else None)
         kind = next((KINDS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in KINDS), JobError)
         return Outcome(End.FAILED, problem=error.problem, remedy=remedy, kind=kind, cause=cause)
@@ -99,7 +99,7 @@ def diagnose(error: BaseException) -> Outcome:
 
 
 def _be_nice() -> None:
-    """Let the line go first: training shares the processor with a running inspection."""
+    """Lower this process's priority: training shares the processor with a running inspection."""
     try:
         if sys.platform == "win32":
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
@@ -112,9 +112,10 @@ def _be_nice() -> None:
 
 
 def _be_nice_as_a_group() -> None:
-    """Linux with automatic groups, as most desktops have it, shares the processor between sessions first: niceness counts only
-    within one, and a worker has a session of its own. Its group has a niceness of its own (sched(7), "The autogroup feature").
-    Raises OSError.
+    """Set the niceness of this process's autogroup. Raises OSError.
+
+    Linux with automatic groups, as on most desktops, first shares the processor between sessions: niceness counts only within a
+    session, and a worker has its own. The group has its own niceness (sched(7), "The autogroup feature").
     """
     if sys.platform == "linux" and os.getsid(0) == os.getpid() and _GROUP.exists():
         _GROUP.write_text(str(LOW_PRIORITY), "ascii")

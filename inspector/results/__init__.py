@@ -1,1 +1,1 @@
-"""What is kept of an inspection: records, overlays, the saved folder and its report."""
+"""Storage of inspections: records, overlays, the saved folder and its report."""

@@ -1,6 +1,6 @@
-"""Pictures of an inspection for files: the frame with boxes, areas, regions, hot spots and the verdict drawn on it.
+"""Overlay pictures for files: the frame with boxes, areas, regions, hot spots and the verdict. Needs no window.
 
-The window draws for itself; this needs no window.
+The window has its own drawing.
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(
         Verdict.NOT_INSPECTED: (120, 120, 120),
     }
 )
-_SMALLEST = 480  # a picture narrower than this is enlarged, so that its labels can be read
+_SMALLEST = 480  # narrower pictures are enlarged for legible labels
 
 
 def draw(inspection: Inspection) -> dict[str, Picture]:
-    """RGB uint8 [H, W, 3] by camera name; small frames are enlarged by a whole factor."""
+    """Return RGB uint8 [H, W, 3] by camera name. Small frames are enlarged by an integer factor."""
     return {camera: _draw_frame(inspection, frame, camera) for camera, frame in inspection.frames.items()}
 
 
@@ -50,7 +50,7 @@ def _draw_frame(inspection: Inspection, frame: Frame, camera: str) -> Picture:
 
 
 def _banner(pen: Pen, inspection: Inspection) -> None:
-    """The verdict and its first reason along the top."""
+    """Draw the verdict and its first reason along the top."""
     words = [inspection.verdict.value.replace("_", " "), *(reason.text for reason in inspection.reasons[:1])]
     pen.draw.rectangle((0, 0, pen.image.width, pen.size + 8), fill=_VERDICTS[inspection.verdict])
     pen.draw.text((6, 2), "  ".join(words), font=font(pen.size), fill=WHITE)

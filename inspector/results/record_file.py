@@ -1,4 +1,4 @@
-"""A file of records, a line each, that outlives a full disk: never torn, and with room kept back for it."""
+"""A file of one-line records that survives a full disk: lines are never torn, and space is reserved for them."""
 
 import contextlib
 import os
@@ -8,23 +8,23 @@ from pathlib import Path
 
 from inspector.core.errors import StorageError
 
-RESERVE = 16 * 1024 * 1024  # bytes kept back for records: some ten thousand parts
-RESERVE_SHARE = 8  # at most the free space divided by this
-MOST_WAITING = 10_000  # records kept in memory while not even the reserve is left
+RESERVE = 16 * 1024 * 1024  # bytes reserved for records: about ten thousand parts
+RESERVE_SHARE = 8  # the reserve is at most the free space divided by this
+MOST_WAITING = 10_000  # most records in memory while even the reserve is full
 _RESERVE_NAME = ".reserve"
 
 
 class RecordFile:
     """Appends whole lines. Used by one thread.
 
-    A file beside it holds space that nobody else can take. Where the disk is full it is given up, so that records go on after
-    pictures have stopped; after that lines wait in memory, and are written in their order as soon as there is room.
+    A second file reserves disk space. When the disk is full the reserve is released, so that records continue after pictures
+    have stopped. When that is used up, lines wait in memory and are written in order as soon as there is room.
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the file, which must not be there yet. Raises StorageError if it cannot be made."""
+        """Create the file, which must not exist. Raises StorageError if that fails."""
         self.path = path
-        self.lost = 0  # records that were given up
+        self.lost = 0  # number of discarded records
         self._waiting: deque[bytes] = deque()
         self._reserve = path.with_name(_RESERVE_NAME)
         try:
@@ -37,16 +37,16 @@ class RecordFile:
 
     @property
     def tight(self) -> bool:
-        """Whether the space that was kept back is in use, or could not be had: pictures must stop."""
+        """Whether the reserve is in use or could not be made: pictures must stop."""
         return not self._reserve.exists()
 
     @property
     def waiting(self) -> int:
-        """Records that are not on the disk yet."""
+        """Number of records not yet on disk."""
         return len(self._waiting)
 
     def keep_back(self) -> bool:
-        """Keep space back, if there is plenty again; returns whether there is some now."""
+        """Reserve space if there is plenty again; return whether there is a reserve."""
         if not self.tight:
             return True
         try:
@@ -64,14 +64,14 @@ class RecordFile:
         return True
 
     def plenty(self) -> bool:
-        """Whether there is room for more than records: what is kept back, and as much again."""
+        """Return whether there is room beyond records: the reserve, and as much again."""
         try:
             return self.keep_back() and shutil.disk_usage(self.path.parent).free > self._reserve.stat().st_size
         except OSError:
             return False
 
     def append(self, line: bytes) -> None:
-        """Write a line, with its end, after those that wait. Raises StorageError if it has to wait, too."""
+        """Write a line, including its line end, after the waiting ones. Raises StorageError if it has to wait too."""
         self._waiting.append(line)
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
@@ -79,7 +79,7 @@ class RecordFile:
         self._write_waiting()
 
     def close(self) -> None:
-        """Write what waits, and end. Raises StorageError naming how many records are lost."""
+        """Write the waiting lines and close. Raises StorageError with the number of lost records."""
         self._give_up()
         try:
             if self._waiting:
@@ -105,7 +105,7 @@ class RecordFile:
             raise refused(self.path, error) from error
 
     def _write(self, data: bytes) -> None:
-        """All of it or nothing."""
+        """Write all bytes or none."""
         written = 0
         try:
             while written < len(data):
@@ -123,7 +123,7 @@ class RecordFile:
 
 
 def refused(path: Path, error: OSError) -> StorageError:
-    """What is said of a file that cannot be written."""
+    """Return the error for a file that cannot be written."""
     return StorageError(
         "{file} cannot be written ({detail}).",
         remedy="Free some space on that disk or choose another folder.",

@@ -11,11 +11,11 @@ from inspector.inspection.takt import headroom_ms, measured
 from inspector.recipes.quantities import QUANTITIES
 from inspector.tasks.masks import areas
 
-MOST_AREAS = 100  # areas of a mask that are listed; the count is always complete
+MOST_AREAS = 100  # most areas of a mask that are listed; the count is always complete
 
 
 def record(inspection: Inspection) -> dict[str, Any]:
-    """One part, with what judged it. Boxes and areas are those at the thresholds in force."""
+    """Return the record of one part, including what judged it. Boxes and areas are those at the thresholds in force."""
     judged_by = inspection.judged_by
     return {
         "source": inspection.source,
@@ -37,7 +37,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
 
 
 def summary(stats: Stats) -> dict[str, Any]:
-    """Return the last line of a run."""
+    """Return the last record of a run, the summary."""
     return {
         "summary": {
             "parts": stats.parts,
@@ -54,7 +54,7 @@ def summary(stats: Stats) -> dict[str, Any]:
 
 
 def _takt(stats: Stats) -> dict[str, Any]:
-    """`source` "" and nulls where the takt is not known; `inspection`: what one part takes of the thread that inspects."""
+    """Return the takt; `source` is "" and numbers are null if unknown. `inspection`: time per part of the inspection thread."""
     takt, room = stats.takt, headroom_ms(stats)
     busy = takt.busy_p50_ms, takt.busy_p99_ms
     return {
@@ -71,12 +71,12 @@ def _times(p50: float, p99: float) -> dict[str, float | None]:
 
 
 def bundle_name(name: str) -> str:
-    """Return a bundle as people call it: the last part of its folder."""
+    """Return a bundle's display name: the last part of its folder."""
     return PurePath(name).name or name
 
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
-    """Return a rule with what it measured; `value` null where it could not."""
+    """Return a rule with its measured value; null if there is none."""
     region = judgement.region
     return {
         "rule": judgement.rule,
@@ -161,5 +161,5 @@ def _celsius(kelvin: float) -> float | None:
 
 
 def _number(value: float, digits: int = 4) -> float | None:
-    """JSON has no NaN: null."""
+    """Return a rounded number, or null for NaN, which JSON does not have."""
     return round(value, digits) if math.isfinite(value) else None

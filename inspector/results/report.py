@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file beside its pictures, readable without this program and without a network."""
+"""The report of a run: one HTML file with its pictures, readable without this program and without a network."""
 
 import html
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from inspector import __version__
 from inspector.core.types import Inspection
 from inspector.inspection.status import Stats
 
-MOST_ROWS = 2000  # parts listed; results.jsonl has them all
+MOST_ROWS = 2000  # most parts listed; results.jsonl has all
 
 _STYLE = """
 body { font-family: system-ui, "Noto Sans CJK JP", sans-serif; margin: 32px; color: #1b1b1b; background: #fff; }
@@ -23,7 +23,7 @@ _SYMBOLS = {"OK": "●", "NG": "✕", "REVIEW": "▲", "NOT_INSPECTED": "▬"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the report says of one part: no pixels are kept."""
+    """The entry of one part, without pixels."""
 
     sequence: int
     part: str
@@ -36,7 +36,7 @@ class Row:
 
     @classmethod
     def of(cls, inspection: Inspection, pictures: tuple[str, ...]) -> "Row":
-        """`pictures`: paths relative to the report."""
+        """Return the row of an inspection. `pictures`: paths relative to the report."""
         return cls(
             inspection.sequence,
             inspection.part,

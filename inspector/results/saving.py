@@ -1,4 +1,4 @@
-"""What a run leaves in a folder: results.jsonl, overlay pictures and a report. A full disk stops the saving, not the line."""
+"""The saved folder of a run: results.jsonl, overlay pictures and a report. A full disk stops the saving, not the line."""
 
 import contextlib
 import time
@@ -25,14 +25,14 @@ from inspector.results.sink import Sink
 RESULTS = "results.jsonl"
 REPORT = "report.html"
 PICTURES = "overlays"
-_FAST: Final = 1  # PNG compression: three times as fast as the usual 6, and a tenth larger
-_AGAIN_S: Final = 5.0  # between two looks whether there is room for pictures again
+_FAST: Final = 1  # PNG compression: three times as fast as the default 6, and files a tenth larger
+_AGAIN_S: Final = 5.0  # interval of checking for room for pictures
 
 
 class RunFolder:
-    """Writes inspections as they come into `folder`, a new one for each start: the record first, then the pictures it names.
+    """Writes inspections into a new subfolder of `parent` for each start: the record first, then its pictures.
 
-    Records and pictures may be written by a thread each.
+    Records and pictures may be written by one thread each.
     """
 
     def __init__(self, parent: Path) -> None:
@@ -54,7 +54,7 @@ class RunFolder:
 
     @property
     def losses(self) -> Message | None:
-        """What could not be saved, or None."""
+        """Message about lost records and pictures, or None."""
         if not self.records_lost and not self.pictures_lost:
             return None
         return message(
@@ -65,12 +65,12 @@ class RunFolder:
         )
 
     def record(self, inspection: Inspection) -> None:
-        """Write the part's line. Raises StorageError if it has to wait for room; it is written before any later one."""
+        """Write the part's line. Raises StorageError if it has to wait for room. It is written before any later line."""
         names = [] if self._full else [name for name, _ in self._places(inspection)]
         self._records.append(json_line({**record(inspection), "overlays": names}))
 
     def picture(self, inspection: Inspection) -> None:
-        """Write the part's pictures. Raises StorageError naming the first that could not be; the next part may be tried."""
+        """Write the part's pictures. Raises StorageError naming the first failure; the next part may be tried."""
         names: list[str] = []
         problem: StorageError | None = None
         if self._has_room():
@@ -100,24 +100,24 @@ class RunFolder:
             raise problem
 
     def close(self) -> None:
-        """Close the files; nothing more is saved."""
+        """Close the files. Nothing is saved afterwards."""
         with contextlib.suppress(StorageError):
             self._records.close()
 
     def finish_records(self, stats: Stats) -> None:
         """Write the summary and close the file. Raises StorageError."""
-        with contextlib.suppress(StorageError):  # said by `close`, which tries once more with the reserve
+        with contextlib.suppress(StorageError):  # `close` retries with the reserve and reports
             self._records.append(json_line(summary(stats)))
         self._records.close()
 
     def finish(self, stats: Stats, name: str) -> Path:
-        """Write the report and return its path. Raises StorageError. `name`: of the recipe."""
+        """Write the report and return its path. Raises StorageError. `name`: the recipe's name."""
         report = self.folder / REPORT
         write_atomically(report, utf8(write_report(name, self._rows, stats)).encode())
         return report
 
     def _has_room(self) -> bool:
-        """Whether pictures may be written: not after the disk was full, until there is plenty of room again."""
+        """Return whether pictures may be written: after a full disk, not until there is plenty of room again."""
         if not self._full and not self._records.tight:
             return True
         now = time.monotonic()
@@ -129,13 +129,13 @@ class RunFolder:
         return False
 
     def _places(self, inspection: Inspection) -> Sequence[tuple[str, Path]]:
-        """The name in records and the file of each of the part's pictures."""
+        """Return the name in records and the file of each of the part's pictures."""
         files = [f"{inspection.sequence:06d}-{_safe(camera)}.png" for camera in inspection.frames]
         return [(f"{PICTURES}/{file}", self.folder / PICTURES / file) for file in files]
 
 
 class RecordSink(Sink):
-    """The records of a run folder: nobody is told of a part before its line is written."""
+    """Writes the records of a run folder. A part's line is written before any other sink receives the part."""
 
     name = "records"
     records = True
@@ -151,14 +151,14 @@ class RecordSink(Sink):
 
 
 class PictureSink(Sink):
-    """The pictures of a run folder, and at the end its report."""
+    """Writes the pictures of a run folder, and its report at the end."""
 
     name = "pictures"
     stage = "save"
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self.report: Path | None = None  # once it is written
+        self.report: Path | None = None  # set once the report is written
 
     def take(self, inspection: Inspection) -> None:
         self._folder.picture(inspection)
@@ -168,7 +168,7 @@ class PictureSink(Sink):
 
 
 def _new_folder(parent: Path) -> Path:
-    """Make a folder for this start alone, named after the time in UTC. Of two that ask at once, the system gives it to one.
+    """Make a folder for this start, named after the time in UTC. Of two concurrent starts only one gets each name.
 
     Raises OSError.
     """

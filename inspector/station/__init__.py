@@ -1,1 +1,1 @@
-"""The running line: cameras, engines and rules joined into verdicts, without a window."""
+"""The running line: cameras, engines and rules combined into verdicts, without a window."""

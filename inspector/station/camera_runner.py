@@ -24,12 +24,12 @@ from inspector.inspection.status import CameraState, CameraStatus
 log = logging.getLogger(__name__)
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)
-MOST_LEFT = 3  # threads of one kind that may hang at the same time before nothing is tried any more
+MOST_LEFT = 3  # threads of one kind that may hang at the same time; with more, nothing is retried
 
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """One thread that reads the camera. Once it was left behind nothing that it does counts."""
+    """One thread that reads the camera. Once abandoned, its results are ignored."""
 
     thread: threading.Thread | None = None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -37,7 +37,7 @@ class _Reading:
 
 
 class CameraRunner:
-    """Supervises one camera. Its callbacks run on its thread."""
+    """Supervises one camera. Its callbacks run on the reading thread."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class CameraRunner:
         report: Callable[[str, CameraStatus], None],
         silence_s: float = 0.0,
     ) -> None:
-        """`wanted(name, stop)` blocks until the next frame is of use; `deliver` takes it; `report` is told of changes.
+        """`wanted(name, stop)` blocks until the next frame is needed; `deliver` takes it; `report` receives changes of state.
 
-        `unreadable(name, part, error)` takes a part that its source has no frame for; `lost(count)` is told of frames that
-        newer ones replaced inside the camera. `silence_s`: how long a live camera may
-        give no frame at least before it counts as hanging; it may ask for more (`Camera.patience_s`).
+        `unreadable(name, part, error)` takes a part whose frame cannot be read. `lost(count)` receives the number of frames
+        overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as hanging;
+        the camera may ask for more (`Camera.patience_s`).
         """
         self.camera = camera
         camera.on_problem = self._skipped
@@ -86,12 +86,12 @@ class CameraRunner:
         self._begin(0.0)
 
     def ask_to_stop(self) -> None:
-        """Returns at once; `join` waits."""
+        """Ask the camera to stop and return at once; `join` waits."""
         self._stopping = True
         self._reading.stop.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread, at most `timeout` seconds; False if the camera hangs in a read that nothing can end."""
+        """Wait for the thread, at most `timeout` seconds; return False if the camera hangs in an uninterruptible read."""
         thread = self._reading.thread
         if thread is None:
             return True
@@ -99,7 +99,7 @@ class CameraRunner:
         return not thread.is_alive()
 
     def look(self, now: float) -> None:
-        """Leave a thread behind that hangs, and read on another one. Called by the supervising thread."""
+        """Abandon a thread that hangs and read on another one. Called by the supervising thread."""
         reading = self._reading
         doing = reading.pulse.hangs(now)
         if doing is None or self._stopping:
@@ -149,7 +149,7 @@ class CameraRunner:
                 return
 
     def _read(self, reading: _Reading) -> None:
-        """Hand on frames until the source ends or the station stops."""
+        """Deliver frames until the source ends or the station stops."""
         stop = reading.stop
         frames = self.camera.frames(stop)
         try:
@@ -163,7 +163,7 @@ class CameraRunner:
                 if frame is None or stop.is_set():
                     return
                 self._change(CameraState.STREAMING)
-                # A part that could not be read took the place that this frame was asked for.
+                # An unreadable part used up the request for this frame.
                 if self._skips and not self._wanted(self.name, stop):
                     return
                 self._deliver(frame)
@@ -173,14 +173,14 @@ class CameraRunner:
                 close()
 
     def _skipped(self, part: str, error: InspectorError) -> None:
-        self._reading.pulse.renew()  # a frame that cannot be read is a sign of life, too
+        self._reading.pulse.renew()  # an unreadable frame is a sign of life, too
         self._change(CameraState.STREAMING)
         if not self._skips or self._wanted(self.name, self._reading.stop):
             self._unreadable(self.name, part, error)
         self._skips += 1
 
     def _recover(self, error: InspectorError, reading: _Reading) -> bool:
-        """Pause after a failure; False if the camera is given up or the station stops."""
+        """Pause after a failure; return False if the camera is given up or the station stops."""
         now = time.monotonic()
         self._failures.spend(now)
         retryable = isinstance(error, CameraError) and error.retryable
@@ -211,5 +211,5 @@ class CameraRunner:
 
 
 def hangs(camera: str) -> Message:
-    """What is said of a camera that cannot be stopped."""
+    """Return the message for a camera that cannot be stopped."""
     return message("The camera {camera} does not stop: it hangs in its driver.", camera=camera)

@@ -1,4 +1,4 @@
-"""What the station counts, in bounded memory."""
+"""The counters of the station, in bounded memory."""
 
 import threading
 import time
@@ -11,15 +11,15 @@ from inspector.core.types import Inspection, Verdict
 from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.inspection.takt import FEW, INSPECTION, Arrivals
 
-KEPT = 300  # parts that percentiles are taken over
-COLD = 4  # values at the beginning that are let go
-RATE_SECONDS = 5.0  # rates are taken over this long
-LOAD_SECONDS = 2.0  # the load is taken over this long,
-LOAD_PARTS = 3  # or as long as so many parts take
+KEPT = 300  # number of parts for percentiles
+COLD = 4  # number of first values to ignore
+RATE_SECONDS = 5.0  # period of the rates
+LOAD_SECONDS = 2.0  # period of the load,
+LOAD_PARTS = 3  # or the time of this number of parts if longer
 
 
 class _Rate:
-    """Events a second over the last seconds."""
+    """Events per second over the last seconds."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=1000)
@@ -32,14 +32,14 @@ class _Rate:
         recent = [t for t in times if now - t <= RATE_SECONDS]
         if len(recent) < 2:
             return 0.0
-        # From the oldest event to now: a source that stopped is seen to fade. A full ring may cover less than the window.
+        # The period ends now, so that the rate decays after a source has stopped. A full ring may cover less than the period.
         return len(recent) / max(now - recent[0], 1e-6)
 
 
 class Spread:
-    """The last values of something, for its percentiles. Used under a lock, or by one thread.
+    """The last values of a quantity, for percentiles. Used under a lock, or by one thread.
 
-    The first COLD values count only until there are enough others: caches fill and libraries load while they are measured.
+    The first COLD values count only until there are enough others, because caches are still filling and libraries loading.
     """
 
     def __init__(self) -> None:
@@ -57,20 +57,20 @@ class Spread:
         return len(self._values)
 
     def percentiles(self) -> tuple[float, float]:
-        """p50 and p99; zeros where there is no value."""
+        """Return p50 and p99; zeros without values."""
         if not self._values:
             return 0.0, 0.0
         p50, p99 = np.percentile(np.fromiter(self._values, np.float64), (50, 99))
         return float(p50), float(p99)
 
     def stage(self) -> StageStats:
-        """Return the values as times of a stage, in ms."""
+        """Return the values as the times of a stage, in ms."""
         p50, p99 = self.percentiles()
         return StageStats(p50_ms=p50, p99_ms=p99)
 
 
 class _Takt:
-    """What the parts take, against the takt. Used under a lock."""
+    """The load of parts relative to the takt. Used under a lock."""
 
     def __init__(self) -> None:
         self.recipe_ms: float | None = None
@@ -85,10 +85,10 @@ class _Takt:
     def part(self, inspection: Inspection, now: float) -> None:
         spent = [inspection.timings_ms[stage] for stage in INSPECTION if stage in inspection.timings_ms]
         busy, takt = sum(spent), self.takt_ms()
-        if len(spent) > 1:  # one that was judged without being looked at says nothing about the time it takes
+        if len(spent) > 1:  # a part judged without inspection says nothing about its duration
             self._busy.add(busy)
             self._recent.append((now, busy))
-        # A part of a source that waits is there when the station is ready for it: only the work itself can be too long.
+        # A source that waits has its part ready when the station is: only the work itself can be late.
         if takt is not None and (busy > takt or (not self.arrivals.held and inspection.latency_ms > takt)):
             self._late += 1
 
@@ -106,7 +106,7 @@ class _Takt:
         )
 
     def _load(self, takt: float, now: float) -> float:
-        """Return the mean over the last parts; 0 where none came for longer than a few of them take."""
+        """Return the mean load over the last parts; 0 if none came for longer than a few parts take."""
         if not self._recent:
             return 0.0
         window = max(LOAD_SECONDS, LOAD_PARTS * max(takt, self._recent[-1][1]) / 1000)
@@ -148,22 +148,22 @@ class Counters:
                 self._stages.setdefault(stage, Spread()).add(spent)
 
     def follow(self, arrivals: Arrivals, recipe_ms: float | None) -> None:
-        """Measure against another takt from now on: the recipe's, in ms, or where it has none, that of the arrivals."""
+        """Measure against another takt from now on: the recipe's, in ms, or else that of the arrivals."""
         with self._lock:
             self._takt.arrivals, self._takt.recipe_ms = arrivals, recipe_ms
 
     def spent(self, stage: str, milliseconds: float) -> None:
-        """Count the time of a stage that comes after the verdict."""
+        """Add the time of a stage that comes after the verdict."""
         with self._lock:
             self._stages.setdefault(stage, Spread()).add(milliseconds)
 
     def end(self, seconds: float | None = None) -> None:
-        """Stop the clock, now or at so many seconds after the start."""
+        """Stop the clock, now or at this number of seconds after the start."""
         with self._lock:
             self._ended = time.monotonic() if seconds is None else self._started + seconds
 
     def stats(self, edges: Mapping[str, StageStats]) -> Stats:
-        """Return everything so far; `edges`: depth and drops of the edges by name."""
+        """Return all counters so far. `edges`: depth and drops of the edges by name."""
         with self._lock:
             now = time.monotonic()
             p50, p99 = self._latency.percentiles()

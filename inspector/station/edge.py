@@ -1,4 +1,4 @@
-"""The bounded hand-off between two threads. What happens when it is full is chosen when it is made, and counted."""
+"""The bounded queue between two threads. The behaviour of a full edge is chosen on construction; drops are counted."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,10 +13,10 @@ def _weightless(_item: object) -> int:
 
 
 class Edge(Generic[T]):
-    """A queue of at most `size` items that together weigh at most `capacity` (one item always fits).
+    """A queue of at most `size` items with a total weight of at most `capacity` (a single item always fits).
 
-    `drop="oldest"`: a full edge lets its oldest items go, and `put` never waits. `drop="never"`: `put` waits for room,
-    and an item that finds none in time comes back to its owner. Closing lets the taker have what is left.
+    `drop="oldest"`: a full edge drops its oldest items, and `put` never waits. `drop="never"`: `put` waits for room, and
+    returns an item that finds none in time. After closing, the consumer may take the remaining items.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Edge(Generic[T]):
         capacity: int = 0,
         weigh: Callable[[T], int] = _weightless,
     ) -> None:
-        """`capacity`: in the unit of `weigh` (bytes, as a rule), 0 for no limit."""
+        """`capacity`: in the unit of `weigh` (usually bytes), 0 for no limit."""
         if size < 1:
             raise ValueError(f"an edge holds at least one item, not {size}")
         self.size = size
@@ -40,15 +40,15 @@ class Edge(Generic[T]):
         self._out = 0  # taken and not settled
         self._closed = False
         lock = Lock()
-        self._room = Condition(lock)  # for those who put
-        self._filled = Condition(lock)  # for those who take
-        self._wanted = 1  # items that the one who takes waits for: it is not woken for fewer
+        self._room = Condition(lock)  # waited for by producers
+        self._filled = Condition(lock)  # waited for by consumers
+        self._wanted = 1  # number of items the consumer waits for; fewer do not wake it
 
     def put(self, item: T, *, timeout: float | None = None, over: bool = False) -> tuple[T, ...]:
-        """Add an item; returns what was lost by it: nothing, the oldest items, or `item` itself if it was refused.
+        """Add an item. Returns the dropped items: none, the oldest, or `item` itself if it was refused.
 
         `timeout` in seconds, for `drop="never"`: how long to wait for room; None: until there is room or the edge is closed.
-        `over`: take it at once though there is no room, because neither may it be lost nor the one who brings it wait.
+        `over`: accept the item at once even without room, if it must not be lost and the producer must not wait.
         """
         weight = self._weigh(item)
         with self._room:
@@ -71,14 +71,14 @@ class Edge(Generic[T]):
             return tuple(lost)
 
     def take(self, limit: int = 1, *, timeout: float | None = None, linger: float = 0.0) -> list[T]:
-        """Up to `limit` items, oldest first: waits up to `timeout` for the first, then up to `linger` seconds for more.
+        """Return up to `limit` items, oldest first. Waits up to `timeout` for the first, then up to `linger` seconds for more.
 
         An empty list means that the time is over, or that the edge is closed and empty.
         """
         with self._filled:
             self._filled.wait_for(lambda: self._closed or bool(self._items), timeout)
             if linger > 0 and self._items:
-                # Not for more than there is room for: one who waits for room must not be kept waiting for company.
+                # At most as many as there is room for: a producer that waits for room must not be kept waiting for more items.
                 self._wait_for_more(min(limit, self.size), linger)
             taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
             self._weight -= sum(self._weigh(item) for item in taken)
@@ -87,13 +87,13 @@ class Edge(Generic[T]):
             return taken
 
     def settle(self, count: int) -> None:
-        """Say that so many of the items that were taken are done with, where somebody asks for `idle`."""
+        """Mark this number of taken items as finished, for `idle`."""
         with self._room:
             self._out -= count
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and everything that was taken is settled."""
+        """Whether no item waits and all taken items are settled."""
         with self._room:
             return not self._items and not self._out
 
@@ -103,7 +103,7 @@ class Edge(Generic[T]):
         self._wanted = 1
 
     def withdraw(self, item: T) -> None:
-        """Take this very item out, if it is there."""
+        """Remove this very item, if present."""
         with self._room:
             kept = [other for other in self._items if other is not item]
             if len(kept) < len(self._items):
@@ -112,7 +112,7 @@ class Edge(Generic[T]):
                 self._room.notify_all()
 
     def close(self) -> None:
-        """Refuse new items from now on; wakes everyone who waits."""
+        """Refuse new items from now on and wake all waiting threads."""
         with self._room:
             self._closed = True
             self._room.notify_all()
@@ -124,7 +124,7 @@ class Edge(Generic[T]):
 
     @property
     def drops(self) -> int:
-        """Items lost so far because the edge was full."""
+        """Number of items dropped because the edge was full."""
         return self._drops
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """The thread that opens a program's engines and inspects with them.
 
-One on purpose: engines use every core without it. Where parts come as fast as they are judged, it keeps several batches in
-flight in an engine that takes them: while it prepares one and reads another, no core waits.
+There is a single one, because engines use every core by themselves. If parts arrive as fast as they are judged, several batches
+are in flight in an engine that supports this: no core is idle while one batch is prepared and another is read.
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Work(Protocol):
-    """Where the thread has its parts from, and where it gives what it found. Called on the thread."""
+    """The source of parts and the destination of results. Called on the inspection thread."""
 
     @property
     def busy(self) -> bool: ...
@@ -36,10 +36,10 @@ Ready = Callable[["InspectionThread", InspectorError | None], None]
 
 
 class InspectionThread:
-    """Starts at once, and ends when it does not serve any more."""
+    """Runs from construction until it no longer serves the pipeline."""
 
     def __init__(self, program: Program, work: Work, *, report: Report, ready: Ready) -> None:
-        """`ready` is called on the thread when the engines are open, or with the reason why they are not."""
+        """`ready` is called on the thread when the engines are open, or with the reason why they cannot be opened."""
         self.program = program
         self._work = work
         self._report = report
@@ -51,7 +51,7 @@ class InspectionThread:
         self._thread.start()
 
     def adopt(self, program: Program) -> bool:
-        """Go on with another program from the next batch on; False where other engines are needed for it."""
+        """Use another program from the next batch on; return False if that needs other engines."""
         if not self._inference.can_follow(program):
             return False
         self._next = program
@@ -62,20 +62,20 @@ class InspectionThread:
         return self._thread.is_alive()
 
     def hangs(self, now: float) -> Doing | None:
-        """The bundle whose engine does not answer, and since when; None as long as everything does."""
+        """Return the bundle whose engine does not answer, and since when; None if all answer."""
         return self._inference.pulse.hangs(now)
 
     @property
     def computing(self) -> bool:
-        """Whether it is with an engine now, and does not wait for parts or for room to put verdicts."""
+        """Whether the thread is using an engine, not waiting for parts or for room for verdicts."""
         return self._inference.pulse.doing is not None
 
     def interrupt(self, bundle: str) -> bool:
-        """End the wait for the engine of a bundle; False where nothing can."""
+        """End the wait for the engine of a bundle; return False if it cannot be interrupted."""
         return self._inference.interrupt(bundle)
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread, at most `timeout` seconds; False if it still runs."""
+        """Wait for the thread, at most `timeout` seconds; return False if it still runs."""
         if self._thread is not threading.current_thread():
             self._thread.join(timeout)
         return not self._thread.is_alive() or self._thread is threading.current_thread()
@@ -100,13 +100,13 @@ class InspectionThread:
             self._inference.close()
 
     def _inspect(self, parts: Sequence[Part]) -> None:
-        """Begin with these parts, and finish those that are not to be in flight any longer: all, if none came."""
+        """Start these parts, and finish flights beyond the allowed number: all of them, if no parts came."""
         if self._next is not None:
             self.program, self._next = self._next, None
             self._inference.follow(self.program)
         others = 0
         if parts:
-            # More in flight are judged faster together, and each of them later: not where a deadline counts.
+            # More flights raise the throughput and the latency of each: not with a deadline.
             together = self._work.busy and self.program.recipe.deadline_ms is None
             others = self._inference.others if together else 0
             self._in_flight.append(_Begun(parts, self.program))

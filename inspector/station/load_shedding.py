@@ -1,6 +1,6 @@
-"""What is left out when the line needs the processor, in a fixed order: Grad-CAM, then overlays, then display rate.
+"""Reduction of load in a fixed order when the line needs the processor: Grad-CAM, then overlays, then display rate.
 
-The verdict is not in the list: nothing here can slow it, leave it out or change it.
+The verdict is not in the list: nothing here can delay, omit or change it.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class Shed(IntEnum):
-    """How much is left out; each level includes those before it."""
+    """The level of reduction; each level includes the lower ones."""
 
     NOTHING = 0
     GRADCAM = 1  # no heat maps
@@ -18,11 +18,11 @@ class Shed(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Loads (shares of the takt that the inspection takes) and times in seconds.
+    """Thresholds of the load (share of the takt used by the inspection) and times in seconds.
 
-    At `enter` or more for `enter_s`, one level more is left out; at `leave` or less for `leave_s`, one less. Between the two
-    nothing changes. A level that had to be taken up again soon after it was left waits twice as long the next time, at most
-    `longest_s`: a display that is itself the load must not flicker.
+    At `enter` or more for `enter_s`, the level rises by one; at `leave` or less for `leave_s`, it falls by one. In between
+    nothing changes. If a level is entered again soon after it was left, the next wait is doubled, up to `longest_s`: a display
+    that itself causes the load must not flicker.
     """
 
     enter: float = 0.95
@@ -33,14 +33,14 @@ class Limits:
 
 
 class Shedder:
-    """Decides the level from the load. Has no clock of its own; used by one thread."""
+    """Chooses the level from the load. Has no clock of its own; used by one thread."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._level = Shed.NOTHING
-        self._over: float | None = None  # since when the load is at `enter` or more
-        self._calm: float | None = None  # since when it is at `leave` or less
-        self._left: float | None = None  # when a level was left last
+        self._over: float | None = None  # time since which the load is at `enter` or more
+        self._calm: float | None = None  # time since which it is at `leave` or less
+        self._left: float | None = None  # time when a level was last left
         self._patience = self._limits.leave_s
 
     @property
@@ -48,7 +48,7 @@ class Shedder:
         return self._level
 
     def observe(self, load: float | None, now: float) -> Shed:
-        """Return the level from now on. `load`: None where there is no takt to keep; `now`: monotonic seconds."""
+        """Return the level from now on. `load`: None if there is no takt; `now`: monotonic seconds."""
         limits, load = self._limits, load or 0.0
         if load >= limits.enter:
             self._calm = None
@@ -73,6 +73,6 @@ class Shedder:
     def _less(self, now: float) -> None:
         self._calm = now
         if self._level is Shed.NOTHING:
-            self._patience = self._limits.leave_s  # calm with everything shown: what was is over
+            self._patience = self._limits.leave_s  # calm at level 0: forget earlier changes
             return
         self._level, self._left = Shed(self._level - 1), now

@@ -1,7 +1,7 @@
-"""The output stage: every verdict to every sink, each on a thread and behind an edge of its own.
+"""The output stage: every verdict goes to every sink, each on its own thread behind its own edge.
 
-What records comes first, one after the other: nobody is told of a verdict before it is written down. The other sinks take
-theirs side by side, so that a slow picture delays neither the line nor the display.
+Sinks that record come first, one after the other: no other sink receives a verdict before it is written. The other sinks run in
+parallel, so that slow pictures delay neither the line nor the display.
 """
 
 import logging
@@ -21,18 +21,18 @@ from inspector.station.edge import Edge
 
 log = logging.getLogger(__name__)
 
-CAPACITY = 256 * 1024 * 1024  # bytes of frames that may wait
-PATIENCE = 10.0  # seconds one inspection may take of a sink before it counts as hanging
-_TAKEN = 16  # inspections that a sink's thread takes at once
+CAPACITY = 256 * 1024 * 1024  # most bytes of waiting frames
+PATIENCE = 10.0  # longest time in seconds per inspection before a sink counts as hanging
+_TAKEN = 16  # most inspections that a sink's thread takes at once
 
 Report = Callable[[str, Message | None, Message | None], None]
 
 
 class Outputs:
-    """Hands every inspection to the sinks. `put` may be called from any thread."""
+    """Distributes every inspection to the sinks. `put` may be called from any thread."""
 
     def __init__(self, sinks: Sequence[Sink], counters: Counters, report: Report) -> None:
-        """`report(name, problem, remedy)` is told what a sink lost or that it hangs; problem None: it works again."""
+        """`report(name, problem, remedy)` receives losses and hangs of a sink; problem None: it works again."""
         others = [_Lane(sink, counters, report, ()) for sink in sinks if not sink.records]
         first: list[_Lane] = others
         records: list[_Lane] = []
@@ -40,10 +40,10 @@ class Outputs:
             records.insert(0, _Lane(sink, counters, report, first))
             first = [records[0]]
         self._first = first
-        self._lanes = [*records, *others]  # in the order in which they end
+        self._lanes = [*records, *others]  # in the order in which they are closed
 
     def open(self, status: StationStatus) -> None:
-        """Open every sink and start its thread. Raises InspectorError; then none stays open."""
+        """Open every sink and start its thread, or none if one raises InspectorError."""
         opened: list[_Lane] = []
         try:
             for lane in self._lanes:
@@ -57,12 +57,15 @@ class Outputs:
             lane.start()
 
     def put(self, inspection: Inspection, wait: bool) -> None:
-        """Hand on a verdict. Waits for room where a sink never drops, unless `wait` is False: then it is taken all the same."""
+        """Distribute a verdict.
+
+        Waits for room in sinks that never drop, unless `wait` is False: then the verdict is accepted regardless.
+        """
         for lane in self._first:
             lane.put(inspection, wait)
 
     def close(self, status: StationStatus) -> None:
-        """Let every sink take what waits for it, then end it. One that hangs is left behind and reported."""
+        """Let every sink take its waiting items, then close it. A sink that hangs is abandoned and reported."""
         for lane in self._lanes:
             lane.close(status)
 
@@ -72,7 +75,7 @@ class Outputs:
         return all(lane.idle for lane in self._lanes)
 
     def edges(self) -> dict[str, StageStats]:
-        """What waits for each sink and was dropped before it, by its name."""
+        """Return the depth and drops of each sink's edge, by the sink's name."""
         return {f"to {lane.sink.name}": lane.edge_stats() for lane in self._lanes}
 
     def look(self, now: float) -> None:
@@ -82,7 +85,7 @@ class Outputs:
 
 
 class _Lane:
-    """One sink with its edge and thread, and the lanes that are told after it."""
+    """One sink with its edge and thread, and the lanes that follow it."""
 
     def __init__(self, sink: Sink, counters: Counters, report: Report, then: "Sequence[_Lane]") -> None:
         self.sink = sink
@@ -118,7 +121,7 @@ class _Lane:
             if self._hung:
                 return
             for lane in self._then:
-                if lane._hung:  # this one waits for room there, for ever
+                if lane._hung:  # a lane that hangs would make this one wait for room forever
                     lane._edge.close()
 
     @property

@@ -1,8 +1,8 @@
-"""Which frames belong to the same part, and whether all of them have come.
+"""Assembly of frames into parts.
 
-Frames are joined, in this order: by part id, where the source knows it; by position, where no camera is live (the n-th
-file of one folder with the n-th of another); by time, each camera's newest frame with the others' newest.
-A trigger opens a part of its own, and every camera gives it one frame.
+Frames are joined, in this order of preference: by part id, if the source knows it; by position, if no camera is live (the n-th
+file of one folder with the n-th of another); by time, each camera's newest frame with the others' newest. A trigger opens its
+own part, and every camera contributes one frame.
 """
 
 import itertools
@@ -17,8 +17,8 @@ from inspector.inspection.parts import FrameCapture, Part
 from inspector.inspection.status import CameraState, Mode
 from inspector.inspection.takt import Arrivals
 
-AHEAD = 4  # parts that a camera which can wait may be ahead of the others
-PATIENCE = 10.0  # seconds without a frame after which a camera that can wait is not waited for any more
+AHEAD = 4  # most parts by which a camera that can wait may be ahead of the others
+PATIENCE = 10.0  # a camera that can wait is no longer waited for after this many seconds without a frame
 _SILENT = (CameraState.ENDED, CameraState.FAULT)
 
 
@@ -27,16 +27,16 @@ class _CameraSeen:
     live: bool
     state: CameraState = CameraState.CONNECTING
     problem: Message | None = None
-    touched: float = 0.0  # when it last gave a frame or was last allowed to
-    busy: bool = False  # waits for us, not we for it
-    furthest: int = -1  # sequence of the newest part it gave a frame for
-    held_s: float = 0.0  # how long it has waited for us since its last frame
+    touched: float = 0.0  # time of the last frame or permission for one
+    busy: bool = False  # the camera waits for the assembler, not the other way round
+    furthest: int = -1  # sequence of the newest part with a frame of this camera
+    held_s: float = 0.0  # how long the camera has waited since its last frame
     held_since: float | None = None
 
 
 @dataclass(slots=True)
 class Assembled:
-    """What a frame led to: parts that are complete, and how many frames were let go for newer ones."""
+    """The result of a frame: completed parts, and the number of frames dropped for newer ones."""
 
     ready: list[Part] = field(default_factory=list)
     replaced: int = 0
@@ -56,9 +56,9 @@ class PartAssembler:
     ) -> None:
         """`cameras`: name -> live. `join_s`, `trigger_s`: how long a part waits for its cameras, in seconds.
 
-        `opened` is told of every new part, and says False where it will not be answered: it is not waited for then.
+        `opened` receives every new part and returns False for a part that will not be answered, which is then not waited for.
         """
-        self.deadline_s: float | None = None  # of the parts that are opened from now on
+        self.deadline_s: float | None = None  # for parts opened from now on
         self._opened = opened
         self.arrivals = Arrivals("triggers" if mode == "triggered" else "arrivals")
         self._cameras = {name: _CameraSeen(live, touched=time.monotonic()) for name, live in cameras.items()}
@@ -75,9 +75,9 @@ class PartAssembler:
         return self._cameras[camera].live
 
     def wanted(self, camera: str, stop: Event) -> bool:
-        """Wait until a frame of a camera that can wait is of use; False if `stop` was set instead.
+        """Wait until a frame of a camera that can wait is needed; return False if `stop` was set.
 
-        A live camera is always read: its frames do not wait.
+        A live camera is always read, because its frames do not wait.
         """
         seen = self._cameras[camera]
         if seen.live:
@@ -93,7 +93,7 @@ class PartAssembler:
         return not stop.is_set()
 
     def add(self, camera: str, capture: FrameCapture) -> Assembled:
-        """Take in what a camera gave."""
+        """Add a camera's capture to its part."""
         now = time.monotonic()
         assembled = Assembled()
         with self._changed:
@@ -110,7 +110,7 @@ class PartAssembler:
         return assembled
 
     def held_up(self, camera: str, held_up: bool) -> None:
-        """Note that a camera waits for room, so that its silence is not taken for a fault."""
+        """Record that a camera waits for room, so that its silence does not count as a fault."""
         with self._changed:
             seen, now = self._cameras[camera], time.monotonic()
             if held_up:
@@ -121,7 +121,7 @@ class PartAssembler:
             seen.busy, seen.touched = held_up, now
 
     def trigger(self, name: str) -> Part:
-        """Open a part; every camera will give it one frame."""
+        """Open a part to which every camera will contribute one frame."""
         with self._changed:
             if self._mode != "triggered":
                 raise ConfigError("The station is not in triggered mode.", remedy="Start it in triggered mode.")
@@ -131,25 +131,25 @@ class PartAssembler:
             return part
 
     def refused(self, name: str) -> Part:
-        """Return a triggered part that will not be waited for: it gets its verdict at once."""
+        """Return a triggered part that is not waited for; its verdict is immediate."""
         with self._changed:
             return self._triggered(name)
 
     def withdraw(self, part: Part) -> None:
-        """Wait no longer for the frames of a part that has been answered."""
+        """Stop waiting for the frames of a part that has been answered."""
         with self._changed:
             self._close(part)
             self._changed.notify_all()
 
     def camera_is(self, camera: str, state: CameraState, problem: Message | None) -> None:
-        """Note a camera's state: nobody waits for one that has ended."""
+        """Record a camera's state; a camera that has ended is not waited for."""
         with self._changed:
             self._cameras[camera].state = state
             self._cameras[camera].problem = problem
             self._changed.notify_all()
 
     def expired(self) -> list[Part]:
-        """Take out the parts that wait no longer, with the cameras that are missing among their failures."""
+        """Remove and return the parts that have waited long enough, with their missing cameras as failures."""
         now = time.monotonic()
         gone: list[Part] = []
         with self._changed:
@@ -173,7 +173,7 @@ class PartAssembler:
         return ahead < (1 if self._any_live else AHEAD)
 
     def _part_for(self, camera: str, capture: FrameCapture, now: float, assembled: Assembled) -> Part | None:
-        """The part that a capture belongs to, opened if need be; None if nobody asked for it."""
+        """Return the part of a capture, opened if necessary; None for a capture that was not requested."""
         seen, frame = self._cameras[camera], capture.frame
         if self._mode == "triggered":
             grabbed = frame.monotonic if frame is not None and seen.live else now

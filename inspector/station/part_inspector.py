@@ -1,4 +1,4 @@
-"""Inspecting one part at a time, without threads: for predict, the review page and anything else that holds frames."""
+"""Inspection of one part at a time without threads, for predict, the review page and other holders of frames."""
 
 import time
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from inspector.tuning.store import decide
 class PartInspector:
     """Judges frames as the station does: the same checks, preparation, variants, decoding and rules.
 
-    Where a choice was tuned for this computer and nobody asks for another, it judges here, too, so that a verdict away from the
-    line is the line's. Here nothing depends on how quickly it comes: a choice that became slow is not passed over.
+    A variant tuned for this computer is used here too, unless a person asks for another, so that verdicts match the line's. A
+    tuned variant that became slow is still used, because speed does not matter here.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class PartInspector:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe with everything filled in that it left to the bundles."""
+        """The complete recipe, with all values that it left to the bundles."""
         return self._inference.program.recipe
 
     @property
@@ -46,7 +46,7 @@ class PartInspector:
         return self._inference.program
 
     def inspect(self, frames: Mapping[str, Frame], *, name: str = "") -> Inspection:
-        """Judge one part from its frames by camera name. Never raises for a frame: it gives NOT_INSPECTED."""
+        """Judge one part from its frames by camera name. Never raises for a frame: the verdict is then NOT_INSPECTED."""
         part = self._part(name or next((frame.part for frame in frames.values() if frame.part), ""))
         for camera, frame in frames.items():
             part.captures[camera] = capture_of(frame, camera, self._inference.program)
@@ -54,7 +54,7 @@ class PartInspector:
         return conclude(part, self._inference.analyse([part])[0], self.program)
 
     def uninspected(self, problem: Message, *, source: str, name: str = "") -> Inspection:
-        """Return the record of a part of which no frame could be made, for example because its file cannot be read."""
+        """Return the record of a part without a frame, for example because its file cannot be read."""
         part = self._part(name)
         camera = next(iter(self.recipe.cameras))
         part.captures[camera] = FrameCapture(None, problem, source)

@@ -1,4 +1,4 @@
-"""The life of every part that is owed an answer: open, decided, told. One object owns it, so that nothing is told twice."""
+"""The register of parts that need an answer: open, decided, told. A single owner, so that no verdict is delivered twice."""
 
 import logging
 import time
@@ -13,30 +13,31 @@ from inspector.inspection.program import Program
 log = logging.getLogger(__name__)
 
 Tell = Callable[[Inspection, bool], None]
-_TELLING_S = 10.0  # how long closing waits for those who are telling of a part at that moment
+_TELLING_S = 10.0  # how long closing waits for verdicts that are being delivered
 
 
 class PartRegister:
     """Opens, decides and tells parts. Every method may be called from any thread.
 
-    Whoever decides a part first tells of it; everybody later is refused. After `close` nothing is opened, decided or told.
+    The first thread to decide a part delivers its verdict; later ones are refused. After `close` no part is opened, decided or
+    told.
     """
 
     def __init__(self, tell: Tell, *, limit: int | None = None) -> None:
-        """`tell(inspection, wait)` hands a verdict on; without `wait` it must not block. `limit`: parts to answer at most."""
+        """`tell(inspection, wait)` delivers a verdict; without `wait` it must not block. `limit`: most parts to answer."""
         self._tell = tell
         self._limit = limit
         lock = Lock()
         self._changed = Condition(lock)  # for the supervisor, which is not woken for every part
-        self._idle = Condition(lock)  # for whoever closes
-        self._parts: dict[int, Part] = {}  # by sequence, in the order in which they were opened
+        self._idle = Condition(lock)  # for the thread that closes
+        self._parts: dict[int, Part] = {}  # by sequence, in order of opening
         self._answered = 0
         self._telling = 0
         self._closed = False
-        self._look_at = 0.0  # when `wait` looks again of itself
+        self._look_at = 0.0  # time when `wait` next looks by itself
 
     def open(self, part: Part) -> bool:
-        """Owe this part an answer; False if none can be given any more (closed, or as many as the limit are owed)."""
+        """Register a part to be answered; return False if none can be (closed, or the limit is reached)."""
         with self._changed:
             if self._closed or (self._limit is not None and self._answered + len(self._parts) >= self._limit):
                 return False
@@ -46,14 +47,14 @@ class PartRegister:
             return True
 
     def forget(self, parts: Iterable[Part]) -> None:
-        """Owe these no answer any more: frames that were let go for newer ones."""
+        """Remove these parts, whose frames were dropped for newer ones, without an answer."""
         with self._changed:
             for part in parts:
                 if part.life is Life.OPEN:
                     self._parts.pop(part.sequence, None)
 
     def decide(self, part: Part, result: PartResult, program: Program, *, wait: bool = True) -> bool:
-        """Judge a part and tell of it, unless somebody has; returns whether it was this one. `wait`: see `tell`."""
+        """Judge a part and deliver the verdict; return False if another thread already has. `wait`: see `tell`."""
         with self._changed:
             if self._closed or part.life is not Life.OPEN or part.sequence not in self._parts:
                 return False
@@ -72,16 +73,16 @@ class PartRegister:
         return True
 
     def parts(self) -> list[Part]:
-        """The parts that nobody has decided, oldest first."""
+        """Return the undecided parts, oldest first."""
         with self._changed:
             return [part for part in self._parts.values() if part.life is Life.OPEN]
 
     def __len__(self) -> int:
-        """How many parts are owed an answer, or are being told of."""
+        """Return the number of parts that need an answer or are being told."""
         return len(self._parts)
 
     def overdue(self, now: float) -> list[Part]:
-        """The parts whose deadline is over and that nobody has decided."""
+        """Return the undecided parts whose deadline has passed."""
         return [part for part in self.parts() if (due := part.due()) is not None and due <= now]
 
     def wait(self, until: float) -> None:
@@ -103,14 +104,14 @@ class PartRegister:
         return self._limit is not None and self._answered >= self._limit
 
     def close(self, program: Program) -> None:
-        """Answer what is still owed: triggered parts, and those an engine has. Nothing is told after this has returned."""
+        """Answer the remaining triggered parts and those in an engine, then close. Nothing is told after this returns."""
         with self._changed:
             left = [part for part in self._parts.values() if part.triggered or part.begun]
         for part in left:
             problem = message("The station was stopped before this part was inspected.")
             self.decide(part, PartResult(failures=[problem]), program, wait=False)
         with self._changed:
-            # A trigger may have come since; it is answered like the others, and no more come once this is closed.
+            # A trigger may have arrived meanwhile: answer it too. After closing no more can arrive.
             later = [part for part in self._parts.values() if part.triggered and part.life is Life.OPEN]
             self._closed = not later
             if self._closed:

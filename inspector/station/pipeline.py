@@ -1,4 +1,4 @@
-"""The threads between cameras and verdicts: one a camera, one that inspects, one that watches over them."""
+"""The threads between cameras and verdicts: one per camera, one that inspects, one that supervises."""
 
 import threading
 import time
@@ -22,14 +22,14 @@ from inspector.station.part_assembler import PartAssembler
 from inspector.station.part_register import PartRegister
 from inspector.station.supervisor import Supervisor
 
-CAPACITY = 256 * 1024 * 1024  # bytes of frames that may wait
-POLL = 0.05  # seconds between looks at parts whose time is up
+CAPACITY = 256 * 1024 * 1024  # most bytes of waiting frames
+POLL = 0.05  # seconds between checks for expired parts
 STOP_SECONDS = 3.0  # how long a camera, and then the engine, may take to stop
 TRIGGER = "trigger"
 
 
 class Owner(Protocol):
-    """What a pipeline tells the station. Called on the pipeline's threads."""
+    """Receiver of a pipeline's events in the station. Called on the pipeline's threads."""
 
     def report(self, where: str, problem: Message | None, remedy: Message | None) -> None: ...
     def camera_is(self, name: str, status: CameraStatus) -> None: ...
@@ -51,7 +51,7 @@ class Pipeline:
         counters: Counters,
         limit: int | None = None,
     ) -> None:
-        """Starts nothing. `limit`: parts to judge at most."""
+        """Starts nothing. `limit`: most parts to judge."""
         recipe = program.recipe
         live = {name: camera.live for name, camera in cameras.items()}
         waits = mode == "triggered" or not any(live.values())
@@ -75,10 +75,10 @@ class Pipeline:
         self._stopping = threading.Event()
         self._supervisor = Supervisor(self, owner.report)
         self._inspecting: InspectionThread | None = None
-        self._opening: InspectionThread | None = None  # instead of one that hangs
+        self._opening: InspectionThread | None = None  # replaces one that hangs
         self._hiring = threading.Lock()
         self._jammed = False
-        self.busy = False  # parts come as fast as they are judged
+        self.busy = False  # parts arrive as fast as they are judged
 
     def _runner(self, camera: Camera) -> CameraRunner:
         return CameraRunner(
@@ -92,7 +92,7 @@ class Pipeline:
         )
 
     def start(self, inspecting: InspectionThread) -> None:
-        """Let a thread whose engines are open inspect from now on; the first one starts the cameras."""
+        """Use a thread with open engines for inspection from now on. The first one starts the cameras."""
         first = self._inspecting is None
         self._inspecting = inspecting
         self._take_over(inspecting.program)
@@ -103,7 +103,7 @@ class Pipeline:
                 runner.start()
 
     def adopt(self, program: Program) -> bool:
-        """Go on with another program from the next batch on, where the open engines can run it."""
+        """Use another program from the next batch on, if the open engines can run it."""
         inspecting = self._inspecting
         if inspecting is None or not inspecting.adopt(program):
             return False
@@ -116,11 +116,11 @@ class Pipeline:
         self._counters.follow(self._assembler.arrivals, program.recipe.takt_ms)
 
     def serves(self, thread: InspectionThread) -> bool:
-        """Whether this is (still) the thread that inspects."""
+        """Return whether this is (still) the inspecting thread."""
         return self._inspecting is thread and not self._stopping.is_set()
 
     def trigger(self, name: str) -> str:
-        """Ask every camera for one frame of a new part."""
+        """Request one frame of a new part from every camera."""
         if len(self._assembler) + len(self._edge) >= self._edge.size or self._inspecting is None:
             part = self._assembler.refused(name)
             self._jam(part)
@@ -129,16 +129,16 @@ class Pipeline:
         return self._assembler.trigger(name).name
 
     def next_parts(self, *, under_way: bool) -> list[Part]:
-        """Parts to inspect now; waits a moment for them, unless others are `under_way`. Called by the inspecting thread."""
+        """Return parts to inspect. Waits briefly for them, unless others are `under_way`. Called by the inspecting thread."""
         parts = self._assembler.expired()
-        if parts:  # those that were complete before come first
+        if parts:  # older complete parts come first
             parts = sorted(self._edge.take(self._edge.size, timeout=0) + parts, key=lambda part: part.sequence)
         else:
-            # Company is waited for only while parts come as fast as they are judged; a lone one goes at once.
+            # Wait for further parts only if they arrive as fast as they are judged; a single part goes at once.
             recipe = self.program.recipe
             linger = recipe.max_wait_ms / 1000 if self.busy else 0
             parts = self._edge.take(recipe.max_batch, timeout=linger if under_way else POLL, linger=linger)
-            self.busy = len(parts) >= recipe.max_batch > 1  # one at a time is asked for where the time of each counts
+            self.busy = len(parts) >= recipe.max_batch > 1  # with max_batch 1 the latency of each part counts
         if not parts and not under_way:
             self._check_end()
         parts = [part for part in parts if part.life is Life.OPEN]
@@ -153,34 +153,34 @@ class Pipeline:
             self._owner.through(self)
 
     def conclude(self, part: Part, result: PartResult, program: Program) -> None:
-        """Judge a part and tell of it, unless its time was over before."""
+        """Judge a part and deliver the verdict, unless its deadline passed before."""
         self.register.decide(part, result, program)
 
     def edges(self) -> dict[str, StageStats]:
-        """Depth and drops."""
+        """Return depth and drops of the edges."""
         return {"frames": StageStats(depth=len(self._edge), drops=self._edge.drops)}
 
     # ---- called by the supervisor --------------------
 
     def look(self, now: float) -> None:
-        """Look for cameras and sinks that hang, and whether there is anything more to come."""
+        """Check for hanging cameras and sinks, and for the end of all sources."""
         for runner in self._runners:
             runner.look(now)
         self._owner.look(now)
         self._check_end()
 
     def answer(self, part: Part, problem: Message) -> None:
-        """Tell NOT_INSPECTED of a part, wherever it is now. Never waits."""
+        """Answer a part with NOT_INSPECTED, wherever it is now. Never waits."""
         self._assembler.withdraw(part)
         self._edge.withdraw(part)
         self.register.decide(part, PartResult(failures=[problem]), self.program, wait=False)
 
     def begun(self) -> list[Part]:
-        """The parts that an engine has and that nobody has decided."""
+        """Return the undecided parts in an engine."""
         return [part for part in self.register.parts() if part.begun]
 
     def waiting(self) -> list[Part]:
-        """The parts that wait for an engine."""
+        """Return the parts that wait for an engine."""
         return [part for part in self._assembler.expired() + self._edge.take(self._edge.size, timeout=0) if not part.begun]
 
     def hire(self) -> InspectionThread:
@@ -201,7 +201,7 @@ class Pipeline:
     # ---- the end --------------------
 
     def stop(self) -> None:
-        """End every thread, within a bounded time. A camera that hangs in its driver is left behind and reported."""
+        """End every thread within a bounded time. A camera that hangs in its driver is abandoned and reported."""
         self._stopping.set()
         for runner in self._runners:
             runner.ask_to_stop()
@@ -214,7 +214,7 @@ class Pipeline:
         for thread in (self._inspecting, self._opening):
             if thread is None or thread.join(STOP_SECONDS):
                 continue
-            # It may wait for a sink to make room; that is none of the engine's doing.
+            # The thread may be waiting for a sink, which is no fault of the engine.
             if thread.computing or not thread.join(PATIENCE):
                 self._owner.report("engine", message("The engine does not stop."), message("Restart the program."))
         self._supervisor.stop()
@@ -225,7 +225,7 @@ class Pipeline:
         self._owner.camera_is(name, status)
 
     def _arrived(self, frame: Frame) -> None:
-        """A frame, on its camera's thread."""
+        """Handle a frame, on its camera's thread."""
         program, name = self.program, frame.camera
         self._counters.frame(name)
         live = self._assembler.live(name)
@@ -233,13 +233,13 @@ class Pipeline:
         self._admit(name, capture_of(frame, name, program, problem=frozen, live=live))
 
     def _unreadable(self, camera: str, part: str, error: InspectorError) -> None:
-        """A part without a frame, on its camera's thread."""
+        """Handle a part without a frame, on its camera's thread."""
         values = error.problem.values
         source = str(values.get("file", values.get("source", part)))
         self._admit(camera, FrameCapture(None, error.problem, source, part=part))
 
     def _lost(self, count: int) -> None:
-        """Frames that a live camera gave and nobody took. Between two triggers nobody wants them."""
+        """Count overwritten frames of a live camera. Frames between two triggers are not needed and not counted."""
         if self.mode == "free":
             self._counters.drop(count)
 
@@ -259,7 +259,7 @@ class Pipeline:
                 self.register.forget(lost)
 
     def _jam(self, part: Part) -> None:
-        """A triggered part that there is no room for: it gets its verdict now, and the line is told."""
+        """Answer a triggered part for which there is no room, and report a fault."""
         problem = message("The station is behind: {count} parts wait already.", count=self._edge.size)
         if not self._jammed:
             self._jammed = True

@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 Listener = Callable[[StationStatus], None]
 OpenCamera = Callable[[str, str, dict[str, str | int | float | bool]], Camera]
-RECIPE = "recipe"  # where a fault of the recipe, its bundles or sources is
+RECIPE = "recipe"  # location of faults of the recipe, its bundles or sources
 
 
 class Station:
-    """Runs one recipe at a time. Five commands go down: start, stop, apply, trigger, wait; statuses and verdicts come up.
+    """Runs one recipe at a time. There are five commands: start, stop, apply, trigger, wait; it reports statuses and verdicts.
 
-    No command but `stop` and `wait` blocks. Listeners are given every new status, one at a time, on the station's threads;
-    they must be quick and must not call `stop`. Sinks are given every verdict, each on a thread of its own.
+    No command except `stop` and `wait` blocks. Listeners receive every new status, one at a time, on the station's threads;
+    they must be quick and must not call `stop`. Sinks receive every verdict, each on its own thread.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Station:
     ) -> None:
         """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera.
 
-        `limit`: how many parts are judged at most; then the sources count as through.
+        `limit`: most parts to judge; then the sources count as ended.
         """
         self._given = recipe
         self._base = base
@@ -73,11 +73,11 @@ class Station:
 
     @property
     def status(self) -> StationStatus:
-        """The station as it is now, with its counters."""
+        """The current status of the station, with its counters."""
         return replace(self._status, stats=self.stats())
 
     def start(self, mode: Mode | None = None) -> None:
-        """Start; returns at once. `mode` instead of the recipe's. The status tells when it runs, or why it cannot."""
+        """Start and return at once. `mode` overrides the recipe's. The status shows when the station runs, or why it cannot."""
         with self._commands:
             if self._status.state is not StationState.STOPPED:
                 return
@@ -89,7 +89,7 @@ class Station:
         self._bring_up(self._given, mode)
 
     def apply(self, recipe: Recipe, *, base: Path | None = None) -> None:
-        """Change the recipe; returns at once. While running, the old one goes on until the new one's engines are open.
+        """Change the recipe and return at once. A running recipe continues until the new one's engines are open.
 
         A recipe that cannot run is a fault at "recipe", and the old one stays. `base`: the new recipe's folder.
         """
@@ -105,16 +105,17 @@ class Station:
         self._bring_up(recipe, mode)
 
     def trigger(self, part: str = "") -> str:
-        """Inspect one part now; returns its id. Every trigger gets exactly one verdict. Raises ConfigError when it cannot."""
+        """Inspect one part now and return its id. Every trigger gets exactly one verdict. Raises ConfigError if it cannot."""
         pipeline = self._pipeline
         if pipeline is None or self._status.state is not StationState.RUNNING:
             raise ConfigError("The station is not running yet.", remedy="Start it, and wait until it runs.")
         return pipeline.trigger(part)
 
     def stop(self) -> None:
-        """Stop the cameras, then give every part that was judged to every sink; nothing is told afterwards.
+        """Stop the cameras, then deliver every judged part to every sink; nothing is delivered afterwards.
 
-        Takes a few seconds at most, even if a camera hangs, but waits for sinks as long as they go on. May be called twice.
+        Takes a few seconds at most, even if a camera hangs, but waits for sinks as long as they make progress. May be called
+        twice.
         """
         with self._commands:
             if not self._status.running:
@@ -133,7 +134,7 @@ class Station:
         self._stopped()
 
     def stats(self) -> Stats:
-        """Counters since the start, and rates and percentiles over the last parts."""
+        """Return the counters since the start, and rates and percentiles over the last parts."""
         pipeline, outputs = self._pipeline, self._outputs
         edges = {} if pipeline is None else pipeline.edges()
         return self._counters.stats(edges | ({} if outputs is None else outputs.edges()))
@@ -145,7 +146,7 @@ class Station:
     # ---- what the pipeline tells --------------------
 
     def report(self, where: str, problem: Message | None, remedy: Message | None) -> None:
-        """Note a fault, or (`problem` None) that it is over."""
+        """Record a fault, or (`problem` None) that it is over."""
         with self._telling:
             faults = {name: fault for name, fault in self._status.faults.items() if name != where}
             if problem is not None:
@@ -154,31 +155,31 @@ class Station:
                 self._publish(replace(self._status, faults=MappingProxyType(faults)))
 
     def camera_is(self, name: str, status: CameraStatus) -> None:
-        """Note the status of a camera."""
+        """Record the status of a camera."""
         with self._telling:
             cameras: Mapping[str, CameraStatus] = MappingProxyType({**self._status.cameras, name: status})
             self._publish(replace(self._status, cameras=cameras))
 
     def judged(self, inspection: Inspection, wait: bool) -> None:
-        """Count a verdict and hand it to the sinks."""
+        """Count a verdict and deliver it to the sinks."""
         self._counters.part(inspection)
         if self._outputs is not None:
             self._outputs.put(inspection, wait)
 
     def look(self, now: float) -> None:
-        """Look for sinks that hang."""
+        """Check for hanging sinks."""
         if self._outputs is not None:
             self._outputs.look(now)
 
     def through(self, pipeline: Pipeline) -> None:
-        """Note that nothing more will come of a pipeline: the end, once every sink has everything."""
+        """Record that a pipeline has ended, and finish once every sink has everything."""
         if self._pipeline is pipeline and (self._outputs is None or self._outputs.idle):
             self._ended.set()
 
     # ---- inside --------------------
 
     def _publish(self, status: StationStatus) -> None:
-        """Make this the status and tell every listener."""
+        """Set the status and notify every listener."""
         with self._telling:
             self._status = status
             for listener in self._listeners:
@@ -197,7 +198,7 @@ class Station:
         self._ended.set()
 
     def _bring_up(self, recipe: Recipe, mode: Mode) -> None:
-        """Load a recipe's bundles and open its engines, on threads of their own."""
+        """Load a recipe's bundles and open its engines, on separate threads."""
         with self._commands:
             self._attempt += 1
             arguments = (_Attempt(self._attempt, recipe, self._base, mode),)
@@ -229,9 +230,9 @@ class Station:
         return Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit)
 
     def _decided(self, program: Program) -> Program:
-        """Return the program with the variants that were tuned for this machine, unless a person asked for others.
+        """Return the program with the variants tuned for this machine, unless a person asked for others.
 
-        Tested once for the same bundles: a recipe that only got other rules must not slow the line that runs.
+        Tested once for the same bundles: a recipe with other rules only must not slow the running line.
         """
         if self._engine is not None or self._precision is not None:
             return program
@@ -251,7 +252,7 @@ class Station:
         self._threads.append(InspectionThread(program, pipeline, report=self.report, ready=ready))
 
     def _go(self, attempt: "_Attempt", pipeline: Pipeline, thread: InspectionThread) -> None:
-        """The engines of an attempt are open: let it take over. Runs on the inspecting thread."""
+        """Let an attempt whose engines are open take over. Runs on the inspecting thread."""
         with self._commands:
             if attempt.number != self._attempt:
                 return
@@ -299,7 +300,7 @@ class Station:
             )
 
     def _refuse(self, attempt: "_Attempt", error: InspectorError) -> None:
-        """An attempt failed: a start ends there, an applied recipe leaves the old one in place."""
+        """Record that an attempt failed. A start ends there; after a failed `apply` the old recipe stays."""
         with self._commands:
             if attempt.number != self._attempt:
                 return
@@ -313,7 +314,7 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One try to run a recipe."""
+    """One attempt to run a recipe."""
 
     number: int
     recipe: Recipe
@@ -322,7 +323,7 @@ class _Attempt:
 
 
 def _same_sources(pipeline: Pipeline, program: Program, mode: Mode) -> bool:
-    """Return whether a running pipeline can go on reading its cameras for another program."""
+    """Return whether a running pipeline can keep its cameras for another program."""
     old, new = pipeline.program, program
     if pipeline.mode != mode or old.cameras() != new.cameras():
         return False

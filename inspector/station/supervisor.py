@@ -1,4 +1,4 @@
-"""The thread that waits for nobody: it answers parts at their deadline, and for whatever hangs."""
+"""The thread that never blocks: it answers parts at their deadline, and in place of anything that hangs."""
 
 import logging
 import threading
@@ -18,13 +18,13 @@ from inspector.station.part_register import PartRegister
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.25  # between two looks at what hangs
-STALLED_S = 1.0  # a look that comes so late shows that the whole process stood still
-ENDING_S = 5.0  # how long an engine that was interrupted may take to notice
+LOOK_S = 0.25  # interval of checks for hangs
+STALLED_S = 1.0  # a check this late shows that the whole process stood still
+ENDING_S = 5.0  # how long an interrupted engine may take to notice
 
 
 class Watched(Protocol):
-    """What a supervisor watches over. Called on its thread, so none of it may wait."""
+    """The object under supervision. Called on the supervisor's thread, so no method may wait."""
 
     register: PartRegister
 
@@ -38,14 +38,14 @@ class Watched(Protocol):
 
 
 class Supervisor:
-    """Begins with the first engine that is open, ends with its pipeline."""
+    """Runs from the first open engine to the end of its pipeline."""
 
     def __init__(self, watched: Watched, report: Report) -> None:
         self._watched = watched
         self._report = report
         self._inspecting: InspectionThread | None = None
-        self._interrupted: tuple[Doing, float] | None = None  # what was interrupted, and when
-        self._left: list[InspectionThread] = []  # they hang, or have come back and end
+        self._interrupted: tuple[Doing, float] | None = None  # the interrupted operation, and when
+        self._left: list[InspectionThread] = []  # abandoned threads: they hang, or have returned and are ending
         self._restarts = Budget(limit=10_000)
         self._restart_at: float | None = None
         self._given_up: Message | None = None
@@ -58,21 +58,21 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; it needs no longer than one look."""
+        """End the thread; takes at most one interval."""
         self._stop.set()
         self._watched.register.wake()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(ENDING_S)
 
     def follow(self, inspecting: InspectionThread) -> None:
-        """Watch over this thread from now on: its engines are open."""
+        """Supervise this thread, whose engines are open, from now on."""
         self._inspecting, self._restart_at, self._given_up = inspecting, None, None
         for where in sorted(self._faults):
             self._report(where, None, None)
         self._faults.clear()
 
     def could_not_restart(self, error: InspectorError) -> None:
-        """Note that the engines cannot be opened again now; it is tried once more after a pause."""
+        """Record that the engines cannot be opened again now; they are tried again after a pause."""
         self._tell("engine", error.problem, error.remedy)
         self._plan(time.monotonic())
 
@@ -93,7 +93,7 @@ class Supervisor:
     def _look(self, now: float) -> None:
         stalled, self._looked = now - self._looked > STALLED_S, now
         if stalled:
-            return  # nobody could work meanwhile; what hangs will still do so at the next look
+            return  # the whole process stood still; a real hang will persist until the next check
         self._watched.look(now)
         inspecting = self._inspecting
         if inspecting is not None:
@@ -114,7 +114,7 @@ class Supervisor:
             self._watched.hire()
 
     def _on_hung(self, inspecting: InspectionThread, hung: Doing, now: float) -> None:
-        """Answer the parts of an engine that does not, then end its wait, or leave its thread behind."""
+        """Answer the parts of an engine that hangs, then interrupt it or abandon its thread."""
         if self._interrupted is not None and self._interrupted[0] == hung:
             if now - self._interrupted[1] < ENDING_S:
                 return
@@ -127,7 +127,7 @@ class Supervisor:
                 self._watched.answer(part, problem)
             if inspecting.interrupt(hung.what):
                 self._interrupted = (hung, now)
-                self._faults.discard(hung.what)  # the engine says itself when it works again
+                self._faults.discard(hung.what)  # the engine itself reports its recovery
                 return
         self._leave_behind(inspecting, hung, now)
 

@@ -1,1 +1,1 @@
-"""What a problem is: how its truth is encoded, its outputs decoded and its quality measured."""
+"""Tasks: how truth is encoded, outputs are decoded and quality is measured."""

@@ -1,4 +1,4 @@
-"""Scores that are probabilities: temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)."""
+"""Calibration of scores by temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)."""
 
 import math
 
@@ -10,30 +10,30 @@ from inspector.core.types import Floats
 from inspector.tasks.base import softmax
 
 BINS = 15  # as in the paper
-FEWEST = 50  # frames that a temperature is fitted on
-FEWEST_WRONG = 5  # wrong answers without which nothing says how far scores may be raised
+FEWEST = 50  # smallest number of frames for fitting a temperature
+FEWEST_WRONG = 5  # smallest number of wrong answers; with fewer, nothing limits how far scores may be raised
 _COLDEST, _HOTTEST = 0.05, 20.0
 _TINY = 1e-12
-_PARTS = 5  # of the validation answers: the temperature from four is tried on the fifth
-_SURE = 1.6448536269514722  # of the normal distribution: 95 % on one side
+_PARTS = 5  # parts of the validation answers for cross-validation of the temperature
+_SURE = 1.6448536269514722  # 95 % quantile of the normal distribution, one-sided
 _DRAWS = 500
 
 Bins = tuple[tuple[float, float, int], ...]
 
 
 def scaled(probabilities: Floats, temperature: float) -> Floats:
-    """Probabilities [n, C] as if their logits had been divided by `temperature`; the most likely class stays the same."""
+    """Return the probabilities [n, C] after dividing their logits by `temperature`. The most likely class stays the same."""
     logits: Floats = (np.log(np.maximum(probabilities, _TINY)) / temperature).astype(np.float32)
     return softmax(logits)
 
 
 def negative_log_likelihood(probabilities: Floats, labels: NDArray[np.int64], temperature: float) -> float:
-    """Mean over the frames, after scaling."""
+    """Return the mean negative log-likelihood over the frames, after scaling."""
     return float(surprise(probabilities, labels, temperature).mean())
 
 
 def surprise(probabilities: Floats, labels: NDArray[np.int64], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Negative log-likelihood of each frame's truth [n], after scaling."""
+    """Return each frame's negative log-likelihood [n] of the truth, after scaling."""
     logits = np.log(np.maximum(probabilities.astype(np.float64), _TINY)) / temperature
     top = logits.max(axis=1)
     total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
@@ -42,11 +42,11 @@ def surprise(probabilities: Floats, labels: NDArray[np.int64], temperature: floa
 
 
 def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float, Message | None]:
-    """Return the temperature with the best likelihood on validation answers [n, C] and truths [n]; or 1 and why there is none.
+    """Return the temperature with the best likelihood on validation answers [n, C] and truths [n]; or 1 and the reason.
 
-    It is kept only if it would have helped: temperatures found on four fifths of the frames must raise the likelihood of the
-    remaining fifth by more than chance does (a one-sided test at 5 % of the mean gain a frame). The expected calibration error
-    is no judge of that: on few frames it is mostly noise (`chance_error`), and biased upwards.
+    The temperature is used only if cross-validation confirms it: temperatures fitted on four fifths of the frames must raise
+    the likelihood of the remaining fifth significantly (one-sided test at 5 % of the mean gain per frame). The expected
+    calibration error is not used for this: on few frames it is mostly noise (`chance_error`) and biased upwards.
     """
     if len(labels) < FEWEST:
         return 1.0, message(
@@ -69,7 +69,7 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[f
 
 
 def _likeliest(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    """The loss has one minimum over the temperature (it is convex in its inverse), found by golden-section search."""
+    """Return the temperature with the smallest loss by golden-section search. The loss is convex in the inverse temperature."""
     low, high = math.log(_COLDEST), math.log(_HOTTEST)
     golden = (math.sqrt(5) - 1) / 2
     while high - low > 1e-4:
@@ -80,7 +80,7 @@ def _likeliest(probabilities: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def _cross_validated_gains(probabilities: Floats, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """By how much each frame's truth is less of a surprise with a temperature found without it."""
+    """Return each frame's gain in log-likelihood [n] from a temperature that was fitted without that frame."""
     part = np.random.default_rng(0).permutation(len(labels)) % _PARTS
     gains = np.zeros(len(labels))
     for number in range(_PARTS):
@@ -91,7 +91,7 @@ def _cross_validated_gains(probabilities: Floats, labels: NDArray[np.int64]) -> 
 
 
 def brier_score(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    """Mean squared distance of the scores from the truth as 0 and 1, summed over the classes, 0..2 (Brier, 1950)."""
+    """Return the mean squared distance between scores and one-hot truth, summed over the classes, 0..2 (Brier, 1950)."""
     if not len(labels):
         return 0.0
     right = np.eye(probabilities.shape[1])[labels]
@@ -99,10 +99,10 @@ def brier_score(probabilities: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def chance_error(probabilities: Floats, *, seed: int = 0) -> float:
-    """Return the expected calibration error that true probabilities stay below in 95 of 100 sets as small as this one.
+    """Return the 95th percentile of the expected calibration error of perfectly calibrated scores in a set of this size.
 
-    Consistency resampling (Broecker and Smith, Weather and Forecasting 22, 2007): each answer is right with the probability
-    that its score says.
+    Consistency resampling (Broecker and Smith, Weather and Forecasting 22, 2007): each answer is right with the probability of
+    its score.
     """
     if not len(probabilities):
         return 0.0
@@ -114,13 +114,13 @@ def chance_error(probabilities: Floats, *, seed: int = 0) -> float:
 
 
 def calibration_error(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    """Expected calibration error: mean distance of score and share of right answers over bins of equal width, 0..1."""
+    """Return the expected calibration error, 0..1: mean distance of score and accuracy over bins of equal width."""
     total = max(len(labels), 1)
     return sum(abs(score - right) * count for score, right, count in reliability(probabilities, labels)) / total
 
 
 def reliability(probabilities: Floats, labels: NDArray[np.int64]) -> Bins:
-    """Return (mean score, share right, frames) of every bin of the most likely class's score that is not empty."""
+    """Return (mean score, share right, frames) of every non-empty bin of the most likely class's score."""
     if not len(labels):
         return ()
     best, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
@@ -131,5 +131,5 @@ def reliability(probabilities: Floats, labels: NDArray[np.int64]) -> Bins:
 
 
 def _bins(best: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return which bin each score lies in. Bins are open below and closed above, as in the paper."""
+    """Return the bin of each score. Bins are open below and closed above, as in the paper."""
     return np.clip(np.ceil(best * BINS).astype(np.int64) - 1, 0, BINS - 1)

@@ -18,7 +18,7 @@ from inspector.tasks.thresholds import NEVER, Rated
 
 
 class Classification(Task):
-    """One label a region. Graph output: probabilities [N, C]."""
+    """Assigns one label to a region. Graph output: probabilities [N, C]."""
 
     name: ClassVar[TaskName] = "classification"
     answer: ClassVar[type[Answer]] = Scores
@@ -39,13 +39,13 @@ class Classification(Task):
     )
 
     def outputs(self, card: Card) -> int:
-        """One logit a class."""
+        """Return one logit per class."""
         return len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`label`: int64 scalar; `confidence`: float32 scalar, how sure it is.
+        """Return `label` (int64 scalar) and the `confidence` in it (float32 scalar).
 
-        Raises ConfigError if the frame has no label or one that the card does not know.
+        Raises ConfigError if the frame has no label or a label that the card does not know.
         """
         if truth.label is None or not 0 <= truth.label < len(card.classes):
             raise ConfigError(
@@ -57,7 +57,7 @@ class Classification(Task):
         return {"label": np.array(truth.label, np.int64), "confidence": np.array(truth.confidence, np.float32)}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Probabilities float32 [N, C] -> `Scores`."""
+        """Decode probabilities float32 [N, C] into `Scores`."""
         return [
             Prediction(card.name, self.name, view.camera, card.classes, view.region, Scores(scores))
             for scores, view in zip(np.array(raw, np.float32), views, strict=True)
@@ -77,26 +77,26 @@ class Classification(Task):
         return Annotation(label=int(target["label"]))
 
     def ideal(self, truth: Annotation, card: Card) -> Scores:
-        """Return 1 for the labelled class."""
+        """Return a score of 1 for the labelled class."""
         if truth.label is None:
             raise ValueError("the frame has no label")
         return Scores(np.eye(len(card.classes), dtype=np.float32)[truth.label])
 
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
-        """The most likely class has to be a good one; below the threshold a person decides."""
+        """Return one rule: the most likely class must be good; below the threshold a person decides."""
         limit = thresholds.get(self.threshold_key, DEFAULT_THRESHOLD)
         return (DefaultRule("class", limit, review=limit),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """Return the largest of the scores' differences."""
+        """Return the largest difference between the scores."""
         return float(np.abs(one.expect(Scores).values - other.expect(Scores).values).max())
 
     def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
-        """Return the verdict of the default rule, and the class."""
+        """Return the verdict of the default rule and the class."""
         return super().decision(prediction, truth, card), prediction.expect(Scores).best
 
     def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-        """None where no class is a good one."""
+        """Return the frame's rating; None if no class is good."""
         scores = prediction.expect(Scores)
         if truth.label is None or not card.ok_classes:
             return None
@@ -105,11 +105,11 @@ class Classification(Task):
         return Rated(truth.label not in wanted, score if bad else NEVER, NEVER if bad else score, group)
 
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
-        """Another class than the labelled one."""
+        """Return a mistake if the class is not the labelled class."""
         scores = prediction.expect(Scores)
         best, score = scores.best, float(scores.values[scores.best])
         if truth.label is None or best == truth.label:
             return None
-        # A sure wrong answer is worse than a doubtful one, and a defect taken for good worse than the other way round.
+        # A confident wrong answer is worse than a doubtful one; a missed defect is worse than a false reject.
         passed = card.classes[best] in card.ok_classes and card.classes[truth.label] not in card.ok_classes
         return Mistake(card.classes[truth.label], card.classes[best], score + passed, score, best)

@@ -1,8 +1,8 @@
-"""Detection: boxes around what is on a part.
+"""Detection: boxes around objects on a part.
 
 Graph output float32 [N, A, 4 + C], the same for every detector: left, top, right and bottom of A boxes as fractions of the
-input, then a score 0..1 for each class. What a network's own numbers mean, and how they become this, its loss says
-(`tasks.losses`).
+input, then a score 0..1 for each class. The loss of a network (`tasks.losses`) defines the network's own numbers and converts
+them.
 """
 
 import math
@@ -25,34 +25,38 @@ from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.mistakes import Mistake, listed
 from inspector.tasks.thresholds import NEVER, Rated
 
-MAX_OBJECTS = 100  # labelled objects a frame that training looks at
+MAX_OBJECTS = 100  # most labelled objects of a frame used in training
 FLOOR = 0.05
 NMS_IOU = 0.5
-_MATCH = 0.5  # IoU from which two boxes are the same one
-_NEAR = 0.1  # a box that one side sees must reach the threshold less this on the other
+_MATCH = 0.5  # smallest IoU of two boxes that count as the same
+_NEAR = 0.1  # margin: the counterpart of a box must reach the threshold minus this value
 
 
 class Detection(Task):
-    """Boxes with class and score."""
+    """Finds boxes with class and score."""
 
     name: ClassVar[TaskName] = "detection"
     answer: ClassVar[type[Answer]] = Boxes
     thresholds: ClassVar[Mapping[str, float]] = {"score": DEFAULT_THRESHOLD, "floor": 0.02, "nms_iou": NMS_IOU}
     lowest: ClassVar[float] = 0.05
-    cam: ClassVar[Literal["gradcam", "layercam"]] = "layercam"  # its targets are small
+    cam: ClassVar[Literal["gradcam", "layercam"]] = "layercam"  # for small targets
     explained: ClassVar[str] = "boxes of class {name} (scores add up to {target:.2f})"
     class_measure: ClassVar[str] = "ap50"
     sizing: ClassVar[Sizing] = Sizing(usual=320, object_px=16, seen=25_000, enlarged=1.6)
 
     def outputs(self, card: Card) -> int:
-        """Channels of the network's own output: one a class, and four numbers at points or five for each box of a grid."""
+        """Return the channels of the network's own output.
+
+        At points: four numbers and one per class. On a grid: five per box and one per class.
+        """
         numbers = 4 if loss_of(self.name, card) is LOSSES["detection_points"] else boxes_per_cell(card) * 5
         return numbers + len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`boxes` float32 [MAX_OBJECTS, 4]: centre x, y, width, height as fractions of the input; `classes` int64, -1: none.
+        """Return `boxes` float32 [MAX_OBJECTS, 4] and `classes` int64 (-1: none).
 
-        Raises ConfigError if the frame has no list of boxes (an empty list is a frame without objects).
+        A box is centre x, y, width, height as fractions of the input. Raises ConfigError if the frame has no list of boxes (an
+        empty list is a frame without objects).
         """
         if truth.boxes is None:
             raise ConfigError(
@@ -69,7 +73,7 @@ class Detection(Task):
         return {"boxes": boxes, "classes": classes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Graph output float32 [N, A, 4 + C] -> `Boxes` above the card's floor, best first, after suppression."""
+        """Decode graph output float32 [N, A, 4 + C] into `Boxes` above the card's floor, best first, after suppression."""
         floor, overlap = card.thresholds.get("floor", FLOOR), card.thresholds.get("nms_iou", NMS_IOU)
         frame, xyxy, scores, classes = candidates(raw, floor)
         xyxy *= np.array([card.input.width, card.input.height] * 2, np.float32)
@@ -86,7 +90,7 @@ class Detection(Task):
         return DetectionMetrics(card.classes, score=self.threshold(card))
 
     def output_shape(self, card: Card) -> tuple[int | None, ...]:
-        """Return the shape of any number of boxes."""
+        """Return the output shape, with any number of boxes."""
         return (None, 4 + len(card.classes))
 
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
@@ -111,18 +115,23 @@ class Detection(Task):
         return truth.boxes
 
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
-        """No object may be found."""
+        """Return one rule: no object may be found."""
         return (DefaultRule("count", 0),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """Of the boxes that reach the threshold on either side: how far the scores of those that match (same class, IoU of at
-        least one half) are apart, and the whole score of one without a match.
+        """Return the largest score difference of the boxes that reach the threshold on either side.
+
+        Boxes match if they have the same class and an IoU of at least one half. A box without a match counts with its whole
+        score.
         """
         limit = self.threshold(card)
         return float(max(np.abs(_gaps(own, others, limit)).max(initial=0.0) for own, others in _both(one, other)))
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Return whether a box of one side is not even nearly seen by the other: at the threshold itself, chance decides."""
+        """Return whether a box of one side has no match on the other side, even at a slightly lower threshold.
+
+        Exactly at the threshold chance would decide.
+        """
         limit = self.threshold(card)
         return any(
             bool((own.at_least(limit).scores - _gaps(own, others, limit) < limit - _NEAR).any())
@@ -130,7 +139,7 @@ class Detection(Task):
         )
 
     def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-        """NG from the best box of a defect on."""
+        """Return the frame's rating: NG as soon as the best box of a defect reaches the threshold."""
         boxes = prediction.expect(Boxes)
         if truth.boxes is None:
             return None
@@ -140,7 +149,7 @@ class Detection(Task):
         return Rated(good, float(scores.max(initial=NEVER)), math.inf, group)
 
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
-        """Objects that were not found, and boxes where none is; either of the wrong class counts as both."""
+        """Return missed objects and false boxes. A box of the wrong class counts as both."""
         everything = prediction.expect(Boxes)
         if truth.boxes is None:
             return None
@@ -160,18 +169,21 @@ class Detection(Task):
 
 
 def boxes_per_cell(card: Card) -> int:
-    """Of a network with a grid: its option `boxes`, 2 if left out."""
+    """Return the option `boxes` of a network with a grid; 2 by default."""
     return int(card.network_options.get("boxes", 2))
 
 
 def _both(one: Prediction, other: Prediction) -> tuple[tuple[Boxes, Boxes], tuple[Boxes, Boxes]]:
-    """Return the boxes of either side, each with the other's."""
+    """Return (own, others) for both sides: the boxes of each, paired with those of the other."""
     first, second = one.expect(Boxes), other.expect(Boxes)
     return (first, second), (second, first)
 
 
 def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
-    """For each of `own` that reaches the limit: its score less that of the best match among `others`, 0 where there is none."""
+    """Return how far each of `own` that reaches the limit exceeds the score of its best match among `others`.
+
+    Without a match the whole score counts.
+    """
     seen = own.at_least(limit)
     same = seen.classes[:, None] == others.classes[None, :]
     matches = (box_iou(seen.xyxy, others.xyxy) >= _MATCH) & same
@@ -181,10 +193,10 @@ def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
 
 
 def candidates(raw: Floats, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
-    """Return every (box, class) of a batch whose score reaches `floor`.
+    """Return every (box, class) pair of a batch whose score reaches `floor`.
 
-    `raw` [N, A, 4 + C] -> index of the frame int64 [n], ascending; box as fractions of the input (left, top, right, bottom)
-    [n, 4]; score [n]; class int64 [n].
+    `raw` [N, A, 4 + C] -> index of the frame int64 [n], ascending; box as fractions of the input (left, top, right, bottom) [n,
+    4]; score [n]; class int64 [n].
     """
     frame, box, classes = np.nonzero(raw[..., 4:] >= floor)
     scores = raw[frame, box, 4 + classes].astype(np.float32)

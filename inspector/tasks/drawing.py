@@ -1,4 +1,4 @@
-"""Answers drawn on pictures: boxes, areas, class names, temperatures. For files; the window draws for itself."""
+"""Drawing of answers on pictures for files: boxes, areas, class names, temperatures. The window has its own drawing."""
 
 from functools import lru_cache
 from typing import assert_never
@@ -21,7 +21,7 @@ _QUALITY = 88
 
 
 class Pen:
-    """Draws in frame pixels on a picture that is `scale` times as large."""
+    """Draws in frame pixels on a picture enlarged by `scale`."""
 
     def __init__(self, image: PIL.Image.Image, scale: float) -> None:
         self.image = image
@@ -30,13 +30,13 @@ class Pen:
         self._scale = scale
 
     def rectangle(self, region: Region, colour: Colour, *, width: int) -> None:
-        """The outline of a region."""
+        """Draw the outline of a region."""
         x, y = round(region.x * self._scale), round(region.y * self._scale)
         right, bottom = round(region.right * self._scale) - 1, round(region.bottom * self._scale) - 1
         self.draw.rectangle((x, y, max(x, right), max(y, bottom)), outline=colour, width=width)
 
     def label(self, x: int, y: int, text: str, colour: Colour) -> None:
-        """Dark text on the colour, standing on the point, inside the picture."""
+        """Draw dark text on a coloured background above the point, kept inside the picture."""
         used = font(self.size)
         left, top, right, bottom = self.draw.textbbox((0, 0), text, font=used)
         width, height = right - left + 6, bottom - top + 4
@@ -46,7 +46,7 @@ class Pen:
         self.draw.text((px + 3 - left, py + 2 - top), text, font=used, fill=(0, 0, 0))
 
     def cross(self, x: int, y: int, text: str) -> None:
-        """A point with a word."""
+        """Draw a cross at a point, with a text."""
         cx, cy, arm = int((x + 0.5) * self._scale), int((y + 0.5) * self._scale), 6
         self.draw.line((cx - arm, cy, cx + arm, cy), fill=WHITE, width=2)
         self.draw.line((cx, cy - arm, cx, cy + arm), fill=WHITE, width=2)
@@ -54,7 +54,10 @@ class Pen:
 
 
 def draw_prediction(pen: Pen, prediction: Prediction, threshold: float, *, scores: bool = True) -> None:
-    """Class, boxes that reach the threshold, or temperatures. Areas are tinted before (`tint`). `scores`: with numbers."""
+    """Draw the class, the boxes that reach the threshold, or the temperatures.
+
+    `tint` draws areas. `scores`: include numbers.
+    """
     region, answer = prediction.region, prediction.answer
     match answer:
         case Scores():
@@ -96,7 +99,7 @@ def tint(picture: Picture, prediction: Prediction, threshold: float) -> None:
 
 
 def fitted(picture: Picture, *, shortest: int, longest: int) -> tuple[Picture, float]:
-    """Return the picture with its longer side between these, and the factor it was scaled by."""
+    """Return the picture scaled so that its longer side lies between these limits, and the scale factor."""
     side = max(picture.shape[:2])
     scale = min(1.0, longest / side) if side > shortest else shortest / side
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
@@ -105,7 +108,7 @@ def fitted(picture: Picture, *, shortest: int, longest: int) -> tuple[Picture, f
 
 
 def jpeg(picture: Picture) -> bytes:
-    """RGB uint8 [H, W, 3] as a JPEG file."""
+    """Encode RGB uint8 [H, W, 3] as JPEG."""
     encoded, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert encoded
     found: NDArray[np.uint8] = np.asarray(data, np.uint8)
@@ -114,7 +117,7 @@ def jpeg(picture: Picture) -> bytes:
 
 @lru_cache(maxsize=8)
 def font(size: int) -> PIL.ImageFont.FreeTypeFont:
-    """Return the shipped font, which has Japanese: class names are a person's own words."""
+    """Return the shipped font, which covers Japanese for class names."""
     return PIL.ImageFont.truetype(str(resources() / "fonts" / "NotoSansCJKjp-Regular.otf"), size)
 
 

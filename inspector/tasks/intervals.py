@@ -1,7 +1,7 @@
-"""95 % confidence intervals of what was measured on a sample of parts. numpy only.
+"""95 % confidence intervals of quantities measured on a sample of parts. numpy only.
 
-Frames of one group (a part, a lot) resemble each other, so groups are what is drawn at random, not frames:
-proportions use the effective sample size, everything else is bootstrapped over groups.
+Frames of one group (a part, a lot) resemble each other, so groups are the sampling unit: proportions use the effective sample
+size, all other numbers are bootstrapped over groups.
 """
 
 import math
@@ -14,17 +14,17 @@ from inspector.runs.report import Interval
 
 Z95 = 1.959963984540054
 _DRAWS = 1000
-_FEW = 10  # groups below which percentiles of a bootstrap are too narrow
-# 97.5 % of Student's distribution with 1, 2, ... 8 degrees of freedom.
+_FEW = 10  # smallest number of groups; with fewer, percentiles of a bootstrap are too narrow
+# 97.5 % quantiles of Student's t distribution with 1, 2, ... 8 degrees of freedom.
 _STUDENT = (12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.30600)
-_MOST_WEIGHTS = 4_000_000  # numbers in the table of bootstrap weights
+_MOST_WEIGHTS = 4_000_000  # largest size of the table of bootstrap weights
 
 Numbers = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
 def wilson(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
-    """Score interval of a proportion (Wilson, JASA 22, 1927): `hits` of `count`; (0, 1) where nothing was counted.
+    """Return the score interval (Wilson, JASA 22, 1927) of the proportion `hits` of `count`; (0, 1) if `count` is 0.
 
     `count` may be an effective, fractional sample size.
     """
@@ -39,9 +39,9 @@ def wilson(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
 def proportion(hits: Numbers | Indices, counts: Numbers | Indices) -> Interval:
     """Return a proportion counted in groups: `hits` [G] of `counts` [G].
 
-    Wilson's interval with the effective sample size (Korn and Graubard, Survey Methodology 24, 1998): the variance of the ratio
-    over groups tells how many independent frames these are worth; never fewer than there are groups, nor more than frames.
-    Groups of one frame each give Wilson's interval of the frames.
+    Wilson's interval with the effective sample size (Korn and Graubard, Survey Methodology 24, 1998), which is derived from the
+    variance of the ratio over groups and clipped to between the number of groups and the number of frames. Groups of one frame
+    each give Wilson's interval of the frames.
     """
     used = counts > 0
     right, seen = hits[used].astype(np.float64), counts[used].astype(np.float64)
@@ -61,7 +61,7 @@ def proportion(hits: Numbers | Indices, counts: Numbers | Indices) -> Interval:
 
 
 def f1_interval(true: Numbers | Indices, wrong: Numbers | Indices) -> Interval:
-    """F1 of one class, counted in groups: `true` positives [G], `wrong` = false positives + false negatives [G].
+    """Return F1 of one class, counted in groups: `true` positives [G], `wrong` = false positives + false negatives [G].
 
     F1 = 2 s / (1 + s) with s = true / (true + wrong), a proportion (Hand, Christen and Kirielle, Machine Learning 110, 2021),
     so that its interval is that of s, transformed.
@@ -74,16 +74,16 @@ def f1_interval(true: Numbers | Indices, wrong: Numbers | Indices) -> Interval:
 
 
 def group_numbers(names: list[str]) -> Indices:
-    """Names -> 0, 1, ... in order of appearance; "" is a group of its own each time."""
+    """Map names to 0, 1, ... in order of appearance; each "" is a group of its own."""
     known: dict[str, int] = {}
     numbers = [known.setdefault(name or f"\0{index}", len(known)) for index, name in enumerate(names)]
     return np.array(numbers, np.int64)
 
 
 def draw_weights(groups: int, *, seed: int = 0, draws: int = _DRAWS) -> Numbers:
-    """Bootstrap (Efron, Annals of Statistics 7, 1979): how often each group is in each draw, [draws, groups].
+    """Return bootstrap weights [draws, groups]: how often each draw contains each group (Efron, Annals of Statistics 7, 1979).
 
-    Fewer draws where the table would be huge, at least 200.
+    Fewer draws if the table would be too large, but at least 200.
     """
     count = max(200, min(draws, _MOST_WEIGHTS // max(groups, 1)))
     rng = np.random.default_rng(seed)
@@ -91,9 +91,7 @@ def draw_weights(groups: int, *, seed: int = 0, draws: int = _DRAWS) -> Numbers:
 
 
 def percentiles(value: float, drawn: Numbers) -> Interval:
-    """Return the percentile interval of bootstrap values [draws] around the measured `value`, without those that are no
-    number.
-    """
+    """Return the percentile interval of bootstrap values [draws] around the measured `value`; NaN values are ignored."""
     finite = drawn[np.isfinite(drawn)]
     if not len(finite):
         return Interval(value=value, low=value, high=value)
@@ -102,11 +100,11 @@ def percentiles(value: float, drawn: Numbers) -> Interval:
 
 
 def share_interval(value: float, drawn: Numbers, groups: int) -> Interval:
-    """`percentiles` for numbers between 0 and 1.
+    """Return the `percentiles` interval for numbers between 0 and 1, widened where the bootstrap is too narrow.
 
-    A bootstrap of faultless answers is faultless every time, and of few groups it is too narrow, down to no width at all, which
-    proves nothing. Where there are fewer than `_FEW` groups, or the interval is narrower than what one group can change, it is
-    widened to that of a proportion of this value in `groups` cases (Wilson): nothing between 0 and 1 with this mean varies more
+    A bootstrap of faultless answers has no width, and that of few groups is too narrow. With fewer than `_FEW` groups, or an
+    interval narrower than the effect of one group, the interval is widened to Wilson's for a proportion of this value in
+    `groups` cases. That is an upper bound: of all variables in 0..1 with this mean, a proportion has the largest variance
     (Bhatia and Davis, American Mathematical Monthly 107, 2000).
     """
     found = percentiles(value, drawn)
@@ -118,10 +116,10 @@ def share_interval(value: float, drawn: Numbers, groups: int) -> Interval:
 
 
 def mean_interval(value: float, drawn: Numbers, groups: Numbers) -> Interval:
-    """`percentiles` for a mean without bounds, of which `groups` [G] are the groups' own.
+    """Return the `percentiles` interval for an unbounded mean; `groups` [G] holds the means of the groups.
 
-    With fewer than `_FEW` groups the bootstrap is too narrow: there it is widened to Student's interval (Biometrika 6, 1908).
-    Of a single group nothing is known of how others differ from it: the spread is taken to be as large as the number itself.
+    With fewer than `_FEW` groups the interval is widened to Student's (Biometrika 6, 1908). For a single group the spread
+    between groups is unknown and taken to be as large as the value itself.
     """
     found = percentiles(value, drawn)
     count = len(groups)
@@ -133,7 +131,10 @@ def mean_interval(value: float, drawn: Numbers, groups: Numbers) -> Interval:
 
 
 def bootstrap(values: Numbers, groups: Indices, statistic: Callable[[Numbers], Numbers], *, seed: int = 0) -> Numbers:
-    """`statistic` over bootstrap draws: sums [draws, ...] over each draw's frames of `values` [frames, ...] -> [draws, ...]."""
+    """Apply `statistic` to bootstrap draws and return [draws, ...].
+
+    `statistic` receives the sums [draws, ...] of `values` [frames, ...] over the frames of each draw.
+    """
     count = int(groups.max(initial=-1)) + 1
     flat = values.reshape(len(values), -1).astype(np.float64)
     sums = np.zeros((count, flat.shape[1]))
@@ -143,7 +144,7 @@ def bootstrap(values: Numbers, groups: Indices, statistic: Callable[[Numbers], N
 
 
 def binomial_cdf(hits: int, count: int, share: float) -> float:
-    """P(X <= hits) of `count` trials of probability `share`, 0 < share < 1; summed in logarithms."""
+    """Return P(X <= hits) for `count` trials of probability `share`, 0 < share < 1; summed in logarithms."""
     if hits >= count:
         return 1.0
     k = np.arange(hits + 1)
@@ -157,10 +158,10 @@ def binomial_cdf(hits: int, count: int, share: float) -> float:
 
 
 def allowed_hits(count: int, share: float, risk: float = 0.05) -> int:
-    """Return the most hits in `count` trials that still show, at 1 - `risk` confidence, a probability of at most `share`; -1:
-    none.
+    """Return the most hits in `count` trials that still show a probability of at most `share`; -1: none.
 
-    Clopper and Pearson (Biometrika 26, 1934): the one-sided upper bound of hits / count is at most `share`.
+    The confidence is 1 - `risk`. Clopper and Pearson (Biometrika 26, 1934): the one-sided upper bound of hits / count is at
+    most `share`.
     """
     hits, low = -1, 0.0
     while hits + 1 < count:
@@ -172,5 +173,5 @@ def allowed_hits(count: int, share: float, risk: float = 0.05) -> int:
 
 
 def needed(share: float, risk: float = 0.05) -> int:
-    """Return how many trials without a hit it takes to show, at 1 - `risk` confidence, a probability of at most `share`."""
+    """Return the number of trials without a hit that shows a probability of at most `share` at 1 - `risk` confidence."""
     return math.ceil(math.log(risk) / math.log1p(-share))

@@ -1,4 +1,4 @@
-"""From a predicted mask to classes and areas in frame pixels, for verdicts, metrics and pictures."""
+"""Classes and areas in frame pixels from a predicted mask, for verdicts, metrics and pictures."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inspector.core.types import IGNORE, Masks, Prediction, Region
 
 MASK = 0.5
-SPECK_PX = 16.0  # a connected area of a mask smaller than this is noise: it is not counted as a defect
+SPECK_PX = 16.0  # smallest connected area in pixels that counts as a defect; smaller areas are noise
 
 ClassMap = NDArray[np.uint8]
 
@@ -25,7 +25,7 @@ class Area:
 
 
 def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
-    """uint8 [region height, region width] in frame pixels: 0 background, k+1 the class with index k.
+    """Return the class map uint8 [region height, region width] in frame pixels: 0 background, k+1 the class with index k.
 
     A pixel gets its most probable class if that reaches `threshold` (0..1). Probabilities, not decisions, are interpolated.
     Raises TypeError for a prediction without masks.
@@ -36,7 +36,7 @@ def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
     result = np.zeros((size[1], size[0]), np.uint8)
     best = np.full_like(result, limit - 1)
     for index, plane in enumerate(planes):
-        if plane.max() < limit:  # most parts are good, and interpolation exceeds no maximum
+        if plane.max() < limit:  # shortcut: most parts are good, and interpolation exceeds no maximum
             continue
         large = _resize(plane, size)
         np.copyto(result, index + 1, where=large > best)
@@ -47,12 +47,15 @@ def class_map(prediction: Prediction, threshold: float = MASK) -> ClassMap:
 def areas(
     prediction: Prediction, threshold: float = MASK, class_index: int | None = None, *, min_area_px: float = 0.0
 ) -> list[Area]:
-    """Connected areas (8 neighbours) of `class_index`, or of every class, largest first, none below `min_area_px`."""
+    """Return the connected areas (8 neighbours) of `class_index`, or of every class, largest first.
+
+    Areas below `min_area_px` are left out.
+    """
     return areas_of(class_map(prediction, threshold), prediction.region, class_index, min_area_px=min_area_px)
 
 
 def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, *, min_area_px: float = 0.0) -> list[Area]:
-    """Return the same for a class map already made."""
+    """Return the same as `areas` from an existing class map."""
     wanted = range(int(classes.max(initial=0))) if class_index is None else [class_index]
     found: list[Area] = []
     for index in wanted:
@@ -68,18 +71,19 @@ def areas_of(classes: ClassMap, region: Region, class_index: int | None = None, 
 
 
 def class_planes(classes: ClassMap, count: int) -> list[NDArray[np.uint8]]:
-    """One plane a class, 255 inside and 0 outside."""
+    """Return one plane per class, 255 inside and 0 outside."""
     return [np.asarray(classes == index + 1, np.uint8) * np.uint8(255) for index in range(count)]
 
 
 def unknown_plane(classes: ClassMap) -> NDArray[np.uint8]:
-    """255 where nobody said what a labelled mask shows, else 0."""
+    """Return 255 where a labelled mask is unlabelled (unknown), else 0."""
     return np.asarray(classes == IGNORE, np.uint8) * np.uint8(255)
 
 
 def without_unknown(prediction: Prediction, classes: ClassMap) -> Prediction:
-    """The prediction of a mask as if it had found nothing where nobody said what is there. `classes` [H, W]: the labelled mask
-    of the predicted region. Raises TypeError for a prediction without masks.
+    """Return the prediction of a mask with everything in unlabelled pixels removed.
+
+    `classes` [H, W]: the labelled mask of the predicted region. Raises TypeError for a prediction without masks.
     """
     unknown, planes = unknown_plane(classes), prediction.expect(Masks).planes
     if not unknown.any():

@@ -1,4 +1,4 @@
-"""What is wrong with one prediction, and how badly: for the list of worst errors. Each task finds its own (`Task.mistake`)."""
+"""Mistakes of predictions and their severity, for the list of worst errors. Each task finds its own (`Task.mistake`)."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,9 +9,10 @@ NOTHING = "-"
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """`truth` and `said` as a person would say them. `severity` orders mistakes of one task. `score`: how sure the network was.
+    """A wrong prediction. `truth` and `said` are in a person's words.
 
-    `focus` is the class whose heat map tells most, None for temperatures.
+    `severity` orders the mistakes of one task. `score` is the network's confidence. `focus` is the class whose heat map is most
+    informative, None for temperatures.
     """
 
     truth: str
@@ -22,6 +23,6 @@ class Mistake:
 
 
 def listed(classes: Iterable[int], names: tuple[str, ...]) -> str:
-    """Return how many there are of each class, in words."""
+    """Return the number of objects of each class, in words."""
     counts = Counter(classes)
     return ", ".join(f"{count} {names[index]}" for index, count in sorted(counts.items())) or NOTHING

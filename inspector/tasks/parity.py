@@ -1,4 +1,4 @@
-"""Does a variant of a bundle judge as the trained network does? Numpy only, for any engine."""
+"""Parity of a variant of a bundle with the trained network. numpy only, for any engine."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,19 @@ from inspector.core.sentence import sentence
 from inspector.core.types import Annotation, Precision, Prediction
 from inspector.tasks.base import task_of
 
-MAX_DROP = 0.01  # of the metric (macro F1, mAP, dice); thermal: times KELVIN
-KELVIN = 20.0  # what limits for temperatures are shares of: thermal cameras are right to 2 K, and a tenth of that is 1 %
-_FLIPS = 0.02  # share of the images whose verdict may differ
-# Accepted mean difference: of scores; of temperatures, times KELVIN.
+MAX_DROP = 0.01  # largest accepted drop of the metric (macro F1, mAP, dice); thermal: times KELVIN
+KELVIN = 20.0  # unit of the limits for temperatures: thermal cameras are accurate to 2 K, and a tenth of that is 1 %
+_FLIPS = 0.02  # largest accepted share of images with a different verdict
+# Largest accepted mean difference: of scores; of temperatures, times KELVIN.
 _MEAN: Mapping[Precision, float] = MappingProxyType({"fp32": 0.001, "fp16": 0.01, "bf16": 0.02, "int8": 0.05})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest accepted drop of the metric, share of flips, and mean difference; of temperatures as shares of KELVIN."""
+    """The largest accepted drop of the metric, share of changed verdicts, and mean difference.
+
+    For temperatures these are shares of KELVIN.
+    """
 
     drop: float = MAX_DROP
     flips: float = _FLIPS
@@ -32,7 +35,7 @@ class Limits:
 
 
 def limits_for(precision: Precision, *, max_drop: float = MAX_DROP) -> Limits:
-    """Return what is accepted of a variant of this precision."""
+    """Return the limits for a variant of this precision."""
     return Limits(drop=max_drop, mean=_MEAN[precision])
 
 
@@ -45,9 +48,9 @@ def compare(
     limits: Limits,
     files: Mapping[str, str],
 ) -> Parity:
-    """Hold a variant's predictions against the trained network's, frame by frame, and both against the truth.
+    """Compare a variant's predictions with the trained network's, frame by frame, and both with the truth.
 
-    `files`: SHA-256 of what the comparison holds for. Raises ValueError without frames.
+    `files`: SHA-256 of the files for which the comparison is valid. Raises ValueError without frames.
     """
     task = task_of(card.task)
     differences = [task.difference(one, other, card) for one, other in zip(expected, found, strict=True)]
@@ -76,7 +79,7 @@ def compare(
 
 
 def quality(predictions: Sequence[Prediction], truths: Sequence[Annotation], card: Card) -> float:
-    """Return the task's metric that chooses the best epoch."""
+    """Return the task's primary metric."""
     metrics = task_of(card.task).metrics(card)
     for prediction, truth in zip(predictions, truths, strict=True):
         metrics.update(prediction, truth)
@@ -84,8 +87,8 @@ def quality(predictions: Sequence[Prediction], truths: Sequence[Annotation], car
 
 
 def excess(parity: Parity) -> float:
-    """Return how far a variant is from its limits: 1 is just accepted, 0 is no difference at all."""
-    tiny = 1e-9  # a limit of 0 is one, too
+    """Return the variant's largest difference relative to its limits: 1 is just accepted, 0 is no difference."""
+    tiny = 1e-9  # avoids division by a limit of 0
     drop = (parity.drop - tiny) / max(parity.max_drop, tiny)
     return max(0.0, drop, parity.flips / (parity.max_flips + 0.5), parity.mean_difference / parity.max_mean)
 

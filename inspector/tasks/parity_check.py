@@ -1,6 +1,6 @@
-"""The gate before a variant of a bundle may judge parts: its answers to the reference images against the trained network's.
+"""The parity gate of a variant: its answers to the reference images compared with the trained network's.
 
-Numpy only: who answers for the trained network, torch itself or the graph that was compared with it, is the caller's.
+numpy only. The caller provides the trained network's answers, from torch or from the graph that was compared with torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,16 +21,16 @@ from inspector.tasks.truth import input_frame, input_view
 
 Infer = Callable[[Prepared], Floats]  # prepared frames [N, H, W, C] -> the graph's output [N, ...]
 _BATCH = 8
-_COLOURED = 16  # images that are also shown to the trained network with red and blue exchanged
+_COLOURED = 16  # number of images on which the trained network is also run with red and blue exchanged
 
 
 class Gate:
-    """The reference images of a bundle with the trained network's answers to them."""
+    """The reference images of a bundle and the trained network's answers to them."""
 
     def __init__(
         self, bundle: Bundle, reference: Reference, trained: Infer, *, tick: Callable[[], None] = lambda: None
     ) -> None:
-        """Asks `trained`, which answers like the trained network, about every judged image. `tick`: called for each batch."""
+        """Runs `trained`, which answers like the trained network, on every judged image. `tick`: called for each batch."""
         self._card = bundle.card
         self._tick = tick
         judged = list(reference.judged)
@@ -45,7 +45,7 @@ class Gate:
         return len(self._frames)
 
     def answers(self, infer: Infer, rows: Sequence[int]) -> list[Prediction]:
-        """Return what a graph says of these judged images, decoded as the station does. Raises EngineError for NaN."""
+        """Return a graph's predictions for these judged images, decoded as in the station. Raises EngineError for NaN."""
         card, geometry = self._card, input_view(self._card.input)
         size = min(_BATCH, card.max_batch)
         found: list[Prediction] = []
@@ -60,14 +60,15 @@ class Gate:
         return found
 
     def distance(self, infer: Infer, rows: Sequence[int], *, limits: Limits) -> Parity:
-        """Return how a graph compares with the trained network on some of the judged images."""
+        """Return the parity of a graph with the trained network on some of the judged images."""
         return self._compare(infer, rows, limits=limits, files={})
 
     def judge(self, infer: Infer, *, limits: Limits, files: Mapping[str, str]) -> Parity:
-        """Hold a graph against the trained network on all judged images. `files`: SHA-256 of what that holds for.
+        """Compare a graph with the trained network on all judged images.
 
-        Scores of a network that hardly needs colours change little when red and blue are exchanged. So its whole output is
-        looked at, too: it must be nearer to the trained network's for these images than to that for exchanged ones.
+        `files`: SHA-256 of the files for which the result is valid. Scores of a network that hardly needs colours change little
+        if red and blue are exchanged. The whole output is therefore checked too: it must be nearer to the trained network's
+        output for these images than to that for images with exchanged colours.
         """
         parity = self._compare(infer, range(len(self)), limits=limits, files=files)
         shown = self._coloured()

@@ -20,12 +20,12 @@ from inspector.tasks.metrics import SegmentationMetrics
 from inspector.tasks.mistakes import NOTHING, Mistake
 from inspector.tasks.thresholds import NEVER, Rated
 
-_MATCH = 0.5  # IoU from which two areas are the same one
-_WELL_FOUND = 0.8  # Dice of a frame from which it is no mistake
+_MATCH = 0.5  # smallest IoU of two areas that count as the same
+_WELL_FOUND = 0.8  # smallest Dice of a frame that is not a mistake
 
 
 class Segmentation(Task):
-    """A probability a class and pixel. Graph output: [N, K, h, w] at the input's size."""
+    """Predicts a probability per class and pixel. Graph output: [N, K, h, w] at the input's size."""
 
     name: ClassVar[TaskName] = "segmentation"
     answer: ClassVar[type[Answer]] = Masks
@@ -38,15 +38,14 @@ class Segmentation(Task):
     threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
-        """One plane a class; background is the absence of all."""
+        """Return one plane per class; background is the absence of all."""
         return len(card.classes)
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255. Where the card says that
-        masks have regions to ignore, `ignore` uint8 [1, h, w]: the share of those.
+        """Return `mask` uint8 [K, h, w]: the share of each input pixel that the class covers, times 255.
 
-        Shares, not a vote: a scratch thinner than an input pixel still counts for what it covers. Raises ConfigError if the
-        frame has no mask.
+        If the card has masks with regions to ignore, also `ignore` uint8 [1, h, w]: the share of those regions. Shares keep a
+        scratch thinner than an input pixel. Raises ConfigError if the frame has no mask.
         """
         if truth.mask is None:
             raise ConfigError("A frame has no mask.", remedy="Give every frame a mask, an empty one if nothing is there.")
@@ -59,7 +58,7 @@ class Segmentation(Task):
         return {"mask": planes} if len(drawn) == count else {"mask": planes[:count], "ignore": planes[count:]}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Probabilities float32 [N, K, h, w] -> `Masks`, cut to the part of the input that shows the region."""
+        """Decode probabilities float32 [N, K, h, w] into `Masks`, cut to the part of the input that shows the region."""
         planes = to_bytes(raw)
         result = []
         for own, view in zip(planes, views, strict=True):
@@ -72,7 +71,7 @@ class Segmentation(Task):
         return SegmentationMetrics(card.classes, threshold=self.threshold(card))
 
     def output_shape(self, card: Card) -> tuple[int | None, ...]:
-        """Return the shape of a plane a class, of the input's size."""
+        """Return the output shape: one plane per class of the input's size."""
         return (self.outputs(card), card.input.height, card.input.width)
 
     def headline(self, numbers: Mapping[str, Interval], images: int) -> Message:
@@ -91,30 +90,30 @@ class Segmentation(Task):
         return Annotation(mask=mask)
 
     def ideal(self, truth: Annotation, card: Card) -> Masks:
-        """Return the labelled mask, a plane a class."""
+        """Return the labelled mask, one plane per class."""
         if truth.mask is None:
             raise ValueError("the frame has no mask")
         return Masks(np.stack(class_planes(truth.mask, len(card.classes))))
 
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
-        """No area may be larger than a speck."""
+        """Return one rule: no area may be larger than a speck."""
         return (DefaultRule("largest_px", SPECK_PX),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """Return the mean over the pixels that either side calls a defect."""
+        """Return the mean difference over the pixels that either side calls a defect."""
         first, second, limit = one.expect(Masks).planes, other.expect(Masks).planes, round(self.threshold(card) * 255)
         seen = (first >= limit) | (second >= limit)
         apart = np.abs(first.astype(np.int16) - second.astype(np.int16))
         return float(apart[seen].mean() / 255) if seen.any() else 0.0
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Return whether less than half of what either calls a defect is called so by both."""
+        """Return whether the two sides agree on less than half of the pixels that either calls a defect."""
         first, second = (class_map(prediction, self.threshold(card)) for prediction in (one, other))
         union = np.count_nonzero((first > 0) | (second > 0))
         return bool(np.count_nonzero((first == second) & (first > 0)) < _MATCH * union)
 
     def rate(self, prediction: Prediction, truth: Annotation, card: Card, *, group: str = "") -> Rated | None:
-        """NG with any area of a defect larger than a speck."""
+        """Return the frame's rating: NG if any area of a defect is larger than a speck."""
         if truth.mask is None:
             return None
         region, wanted = prediction.region, defect_classes(card)
@@ -123,13 +122,13 @@ class Segmentation(Task):
         return Rated(not np.isin(seen, [index + 1 for index in wanted]).any(), _score(known, wanted), math.inf, group)
 
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
-        """Areas that hardly overlap the labelled ones."""
+        """Return areas that hardly overlap the labelled areas as a mistake."""
         if truth.mask is None:
             return None
         region = prediction.region
         real = truth.mask[region.y : region.bottom, region.x : region.right]
         said = class_map(prediction, self.threshold(card))
-        known = real != IGNORE  # elsewhere nobody knows what is right
+        known = real != IGNORE  # the truth of all other pixels is unknown
         real, said = np.where(known, real, np.uint8(0)), np.where(known, said, np.uint8(0))
         both, total = int(((real == said) & (real > 0)).sum()), int((real > 0).sum() + (said > 0).sum())
         dice = 2 * both / total if total else 1.0
@@ -137,15 +136,15 @@ class Segmentation(Task):
             return None
         sizes = [np.bincount(part.ravel(), minlength=len(card.classes) + 1)[1:] for part in (real, said)]
         focus = int((sizes[1] if sizes[1].any() else sizes[0]).argmax())
-        # Of two frames without any overlap, the one with more at stake is worse.
+        # Of two frames without any overlap, the one with the larger area is worse.
         severity = 1 - dice + min(total / real.size, 0.5)
         names = [_areas(size.tolist(), card) for size in sizes]
         return Mistake(names[0], names[1], severity, dice, focus)
 
 
 def _score(prediction: Prediction, wanted: Sequence[int]) -> float:
-    """Return the highest mask threshold at which an area larger than a speck is left. Areas shrink as the threshold rises."""
-    low, high = 0, 256  # an area is left at level `low`, none at `high`; in 255ths
+    """Return the highest mask threshold at which an area larger than a speck remains. Areas shrink as the threshold rises."""
+    low, high = 0, 256  # bisection in 255ths: an area remains at `low`, none at `high`
     while high - low > 1:
         level = (low + high) // 2
         found = areas(prediction, level / 255, min_area_px=SPECK_PX)
@@ -159,6 +158,6 @@ def _areas(sizes: list[int], card: Card) -> str:
 
 
 def to_bytes(raw: Floats) -> NDArray[np.uint8]:
-    """Probabilities [N, K, h, w] -> uint8, times 255 and rounded, in one vectorised pass."""
+    """Convert probabilities [N, K, h, w] to uint8, times 255 and rounded, in one vectorised pass."""
     flat = np.ascontiguousarray(raw).reshape(-1, raw.shape[-1])
     return np.asarray(cv2.convertScaleAbs(flat, alpha=255.0), np.uint8).reshape(raw.shape)

@@ -1,7 +1,7 @@
 """Thermal: the highest, mean and lowest temperature of a region, and its hot spots.
 
-A radiometric frame (unit kelvin) holds the temperatures: they are measured from its pixels, and the network's own numbers
-are kept beside them for comparison. Any other frame shows warmth only relatively: there the network predicts.
+In a radiometric frame (unit kelvin) the temperatures are measured from the pixels, and the network's numbers are kept for
+comparison. Any other frame shows only relative warmth; there the network predicts the temperatures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,16 +31,16 @@ from inspector.tasks.base import DefaultRule, ParityUnit, Sizing, Target, Task
 from inspector.tasks.metrics import TemperatureMetrics
 from inspector.tasks.mistakes import Mistake
 
-_APART = 5.0  # kelvin
+_APART = 5.0  # kelvin; a larger difference counts as another verdict
 
 
 class Thermal(Task):
-    """Temperatures in kelvin. Graph output: [N, 3] (maximum, mean, minimum)."""
+    """Predicts temperatures in kelvin. Graph output: [N, 3] (maximum, mean, minimum)."""
 
     name: ClassVar[TaskName] = "thermal"
     answer: ClassVar[type[Answer]] = Temperatures
     scaled: ClassVar[bool] = True
-    varied: ClassVar[bool] = False  # light is what it measures
+    varied: ClassVar[bool] = False  # brightness is the measured quantity
     explained: ClassVar[str] = "highest temperature ({target:.1f} K)"
     sizing: ClassVar[Sizing] = Sizing(usual=160, object_px=8, seen=10_000, larger=False)
     threshold_key: ClassVar[str] = ""
@@ -48,17 +48,17 @@ class Thermal(Task):
     proposal: ClassVar[DefaultRule | None] = DefaultRule("temperature_max", 60.0)
 
     def outputs(self, card: Card) -> int:
-        """Maximum, mean, minimum."""
+        """Return three outputs: maximum, mean, minimum."""
         return 3
 
     def encode(self, truth: Annotation, card: Card, view: View) -> Target:
-        """`temperatures` float32 [3]: maximum, mean, minimum in kelvin. Raises ConfigError if the frame has none."""
+        """Return `temperatures` float32 [3]: maximum, mean, minimum in kelvin. Raises ConfigError if the frame has none."""
         if truth.temperatures is None:
             raise ConfigError("A frame has no temperatures.", remedy="Give its maximum, mean and minimum in temperatures.csv.")
         return {"temperatures": np.asarray(truth.temperatures, np.float32)}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Kelvin float32 [N, 3] -> `Temperatures`, measured where the frame is radiometric."""
+        """Decode kelvin float32 [N, 3] into `Temperatures`, measured from the pixels if the frame is radiometric."""
         limit = card.thresholds.get("hot_celsius")
         result = []
         for row, view, frame in zip(np.asarray(raw, np.float64).tolist(), views, frames, strict=True):
@@ -83,7 +83,10 @@ class Thermal(Task):
         )
 
     def scaling(self, pixels: Prepared, targets: Target) -> Mapping[str, tuple[float, ...]]:
-        """These networks have no batch normalisation that would make up for another scale."""
+        """Return mean, std and target scaling of the data.
+
+        Without batch normalisation the networks cannot adapt by themselves.
+        """
         kelvin = targets["temperatures"].astype(np.float64)
         return {
             "mean": tuple(float(value) for value in pixels.mean((0, 1, 2), dtype=np.float64)),
@@ -103,25 +106,25 @@ class Thermal(Task):
         return Temperatures(*truth.temperatures, source="measured")
 
     def default_rules(self, thresholds: Mapping[str, float]) -> tuple[DefaultRule, ...]:
-        """Nothing may be hotter than the limit, where there is one."""
+        """Return one rule: no temperature above the limit; none without a limit."""
         limit = thresholds.get("hot_celsius")
         return () if limit is None else (DefaultRule("temperature_max", limit),)
 
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
-        """Return the largest of the differences, in kelvin."""
+        """Return the largest difference, in kelvin."""
         return float(np.abs(_predicted(one) - _predicted(other)).max())
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
-        """Return whether they are so far apart that it is another verdict, whatever the limit of the recipe."""
+        """Return whether the difference counts as another verdict, whatever the limit of the recipe."""
         return self.difference(one, other, card) > _APART
 
     def decision(self, prediction: Prediction, truth: Annotation, card: Card) -> object:
-        """Return whether it is too hot, where the card has a limit."""
+        """Return whether the frame is too hot, if the card has a limit."""
         hot = card.thresholds.get("hot_celsius")
         return None if hot is None else bool(_predicted(prediction)[0] > hot + KELVIN_AT_0_C)
 
     def mistake(self, prediction: Prediction, truth: Annotation, card: Card) -> Mistake | None:
-        """Every error of a temperature is one."""
+        """Return any temperature error as a mistake."""
         if truth.temperatures is None:
             return None
         found = prediction.expect(Temperatures)
@@ -131,7 +134,7 @@ class Thermal(Task):
 
 
 def _predicted(prediction: Prediction) -> Floats:
-    """Return what the network says of the temperatures, also where they were measured."""
+    """Return the network's own temperatures, also where they were measured."""
     known = prediction.expect(Temperatures)
     return np.asarray(known.predicted or (known.maximum, known.mean, known.minimum), np.float32)
 
@@ -143,9 +146,9 @@ def _in_words(values: tuple[float, float, float]) -> str:
 def measure(
     frame: Frame, region: Region, *, hot_celsius: float | None = None, predicted: tuple[float, float, float] | None = None
 ) -> Temperatures:
-    """Temperatures of a region of a radiometric frame, from its pixels; dead pixels (not finite) are left out.
+    """Measure the temperatures of a region of a radiometric frame; dead pixels (not finite) are left out.
 
-    NaN for all three if no pixel of the region is alive.
+    All three are NaN if the region has only dead pixels.
     """
     patch = frame.pixels[region.y : region.bottom, region.x : region.right].astype(np.float32, copy=False)
     alive = patch[np.isfinite(patch)]
@@ -157,9 +160,9 @@ def measure(
 
 
 def hot_spots(patch: Floats, limit_kelvin: float, region: Region) -> tuple[HotSpot, ...]:
-    """Connected areas (8 neighbours) of `patch` [H, W] in kelvin above a limit, hottest first.
+    """Return the connected areas (8 neighbours) of `patch` [H, W] in kelvin above a limit, hottest first.
 
-    `region` is where the patch lies in its frame; positions are frame pixels.
+    `region` is the position of the patch in its frame; positions are in frame pixels.
     """
     above = np.asarray((patch > limit_kelvin) & np.isfinite(patch), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)

@@ -1,8 +1,8 @@
-"""Decision thresholds: what a bundle's own rule makes of a frame, and the threshold for an allowed false-reject rate.
+"""Decision thresholds: the outcome of a bundle's own rule, and the threshold for an allowed false-reject rate.
 
-The rules are those that a recipe gets where it has none (`recipes.automatic`): classification is NG if the most likely class
-is not a good one and its score reaches the threshold, REVIEW if the score does not; detection is NG with any box that reaches
-the threshold; segmentation is NG with any area larger than a speck at the threshold.
+The rules are the defaults of a recipe without rules (`recipes.automatic`). Classification: NG if the most likely class is not
+good and its score reaches the threshold, REVIEW if the score does not. Detection: NG if any box reaches the threshold.
+Segmentation: NG if any area at the threshold is larger than a speck.
 """
 
 import math
@@ -18,7 +18,7 @@ from inspector.core.sentence import Sentence, sentence
 from inspector.runs.report import Interval, Threshold
 from inspector.tasks.intervals import allowed_hits, group_numbers, needed, proportion
 
-RISK = 0.05  # of a threshold whose true false-reject rate is above the allowed one
+RISK = 0.05  # probability that a threshold's true false-reject rate exceeds the allowed rate
 NEVER = -1.0
 _HIGHEST = 0.999
 
@@ -27,8 +27,10 @@ How = Literal["default", "given", "best_f1", "false_reject"]
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One frame as the threshold sees it. `reject`: it is NG at every threshold up to this (-1: at none); `keep`: it is OK, and
-    not REVIEW, at every threshold up to this, unless it is NG. `good` is the truth.
+    """One frame's outcome over all thresholds.
+
+    `reject`: the frame is NG at every threshold up to this value (-1: at none). `keep`: unless NG, it is OK, not REVIEW, at
+    every threshold up to this value. `good` is the truth.
     """
 
     good: bool
@@ -37,7 +39,7 @@ class Rated:
     group: str = ""
 
     def verdict(self, threshold: float) -> Literal["OK", "NG", "REVIEW"]:
-        """Return what the bundle's own rule says."""
+        """Return the verdict of the bundle's own rule."""
         if self.reject >= threshold:
             return "NG"
         return "OK" if self.keep >= threshold else "REVIEW"
@@ -45,7 +47,10 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A threshold, who chose it, and why it is not what was wished for. `needed`: good images that it takes at the least."""
+    """A threshold, who chose it, and why it differs from the requested one.
+
+    `needed`: smallest number of good images required.
+    """
 
     score: float
     how: How
@@ -57,10 +62,10 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
     """Return the lowest threshold, not below `lowest`, that rejects at most the share `allowed` of good parts, with 95 %
     confidence.
 
-    The good validation frames' own reject scores are the candidates. That at most k of n of them lie above the threshold shows
-    a rate of at most `allowed` if the binomial probability of k or fewer is at most 5 % (Clopper and Pearson, 1934; that this
-    holds for a threshold chosen at an order statistic: Wilks, Annals of Mathematical Statistics 12, 1941; in conformal terms,
-    Vovk, ACML 2012). Frames of one group count as one case. Where the data cannot show it: `default`, with the reason.
+    The candidates are the reject scores of the good validation frames. If at most k of n lie above the threshold, the rate is
+    at most `allowed` if the binomial probability of k or fewer is at most 5 % (Clopper and Pearson, 1934; for a threshold at an
+    order statistic: Wilks, Annals of Mathematical Statistics 12, 1941; in conformal terms: Vovk, ACML 2012). Frames of one
+    group count as one case. If the data are not sufficient: `default`, with the reason.
     """
     good = [frame for frame in rated if frame.good]
     fewest = needed(allowed, RISK)
@@ -94,7 +99,7 @@ def choose(rated: Sequence[Rated], allowed: float, *, default: Choice, lowest: f
 
 
 def measure_threshold(rated: Sequence[Rated], choice: Choice, *, allowed: float = 0.0) -> Threshold:
-    """Return what the threshold costs on these frames, with intervals."""
+    """Return the rates of the threshold on these frames, with intervals."""
     groups = group_numbers([frame.group for frame in rated])
     good = np.array([frame.good for frame in rated], bool)
     verdicts = np.array([frame.verdict(choice.score) for frame in rated], dtype="<U6")

@@ -1,4 +1,4 @@
-"""The network's input as a frame: what `prepare` made, turned back into what `Task.decode` reads."""
+"""The network's input as a frame: the result of `prepare`, turned back into the arguments of `Task.decode`."""
 
 from datetime import UTC, datetime
 
@@ -9,10 +9,10 @@ from inspector.core.types import Frame
 
 
 def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:
-    """Return a frame that is the network's input itself, as `prepare` made it."""
+    """Return a frame that is the network's input itself, as made by `prepare`."""
     picture = pixels[..., 0] if spec.channels == 1 else pixels
     if spec.kind == "float":
-        picture = np.rint(picture).astype(np.uint8)  # a frame holds no fractions; its picture is not looked at again
+        picture = np.rint(picture).astype(np.uint8)  # frames hold no fractions; the picture is not used again
     return Frame(picture, "data", sequence, 0.0, datetime.now(UTC))
 
 

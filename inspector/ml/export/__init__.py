@@ -1,1 +1,1 @@
-"""From trained weights to graphs and variants, and the parity check each must pass."""
+"""Export of trained weights to graphs and variants, with the parity check of each."""

@@ -1,4 +1,4 @@
-"""From a trained network to the files of a bundle: weights and an ONNX graph that was compared with torch first."""
+"""Export of a trained network to the files of a bundle: weights, and an ONNX graph checked against torch."""
 
 import math
 import shutil
@@ -19,7 +19,7 @@ from inspector.core.types import Floats
 from inspector.ml.graph import Graph, example_batch, load_network
 from inspector.tasks.base import task_of
 
-OPSET = 17  # the newest that the tracing exporter writes without a version conversion; every engine here reads it
+OPSET = 17  # newest version that the tracing exporter writes without a conversion; every engine reads it
 INPUT, OUTPUT = "frames", "output"
 # Largest accepted difference between the ONNX graph and torch, in units of the output: probability, or kelvin.
 TOLERANCE = 1e-3
@@ -64,12 +64,12 @@ def verify_onnx(graph: Graph, card: Card, path: Path) -> float:
 
     Raises EngineError if it exceeds the tolerance of the task.
     """
-    import onnxruntime as ort  # type: ignore[import-untyped]  # it ships no types
+    import onnxruntime as ort  # type: ignore[import-untyped]  # has no type annotations
 
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = max(1, torch.get_num_threads())
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside a line
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the line
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     graph.eval()
     worst = 0.0
@@ -100,12 +100,10 @@ def write_trained_bundle(
     extra: Mapping[str, bytes] = MappingProxyType({}),
     keep_variants: bool = False,
 ) -> Bundle:
-    """Make the bundle of a trained network: weights, ONNX graph, `extra` files and card, all at once or not at all.
+    """Write the bundle of a trained network: weights, ONNX graph, `extra` files and card, all or nothing.
 
-    `keep_variants` is as for `write_bundle`.
-
-    The network is left on the CPU in evaluation mode. The card's `training` gets `onnx_max_difference`. Raises EngineError or
-    StorageError; an earlier bundle stays then.
+    `keep_variants` is as for `write_bundle`. The network is left on the CPU in evaluation mode. The card's `training` gets
+    `onnx_max_difference`. Raises EngineError or StorageError; an earlier bundle then stays unchanged.
     """
     folder = folder.resolve()
     try:
@@ -120,7 +118,8 @@ def write_trained_bundle(
             def fill(target: Path) -> None:
                 for file in (WEIGHTS, GRAPH):
                     shutil.move(temporary / file, target / file)
-                    (target / file).chmod(0o644)  # safetensors writes for the owner only; a bundle is for every user
+                    # safetensors makes files readable by the owner only; a bundle is for every user
+                    (target / file).chmod(0o644)
                 for file, data in extra.items():
                     (target / file).write_bytes(data)
 
@@ -135,9 +134,9 @@ def write_trained_bundle(
 
 
 def export_bundle(bundle: Bundle, folder: Path) -> Bundle:
-    """Make the ONNX graph of a bundle again, from its weights, as a bundle at `folder` (which may be the same).
+    """Write the ONNX graph of a bundle anew from its weights, as a bundle at `folder` (which may be the same).
 
-    Files beside the graph and the weights come along; variants stay where they are, and must be made again for another graph.
+    Other files are copied. Variants are not, and must be made again for another graph.
     """
     same = folder.resolve() == bundle.folder.resolve()
     kept = {name: (bundle.folder / name).read_bytes() for name in bundle.card.files if name not in (GRAPH, WEIGHTS)}

@@ -1,4 +1,4 @@
-"""The gate with the trained network itself, in torch, answering for the trained network."""
+"""The parity gate with torch running the trained network."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from inspector.tasks import parity_check as gate
 
 
 class Gate(gate.Gate):
-    """The reference images of a bundle with the trained network's answers to them."""
+    """The reference images of a bundle and the trained network's answers to them."""
 
     def __init__(self, bundle: Bundle, reference: Reference, *, tick: Callable[[], None] = lambda: None) -> None:
         """Runs the trained network on every judged image. Raises ConfigError if its weights do not fit."""

@@ -1,4 +1,4 @@
-"""INT8 by post-training quantisation with NNCF: layers go back to floating point until the variant agrees well enough."""
+"""INT8 by post-training quantisation with NNCF: layers are reverted to floating point until the variant agrees well enough."""
 
 import io
 import logging
@@ -15,16 +15,16 @@ from inspector.core.images import Prepared
 from inspector.core.types import Floats
 from inspector.ml.evaluate import Infer
 
-_FATAL_ONLY = 4  # ONNX Runtime's severity: what matters arrives as an exception
+_FATAL_ONLY = 4  # ONNX Runtime's severity; errors that matter are raised as exceptions
 Judge = Callable[[Infer, list[int]], float]
-_INSIDE = "^(?!/network/).*"  # nodes of normalisation and of the task's activation: they stay in floating point
+_INSIDE = "^(?!/network/).*"  # nodes of normalisation and of the task's activation, which stay in floating point
 _WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
 _WEIGHTED_ONNX = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """The files that were written, and the layers that stayed in floating point."""
+    """The files written, and the layers kept in floating point."""
 
     files: tuple[Path, ...]
     full_precision: tuple[str, ...]
@@ -33,14 +33,14 @@ class Quantised:
 def quantise_openvino(
     graph: Path, frames: Prepared, *, judge: Judge, judged: int, target: Path, tick: Callable[[], None]
 ) -> Quantised:
-    """Quantise the ONNX file `graph` into OpenVINO's own files `target` (.xml) and .bin.
+    """Quantise the ONNX file `graph` into OpenVINO's files `target` (.xml) and .bin.
 
-    `frames` [N, H, W, C] calibrate it. `judge` says of a graph, run on the judged frames with these indices (0..`judged`-1),
-    how far it is from its limits: layers go back until that is at most 1. `tick` is called once a frame and may raise.
-    Raises EngineError if NNCF cannot do it.
+    `frames` [N, H, W, C] are the calibration set. `judge` returns the distance of a graph from its limits, measured on the
+    judged frames with the given indices (0..`judged`-1). Layers are reverted to floating point until that distance is at most
+    1. `tick` is called once per frame and may raise. Raises EngineError if NNCF fails.
     """
     nncf = _nncf()
-    import openvino  # type: ignore[import-untyped]  # it ships no types
+    import openvino  # type: ignore[import-untyped]  # has no type annotations
 
     model = openvino.Core().read_model(graph)
 
@@ -62,10 +62,10 @@ def quantise_openvino(
 def quantise_onnx(
     graph: Path, frames: Prepared, *, judge: Judge, judged: int, target: Path, tick: Callable[[], None]
 ) -> Quantised:
-    """Return the same as an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes."""
+    """Quantise as `quantise_openvino` does, into an ONNX file `target` with QuantizeLinear and DequantizeLinear nodes."""
     nncf = _nncf()
     import onnx
-    import onnxruntime  # type: ignore[import-untyped]  # it ships no types
+    import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
 
     model = onnx.load(graph)
     name = model.graph.input[0].name
@@ -73,7 +73,7 @@ def quantise_onnx(
     def runner(proto: Any) -> Infer:  # noqa: ANN401 - onnx.ModelProto
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside a line
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the line
         session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
         def infer(batch: Prepared) -> Floats:
@@ -90,7 +90,7 @@ def quantise_onnx(
 
 
 def _result(files: tuple[Path, ...], layers: Mapping[str, bool]) -> Quantised:
-    """`layers`: whether each computes in eight bits. Raises EngineError if none does."""
+    """Return the result. `layers`: whether each layer computes in eight bits. Raises EngineError if none does."""
     if not any(layers.values()):
         raise EngineError(
             "No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.",
@@ -112,13 +112,13 @@ def _quantise(
         tick()
         return item
 
-    last: list[tuple[Any, Infer]] = []  # the same graph is asked frame by frame, and takes long to open
+    last: list[tuple[Any, Infer]] = []  # cache: NNCF asks for the same graph frame by frame, and opening one takes long
 
     def validate(prepared: Any, indices: Iterable[int]) -> tuple[float, None]:  # noqa: ANN401
         tick()
         if not last or last[0][0] is not prepared:
             last[:] = [(prepared, runner(prepared))]
-        # 1 for the network itself, 0 at the limit: it divides by the first.
+        # 1 for the original network, 0 at the limit: NNCF divides by the former.
         return 1.0 - judge(last[0][1], list(indices)), None
 
     try:
@@ -143,10 +143,12 @@ def _quantise(
 
 
 def _ranges(nncf: Any) -> Any:  # noqa: ANN401 - its own type
-    """Activations keep the whole range that was seen. NNCF's default is the mean of the images' maxima, which cuts off what is
-    rare: a defect, a hot spot (mean error of the demo bundle for temperatures: 22 K so, 2.7 K with the whole range).
+    """Return activation ranges that cover all observed values.
+
+    NNCF's default, the mean of the images' maxima, cuts off rare values: a defect, a hot spot (mean error of the demo bundle
+    for temperatures: 22 K with the default, 2.7 K with the whole range).
     """
-    from nncf.quantization import range_estimator  # type: ignore[import-untyped]  # it ships no types
+    from nncf.quantization import range_estimator  # type: ignore[import-untyped]  # has no type annotations
 
     whole = range_estimator.RangeEstimatorParametersSet.MINMAX
     return nncf.AdvancedQuantizationParameters(activations_range_estimator_params=whole)
@@ -164,11 +166,11 @@ def _narrow(node: Any) -> bool:  # noqa: ANN401 - openvino.Node
 
 
 def _nncf() -> Any:  # noqa: ANN401 - the module
-    """NNCF, imported without its noise. Raises EngineError if it is not installed."""
-    # It looks for a CUDA compiler when imported, and warns of one that has no card to work for.
+    """Import NNCF without its log output. Raises EngineError if it is not installed."""
+    # NNCF looks for a CUDA compiler on import and warns if there is none.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
-        import nncf  # type: ignore[import-untyped]  # it ships no types
+        import nncf  # type: ignore[import-untyped]  # has no type annotations
     except ImportError as error:
         raise EngineError(
             "Quantising needs the Python package {package}, which is not installed.",
@@ -181,6 +183,6 @@ def _nncf() -> Any:  # noqa: ANN401 - the module
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Its progress bars go to the standard output, which is not theirs."""
+    """Suppress NNCF's progress bars, which go to standard output."""
     with redirect_stdout(io.StringIO()):
         yield

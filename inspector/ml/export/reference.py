@@ -1,4 +1,4 @@
-"""Choosing the images of a bundle's reference set from its training and validation parts."""
+"""Choice of a bundle's reference images from its training and validation parts."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,18 +15,17 @@ from inspector.core.types import Frame
 from inspector.ml.train.data import Inputs, InputSample
 
 CALIBRATION, JUDGED = 40, 88
-MOST = 200  # images of a folder that are calibrated with
-FEWEST = 8  # images without which nothing can be calibrated or judged
-_BYTES = 12 * 1024 * 1024  # of the file
-_RAW = 96 * 1024 * 1024  # of the arrays
+MOST = 200  # most images of a folder used for calibration
+FEWEST = 8  # fewest images for calibration, and for judging
+_BYTES = 12 * 1024 * 1024  # largest size of the file
+_RAW = 96 * 1024 * 1024  # largest size of the arrays
 
 
 def make_reference(train: Inputs, val: Inputs, *, limit: int = _BYTES) -> bytes:
-    """Return the file of reference images: some of `train` to calibrate with and some of `val` to judge, evenly over their
-    strata.
+    """Return the reference file: images of `train` for calibration and of `val` for judging.
 
-    Fewer where they would take more than `limit` bytes, but never below FEWEST of each where there are so many. Too few
-    validation images are made up for by training images.
+    The images are spread evenly over their strata. Their number is reduced to stay within `limit` bytes, but not below FEWEST
+    of each if available. Missing validation images are replaced by training images.
     """
     size = max(1, val[0].nbytes)
     share = min(1.0, _RAW / size / (CALIBRATION + JUDGED))
@@ -50,15 +49,16 @@ def _choose(train: Inputs, val: Inputs, calibration: int, judged: int) -> Refere
 
 
 def _spread(inputs: Inputs, count: int) -> list[InputSample]:
-    """At most `count` samples at even distances in the order of their strata."""
+    """Return at most `count` samples, evenly spaced in the order of their strata."""
     order = sorted(range(len(inputs)), key=lambda index: (inputs.samples[index].stratum, index))
     places = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
     return [inputs.readable(order[place]) for place in places.tolist()]
 
 
 def read_calibration(folder: Path, bundle: Bundle, *, most: int = MOST) -> tuple[list[Prepared], list[Message]]:
-    """Up to `most` pictures of a folder, at even distances in the order of their names, as the network takes them, and a
-    sentence for each that cannot be used. Raises ConfigError if there is no such folder.
+    """Return up to `most` prepared images of a folder, evenly spaced in the order of their names.
+
+    Also returns a message for each unusable file. Raises ConfigError if there is no such folder.
     """
     try:
         files = image_files(folder, recursive=True, masks=False)

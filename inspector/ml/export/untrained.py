@@ -1,4 +1,4 @@
-"""A bundle that was never trained: what it costs does not depend on its weights, so it shows what a training would bring."""
+"""An untrained bundle for measuring speed, which does not depend on the weights."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from inspector.ml.graph import build_network
 
 
 def write_untrained(card: Card, folder: Path) -> Bundle:
-    """Return a bundle at `folder` like this card's, of its input size and network options, with random weights.
+    """Write a bundle with random weights at `folder`, with this card's input size and network options.
 
-    Raises ConfigError for a size or options that the network cannot have, EngineError, StorageError.
+    Raises ConfigError for an unsupported size or option, EngineError, StorageError.
     """
     fresh = card.model_copy(update={"files": {}, "variants": (), "training": {}})
     return write_trained_bundle(folder, fresh, build_network(fresh, pretrained=False).eval())

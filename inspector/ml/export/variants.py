@@ -1,4 +1,4 @@
-"""Making a variant of a bundle, and the gate that it must pass: its answers to the reference images against the network's."""
+"""Export of a bundle's variants, and the parity gate that compares each with the trained network on the reference images."""
 
 import hashlib
 import os
@@ -32,7 +32,10 @@ from inspector.workers.messages import Progress, Report
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to export. `calibration`: a folder with more images to calibrate with. `check`: only judge again what is there."""
+    """A request for an export.
+
+    `calibration`: folder with additional calibration images. `check`: only judge the existing variant again.
+    """
 
     engine: str
     precision: Precision
@@ -43,10 +46,13 @@ class Order:
 
 
 class Exporter:
-    """Makes variants of a bundle, one after the other. The trained network judges the reference images once for all of them."""
+    """Makes variants of a bundle, one after the other.
+
+    The trained network answers the reference images once for all of them.
+    """
 
     def __init__(self, bundle: Bundle, report: Report, *, out: Path | None = None) -> None:
-        """`out`: make a copy of the bundle there and write into that."""
+        """`out`: copy the bundle to this folder and work on the copy."""
         self.bundle = bundle
         self._report = report
         self._out = None if out is None or out.resolve() == bundle.folder.resolve() else out
@@ -54,13 +60,12 @@ class Exporter:
         self._gate: Gate | None = None
 
     def make(self, order: Order) -> Variant:
-        """Make the variant, let it pass the gate, and write it down; `bundle` is the bundle with it then.
+        """Make the variant, judge it and record it; `bundle` then includes it.
 
-        Nothing is half written whenever this is killed: files are made in a folder of this process's own and come to the other
-        variants together with the list that names them, so that an export of another process at the same time finds the list
-        as it was, or as it is. A variant that does not pass, or cannot be made, leaves an accepted one as it is. Raises
-        ConfigError (reference or calibration images missing or too few, another precision), EngineError (not on this machine,
-        refused), StorageError, Cancelled.
+        The bundle stays consistent if the process is killed at any time: files are made in a private folder and moved together
+        with the list that names them, so that a concurrent export finds the old list or the new one. A variant that fails
+        leaves an accepted one in place. Raises ConfigError (reference or calibration images missing or too few, another
+        precision), EngineError (not on this machine, refused), StorageError, Cancelled.
         """
         ensure_possible(order.engine, order.precision)
         reference, gate = self._opened()
@@ -75,7 +80,7 @@ class Exporter:
                     variant = _make(self.bundle, order, gate, limits, reference, self._report, made)
                 self.bundle, variant = _settle(self.bundle, variant, gate, limits, order, self._report, made)
         except EngineError as error:
-            # With a narrower limit than usual it says nothing of the usual one.
+            # A result with a narrower limit does not apply to the usual limit.
             if not order.check and order.max_drop >= MAX_DROP:
                 failed = _bare(order).model_copy(update={"failed": sentence(error.problem)})
                 self.bundle = self.bundle.add_variant(failed, where=lambda now: not _usable(now, order))
@@ -103,7 +108,7 @@ class Exporter:
 
 
 def ensure_possible(engine: str, precision: Precision) -> None:
-    """Raise ConfigError if the engine has no such precision, EngineError if this machine cannot compute so."""
+    """Raise ConfigError if the engine does not have this precision, EngineError if this machine does not support it."""
     entry = find(ENGINES, engine, "engine")
     if precision not in entry.precisions:
         raise ConfigError(
@@ -131,7 +136,7 @@ def _reference(bundle: Bundle) -> Reference:
 
 @contextmanager
 def _making(bundle: Bundle) -> Iterator[Path]:
-    """A folder for the files of a variant until it is written down, on the disk where they will lie. Raises StorageError."""
+    """Yield a temporary folder for a variant's files, on the disk of the bundle. Raises StorageError."""
     place = bundle.variants_folder
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -154,7 +159,7 @@ def _unwritten(bundle: Bundle, error: OSError) -> StorageError:
 def _settle(
     bundle: Bundle, variant: Variant, gate: Gate, limits: Limits, order: Order, report: Report, made: Path
 ) -> tuple[Bundle, Variant]:
-    """Judge a variant whose files lie in `made`, or where the bundle's are kept, and write down what came of it."""
+    """Judge a variant whose files lie in `made` or in the bundle, and record the result."""
     report.progress(Progress(phase="judge", steps=len(gate)))
     known = {name: bundle.card.files[name] for name in (WEIGHTS, GRAPH)}
     candidate = Bundle(bundle.folder, bundle.card.with_variant(variant), made)
@@ -170,7 +175,7 @@ def _settle(
 
 
 def _usable(bundle: Bundle, order: Order) -> bool:
-    """Return whether the bundle has a variant of this kind that may be used, here or by the newer version that made it."""
+    """Return whether the bundle has a usable variant of this kind, here or in the newer version that made it."""
     if bundle.later_variant(order.engine, order.precision) is not None:
         return True
     old = bundle.variant(order.engine, order.precision)
@@ -181,7 +186,7 @@ def _usable(bundle: Bundle, order: Order) -> bool:
 def _make(
     bundle: Bundle, order: Order, gate: Gate, limits: Limits, reference: Reference, report: Report, made: Path
 ) -> Variant:
-    """Write the variant's own files into `made`, under names that no other version of them has."""
+    """Write the variant's files into `made`, under names that are unique to their content."""
     if order.precision == "int8":
         frames = _calibration(bundle, order, reference, report)
         return _written(bundle, order, made, lambda: _quantise(bundle, order, gate, limits, frames, made, report), len(frames))
@@ -191,7 +196,7 @@ def _make(
 
 
 def _bare(order: Order) -> Variant:
-    """Return a variant without files of its own."""
+    """Return a variant without files."""
     return Variant(
         engine=order.engine,
         precision=order.precision,
@@ -231,8 +236,8 @@ def _quantise(
 
 
 def _halve(bundle: Bundle, folder: Path) -> Quantised:
-    """Return the graph with its weights in sixteen bits; it computes in float32."""
-    import openvino  # type: ignore[import-untyped]  # it ships no types
+    """Write the graph with 16-bit weights; it still computes in float32."""
+    import openvino  # type: ignore[import-untyped]  # has no type annotations
 
     target = folder / "fp16.xml"
     openvino.save_model(openvino.Core().read_model(bundle.path(GRAPH)), target, compress_to_fp16=True)
@@ -240,11 +245,11 @@ def _halve(bundle: Bundle, folder: Path) -> Quantised:
 
 
 def _written(bundle: Bundle, order: Order, made: Path, write: Callable[[], Quantised], calibration: int) -> Variant:
-    """Let `write` make the files in `made`, then give them their names."""
+    """Call `write` to make the files in `made`, then rename them by content."""
     try:
         result = write()
         digests = [sha256(file) for file in result.files]
-        content = hashlib.sha256("".join(digests).encode()).hexdigest()  # other files never have the names of these
+        content = hashlib.sha256("".join(digests).encode()).hexdigest()  # unique to the content of these files
         stem = f"{order.engine}-{order.precision}-{content[:8]}"
         files: dict[str, str] = {}
         for file, digest in zip(result.files, digests, strict=True):
@@ -255,7 +260,7 @@ def _written(bundle: Bundle, order: Order, made: Path, write: Callable[[], Quant
 
 
 def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) -> Bundle:
-    """Return the bundle with an ONNX graph that agrees with its weights: as it is, or else written anew."""
+    """Return the bundle with an ONNX graph that agrees with its weights; the graph is written anew if it does not."""
     try:
         engine = ENGINES["onnxruntime"].load()(bundle, threads=order.threads)
         try:
@@ -268,13 +273,13 @@ def _with_sound_graph(bundle: Bundle, gate: Gate, limits: Limits, order: Order) 
 
 
 def _software(engine: str, precision: Precision) -> dict[str, str]:
-    """Versions of what made it, and the processor."""
+    """Return the versions of the software involved, and the processor."""
     name = str(torch.cpu.get_capabilities().get("cpu_name", "")) or platform.processor() or platform.machine()
     return {**software_for(engine, precision), PROCESSOR: name}
 
 
 class _Steps:
-    """Counts steps of a phase and tells them; raises Cancelled."""
+    """Counts and reports the steps of a phase; raises Cancelled."""
 
     def __init__(self, report: Report, phase: str, steps: int) -> None:
         self._report, self._phase, self._steps, self._done = report, phase, steps, 0

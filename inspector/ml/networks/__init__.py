@@ -1,1 +1,1 @@
-"""One file a family; each has a `build`."""
+"""Network families, one file each with a `build` function."""

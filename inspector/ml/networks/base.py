@@ -1,9 +1,9 @@
-"""What every network is: a torch module that says where Grad-CAM may look and which normalisation it wants.
+"""The base class of networks: a torch module with its Grad-CAM layers and normalisation.
 
 To add a network: one file with `build(*, outputs, channels, height, width, **options) -> Network`, one line in
-`core.registry.NETWORKS`. `height` and `width` are the input's; how wide a network is goes by `filters`, the channels of its
-first layer. Input is float32 [N, channels, height, width], normalised; output is raw (logits):
-classification [N, C]; detection as its loss says (`Entry.loss`); segmentation [N, K, height, width]; thermal [N, 3] scaled.
+`core.registry.NETWORKS`. `height` and `width` are the input's. `filters`, the channels of the first layer, determines a
+network's width. Input is float32 [N, channels, height, width], normalised. Output is raw (logits): classification [N, C];
+detection as defined by its loss (`Entry.loss`); segmentation [N, K, height, width]; thermal [N, 3] scaled.
 """
 
 from abc import abstractmethod
@@ -20,25 +20,26 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 # ImageNet statistics (as in torchvision's weights), on the 0..255 scale of the array that prepare() makes.
 _IMAGENET: Normalisation = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-HALF: Normalisation = ((127.5,) * 3, (127.5,) * 3)  # what the weights of EfficientNet-Lite expect
+HALF: Normalisation = ((127.5,) * 3, (127.5,) * 3)  # normalisation of EfficientNet-Lite's weights
 
 
 class Network(nn.Module):
-    """A network of the registry. `normalisation` is the (mean, std) a channel of the 0..255 input it wants."""
+    """A network of the registry. `normalisation` is the (mean, std) per channel for input on the scale 0..255."""
 
     normalisation: Normalisation = _IMAGENET
-    _still = 0  # stages whose batch-normalisation statistics stay as they are
+    _still = 0  # number of stages with fixed batch-normalisation statistics
 
     def stages(self) -> list[list[nn.Parameter]]:
-        """Return every parameter once, in groups from the input to the output; the last group is what is new, the head.
+        """Return every parameter once, in groups from input to output. The last group is the untrained head.
 
-        One group: nothing of it was learnt elsewhere. Groups before the last are the backbone.
+        A single group means that nothing was pretrained. The groups before the last are the backbone.
         """
         return [list(self.parameters())]
 
     def freeze_backbone(self, stages: int | None = None, *, still: int | None = None) -> None:
-        """Keep the first `stages` stages (by default the whole backbone) as they are while training; those after them learn.
-        Of the first `still` stages, by default the same, the batch-normalisation statistics stay too.
+        """Freeze the parameters of the first `stages` stages (default: the whole backbone); later stages learn.
+
+        The batch-normalisation statistics of the first `still` stages (default: the same) are fixed too.
         """
         every = self.stages()
         frozen = len(every) - 1 if stages is None else stages
@@ -49,7 +50,7 @@ class Network(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's, but frozen stages stay in evaluation mode."""
+        """Set training mode as torch does, but keep frozen stages in evaluation mode."""
         super().train(mode)
         if mode and self._still:
             still = {id(parameter) for stage in self.stages()[: self._still] for parameter in stage}
@@ -61,7 +62,7 @@ class Network(nn.Module):
 
     @abstractmethod
     def cam_layers(self) -> dict[str, nn.Module]:
-        """Layers whose output [N, C, h, w] a class activation map can be made of, by name; the first is the default."""
+        """Return the layers with output [N, C, h, w] for class activation maps, by name; the first is the default."""
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = super().__call__(x)
@@ -69,9 +70,9 @@ class Network(nn.Module):
 
 
 def normalisation_for(network: Network, spec: InputSpec) -> Normalisation:
-    """Mean and std, one number a channel, for `Card.mean` and `Card.std`.
+    """Return mean and std, one number per channel, for `Card.mean` and `Card.std`.
 
-    Grey inputs take the mean over the colours.
+    Grey inputs get the mean over the colours.
     """
     mean, std = network.normalisation
     if spec.channels == len(mean):
@@ -85,19 +86,19 @@ def parameters_of(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
 
 
 def as_colour(x: torch.Tensor) -> torch.Tensor:
-    """[N, 1 or 3, H, W] -> [N, 3, H, W]: grey is repeated, as weights learnt on colour pictures expect."""
+    """Convert [N, 1 or 3, H, W] to [N, 3, H, W]: grey is repeated for weights trained on colour images."""
     return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
 
 
 def conv_block(inputs: int, outputs: int, kernel: int, activation: nn.Module, *, stride: int = 1) -> nn.Sequential:
-    """Convolution ("same" padding), batch normalisation, activation."""
+    """Return a convolution ("same" padding), batch normalisation and activation."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2), nn.BatchNorm2d(outputs), activation
     )
 
 
 def check_head(head: str, allowed: tuple[str, ...], network: str) -> None:
-    """Raise ConfigError unless `head` is one the network has."""
+    """Raise ConfigError if the network does not have this head."""
     if head not in allowed:
         raise ConfigError(
             "{network} has no head called {head!r}.",

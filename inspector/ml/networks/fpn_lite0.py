@@ -11,9 +11,9 @@ from inspector.ml.networks.lite0 import WIDTHS, Lite0Encoder
 from inspector.tasks.losses.points import STRIDES
 
 _SMALLEST = 32
-_OBJECTS_AT_START = 5.0  # that an image is taken to hold; as many as YOLOv5 and its successors take
-_MOST_AT_START = 0.01  # a score
-_SIDE_AT_START = 3.0  # strides
+_OBJECTS_AT_START = 5.0  # assumed objects per image; the same number as in YOLOv5 and its successors
+_MOST_AT_START = 0.01  # upper limit of the initial score
+_SIDE_AT_START = 3.0  # initial side of a box in strides
 _DEPTH = 2  # separable convolutions in each branch of the head
 
 
@@ -29,8 +29,8 @@ def _separable(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 
 
 class Branch(nn.Module):
-    """One branch of the head. All scales share its convolutions; each has a normalisation of its own, because the
-    statistics of scales differ (EfficientDet: Tan et al., CVPR 2020).
+    """One branch of the head. All scales share its convolutions, but each has its own normalisation, because statistics differ
+    between scales (EfficientDet: Tan et al., CVPR 2020).
     """
 
     def __init__(self, width: int, outputs: int) -> None:
@@ -50,7 +50,7 @@ class Branch(nn.Module):
 
 
 class FpnLite0(Network):
-    """Strides 8, 16 and 32, `width` channels each, joined from coarse to fine; a light head for boxes and one for classes."""
+    """Strides 8, 16 and 32 with `width` channels each, merged from coarse to fine; light heads for boxes and classes."""
 
     normalisation = HALF
 
@@ -64,12 +64,13 @@ class FpnLite0(Network):
         self._start(points)
 
     def _start(self, points: int) -> None:
-        """Boxes of moderate size, and doubt: nearly all points hold nothing (Lin et al., ICCV 2017).
+        """Initialise boxes to a moderate size and scores to low values: nearly all points hold no object (Lin et al., ICCV
+        2017).
 
-        All scores of an image together start at about as many as it holds objects. Were they more, the first steps would only
-        push the scores down: every weight of the class layer below zero, which sees nothing but what a ReLU let through. A
-        class without a positive weight can only silence its features where its objects are, and is never found again. For the
-        same reason that layer's weights start at torch's usual size; were they small, a few steps would change all signs.
+        All scores of an image together start at about the number of objects it holds. With higher scores the first steps would
+        only lower them: every weight of the class layer would become negative, because its inputs are outputs of a ReLU. A
+        class without a positive weight can only suppress its features where its objects are, and is never found again. For the
+        same reason that layer's weights start at torch's usual size; with small weights a few steps would change all signs.
         """
         nn.init.normal_(self.boxes.last.weight, std=0.01)
         start = min(_OBJECTS_AT_START / (points * self.classes.last.out_channels), _MOST_AT_START)
@@ -85,7 +86,7 @@ class FpnLite0(Network):
         return [*self.encoder.stages(), parameters_of((self.laterals, self.smooth, self.boxes, self.classes))]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, 1 or 3, H, W] -> [N, A, 4 + C], see `tasks.losses.points`."""
+        """Map [N, 1 or 3, H, W] to [N, A, 4 + C], see `tasks.losses.points`."""
         features = [lateral(one) for lateral, one in zip(self.laterals, self.encoder(x)[2:], strict=True)]
         for fine in (1, 0):
             coarse = functional.interpolate(features[fine + 1], size=features[fine].shape[2:], mode="nearest")
@@ -104,9 +105,9 @@ class FpnLite0(Network):
 
 
 def build(*, outputs: int, channels: int, height: int, width: int, filters: int = 96, pretrained: str = "") -> FpnLite0:
-    """Return a detector for inputs of at least 32 pixels a side; `outputs` is 4 + classes, `filters` the pyramid's channels.
+    """Return a detector for inputs of at least 32 pixels a side.
 
-    Raises ConfigError.
+    `outputs` is 4 + classes, `filters` the channels of the pyramid. Raises ConfigError.
     """
     check_size("FPN on EfficientNet-Lite0", height, width, _SMALLEST)
     points = sum(math.ceil(height / stride) * math.ceil(width / stride) for stride in STRIDES)

@@ -12,7 +12,7 @@ class SimpleCNN(Network):
     """Three blocks of 3x3 convolution, batch normalisation, ReLU and 2x2 max pooling, with f, 2f and 4f channels.
 
     `head="flatten"`: all positions into a hidden layer of 512 (51,475,971 parameters at 3 classes, f = 32 and 224 x 224).
-    `head="gap"`: the mean over positions; 94,083 parameters, whatever the input's size.
+    `head="gap"`: global average pooling; 94,083 parameters for any input size.
     """
 
     def __init__(self, *, outputs: int, channels: int, positions: int, head: str, filters: int, dropout: float) -> None:
@@ -28,7 +28,7 @@ class SimpleCNN(Network):
         self.head = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(inputs, outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, channels, H, W] -> logits [N, outputs]."""
+        """Map [N, channels, H, W] to logits [N, outputs]."""
         for block in (self.block1, self.block2, self.block3):
             x = self.pool(block(x))
         out: torch.Tensor = self.head(x)

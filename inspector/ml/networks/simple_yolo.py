@@ -11,11 +11,11 @@ from inspector.ml.networks.base import Network, check_size, conv_block
 
 STRIDE = 16
 _CONFIDENCE_AT_START = 0.01
-_SIZES_AT_START = (0.08, 0.35)  # side as a fraction of the input, of the first and the last box of a cell
+_SIZES_AT_START = (0.08, 0.35)  # initial side of the first and the last box of a cell, as a fraction of the input
 
 
 class Context(nn.Module):
-    """A residual dilated 3x3 convolution: widens what a cell sees by 2 `dilation` cells, at the same resolution."""
+    """A residual dilated 3x3 convolution that widens the receptive field of a cell by 2 `dilation` cells."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -34,10 +34,10 @@ class Context(nn.Module):
 
 
 class SimpleYOLO(Network):
-    """Backbone of f, 3f, 4f and 8f channels to a grid of one cell for 16 x 16 pixels, and a head of 16f channels.
+    """A backbone of f, 3f, 4f and 8f channels to a grid of one cell per 16 x 16 pixels, and a head of 16f channels.
 
-    At 1 class, 2 boxes and f = 64 it has 6,084,811 parameters; an input of 448 x 448 gives a grid of 28 x 28. A cell
-    sees 77 x 77 pixels; `context` adds that many dilated blocks (dilation 2, 4, 8, ...) for defects larger than that.
+    At 1 class, 2 boxes and f = 64 it has 6,084,811 parameters; an input of 448 x 448 gives a grid of 28 x 28. The receptive
+    field of a cell is 77 x 77 pixels; `context` adds that number of dilated blocks (dilation 2, 4, 8, ...) for larger defects.
     """
 
     def __init__(self, *, outputs: int, channels: int, grid: tuple[int, int], boxes: int, filters: int, context: int) -> None:
@@ -59,9 +59,9 @@ class SimpleYOLO(Network):
         self._start(boxes)
 
     def _start(self, boxes: int) -> None:
-        """Nearly all boxes hold nothing: say so from the start, or the first steps only unlearn it (Lin et al., 2017).
+        """Initialise the confidence to low values, because nearly all boxes are empty (Lin et al., 2017).
 
-        The boxes of a cell start at different sizes, so that each finds objects of its own.
+        The boxes of a cell start at different sizes, so that each specialises on objects of its own size.
         """
         bias = self.head.bias
         assert bias is not None
@@ -74,9 +74,9 @@ class SimpleYOLO(Network):
                 bias[box * 5 + 4] = _logit(_CONFIDENCE_AT_START)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, channels, H, W] -> [N, gh, gw, B*5 + C]: B times (x, y, w, h, confidence), then the classes, all as logits."""
+        """Map [N, channels, H, W] to logits [N, gh, gw, B*5 + C]: B times (x, y, w, h, confidence), then the classes."""
         if (x.shape[2], x.shape[3]) != self.size:
-            # Cells must tile the input exactly, or boxes would drift from their cells towards the far edge.
+            # Cells must tile the input exactly; otherwise boxes would drift from their cells towards the far edge.
             x = functional.interpolate(x, self.size, mode="bilinear", align_corners=False)
         out: torch.Tensor = self.head(self.neck(self.context(self.backbone(x))))
         return out.permute(0, 2, 3, 1)
@@ -99,9 +99,9 @@ def build(
     filters: int = 64,
     context: int = 0,
 ) -> SimpleYOLO:
-    """Return a SimpleYOLO with `boxes` boxes a cell; `outputs` is boxes * 5 + classes. Raises ConfigError.
+    """Return a SimpleYOLO with `boxes` boxes per cell; `outputs` is boxes * 5 + classes. Raises ConfigError.
 
-    An input whose sides are no multiples of 16 is resized inside to the nearest ones.
+    An input whose sides are not multiples of 16 is resized internally to the nearest multiples.
     """
     check_size("SimpleYOLO", height, width, STRIDE)
     if outputs <= boxes * 5 or boxes < 1:

@@ -1,4 +1,4 @@
-"""ThermalCNN: regresses the maximum, mean and minimum temperature of a thermal frame."""
+"""ThermalCNN: regression of the maximum, mean and minimum temperature of a thermal frame."""
 
 import torch
 from torch import nn
@@ -9,9 +9,9 @@ _HIDDEN = 512
 
 
 class GlobalStatistics(nn.Module):
-    """Maximum, mean and minimum over the positions of every channel: [N, C, h, w] -> [N, 3 C].
+    """Maximum, mean and minimum over the positions of every channel: [N, C, h, w] to [N, 3 C].
 
-    A mean alone cannot see a small hot spot; a maximum alone cannot see the coldest place.
+    A mean alone misses a small hot spot; a maximum alone misses the coldest place.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -21,8 +21,8 @@ class GlobalStatistics(nn.Module):
 class ThermalCNN(Network):
     """Three convolutions (5x5, 5x5, 3x3; f, 2f, 4f channels) with ReLU and max pooling, then a regressor.
 
-    `head="flatten"`: all positions into a hidden layer of 512. `head="stats"`: global statistics of the features before
-    their last pooling and without a ReLU (which would hide everything cold), 64 hidden units; small, takes any size.
+    `head="flatten"`: all positions into a hidden layer of 512. `head="stats"`: global statistics of the features before their
+    last pooling and without ReLU (which would remove everything cold), 64 hidden units; small, for any input size.
     """
 
     def __init__(self, *, outputs: int, channels: int, positions: int, head: str, filters: int, dropout: float) -> None:
@@ -52,7 +52,7 @@ class ThermalCNN(Network):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, channels, H, W] -> scaled temperatures [N, outputs]."""
+        """Map [N, channels, H, W] to scaled temperatures [N, outputs]."""
         out: torch.Tensor = self.regressor(self.features(x))
         return out
 

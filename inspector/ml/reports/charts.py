@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-SERIES = 8  # colours there are
+SERIES = 8  # number of colours
 _WIDTH, _HEIGHT = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 44
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points (x, y), with intervals (low, high) where they are known. `colour` is a number of the style; `joined` by a line."""
+    """Points (x, y), with intervals (low, high) where known.
+
+    `colour`: index into the style's colours. `joined`: connect the points.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -26,7 +29,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A label and a range; the range of what is shown where it is None."""
+    """A label and a range; by default the range of the data."""
 
     label: str
     low: float | None = None
@@ -34,7 +37,10 @@ class Axis:
 
 
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str) -> Markup:
-    """One chart. `title` is read out instead of it. Values that are no numbers are left out; no points give no chart."""
+    """Return a line chart; empty without points.
+
+    `title` is the text for screen readers. NaN and infinite values are left out.
+    """
     drawn = [replace(one, points=_finite(one.points)) for one in series]
     points = [point for one in drawn for point in one.points]
     points += [(one.points[0][0], end) for one in drawn if one.points for pair in one.intervals for end in pair]
@@ -58,7 +64,7 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, title: str) -> Mar
 
 
 def bars(values: Sequence[tuple[float, float]], *, title: str) -> Markup:
-    """Bars over 0..1 with the diagonal they should end on: (score, share right). The chart of a calibration."""
+    """Return bars (score, share right) over 0..1 with the ideal diagonal: the chart of a calibration."""
     width = (_WIDTH - _LEFT - _RIGHT) / 15 * 0.8
     parts = [
         Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(_WIDTH, _HEIGHT, title),
@@ -81,7 +87,7 @@ def bars(values: Sequence[tuple[float, float]], *, title: str) -> Markup:
 
 
 def whisker(value: float, low: float, high: float) -> Markup:
-    """Return a number between 0 and 1 and its interval, as small as a word."""
+    """Return a number between 0 and 1 and its interval, drawn at the size of a word."""
     at, first, last = (round(4 + min(max(number, 0.0), 1.0) * 112, 1) for number in (value, low, high))
     return Markup(
         '<svg class="whisker" viewBox="0 0 120 14" aria-hidden="true"><line class="track" x1="4" y1="7" x2="116" y2="7"/>'
@@ -130,7 +136,7 @@ def _grid(x_low: float, x_high: float, y_low: float, y_high: float, x_label: str
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from `low` to `high`."""
+    """Return about five round numbers from `low` to `high`."""
     raw = (high - low) / 5
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)

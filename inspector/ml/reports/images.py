@@ -1,4 +1,4 @@
-"""Pictures of wrong answers: the frame with what is there and what was said, and where the network looked."""
+"""Pictures of wrong answers: the frame with truth and prediction, and its heat map."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,16 +16,16 @@ from inspector.runs.report import Worst
 from inspector.tasks.drawing import fitted, jpeg
 from inspector.tasks.masks import class_map
 
-# The heat of a class in a frame: float32 [h, w] in 0..1 that covers the frame; None where there is none.
+# The heat of a class in a frame: float32 [h, w] in 0..1 that covers the frame; None if there is none.
 Heat = Callable[[Frame, int | None], Floats | None]
 
 _LONGEST, _SHORTEST = 640, 320  # px of a picture's longer side
-_TRUTH = (0, 158, 115)  # green: what a person labelled
-_SAID = (213, 94, 0)  # vermillion: what the network said
+_TRUTH = (0, 158, 115)  # green: the truth
+_SAID = (213, 94, 0)  # vermillion: the prediction
 
 
 def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat: Heat | None = None) -> tuple[Worst, ...]:
-    """Save a picture of each into `folder`/report, and one with its heat if there is `heat`. Raises OSError."""
+    """Save a picture of each mistake, and one with its heat if `heat` is given, into `folder`/report. Raises OSError."""
     place = folder / REPORT_IMAGES
     place.mkdir(parents=True, exist_ok=True)
     for old in place.glob("worst-*.jpg"):
@@ -54,7 +54,7 @@ def write_worst(folder: Path, worst: Sequence[Wrong], *, threshold: float, heat:
 
 
 def _marked(picture: Picture, wrong: Wrong, scale: float, threshold: float) -> Picture:
-    """Truth in green, answer in vermillion: boxes, or the outlines of areas."""
+    """Return the frame with truth in green and prediction in vermillion: boxes, or the outlines of areas."""
     answer, truth, region = wrong.prediction.answer, wrong.truth, wrong.prediction.region
     match answer:
         case Boxes():
@@ -87,7 +87,7 @@ def _outline(picture: Picture, mask: NDArray[np.uint8], colour: tuple[int, int, 
 
 
 def _heated(picture: Picture, heat: Floats) -> Picture:
-    """Heat over the frame, the stronger the less of the frame is seen."""
+    """Return the frame overlaid with the heat, more opaque where the heat is stronger."""
     size = (picture.shape[1], picture.shape[0])
     large = np.clip(np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32), 0, 1)
     coloured = cv2.cvtColor(cv2.applyColorMap((large * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)

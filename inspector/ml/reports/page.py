@@ -1,6 +1,6 @@
-"""report.html: one file with everything in it, from the template resources/report/report.html.
+"""The self-contained report.html, from the template resources/report/report.html.
 
-Names of classes, files and folders come from outside: the template escapes all of them.
+Names of classes, files and folders are untrusted: the template escapes all of them.
 """
 
 import base64
@@ -18,11 +18,11 @@ from inspector.runs.measures import MEASURES, measure_of
 from inspector.runs.report import ClassRow, Confusion, Interval, TrainReport
 
 _PARTS = {"train": "training", "val": "validation", "test": "test", "all": "all"}
-_LARGEST_TABLE = 40  # classes of a confusion matrix that is shown
+_LARGEST_TABLE = 40  # most classes of a confusion matrix that is shown
 
 
 def page(report: TrainReport, folder: Path) -> str:
-    """Return the HTML of a report. `folder` holds the pictures that `report.worst` names."""
+    """Return the HTML of a report. `folder` holds the pictures named by `report.worst`."""
     environment = Environment(
         loader=FileSystemLoader(resources() / "report"),
         autoescape=True,
@@ -58,18 +58,18 @@ def page(report: TrainReport, folder: Path) -> str:
 
 
 def _primary(report: TrainReport) -> tuple[str, Interval, str]:
-    """Return (label, number, unit) of the number that counts."""
+    """Return (label, number, unit) of the primary number."""
     name = "mae_kelvin" if report.primary == "minus_mae_kelvin" else report.primary
     return MEASURES[name].label, report.metrics[name], MEASURES[name].unit
 
 
 def _kinds(classes: Sequence[ClassRow]) -> list[str]:
-    """Return the columns of the table of classes."""
+    """Return the columns of the class table."""
     return list(dict.fromkeys(kind for row in classes for kind in row.numbers))
 
 
 def _confusion(confusion: Confusion | None) -> dict[str, Any] | None:
-    """Rows of (count, share of its row); None where there is nothing to show."""
+    """Return the rows of (count, share of the row); None if there is nothing to show."""
     if confusion is None or not any(map(any, confusion.counts)) or len(confusion.labels) > _LARGEST_TABLE:
         return None
     rows = [
@@ -80,7 +80,7 @@ def _confusion(confusion: Confusion | None) -> dict[str, Any] | None:
 
 
 def _shown_curves(report: TrainReport) -> list[Any]:
-    """As many curves as there are colours, the worst first."""
+    """Return the curves to show, worst first, at most one per colour."""
     known = [curve for curve in report.curves if len(curve.recall)]
     return sorted(known, key=lambda curve: curve.area)[:SERIES]
 
@@ -130,7 +130,7 @@ def _learning_chart(report: TrainReport) -> Markup:
 
 
 def _folds_chart(report: TrainReport) -> Markup:
-    """Return a dot a fold, and all folds together with their interval at the right end."""
+    """Return a chart with a dot per fold, and the pooled value with its interval at the right end."""
     folds = report.cross_validation
     if folds is None:
         return Markup("")
@@ -153,7 +153,7 @@ def _folds_chart(report: TrainReport) -> Markup:
 
 
 def _course_charts(report: TrainReport) -> list[tuple[str, Markup]]:
-    """Losses, and the number that was validated, over the epochs; each with what it shows."""
+    """Return charts of the losses and of the validated number over the epochs, each with its title."""
     epochs, sign, name = Axis("Epoch"), -1.0 if report.primary.startswith("minus_") else 1.0, _primary(report)[0]
     training = tuple((float(one.epoch), one.loss) for one in report.course if one.loss is not None)
     validation = tuple((float(one.epoch), one.val_loss) for one in report.course if one.val_loss is not None)
@@ -171,7 +171,7 @@ def _course_charts(report: TrainReport) -> list[tuple[str, Markup]]:
 
 
 def _picture(folder: Path, name: str) -> str:
-    """Return a picture as a data address; "" where there is none."""
+    """Return a picture as a data URL; "" if there is none."""
     path = folder / name
     if not name or not path.is_file():
         return ""
@@ -179,7 +179,7 @@ def _picture(folder: Path, name: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Three significant digits, but no fewer than the point deserves: 0.931, 12.3, 4520."""
+    """Format a number with three significant digits, but never round its integer part: 0.931, 12.3, 4520."""
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 

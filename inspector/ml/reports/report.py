@@ -1,4 +1,4 @@
-"""The report of a run: report.json for the window, report.html for people, pictures of the worst errors beside them."""
+"""The report of a run: report.json for the window, report.html for people, and pictures of the worst errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,20 +21,20 @@ from inspector.tasks.base import card_threshold, percent, shares, task_of
 
 _SHORT = {"f1": "F1", "ap50": "AP50", "iou": "IoU"}
 _FEW_IMAGES = 100
-_LONG = 8  # epochs that tell where a curve goes
-_SMOOTH = 3  # epochs whose mean is compared
-_RISEN = 1.15  # times its lowest: the loss of validation has risen
-_NEVER = 0.001  # a class with less of that is never found
-_ENOUGH = 3  # of a class that must be tested to say so
-_WEAK = 0.1  # a class is named as weak if its number lies so far below the mean of all
+_LONG = 8  # fewest epochs that show a trend
+_SMOOTH = 3  # epochs averaged for a comparison
+_RISEN = 1.15  # ratio to its minimum at which the validation loss counts as risen
+_NEVER = 0.001  # a class with a smaller number counts as never found
+_ENOUGH = 3  # fewest test samples of a class for that statement
+_WEAK = 0.1  # smallest distance below the mean of all classes that makes a class weak
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a report says beside what was measured.
+    """Contents of a report other than the measurements.
 
-    `counts`: samples of each part. `part`: which of them was measured. `settings`: as a person set them, without machine paths.
-    `history`: one row an epoch, as in curves.csv. `nothing_learnt`: what to say if that is so.
+    `counts`: samples of each part. `part`: the part that was measured. `settings`: as set by a person, without machine paths.
+    `history`: one row per epoch, as in curves.csv. `nothing_learnt`: the messages if nothing was learnt.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Facts:
 
 
 def write_report(folder: Path, card: Card, examined: Examined, facts: Facts, *, heat: Heat | None = None) -> TrainReport:
-    """Write report.json, report.html and report/ into `folder`, which is made if it is missing.
+    """Write report.json, report.html and report/ into `folder`, which is created if missing.
 
     `heat` explains the worst errors (`ml.heat.graph_heat`); without it they have no heat maps. Raises StorageError.
     """
@@ -133,7 +133,7 @@ def _course(primary: str, history: Sequence[Mapping[str, float]]) -> tuple[Epoch
 
 
 def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
-    """Return what to say where the loss of validation rose while that of training went on falling; None if it did not."""
+    """Return a message about overfitting: the validation loss rose while the training loss kept falling; None if it did not."""
     known = [(one.epoch, one.loss, one.val_loss) for one in course if one.loss is not None and one.val_loss is not None]
     if len(known) < max(_LONG, 2 * _SMOOTH):
         return None
@@ -155,7 +155,7 @@ def by_heart(course: Sequence[Epoch], best_epoch: int) -> Message | None:
 
 
 def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], classes: Sequence[ClassRow]) -> list[Message]:
-    """Return the result in plain words, the most important first."""
+    """Return the result in plain words, most important first."""
     lines = [task_of(card.task).headline(numbers, examined.images)]
     lines += _decision(examined)
     weakest = _weakest(card, classes)
@@ -183,7 +183,7 @@ def summarise(card: Card, examined: Examined, numbers: Mapping[str, Interval], c
 
 
 def _trials(primary: str, facts: Facts) -> list[Message]:
-    """Return what the trainings before the final one say."""
+    """Return messages about the trainings before the final one."""
     kelvin = primary == "minus_mae_kelvin"
     label = MEASURES["mae_kelvin" if kelvin else primary].label
     lines = []
@@ -241,7 +241,7 @@ def _decision(examined: Examined) -> list[Message]:
 
 
 def _warnings(card: Card, facts: Facts, classes: Sequence[ClassRow]) -> list[Message]:
-    """Return why the bundle should not judge parts: it has learnt nothing, or never finds a class."""
+    """Return the reasons why the bundle should not judge parts: nothing was learnt, or a class is never found."""
     if facts.nothing_learnt:
         return list(facts.nothing_learnt)
     kind = task_of(card.task).class_measure
@@ -258,10 +258,10 @@ def _warnings(card: Card, facts: Facts, classes: Sequence[ClassRow]) -> list[Mes
 
 
 def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
-    """Return the class that is worst by far, where there is one."""
+    """Return a message about the class that is worst by far, if there is one."""
     kind = task_of(card.task).class_measure
     known = [(row.numbers[kind].value, row) for row in classes if row.support and kind in row.numbers]
-    if len(known) < 2 or min(known, key=lambda pair: pair[0])[0] < _NEVER:  # which is a warning
+    if len(known) < 2 or min(known, key=lambda pair: pair[0])[0] < _NEVER:  # reported by `_warnings`
         return None
     value, row = min(known, key=lambda pair: pair[0])
     if sum(number for number, _ in known) / len(known) - value < _WEAK:
@@ -277,7 +277,7 @@ def _weakest(card: Card, classes: Sequence[ClassRow]) -> Message | None:
 
 
 def _rows(intervals: Mapping[str, Interval], support: Mapping[str, int]) -> tuple[ClassRow, ...]:
-    """Return the numbers "kind/class" as a table by class."""
+    """Return the numbers named "kind/class" as a table by class."""
     rows: dict[str, dict[str, Interval]] = {name: {} for name in support}
     for name, number in intervals.items():
         kind, slash, owner = name.partition("/")
@@ -287,7 +287,7 @@ def _rows(intervals: Mapping[str, Interval], support: Mapping[str, int]) -> tupl
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all. Raises OSError."""
+    """Write the whole file or nothing. Raises OSError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""Where and in which precision a network is trained: one device, or one of several processes with DistributedDataParallel."""
+"""Device and precision of a training: a single device, or one of several processes with DistributedDataParallel."""
 
 import os
 from collections.abc import Mapping
@@ -16,11 +16,12 @@ from inspector.workers.process import rank, world_size
 
 Precision = Literal["32", "bf16", "16"]
 
-_PATIENCE = {"gloo": timedelta(days=1), "nccl": timedelta(hours=1)}  # of processes that wait while the first one is paused
+# how long the other processes wait while the first one is paused
+_PATIENCE = {"gloo": timedelta(days=1), "nccl": timedelta(hours=1)}
 
 
 class _Raw(nn.Module):
-    """A graph whose forward pass is `Graph.raw`: gradients are averaged only behind the `forward` of what is wrapped."""
+    """A module whose `forward` is `Graph.raw`, because DistributedDataParallel averages gradients only behind `forward`."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -31,13 +32,13 @@ class _Raw(nn.Module):
 
 
 class Accelerator:
-    """The device of this process, its precision and, where several processes train together, its place among them.
+    """The device, precision and, in distributed training, rank of this process.
 
     `precision`: "32", or mixed precision with "bf16" or "16" (float16; on a CPU, which has no float16 kernels, bfloat16).
     """
 
     def __init__(self, precision: Precision) -> None:
-        """Waits until all processes that train together are there."""
+        """Waits until all processes of the training are connected."""
         self.count, self.rank = world_size(), rank()
         local = int(os.environ.get("LOCAL_WORLD_SIZE", self.count)) if self.count > 1 else 1
         gpu = torch.cuda.is_available() and torch.cuda.device_count() >= local
@@ -53,11 +54,11 @@ class Accelerator:
             dist.init_process_group(backend, timeout=_PATIENCE[backend])
 
     def take(self, graph: Graph) -> None:
-        """Move the graph to the device; from now on `raw` is its forward pass."""
+        """Move the graph to the device and use it in `raw`."""
         module = _Raw(graph.to(self.device))
         self._step = module
         if self.count > 1:
-            # Stages that are frozen for some epochs have no gradients then.
+            # Stages that are frozen for some epochs have no gradients during these epochs.
             self._step = DistributedDataParallel(module, find_unused_parameters=True)
 
     def raw(self, frames: Tensor) -> Tensor:
@@ -68,23 +69,26 @@ class Accelerator:
         return out.float()
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the arithmetic of a forward pass."""
+        """Return the autocast context of a forward pass."""
         return nullcontext() if self._mixed is None else torch.autocast(self.device.type, self._mixed)
 
     def accumulating(self, enabled: bool) -> AbstractContextManager[object]:
-        """If enabled, a block whose gradients stay in this process; the next backward pass averages them along with its own."""
+        """Return a context in which, if enabled, gradients stay in this process.
+
+        The next backward pass averages them with its own.
+        """
         if not enabled or not isinstance(self._step, DistributedDataParallel):
             return nullcontext()
         context: AbstractContextManager[object] = self._step.no_sync()
         return context
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of this loss to those that are there."""
+        """Add the gradients of this loss to the existing ones."""
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], *, norm: float) -> None:
-        """Change the weights and forget the gradients, whose norm is clipped first."""
+        """Clip the norm of the gradients, update the weights and reset the gradients."""
         self._scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(parameters, norm)
         self._scaler.step(optimizer)
@@ -92,11 +96,11 @@ class Accelerator:
         optimizer.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the scaling of 16-bit gradients, for a checkpoint; empty where there is none."""
+        """Return the scaling state of 16-bit gradients for a checkpoint; empty if there is none."""
         return dict(self._scaler.state_dict())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the scaling of a checkpoint."""
+        """Restore the scaling state from a checkpoint."""
         if state and self._scaler.is_enabled():
             self._scaler.load_state_dict(dict(state))
 

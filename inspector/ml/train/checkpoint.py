@@ -1,7 +1,7 @@
-"""The state of a training after a whole epoch, on disk: enough to go on as if nothing had happened.
+"""The state of a training after a whole epoch, on disk; a resumed training continues as if uninterrupted.
 
-What an epoch does depends on this state, the settings, the data and the epoch's number only: order, augmentation and dropout
-are drawn anew from the seed and the epoch's number, so no generator's state is kept.
+An epoch depends only on this state, the settings, the data and the epoch's number: order, augmentation and dropout are seeded
+from the seed and the epoch's number, so no generator state is saved.
 """
 
 import errno
@@ -20,16 +20,18 @@ from torch import Tensor
 from inspector.core.errors import ConfigError, StorageError
 from inspector.runs.settings import TrainSettings
 
-_LITTLE = 1 << 20  # bytes of free space that tell that the disk is full
+_LITTLE = 1 << 20  # less free space than this, in bytes, means that the disk is full
 _FORMAT = 1
-# What may differ between the run that wrote a checkpoint and the one that goes on from it.
+# Settings that may differ between the run that wrote a checkpoint and the run that resumes from it.
 _FREE = frozenset({"out", "run", "name", "threads", "devices", "time_limit", "keep_best", "calibrate", "score", "false_reject"})
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, counted from 1: the task's primary number, all numbers, the network's weights, and the loss on
-    validation images. `chance`: the primary number of answers that ignore the image; -inf where that is not known.
+    """The best epoch so far, counted from 1.
+
+    Holds the task's primary number, all numbers, the network's weights, and the loss on validation images. `chance`: the
+    primary number of answers that ignore the image; -inf if unknown.
     """
 
     epoch: int
@@ -42,8 +44,10 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`epochs` whole epochs were done in `seconds`. `average`: of the weights, if one is kept. `precision`: of the scaling
-    of 16-bit gradients. `curve`: one row of numbers an epoch, as `Report.metric` got it.
+    """The state after `epochs` whole epochs that took `seconds`.
+
+    `average`: state of the weight average, if enabled. `precision`: scaling state of 16-bit gradients. `curve`: one row of
+    numbers per epoch, as passed to `Report.metric`.
     """
 
     epochs: int
@@ -57,22 +61,22 @@ class Checkpoint:
 
 
 def identity(settings: TrainSettings, fingerprint: str) -> dict[str, str]:
-    """Return what must be the same for a training to go on: every setting that changes its course, and the data."""
+    """Return the properties that must match to resume a training: every setting that affects the result, and the data."""
     values = settings.model_dump(mode="json", exclude=set(_FREE))
     return {"data": fingerprint} | {f"setting {name}": str(value) for name, value in values.items() if name != "data"}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, who: Mapping[str, str]) -> None:
-    """Write it whole or not at all. Raises StorageError."""
+    """Write a checkpoint, all or nothing. Raises StorageError."""
     content = {field: getattr(checkpoint, field) for field in Checkpoint.__dataclass_fields__}
     content["best"] = None if checkpoint.best is None else asdict(checkpoint.best)
     save_whole(path, content, who)
 
 
 def load_checkpoint(path: Path, who: Mapping[str, str]) -> Checkpoint:
-    """Read a checkpoint, on the CPU; nothing in it is run as code.
+    """Read a checkpoint onto the CPU without running any code in it.
 
-    Raises ConfigError if there is none, it cannot be read, or it is of other settings or data.
+    Raises ConfigError if there is none, if it cannot be read, or if it belongs to other settings or data.
     """
     content = load_whole(path, who, fields=frozenset(Checkpoint.__dataclass_fields__))
     best = content.pop("best")
@@ -80,14 +84,14 @@ def load_checkpoint(path: Path, who: Mapping[str, str]) -> Checkpoint:
 
 
 def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]) -> None:
-    """Write plain data and tensors by name, whole or not at all. Raises StorageError."""
+    """Write plain data and named tensors, all or nothing. Raises StorageError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"format": _FORMAT, "who": dict(who), **content}, temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        # torch reports a full disk as a RuntimeError that tells of streams and positions.
+        # torch reports a full disk as a RuntimeError about streams and positions.
         full = path.parent.is_dir() and shutil.disk_usage(path.parent).free < _LITTLE
         temporary.unlink(missing_ok=True)
         raise StorageError(
@@ -99,9 +103,9 @@ def save_whole(path: Path, content: Mapping[str, object], who: Mapping[str, str]
 
 
 def load_whole(path: Path, who: Mapping[str, str], *, fields: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return what `save_whole` wrote; nothing in it is run as code. `fields`: the names that must be in it.
+    """Read a file written by `save_whole` without running any code in it. `fields`: the required names.
 
-    Raises ConfigError if there is nothing, it cannot be read, or it is of other settings or data.
+    Raises ConfigError if there is no file, if it cannot be read, or if it belongs to other settings or data.
     """
     try:
         content = dict(torch.load(path, map_location="cpu", weights_only=True))

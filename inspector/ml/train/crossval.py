@@ -1,7 +1,7 @@
-"""k-fold cross-validation and learning curves. Needs no torch: training is a function that is given.
+"""k-fold cross-validation and learning curves. Needs no torch: the caller provides the training function.
 
-`Fit` is given a split and a seed: it trains on `split.train`, chooses the epoch on `split.val`, and measures on `split.test`,
-which it does not learn from. It returns None where there is to be no further training: what was measured before it counts.
+`Fit` receives a split and a seed. It trains on `split.train`, selects the epoch on `split.val`, and measures on `split.test`,
+which it does not learn from. It returns None to end the series; the earlier measurements then count.
 """
 
 import hashlib
@@ -26,15 +26,15 @@ from inspector.tasks.intervals import percentiles
 Fit = Callable[[Split, int], Metrics | None]
 
 _DRAWS = 500
-_FURTHEST = 3.0  # a law is followed up to so many times the images it was fitted on
+_FURTHEST = 3.0  # largest extrapolation of a law, as a multiple of the images it was fitted on
 
 
 def k_folds(samples: Sequence[Sample], folds: int, *, seed: int = 0, val: float = 0.15) -> list[Split]:
-    """Splits in which each sample is tested once. Groups stay together, strata are spread evenly.
+    """Return splits in which each sample is tested once. Groups stay together, strata are spread evenly.
 
-    Groups go, largest first within a stratum and otherwise in an order that `seed` shuffles, to the fold that has least of the
-    stratum. Of each fold's remaining groups the share `val` chooses the epoch. Raises ConfigError where there are fewer groups
-    than folds.
+    Each group goes to the fold that has the least of its stratum, largest groups first and otherwise in an order shuffled by
+    `seed`. The share `val` of each fold's remaining groups is used to select the epoch. Raises ConfigError if there are fewer
+    groups than folds.
     """
     groups = _grouped(samples)
     if len(groups) < max(folds, 3) or folds < 2:
@@ -62,10 +62,10 @@ def k_folds(samples: Sequence[Sample], folds: int, *, seed: int = 0, val: float 
 
 
 def cross_validate(fit: Fit, splits: Sequence[Split], *, seed: int = 0) -> Folds | None:
-    """Train and measure each split. None if not even one was.
+    """Train and measure each split. Returns None if none was measured.
 
-    The pooled interval is over the answers of all folds together: every sample was answered once by a network that has not
-    seen it.
+    The pooled interval is over the answers of all folds together: every sample was answered once by a network that has not seen
+    it.
     """
     values: list[float] = []
     pooled: Metrics | None = None
@@ -85,14 +85,14 @@ def cross_validate(fit: Fit, splits: Sequence[Split], *, seed: int = 0) -> Folds
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One training: on so many samples, with this result."""
+    """The result of one training with its number of samples."""
 
     samples: int
     value: float
 
 
 def nested(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> list[tuple[Sample, ...]]:
-    """Parts of the samples, each inside the next larger one; groups stay together, every stratum keeps its share."""
+    """Return nested subsets of the samples. Groups stay together, every stratum keeps its share."""
     groups = _grouped(samples)
     by_stratum: dict[str, list[str]] = defaultdict(list)
     for name, members in groups.items():
@@ -107,8 +107,9 @@ def nested(samples: Sequence[Sample], shares: Sequence[float], seed: int) -> lis
 def learning_plan(
     split: Split, *, shares: Sequence[float] = CURVE_SHARES, repeats: int = CURVE_REPEATS, seed: int = 0
 ) -> list[tuple[Split, int]]:
-    """Return what is trained for a learning curve, each with its seed: nested parts of `split.train`, `repeats` times, each
-    time other parts. Validation and test stay the same.
+    """Return the trainings of a learning curve, each with its seed: nested subsets of `split.train`, redrawn `repeats` times.
+
+    Validation and test parts stay the same.
     """
     return [
         (Split(train, split.val, split.test), seed + repeat)
@@ -118,7 +119,7 @@ def learning_plan(
 
 
 def learning_runs(fit: Fit, plan: Sequence[tuple[Split, int]]) -> list[Measured]:
-    """Train and measure what is planned."""
+    """Train and measure the planned splits."""
     runs: list[Measured] = []
     for split, seed in plan:
         metrics = fit(split, seed)
@@ -129,13 +130,13 @@ def learning_runs(fit: Fit, plan: Sequence[tuple[Split, int]]) -> list[Measured]
 
 
 def learning_curve(runs: Sequence[Measured], *, more: int, best: float = 1.0, seed: int = 0) -> Learning:
-    """Return what `more` samples would bring, from measured runs.
+    """Return the forecast for `more` samples from measured runs.
 
-    The error `best` - value is taken to fall as a power of the samples, a n^-b + c (Cortes et al., NeurIPS 1993; Hestness et
+    The error `best` - value is modelled as a power law of the samples, a n^-b + c (Cortes et al., NeurIPS 1993; Hestness et
     al., arXiv 1712.00409), fitted by least squares with 0 <= b <= 2, c >= 0. The interval is a bootstrap over the runs of each
-    size. `best`: the highest value the metric can take (1 for shares, 0 for the negative error of temperatures).
-    No forecast, but the reason, where there are fewer than three sizes or five runs, where the results do not rise, or where
-    `more` is further than the law can be trusted.
+    size. `best`: the highest possible value of the metric (1 for shares, 0 for the negative error of temperatures). Returns the
+    reason instead of a forecast with fewer than three sizes or five runs, if the results do not rise, or if `more` is too far
+    beyond the measured sizes.
     """
     sizes = sorted({run.samples for run in runs})
     points = tuple(_point(size, [run.value for run in runs if run.samples == size]) for size in sizes)
@@ -173,9 +174,9 @@ def learning_curve(runs: Sequence[Measured], *, more: int, best: float = 1.0, se
 
 
 def fit_power_law(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return (a, b, c) of error = a n^-b + c, least squares, a >= 0, 0 <= b <= 2, 0 <= c.
+    """Return (a, b, c) of error = a n^-b + c by least squares with a >= 0, 0 <= b <= 2, 0 <= c.
 
-    For each b of a fine grid the rest is linear: the better of the free solution and the two at the bounds is exact.
+    For each b of a fine grid the problem is linear: the better of the free solution and the two at the bounds is exact.
     """
     exponents = np.linspace(0.05, 2.0, 79)
     x = n[None, :] ** -exponents[:, None]
@@ -195,7 +196,7 @@ def fit_power_law(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[f
 def _redrawn(
     n: NDArray[np.float64], error: NDArray[np.float64], law: tuple[float, float, float], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return the law's errors with residuals drawn anew from all runs, enlarged for the degrees of freedom the fit took."""
+    """Return the law's errors with resampled residuals of all runs, scaled for the degrees of freedom of the fit."""
     fitted = law[0] * n ** -law[1] + law[2]
     residuals = (error - fitted) * math.sqrt(len(n) / max(len(n) - 3, 1))
     drawn: NDArray[np.float64] = fitted + rng.choice(residuals - residuals.mean(), len(n))
@@ -219,7 +220,7 @@ def _refused(runs: Sequence[Measured], sizes: Sequence[int], more: int) -> Messa
 
 
 def _point(size: int, values: Sequence[float]) -> LearningPoint:
-    """Mean and range of the runs of one size."""
+    """Return mean and range of the runs of one size."""
     mean = sum(values) / len(values)
     return LearningPoint(samples=size, result=Interval(value=mean, low=min(values), high=max(values)))
 
@@ -232,7 +233,10 @@ def _grouped(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 
 def _deal(groups: dict[str, list[Sample]], hands: int, seed: int) -> dict[str, int]:
-    """Group -> hand, so that hands hold alike many samples of every stratum."""
+    """Distribute groups over hands so that the hands hold similar numbers of samples of every stratum.
+
+    Returns the hand of each group.
+    """
     strata = {name: min(sample.stratum for sample in members) for name, members in groups.items()}
     order = sorted(groups, key=lambda name: (strata[name], -len(groups[name]), _key(name, seed)))
     own: dict[tuple[str, int], int] = defaultdict(int)

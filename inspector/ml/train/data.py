@@ -1,6 +1,6 @@
-"""From labelled files to batches: prepared once, kept in memory or on disk where they fit, augmented anew every epoch.
+"""From labelled files to batches: prepared once, cached in memory or on disk as far as possible, augmented anew every epoch.
 
-Reading, preparing and augmenting are done by a thread a core, because Pillow's and OpenCV's loops let other threads run.
+Reading, preparing and augmenting run on one thread per core, because Pillow and OpenCV release the GIL in their loops.
 """
 
 from collections import Counter, deque
@@ -30,16 +30,16 @@ from inspector.workers.process import usable_cores
 
 Batch = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
-# Of the memory that is free when training starts; the rest is for the network's own activations and for the station.
+# Share of the memory that is free at the start of training; the rest is for the network's activations and the station.
 _SHARE_OF_MEMORY = 0.3
-_PIXELS = "pixels"  # their name among the arrays on disk
+_PIXELS = "pixels"  # name of the pixels among the arrays on disk
 _MOST_THREADS = 16
-_AHEAD = 2  # batches that are ready or being made, besides those that the threads work on
+_AHEAD = 2  # batches that are ready or queued, in addition to those in the threads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputSample:
-    """A sample as the network takes it: `pixels` from `prepare()`, `target` from `Task.encode()`, both of the input's size."""
+    """A prepared sample: `pixels` from `prepare()`, `target` from `Task.encode()`, both of the input's size."""
 
     pixels: Prepared
     target: Target
@@ -50,7 +50,7 @@ class InputSample:
 
 
 class Inputs:
-    """The samples of one part of the split, in the order given. Those that cannot be read are left out, with a sentence."""
+    """The samples of one part of the split, in the given order. Unreadable samples are left out with a message."""
 
     def __init__(
         self,
@@ -62,8 +62,10 @@ class Inputs:
         disk: Path | None = None,
         threads: int = 0,
     ) -> None:
-        """`memory`: bytes that may be used to keep prepared samples. Further ones are kept in a file in the folder `disk`
-        where that has room, else prepared again each time. `threads`: that read and augment; 0: one a core.
+        """`memory`: bytes available for prepared samples.
+
+        Further samples are kept in a file in the folder `disk` if there is room, otherwise prepared again on each use.
+        `threads`: number of threads that read and augment; 0: one per core.
         """
         self.samples: list[Sample] = []
         self.problems: list[Message] = []
@@ -76,7 +78,10 @@ class Inputs:
         self._lock = Lock()
 
     def load(self, tick: Callable[[], None]) -> None:
-        """Read every sample once, calling `tick` after each on the calling thread; what it raises ends the loading."""
+        """Read every sample once.
+
+        `tick` is called after each sample on the calling thread; an exception from `tick` ends the loading.
+        """
         waiting: deque[tuple[Sample, Future[InputSample]]] = deque()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="load")
         try:
@@ -121,14 +126,14 @@ class Inputs:
 
     @property
     def kept(self) -> int:
-        """How many samples need not be prepared again."""
+        """Number of samples in memory or on disk."""
         return len(self._cache) + (0 if self._spill is None else len(self._spill))
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> InputSample:
-        """Raises ConfigError if it has to be read again and cannot be any more."""
+        """Return the sample `index`. Raises ConfigError if it has to be read again and is no longer readable."""
         cached = self._cache.get(index)
         if cached is not None:
             return cached
@@ -138,9 +143,10 @@ class Inputs:
         return load_sample(self.samples[index], self._task, self._card)
 
     def readable(self, index: int) -> InputSample:
-        """Return the sample `index`, or the next one that can still be read: a file that vanishes during training is named
-        once, in
-        `problems`, and training goes on. Raises ConfigError if none is left.
+        """Return the sample `index`, or the next one that is still readable.
+
+        A file that vanishes during training is reported once in `problems`, and training continues. Raises ConfigError if no
+        sample is left.
         """
         for step in range(len(self)):
             place = (index + step) % len(self)
@@ -158,17 +164,17 @@ class Inputs:
         )
 
     def take_problems(self) -> list[Message]:
-        """Return what was found since the last call."""
+        """Return the problems found since the last call."""
         with self._lock:
             found, self.problems = self.problems, []
         return found
 
 
 class Subset(Inputs):
-    """Some of the samples of other inputs, which keep them; those that these could not read are left out."""
+    """A subset of other inputs, which keep the samples. Samples that those inputs could not read are left out."""
 
     def __init__(self, inputs: Sequence[Inputs], samples: Sequence[Sample], *, length: int = 0) -> None:
-        """`length`: repeated up to so many samples, if they are fewer. Raises ConfigError if none is there."""
+        """`length`: repeat the samples up to this number. Raises ConfigError if there is no sample."""
         first = inputs[0]
         super().__init__(samples, first._task, first._card, memory=0, threads=first.threads)
         known = {sample.name: (part, index) for part in inputs for index, sample in enumerate(part.samples)}
@@ -184,7 +190,7 @@ class Subset(Inputs):
 
 
 def free_memory() -> int:
-    """Bytes that prepared samples may take."""
+    """Return the bytes available for prepared samples."""
     return int(psutil.virtual_memory().available * _SHARE_OF_MEMORY)
 
 
@@ -212,18 +218,18 @@ def batches(
     weights: NDArray[np.float64] | None = None,
     pin: bool = False,
 ) -> Iterator[Batch]:
-    """One epoch in random order: frames [N, H, W, C] as prepared, and targets by name.
+    """Yield the batches of one epoch in random order: frames [N, H, W, C] as prepared, and targets by name.
 
-    The next batches are made while the network works on the last one. What an epoch holds depends on `seed` and `epoch` only,
-    not on the number of threads. `shard` (rank, processes): this process's share; all have equally many batches of equal
-    sizes, for which some samples are shown twice. `weights` [len(inputs)]: samples are drawn in proportion to them, with
-    repetition, as many as there are. `pin`: in memory that a GPU can fetch from by itself. A last batch of one sample is left
-    out, because batch normalisation has nothing to normalise with. Raises ConfigError if no sample can be read any more.
+    The next batches are prepared while the network works on the last one. An epoch depends on `seed` and `epoch` only, not on
+    the number of threads. `shard` (rank, processes): this process's share; all processes get equally many batches of equal
+    sizes, for which some samples are used twice. `weights` [len(inputs)]: draw samples in proportion to these, with
+    replacement, as many as there are. `pin`: use page-locked memory for a GPU. A last batch of one sample is left out, because
+    batch normalisation needs more than one. Raises ConfigError if no sample is readable any more.
     """
     pieces = _pieces(_order(len(inputs), seed, epoch, weights), size, shard)
 
     def make(piece: Sequence[tuple[int, int]]) -> Batch:
-        # A sample that is drawn again is varied differently; the first time it is as without repetition.
+        # A sample that is drawn again is augmented differently; its first occurrence is the same as without repetition.
         samples = [
             _one(inputs.readable(index), how, (seed, epoch, index, *((again,) if again else ()))) for index, again in piece
         ]
@@ -243,19 +249,19 @@ def batches(
 
 
 def batch_count(samples: int, size: int, processes: int = 1) -> int:
-    """Return how many batches `batches` gives each of the processes."""
+    """Return the number of batches per process that `batches` yields."""
     full, rest = divmod(-(-samples // processes), size)
     return full + (rest > 1 or (rest == 1 and full == 0))
 
 
 def balanced_weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
-    """Return [N]: with these weights `batches` shows every class equally often."""
+    """Return weights [N] with which `batches` shows every class equally often."""
     counts = Counter(sample.stratum for sample in samples)
     return np.array([1 / counts[sample.stratum] for sample in samples], np.float64)
 
 
 def _order(count: int, seed: int, epoch: int, weights: NDArray[np.float64] | None) -> list[tuple[int, int]]:
-    """Indices in the order of the epoch, and how often each was shown before in it."""
+    """Return the indices of an epoch in order, each with the number of its earlier occurrences in the epoch."""
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(count) if weights is None else rng.choice(count, count, p=weights / weights.sum())
     seen: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""The input that suits the training images: their depth, and the range of values that they really use."""
+"""Choice of the input from the training images: bit depth and the range of values in use."""
 
 import math
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from inspector.core.images import InputSpec
 from inspector.data.samples import Sample
 from inspector.runs.settings import TrainSettings
 
-_FIRST_LOOK, _LOOK = 8, 64  # images that tell whether there is more depth, and what range they use
-_OUTLIERS = 0.01  # percent of an image's pixels at either end that may be defects of the sensor
-_MARGIN = 0.1  # of the range, at either end, for images to come
+_FIRST_LOOK, _LOOK = 8, 64  # images sampled to detect the depth, and to find the range
+_OUTLIERS = 0.01  # percent of an image's pixels at either end that may be sensor defects
+_MARGIN = 0.1  # margin at either end for future images, as a share of the range
 _MARGIN_KELVIN = 10.0
 
 
 def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpec:
     """Return the input for these training samples.
 
-    Images of 8 bits are taken as they are. Where all that are looked at have more depth (10 to 16 bits in 16, or kelvin), the
-    input is "float", unless `settings.depth` is "8", and its levels, where a person gave none, are what the images use: from
-    the lowest to the highest value without the outermost 0.01 % of each, and a tenth of that more at either end. For
-    temperatures to be predicted it is the labelled ones with 10 K more.
+    8-bit images are used unchanged. If all sampled images have more depth (10 to 16 bits in 16, or kelvin), the input is
+    "float", unless `settings.depth` is "8". Its levels, unless set by a person, are the range in use: from the lowest to the
+    highest value without the outermost 0.01 % of each image, plus a tenth at either end. For predicted temperatures the levels
+    are the labelled range plus 10 K at either end.
     """
     levels, first = settings.levels, _images(samples, _FIRST_LOOK)
     deep = _deep(first) and _deep(found := _images(samples, _LOOK))
@@ -46,7 +46,7 @@ def choose_input(settings: TrainSettings, samples: Sequence[Sample]) -> InputSpe
 
 
 def used_levels(images: Sequence[Image]) -> tuple[float, float]:
-    """Return the range of values that these images use, with a margin; whole numbers, for grey levels none below 0."""
+    """Return the range of values in these images, with a margin; whole numbers, and for grey levels not below 0."""
     finite = [image.pixels[np.isfinite(image.pixels)] for image in images]
     ends = np.array([np.percentile(values, [_OUTLIERS, 100 - _OUTLIERS]) for values in finite if values.size])
     if not len(ends):
@@ -60,14 +60,15 @@ def used_levels(images: Sequence[Image]) -> tuple[float, float]:
 
 
 def _deep(images: Sequence[Image]) -> bool:
-    """Return whether all have more than 8 bits, or all hold temperatures. A mixture is taken as 8 bits, each over its own
-    range.
+    """Return whether all images have more than 8 bits, or all hold temperatures.
+
+    A mixture is treated as 8 bits, each image over its own range.
     """
     return bool(images) and all(image.pixels.dtype != np.uint8 and image.unit == images[0].unit for image in images)
 
 
 def _images(samples: Sequence[Sample], count: int) -> list[Image]:
-    """Up to so many of the samples' images, evenly chosen; those that cannot be read are left out."""
+    """Return up to `count` images, evenly spaced among the samples. Unreadable images are left out."""
     found = []
     for index in np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)):
         try:

@@ -1,4 +1,4 @@
-"""Whether a training learns anything, which of its epochs is the best, and what is likely to blame if it learns nothing."""
+"""Diagnosis of a training: whether it learns, which epoch is best, and the likely cause if it does not learn."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,25 @@ from inspector.ml.train.data import Inputs
 from inspector.runs.measures import measure_of
 from inspector.runs.settings import TrainSettings
 
-_MARGIN = 0.02  # of what chance reaches, or of half: so much better counts as learnt
-_FIRST_LOOK, _SHARE, _LAST_LOOK = 3, 0.15, 10  # epochs after which it is said that nothing is learnt yet
-_LOOKED_AT = 200  # images whose objects are measured
-_TINY_PX = 6  # objects narrower than that in the input are hard to find
-_STEADY, _FALLEN, _RISEN = 0.98, 0.9, 1.15  # of the loss at the start, or at its lowest
+_MARGIN = 0.02  # smallest improvement over chance that counts as learnt, as a share of chance or of one half
+_FIRST_LOOK, _SHARE, _LAST_LOOK = 3, 0.15, 10  # epochs after which a message says that nothing is learnt yet
+_LOOKED_AT = 200  # most images in which objects are measured
+_TINY_PX = 6  # objects narrower than this in the input are hard to find
+_STEADY, _FALLEN, _RISEN = 0.98, 0.9, 1.15  # relative to the loss at the start, or to its minimum
 
 
 def learnt(value: float, chance: float) -> bool:
-    """Return whether the primary number of an epoch is better than that of answers which ignore the image; True if that is
-    unknown.
+    """Return whether the primary number of an epoch is better than `chance`, that of answers which ignore the image.
+
+    True if `chance` is unknown.
     """
     return not math.isfinite(chance) or value > chance + _MARGIN * max(abs(chance), 0.5)
 
 
 def is_better(value: float, loss: float, best: Best | None, chance: float) -> bool:
-    """Return whether an epoch is better than the best one so far: by its primary number, where that tells anything, else by the
-    loss on validation images.
+    """Return whether an epoch is better than the best so far.
+
+    The primary number decides if it is informative, otherwise the loss on validation images.
     """
     if best is None:
         return True
@@ -39,14 +41,14 @@ def is_better(value: float, loss: float, best: Best | None, chance: float) -> bo
 
 
 def look_after(epochs: int) -> int:
-    """Return the epoch, counted from 1, after which a training of so many epochs should have learnt something."""
+    """Return the epoch, counted from 1, after which a training of this length should have learnt something."""
     return min(max(_FIRST_LOOK, math.ceil(_SHARE * epochs)), _LAST_LOOK)
 
 
 def nothing_learnt(
     card: Card, settings: TrainSettings, curve: Sequence[Mapping[str, Any]], chance: float, object_px: float | None
 ) -> tuple[Message, Message]:
-    """That nothing was learnt in the epochs of `curve`, and the likely cause with the next step.
+    """Return the message that nothing was learnt in the epochs of `curve`, and the likely cause with the next step.
 
     `object_px`: see `narrow_side`.
     """
@@ -104,7 +106,7 @@ def _cause(card: Card, settings: TrainSettings, curve: Sequence[Mapping[str, Any
 
 
 def narrow_side(inputs: Inputs) -> float | None:
-    """Median of the shorter sides of the labelled boxes in pixels of the input; None where there are no boxes."""
+    """Return the median shorter side of the labelled boxes in pixels of the input; None without boxes."""
     sides: list[float] = []
     for index in range(0, len(inputs), max(1, len(inputs) // _LOOKED_AT)):
         sample = inputs.readable(index)

@@ -1,4 +1,4 @@
-"""Prepared samples on disk, for those that memory has no room for: written once, read through a memory map."""
+"""Disk cache for prepared samples that do not fit in memory: written once, read through a memory map."""
 
 import shutil
 import tempfile
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from inspector.tasks.base import Target
 
-# Of the free space, so that others can still write. What has not been written yet is never mapped: a disk that is full by
-# then is an error of writing, not a killed process.
+# Share of the free space, so that other programs can still write. Unwritten pages are never mapped: if the disk is
+# full by then, writing fails with an error instead of killing the process.
 _SHARE_OF_DISK = 0.5
 _ALIGN = 64
 
 
 class Spill:
-    """A file without a name, which the system removes when it is closed, also by a killed process.
+    """An unlinked file, which the system removes when it is closed, even by a killed process.
 
-    All samples have arrays of the same names, shapes and dtypes, because they go into batches.
+    All samples have arrays of the same names, shapes and dtypes, as batches require.
     """
 
     def __init__(self, folder: Path) -> None:
-        """A file in `folder`. Raises OSError if it cannot be written to."""
+        """Creates a file in `folder`. Raises OSError if the folder is not writable."""
         self._file = tempfile.TemporaryFile(prefix="inspector-inputs-", dir=folder)  # noqa: SIM115 - see the next line
         self._close = weakref.finalize(self, self._file.close)
         self._room = int(shutil.disk_usage(folder).free * _SHARE_OF_DISK)
@@ -41,7 +41,7 @@ class Spill:
         return len(self._places)
 
     def put(self, index: int, arrays: Target) -> bool:
-        """Keep the arrays of the sample `index`; False if there is no room for them."""
+        """Store the arrays of the sample `index`; return False if there is no room."""
         with self._lock:
             if not self._layout:
                 self._lay_out(arrays)
@@ -58,7 +58,7 @@ class Spill:
                 self._file.write(row.data)
                 self._file.flush()
             except OSError:
-                self._room = 0  # the disk is full after all; what is written already can be read
+                self._room = 0  # the disk is full; arrays already written stay readable
                 return False
             self._places[index] = self._end
             self._end += self._size
@@ -66,7 +66,7 @@ class Spill:
         return True
 
     def get(self, index: int) -> dict[str, NDArray[Any]] | None:
-        """Return the arrays of the sample `index`, read-only; None if it was not kept."""
+        """Return the arrays of the sample `index`, read-only; None if they were not stored."""
         place = self._places.get(index)
         if place is None:
             return None
@@ -80,7 +80,7 @@ class Spill:
         }
 
     def close(self) -> None:
-        """Give the space back. Arrays from `get` must not be used any more."""
+        """Release the space. Arrays from `get` must not be used any more."""
         self._places, self._map = {}, None
         self._close()
 
@@ -93,7 +93,10 @@ class Spill:
 
 
 def spill_folder() -> Path | None:
-    """Return where large temporary files go; None if nowhere on a disk. /tmp is often memory, which is what has run out."""
+    """Return a folder on a disk for large temporary files; None if there is none.
+
+    /tmp is often in memory, which is what has run out.
+    """
     for folder in (Path("/var/tmp"), Path(tempfile.gettempdir())):
         if folder.is_dir() and not _in_memory(folder):
             return folder

@@ -1,9 +1,9 @@
-"""Several processes that train one network: on the devices of this computer, or on several computers with `torchrun`.
+"""Distributed training of one network: on the devices of this computer, or on several computers with `torchrun`.
 
-Each process reads the same data, takes its share of every batch and averages its gradients with the others' (DDP). The first
-one alone validates, decides, writes and is talked to; before every step it tells the others whether to go on. Statistics of
-batch normalisation are each process's own while it learns; the first one's running averages are everybody's (SyncBatchNorm
-exists only for GPUs, and batches of the usual size do not need it).
+Each process reads the same data, takes its share of every batch and averages its gradients with the others' (DDP). Only the
+first process validates, decides, writes and communicates; before every step it tells the others whether to continue.
+Batch-normalisation statistics are local to each process during training; the first process's running averages are used for all
+(SyncBatchNorm exists only for GPUs, and batches of the usual size do not need it).
 """
 
 import logging
@@ -25,13 +25,13 @@ from inspector.workers.process import End, Outcome, WorkerProcess, world_size
 
 log = logging.getLogger(__name__)
 
-_GRACE_S = 30.0  # a process that has lost another ends by itself within so long
-_EXPLAINED_S = 3.0  # how long a process that was lost may take to say why
+_GRACE_S = 30.0  # a process that has lost another one ends by itself within this time
+_EXPLAINED_S = 3.0  # how long a lost process may take to report the reason
 _LOST = ("gloo", "nccl", "peer", "connection", "process group", "tcpstore", "socket")
 
 
 def lost(error: BaseException) -> CompanionError | None:
-    """Return what to say if this error means that another process is gone; None if it is something else."""
+    """Return the error to report if this error means that another process has gone; None for any other error."""
     if world_size() == 1 or not any(word in str(error).lower() for word in _LOST):
         return None
     for other in _OTHERS:
@@ -42,7 +42,7 @@ def lost(error: BaseException) -> CompanionError | None:
 
 
 def check_company() -> None:
-    """Raise CompanionError if a process that this one started has ended: while it validates it would not notice otherwise."""
+    """Raise CompanionError if a process started here has ended. During validation nothing else would notice."""
     for other in _OTHERS:
         ended = other.ended()
         if ended is not None:
@@ -64,7 +64,7 @@ def _companion(detail: str, cause: Cause) -> CompanionError:
 
 @contextmanager
 def company(settings: TrainSettings) -> Iterator[None]:
-    """Start the other processes that `settings.devices` asks for, unless somebody else has, and end them with the block."""
+    """Start the other processes for `settings.devices`, unless started by someone else, and end them with the block."""
     if settings.devices == 1 or world_size() > 1:
         try:
             yield
@@ -99,7 +99,7 @@ def company(settings: TrainSettings) -> Iterator[None]:
 
 
 class _Other:
-    """A further process of this computer. If it fails while it is needed, this process must not wait for it for ever."""
+    """Another training process on this computer. If it fails while needed, this process must not wait for it forever."""
 
     def __init__(self, settings: TrainSettings, number: int) -> None:
         job = RankJob(
@@ -111,12 +111,12 @@ class _Other:
         self._worker = WorkerProcess(job, ended=self._ended)
 
     def end(self) -> None:
-        """It has ended, or is ended."""
+        """Wait for the process to end, or end it."""
         self._over.set()
         self._worker.close()
 
     def ended(self, *, timeout: float = 0.0) -> Outcome | None:
-        """Return how it ended although it was still needed; None if it did not within `timeout` seconds."""
+        """Return the outcome of the process if it ended while still needed; None if it is running after `timeout` seconds."""
         return self._outcome if self._gone.wait(timeout) else None
 
     def _ended(self, outcome: Outcome) -> None:
@@ -132,7 +132,7 @@ class _Other:
             os._exit(1)
 
 
-# Those that this process has started: as much the whole process's as RANK in its environment.
+# The processes started here: as global to the process as RANK in its environment.
 _OTHERS: list[_Other] = []
 
 
@@ -142,7 +142,7 @@ def _leave() -> None:
 
 
 class Lockstep:
-    """Keeps the processes together: the first one says before every step whether to go on, and how late it is."""
+    """Keeps the processes in step: before every step the first process broadcasts whether to continue, and its clock."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._device = accelerator.device
@@ -150,7 +150,7 @@ class Lockstep:
         self.shard = (accelerator.rank, accelerator.count)
 
     def meet(self, word: int, seconds: float) -> tuple[int, float]:
-        """Return the first process's word and clock, in every one of them."""
+        """Return the first process's word and clock in every process."""
         if self.count == 1:
             return word, seconds
         told = torch.tensor([float(word), seconds], dtype=torch.float64, device=self._device)
@@ -158,7 +158,7 @@ class Lockstep:
         return int(told[0]), float(told[1])
 
     def same(self, value: Any) -> Any:  # noqa: ANN401 - whatever the first process has
-        """Return the first process's value, in every one of them; plain data and tensors."""
+        """Return the first process's value in every process; plain data and tensors."""
         if self.count == 1:
             return value
         box = [value]
@@ -166,7 +166,7 @@ class Lockstep:
         return box[0]
 
     def mean(self, total: float, count: int) -> float:
-        """Over what all of them have seen."""
+        """Return the mean over all processes."""
         if self.count > 1:
             sums = torch.tensor([total, float(count)], dtype=torch.float64, device=self._device)
             dist.all_reduce(sums)

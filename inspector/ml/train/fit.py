@@ -1,4 +1,7 @@
-"""The loop: epochs of batches, each followed by validation; the best epoch's weights are kept, the last one's on disk."""
+"""The training loop: epochs of batches, each followed by validation.
+
+The best epoch's weights are kept in memory, the last state on disk.
+"""
 
 import math
 import time
@@ -31,17 +34,20 @@ from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import EpochDone, Progress, Report
 
-_GRADIENT_NORM = 10.0  # clipped above; ordinary steps stay below
+_GRADIENT_NORM = 10.0  # gradient norms above are clipped; ordinary steps stay below
 _TELL_S = 0.5
-_GO, _STOP, _CANCEL = range(3)  # what the first process says to the others
+_GO, _STOP, _CANCEL = range(3)  # words from the first process to the others
 
 
 class _Stopped(Exception):
-    """The best epoch so far is enough."""
+    """The training ends early; the best epoch so far counts."""
 
 
 class Fit:
-    """One training. After `run()`, `best` holds the best epoch, and `load_best()` puts it into the graph."""
+    """One training by gradient descent.
+
+    After `run()`, `best` holds the best epoch, and `load_best()` loads it into the graph.
+    """
 
     def __init__(
         self,
@@ -53,12 +59,12 @@ class Fit:
         *,
         folder: RunFolder | None = None,
     ) -> None:
-        """`folder`: where curves and the state after each epoch are kept, if anywhere."""
+        """`folder`: where the curves and the state after each epoch are saved; None: nowhere."""
         assert isinstance(network, Network)
         self.settings, self.card, self.inputs, self.report, self.folder = settings, card, inputs, report, folder
         self.accelerator = Accelerator(settings.precision)
         self._steady = Lockstep(self.accelerator)
-        # Several processes share the cores by a plan of their own (`together.company`).
+        # Distributed processes share the cores by their own plan (`together.company`).
         self._threads = Threads(settings.threads or (torch.get_num_threads() if self._steady.count > 1 else 0))
         self.graph = Graph(network.to(memory_format=torch.channels_last), card)
         self.optimizer = optimizer_for(settings, network)
@@ -79,13 +85,13 @@ class Fit:
 
     @property
     def seconds(self) -> float:
-        """Since the first epoch began, without pauses; that of an interrupted run included."""
+        """Seconds since the first epoch began, without pauses, including those of an interrupted run."""
         return time.monotonic() - self._started
 
     def run(self, *, resume: bool = False) -> None:
-        """All epochs, or as many as the time limit and the patience allow. `resume`: from the state on disk.
+        """Train all epochs, or as many as the time limit and the patience allow. `resume`: continue from the state on disk.
 
-        Raises Cancelled, JobError, StorageError, or ConfigError if there is no state to go on from.
+        Raises Cancelled, JobError, StorageError, or ConfigError if there is no state to resume from.
         """
         self.accelerator.take(self.graph)
         if self.settings.ema:
@@ -100,7 +106,7 @@ class Fit:
             raise problem from error
 
     def _train(self, saved: Checkpoint | None) -> None:
-        """Every process does the same until the first one says that it is over."""
+        """Train in lockstep with the other processes until the first process ends the training."""
         if saved is not None:
             self._restore(saved)
         first = self._steady.first
@@ -118,7 +124,7 @@ class Fit:
             raise
 
     def _meet(self, word: int) -> None:
-        """Wait for the others, and do as the first one says."""
+        """Exchange `word` with the other processes and act on the first process's word."""
         word, self._clock = self._steady.meet(word, self.seconds)
         if self._steady.first:
             return
@@ -128,7 +134,7 @@ class Fit:
             raise Cancelled
 
     def load_best(self) -> Graph:
-        """Return the graph with the best epoch's weights, on the CPU. Raises JobError if no epoch was worth keeping."""
+        """Return the graph with the best epoch's weights, on the CPU. Raises JobError if there is no usable epoch."""
         if self.best is None:
             raise _diverged(self.epochs_done)
         self.graph.cpu()
@@ -145,9 +151,9 @@ class Fit:
         return bool(done and settings.time_limit and self.seconds + lasted / 2 > settings.time_limit)
 
     def _one(self, epoch: int) -> None:
-        """One epoch with its validation, told and saved."""
+        """Train one epoch, validate, report and save."""
         began = self.seconds
-        # What an epoch draws depends on its number only, so that an interrupted training goes on as it would have.
+        # Random numbers of an epoch depend on its number only, so that a resumed training continues identically.
         torch.manual_seed(self.settings.seed * 100_003 + epoch + 1)
         self._thaw.before(epoch)
         loss = self._epoch(epoch)
@@ -181,13 +187,13 @@ class Fit:
         self._show(judge, self.seconds - began)
 
     def _keep(self, epoch: int, value: float, numbers: dict[str, float], loss: float, chance: float) -> None:
-        """This epoch is the best one so far."""
+        """Keep this epoch as the best so far."""
         source = self.graph.network if self._average is None else self._average.module
         state = {key: tensor.detach().cpu().clone() for key, tensor in source.state_dict().items()}
         self.best = Best(epoch, value, numbers, state, loss, chance)
 
     def _warn(self) -> None:
-        """Say once that nothing was learnt in the first epochs, and where that was so, that it has begun."""
+        """Report once that nothing was learnt in the first epochs, and later, if so, that learning has begun."""
         if self.folder is None or self.best is None:
             return
         begun, done = learnt(self.best.value, self.best.chance), self.epochs_done
@@ -199,7 +205,7 @@ class Fit:
             self._log(self._nothing(self.best.chance))
 
     def nothing_learnt(self) -> Sequence[Message]:
-        """Return what to say if the best epoch is no better than answers that ignore the image; nothing if it is."""
+        """Return the messages if the best epoch is no better than answers that ignore the image; empty otherwise."""
         if self.best is None or learnt(self.best.value, self.best.chance):
             return ()
         return self._nothing(self.best.chance)
@@ -208,7 +214,7 @@ class Fit:
         return nothing_learnt(self.card, self.settings, self.curve, chance, narrow_side(self.inputs["train"]))
 
     def _epoch(self, epoch: int) -> float:
-        """One pass over the training samples; the mean loss."""
+        """Train on all samples once and return the mean loss."""
         settings, task = self.settings, task_of(self.card.task)
         how = augmentation_for(settings.task, settings.augment)
         total, count = 0.0, 0
@@ -238,7 +244,7 @@ class Fit:
             with self.accelerator.accumulating(not last):
                 loss = task.loss(self.accelerator.raw(frames), target, self.card)
                 value = float(loss.detach())
-                if not math.isfinite(value) and self._steady.first:  # with the others' gradients it will be everybody's
+                if not math.isfinite(value) and self._steady.first:  # averaging would spread it to the other processes
                     raise _diverged(epoch + 1)
                 self.accelerator.backward(loss / together)
             if last:
@@ -252,20 +258,20 @@ class Fit:
         return self._steady.mean(total, count)
 
     def _judge(self) -> Judge:
-        """Return the network that is validated, by the first process alone."""
+        """Return the network under validation. Called by the first process alone."""
         device = self.accelerator.device
         graph = self.graph if self._average is None else Graph(self._average.module, self.card).to(device)
         graph.eval()
         return Judge(graph.raw, self.card, device=device, autocast=self.accelerator.autocast, tick=self._pause_point)
 
     def _validated(self, judge: Judge) -> Metrics:
-        """Return what the validation part says, compared at the input's size."""
+        """Return the metrics on the validation part, at the input's size."""
         metrics: Metrics = measure(judge, self.card, judge.items(self.inputs["val"]), batch=self.settings.batch)
         self._log(self.inputs["val"].take_problems())
         return metrics
 
     def _show(self, judge: Judge, epoch_s: float) -> None:
-        """Pictures of what the network says of some validation samples, now and then."""
+        """Save pictures of predictions for some validation samples from time to time."""
         if self.folder is None or not self._pace.due(epoch_s):
             return
         began = time.monotonic()

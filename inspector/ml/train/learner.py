@@ -1,4 +1,4 @@
-"""How a task is learnt from prepared inputs: what every entry of LEARNERS offers. Gradient descent is one (`ml.train.fit`)."""
+"""The interface of every entry of LEARNERS: learning a task from prepared inputs. Gradient descent is one (`ml.train.fit`)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,7 +17,7 @@ from inspector.workers.messages import Report
 
 
 class Learner(Protocol):
-    """One training. After `run()`, `best` holds what was learnt, and `load_best()` puts it into the graph."""
+    """One training. After `run()`, `best` holds the result, and `load_best()` loads it into the graph."""
 
     settings: TrainSettings
     card: Card
@@ -28,13 +28,13 @@ class Learner(Protocol):
 
     @property
     def seconds(self) -> float:
-        """Return how long it has learnt, without pauses."""
+        """Return the training time in seconds, without pauses."""
 
     def run(self, *, resume: bool = False) -> None:
-        """Learn. `resume`: from the state on disk. Raises Cancelled, JobError, StorageError or ConfigError."""
+        """Train. `resume`: continue from the state on disk. Raises Cancelled, JobError, StorageError or ConfigError."""
 
     def nothing_learnt(self) -> Sequence[Message]:
-        """Return why the best is no better than chance, with the next step; empty if it is."""
+        """Return why the best result is no better than chance, with the next step; empty if it is better."""
 
     def load_best(self) -> Graph:
         """Return the graph with the best weights, in evaluation mode."""
@@ -49,6 +49,6 @@ def learner_for(
     *,
     folder: RunFolder | None = None,
 ) -> Learner:
-    """Return the learner of the task, ready to run. `folder`: where it keeps its state, if anywhere."""
+    """Return the learner of the task, ready to run. `folder`: where it saves its state; None: nowhere."""
     learner: Learner = LEARNERS[TASKS[settings.task].learner].load()(settings, card, network, inputs, report, folder=folder)
     return learner

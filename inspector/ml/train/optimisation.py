@@ -1,4 +1,4 @@
-"""How weights are changed: groups with rates of their own, the schedule, thawing, and the average of the weights."""
+"""Optimisation: parameter groups with their own learning rates, the schedule, thawing, and the weight average."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ from torch.optim.swa_utils import AveragedModel
 from inspector.ml.networks.base import Network
 from inspector.runs.settings import TrainSettings
 
-_STEP_EPOCHS = 7  # the step schedule: a tenth of the learning rate after every so many epochs
+_STEP_EPOCHS = 7  # step schedule: the learning rate drops to a tenth after each such number of epochs
 
 
 def optimizer_for(settings: TrainSettings, network: Network) -> torch.optim.Optimizer:
-    """Return the optimizer of every parameter that learns, with a group for each stage of the network, split in two: weight
-    decay pulls weights, not biases and the scales of batch normalisation. A group's `factor` is its share of the learning rate.
+    """Return the optimizer of every trainable parameter, with two groups per stage of the network.
+
+    Weight decay applies to weights only, not to biases and the scales of batch normalisation. A group's `factor` is its share
+    of the learning rate.
     """
     groups: list[dict[str, object]] = []
     for stage, factor in zip(network.stages(), stage_factors(settings, len(network.stages())), strict=True):
@@ -33,10 +35,10 @@ def optimizer_for(settings: TrainSettings, network: Network) -> torch.optim.Opti
 
 
 def stage_factors(settings: TrainSettings, count: int) -> list[float]:
-    """Return each stage's share of the learning rate, from the input to the head, which has all of it.
+    """Return each stage's share of the learning rate, from the input to the head, whose share is 1.
 
-    The backbone learns `backbone_rate` times as fast, and each of its stages `layer_decay` times as fast as the one after it
-    (Howard and Ruder, ACL 2018: discriminative rates).
+    The backbone learns at `backbone_rate` times the rate of the head, and each of its stages at `layer_decay` times the rate of
+    the next one (Howard and Ruder, ACL 2018: discriminative rates).
     """
     return [settings.backbone_rate * settings.layer_decay ** (count - 1 - stage) for stage in range(count - 1)] + [1.0]
 
@@ -48,7 +50,10 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def learning_rate(settings: TrainSettings, epochs: float, seconds: float = 0.0) -> float:
-    """Factor of the learning rate after so many (fractional) epochs. The cosine also ends in time with a time limit."""
+    """Return the factor of the learning rate after this (fractional) number of epochs.
+
+    With a time limit, the cosine schedule also ends in time.
+    """
     warm = min(1.0, (epochs + 0.02) / settings.warmup) if settings.warmup else 1.0
     if settings.schedule == "constant":
         return warm
@@ -61,9 +66,9 @@ def learning_rate(settings: TrainSettings, epochs: float, seconds: float = 0.0) 
 
 
 def frozen_stages(epoch: int, freeze_epochs: int, backbone: int) -> int:
-    """Return how many of the backbone's stages, counted from the input, stay as they are in this epoch (counted from 0).
+    """Return how many stages of the backbone, from the input on, are frozen in this epoch (counted from 0).
 
-    For the first half of `freeze_epochs` all of them; then they thaw one after the other, the last before the head first.
+    For the first half of `freeze_epochs` all are frozen; then they thaw one after the other, starting at the head.
     """
     if epoch >= freeze_epochs:
         return 0
@@ -74,10 +79,10 @@ def frozen_stages(epoch: int, freeze_epochs: int, backbone: int) -> int:
 
 
 class Thaw:
-    """Freezes a network's backbone and lets it learn stage by stage, as `freeze_epochs` says, but for its first
-    `freeze_stages`, which stay as they are.
+    """Freezes a network's backbone and thaws it stage by stage, as `freeze_epochs` says.
 
-    A network that was built to stay frozen does so. Batch-normalisation statistics are kept until all that may learns does.
+    The first `freeze_stages` stay frozen, as does a network built with a frozen backbone. Batch-normalisation statistics stay
+    fixed until all stages that may learn do so.
     """
 
     def __init__(self, network: Network, freeze_epochs: int, freeze_stages: int = 0) -> None:
@@ -90,11 +95,11 @@ class Thaw:
 
     @property
     def used(self) -> bool:
-        """Whether anything is ever frozen here."""
+        """Whether any stage is ever frozen."""
         return bool((self._epochs and self._backbone) or self._always) and not self._built_frozen
 
     def before(self, epoch: int) -> None:
-        """Put the network into the state for this epoch, counted from 0."""
+        """Set the network up for this epoch, counted from 0."""
         if not self.used:
             return
         thawing = frozen_stages(epoch, self._epochs, self._backbone)
@@ -106,8 +111,10 @@ class Thaw:
 
 
 class Average:
-    """Exponential moving average of a network's weights and statistics (Polyak and Juditsky, 1992), which often does better
-    than the last weights. The decay grows from 0.1 to its full value, so that the start weights are soon forgotten.
+    """Exponential moving average of a network's weights and statistics (Polyak and Juditsky, 1992).
+
+    The average often does better than the last weights. The decay grows from 0.1 to its full value, so that the start weights
+    are soon forgotten.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -128,7 +135,7 @@ class Average:
         return self._averaged.module
 
     def update(self, module: nn.Module) -> None:
-        """Take in the module's weights after a step."""
+        """Add the module's weights after a step."""
         self._averaged.update_parameters(module)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""After the best epoch: scores that are probabilities, the decision threshold, and the measurement for the report.
+"""Steps after the best epoch: calibration, the decision threshold, and the measurement for the report.
 
 The trainer calls, in this order: `settle` with the validation part, which completes the card; then, with the graph of that
 card, `examine` with the test part; then `ml.reports.report.write_report`. Needs no torch: a graph is any function of arrays.
@@ -31,16 +31,16 @@ from inspector.tasks.metrics import ClassificationMetrics, DetectionMetrics
 from inspector.tasks.mistakes import Mistake
 from inspector.tasks.thresholds import Choice, Rated, choose, measure_threshold
 
-WORST = 12  # wrong answers that a report shows
+WORST = 12  # most wrong answers in a report
 
 
 def _nothing() -> None:
-    """The default of `tick`."""
+    """Do nothing: the default of `tick`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The card with its temperature and threshold, and how these were found. `problems`: files that could not be read."""
+    """The card with its temperature and threshold, and how these were found. `problems`: unreadable files."""
 
     card: Card
     choice: Choice
@@ -51,7 +51,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wrong:
-    """A wrong answer, with all that a picture of it needs."""
+    """A wrong answer with everything needed to draw it."""
 
     mistake: Mistake
     sample: str
@@ -62,7 +62,10 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """Everything measured in one pass over labelled samples. `images`, `groups`: how many could be read, of how many parts."""
+    """All measurements of one pass over labelled samples.
+
+    `images`, `groups`: number of readable images, and of their groups.
+    """
 
     metrics: Metrics
     images: int
@@ -76,7 +79,7 @@ class Examined:
 
 @dataclass(slots=True, eq=False)
 class _Pass:
-    """One pass over samples: predictions are looked at one by one and not kept, but for the worst."""
+    """One pass over samples. Predictions are evaluated one by one; only the worst are kept."""
 
     card: Card
     task: Task
@@ -114,9 +117,9 @@ def settle(
 ) -> Settled:
     """Calibrate the scores and choose the threshold on the validation samples, at the frames' own size.
 
-    `infer` is the graph with a temperature of 1 (`card.training` must not name another). `score`: a threshold a person chose,
-    0: none. `false_reject`: allowed share of good parts rejected, 0: not asked. `tick` is called once a sample and may raise.
-    The card that comes back has `training["temperature"]` (classification; left out where it is 1) and its threshold.
+    `infer` is the graph with a temperature of 1 (`card.training` must not contain another). `score`: a threshold chosen by a
+    person, 0: none. `false_reject`: allowed share of rejected good parts, 0: no limit. `tick` is called once per sample and may
+    raise. The returned card has `training["temperature"]` (classification; left out if 1) and its threshold.
     """
     seen = _look(infer, card, samples, batch=batch, tick=tick, keep=0)
     training, reason, rated = dict(card.training), None, seen.rated
@@ -146,7 +149,7 @@ def examine(
 ) -> Examined:
     """Measure the graph of a settled card on samples it has not learnt from.
 
-    `settled`: what `settle` said, if this is the same run; a bundle from elsewhere has only its card. `tick` as in `settle`.
+    `settled`: the result of `settle` in the same run; None for a bundle from elsewhere. `tick` as in `settle`.
     """
     seen = _look(infer, card, samples, batch=batch, tick=tick, keep=worst)
     choice, allowed = (Choice(card_threshold(card), "given"), 0.0) if settled is None else (settled.choice, settled.allowed)
@@ -181,7 +184,7 @@ def _look(infer: Infer, card: Card, samples: Sequence[Sample], *, batch: int, ti
 
 
 def _rescored(metrics: ClassificationMetrics, seen: _Pass, temperature: float) -> list[Rated]:
-    """Return the frames as the calibrated graph will score them; the most likely class stays the same, only numbers change."""
+    """Return the frames as scored by the calibrated graph. The most likely class stays the same; only scores change."""
     best = scaled(metrics.answers(), temperature).max(axis=1).tolist()
     return [
         Rated(old.good, new if old.reject >= 0 else old.reject, new if old.keep >= 0 else old.keep, old.group)
@@ -202,7 +205,7 @@ def _choice(card: Card, metrics: Metrics, rated: Sequence[Rated], *, score: floa
 
 
 def _bare(card: Card, choice: Choice, allowed: float) -> Threshold | None:
-    """Return the threshold where nothing can be said about good parts: no class is a good one."""
+    """Return a threshold without rates, for tasks in which no class is good."""
     if not task_of(card.task).threshold_key:
         return None
     refused = None if choice.refused is None else sentence(choice.refused)

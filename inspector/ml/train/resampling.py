@@ -1,6 +1,6 @@
-"""What is trained before the final training, to be measured and thrown away: folds, and parts for the learning curve.
+"""Trainings before the final one, for measurement only: folds, and subsets for the learning curve.
 
-What each of these trainings measured is kept in the run folder, so that a run that broke off does not repeat them.
+The result of each is kept in the run folder, so that an interrupted run does not repeat it.
 """
 
 import time
@@ -23,16 +23,16 @@ from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import Metrics, task_of
 from inspector.workers.messages import EpochDone, Progress, Report
 
-# Trains with these settings on this split, the images shown again up to so many an epoch; measures on its test part. The
-# result, and the seconds it took.
+# Trains with these settings on this split, with the images repeated up to this number per epoch; measures on its test part.
+# Returns the result and the seconds it took.
 Train = Callable[[TrainSettings, Split, int, Report], tuple[Metrics, float]]
 
-_LEAST_SHARE = 0.5  # of a training's fair part of the time limit: where less is left, the final training begins
+_LEAST_SHARE = 0.5  # of the fair share of the time limit; with less left per training, the final one begins
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of it, and the seconds it took."""
+    """The results of the trainings, and the seconds they took."""
 
     folds: Folds | None = None
     learning: Learning | None = None
@@ -41,20 +41,20 @@ class Tried:
 
 @dataclass(slots=True)
 class _Done:
-    """The finished trainings: what they measured, as plain data, in order; and the seconds of all."""
+    """The finished trainings: their measurements as plain data, in order, and their total seconds."""
 
     metrics: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
 
 class Trials:
-    """The trainings before the final one, as `settings.folds` and `settings.learning_curve` say.
+    """The trainings before the final one, as set by `settings.folds` and `settings.learning_curve`.
 
-    The folds leave the test part of the split alone. The learning curve is measured on it; nothing is chosen by that.
+    The folds do not use the test part of the split. The learning curve is measured on it, but nothing is selected by that.
     """
 
     def __init__(self, settings: TrainSettings, card: Card, split: Split, report: Report, folder: RunFolder | None) -> None:
-        """`split`: what can be read. Raises ConfigError if there are too few parts or lots for so many folds."""
+        """`split`: the readable samples. Raises ConfigError if there are too few groups for this number of folds."""
         self._settings, self._card, self._split, self._report, self._folder = settings, card, split, report, folder
         both = (*split.train, *split.val)
         self._folds = k_folds(both, settings.folds, seed=settings.seed, val=settings.val) if settings.folds else []
@@ -64,9 +64,9 @@ class Trials:
         self._begun, self._over = 0, False
 
     def run(self, train: Train, *, resume: bool = False) -> Tried:
-        """Train and measure them all, or as many as the time limit and a wish to stop allow.
+        """Train and measure all, or as many as the time limit and a request to stop allow.
 
-        Raises Cancelled, JobError, StorageError, or ConfigError if what is saved cannot be gone on from.
+        Raises Cancelled, JobError, StorageError, or ConfigError if the saved results cannot be resumed.
         """
         folder = self._folder
         if resume and folder is not None and (folder.trials.is_file() or not folder.checkpoint.is_file()):
@@ -83,11 +83,11 @@ class Trials:
         return Tried(folds, learning, self._done.seconds)
 
     def _next(self, train: Train, split: Split, seed: int) -> Metrics | None:
-        """Return the next training's result, from the run folder if it is there; None: there are to be no more."""
+        """Return the next training's result, from the run folder if saved there; None to end the series."""
         place, self._begun = self._begun, self._begun + 1
         if place < len(self._done.metrics):
             return self._metrics(place)
-        left = len(self._folds) + len(self._curve) + 1 - place  # the final one is one of them
+        left = len(self._folds) + len(self._curve) + 1 - place  # the final training is one of them
         limit = self._settings.time_limit
         share = (limit - self._done.seconds) / left
         if limit and share < _LEAST_SHARE * limit / (left + place):
@@ -95,7 +95,7 @@ class Trials:
         if self._over:
             return None
         own = self._settings.model_copy(update={"seed": seed, "time_limit": share if limit else 0.0})
-        # With fewer images an epoch would have fewer steps, and the curve would show what longer training brings.
+        # Repeat the images: with fewer steps per epoch the curve would also show the effect of longer training.
         where, length = {"phase": "folds", "fold": place + 1, "folds": len(self._folds)}, 0
         if place >= len(self._folds):
             where = {"phase": "curve", "run": place + 1 - len(self._folds), "runs": len(self._curve)}
@@ -138,7 +138,7 @@ class Trials:
 
 
 def more_images(count: int) -> int:
-    """Return how many further training images a forecast is for: about half of those there are, as a round number."""
+    """Return the number of additional training images for a forecast: about half of the existing ones, rounded."""
     half = max(count // 2, 1)
     power = int(10 ** (len(str(half)) - 1))
     return half // power * power
@@ -149,13 +149,13 @@ class _Ended(Exception):
 
 
 class _Trial(Report):
-    """What one of these trainings tells goes on as progress of its phase, with the time left for all of them.
+    """Reports one of these trainings as progress of its phase, with the time left for all of them.
 
-    Its epochs are no rows of the curve, and a wish to stop ends it at once: part of a training says nothing.
+    Its epochs are no rows of the curve. A request to stop ends it at once: a partial training shows nothing.
     """
 
     def __init__(self, report: Report, where: dict[str, Any], *, left: int) -> None:
-        """`left`: how many trainings come after this one."""
+        """`left`: number of trainings after this one."""
         self._report, self._where, self._left = report, where, left
         self._began, self._paused = time.monotonic(), 0.0
 
@@ -167,13 +167,13 @@ class _Trial(Report):
         self._report.progress(message.model_copy(update={**self._where, "eta_s": left}))
 
     def metric(self, message: EpochDone) -> None:
-        """The result is told when it is measured."""
+        """Ignore the epoch; the result is reported when it is measured."""
 
     def log(self, text: str) -> None:
         self._report.log(text)
 
     def artifact(self, path: Path, *, what: str = "bundle") -> None:
-        """It makes none that stays."""
+        """Ignore the artifact; none is kept."""
 
     def cancelled(self) -> bool:
         return self._report.cancelled()
@@ -193,7 +193,7 @@ class _Trial(Report):
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever metrics keep: arrays in lists, tuples and tables
-    """Return a copy that holds tensors where there were arrays: what a file can hold that runs no code when it is read."""
+    """Return a copy with tensors in place of arrays, for a file that is read without running code."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
     if isinstance(value, list | tuple):
@@ -204,7 +204,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever metrics keep: arrays i
 
 
 def _arrays(value: Any) -> Any:  # noqa: ANN401
-    """Return the way back from `_plain`, again as a copy."""
+    """Return a copy with arrays in place of tensors: the inverse of `_plain`."""
     if isinstance(value, torch.Tensor):
         return value.numpy().copy()
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What the trainer writes into its run folder: the curves, the split, samples and the place of the checkpoint."""
+"""The trainer's files in its run folder: curves, split, samples and the location of the checkpoint."""
 
 import csv
 import io
@@ -12,14 +12,14 @@ from typing import IO
 from inspector.data.split import SPLIT, Split
 from inspector.runs.folder import CHECKPOINT, CURVES, SAMPLES, TRIALS, unwritable
 
-EPOCHS_SHOWN = 5  # whose pictures of samples are kept
+EPOCHS_SHOWN = 5  # number of epochs whose sample pictures are kept
 
 
 class RunFolder:
-    """The run folder of one training. Made is open; it is created if it is missing. Raises StorageError, as all of it does."""
+    """The run folder of one training, opened on construction and created if missing. All methods raise StorageError."""
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
-        """`resume`: the curves go on; otherwise they begin anew."""
+        """`resume`: append to the curves instead of starting anew."""
         self.path = path
         self._columns: list[str] = []
         self._events: _Events | None = None
@@ -35,24 +35,24 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """Where the state after the last whole epoch lies."""
+        """Path of the state after the last whole epoch."""
         return self.path / CHECKPOINT
 
     @property
     def trials(self) -> Path:
-        """Where the results of the trainings before the final one lie."""
+        """Path of the results of the trainings before the final one."""
         return self.path / TRIALS
 
     @property
     def samples(self) -> Path:
-        """Folder of the pictures of predictions; may not exist yet."""
+        """Folder of the pictures of predictions; it may not exist yet."""
         return self.path / SAMPLES
 
     def append_curve(self, row: Mapping[str, float]) -> None:
-        """One row of curves.csv, and the same numbers for TensorBoard. The first row's names are the columns.
+        """Append a row to curves.csv, and the same numbers for TensorBoard. The first row's names are the columns.
 
-        `row` holds "epoch" (from 1) and numbers by name; one that is not finite is left out. An epoch that is there
-        already, from before a resume, is replaced.
+        `row` holds "epoch" (from 1) and numbers by name; non-finite numbers are left out. An existing row of the same epoch,
+        from before a resume, is replaced.
         """
         try:
             if not self._columns:
@@ -69,14 +69,14 @@ class RunFolder:
             raise unwritable(self.path, error) from error
 
     def save_split(self, split: Split) -> None:
-        """split.json: the sample names of each part."""
+        """Write split.json: the sample names of each part."""
         try:
             (self.path / SPLIT).write_text(json.dumps(split.names(), ensure_ascii=False, indent=0), "utf-8")
         except OSError as error:
             raise unwritable(self.path, error) from error
 
     def save_samples(self, epoch: int, jpegs: Sequence[bytes]) -> list[Path]:
-        """samples/epoch-007-1.jpg and so on; those of the newest epochs are kept."""
+        """Write samples/epoch-007-1.jpg and so on; only those of the newest epochs are kept."""
         files = [self.samples / f"epoch-{epoch:03d}-{number}.jpg" for number in range(1, len(jpegs) + 1)]
         try:
             self.samples.mkdir(exist_ok=True)
@@ -91,12 +91,12 @@ class RunFolder:
         return files
 
     def finish(self) -> None:
-        """Remove what a run goes on from: it is as large as the memory of the training, and this one has ended."""
+        """Remove the state for resuming after the training has ended; it is as large as the memory of the training."""
         for file in (self.checkpoint, self.trials):
             file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Nothing is written after this."""
+        """Close the files. Nothing is written afterwards."""
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -108,10 +108,10 @@ class RunFolder:
 
 
 class _Events:
-    """The event file that TensorBoard reads."""
+    """The event file for TensorBoard."""
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX import SummaryWriter  # type: ignore[import-untyped]  # it ships no types
+        from tensorboardX import SummaryWriter  # type: ignore[import-untyped]  # has no type annotations
 
         self._writer = SummaryWriter(str(folder), write_to_disk=True)
 
@@ -134,7 +134,7 @@ def _header(file: Path) -> list[str]:
 
 
 def _drop_from(file: Path, epoch: int) -> None:
-    """Take away the rows of this epoch and later ones, which a killed run had written after its last checkpoint."""
+    """Remove the rows of this epoch and later ones, which a killed run had written after its last checkpoint."""
     lines = file.read_text("utf-8").splitlines(keepends=True)
     kept = lines[:1] + [line for line in lines[1:] if line.endswith("\n") and _epoch(line) < epoch]
     if len(kept) < len(lines):

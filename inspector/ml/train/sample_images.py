@@ -1,4 +1,4 @@
-"""What the network says of a few validation samples, epoch after epoch: the truth, and beside it the prediction."""
+"""Pictures of some validation samples, epoch after epoch: truth and prediction side by side."""
 
 import time
 from collections import defaultdict
@@ -17,30 +17,30 @@ from inspector.tasks.base import task_of
 from inspector.tasks.drawing import Pen, draw_prediction, fitted, jpeg, tint
 
 SHOWN = 6
-_SHORTEST, _LONGEST = 256, 384  # px of the longer side of a picture's halves
-_GAP = 6  # px between them
-_EVERY_S = 10.0  # pictures are made no more often,
-_CHEAP = 0.02  # unless they take no more than this share of the epoch
+_SHORTEST, _LONGEST = 256, 384  # px, limits of the longer side of either half of a picture
+_GAP = 6  # px between the halves
+_EVERY_S = 10.0  # seconds between pictures,
+_CHEAP = 0.02  # or less, if pictures take at most this share of the epoch
 
 
 class Pace:
-    """Whether it is time for pictures again."""
+    """Decides when pictures are due."""
 
     def __init__(self) -> None:
         self._last = -np.inf
         self._cost = 0.0
 
     def due(self, epoch_s: float) -> bool:
-        """After an epoch of so many seconds."""
+        """Return whether pictures are due after an epoch of `epoch_s` seconds."""
         return time.monotonic() - self._last >= _EVERY_S or self._cost <= _CHEAP * epoch_s
 
     def done(self, seconds: float) -> None:
-        """They took so long."""
+        """Note how long the pictures took."""
         self._last, self._cost = time.monotonic(), seconds
 
 
 def chosen(samples: Sequence[Sample], count: int = SHOWN) -> list[int]:
-    """Indices of the samples that are shown: the same for the same samples, and every class in turn."""
+    """Return the indices of the samples to show: deterministic, with every class in turn."""
     by_stratum: dict[str, list[int]] = defaultdict(list)
     for index, sample in enumerate(samples):
         by_stratum[sample.stratum].append(index)
@@ -49,7 +49,7 @@ def chosen(samples: Sequence[Sample], count: int = SHOWN) -> list[int]:
 
 
 def sample_pictures(infer: Infer, card: Card, items: Sequence[Item]) -> list[bytes]:
-    """Return a JPEG each: left what is labelled, right what the network says."""
+    """Return one JPEG per item: truth on the left, prediction on the right."""
     task = task_of(card.task)
     threshold = task.threshold(card)
     pictures = []

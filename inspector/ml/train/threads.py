@@ -1,4 +1,4 @@
-"""As many computing threads as there are free cores: one that waits for its share of a busy core holds up all the others."""
+"""Number of computing threads, matched to the free cores: a thread waiting for a busy core delays all the others."""
 
 import time
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import torch
 
 from inspector.workers.process import usable_cores
 
-_LOOK_S = 5.0  # seconds between two looks; the system counts in hundredths of a second
+_LOOK_S = 5.0  # seconds between measurements; the system's resolution is a hundredth of a second
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Seconds so far: the clock's, those that the usable cores were busy, and what this process had of that."""
+    """Seconds so far: of the clock, of busy usable cores, and of this process's share of that."""
 
     clock: float
     busy: float
@@ -21,7 +21,7 @@ class Load:
 
     @classmethod
     def now(cls) -> "Load":
-        """Look at the cores that this process may use."""
+        """Measure the cores that this process may use."""
         every, own = psutil.cpu_times(percpu=True), psutil.Process().cpu_times()
         cores = [every[core] for core in usable_cores() if core < len(every)]
         busy = sum(sum(core) - core.idle - getattr(core, "iowait", 0.0) - getattr(core, "guest", 0.0) for core in cores)
@@ -29,14 +29,14 @@ class Load:
 
 
 def free_cores(before: Load, after: Load, cores: int) -> int:
-    """Return how many of `cores` other processes left free between two looks, rounded; at least 1."""
+    """Return how many of `cores` other processes left free between two measurements, rounded; at least 1."""
     lasted = max(after.clock - before.clock, 1e-6)
     others = max((after.busy - before.busy) - (after.own - before.own), 0.0) / lasted
     return max(1, min(cores, int(cores - others + 0.5)))
 
 
 class Threads:
-    """The computing threads of a training. `fixed`: so many; 0: as many as cores are free, looked at while it goes on."""
+    """The computing threads of a training. `fixed`: their number; 0: as many as cores are free, measured continuously."""
 
     def __init__(self, fixed: int = 0) -> None:
         self._fixed, self._cores = fixed, len(usable_cores())
@@ -45,7 +45,7 @@ class Threads:
             torch.set_num_threads(fixed)
 
     def adapt(self, *, every: float = _LOOK_S) -> None:
-        """Call it before each step; looks again where `every` seconds have passed since the last look."""
+        """Adapt the number of threads. Call before each step; measures again after `every` seconds."""
         if self._fixed or time.monotonic() - self._before.clock < every:
             return
         now = Load.now()

@@ -1,4 +1,4 @@
-"""Training: one loop for the four tasks, from labelled files to a bundle."""
+"""Training: one procedure for the four tasks, from labelled files to a bundle."""
 
 import json
 import time
@@ -48,18 +48,18 @@ from inspector.workers.messages import Progress, Report
 from inspector.workers.process import world_size
 
 _HEAVIEST_CLASS = 10.0
-# Boxes below are never looked at. Precision over recall ends there: 0.05 cost a point and a half of mAP where defects are hard
-# to tell. Much lower, all the thousands of boxes of an untrained network would be compared.
+# Boxes with lower scores are dropped. The precision-recall curve ends there: 0.05 cost 1.5 points of mAP on faint defects.
+# Much lower, all the thousands of boxes of an untrained network would be compared.
 _FLOOR = 0.02
 _TELL_S = 0.5
 
 
 def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> Bundle:
-    """Train as told and write the bundle `settings.out`, and into `settings.run`, if it is given, what a run folder holds.
+    """Train with `settings`, write the bundle `settings.out`, and the run folder `settings.run` if given.
 
-    `resume`: go on from the last whole epoch in `settings.run`. Raises ConfigError (data, network, options, no state to go
-    on from), JobError (the loss is not a number), StorageError (something was not written), or Cancelled when
-    `report.cancelled()`; then there is no bundle, unless `keep_best` and an epoch was finished.
+    `resume`: continue from the last whole epoch in `settings.run`. Raises ConfigError (data, network, options, no state to
+    resume from), JobError (the loss is not finite), StorageError (a file could not be written), or Cancelled if
+    `report.cancelled()`. Then there is no bundle, unless `keep_best` is set and an epoch was finished.
     """
     keep_freed_memory()
     with company(settings):
@@ -71,7 +71,7 @@ def train(settings: TrainSettings, report: Report, *, resume: bool = False) -> B
 
 
 def train_beside(settings: TrainSettings, report: Report) -> None:
-    """Be one of the processes that train together with the first one, which does all the rest (see `ml.train.distributed`)."""
+    """Run one of the other processes of a distributed training (see `ml.train.distributed`)."""
     keep_freed_memory()
     if settings.threads or settings.devices > 1:
         torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() // settings.devices))
@@ -83,7 +83,7 @@ def train_beside(settings: TrainSettings, report: Report) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What a training starts from: `found` is everything there is, `dataset` what of it is used."""
+    """The starting point of a training: `found` is all data, `dataset` the part in use."""
 
     found: Dataset
     dataset: Dataset
@@ -133,7 +133,7 @@ def _train(settings: TrainSettings, report: Report, *, resume: bool) -> Bundle:
 
 
 def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunFolder | None, *, resume: bool) -> Tried:
-    """Return the trainings before the final one, if there are to be any."""
+    """Run the trainings before the final one, if any."""
 
     inputs, split = tuple(ready.inputs.values()), ready.split
 
@@ -157,13 +157,13 @@ def _trials(settings: TrainSettings, ready: _Ready, report: Report, folder: RunF
 
 
 def _final(settings: TrainSettings, tried: Tried) -> TrainSettings:
-    """Return the settings of the final training: it has the time that is left."""
+    """Return the settings of the final training, with the remaining time."""
     left = max(settings.time_limit - tried.seconds, 1.0) if settings.time_limit else 0.0
     return settings.model_copy(update={"time_limit": left})
 
 
 def _without_duplicates(dataset: Dataset, report: Report) -> Dataset:
-    """See `deduplicated`. Raises Cancelled."""
+    """Return the dataset without duplicates (see `deduplicated`). Raises Cancelled."""
     tick = _Tick(report, len(dataset.samples))
     result = deduplicated(dataset, tick=tick, cancelled=report.cancelled)
     if report.cancelled():
@@ -172,7 +172,7 @@ def _without_duplicates(dataset: Dataset, report: Report) -> Dataset:
 
 
 class _Tick:
-    """Counts samples that were read and tells it now and then; raises Cancelled."""
+    """Counts the samples read and reports progress from time to time; raises Cancelled."""
 
     def __init__(self, report: Report, total: int) -> None:
         self._report, self._total, self._done, self._told = report, total, 0, time.monotonic()
@@ -200,10 +200,10 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
             classes=ClassName(", ".join(dataset.classes)),
         )
     left_out = {"task", "network", "data", "out", "name", "options", "ok_classes", "keep_best", "balance", "run"}
-    left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # all in the card's input
+    left_out |= {"width", "height", "channels", "fit", "levels", "depth"}  # part of the card's input
     training = {key: value for key, value in settings.model_dump(mode="json", exclude=left_out).items() if value != ""}
     if dataset.ignores:
-        training["ignored"] = True  # what is encoded for a network then says where nothing is to be learnt
+        training["ignored"] = True  # encoded targets then include the regions to ignore
     if settings.pretrained:
         training["pretrained"] = Path(settings.pretrained).name  # a bundle goes to machines with other folders
     if TASKS[settings.task].labels == "label" and settings.balance == "weights":
@@ -227,7 +227,7 @@ def _first_card(settings: TrainSettings, dataset: Dataset, split: Split, spec: I
 
 
 def _thresholds(settings: TrainSettings) -> dict[str, float]:
-    """Return those that the task's bundles begin with; the one that decides is a person's, if there is one."""
+    """Return the task's initial thresholds, with the decision threshold replaced by a person's choice if there is one."""
     task = task_of(settings.task)
     found = dict(task.thresholds)
     if settings.score and task.threshold_key in found:
@@ -236,14 +236,14 @@ def _thresholds(settings: TrainSettings) -> dict[str, float]:
 
 
 def class_weights(samples: Sequence[Sample], classes: int) -> list[float]:
-    """Weights that make rare classes count as much as frequent ones, at most 10 times the most frequent one's."""
+    """Return weights that balance the classes, at most 10 times the weight of the most frequent class."""
     counts = Counter(sample.truth.label for sample in samples)
     most = max(counts.values())
     return [min(most / max(counts[index], 1), _HEAVIEST_CLASS) for index in range(classes)]
 
 
 def _load(card: Card, split: Split, report: Report, *, threads: int) -> dict[str, Inputs]:
-    """Read and prepare the training and validation samples. Raises ConfigError if a part has none that can be read."""
+    """Read and prepare the training and validation samples. Raises ConfigError if a part has no readable sample."""
     task = task_of(card.task)
     tick = _Tick(report, len(split.train) + len(split.val))
     parts: dict[str, Inputs] = {}
@@ -260,9 +260,9 @@ def _load(card: Card, split: Split, report: Report, *, threads: int) -> dict[str
 
 
 def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Module, Card]:
-    """Build the network, and complete the card with what it and the data say: normalisation and target scaling.
+    """Build the network, and complete the card with its normalisation and the target scaling of the data.
 
-    The seed gives the start weights, whatever was trained before.
+    The start weights depend on the seed only, whatever was trained before.
     """
     torch.manual_seed(settings.seed)
     network = build_network(card)
@@ -273,7 +273,7 @@ def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Mo
         pixels = np.stack([inputs[index].pixels for index in range(0, len(inputs), max(1, len(inputs) // 200))])
         targets = [inputs[index].target for index in range(len(inputs))]
         known |= task.scaling(pixels, {name: np.stack([one[name] for one in targets]) for name in targets[0]})
-    # Trained weights replace the ones it started from: the bundle must open where those are not installed.
+    # Trained weights replace the start weights: the bundle must open on machines without the latter.
     known["network_options"] = {key: value for key, value in card.network_options.items() if key != "pretrained"}
     return network, card.model_copy(update=known)
 
@@ -281,7 +281,7 @@ def _network(card: Card, settings: TrainSettings, inputs: Inputs) -> tuple[nn.Mo
 def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Message], tried: Tried) -> Bundle:
     """Calibrate and choose the threshold on validation, measure on the test part, write the report and the bundle.
 
-    Both at the frames' own size.
+    Validation and test use the frames' own size.
     """
     settings, graph = fit.settings, fit.load_best()
     assert fit.best is not None
@@ -339,7 +339,7 @@ def _finish(fit: Learner, split: Split, report: Report, problems: Sequence[Messa
 
 
 def torch_infer(graph: Graph) -> Infer:
-    """Return a graph on the CPU as a function of arrays."""
+    """Return a function of arrays for a graph on the CPU."""
     graph.eval()
 
     def infer(frames: Prepared) -> Floats:

@@ -30,7 +30,7 @@ from inspector.tasks.base import Target, task_of
 
 Matrix = NDArray[np.float64]
 
-# A box of which less than this share is left in the input no longer shows what it is labelled as.
+# A box with less than this share left in the input no longer shows its labelled object.
 _LEAST_VISIBLE = 0.25
 _PAD = 114
 
@@ -89,7 +89,7 @@ PRESETS: Mapping[Augmentations, Augmentation | None] = MappingProxyType(
 
 
 def augmentation_for(task: TaskName, preset: Augmentations = "standard") -> Augmentation | None:
-    """Return what a preset means for a task; None: nothing is varied."""
+    """Return the augmentation of a preset for a task; None: no augmentation."""
     how = PRESETS[preset]
     if how is None:
         return None
@@ -99,14 +99,14 @@ def augmentation_for(task: TaskName, preset: Augmentations = "standard") -> Augm
 
 
 def augment(pixels: Prepared, target: Target, how: Augmentation, rng: np.random.Generator) -> tuple[Prepared, Target]:
-    """One random variant of `pixels` [H, W, C] (uint8, or float32 on the scale of 0 to 255) and its encoded truth.
+    """Return a random variant of `pixels` [H, W, C] (uint8, or float32 on the scale of 0 to 255) and its encoded truth.
 
-    Temperatures are only for an `Augmentation` without light. Neither argument is written to.
+    Temperatures require an `Augmentation` without changes in light. Neither argument is modified.
     """
     height, width = pixels.shape[:2]
     matrix = _geometry(width, height, how, rng)
     if matrix is not None:
-        # A border filled by mirroring would show objects that have no box; a mask is mirrored with its pixels.
+        # A border filled by mirroring would show objects without a box; a mask is mirrored with its pixels.
         border = cv2.BORDER_CONSTANT if "boxes" in target else cv2.BORDER_REFLECT_101
         pixels = _warp(pixels, matrix, border)
         target = warp_target(target, matrix, width, height)
@@ -114,13 +114,13 @@ def augment(pixels: Prepared, target: Target, how: Augmentation, rng: np.random.
 
 
 def _geometry(width: int, height: int, how: Augmentation, rng: np.random.Generator) -> Matrix | None:
-    """Return a random map of the input onto itself; None: it stays."""
+    """Return a random map of the input onto itself; None for the identity."""
     mirrored = bool(how.flip) and rng.random() < how.flip
     upended = bool(how.flip_vertical) and rng.random() < how.flip_vertical
     angle = float(rng.uniform(-how.degrees, how.degrees)) if how.degrees else 0.0
     if how.quarter_turns:
         angle += 90.0 * int(rng.integers(4)) if width == height else 180.0 * int(rng.integers(2))
-    # As often larger as smaller.
+    # Enlarging and shrinking are equally likely.
     scale = float(np.exp(rng.uniform(*np.log(how.scale)))) if how.scale != (1.0, 1.0) else 1.0
     shift = (rng.uniform(-how.shift, how.shift, 2) * (width, height)) if how.shift else np.zeros(2)
     if not (mirrored or upended or angle or shift.any() or scale != 1.0):
@@ -131,7 +131,7 @@ def _geometry(width: int, height: int, how: Augmentation, rng: np.random.Generat
 
 
 def _light(pixels: Prepared, how: Augmentation, rng: np.random.Generator) -> Prepared:
-    """Random brightness, contrast and gamma, then blur, noise and a hole."""
+    """Apply random brightness, contrast and gamma, then blur, noise and a hole."""
     if how.brightness or how.contrast or how.gamma:
         brightness, contrast, gamma = (
             float(rng.uniform(1 - most, 1 + most)) if most else 1.0 for most in (how.brightness, how.contrast, how.gamma)
@@ -139,7 +139,7 @@ def _light(pixels: Prepared, how: Augmentation, rng: np.random.Generator) -> Pre
         pixels = _jitter(pixels, brightness, contrast, gamma)
     if how.blur and (sigma := float(rng.uniform(-how.blur, how.blur))) > 0.2:
         blurred = np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), pixels.dtype).reshape(pixels.shape)
-        pixels = np.minimum(blurred, 255)  # float32 sums come out a little higher
+        pixels = np.minimum(blurred, 255)  # float32 sums may exceed 255 slightly
     if how.noise and (sigma := float(rng.uniform(-how.noise, how.noise))) > 0:
         grain = rng.standard_normal(pixels.shape[:2], dtype=np.float32)[..., None] * sigma
         noisy = np.clip(pixels + grain, 0, 255)
@@ -153,9 +153,7 @@ def _light(pixels: Prepared, how: Augmentation, rng: np.random.Generator) -> Pre
 
 
 def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Target:
-    """Return an encoded truth (see `Task.encode`) under an affine map of the input: planes of `mask` and `ignore`, and `boxes`
-    follow it.
-    """
+    """Return an encoded truth (see `Task.encode`) under an affine map of the input, applied to `mask`, `ignore` and `boxes`."""
     result = dict(target)
     for name in ("mask", "ignore"):
         if name in target:
@@ -171,8 +169,9 @@ def warp_target(target: Target, matrix: Matrix, width: int, height: int) -> Targ
 def affine(
     width: int, height: int, angle: float, *, mirrored: bool = False, upended: bool = False, scale: float = 1.0
 ) -> Matrix:
-    """Return [2, 3] matrix in continuous pixel coordinates (a pixel's centre is at .5): rotation about the centre by `angle`
-    degrees and scaling, after mirroring left and right, and top and bottom (`upended`).
+    """Return the [2, 3] matrix of a rotation about the centre by `angle` degrees and scaling, after mirroring.
+
+    Coordinates are continuous pixels (a pixel's centre is at .5). `mirrored` swaps left and right, `upended` top and bottom.
     """
     radians = np.deg2rad(angle)
     cos, sin = scale * np.cos(radians), scale * np.sin(radians)
@@ -182,11 +181,11 @@ def affine(
 
 
 def warp_boxes(boxes: Floats, matrix: Matrix, width: int, height: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Boxes [N, 4] (centre x, y, width, height as fractions of the input) under an affine map, clipped to the input, and
-    which of them are still to be seen.
+    """Return boxes [N, 4] under an affine map, and which of them are still visible.
 
-    A rotated box is bounded as the ellipse inscribed in it would be, which is closer to the object than bounding its
-    corners (Kalra et al., "Towards Rotation Invariance in Object Detection", ICCV 2021).
+    Boxes are centre x, y, width, height as fractions of the input, and are clipped to the input. A rotated box is bounded like
+    the ellipse inscribed in it, which is closer to the object than the bounds of its corners (Kalra et al., "Towards Rotation
+    Invariance in Object Detection", ICCV 2021).
     """
     size = np.array([width, height], np.float64)
     centres = (boxes[:, :2] * size) @ matrix[:, :2].T + matrix[:, 2]
@@ -199,7 +198,7 @@ def warp_boxes(boxes: Floats, matrix: Matrix, width: int, height: int) -> tuple[
 
 
 def _warp(image: Prepared, matrix: Matrix, border: int) -> Prepared:
-    """Apply a matrix given in continuous coordinates; OpenCV counts from the centre of the first pixel."""
+    """Apply a matrix given in continuous coordinates; OpenCV's origin is the centre of the first pixel."""
     centred = matrix.copy()
     centred[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5
     size = (image.shape[1], image.shape[0])
@@ -208,7 +207,7 @@ def _warp(image: Prepared, matrix: Matrix, border: int) -> Prepared:
 
 
 def _jitter(pixels: Prepared, brightness: float, contrast: float, gamma: float = 1.0) -> Prepared:
-    """Scale the grey levels, then their distance from the mean, as torchvision's ColorJitter does; then bend them by gamma."""
+    """Scale the grey levels, then their distance from the mean, as torchvision's ColorJitter does; then apply gamma."""
     if pixels.dtype != np.uint8:
         bright = np.clip(pixels * np.float32(brightness), 0, 255)
         mean = np.float32(bright.mean())

@@ -1,4 +1,4 @@
-"""The network that is validated, as a function of arrays, which sums up the loss of what it judges on the way."""
+"""Wraps the network under validation as an array function and accumulates its validation loss."""
 
 import math
 from collections import deque
@@ -19,10 +19,10 @@ from inspector.tasks.truth import input_frame, input_view
 
 
 class Judge:
-    """Called with prepared frames [N, H, W, C] it gives the activated outputs [N, ...], as an engine does.
+    """Maps prepared frames [N, H, W, C] to activated outputs [N, ...], as an engine does.
 
-    One forward pass serves the metrics and the loss: `items` notes the target of each sample it hands out, and the next frames
-    that are judged are taken to be those.
+    One forward pass serves the metrics and the loss: `items` records the target of each sample it yields, and the next frames
+    judged are taken to be these samples.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Judge:
         autocast: Callable[[], AbstractContextManager[object]],
         tick: Callable[[], object],
     ) -> None:
-        """`raw`: frames -> the network's own output, not activated. `tick`: called before each batch; may raise to end it."""
+        """`raw`: maps frames to the network's own output, before activation. `tick`: called before each batch; may raise."""
         self._raw, self._card, self._device, self._autocast, self._tick = raw, card, device, autocast, tick
         self._task = task_of(card.task)
         self._targets: deque[Target] = deque()
@@ -52,7 +52,7 @@ class Judge:
         return out
 
     def items(self, inputs: Inputs, wanted: Sequence[int] | None = None) -> Iterator[Item]:
-        """Yield all samples, or those wanted, as frames of the input's size; of all of them the loss is counted."""
+        """Yield all samples, or those in `wanted`, as frames of the input's size. The loss includes all of them."""
         geometry = input_view(self._card.input)
         for index in range(len(inputs)) if wanted is None else wanted:
             sample = inputs.readable(index)
@@ -62,7 +62,7 @@ class Judge:
             yield Item(sample.pixels, geometry, frame, self._task.truth(sample.target, self._card.input))
 
     def loss(self) -> float:
-        """Return the mean loss of the samples judged so far, weighted like that of training; NaN before there is one."""
+        """Return the mean loss of the samples judged so far, weighted like the training loss; NaN before the first sample."""
         return self._total / self._count if self._count else math.nan
 
     def _add(self, raw: Tensor, targets: Sequence[Target]) -> None:

@@ -12,14 +12,14 @@ from inspector.tasks.losses.settings import Box, Explained, Targets, number
 class ClassificationLoss:
     """Cross entropy.
 
-    `card.training`: `label_smoothing` (0..1) and `class_weights` ("1,2.5,4": one number a class). A target `confidence` [N],
-    if there is one, is the probability of the label; the others share what is left. A target `weight` [N], if there is one,
-    weighs the frames. `temperature` divides the logits of the activation, so that a score is a probability (Guo et al., ICML
-    2017); the loss knows nothing of it.
+    `card.training`: `label_smoothing` (0..1) and `class_weights` ("1,2.5,4": one number per class). The optional target
+    `confidence` [N] is the probability of the label; the other classes share the remainder. The optional target `weight` [N]
+    weights the frames. `temperature` divides the logits in the activation, to calibrate the scores (Guo et al., ICML 2017); the
+    loss ignores it.
     """
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Logits [N, C] against `label` [N]. The mean over the frames is weighted by the class weights of their labels."""
+        """Return the loss of logits [N, C] against `label` [N]: the mean over the frames, weighted by their class weights."""
         label, weights = target["label"], _class_weights(card)
         factors = None if weights is None else out.new_tensor(weights, dtype=torch.float32)
         losses = functional.cross_entropy(
@@ -34,12 +34,12 @@ class ClassificationLoss:
         return losses.mean() if factors is None else losses.sum() / factors[label].sum()
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """Return the class's score before the softmax; of the class named, or the most likely one."""
+        """Return the score before the softmax of the named class, by default of the most likely one."""
         index = int(raw[0].argmax()) if class_index is None else class_index
         return raw[0, index], index
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
-        """Logits -> probabilities. Raises ConfigError if the card's temperature is not above 0."""
+        """Convert logits to probabilities. Raises ConfigError if the card's temperature is not above 0."""
         temperature = number(card, "temperature", 1.0)
         if not temperature > 0:
             raise ConfigError(
@@ -49,7 +49,7 @@ class ClassificationLoss:
 
 
 def _probabilities(label: Tensor, confidence: Tensor | None, classes: int) -> Tensor:
-    """Labels [N] as they are, or where it is known how sure they are as probabilities [N, classes]."""
+    """Return labels [N] unchanged, or as probabilities [N, classes] if their confidence is known."""
     if confidence is None or classes < 2:
         return label
     rest = ((1 - confidence) / (classes - 1))[:, None].expand(-1, classes)
@@ -57,7 +57,7 @@ def _probabilities(label: Tensor, confidence: Tensor | None, classes: int) -> Te
 
 
 def _class_weights(card: Card) -> list[float] | None:
-    """`class_weights` of the card's training settings as numbers. Raises ConfigError."""
+    """Return `class_weights` of the card's training settings as numbers. Raises ConfigError if they are not valid."""
     text = str(card.training.get("class_weights", ""))
     if not text:
         return None

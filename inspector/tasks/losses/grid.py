@@ -1,9 +1,9 @@
-"""Detection on one grid, B boxes a cell (after Redmon et al., CVPR 2016): what SimpleYOLO learns.
+"""Detection on one grid with B boxes per cell (after Redmon et al., CVPR 2016): the loss of SimpleYOLO.
 
 The network's output is [N, gh, gw, B*5 + C] logits: B times (x, y, w, h, confidence), then the cell's classes. A box's centre
-lies at cell + offset * (1 + 2 REACH) - REACH, in cells: its own cell and a margin of REACH around, so that the cells next to
-an object's centre can find it too. w and h are fractions of the input. The confidence is the expected IoU of the box with the
-object; a box's score for a class is confidence times the class's probability.
+lies at cell + offset * (1 + 2 REACH) - REACH, in cells: in its own cell or within a margin of REACH around it, so that
+neighbouring cells can find the object too. w and h are fractions of the input. The confidence is the expected IoU of the box
+with the object. A box's score for a class is confidence times class probability.
 """
 
 import math
@@ -22,7 +22,7 @@ REACH = 0.5
 
 
 class Assignment(NamedTuple):
-    """Which box learns which object: indices [P] of image, row, column, box and object."""
+    """Assignment of boxes to objects: indices [P] of image, row, column, box and object."""
 
     image: Tensor
     row: Tensor
@@ -34,12 +34,11 @@ class Assignment(NamedTuple):
 class GridLoss:
     """YOLO loss with IoU-aware confidence.
 
-    Every object is learnt by the cell of its centre and the two cells nearest to that centre, in each by the free box with
-    the best IoU; several objects of a cell go to different boxes, and a neighbour learns only objects of its own class.
-    Box: 1 - CIoU (Zheng et al., AAAI 2020). Confidence: quality focal loss towards the IoU reached (Li et al., NeurIPS
-    2020), towards 0 elsewhere; a box that overlaps an object well without being assigned to it is not punished (Redmon
-    and Farhadi, 2018). Classes: binary cross entropy in the cells with objects. Each term is divided by the number of
-    assigned boxes or cells.
+    Every object is assigned to the cell of its centre and the two nearest cells, in each to the free box with the best IoU.
+    Several objects of a cell go to different boxes. A neighbouring cell learns only objects of its own class. Box: 1 - CIoU
+    (Zheng et al., AAAI 2020). Confidence: quality focal loss towards the IoU reached (Li et al., NeurIPS 2020), towards 0
+    elsewhere; a box that overlaps an object well without being assigned to it is not punished (Redmon and Farhadi, 2018).
+    Classes: binary cross entropy in the cells with objects. Each term is divided by the number of assigned boxes or cells.
     """
 
     box_weight = 5.0
@@ -48,7 +47,10 @@ class GridLoss:
     ignore_iou = 0.5
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Logits [N, gh, gw, B*5 + C] against `boxes` [N, M, 4] (centre, size; fractions) and `classes` [N, M] (-1: none)."""
+        """Return the loss of logits [N, gh, gw, B*5 + C] against `boxes` [N, M, 4] and `classes` [N, M] (-1: none).
+
+        `boxes` are centre and size as fractions of the input.
+        """
         out = out.float()
         count = boxes_per_cell(card)
         n, rows, columns, _ = out.shape
@@ -72,7 +74,7 @@ class GridLoss:
     def _confidence(
         self, logits: Tensor, mine: Tensor, real: Tensor, classes: Tensor, chosen: Assignment, iou: Tensor
     ) -> Tensor:
-        """Quality focal loss summed over all boxes; logits [N, gh, gw, B]."""
+        """Return the quality focal loss summed over all boxes; logits [N, gh, gw, B]."""
         wanted, weight = torch.zeros_like(logits), torch.ones_like(logits)
         overlaps = pairwise_iou(mine.flatten(1, 3), real) * (classes >= 0)[:, None, :]
         weight[(overlaps.amax(dim=2) > self.ignore_iou).reshape(weight.shape)] = 0.0
@@ -82,11 +84,14 @@ class GridLoss:
         return (weight * (logits.sigmoid() - wanted).abs() ** 2 * entropy).sum()
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """Return the score of the box, or of all boxes of the class."""
+        """Return the score of the given box, or the sum over all boxes of the class."""
         return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
-        """Logits [N, gh, gw, B*5 + C] -> [N, gh*gw*B, 4 + C]: corners as fractions, then confidence times class probability."""
+        """Convert logits [N, gh, gw, B*5 + C] to boxes [N, gh*gw*B, 4 + C].
+
+        The result holds corners as fractions, then confidence times class probability.
+        """
         count, classes = boxes_per_cell(card), len(card.classes)
         raw = out[..., : count * 5].reshape(*out.shape[:3], count, 5)
         scores = raw[..., 4:].sigmoid() * out[..., None, count * 5 :].sigmoid()
@@ -94,15 +99,15 @@ class GridLoss:
 
 
 def assign(mine: Tensor, real: Tensor, centres: Tensor, classes: Tensor) -> Assignment:
-    """Give every object to boxes of the cells around its centre.
+    """Assign every object to boxes of the cells around its centre.
 
-    `mine` [N, gh, gw, B, 4] and `real` [N, M, 4] corners in pixels, `centres` [N, M, 2] in cells, `classes` [N, M].
+    `mine` [N, gh, gw, B, 4] and `real` [N, M, 4]: corners in pixels; `centres` [N, M, 2] in cells; `classes` [N, M].
     """
     _, rows, columns, boxes, _ = mine.shape
     image, index = torch.nonzero(classes >= 0, as_tuple=True)
     image, row, column, index, home = _cells(image, index, centres[image, index], rows, columns)
     order = torch.sort((image * rows + row) * columns + column, stable=True).indices
-    # A cell has one set of class probabilities: objects that it only neighbours must be of the class it has already.
+    # A cell has one set of class probabilities: a neighbouring cell only takes objects of the class it already has.
     image, row, column, index, home = (part[order] for part in (image, row, column, index, home))
     kind, first = classes[image, index], _first((image * rows + row) * columns + column)
     fits = home | (kind == kind[first])
@@ -122,7 +127,7 @@ def assign(mine: Tensor, real: Tensor, centres: Tensor, classes: Tensor) -> Assi
 
 
 def _first(key: Tensor) -> Tensor:
-    """For sorted keys [P]: the position of the first of each run of equal keys."""
+    """Return the position of the first element of each run in sorted keys [P]."""
     position = torch.arange(len(key), device=key.device)
     if not len(key):
         return position
@@ -134,9 +139,9 @@ def _first(key: Tensor) -> Tensor:
 def _cells(
     image: Tensor, index: Tensor, centre: Tensor, rows: int, columns: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return the cells that may learn each object: its own first, then of the neighbours those its centre is within REACH of.
+    """Return the candidate cells of each object: its own cell, then the neighbours within REACH of its centre.
 
-    Image, row, column, object, and whether the cell is the object's own.
+    Returns image, row, column, object, and whether the cell is the object's own.
     """
     last = centre.new_tensor([columns - 1, rows - 1])
     home = centre.floor().clamp(min=0).minimum(last)
@@ -155,7 +160,7 @@ def _cells(
 
 
 def _class_loss(logits: Tensor, classes: Tensor, chosen: Assignment) -> Tensor:
-    """Binary cross entropy [N, gh, gw, C] in the cells with objects, mean over those cells. A cell may hold several classes."""
+    """Return the binary cross entropy [N, gh, gw, C], averaged over the cells with objects. A cell may hold several classes."""
     wanted = torch.zeros_like(logits)
     wanted[chosen.image, chosen.row, chosen.column, classes[chosen.image, chosen.object]] = 1.0
     cells = wanted.amax(dim=3) > 0
@@ -164,16 +169,16 @@ def _class_loss(logits: Tensor, classes: Tensor, chosen: Assignment) -> Tensor:
 
 
 def _side(probability: Tensor) -> Tensor:
-    """Side of a box as a fraction of the input.
+    """Return the side of a box as a fraction of the input.
 
-    The square gives small boxes finer steps (as the square roots of YOLO's loss do); the factor lets a box as large as
-    the input be reached with a moderate logit.
+    The square gives small boxes finer steps, like the square roots in YOLO's loss. The factor makes the full input reachable
+    with a moderate logit.
     """
     return (1.1 * probability) ** 2
 
 
 def _boxes(raw: Tensor, *, most: float = math.inf) -> Tensor:
-    """Logits [N, gh, gw, B, 4] -> corners as fractions of the input; no side is longer than `most`."""
+    """Convert logits [N, gh, gw, B, 4] to corners as fractions of the input; no side is longer than `most`."""
     rows, columns = raw.shape[1:3]
     probability = raw.sigmoid()
     y, x = torch.meshgrid(torch.arange(rows, device=raw.device), torch.arange(columns, device=raw.device), indexing="ij")

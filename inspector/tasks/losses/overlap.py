@@ -1,4 +1,4 @@
-"""Boxes as tensors: corners, overlap, complete overlap."""
+"""Boxes as tensors: corners, IoU, complete IoU."""
 
 import math
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def corners(boxes: Tensor) -> Tensor:
-    """(centre, size) [..., 4] -> (left, top, right, bottom)."""
+    """Convert (centre, size) [..., 4] to (left, top, right, bottom)."""
     half = boxes[..., 2:] / 2
     return torch.cat((boxes[..., :2] - half, boxes[..., :2] + half), dim=-1)
 
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of [..., n, 4] and [..., m, 4] -> [..., n, m]."""
+    """Return the IoU [..., n, m] of boxes [..., n, 4] and [..., m, 4]."""
     a, b = first[..., :, None, :], second[..., None, :, :]
     both = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(dim=-1)
     union = (a[..., 2:] - a[..., :2]).prod(dim=-1) + (b[..., 2:] - b[..., :2]).prod(dim=-1) - both
@@ -21,7 +21,7 @@ def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
 
 
 def complete_iou(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU and complete IoU of boxes [P, 4], pair by pair (Zheng et al., AAAI 2020, equations 7 to 11)."""
+    """Return IoU and complete IoU of boxes [P, 4], pair by pair (Zheng et al., AAAI 2020, equations 7 to 11)."""
     low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
     both = (high - low).clamp(min=0).prod(dim=1)
     size_1, size_2 = first[:, 2:] - first[:, :2], second[:, 2:] - second[:, :2]

@@ -1,9 +1,9 @@
-"""Detection at points of several scales, without anchor boxes: what FPN detectors learn.
+"""Detection at points of several scales, without anchor boxes: the loss of FPN detectors.
 
-The network's output is [N, A, 4 + C]: for the points of the grids of STRIDES, finest first, each row by row, four numbers of
-the box and one logit a class. Numbers (x, y, w, h): sides are exp(w) and exp(h) strides long; the box's centre lies x and y
-sides away from the point. So the numbers mean the same whatever the box's size, and a box thinner than the grid can be
-described from a point beside it.
+The network's output is [N, A, 4 + C]: for the points of the grids of STRIDES, finest first and row by row, four numbers of the
+box and one logit per class. Numbers (x, y, w, h): the sides are exp(w) and exp(h) strides long; the box's centre lies x and y
+sides away from the point. The offsets are therefore independent of the box's size, and a point outside a box thinner than the
+grid can still describe it.
 """
 
 import math
@@ -23,7 +23,7 @@ _TINY = 1e-9
 
 
 class Matched(NamedTuple):
-    """Which point learns which object, and how well it should say it found it.
+    """Assignment of points to objects, with target quality.
 
     `object` int64 [N, A], -1: none. `quality` float32 [N, A]: 0 where there is no object.
     """
@@ -35,9 +35,9 @@ class Matched(NamedTuple):
 class PointsLoss:
     """Task-aligned learning (TOOD: Feng et al., ICCV 2021, sections 3.2 and 3.3).
 
-    An object is learnt by the `candidates` points whose present answers suit it best: by score to the power of `alpha` times
-    IoU to the power of `beta`. Their scores are drawn to that alignment, scaled so that the best reaches the best IoU; all
-    others to 0. Boxes: 1 - CIoU, weighted with the same number. Every term is divided by the sum of the alignments.
+    Each object is assigned to the `candidates` points with the best alignment: score to the power of `alpha` times IoU to the
+    power of `beta`. The target score of these points is the alignment, scaled so that the best reaches the best IoU; that of
+    all others is 0. Boxes: 1 - CIoU, weighted with the target score. Every term is divided by the sum of the target scores.
     """
 
     candidates = 10
@@ -47,7 +47,10 @@ class PointsLoss:
     class_weight = 1.0
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Output [N, A, 4 + C] against `boxes` [N, M, 4] (centre, size; fractions) and `classes` [N, M] (-1: none)."""
+        """Return the loss of output [N, A, 4 + C] against `boxes` [N, M, 4] and `classes` [N, M] (-1: none).
+
+        `boxes` are centre and size as fractions of the input.
+        """
         out = out.float()
         size = out.new_tensor([card.input.width, card.input.height])
         points, strides = points_of(card.input.height, card.input.width, device=out.device)
@@ -67,20 +70,20 @@ class PointsLoss:
         return self.class_weight * kind + self.box_weight * box
 
     def entropy(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        """Of all scores against those wanted, [N, A, C] both, summed up."""
+        """Return the cross entropy of all scores against their targets, both [N, A, C], summed up."""
         return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
 
     def match(self, scores: Tensor, mine: Tensor, points: Tensor, real: Tensor, classes: Tensor) -> Matched:
-        """Give every object its points.
+        """Assign points to every object.
 
-        `scores` [N, A, C], `mine` [N, A, 4] and `real` [N, M, 4] corners in pixels, `points` [A, 2] in pixels, `classes`
-        [N, M], -1: none. A point that several objects want learns the one it overlaps best.
+        `scores` [N, A, C]; `mine` [N, A, 4] and `real` [N, M, 4]: corners in pixels; `points` [A, 2] in pixels; `classes` [N,
+        M], -1: none. A point that suits several objects takes the one with the largest overlap.
         """
         exists = (classes >= 0)[..., None]
         near = exists & _near(points, real)
         overlap = pairwise_iou(real, mine) * near  # [N, M, A]
         said = scores.transpose(1, 2).gather(1, classes.clamp(min=0)[..., None].expand(-1, -1, scores.shape[1]))
-        # Where nothing overlaps yet, the points near an object are still better than none.
+        # Before any box overlaps, the points near an object are still the best candidates.
         alignment = (said**self.alpha * (overlap + 1e-4) ** self.beta) * near
         best = alignment.topk(min(self.candidates, alignment.shape[2]), dim=2).indices
         chosen = torch.zeros_like(near).scatter_(2, best, value=True) & near
@@ -92,18 +95,18 @@ class PointsLoss:
         return Matched(torch.where(owner.values > 0, owner.indices, -1), quality)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """Return the score of the box, or of all boxes of the class."""
+        """Return the score of the given box, or the sum over all boxes of the class."""
         return box_target(self.activation(raw, card)[0], card, class_index=class_index, box=box)
 
     def activation(self, out: Tensor, card: Card) -> Tensor:
-        """Output [N, A, 4 + C] -> corners as fractions of the input, scores 0..1."""
+        """Convert output [N, A, 4 + C] to corners as fractions of the input and scores 0..1."""
         points, strides = points_of(card.input.height, card.input.width, device=out.device)
         size = out.new_tensor([card.input.width, card.input.height] * 2)
         return torch.cat((boxes_of(out[..., :4], points, strides) / size, out[..., 4:].sigmoid()), dim=-1)
 
 
 def points_of(height: int, width: int, *, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Centres (x, y) [A, 2] of the cells of all scales in pixels, and their strides [A, 1], float32."""
+    """Return the centres (x, y) [A, 2] of the cells of all scales in pixels, and their strides [A, 1], float32."""
     points, strides = [], []
     for stride in STRIDES:
         y = (torch.arange(math.ceil(height / stride), device=device) + 0.5) * stride
@@ -115,14 +118,15 @@ def points_of(height: int, width: int, *, device: torch.device | None = None) ->
 
 
 def boxes_of(numbers: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """Return the network's four numbers [..., A, 4] -> corners in pixels."""
+    """Convert the network's four numbers [..., A, 4] to corners in pixels."""
     sides = numbers[..., 2:].clamp(max=_MOST).exp() * strides
     return corners(torch.cat((points + numbers[..., :2] * sides, sides), dim=-1))
 
 
 def _near(points: Tensor, real: Tensor) -> Tensor:
-    """Return which points [A, 2] may learn which boxes [N, M, 4]: those inside, and for boxes thinner than the finest grid
-    those within half its stride of the box's middle. bool [N, M, A].
+    """Return which points [A, 2] may learn which boxes [N, M, 4], as bool [N, M, A].
+
+    Points inside a box may; for boxes thinner than the finest grid also points within half its stride of the box's middle.
     """
     centre, half = (real[..., :2] + real[..., 2:]) / 2, (real[..., 2:] - real[..., :2]) / 2
     reach = half.clamp(min=STRIDES[0] / 2)

@@ -15,15 +15,16 @@ class SegmentationLoss:
     """`card.training["loss"]`: "bce_dice" (if left out), "dice", "bce", "focal" or "focal_dice"."""
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Logits [N, K, h, w] against `mask` uint8 [N, K, h, w] (shares times 255). Pixels that `ignore` uint8 [N, 1, h, w]
-        touches play no part.
+        """Return the loss of logits [N, K, h, w] against `mask` uint8 [N, K, h, w] (shares times 255).
+
+        Pixels touched by `ignore` uint8 [N, 1, h, w] do not count.
         """
         function = chosen(card, SEGMENTATION_LOSSES, "bce_dice")
         known = (target["ignore"] == 0).float() if "ignore" in target else None
         return function(out.float(), target["mask"].float() / 255, known)
 
     def cam_target(self, raw: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-        """Return the class's logits, summed over the pixels where it was found, or the largest where it was not."""
+        """Return the class's logits summed over the pixels where the class was found, or the largest logit if it was not."""
         found = self.activation(raw.detach(), card)[0] >= card.thresholds.get("mask", MASK)
         index = int(found.sum((1, 2)).argmax()) if class_index is None else class_index
         logits = raw[0, index]
@@ -35,10 +36,10 @@ class SegmentationLoss:
 
 
 def dice_loss(out: Tensor, truth: Tensor, known: Tensor | None = None, smooth: float = 1.0) -> Tensor:
-    """1 - Dice coefficient of the probabilities, pooled over the batch for each class, then the mean of the classes.
+    """Return 1 - Dice coefficient of the probabilities, pooled over the batch for each class and averaged over the classes.
 
-    Logits and shares [N, K, h, w]; `known` [N, 1, h, w]: 1 where pixels count, 0 where they do not. `smooth` keeps batches
-    without defects well defined (Milletari et al., 3DV 2016).
+    Logits and shares [N, K, h, w]; `known` [N, 1, h, w]: 1 where pixels count, else 0. `smooth` keeps batches without defects
+    well defined (Milletari et al., 3DV 2016).
     """
     probability = out.sigmoid()
     if known is not None:
@@ -50,7 +51,7 @@ def dice_loss(out: Tensor, truth: Tensor, known: Tensor | None = None, smooth: f
 
 
 def focal_loss(out: Tensor, truth: Tensor, known: Tensor | None = None, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Focal loss, mean over all known pixels (Lin et al., ICCV 2017, equation 5)."""
+    """Return the focal loss, averaged over all known pixels (Lin et al., ICCV 2017, equation 5)."""
     probability = out.sigmoid()
     entropy = functional.binary_cross_entropy_with_logits(out, truth, reduction="none")
     right = probability * truth + (1 - probability) * (1 - truth)
@@ -59,10 +60,10 @@ def focal_loss(out: Tensor, truth: Tensor, known: Tensor | None = None, *, alpha
 
 
 def present_dice_loss(out: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
-    """Return the Dice loss over the classes that occur in the batch; 0 if none does. For use beside a loss of every pixel.
+    """Return the Dice loss over the classes that occur in the batch; 0 if none does. To be combined with a pixel-wise loss.
 
-    With many rare classes most are absent from a small batch, and for those the smoothed Dice term only says "nowhere",
-    thousands of times more strongly than a pixel's mean: the network then learns to predict nothing at all.
+    With many rare classes most are absent from a small batch. For absent classes the smoothed Dice term only pushes towards
+    empty masks, thousands of times more strongly than the pixel-wise mean, and the network learns to predict nothing.
     """
     present = (truth if known is None else truth * known).sum((0, 2, 3)) > 0
     return dice_loss(out[:, present], truth[:, present], known) if present.any() else out.sum() * 0.0
@@ -75,7 +76,7 @@ def _bce(out: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
 
 
 def _mean(values: Tensor, known: Tensor | None) -> Tensor:
-    """Of the values [N, K, h, w] of known pixels; 0 where there are none."""
+    """Return the mean of values [N, K, h, w] over known pixels; 0 if there are none."""
     if known is None:
         return values.mean()
     return (values * known).sum() / (known.sum() * values.shape[1]).clamp(min=1)
@@ -87,7 +88,7 @@ SEGMENTATION_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tens
         "dice": dice_loss,
         "bce": _bce,
         "focal": focal_loss,
-        # The focal term alone is tiny on mostly empty masks; this factor brings it beside the Dice term.
+        # The focal term alone is tiny on mostly empty masks; this factor balances it with the Dice term.
         "focal_dice": lambda out, truth, known: 20 * focal_loss(out, truth, known) + dice_loss(out, truth, known),
     }
 )

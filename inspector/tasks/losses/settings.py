@@ -1,4 +1,4 @@
-"""What the losses share: settings read from a card, and what of a detector is explained."""
+"""Helpers shared by the losses: settings from a card, and the explained number of a detector."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -14,11 +14,11 @@ from inspector.tasks.boxes import box_iou
 Targets = Mapping[str, Tensor]
 Loss = TypeVar("Loss", bound=Callable[..., Tensor])
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the input
-Explained = tuple[Tensor, int | None]  # the number that a heat map explains, and the class it belongs to
+Explained = tuple[Tensor, int | None]  # the number that a heat map explains, and its class
 
 
 def box_target(out: Tensor, card: Card, *, class_index: int | None, box: Box | None) -> Explained:
-    """Return, of a detector's activated output [A, 4 + C], the score of the box asked for, or of all boxes of the class."""
+    """Return the score of the given box, or of all boxes of the class, from a detector's activated output [A, 4 + C]."""
     scores = out[:, 4:]
     known = scores.detach()
     if box is None:
@@ -34,7 +34,7 @@ def box_target(out: Tensor, card: Card, *, class_index: int | None, box: Box | N
 
 
 def number(card: Card, key: str, default: float) -> float:
-    """Return a number among the card's training settings. Raises ConfigError if it is none."""
+    """Return a number from the card's training settings. Raises ConfigError if the value is not a number."""
     value = card.training.get(key, default)
     try:
         return float(value)
@@ -43,7 +43,7 @@ def number(card: Card, key: str, default: float) -> float:
 
 
 def chosen(card: Card, table: Mapping[str, Loss], default: str) -> Loss:
-    """Return the loss named by the card's training settings. Raises ConfigError."""
+    """Return the loss named in the card's training settings. Raises ConfigError for an unknown name."""
     name = str(card.training.get("loss", "") or default)
     if name not in table:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Temperatures, scaled by what the card says of the data."""
+"""Loss on temperatures, scaled by the card."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -17,10 +17,10 @@ _LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
 
 
 class ThermalLoss:
-    """Smooth L1 (or, with `card.training["loss"] = "mse"`, squared error) on temperatures scaled by the card."""
+    """Smooth L1 loss (squared error if `card.training["loss"]` is "mse") on temperatures scaled by the card."""
 
     def loss(self, out: Tensor, target: Targets, card: Card) -> Tensor:
-        """Scaled outputs [N, 3] against `temperatures` [N, 3] in kelvin."""
+        """Return the loss of scaled outputs [N, 3] against `temperatures` [N, 3] in kelvin."""
         mean, std = _scaling(out, card)
         scaled = (target["temperatures"].float() - mean) / std
         return chosen(card, _LOSSES, "smooth_l1")(out.float(), scaled)
@@ -35,7 +35,7 @@ class ThermalLoss:
 
 
 def _scaling(out: Tensor, card: Card) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the targets, float32 [3]. Raises ConfigError if the card lacks them."""
+    """Return mean and standard deviation of the targets, float32 [3]. Raises ConfigError if the card lacks them."""
     if len(card.target_mean) != out.shape[1] or len(card.target_std) != out.shape[1] or min(card.target_std) <= 0:
         raise ConfigError(
             "The card of {name} does not say how its temperatures are scaled (target_mean, target_std).",

@@ -1,6 +1,7 @@
-"""Quality in numbers: accuracy and F1, average precision, Dice and IoU, temperature error. numpy only.
+"""Quality metrics: accuracy and F1, average precision, Dice and IoU, temperature error. numpy only.
 
-`compute()` gives one flat table; a number for one class is called "dice/scratch". Every number is 0 when no frame was seen.
+`compute()` returns one flat table; a number for one class is named like "dice/scratch". Every number is 0 if no frame was
+added.
 """
 
 from inspector.tasks.metrics.classification import ClassificationMetrics

@@ -26,7 +26,7 @@ class ClassificationMetrics(Metrics):
         self._groups: list[str] = []
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
-        """A frame without a label is left out."""
+        """Add one frame; a frame without a label is ignored."""
         scores = prediction.expect(Scores)
         if truth.label is not None:
             self.confusion[truth.label, scores.best] += 1
@@ -41,8 +41,10 @@ class ClassificationMetrics(Metrics):
         self._groups += other._groups
 
     def compute(self) -> dict[str, float]:
-        """`accuracy`, `balanced_accuracy` (mean recall of the classes that occur in the truth), `macro_f1` (over classes that
-        occur in truth or predictions), and a class: precision, recall, f1.
+        """Return `accuracy`, `balanced_accuracy`, `macro_f1`, and precision, recall and f1 of each class.
+
+        `balanced_accuracy` is the mean recall of the classes that occur in the truth; `macro_f1` is over classes that occur in
+        truth or predictions.
         """
         hits, named, real = np.diag(self.confusion), self.confusion.sum(axis=0), self.confusion.sum(axis=1)
         precision, recall, f1 = ratio(hits, named), ratio(hits, real), ratio(2 * hits, named + real)
@@ -55,7 +57,7 @@ class ClassificationMetrics(Metrics):
         return numbers
 
     def chance(self) -> float:
-        """Macro F1 of always naming the most frequent class, or of guessing, whichever is more. 0 if only one class occurs."""
+        """Return the larger macro F1 of always naming the most frequent class and of guessing; 0 if only one class occurs."""
         real = self.confusion.sum(axis=1)
         occur = int((real > 0).sum())
         if occur < 2:
@@ -93,7 +95,7 @@ class ClassificationMetrics(Metrics):
         return Confusion(labels=self.classes, counts=tuple(tuple(row) for row in self.confusion.tolist()))
 
     def curves(self) -> tuple[Curve, ...]:
-        """Return each class against all others."""
+        """Return a precision-recall curve for each class against all others."""
         if not self._labels:
             return ()
         scores, real = self.answers(), np.array(self._labels)
@@ -103,7 +105,7 @@ class ClassificationMetrics(Metrics):
         )
 
     def support(self) -> dict[str, int]:
-        """Frames of each class."""
+        """Return the number of frames of each class."""
         return dict(zip(self.classes, self.confusion.sum(axis=1).tolist(), strict=True))
 
     def answers(self) -> Floats:
@@ -111,7 +113,7 @@ class ClassificationMetrics(Metrics):
         return np.stack(self._scores) if self._scores else np.zeros((0, len(self.classes)), np.float32)
 
     def mean_interval(self, values: NDArray[np.float64]) -> Interval:
-        """Return the mean of a number a frame [frames], with its interval."""
+        """Return the mean of per-frame values [frames], with its interval."""
         groups = group_numbers(self._groups)
         sums = np.bincount(groups, weights=values)
         drawn = bootstrap(
@@ -125,7 +127,7 @@ class ClassificationMetrics(Metrics):
 
 
 def _overall(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return the numbers over all classes from confusion matrices [n, C, C] -> [n] each."""
+    """Return the numbers over all classes from confusion matrices [n, C, C], each as [n]."""
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     named, real = confusion.sum(axis=1), confusion.sum(axis=2)
     return {

@@ -1,4 +1,4 @@
-"""What the metrics of several tasks share."""
+"""Helpers shared by the metrics of several tasks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ _CURVE_POINTS = 200
 
 
 def ratio(top: object, bottom: object, nothing: float = 0.0) -> NDArray[np.float64]:
-    """top / bottom, `nothing` where bottom is 0."""
+    """Return top / bottom, and `nothing` where bottom is 0."""
     above, below = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
     above, below = np.broadcast_arrays(above, below)
     return np.asarray(np.divide(above, below, out=np.full(np.shape(below), nothing), where=below > 0))
 
 
 def mean_where(values: NDArray[np.float64], used: NDArray[np.bool_], nothing: float = 0.0) -> NDArray[np.float64]:
-    """Mean over the last axis of those `used`, `nothing` where there are none."""
+    """Return the mean over the last axis of the values marked in `used`, and `nothing` where there are none."""
     return ratio(np.where(used, values, 0.0).sum(axis=-1), used.sum(axis=-1), nothing)
 
 
@@ -29,10 +29,10 @@ def precision_recall(
     area: float | None = None,
     weights: NDArray[np.float64] | None = None,
 ) -> Curve:
-    """Return the precision-recall curve of answers with these `scores` [n], of which `hits` [n] are right, `truths` in all.
+    """Return the precision-recall curve of answers with `scores` [n], of which `hits` [n] are right, for `truths` objects.
 
-    Equal scores are one point. `weights` [n] and hits may be counts. `area`: what the curve is summed up to; by default the
-    average precision sum((recall - recall before) * precision), as scikit-learn's. At most 200 points, at even recalls.
+    Equal scores form one point. `weights` [n] and hits may be counts. `area`: the area under the curve; by default the average
+    precision sum((recall - recall before) * precision), as in scikit-learn. At most 200 points, at even recalls.
     """
     order = np.argsort(-scores, kind="stable")
     true = np.cumsum(hits[order], dtype=np.float64)

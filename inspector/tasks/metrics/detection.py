@@ -1,4 +1,4 @@
-"""Quality of detection: average precision as COCO defines it, and counts at the decision threshold."""
+"""Quality of detection: COCO average precision, and counts at the decision threshold."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Self
@@ -23,10 +23,10 @@ Flags = NDArray[np.bool_]
 
 
 class DetectionMetrics(Metrics):
-    """Average precision as COCO defines it: 101 recall points, at most 100 boxes a frame and class, all sizes.
+    """COCO average precision: 101 recall points, at most 100 boxes per frame and class, all sizes.
 
-    `map50_95` is the mean over IoU 0.50, 0.55 ... 0.95 and over the classes that occur in the truth. `precision`, `recall`
-    and `f1` are at IoU 0.5 and the decision threshold `score`.
+    `map50_95` is the mean over IoU 0.50, 0.55 ... 0.95 and over the classes that occur in the truth. `precision`, `recall` and
+    `f1` are at IoU 0.5 and the decision threshold `score`.
     """
 
     primary: ClassVar[str] = "map50"
@@ -34,15 +34,15 @@ class DetectionMetrics(Metrics):
     def __init__(self, classes: Sequence[str], *, score: float) -> None:
         self.classes = tuple(classes)
         self.score = score
-        self._truths: list[NDArray[np.int64]] = []  # a frame: labelled boxes of each class
-        self._found: list[list[tuple[Floats, Flags]]] = []  # a frame: of each class scores [n], hits [10, n]
+        self._truths: list[NDArray[np.int64]] = []  # per frame: number of labelled boxes of each class
+        self._found: list[list[tuple[Floats, Flags]]] = []  # per frame and class: scores [n], hits [10, n]
         self._groups: list[str] = []
         self._confusion = np.zeros((len(classes) + 1, len(classes) + 1), np.int64)
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
-        """A frame without a list of boxes is left out; an empty list means that nothing is there.
+        """Add one frame; a frame without a list of boxes is ignored, an empty list means no objects.
 
-        Labelled boxes are cut at the region that was looked at.
+        Labelled boxes are cut at the inspected region.
         """
         boxes = prediction.expect(Boxes)
         if truth.boxes is None:
@@ -64,7 +64,7 @@ class DetectionMetrics(Metrics):
         self._confusion = self._confusion + other._confusion
 
     def compute(self) -> dict[str, float]:
-        """`map50`, `map50_95`, `precision`, `recall`, `f1`, and a class: ap50, ap50_95, precision, recall, f1."""
+        """Return `map50`, `map50_95`, `precision`, `recall`, `f1`, and ap50, ap50_95, precision, recall, f1 of each class."""
         truths = self._totals()
         ranked = [self._ranked(index) for index in range(len(self.classes))]
         table = np.stack(
@@ -94,7 +94,7 @@ class DetectionMetrics(Metrics):
         result = self._average_precisions(numbers, draw_weights(count, seed=seed, draws=_DRAWS)[:, groups], count)
         true, named, real = (self._by_group(groups, count, part) for part in ("true", "named", "real"))
         for index, name in enumerate(("", *self.classes)):
-            # The first column holds all classes together.
+            # The first column is the total over all classes.
             suffix = f"/{name}" if index else ""
             t, n, r = true[:, index], named[:, index], real[:, index]
             result[f"precision{suffix}"] = proportion(t, n)
@@ -103,14 +103,15 @@ class DetectionMetrics(Metrics):
         return {name: result[name] for name in numbers}
 
     def confusion_table(self) -> Confusion:
-        """At the decision threshold and IoU 0.5, whatever the class: the last row holds what is not there, the last column
-        what was not found.
+        """Return the confusion table at the decision threshold and IoU 0.5, matched regardless of class.
+
+        The last row holds false boxes, the last column missed objects.
         """
         counts = tuple(tuple(row) for row in self._confusion.tolist())
         return Confusion(labels=(*self.classes, NOTHING), counts=counts, unit="objects")
 
     def curves(self) -> tuple[Curve, ...]:
-        """At IoU 0.5; the area is COCO's average precision."""
+        """Return the curves at IoU 0.5; the area is COCO's average precision."""
         truths, result = self._totals(), []
         for index, name in enumerate(self.classes):
             scores, hits, _ = self._ranked(index)
@@ -119,11 +120,11 @@ class DetectionMetrics(Metrics):
         return tuple(result)
 
     def support(self) -> dict[str, int]:
-        """Labelled boxes of each class."""
+        """Return the number of labelled boxes of each class."""
         return dict(zip(self.classes, self._totals().tolist(), strict=True))
 
     def best_score(self) -> float:
-        """Return the decision threshold with the best F1 at IoU 0.5 on what was seen; the present one if nothing was."""
+        """Return the decision threshold with the best F1 at IoU 0.5; the present one if no frame was added."""
         parts = [self._ranked(index) for index in range(len(self.classes))]
         scores, hits = np.concatenate([part[0] for part in parts]), np.concatenate([part[1][0] for part in parts])
         truths = int(self._totals().sum())
@@ -140,7 +141,7 @@ class DetectionMetrics(Metrics):
         return np.sum(self._truths, axis=0, dtype=np.int64) if self._truths else np.zeros(len(self.classes), np.int64)
 
     def _ranked(self, index: int) -> tuple[Floats, Flags, NDArray[np.int64]]:
-        """Scores [n], hits [10, n] and frames [n] of all boxes of a class."""
+        """Return scores [n], hits [10, n] and frames [n] of all boxes of a class."""
         found = [frame[index] for frame in self._found]
         if not found:
             return np.zeros(0, np.float32), np.zeros((len(IOU_STEPS), 0), bool), np.zeros(0, np.int64)
@@ -148,7 +149,7 @@ class DetectionMetrics(Metrics):
         return np.concatenate([scores for scores, _ in found]), np.concatenate([hits for _, hits in found], axis=1), frames
 
     def _average_precisions(self, numbers: dict[str, float], weights: NDArray[np.float64], groups: int) -> dict[str, Interval]:
-        """Intervals of everything made of average precision. `weights` [draws, frames]."""
+        """Return the intervals of all numbers derived from average precision. `weights` [draws, frames]."""
         truths = np.stack(self._truths)
         drawn = np.zeros((len(self.classes), len(weights), len(IOU_STEPS)))
         for index in range(len(self.classes)):
@@ -170,7 +171,7 @@ class DetectionMetrics(Metrics):
         return result
 
     def _by_group(self, groups: NDArray[np.int64], count: int, what: str) -> NDArray[np.int64]:
-        """Boxes at the decision threshold by group: [groups, 1 + C], all classes together first."""
+        """Return the boxes at the decision threshold by group, [groups, 1 + C]; column 0 is the total over all classes."""
         table = np.zeros((count, len(self.classes) + 1), np.int64)
         for group, found, truths in zip(groups, self._found, self._truths, strict=True):
             if what == "real":
@@ -185,9 +186,9 @@ class DetectionMetrics(Metrics):
 
 
 def match(mine: Floats, real: Floats) -> Flags:
-    """Return which predicted boxes (best first) find a labelled one, at each of IOU_STEPS: bool [10, n].
+    """Match predicted boxes (best first) to labelled boxes at each of IOU_STEPS and return the hits, bool [10, n].
 
-    As in COCO: each box in turn takes the labelled box with which it overlaps most among those still free.
+    As in COCO, each predicted box in turn takes the free labelled box with the largest overlap.
     """
     hits: Flags = np.zeros((len(IOU_STEPS), len(mine)), bool)
     if not len(real):
@@ -197,7 +198,7 @@ def match(mine: Floats, real: Floats) -> Flags:
     steps = np.arange(len(IOU_STEPS))
     for index, row in enumerate(iou):
         offered = np.where(free, row[None, :], -1.0)
-        # COCO goes on to a later labelled box when the overlap is equal, so the last maximum counts.
+        # On equal overlap COCO takes the later labelled box, so the last maximum counts.
         best = len(real) - 1 - np.argmax(offered[:, ::-1], axis=1)
         hits[:, index] = offered[steps, best] >= np.minimum(IOU_STEPS, 1 - 1e-10)
         free[steps[hits[:, index]], best[hits[:, index]]] = False
@@ -205,7 +206,10 @@ def match(mine: Floats, real: Floats) -> Flags:
 
 
 def average_precision(scores: Floats, hits: Flags, truths: int) -> NDArray[np.float64]:
-    """COCO's average precision of one class at each of IOU_STEPS, from all frames' boxes: `scores` [n], `hits` [10, n]."""
+    """Return COCO's average precision of one class at each of IOU_STEPS.
+
+    `scores` [n] and `hits` [10, n] are of the boxes of all frames.
+    """
     result: NDArray[np.float64] = weighted_precision(scores, hits, np.ones((1, len(scores))), np.array([float(truths)]))[0]
     return result
 
@@ -213,9 +217,10 @@ def average_precision(scores: Floats, hits: Flags, truths: int) -> NDArray[np.fl
 def weighted_precision(
     scores: Floats, hits: Flags, weights: NDArray[np.float64], truths: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the same for draws of frames: box n counts `weights` [draws, n] times, `truths` [draws] -> [draws, 10].
+    """Return the average precision [draws, 10] of bootstrap draws with `truths` [draws] objects.
 
-    The result is that of evaluating the drawn frames: between copies of one box the interpolated curve does not change.
+    Box n counts `weights` [draws, n] times. The result equals an evaluation of the drawn frames: the interpolated curve does
+    not change between copies of one box.
     """
     result = np.zeros((len(weights), len(hits)))
     if not len(scores) or not truths.any():
@@ -233,8 +238,9 @@ def weighted_precision(
 
 
 def _confused(mine: Boxes, real: Boxes, classes: int) -> NDArray[np.int64]:
-    """Return what one frame's boxes were taken for, [C + 1, C + 1]: each box, best first, takes the free labelled box it
-    overlaps most, by at least half.
+    """Return the confusion table of one frame, [C + 1, C + 1].
+
+    Each box, best first, takes the free labelled box with the largest IoU of at least one half.
     """
     table = np.zeros((classes + 1, classes + 1), np.int64)
     order = np.argsort(-mine.scores, kind="stable")[:_MAX_DETECTIONS]

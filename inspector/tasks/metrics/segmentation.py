@@ -1,4 +1,4 @@
-"""Quality of segmentation: overlap of pixels, and whether a frame's defects were seen at all."""
+"""Quality of segmentation: pixel overlap, and whether a frame's defects were found at all."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Self
@@ -26,13 +26,14 @@ class SegmentationMetrics(Metrics):
     def __init__(self, classes: Sequence[str], *, threshold: float = MASK) -> None:
         self.classes = tuple(classes)
         self.threshold = threshold
-        self._tables: list[NDArray[np.int64]] = []  # a frame: pixels [truth, said], background first
+        self._tables: list[NDArray[np.int64]] = []  # per frame: pixel counts [truth, prediction], background first
         self._found: list[bool] = []
         self._groups: list[str] = []
-        self._levels = np.zeros((len(classes), 2, 256), np.int64)  # mask values outside and inside the labelled area
+        # histogram of mask values outside and inside the labelled area
+        self._levels = np.zeros((len(classes), 2, 256), np.int64)
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
-        """A frame without a mask is left out, and so are the pixels of which nobody said what they show."""
+        """Add one frame; frames without a mask and unlabelled pixels are ignored."""
         planes = prediction.expect(Masks).planes
         if truth.mask is None:
             return
@@ -58,10 +59,12 @@ class SegmentationMetrics(Metrics):
         self._levels = self._levels + other._levels
 
     def compute(self) -> dict[str, float]:
-        """`dice`, `iou` (pixels of all classes pooled), `macro_dice`, `mean_iou` (means over the classes that occur in truth or
-        predictions), `defect_iou` (any class against background), `image_recall` (share of the frames with a labelled defect
-        in which an area larger than a speck was found, of whatever class), `image_false_reject` (the same of the frames
-        without), and a class: dice, iou, precision, recall.
+        """Return overlaps and image-level rates.
+
+        `dice`, `iou`: pixels of all classes pooled. `macro_dice`, `mean_iou`: means over the classes that occur in truth or
+        predictions. `defect_iou`: any class against background. `image_recall`: share of the frames with a labelled defect in
+        which an area larger than a speck was found, of any class. `image_false_reject`: the same share of the frames without a
+        defect. For each class: dice, iou, precision, recall.
 
         With nothing to find and nothing found the overlaps are 1.
         """
@@ -98,13 +101,13 @@ class SegmentationMetrics(Metrics):
         return {name: result[name] for name in numbers}
 
     def confusion_table(self) -> Confusion:
-        """Pixels; what is not labelled comes last, as in detection."""
+        """Return the confusion table in pixels; background comes last, as in detection."""
         order = [*range(1, len(self.classes) + 1), 0]
         counts = tuple(tuple(row) for row in self._pixels()[np.ix_(order, order)].tolist())
         return Confusion(labels=(*self.classes, NOTHING), counts=counts, unit="pixels")
 
     def curves(self) -> tuple[Curve, ...]:
-        """Pixels at the network's resolution, each class against everything else."""
+        """Return the curves of pixels at the network's resolution, each class against everything else."""
         result = []
         for name, (outside, inside) in zip(self.classes, self._levels, strict=True):
             scores = (np.arange(256) / 255).astype(np.float32)
@@ -114,12 +117,12 @@ class SegmentationMetrics(Metrics):
         return tuple(result)
 
     def support(self) -> dict[str, int]:
-        """Frames in which each class is labelled."""
+        """Return the number of frames in which each class is labelled."""
         there = np.array([table[1:].sum(axis=1) > 0 for table in self._tables]).reshape(-1, len(self.classes))
         return dict(zip(self.classes, there.sum(axis=0).tolist(), strict=True))
 
     def _pixels(self) -> NDArray[np.int64]:
-        """Pixels of all frames [truth, said], background first."""
+        """Return the pixel counts of all frames [truth, prediction], background first."""
         count = len(self.classes) + 1
         total: NDArray[np.int64] = np.array(self._tables, np.int64).reshape(-1, count, count).sum(axis=0)
         return total
@@ -130,7 +133,7 @@ class SegmentationMetrics(Metrics):
 
 
 def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
-    """Return the numbers over all classes from pixel tables [n, 1 + K, 1 + K] -> [n] each."""
+    """Return the numbers over all classes from pixel tables [n, 1 + K, 1 + K], each as [n]."""
     both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
     real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
     sums, unions = mine + real, mine + real - both
@@ -147,7 +150,7 @@ def _overlaps(tables: Table, nothing: float) -> dict[str, Table]:
 
 
 def _by_class(tables: Table, nothing: float) -> dict[str, Table]:
-    """Return the numbers of each class -> [n, K] each."""
+    """Return the numbers of each class, each as [n, K]."""
     both = np.diagonal(tables, axis1=1, axis2=2)[:, 1:]
     real, mine = tables.sum(axis=2)[:, 1:], tables.sum(axis=1)[:, 1:]
     return {

@@ -13,7 +13,7 @@ from inspector.tasks.metrics.common import ratio
 
 
 class TemperatureMetrics(Metrics):
-    """Mean absolute error, in kelvin, of what the network predicts, also where the frame was measured."""
+    """Mean absolute error in kelvin of the network's own prediction, also for frames with measured temperatures."""
 
     primary: ClassVar[str] = "minus_mae_kelvin"
     best: ClassVar[float] = 0.0
@@ -25,7 +25,7 @@ class TemperatureMetrics(Metrics):
         self._truths: list[tuple[float, float, float]] = []
 
     def update(self, prediction: Prediction, truth: Annotation, *, group: str = "") -> None:
-        """A frame without temperatures is left out."""
+        """Add one frame; a frame without temperatures is ignored."""
         temperatures = prediction.expect(Temperatures)
         if truth.temperatures is None:
             return
@@ -40,13 +40,13 @@ class TemperatureMetrics(Metrics):
         self._truths += other._truths
 
     def compute(self) -> dict[str, float]:
-        """`mae_kelvin` over the three temperatures, each of them, and `minus_mae_kelvin` (larger is better)."""
+        """Return `mae_kelvin` over the three temperatures, the error of each, and `minus_mae_kelvin` (larger is better)."""
         each = np.mean(self._errors, axis=0) if self._errors else np.zeros(3)
         numbers = {"mae_kelvin": float(each.mean()), "minus_mae_kelvin": -float(each.mean())}
         return numbers | {f"mae_kelvin/{name}": float(value) for name, value in zip(self.names, each, strict=True)}
 
     def chance(self) -> float:
-        """Of the medians of these frames, said of every one of them."""
+        """Return `primary` of predicting the medians of these frames for every frame."""
         if not self._truths:
             return 0.0
         truths = np.array(self._truths, np.float64)
@@ -73,5 +73,5 @@ class TemperatureMetrics(Metrics):
         return result
 
     def support(self) -> dict[str, int]:
-        """Frames."""
+        """Return the number of frames."""
         return dict.fromkeys(self.names, len(self._errors))
