@@ -1,4 +1,4 @@
-"""A folder of very many labelled images that costs little to make: most are hard links to some thousands of files."""
+"""A cheap folder of very many labelled images: most are hard links to a few thousand files."""
 
 import os
 import shutil
@@ -14,7 +14,10 @@ _SIDE = 96
 
 
 def write_many(folder: Path, files: int, *, tick: Callable[[int], None], distinct: int = _DISTINCT) -> None:
-    """`files` images in a folder a class, of which `distinct` differ. `tick(done)` is called now and then. Raises OSError."""
+    """Write `files` images in one folder a class; `distinct` of them differ.
+
+    Calls `tick(done)` now and then. Raises OSError.
+    """
     for name in set(_CLASSES):
         (folder / name).mkdir(parents=True)
     own: list[Path] = []
@@ -30,7 +33,7 @@ def write_many(folder: Path, files: int, *, tick: Callable[[int], None], distinc
 
 
 def _picture(seed: int) -> bytes:
-    """Return a texture of its own."""
+    """Return the JPEG bytes of a random texture."""
     rng = np.random.default_rng(seed)
     rough = rng.integers(40, 215, (_SIDE // 4, _SIDE // 4, 3), np.uint8)
     return cv2.imencode(".jpg", cv2.resize(rough, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC))[1].tobytes()

@@ -1,4 +1,4 @@
-"""`inspector bench pipeline | latency | soak | engines`: how fast the line is inspected."""
+"""`inspector bench pipeline | latency | soak | engines`: speed of the inspection line."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ _ENGINE = click.option(
 
 
 def _compared(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the options of what is compared with the naive pipeline."""
+    """Add the options that select what is compared with the naive pipeline."""
     for option in (
         click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Each measures all sides in turn."),
         click.option(
@@ -201,14 +201,14 @@ def _numbers(row: "Row") -> tuple[str, str, str, str]:
 
 @contextmanager
 def _progress(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, and what moves it."""
+    """Yield a callback that moves a progress bar on stderr."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def rounded(values: dict[str, Any], digits: int = 3) -> dict[str, Any]:
-    """Numbers as they are printed, also those of a part."""
+    """Return the values with their numbers rounded for printing, including nested ones."""
     return {
         key: rounded(value, digits) if isinstance(value, dict) else round(value, digits) if isinstance(value, float) else value
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""`inspector bench window | dialog | start`: whether the window stays quick while it works, and how soon it is there."""
+"""`inspector bench window | dialog | start`: responsiveness of the window under load, and its start-up time."""
 
 import json
 import os
@@ -130,7 +130,7 @@ def _write_picture(path: Path) -> None:
 
 
 def _said_by(*arguments: str, environment: Mapping[str, str] = os.environ, patience: float = _PATIENCE) -> Mapping[str, Any]:
-    """Return the last line of what Python writes with these arguments, as JSON. Raises JobError."""
+    """Run Python with these arguments and return the last line of its output, parsed as JSON. Raises JobError."""
     offscreen = {"QT_QPA_PLATFORM": "offscreen"} if no_display() else {}
     command = [sys.executable, "-P", *arguments]
     try:

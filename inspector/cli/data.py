@@ -1,4 +1,4 @@
-"""`inspector data`: makes data sets, looks at them, and writes them in other layouts."""
+"""`inspector data`: makes, checks and converts data sets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from inspector.data.survey import Survey, TaskSurvey, survey
 
 
 def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of how labels are read."""
+    """Add the options that control how labels are read."""
     layout = click.option(
         "--layout",
         type=click.Choice(list(LAYOUTS)),
@@ -190,7 +190,7 @@ def convert(source: Path, to: str, out: Path, task: str | None, layout: str | No
 
 
 def _fullest(source: Path, tasks: Sequence[TaskName], *, layout: str, backgrounds: bool) -> Dataset:
-    """Return the data set for the first of the tasks that the data has labels for. Raises ConfigError."""
+    """Return the data set for the first task that the data has labels for. Raises ConfigError."""
     first: ConfigError | None = None
     for one in tasks:
         try:

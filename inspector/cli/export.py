@@ -1,4 +1,4 @@
-"""`inspector export`: a bundle for an engine and precision that judges the reference images as the trained network does."""
+"""`inspector export`: a variant of a bundle for an engine and precision, checked against the trained network."""
 
 from pathlib import Path
 from typing import get_args
@@ -111,7 +111,7 @@ def _show(variant: Variant, bundle: Bundle) -> None:
 
 
 def rows(parity: Parity) -> list[tuple[str, str, str]]:
-    """Return what a person reads of a comparison: name, value, limit."""
+    """Return the comparison for display, as rows of name, value and limit."""
     unit = "K" if parity.unit == "kelvin" else ""
     return [
         ("images", str(parity.images), ""),

@@ -94,7 +94,7 @@ def gui(
 
 
 def no_display() -> bool:
-    """Return whether Qt would find no screen. Qt itself ends the process with SIGABRT where there is none."""
+    """Return whether Qt would find no screen. Without a screen, Qt itself ends the process with SIGABRT."""
     if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
         return False
     if os.environ.get("WAYLAND_DISPLAY"):

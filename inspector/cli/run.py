@@ -101,7 +101,7 @@ def run(
 
 
 class _Console:
-    """Says on stderr what is wrong as it happens."""
+    """Reports problems on stderr as they happen."""
 
     def __init__(self) -> None:
         self._status = StationStatus()
@@ -109,7 +109,7 @@ class _Console:
         self._said: set[tuple[str, str]] = set()  # a problem that lasts or comes and goes is said once
 
     def hopeless(self, seconds: float) -> bool:
-        """Return whether no camera has given a frame for so long that there may be none; 0: never."""
+        """Return whether no camera has delivered a frame for so long that none may exist. 0 means wait forever."""
         cameras = self._status.cameras.values()
         if not seconds or not self._status.lost or any(camera.seen for camera in cameras):
             return False

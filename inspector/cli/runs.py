@@ -1,4 +1,4 @@
-"""`inspector runs`: what trains, has trained or waits, also on a PC without a screen."""
+"""`inspector runs`: active, finished and queued trainings, also on a computer without a screen."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -108,7 +108,7 @@ def train(
 
 
 def _beside(settings: TrainSettings) -> int:
-    """Under `torchrun`, one of the processes after the first: it learns along, and neither tells nor writes anything."""
+    """Run as one of the later processes under `torchrun`: take part in training without output or files."""
     job = RankJob(settings=settings.model_copy(update={"run": None}).model_dump(mode="json"))
     with stop_signals() as interrupted:
         process = WorkerProcess(job, grace=_GRACE)
@@ -121,7 +121,7 @@ def _beside(settings: TrainSettings) -> int:
 
 
 def _resume(folder: Path, *, as_json: bool) -> int:
-    """Go on with a run from its last whole epoch, with the settings it was started with."""
+    """Resume a run from its last whole epoch, with its original settings."""
     record = read_run(folder)
     _refuse_running(folder)
     if not resumable(folder):
@@ -136,20 +136,20 @@ def _resume(folder: Path, *, as_json: bool) -> int:
 
 
 def _refuse_running(folder: Path) -> None:
-    """Raise JobError if that run still goes on."""
+    """Raise JobError if the run is still active."""
     with suppress(ConfigError):  # there is none, or its record is damaged
         if read_run(folder).alive():
             raise still_going(folder)
 
 
 def _check(problems: Sequence[Message]) -> None:
-    """Raise ConfigError now rather than after training if something is known to stand in its way."""
+    """Raise ConfigError before training if a known problem would stop it."""
     for problem in problems:
         raise ConfigError(problem.template, remedy="Choose another folder, or make room, and start again.", **problem.values)
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, as settings."""
+    """Return the given options as settings."""
     values = {key: value for key, value in given.items() if value is not None and value != ()}
     if "size" in values:
         values["width"], values["height"] = parse_size(values.pop("size"))
@@ -184,7 +184,7 @@ def _demo_settings(name: str, folder: Path, out: Path, values: Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Active:
-    """A training that goes on."""
+    """A training in progress."""
 
     folder: Path
     output: TrainOutput
@@ -192,7 +192,7 @@ class _Active:
 
 
 def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: bool = False) -> int:
-    """Train them all, `at_once` at a time, until the end or Ctrl-C. Raises the first failure when all have ended."""
+    """Run all trainings, `at_once` at a time, until the end or Ctrl-C. Raises the first failure once all have ended."""
     waiting, ended = list(runs), list[Outcome]()
     active: list[_Active] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
@@ -220,7 +220,7 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
 
 
 def _with_way_on(error: InspectorError, run: Path) -> InspectorError:
-    """Return the same error, whose remedy ends with the command that goes on from the last epoch."""
+    """Return the same error with the command to resume from the last epoch added to its remedy."""
     remedy, values = (error.remedy.template, error.remedy.values) if error.remedy else ("", {})
     way = "To go on from the last epoch: inspector train --resume {run}"
     return type(error)(

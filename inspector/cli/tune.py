@@ -1,4 +1,4 @@
-"""`inspector tune`: which engine, precision and threads keep the takt on this machine for the least work."""
+"""`inspector tune`: the cheapest engine, precision and threads that keep the takt on this machine."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ PHASES = {
 
 
 class Milliseconds(click.ParamType[float]):
-    """A time like 120ms, 0.12s or 120."""
+    """Option type for a time such as 120ms, 0.12s or 120."""
 
     name = "TIME"
 

@@ -12,7 +12,7 @@ GOOD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DemoBundle:
-    """`data`: folder of the demo data. `settings`: of `TrainSettings`, apart from where things lie."""
+    """One shipped bundle. `data`: folder of the demo data. `settings`: values for `TrainSettings`, without paths."""
 
     data: str
     settings: Mapping[str, object]

@@ -1,4 +1,4 @@
-"""The options of `inspector train`, made from what `TrainSettings` declares of itself."""
+"""The options of `inspector train`, derived from the declarations of `TrainSettings`."""
 
 import types
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ _TASKS_OWN = ("loss", "network")  # left out, they are the task's own
 
 
 def setting_options(command: Command) -> Command:
-    """Add an option for each of them. One that is not given is not passed on; the default is the setting's own."""
+    """Add an option for each setting. An omitted option is not passed on, so the setting's own default applies."""
     for name, shown in reversed(list(shown_settings().items())):
         if name not in _BY_HAND:
             command = _option(name, TrainSettings.model_fields[name], shown)(command)
@@ -32,7 +32,7 @@ def setting_options(command: Command) -> Command:
 
 
 def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Option values as the settings take them: "3" of a choice of numbers is 3."""
+    """Return option values as the settings expect them: "3" from a choice of numbers becomes 3."""
     fields = TrainSettings.model_fields
     result = dict(values)
     for name, value in values.items():
