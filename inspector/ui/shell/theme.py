@@ -148,19 +148,19 @@ _state: dict[str, Theme] = {"current": LIGHT}
 
 
 def current() -> Theme:
-    """Return the theme the window wears now."""
+    """Return the current theme."""
     return _state["current"]
 
 
 def choose(choice: Choice) -> Theme:
-    """Return the theme a choice means; "system" asks the desktop."""
+    """Return the theme for a choice; "system" follows the desktop."""
     if choice == "system":
         return DARK if QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark else LIGHT
     return DARK if choice == "dark" else LIGHT
 
 
 def apply(app: QApplication, choice: Choice) -> None:
-    """Dress the whole program. Every widget then gets an event for which `is_theme_change` is true."""
+    """Apply a theme to the whole program. Every widget then gets an event for which `is_theme_change` is true."""
     theme = choose(choice)
     _state["current"] = theme
     app.setStyle("Fusion")  # the one style that looks the same on every desktop
@@ -170,12 +170,12 @@ def apply(app: QApplication, choice: Choice) -> None:
 
 
 def is_theme_change(event: QEvent) -> bool:
-    """Return whether a `changeEvent` says that colours are new."""
+    """Return whether a `changeEvent` says that the colours have changed."""
     return event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
 
 
 def font(size: Size = "body", *, bold: bool = False) -> QFont:
-    """One of the three type sizes."""
+    """Return one of the three type sizes as a font."""
     made = QFont(FAMILY)
     made.setPixelSize(PIXELS[size])
     made.setWeight(QFont.Weight.Bold if bold else QFont.Weight.Normal)
@@ -184,7 +184,7 @@ def font(size: Size = "body", *, bold: bool = False) -> QFont:
 
 @lru_cache(maxsize=1)
 def load_fonts() -> tuple[str, ...]:
-    """Register the shipped fonts and return their families. Needs the application; done once a process."""
+    """Register the shipped fonts and return their families. Needs the application; call once a process."""
     families: list[str] = []
     for path in sorted((resources() / "fonts").glob("*.[ot]tf")):
         families += QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(path)))
@@ -192,7 +192,7 @@ def load_fonts() -> tuple[str, ...]:
 
 
 def icon(name: str, color: str = "text") -> QIcon:
-    """Return the shipped icon `name` in the theme's colour `color`. Ask again after a theme change."""
+    """Return the shipped icon `name` in the theme's colour `color`. Request it again after a theme change."""
     made = QIcon(_pixmap(name, current().colors[color], ICON * 4))
     made.addPixmap(_pixmap(name, current().colors["disabled"], ICON * 4), QIcon.Mode.Disabled)
     return made
@@ -234,7 +234,7 @@ def _palette(theme: Theme) -> QPalette:
 
 
 def style_sheet(theme: Theme) -> str:
-    """Return the program's style sheet: `resources/style.qss` with this theme's colours and our sizes filled in."""
+    """Return the program's style sheet: `resources/style.qss` with this theme's colours and sizes."""
     template = Template((resources() / "style.qss").read_text(encoding="utf-8"))
     sizes = {
         "space": SPACING,

@@ -1,4 +1,4 @@
-"""How often each temperature occurs in a frame, upright beside the picture; a band on it is the range of the colours.
+"""Histogram of the temperatures in a frame, upright at the side of the picture; a band marks the range of the colours.
 
 Imported when the thermal tab is first shown: pyqtgraph takes longer to import than the rest of the window.
 """
@@ -24,7 +24,7 @@ _MOST_SAMPLES: Final = 100_000  # a histogram of more would look the same
 
 
 class Histogram(Themed, QWidget):
-    """Bars of log(1 + count): a hot spot of few pixels can be seen beside a large background.
+    """Bars of log(1 + count), so that a hot spot of few pixels is visible next to a large background.
 
     `ranged(low, high)`: the band was dragged to this range, in kelvin.
     """
@@ -65,12 +65,12 @@ class Histogram(Themed, QWidget):
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How many pixels of the frame are in each bin."""
+        """Pixels of the frame in each bin."""
         return self._counts
 
     @property
     def edges(self) -> NDArray[np.float64]:
-        """The ends of the bins in kelvin, one more than there are bins."""
+        """Edges of the bins in kelvin, one more than there are bins."""
         return self._edges
 
     def band_range(self) -> tuple[float, float]:
@@ -79,7 +79,7 @@ class Histogram(Themed, QWidget):
         return kelvin(float(low), self._unit), kelvin(float(high), self._unit)
 
     def show_frame(self, frame: Frame, low: float, high: float, palette: Palette, unit: TemperatureUnit) -> None:
-        """Show the temperatures of a frame; the band stands from `low` to `high` kelvin."""
+        """Show the temperatures of a frame; the band spans `low` to `high` kelvin."""
         self._unit, self._palette = unit, palette
         values = frame.pixels[np.isfinite(frame.pixels)]
         if not values.size:

@@ -20,7 +20,7 @@ SMALLEST_PX = 4.0  # connected areas below this are no area a person can see
 
 
 class SegmentationTab(ThresholdTab):
-    """The mask with adjustable opacity, a legend with count and area a class, and a label at the largest areas."""
+    """The mask with adjustable opacity, a legend with count and area of each class, and labels on the largest areas."""
 
     answer: ClassVar[type[Answer] | None] = Masks
 
