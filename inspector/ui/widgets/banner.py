@@ -1,4 +1,4 @@
-"""Problems, in the page: a sentence, its remedy and a button. Never a box that must be closed while the line runs."""
+"""Problems inside the page: a sentence, its remedy and a button. Never a dialog that must be closed while the line runs."""
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -61,9 +61,10 @@ class Banner(Themed, QFrame):
 
 
 class Banners(QWidget):
-    """The problems there are now, newest below. Lies over the page, so that nothing moves when one comes or goes.
+    """The current problems, newest at the bottom.
 
-    `retry` is emitted with the key of the problem whose button was pressed.
+    The banners are overlays, so nothing moves when one appears. `retry` carries the key of the problem whose button was
+    pressed.
     """
 
     retry = Signal(str)
@@ -96,12 +97,12 @@ class Banners(QWidget):
         self._settle()
 
     def clear(self, key: str) -> None:
-        """The problem is over."""
+        """Remove a problem."""
         self._remove(key)
         self._settle()
 
     def clear_all(self, prefix: str = "") -> None:
-        """All problems whose key starts with `prefix` are over."""
+        """Remove all problems whose key starts with `prefix`."""
         for key in [key for key in self._rows if key.startswith(prefix)]:
             self._remove(key)
         self._settle()

@@ -1,4 +1,4 @@
-"""How widgets are put together: boxes without margins, and the splitter of the feed."""
+"""Layout helpers: boxes without margins, scroll areas, and splitters."""
 
 from typing import TypeVar
 
@@ -11,14 +11,14 @@ Box = TypeVar("Box", bound=QLayout)
 
 
 def plain(box: Box, spacing: int = theme.SPACING) -> Box:
-    """Return the box without margins and with this much between its widgets."""
+    """Return the layout without margins and with this spacing between its widgets."""
     box.setContentsMargins(0, 0, 0, 0)
     box.setSpacing(spacing)
     return box
 
 
 def scrolled(inside: QWidget) -> QScrollArea:
-    """Return the widget in an area that scrolls up and down where there is no room; what lies behind both shows through."""
+    """Return the widget in a vertical scroll area with a transparent background."""
     area = QScrollArea()
     area.setWidget(inside)
     area.setWidgetResizable(True)
@@ -31,7 +31,7 @@ def scrolled(inside: QWidget) -> QScrollArea:
 
 
 def two_thirds(left: QWidget, right: QWidget) -> QSplitter:
-    """Return both side by side, the left one twice as wide until a person drags the line between them."""
+    """Return both in a splitter, the left one twice as wide until a person drags the handle."""
     splitter = QSplitter(Qt.Orientation.Horizontal)
     splitter.setObjectName("splitter")
     splitter.setHandleWidth(theme.SPACING)

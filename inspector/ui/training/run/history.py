@@ -1,4 +1,4 @@
-"""What a run has said so far, as the window shows it: its curves by epoch and its log. Plain data, without Qt."""
+"""The history of a run for the window: its curves by epoch and its log. Plain data, without Qt."""
 
 from array import array
 from bisect import bisect_left
@@ -21,19 +21,19 @@ _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the log: what the worker said, an epoch that was the best so far, or what became of the run."""
+    """One line of the log: a message of the worker, a new best epoch, or a change of the run's state."""
 
     message: WorkerMessage
     outcome: Outcome | None = None
 
     @property
     def is_problem(self) -> bool:
-        """Whether a person should look at it."""
+        """Whether the line needs attention."""
         return isinstance(self.message, Log) or (self.outcome is not None and self.outcome.end in (End.FAILED, End.CRASHED))
 
 
 class RunHistory:
-    """Fed with the messages of one run in their order. `dropped` counts log lines that were too many to keep."""
+    """Built from the messages of a run in order. `dropped`: number of log lines removed to limit the memory."""
 
     def __init__(self) -> None:
         self._epochs = array("d")
@@ -54,28 +54,28 @@ class RunHistory:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns there are, in the order in which they came."""
+        """Names of the columns, in order of arrival."""
         return tuple(self._columns)
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """The columns that say how good it is, the one that chooses the best epoch first."""
+        """The columns that measure quality; the one that selects the best epoch comes first."""
         found = [name for name in self._columns if name not in _NOT_MEASURED]
         return tuple(sorted(found, key=lambda name: name != self.primary))
 
     @property
     def epochs(self) -> NDArray[np.float64]:
-        """The epochs there are, from 1, float64 [n]."""
+        """The epochs, from 1, float64 [n]."""
         return np.array(self._epochs, np.float64)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """One column, float64 [n]; NaN where it was not measured."""
+        """Return a column, float64 [n]; NaN where it was not measured."""
         if name not in self._columns:
             return np.full(len(self), np.nan)
         return np.array(self._columns[name], np.float64)
 
     def take(self, message: WorkerMessage) -> None:
-        """One message."""
+        """Add a message."""
         match message:
             case EpochDone():
                 self._take_metric(message)
@@ -87,7 +87,7 @@ class RunHistory:
                 self._write(LogLine(message, read_outcome(message)))
 
     def fill_gaps(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Add epochs of curves.csv that no message told of."""
+        """Add epochs of curves.csv that are missing in the messages."""
         known = set(self._epochs)
         missing = [row for row in rows if row.get("epoch") and row["epoch"] not in known]
         if not missing:
@@ -143,8 +143,8 @@ class RunHistory:
 
 
 def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
-    """Return the same for a view that was away for a while: of many progress messages the last, of log lines as many as it
-    keeps.
+    """Return the messages reduced for a view that was inactive: of the progress messages the last, of the log lines as many as
+    the log keeps.
     """
     said = list(messages)
     logs = [place for place, message in enumerate(said) if isinstance(message, Log)]
@@ -158,5 +158,5 @@ def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
 
 
 def _shown_name(name: str) -> str:
-    """Return the number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    """Return the name of the equivalent number for people: for temperatures the error itself, without its negative sign."""
     return name.removeprefix("minus_")

@@ -1,4 +1,4 @@
-"""The log of a run: what its worker said and what became of it, to be read and copied; what went wrong is marked."""
+"""The log of a run: the worker's messages and the run's outcome, to read and copy; errors are marked."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _NO_MARK: Final = "    "
 
 
 class RunLog(Themed, QPlainTextEdit):
-    """Keeps the newest line in sight unless a person has scrolled away from it."""
+    """A log that follows the newest line unless a person has scrolled away."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,7 +36,7 @@ class RunLog(Themed, QPlainTextEdit):
         self.retranslate()
 
     def show_log(self, history: RunHistory) -> None:
-        """Show the log of this run; only what is new is written."""
+        """Show the log of this run; only new lines are written."""
         total = history.dropped + len(history.log)
         if history is not self._history or total < self._shown:
             self.clear()
