@@ -30,9 +30,9 @@ from inspector.workers.process import WorkerProcess
 
 _PATIENCE = 600.0  # seconds until engines are open, torch is loaded, or a starved training has made a step
 _TRAINED_AT = {"width": 96, "height": 96, "batch": 8}  # steps so short that a few seconds hold many of them
-_LIVE_SHARE = 0.5  # of what the station can do: the rate of a line with head-room
+_LIVE_SHARE = 0.5  # share of the station's maximum rate: a line with head-room
 _PARTS = 160
-_EPOCHS = 10_000  # more than anybody waits for
+_EPOCHS = 10_000  # never reached
 _WRITE = """
 import sys
 from pathlib import Path
@@ -180,7 +180,7 @@ class _Line:
         return found
 
     def lost(self) -> int:
-        """Number of delivered parts without a verdict."""
+        """Return the number of delivered parts without a verdict."""
         return self._source.given - self._taken.count
 
     def _wait_for(self, parts: int, *, patience: float = _PATIENCE) -> None:

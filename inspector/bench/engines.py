@@ -25,7 +25,7 @@ from inspector.engines.base import open_engine
 
 PEER = "benchmark_app"
 ULTRALYTICS = "ultralytics predict"
-_YOLO, _YOLO_NETWORK = "yolo", "yolov8n.yaml"  # its tool, and its smallest network: untrained, which costs the same
+_YOLO, _YOLO_NETWORK = "yolo", "yolov8n.yaml"  # ultralytics' tool and smallest network; untrained weights cost the same time
 _YOLO_PICTURES = 40
 _LEAST = 5  # calls
 

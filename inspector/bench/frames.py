@@ -8,7 +8,7 @@ from inspector.cameras.demo_line import PLATE, WINDOW, DemoLine
 from inspector.core.types import TaskName
 
 WIDTH, HEIGHT = 640, 480
-PICTURES = 8  # different ones of a measurement: what a camera just wrote is still in the cache, and so are these
+PICTURES = 8  # number of different frames; few enough to stay in the cache, like a camera's newest frame
 Picture = NDArray[np.uint8]
 
 

@@ -26,7 +26,7 @@ from inspector.workers.process import WorkerProcess
 if TYPE_CHECKING:
     from torch import nn
 
-CLASSES = {"classification": 3, "detection": 1, "segmentation": 1}  # as the first sketches of these networks have them
+CLASSES = {"classification": 3, "detection": 1, "segmentation": 1}  # as in the first sketches of these networks
 SHIPPED = {"classification": "window-state", "detection": "plate-defects", "segmentation": "plate-mask"}
 _SELDOM = -4.0  # logit
 _REFERENCE = 8  # images to calibrate with, and as many to judge

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-_CLASSES = ("good", "scratch", "good", "stain", "good", "dent", "good")  # in turn: most are good, as on a line
-_DISTINCT = 20_000  # files; the others are links to them, and so their copies
+_CLASSES = ("good", "scratch", "good", "stain", "good", "dent", "good")  # classes in turn; most are good, as on a line
+_DISTINCT = 20_000  # distinct files; the others are links to them
 _SIDE = 96
 
 
@@ -42,5 +42,5 @@ def _picture(seed: int) -> bytes:
 def _link(source: Path, path: Path) -> None:
     try:
         os.link(source, path)
-    except OSError:  # a file system without links, or with no more of them for this file
+    except OSError:  # no links on this file system, or too many for this file
         shutil.copyfile(source, path)

@@ -40,7 +40,7 @@ class NaivePipeline:
         self._size = (spec.width, spec.height)
         self._normalise = Normalize((mean / 255).tolist(), (std / 255).tolist())  # type: ignore[no-untyped-call]
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing is deprecated, and warns of sizes it fixes; it is what is compared with
+            warnings.simplefilter("ignore")  # tracing is deprecated and warns of fixed sizes, but is the baseline
             example = torch.randn(1, spec.channels, spec.height, spec.width)
             self._model = torch.jit.trace(load_network(bundle).eval(), example)  # type: ignore[no-untyped-call]
         self._batch_size = batch_size

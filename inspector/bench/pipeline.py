@@ -14,10 +14,10 @@ from inspector.core.types import Precision, TaskName, Verdict
 from inspector.recipes.automatic import recipe_for
 
 SIZES = {"simple_yolo": 448, "unet": 256}  # pixels a side; others: 224
-SEED = 20  # of the demo line that verdicts are compared on: no training saw it
+SEED = 20  # seed of the demo line for the verdicts; no training used it
 
 
-Progress = Callable[[int, int], None]  # is told how much is done, and of how much
+Progress = Callable[[int, int], None]  # called with (done, total)
 
 
 def silent(done: int, total: int) -> None:

@@ -123,7 +123,7 @@ class BenchCamera(Camera):
                 due = self.started + number / rate if rate > 0 else time.monotonic()
                 if stop.wait(max(0.0, due - time.monotonic())):
                     return
-                # Grabbed when it was due: a station that makes its camera wait does not look faster by it.
+                # The grab time is the due time, so that a station which delays its camera does not look faster.
                 yield self.frame(self._pictures[number % len(self._pictures)], grabbed=due)
 
 

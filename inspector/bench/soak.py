@@ -12,8 +12,8 @@ from inspector.bench.sides import Ours
 from inspector.core.errors import ConfigError
 from inspector.recipes.automatic import recipe_for
 
-LINE = 10.0  # parts a second of the line whose day it is
-_STEPS, _WARM = 100, 10  # the parts in so many steps; the first of them warm up
+LINE = 10.0  # parts a second of the simulated line
+_STEPS, _WARM = 100, 10  # number of steps, and of warm-up steps among them
 _MB = 1e6
 
 

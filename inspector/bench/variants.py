@@ -20,8 +20,8 @@ from inspector.tasks.base import Metrics, task_of
 from inspector.tasks.parity import compare, limits_for
 from inspector.tuning.variant_list import megabytes
 
-_AT_ONCE = 16  # images that every variant judges before the next ones
-_WARM_UP = 3  # images whose time does not count
+_AT_ONCE = 16  # images judged by every variant before the next group
+_WARM_UP = 3  # images excluded from the timing
 
 
 @dataclass(frozen=True, slots=True)

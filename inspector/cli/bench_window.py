@@ -107,7 +107,7 @@ def start(*, rounds: int, as_json: bool) -> None:
                 ours[name].append(said[name] - began)
             ours["held"].append(said["held"])
     for row in (bare, *ours.values()):
-        del row[0]  # the files come from the disk and are compiled only once, and the settings are there the second time
+        del row[0]  # the first run reads from the disk, compiles the files and writes the settings
     result = {"bare_s": median(bare)}
     for name in _MOMENTS:
         result[f"{name}_s"] = median(ours[name])

@@ -50,7 +50,7 @@ class _LazyGroup(click.Group):
 
 def _say_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
-        from inspector import __version__  # read from the package's metadata, which takes its time
+        from inspector import __version__  # reads the package's metadata, which is slow
 
         say(f"inspector, version {__version__}")
         context.exit()

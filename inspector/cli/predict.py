@@ -93,7 +93,7 @@ class _Output:
             say(f"Saving to {self._folder.folder}", err=True)
         self._counters = Counters()
         self._refused: set[str] = set()
-        self.failed = False  # something could not be saved
+        self.failed = False  # whether something could not be saved
 
     @property
     def closed(self) -> bool:
@@ -180,7 +180,7 @@ class _Inspectors:
         cameras = resolve_recipe(self._recipe, self._models).recipe.cameras
         name = self._camera or next(iter(cameras))
         if name not in cameras or (self._camera is None and len(cameras) > 1):
-            return AS_IT_SAYS  # a camera that is not there is told when it is chosen
+            return AS_IT_SAYS  # a missing camera is reported when it is chosen
         return reading_of(name, cameras[name].options)
 
     def for_unit(self, unit: Unit) -> PartInspector:

@@ -88,7 +88,7 @@ def run(
                 if console.hopeless(give_up) or (printer.closed and folder is None):
                     break
         finally:
-            station.stop()  # what was judged is saved and printed before it returns
+            station.stop()  # saves and prints all inspected parts before it returns
     status = station.status
     if status.failure is not None:
         raise status.failure
@@ -106,7 +106,7 @@ class _Console:
     def __init__(self) -> None:
         self._status = StationStatus()
         self._first_loss: float | None = None
-        self._said: set[tuple[str, str]] = set()  # a problem that lasts or comes and goes is said once
+        self._said: set[tuple[str, str]] = set()  # a lasting or recurring problem is reported once
 
     def hopeless(self, seconds: float) -> bool:
         """Return whether no camera has delivered a frame for so long that none may exist. 0 means wait forever."""

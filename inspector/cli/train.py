@@ -30,9 +30,9 @@ from inspector.workers.jobs import RankJob, TrainJob
 from inspector.workers.process import End, Outcome, WorkerProcess, rank
 
 _POLL = 0.2  # seconds
-_GRACE = 15.0  # seconds that a cancelled training may take to end by itself
+_GRACE = 15.0  # seconds for a cancelled training to end by itself
 _LEARNT_NOTHING = 3  # exit code
-_GRACE_KEEP = 600.0  # the same where it still measures and exports its best epoch
+_GRACE_KEEP = 600.0  # the same if the training still measures and exports its best epoch
 
 
 @click.command()
@@ -95,7 +95,7 @@ def train(
         return _beside(settings)
     _refuse_running(run_path(settings))
     _check(preflight(settings))
-    # Says what is wrong before torch takes its seconds.
+    # Report errors before the slow import of torch.
     read_dataset(
         settings.data,
         settings.task,
@@ -137,7 +137,7 @@ def _resume(folder: Path, *, as_json: bool) -> int:
 
 def _refuse_running(folder: Path) -> None:
     """Raise JobError if the run is still active."""
-    with suppress(ConfigError):  # there is none, or its record is damaged
+    with suppress(ConfigError):  # no run, or a damaged record
         if read_run(folder).alive():
             raise still_going(folder)
 
@@ -240,7 +240,7 @@ def _end(active: _Active) -> Outcome:
     outcome = active.job.wait()
     assert outcome is not None
     active.job.close()
-    with suppress(StorageError):  # then the disk is full, and how the training ended is told here
+    with suppress(StorageError):  # if the disk is full, the outcome is reported here
         settle_run(active.folder, outcome)
     active.output.end(outcome)
     return outcome

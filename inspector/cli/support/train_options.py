@@ -12,7 +12,7 @@ from inspector.runs.settings import Shown, TrainSettings, shown_settings
 
 Command = Callable[..., Any]
 
-# These are written by hand: another name, or one option for several settings.
+# Handwritten options: a different name, or a single option for several settings.
 _BY_HAND = ("width", "height", "ok_classes")
 _METAVARS: Mapping[str, str] = {
     "group": "REGEX",
@@ -20,7 +20,7 @@ _METAVARS: Mapping[str, str] = {
     "pretrained": "imagenet|FILE",
     "levels": "LOW HIGH",
 }
-_TASKS_OWN = ("loss", "network")  # left out, they are the task's own
+_TASKS_OWN = ("loss", "network")  # if omitted, the task's default
 
 
 def setting_options(command: Command) -> Command:
@@ -60,7 +60,7 @@ def _option(name: str, field: FieldInfo, shown: Shown) -> Callable[[Command], Co
 def _help(name: str, field: FieldInfo, shown: Shown) -> str:
     text = field.description or shown.label
     text = f"{text[0].upper()}{text[1:]}"
-    unit = f", in {shown.unit}" if shown.unit == "s" else ""  # every other one is in the words
+    unit = f", in {shown.unit}" if shown.unit == "s" else ""  # other units are part of the help text
     return f"{text}{unit}.{_default(name, field)}"
 
 

@@ -124,7 +124,7 @@ class Canvas(Themed, QWidget):
         self.link.selection_changed.connect(self.update)
         self.retranslate()
 
-    # What is shown
+    # Display
 
     def show_frame(self, frame: Frame | None) -> None:
         """Show this frame; the overlays stay until they are replaced."""
@@ -188,7 +188,7 @@ class Canvas(Themed, QWidget):
         self._hint = (title, text)
         self.update()
 
-    # Where it is looked at
+    # Viewport
 
     def placement(self) -> Placement:
         """Return the current placement of the frame in this widget."""
@@ -295,7 +295,7 @@ class Canvas(Themed, QWidget):
         overlays: Overlays,
     ) -> None:
         for number, patch in enumerate(patches):
-            painter.setOpacity(self._opacity if number else 1.0)  # the first is the frame itself
+            painter.setOpacity(self._opacity if number else 1.0)  # the first patch is the frame
             painter.drawImage(QPointF(*origin) + patch.offset, patch.image)
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -397,7 +397,7 @@ class Canvas(Themed, QWidget):
         self.setAccessibleDescription(self.tr("Wheel or + and - zoom, F fits, 1 shows single pixels, Shift and arrows move."))
         self.update()
 
-    # Parts of the above
+    # Helpers
 
     @property
     def _camera(self) -> str:

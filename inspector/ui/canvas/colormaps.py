@@ -15,7 +15,7 @@ Palette = Literal["iron", "rainbow", "grey", "inferno"]
 TemperatureUnit = Literal["C", "K"]
 Table = NDArray[np.uint8]
 
-# Our own iron: (position, red, green, blue), made so that brightness rises all the way.
+# The palette "iron" as (position, red, green, blue); its brightness rises monotonically.
 _IRON: Final = (
     (0.00, 0, 0, 0),
     (0.10, 20, 0, 84),

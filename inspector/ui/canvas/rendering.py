@@ -16,7 +16,7 @@ Words = NDArray[np.uint32]
 Crop = tuple[int, int, int, int]  # left, top, right, bottom, whole pixels
 Size = tuple[int, int]  # width, height
 
-# From here on single pixels are what one wants to see, so they are not blended.
+# From this enlargement on, single pixels are shown unblended.
 NEAREST_FROM = 4.0
 # So much at most is shrunk by interpolation, at an eighth of the time of averaging over areas of broken size: no pixel keeps
 # less than two fifths of its weight, so that a scratch of one pixel stays in sight.

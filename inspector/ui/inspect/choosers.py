@@ -139,7 +139,7 @@ class SourceChooser(_Chooser):
         self.setObjectName("source_chooser")
         self.setEditable(True)
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.setCompleter(QCompleter(self))  # an empty one: what is typed must stay as it is typed
+        self.setCompleter(QCompleter(self))  # empty, so that typed text is not completed
         self._source = ""
         for data in ("", *CAMERAS):
             self.addItem("", data)

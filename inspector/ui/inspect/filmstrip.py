@@ -23,7 +23,7 @@ HEIGHT: Final = 96
 
 def thumbnail(frame: Frame) -> QImage:
     """Return a small picture of a frame in the colours the canvas uses by default."""
-    scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice, for screens of high density
+    scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice the size, for high-density screens
     size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
     small = resized(frame.pixels, size, smooth=True)
     if frame.unit == "kelvin":
@@ -36,7 +36,7 @@ def thumbnail(frame: Frame) -> QImage:
         small = np.repeat(small[..., None], 3, axis=2)
     small = np.ascontiguousarray(small)
     picture = QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888)
-    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy, as the screen takes it
+    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy in the screen's format
 
 
 class Thumb(Themed, QAbstractButton):
@@ -49,7 +49,7 @@ class Thumb(Themed, QAbstractButton):
         self.setEnabled(False)
         self.inspection: Inspection | None = None
         self._picture = QImage()
-        self._face = QPixmap()  # everything but what shows that it is pressed, drawn once; null: to be drawn
+        self._face = QPixmap()  # cached drawing of everything but the pressed state; null: not drawn yet
 
     def show_part(self, inspection: Inspection | None, picture: QImage) -> None:
         self.inspection, self._picture, self._face = inspection, picture, QPixmap()

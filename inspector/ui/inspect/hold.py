@@ -76,7 +76,7 @@ class HoldStrip(Themed, QFrame):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        QTimer.singleShot(0, self, self._elide)  # once the layout has given the label its width
+        QTimer.singleShot(0, self, self._elide)  # after the layout has set the label's width
 
     def restyle(self) -> None:
         self.button.setIcon(theme.icon("live", "on_accent"))

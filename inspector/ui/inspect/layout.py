@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from inspector.ui.variants.panel import VariantsPanel
 
 LIVE: Final = "live"
-TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
+TILE_SHARE: Final = 0.24  # share of the window's height; at least a fifth is required
 ANALYSIS_TILE_SHARE: Final = 0.201
 OPERATOR_TILE_SHARE: Final = 0.4
 
@@ -71,7 +71,7 @@ class InspectLayout(Themed, QWidget):
         self.filmstrip, self.takt, self.status = Filmstrip(), TaktMeter(self.views), StatusLine()
         self.notice = ShedNotice(self.views, above=self.takt.panel)
         self.tune = TunePanel(self)
-        self.variants: VariantsPanel | None = None  # made when it is first wanted
+        self.variants: VariantsPanel | None = None  # made when first needed
         self.banners = Banners(self)
         self._watch = QTimer(self)
         self._watch.setInterval(1000)

@@ -20,9 +20,9 @@ from inspector.ui.inspect.situation import problems, shown
 from inspector.ui.inspect.station_worker import KEPT_NG, Snapshot, StationWorker
 from inspector.ui.shell.settings import Preferences
 
-SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
-STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
-_FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # where a banner comes from that is of no camera and no fault
+SHED_PICTURE_MS: Final = 500  # interval between pictures while the line needs the processor
+STRIP_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
+_FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # keys of banners that belong to no camera and no fault
 
 
 class InspectPage(InspectLayout):
@@ -41,18 +41,18 @@ class InspectPage(InspectLayout):
         super().__init__(parent)
         self._worker = worker
         self._file: Path | None = None
-        self._written: RunRequest | None = None  # the recipe as its file says
-        self._choice: RunRequest | None = None  # what will be or is inspected
-        self._snapshot = Snapshot()  # the line as it was shown last
+        self._written: RunRequest | None = None  # the recipe as written in its file
+        self._choice: RunRequest | None = None  # the recipe that Start runs, or that runs now
+        self._snapshot = Snapshot()  # the snapshot shown last
         self._held: Inspection | None = None
-        self._tab_before, self._camera = LIVE, ""  # before the operator view; seen where the recipe has it
-        self._pictures = QTimer(self)  # runs while the next picture has to wait
+        self._tab_before, self._camera = LIVE, ""  # the tab before the operator view; the chosen camera, if the recipe has it
+        self._pictures = QTimer(self)  # active while the next picture must wait
         self._pictures.setSingleShot(True)
-        self._owed = False  # a picture was left out since it was started
+        self._owed = False  # a picture was skipped since the timer started
         self._strip_time = QTimer(self)
         self._strip_time.setSingleShot(True)
         self._strip_time.setInterval(STRIP_MS)
-        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts that are not on the strip yet, oldest first
+        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts still to be added to the strip, oldest first
         self._connect()
         self.retranslate()
         self._settle()
@@ -82,7 +82,7 @@ class InspectPage(InspectLayout):
         self.takt.panel.variants_button.clicked.connect(self.open_variants)
         self.tune.variants_wanted.connect(self.open_variants)
 
-    # ---- what the operator wants --------------------
+    # ---- commands --------------------
 
     def set_choice(self, choice: RunRequest, path: Path | None) -> None:
         """Set the recipe that Start runs; a running line continues with it."""
@@ -147,7 +147,7 @@ class InspectPage(InspectLayout):
         if self.running:
             self._worker.apply(choice)
         else:
-            self._worker.forget()  # what was wrong with the last run is not wrong with this recipe
+            self._worker.forget()  # problems of the last run do not concern this recipe
         self._on_news()
 
     def start(self) -> None:
@@ -193,7 +193,7 @@ class InspectPage(InspectLayout):
             return
         self.tune.uncover(False)
         if self.variants is None:
-            from inspector.ui.variants.panel import VariantsPanel  # its words and tables need not be there at the start
+            from inspector.ui.variants.panel import VariantsPanel  # not needed at the start
 
             self.variants = VariantsPanel(self)
         self.variants.open(self._choice, running=lambda: self.running)
@@ -226,7 +226,7 @@ class InspectPage(InspectLayout):
         self.analysis.set_frozen(inspection is not None)
         self.hold_strip.show_part(inspection)
         self._leave_out()
-        QTimer.singleShot(0, self, self._place_banners)  # once the strip has its place
+        QTimer.singleShot(0, self, self._place_banners)  # after the layout has placed the strip
         self._show_views()
         self._settle()
 
@@ -289,7 +289,7 @@ class InspectPage(InspectLayout):
             self.variants.close_workers()
         self.analysis.close_workers()
 
-    # ---- what the line tells --------------------
+    # ---- news of the line --------------------
 
     def _on_news(self) -> None:
         before, now = self._snapshot, self._worker.take()
@@ -303,7 +303,7 @@ class InspectPage(InspectLayout):
             self._show_picture()
         self._set_shed(before.shed, now.shed)
         stats = now.status.stats
-        if stats is not before.status.stats:  # they come less often than parts
+        if stats is not before.status.stats:  # statistics arrive less often than parts
             self.takt.set_stats(stats)
             self.counters.set_stats(stats)
             self.status.set_stats(stats)
@@ -354,7 +354,7 @@ class InspectPage(InspectLayout):
         else:
             self.analysis.set_inspection(seen, recipe, base=self._choice.base if self._choice else None)
 
-    # ---- what is left out when the line needs the processor --------------------
+    # ---- load shedding --------------------
 
     @property
     def shed(self) -> Shed:
@@ -391,7 +391,7 @@ class InspectPage(InspectLayout):
         if owed and self._held is None:
             self._show_picture()
 
-    # ---- what is shown --------------------
+    # ---- display --------------------
 
     def _settle(self) -> None:
         """Match tile, reasons, veil and buttons to the current state."""

@@ -11,9 +11,9 @@ from inspector.core.types import SEVERITY, Inspection, Verdict
 from inspector.inspection.status import Fault, StationState, StationStatus
 from inspector.ui.shell.strings import translate
 
-# A free-running line that gives no verdict for this long is waiting, and what is seen is old.
+# A free-running line without a verdict for this long is waiting, and its picture is outdated.
 QUIET_S: Final = 5.0
-CAMERA, FAULT = "camera:", "fault:"  # how the keys of problems begin
+CAMERA, FAULT = "camera:", "fault:"  # prefixes of the keys of problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def shown(
         return Shown(None, words, reasons=(reason,), veil=veil)
     if status.state is StationState.STOPPING:
         return Shown(None, QCoreApplication.translate("Situation", "STOPPING"), veil=_stopped_veil(old))
-    # What was seen before a camera was lost says nothing of now, also after it has come back.
+    # An inspection from before a camera was lost is outdated, even after the camera has returned.
     fresh = live is not None and all(live_at >= camera.since for camera in status.cameras.values())
     if status.lost:
         return _lost(status, live if fresh else None)

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 DISPLAY_HZ: Final = 30.0
 STATS_S: Final = 0.25
 BEHIND_WINDOW: Final = 3  # steps of niceness, of 19; half the weight of the window's own thread
-KEPT_NG: Final = 12  # as many as the filmstrip shows
-STATION: Final = "station"  # where a fault is that is not of one stage
+KEPT_NG: Final = 12  # the length of the filmstrip
+STATION: Final = "station"  # name for a fault that belongs to no single stage
 
 Listener = Callable[[StationStatus], None]
 
@@ -116,12 +116,12 @@ class StationWorker(QThread):
         self._commands: deque[Callable[[], None]] = deque()
         self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
-        self._early: list[str] = []  # single parts that were asked for before the engines were ready
+        self._early: list[str] = []  # single parts requested before the engines were ready
         self._dirty = False
         self._told = False  # `news` was emitted and not yet taken
         self._quit = False
         self._station: StationLike | None = None
-        self._serial = 0  # of the run that counts; what an older station says is let go
+        self._serial = 0  # number of the current run; messages of older stations are ignored
 
     # ---- called by the window --------------------
 
@@ -251,7 +251,7 @@ class StationWorker(QThread):
         self._stop()
         with self._wake:
             if serial != self._serial:
-                return  # another start was asked for meanwhile
+                return  # another start was requested meanwhile
             self._put(self._now.status)
         sinks = [*self._saving(), _DisplaySink(lambda inspection: self._show(serial, inspection))]
         listeners = [lambda status: self._hear(serial, status)]
@@ -338,7 +338,7 @@ class StationWorker(QThread):
             self._wake_up()
 
     def _wake_up(self) -> None:
-        if not self._dirty:  # once told that there is news, the thread keeps its own time
+        if not self._dirty:  # after the first notification the thread keeps its own timing
             self._dirty = True
             self._wake.notify_all()
 

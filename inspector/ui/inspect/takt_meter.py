@@ -37,7 +37,7 @@ class DisplayClock(QObject):
         """Start timing the next picture."""
         if self._began is None:
             self._began = time.monotonic()
-            # Repaints are delivered with low priority, after everything that asks for them; this comes after the repaints.
+            # Qt delivers repaints with low priority, after the events that request them; this event comes after the repaints.
             QCoreApplication.postEvent(self, QEvent(_PAINTED), Qt.EventPriority.LowEventPriority.value - 1)
 
     def event(self, event: QEvent) -> bool:

@@ -15,7 +15,7 @@ from inspector.ui.widgets.themed import Themed
 
 ROW: Final = theme.SPACING * 5 // 2  # height of a line
 BAR: Final = theme.SPACING * 3 // 2
-SMALLEST: Final = 2.0  # pixels of a bar that would be thinner
+SMALLEST: Final = 2.0  # minimum length of a bar in pixels
 TOTAL: Final = "inspection"
 
 WORDS: Final[Mapping[str, str]] = {

@@ -13,8 +13,8 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.widgets.themed import Themed
 
-LARGEST_WORD: Final = 160  # pixels; what a wall screen in full-screen view can use
-LARGEST_IDLE: Final = 56  # no verdict is no news: it does not shout
+LARGEST_WORD: Final = 160  # pixels; enough for a wall screen in full-screen view
+LARGEST_IDLE: Final = 56  # smaller, because the absence of a verdict is no news
 SMALLEST_WORD: Final = 24
 SYMBOL: Final = 1.15  # side of the symbol, in heights of a capital letter
 GAP: Final = 0.4  # between symbol and word, in sides of the symbol

@@ -109,7 +109,7 @@ class Player(_Bar):
             button.setObjectName(f"review_{name}")
             button.setMinimumSize(theme.TOUCH, theme.TOUCH)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a press leaves the arrow keys to the page
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a press does not take the arrow keys from the page
             button.clicked.connect(lambda _=False, name=name: self.wanted.emit(name))
             row.addWidget(button)
         row.addWidget(self.speed)
@@ -162,7 +162,7 @@ class OutcomeBar(_Bar):
         self.part.setProperty("role", "muted")
         self.note.setProperty("role", "muted")
         self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.reason.setMinimumWidth(1)  # a long reason does not widen the page; the tool tip has it whole
+        self.reason.setMinimumWidth(1)  # a long reason must not widen the page; the tool tip shows it in full
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACING)

@@ -58,8 +58,8 @@ class ReviewPage(Themed, QWidget):
         self._recipe: Recipe | None = None
         self._base: Path | None = None
         self._delivered = True
-        self._hopeless = False  # no verdict will come: only the frames can be looked at
-        self._seeking: Literal[-1, 0, 1] = 0  # looking for the next (1) or previous (-1) NG part
+        self._hopeless = False  # no verdict will come: only frames can be shown
+        self._seeking: Literal[-1, 0, 1] = 0  # searching for the next (1) or previous (-1) NG part
         self.thread_ = ReviewThread(self)
         self._clock = QTimer(self)
         self._make()
@@ -285,13 +285,13 @@ class ReviewPage(Themed, QWidget):
 
     def _on_tick(self) -> None:
         if not self._delivered:
-            return  # never faster than parts can be inspected: each is seen with its verdict
+            return  # never faster than inspection: every part is shown with its verdict
         if self._index + 1 >= self._count:
             self._pause()
         else:
             self.go_to(self._index + 1)
 
-    # What the thread tells
+    # Results of the thread
 
     def _on_line(self, line: Line) -> None:
         if line.job != self._job:
@@ -435,7 +435,7 @@ class ReviewPage(Themed, QWidget):
             self.table.scrollTo(where)
         self.table.viewport().update()
 
-    # Coming and going
+    # Show, hide and close
 
     def close_workers(self) -> None:
         """End the threads; wait for their work in progress."""

@@ -15,7 +15,7 @@ from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
 from inspector.recipes.recipe import Recipe
 
 DEMO_PARTS: Final = 200
-PROBED: Final = 8  # of the first frames, so many are tried to learn whether they are temperatures
+PROBED: Final = 8  # number of first frames tried to find out whether they are temperatures
 
 
 @dataclass(frozen=True, slots=True)

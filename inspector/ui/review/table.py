@@ -73,7 +73,7 @@ class PartsModel(QAbstractTableModel):
             return badge_icon(line.verdict)
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return " ".join(self._text(index.row(), part) for part in Column)
-        if role == Qt.ItemDataRole.UserRole:  # what it sorts by
+        if role == Qt.ItemDataRole.UserRole:  # the sort key
             if column == Column.VERDICT:
                 return SEVERITY[line.verdict] if line is not None else -1
             return index.row() if column == Column.NUMBER else self._text(index.row(), column).casefold()

@@ -19,7 +19,7 @@ from inspector.ui.widgets.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
-KEPT_BYTES: Final = 256 * 1024 * 1024  # of inspected frames, so that stepping back is instant
+KEPT_BYTES: Final = 256 * 1024 * 1024  # size of the cache of inspected frames, for instant steps back
 NOT_YET: Final = message("Not inspected yet.")
 
 
@@ -90,7 +90,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         self._material: Material | None = None
         self._job = 0
         self._wanted = 0
-        self._fresh = False  # `wanted` was not shown yet
+        self._fresh = False  # True: the requested part is not shown yet
         self._kept: OrderedDict[int, Inspection] = OrderedDict()
         self._kept_bytes = 0
 
@@ -112,7 +112,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         with self._wake:
             return self._kept.get(index)
 
-    # On the thread itself
+    # On the thread
 
     def _take(self) -> tuple[Material, int] | None:
         material, self._material = self._material, None

@@ -88,7 +88,7 @@ class TimeLine(Themed, Slider):
             if code:
                 verdict, left, width = _ORDER[code - 1], room.left() + index * cell, max(cell - 1, 1.0)
                 side = min(cell - theme.SPACING / 4, theme.SPACING * 2.5)
-                if side < theme.SPACING * 1.5:  # too narrow for a symbol: the height tells
+                if side < theme.SPACING * 1.5:  # too narrow for a symbol: the height shows the verdict
                     painter.fillRect(_bar(room, left, width, verdict), theme.current().verdict(verdict))
                     continue
                 rect = QRectF(left, room.top(), width, room.height())

@@ -24,8 +24,8 @@ from inspector.ui.shell.theme import Choice
 
 log = logging.getLogger(__name__)
 
-SWITCH_S: Final = 0.001  # a thread of Python that computes gives way to the window after so long, instead of after 5 ms
-SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that every widget has painted it
+SWITCH_S: Final = 0.001  # a computing Python thread yields to the window after this time (default: 5 ms)
+SETTLE_MS: Final = 600  # delay after the last awaited part, so that every widget has painted it
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def _hook(window: MainWindow) -> Callable[[type[BaseException], BaseException, T
         log.error("an error escaped", exc_info=(kind, error, trace))
         if window.usable:
             window.show_defect(error)
-        else:  # there is nothing to say it on
+        else:  # no page can show the error
             QCoreApplication.exit(1)
 
     return hook

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-PERIOD_MS = 4.0  # between two looks at the event loop
+PERIOD_MS = 4.0  # interval between two ticks of the event loop
 SIZE = (1366, 768)
 WARM_PARTS = 20
 PATIENCE_S = 180.0

@@ -27,8 +27,8 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "settings": "inspector.ui.shell.settings_page",
     }
 )
-UNSEEN_MS: Final = 500  # a window that is opened out of sight is not painted, and is loaded nevertheless
-PATIENCE_MS: Final = 2000  # so long a page that shows something has the processor for itself
+UNSEEN_MS: Final = 500  # an invisible window is not painted, so its pages load after this time
+PATIENCE_MS: Final = 2000  # time during which a page that is showing a file has the processor for itself
 
 
 class Loader(WorkThread[str]):
@@ -53,7 +53,7 @@ class Loader(WorkThread[str]):
         try:
             importlib.import_module(MODULES[work])
         except Exception:
-            log.exception("the page %s could not be loaded", work)  # whoever makes the page meets the same error
+            log.exception("the page %s could not be loaded", work)  # making the page raises the same error
         self.loaded.emit(work)
 
 
@@ -73,7 +73,7 @@ class Pages(QStackedWidget):
         self.addWidget(self.opening)
         self._makers = makers
         self._name = next(iter(makers))
-        self._missing: set[str] = set()  # what a page of these names is made of is not imported yet
+        self._missing: set[str] = set()  # names of the pages whose modules are not imported yet
         self._loading = ""  # the page for which it is being imported
         self._waiting = ""  # the page that does not show yet what it was opened for
         self._begun = self._closed = False

@@ -47,7 +47,7 @@ SHORTCUTS: Final = (
 )
 
 
-# Keys that a widget takes itself: they are named here for the help page only.
+# Keys that a widget handles itself, listed for the help page only.
 REVIEW_KEYS: Final = (
     Shortcut("", "Left / Right", later("Shortcuts", "Previous, next part")),
     Shortcut("", "Home / End", later("Shortcuts", "First, last part")),

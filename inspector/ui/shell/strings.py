@@ -15,7 +15,7 @@ from inspector.core.verdict import Verdict
 
 Language = Literal["en", "ja"]
 
-# Each language in its own words, so that it is found by the person who needs it.
+# Each language by its own name, so that its speakers find it.
 LANGUAGES: Final[dict[Language, str]] = {"en": "English", "ja": "日本語"}
 
 _installed: list[QTranslator] = []

@@ -24,7 +24,7 @@ Choice = Literal["light", "dark", "system"]
 Size = Literal["small", "body", "title"]
 
 SPACING: Final = 8  # every gap and margin is a multiple of this, in device-independent pixels
-TOUCH: Final = 44  # smallest side of anything that is pressed
+TOUCH: Final = 44  # minimum side of a pressable widget
 ICON: Final = 24
 RAIL: Final = 96
 RADIUS: Final = 8
@@ -43,9 +43,9 @@ _OKABE_ITO: Final = MappingProxyType(
         "purple": "#cc79a7",
     }
 )
-# One colour a class index, round and round; vermillion first: the first class is usually the defect that matters.
+# Colours by class index, repeated. Vermillion first: the first class is usually the most important defect.
 _CLASSES: Final = tuple(_OKABE_ITO[key] for key in ("vermillion", "sky", "yellow", "purple", "orange", "green", "blue"))
-# Curves, by the theme's brightness: yellow cannot be seen on white, nor the darker blue on black.
+# Curve colours by the theme's brightness: yellow is invisible on white, the darker blue on black.
 _SERIES: Final = {
     "light": tuple(_OKABE_ITO[key] for key in ("blue", "vermillion", "green", "purple", "orange", "sky", "black")),
     "dark": tuple(_OKABE_ITO[key] for key in ("sky", "orange", "green", "purple", "yellow", "vermillion", "blue")),
@@ -163,7 +163,7 @@ def apply(app: QApplication, choice: Choice) -> None:
     """Apply a theme to the whole program. Every widget then gets an event for which `is_theme_change` is true."""
     theme = choose(choice)
     _state["current"] = theme
-    app.setStyle("Fusion")  # the one style that looks the same on every desktop
+    app.setStyle("Fusion")  # the only style that looks the same on every desktop
     app.setFont(font("body"))
     app.setPalette(_palette(theme))
     app.setStyleSheet(style_sheet(theme))

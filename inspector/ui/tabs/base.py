@@ -31,7 +31,7 @@ class AnalysisTab(Themed, QWidget):
     """
 
     tools_direction: ClassVar = QBoxLayout.Direction.TopToBottom
-    answer: ClassVar[type[Answer] | None] = None  # predictions with such answers can be chosen; None: any
+    answer: ClassVar[type[Answer] | None] = None  # type of answer that can be chosen; None: any
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent)
@@ -209,7 +209,7 @@ class AnalysisTab(Themed, QWidget):
     def _note(self) -> str:
         if self.inspection is None:
             return ""
-        # Without any prediction the recipe is not to blame: the part was not inspected.
+        # Without any prediction the part was not inspected, so the recipe is not the cause.
         return self.missing() if self.inspection.predictions else self.tr("Nothing was predicted for this part.")
 
     def _on_chosen(self, index: int) -> None:

@@ -39,7 +39,7 @@ class ShareSlider(Themed, QWidget):
         self.slider.setRange(0, 100)
         self.slider.setPageStep(5)
         self.title.setBuddy(self.slider)
-        self.reset = QToolButton(self)  # shown without a parent it would be a window for a moment
+        self.reset = QToolButton(self)  # without a parent it would briefly be a window of its own
         self.reset.setMinimumSize(theme.TOUCH, theme.TOUCH)
         self.reset.setIconSize(QSize(theme.ICON, theme.ICON))
         self.reset.setVisible(resettable)

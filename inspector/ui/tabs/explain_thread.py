@@ -18,7 +18,7 @@ from inspector.ui.widgets.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
-IDLE_S: Final = 90.0  # after so long without a question the worker process is ended, for its memory
+IDLE_S: Final = 90.0  # time without a request after which the worker process ends, to free its memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ from inspector.ui.tabs.controls import ShareSlider
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
 from inspector.ui.widgets.inputs import ComboBox
 
-SETTLE_MS = 150  # stepping through frames explains only the one where the person stays
+SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
 
 class GradCamTab(AnalysisTab):
@@ -110,7 +110,7 @@ class GradCamTab(AnalysisTab):
         self.progress.setSizePolicy(policy)
         self._busy(False)
 
-    # The inspection
+    # Inspection
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
         if inspection is not self.inspection:
@@ -163,7 +163,7 @@ class GradCamTab(AnalysisTab):
     def busy(self) -> bool:
         return self._asking or self._timer.isActive()
 
-    # Asking and answering
+    # Requests and answers
 
     def explain(self) -> None:
         """Request the heat map of the current choice."""
@@ -306,7 +306,7 @@ class GradCamTab(AnalysisTab):
         self.class_label.setText(texts[self.class_choice])
         for widget, text in texts.items():
             widget.setAccessibleName(text)
-        self._bundle = ""  # the choosers are filled again in the new language
+        self._bundle = ""  # refills the choosers in the new language
         self.button.setText(self.tr("Explain"))
         self.button.setAccessibleName(self.tr("Explain"))
         self.opacity.set_texts(self.tr("Opacity"))

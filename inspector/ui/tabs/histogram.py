@@ -19,8 +19,8 @@ from inspector.ui.widgets.themed import Themed
 
 BINS: Final = 96
 NARROWEST: Final = 0.5  # kelvin between the ends of the band
-_STRIP: Final = (-0.28, -0.06)  # where the palette stands, in lengths of the longest bar
-_MOST_SAMPLES: Final = 100_000  # a histogram of more would look the same
+_STRIP: Final = (-0.28, -0.06)  # position of the palette, in lengths of the longest bar
+_MOST_SAMPLES: Final = 100_000  # more samples would not change the histogram visibly
 
 
 class Histogram(Themed, QWidget):
@@ -37,7 +37,7 @@ class Histogram(Themed, QWidget):
         self._palette: Palette = "iron"
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._edges: NDArray[np.float64] = np.zeros(0)
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
+        # Neither a PlotWidget nor a PlotItem, whose menus are English and ignore the theme.
         self.view = pg.GraphicsView(self)
         self.layout_ = pg.GraphicsLayout()
         self.layout_.setContentsMargins(0, theme.SPACING, 0, theme.SPACING)
@@ -53,7 +53,7 @@ class Histogram(Themed, QWidget):
         self.bars = pg.BarGraphItem(x0=[], y0=[], width=[], height=[])
         self.strip = pg.ImageItem(axisOrder="row-major")
         self.band = pg.LinearRegionItem(values=(0.0, 1.0), orientation="horizontal", swapMode="push")
-        self.strip.setZValue(self.band.zValue() + 1)  # its colours stay what they are in the picture
+        self.strip.setZValue(self.band.zValue() + 1)  # the band must not tint the palette
         for item in (self.bars, self.strip, self.band):
             self.box.addItem(item)
         self.box.setXRange(_STRIP[0], 1.05, padding=0)

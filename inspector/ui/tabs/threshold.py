@@ -67,7 +67,7 @@ class ThresholdTab(AnalysisTab):
         prediction = self.prediction()
         self.threshold.setEnabled(prediction is not None)
         origin = self.recipe_threshold()
-        # The slider goes back only when the recipe's own threshold is another one, so that a trial lasts over the parts.
+        # Reset the slider only when the recipe's threshold changes, so that a trial lasts over several parts.
         source = (prediction.bundle if prediction is not None else "", origin)
         if source != self._origin_of:
             self._origin_of = source

@@ -38,7 +38,7 @@ class Leaving(QObject):
         live = [info for info in self._page.runs if info.state in LIVE]
         app = QGuiApplication.instance()
         if not live or (isinstance(app, QGuiApplication) and app.isSavingSession()):
-            return True  # a computer that shuts down is not kept waiting for an answer
+            return True  # a shutdown must not wait for an answer
         if not self._asking:
             self._asking = True
             waiting = sum(info.state is RunState.WAITING for info in self._page.runs)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from inspector.ui.variants.panel import VariantsPanel
 
 _LIST_WIDTH: Final = theme.SPACING * 42
-DEMO: Final = "window"  # the demo data that a first training is tried with
+DEMO: Final = "window"  # demo data for a first training
 _QUEUE: Final = "queue"
 
 
@@ -51,11 +51,11 @@ class TrainPage(Themed, QWidget):
         super().__init__(parent)
         self.setObjectName("page")
         self._settings, self._recipe = settings, recipe
-        self._shown: Path | None = None  # the run that is looked at
+        self._shown: Path | None = None  # the selected run
         self._drawn: Path | None = None  # the run whose history is drawn
-        self._told = False  # what runs there are
-        self._wanted: Path | None = None  # the run to look at as soon as it is there
-        self._about: Path | None = None  # the run that is asked about
+        self._told = False  # whether the list of runs is known
+        self._wanted: Path | None = None  # the run to show as soon as it exists
+        self._about: Path | None = None  # the run that the open question concerns
         self.bridge = TrainingBridge(runs, self)
         self.list = RunList()
         self.new = QPushButton()
@@ -215,7 +215,7 @@ class TrainPage(Themed, QWidget):
         self.comparison.show_runs([info for info in chosen if info is not None])
         self.detail.setCurrentWidget(self.comparison)
 
-    # What becomes of a bundle
+    # Use of a bundle
 
     def open_panel(self, bundle: Path) -> "RecipePanel":
         """Open the panel that adds this bundle to a recipe."""
@@ -228,7 +228,7 @@ class TrainPage(Themed, QWidget):
         self.panel.show_bundle(bundle, self._recipe())
         self.detail.addWidget(self.panel)
         self.detail.setCurrentWidget(self.panel)
-        self._aside.setEnabled(False)  # one thing after the other
+        self._aside.setEnabled(False)  # one panel at a time
         return self.panel
 
     def open_variants(self, bundle: Path) -> "VariantsPanel":
@@ -269,7 +269,7 @@ class TrainPage(Themed, QWidget):
         self._aside.setVisible(bool(runs))
         self.compare.setVisible(sum(info.state is RunState.DONE for info in runs) > 1 or self.compare.isChecked())
         if self.compare.isChecked():
-            return  # what was chosen stays in sight
+            return  # the chosen runs stay on the screen
         wanted = self._info(self._wanted)
         if wanted is not None:
             self._wanted = None
@@ -293,7 +293,7 @@ class TrainPage(Themed, QWidget):
         if news.samples is not None:
             view.show_samples(news.samples)
 
-    # What a person wants done
+    # Commands
 
     def _on_wish(self, wish: str) -> None:
         info = self.run
@@ -377,7 +377,7 @@ class TrainPage(Themed, QWidget):
             self.variants.close_workers()
         self.bridge.end()
 
-    # Dress
+    # Theme and language
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Train"))

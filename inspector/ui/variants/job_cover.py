@@ -16,7 +16,7 @@ from inspector.workers.messages import Progress, WorkerMessage
 from inspector.workers.outcome import End, Outcome
 from inspector.workers.process import WorkerProcess
 
-_NONE = Progress(phase="")  # nothing has been said yet
+_NONE = Progress(phase="")  # no message yet
 
 
 class RunningJob(Protocol):

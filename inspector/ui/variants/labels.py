@@ -8,7 +8,7 @@ from inspector.tuning.variant_list import Listed
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.results.labels import measure_word, unit_of, value_text
 
-_ERRORS = {"minus_mae_kelvin": "mae_kelvin"}  # what a training raises, and what a person is told
+_ERRORS = {"minus_mae_kelvin": "mae_kelvin"}  # what training maximises: what a person sees
 
 
 def state_word(listed: Listed) -> str:

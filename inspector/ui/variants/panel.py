@@ -52,7 +52,7 @@ class VariantsPanel(Themed, JobCover):
         self._trouble: Trouble | None = None
         self._calibration: Path | None = None
         self._checking = False
-        self._wanted: tuple[str, str] | None = None  # the row to select as soon as it is there
+        self._wanted: tuple[str, str] | None = None  # the row to select as soon as it exists
         self.ask = AskThread(self)
         self._make()
         self._lay_out()
@@ -93,7 +93,7 @@ class VariantsPanel(Themed, JobCover):
         self.state.setProperty("role", "strong")
         self.table = ValueTable()
         room = self.table.sizePolicy()
-        room.setRetainSizeWhenHidden(True)  # nothing moves when the variants are known
+        room.setRetainSizeWhenHidden(True)  # nothing moves when the variants become known
         self.table.setSizePolicy(room)
 
     def _lay_out(self) -> None:
@@ -140,7 +140,7 @@ class VariantsPanel(Themed, JobCover):
         self.ask.troubled.connect(self._on_trouble)
         self._fill_precisions()
 
-    # ---- what a person wants --------------------
+    # ---- commands --------------------
 
     def open(
         self, choice: RunRequest | None, *, first: Path | None = None, running: Callable[[], bool] = lambda: False
@@ -201,7 +201,7 @@ class VariantsPanel(Themed, JobCover):
             check=check,
             calibration=calibration,
             max_drop=self.drop.value() / 100,
-            low_priority=True,  # a line that runs goes first
+            low_priority=True,  # a running line has priority
         )
         self._begin(job)
 
@@ -249,7 +249,7 @@ class VariantsPanel(Themed, JobCover):
             bundle, kind = listing.bundle, (listed.engine, listed.precision)
             self._ask_list(lambda: bundle.remove_variant(*kind))
 
-    # ---- what comes back --------------------
+    # ---- results --------------------
 
     def _look(self) -> None:
         """Read the chosen bundle."""
@@ -285,7 +285,7 @@ class VariantsPanel(Themed, JobCover):
     def _finished(self, outcome: Outcome) -> None:
         self._ask_list(lambda: None)
 
-    # ---- what is shown --------------------
+    # ---- display --------------------
 
     def _fill_precisions(self) -> None:
         kept = self.precision.currentData()
@@ -329,7 +329,7 @@ class VariantsPanel(Themed, JobCover):
             )
         engine = ENGINES[listed.engine].label if listed.engine in ENGINES else listed.engine
         name = f"{engine} {listed.precision}"
-        there = listed.standing.state not in ("failed", "refused")  # nothing is kept of those
+        there = listed.standing.state not in ("failed", "refused")  # failed and refused exports leave no files
         size = Cell(f"{listed.megabytes:.2f}", listed.megabytes) if there else Cell("")
         return Row(number, (Cell(name), *measured, size, Cell(state_word(listed))))
 
@@ -373,7 +373,7 @@ class VariantsPanel(Themed, JobCover):
         if self._outcome.end is End.SUCCEEDED:
             return self.tr("It agrees and may be used.") if self._checking else self.tr("Exported: it agrees and may be used.")
         listed = self.selected
-        if listed is not None and listed.standing.state in ("refused", "failed"):  # the reason is told below
+        if listed is not None and listed.standing.state in ("refused", "failed"):  # the reason is shown below
             return sentences(message("It may not be used."), self._outcome.remedy)
         return in_words(self._outcome)
 

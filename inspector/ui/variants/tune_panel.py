@@ -92,7 +92,7 @@ class TunePanel(Themed, JobCover):
         box.addLayout(found, 1)
         box.addWidget(self.reason)
 
-    # ---- what a person wants --------------------
+    # ---- commands --------------------
 
     def open(self, choice: RunRequest, *, running: bool, takt_ms: float | None) -> None:
         """Show the panel for this recipe. `takt_ms`: the measured takt of the line."""
@@ -135,7 +135,7 @@ class TunePanel(Themed, JobCover):
             self._tuning = outcome.read(Tuned).tuning
             self._fill(self._tuning)
 
-    # ---- what is shown --------------------
+    # ---- display --------------------
 
     def _show(self) -> None:
         super()._show()

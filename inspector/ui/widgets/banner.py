@@ -23,7 +23,7 @@ class Banner(Themed, QFrame):
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._button = QPushButton(self)  # shown without a parent it would be a window for a moment
+        self._button = QPushButton(self)  # without a parent it would briefly be a window of its own
         self._button.clicked.connect(self.retry)
         self._button.setVisible(retryable)
         self._close = QToolButton(self)

@@ -24,7 +24,7 @@ def scrolled(inside: QWidget) -> QScrollArea:
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows the focus of what is in it
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the area scrolls to the focused child
     for layer in (inside, area.viewport()):
         layer.setAutoFillBackground(False)
     return area

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from inspector.ui.shell import theme
 
-_GRID: Final = 48  # how opaque its lines are, of 255
+_GRID: Final = 48  # opacity of the grid lines, of 255
 
 
 class PlotFrame:
@@ -23,7 +23,7 @@ class PlotFrame:
         `height`: minimum in pixels. `mouse`: the wheel zooms and dragging pans along the lower axis. `marks`: levels of axis
         ticks, 0 to 2.
         """
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
+        # Neither a PlotWidget nor a PlotItem, whose menus are English and ignore the theme.
         self.view = pg.GraphicsView(parent)
         self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.view.setMinimumHeight(height)

@@ -212,7 +212,7 @@ class SampleThread(WorkThread[_Ask]):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._source: tuple[Wanted, TaskName] | None = None
-        self._fresh = False  # the source was not read yet
+        self._fresh = False  # True: the source is not read yet
         self._page: tuple[int, int, int] | None = None
         self._whole: int | Path | None = None
         self._shares: Shares | None = None
@@ -241,7 +241,7 @@ class SampleThread(WorkThread[_Ask]):
         with self._telling(start=False):
             self._shares = shares
 
-    # On the thread itself
+    # On the thread
 
     def _take(self) -> _Ask | None:
         source, dataset = self._source, self._dataset

@@ -114,7 +114,7 @@ class FoundView(Themed, QWidget):
         box.addWidget(self.classes, 1)
         return card
 
-    # What is shown
+    # Display
 
     def show_survey(self, found: Survey) -> None:
         """Show the figures of a survey, quick or complete."""

@@ -39,10 +39,10 @@ class DataPage(Themed, QWidget):
         self._draft = draft
         self.survey: Survey | None = None
         self._folder: Path | None = None
-        self._read = ("", False)  # how the labels of the folder were last asked to be read
+        self._read = ("", False)  # how the folder's labels were last read
         self._job = 0
         self._wanted_task: TaskName | None = None
-        self.samples_known = False  # whether the labels of the chosen data were read, or cannot be
+        self.samples_known = False  # whether the chosen data's labels were read or are known to be unreadable
         self.bar = FolderBar(settings)
         self.empty, self.found = EmptyView(), FoundView(draft)
         self._busy_text, self._busy_bar = QLabel(), QProgressBar()
@@ -90,7 +90,7 @@ class DataPage(Themed, QWidget):
         sampler.divided.connect(found.split.show_division)
         sampler.troubled.connect(self._on_sample_trouble)
 
-    # What a person does
+    # Actions of the person
 
     def choose(self, folder: Path, *, demo: bool = False, task: TaskName | None = None) -> None:
         """Survey this folder. `task`: the task to select if the data supports it; by default the most informative one."""
@@ -144,7 +144,7 @@ class DataPage(Themed, QWidget):
             self._open_samples()
             self.survey_changed.emit(self.survey)
 
-    # What the threads say
+    # Results of the threads
 
     def _on_progress(self, job: int, done: int, total: int) -> None:
         if job == self._job:

@@ -17,7 +17,7 @@ from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
-LISTED: Final = 500  # sentences of one kind that are listed; all are counted and copied
+LISTED: Final = 500  # maximum number of listed sentences of a kind; all are counted and copied
 _PATH: Final = Qt.ItemDataRole.UserRole
 _BLANK: Final = re.compile(r"\{[^{}]*\}")
 

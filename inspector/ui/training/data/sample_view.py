@@ -64,7 +64,7 @@ class SampleView(Themed, QWidget):
         self._classes: tuple[str, ...] = ()
         self._total = self._first = 0
         self._shown: Picture | None = None
-        self._brush = Canvas(self)  # never on screen: draws the labels into the small pictures
+        self._brush = Canvas(self)  # never on screen: draws the labels into the thumbnails
         self._brush.hide()
         self.grid = PictureGrid("samples", QSize(SIDE, SIDE), words=theme.SPACING * 5)
         self.grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)

@@ -18,7 +18,7 @@ from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
 
 FIELDS: Final = ("val", "test", "group", "seed")
-_PAUSE_MS: Final = 200  # after the last key
+_PAUSE_MS: Final = 200  # delay after the last key press
 
 
 class SplitView(Themed, QWidget):

@@ -40,7 +40,7 @@ class AdvancedPage(Themed, QWidget):
         self.reset_all = QPushButton()
         self.reset_all.setObjectName("reset_all")
         self.reset_all.clicked.connect(lambda: draft.reset(list(self.rows)))
-        self._whole = QLabel()  # what is wrong with several settings together
+        self._whole = QLabel()  # errors that concern several settings
         self._whole.setProperty("role", "error")
         self._whole.setWordWrap(True)
         self._nothing = QLabel()

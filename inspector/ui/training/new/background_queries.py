@@ -29,7 +29,7 @@ class AskThread(WorkThread[tuple[str, int, Question]]):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._asked: dict[str, tuple[int, Question]] = {}
-        self._newest: dict[str, int] = {}  # of the questions that wait for their answer
+        self._newest: dict[str, int] = {}  # number of the newest pending question of each kind
         self._number = 0
         self._done.connect(self._deliver)
 

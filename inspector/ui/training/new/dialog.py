@@ -64,10 +64,10 @@ class TrainingDialog(Themed, QWidget):
         self.setObjectName("page")
         self.draft = Draft(self)
         self._preflight = preflight
-        self._checked: TrainSettings | None = None  # what `_found` is about
+        self._checked: TrainSettings | None = None  # the settings that `_found` belongs to
         self._found: tuple[Message, ...] | None = None  # None: not known yet
         self._runs = runs or user_data() / "runs"
-        self._name = ""  # as the person typed it; empty: made from data and network
+        self._name = ""  # the typed name; empty: derived from data and network
         self._waiting = False
         self.ask = AskThread(self)
         self.data = DataPage(self.draft, settings)
@@ -144,7 +144,7 @@ class TrainingDialog(Themed, QWidget):
         self.start.renamed.connect(self._rename)
         self.start.setting_wanted.connect(self.show_setting)
 
-    # What the page does with it
+    # Interface for the page
 
     def set_folder(self, folder: Path) -> None:
         """Start with this data."""
@@ -178,7 +178,7 @@ class TrainingDialog(Themed, QWidget):
         """Go to a step."""
         self.stack.setCurrentIndex(STEPS.index(name))
         self.steps[name].setChecked(True)
-        self._checked = None  # the disk may be another than when it was looked at last
+        self._checked = None  # the disk may have changed since the last check
         self._refresh()
         self.retranslate()
 
@@ -211,7 +211,7 @@ class TrainingDialog(Themed, QWidget):
         else:
             super().keyPressEvent(event)
 
-    # What is put together
+    # The configured training
 
     @property
     def run_name(self) -> str:

@@ -33,7 +33,7 @@ def _sentence(problem: ErrorDetails) -> Message:
     if known is not None:
         return Message(known.template, {"limit": next(iter(context.values()))})
     if problem["type"] == "value_error":
-        return Message(str(context["error"]))  # of TrainSettings itself
+        return Message(str(context["error"]))  # an error raised by TrainSettings itself
     return message("This is not a value for it ({detail}).", detail=problem["msg"])
 
 

@@ -26,9 +26,9 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.themed import Themed
 
-CONTEXT: Final = "train_settings"  # of the labels, descriptions, units and choices of `TrainSettings`
+CONTEXT: Final = "train_settings"  # translation context of labels, descriptions, units and choices of `TrainSettings`
 _DECIMALS: Final = 6
-_WIDEST: Final = 1e9  # of a setting without an upper limit
+_WIDEST: Final = 1e9  # upper limit of a setting that declares none
 
 
 def in_words(text: str) -> str:
@@ -135,7 +135,7 @@ def _text_editor(edited: Callable[[], None], *, read: Callable[[str], Any], writ
     box.textEdited.connect(lambda _: edited())
 
     def show(value: Any) -> None:  # noqa: ANN401 - as different as the settings are
-        if read(box.text()) != value or not box.text():  # what is being typed keeps its commas and blanks
+        if read(box.text()) != value or not box.text():  # keep commas and blanks while typing
             box.setText(write(value))
 
     return Editor(box, box, lambda: read(box.text()), show)

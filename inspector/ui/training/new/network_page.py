@@ -92,7 +92,7 @@ class NetworkPage(Themed, QWidget):
         self._advice: Advice | None = None
         self._advised_for: tuple[Path, TaskName] | None = None
         self._trouble: Trouble | None = None
-        self.minutes: float | None = None  # how long it takes as it stands; None: not known, or not yet
+        self.minutes: float | None = None  # estimated time with the current settings; None: unknown
         self._titles = [QLabel() for _ in range(3)]
         for title in self._titles:
             title.setProperty("role", "strong")
@@ -191,7 +191,7 @@ class NetworkPage(Themed, QWidget):
     def _advise(self) -> None:
         survey, task, advisor, takt = self._survey, self._draft.task, self._advisor, self.takt.value() or None
         subject = (survey.folder, task) if survey is not None and task is not None and task in survey.tasks else None
-        if subject != self._advised_for:  # what suited the earlier data says nothing about this
+        if subject != self._advised_for:  # the recommendation for the earlier data does not apply
             self._advised_for, self._advice, self._trouble = subject, None, None
             self._draft.advise({})
         if survey is None or task is None or subject is None or advisor is None:
@@ -268,7 +268,7 @@ class NetworkPage(Themed, QWidget):
         self._refresh()
 
     def _on_changed(self, names: frozenset[str]) -> None:
-        del names  # each of them may change the time
+        del names  # every setting may change the time
         self._estimate()
         self._refresh()
 

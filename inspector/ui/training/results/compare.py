@@ -49,7 +49,7 @@ def tested_alike(infos: Sequence[RunInfo], reports: Sequence[TrainReport]) -> bo
     try:
         return len({tuple(sorted(read_split(info.folder)["test"])) for info in infos}) == 1
     except ConfigError:
-        return False  # what is not known to be the same is not called so
+        return False  # unknown counts as different
 
 
 class CompareView(Themed, QWidget):
@@ -62,7 +62,7 @@ class CompareView(Themed, QWidget):
         self.reports: tuple[TrainReport, ...] = ()
         self._alike = True
         self._missing: list[str] = []
-        self._curves: CurveView | None = None  # made when it is first looked at: pyqtgraph takes long to import
+        self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
         self._title, self.verdict = QLabel(), QLabel()
         self._title.setProperty("role", "title")
         for label in (self._title, self.verdict):
@@ -118,7 +118,7 @@ class CompareView(Themed, QWidget):
 
     @property
     def names(self) -> list[str]:
-        """Return the column titles; runs of the same name are numbered."""
+        """The column titles; runs of the same name are numbered."""
         names = [report.name for report in self.reports]
         return [name if names.count(name) == 1 else f"{name} ({at + 1})" for at, name in enumerate(names)]
 
@@ -128,7 +128,7 @@ class CompareView(Themed, QWidget):
         self._fill_settings()
         self._show_curves()
 
-    # What is said of the results
+    # Statements about the results
 
     def _verdict(self) -> list[str]:
         reports = self.reports
@@ -197,7 +197,7 @@ class CompareView(Themed, QWidget):
         text = self.tr("{spread:.3f}, not proven") if overlap(known[0], known[-1]) else self.tr("{spread:.3f}, proven")
         return Cell(text.format(spread=spread) if spread else self.tr("none"), spread)
 
-    # What they were told and given
+    # Settings and data
 
     def _fill_settings(self) -> None:
         columns = [dict(self._facts(report)) for report in self.reports]

@@ -14,7 +14,7 @@ from inspector.ui.training.results.labels import label_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
-_LEAST: Final = 0.06  # of the colour in a cell that holds anything, so that it is seen
+_LEAST: Final = 0.06  # minimum opacity of a non-empty cell, so that it is visible
 
 
 class ConfusionView(Themed, QWidget):

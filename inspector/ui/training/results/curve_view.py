@@ -13,7 +13,7 @@ from inspector.ui.training.results.plot import Line, Plot
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.themed import Themed
 
-_MOST: Final = 7  # curves in one chart; the worst are shown
+_MOST: Final = 7  # maximum number of curves in a chart; the worst are shown
 _SHARE: Final = (0.0, 1.0)
 
 

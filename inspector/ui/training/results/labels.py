@@ -16,8 +16,8 @@ from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.labels import task_word
 from inspector.ui.training.new.fields import in_words, number_text
 
-_MINUS = "minus_mae_kelvin"  # what training raises; people are told the error itself
-# Settings that say where something is, not how it was trained.
+_MINUS = "minus_mae_kelvin"  # training maximises this value; people see the error itself
+# Settings that hold a location, and do not describe the training.
 _PLACES = frozenset({"out", "run", "name"})
 
 

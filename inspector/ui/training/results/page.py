@@ -45,7 +45,7 @@ class ResultsView(Themed, QWidget):
         self.info: RunInfo | None = None
         self.report: TrainReport | None = None
         self._problem: Message | None = None
-        self._curves: CurveView | None = None  # made when it is first looked at: pyqtgraph takes long to import
+        self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
         self._headline, self._measured, self._said = QLabel(), QLabel(), QLabel()
         self._headline.setProperty("role", "title")
         self._measured.setProperty("role", "muted")

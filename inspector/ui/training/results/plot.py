@@ -25,7 +25,7 @@ from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
-_AROUND: Final = 7  # colours there are; then the stroke changes
+_AROUND: Final = 7  # number of colours; further curves use other strokes
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class RecipePanel(Themed, QWidget):
         self.ask.answered.connect(self._on_answer)
         self.ask.troubled.connect(lambda _, trouble: self._on_trouble(trouble))
 
-    # What the page does with it
+    # Interface for the page
 
     def show_bundle(self, bundle: Path, current: Path | None) -> None:
         """Show the panel for this bundle; `current`: the station's recipe, if it is a file."""
@@ -301,7 +301,7 @@ class RecipePanel(Themed, QWidget):
     def _card_threshold(self) -> float:
         return float(self._completed().threshold or 0.0)
 
-    # What comes of it
+    # Result
 
     def wish(self) -> adopt.Wish:
         """Return the requested change. Raises ConfigError for an invalid area."""
@@ -320,7 +320,7 @@ class RecipePanel(Themed, QWidget):
         if quantity is not None:
             limit = self.limit.value()
             proposed = self._proposed(default_rules(self._completed(), card))
-            banded = proposed is not None and proposed.review is not None  # what is not certain enough is left to a person
+            banded = proposed is not None and proposed.review is not None  # uncertain parts go to review
             review = limit if banded else None
             rules = (Rule(bundle=card.name, quantity=quantity, limit=limit, review=review),)
         return adopt.Wish(step, rules, str(self.replaces.currentData() or ""))
@@ -423,7 +423,7 @@ class RecipePanel(Themed, QWidget):
     def _on_trouble(self, trouble: Trouble) -> None:
         self._say(trouble.problem, trouble.remedy)
         self._tell_done()
-        if self.done is None and self._file is not None:  # it may be another file now
+        if self.done is None and self._file is not None:  # the file may have changed
             path = self._file.path
             said = self.said.text()
             self.open_recipe(path)

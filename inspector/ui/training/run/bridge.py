@@ -28,10 +28,10 @@ from inspector.workers.messages import WorkerMessage
 log = logging.getLogger(__name__)
 
 DISPLAY_HZ: Final = 8.0
-LOOK_S: Final = 0.5  # between two looks at the runs where nobody says that there is news
-CANCEL_S: Final = 40.0  # runs of an earlier window may take so long to end when this one closes
+LOOK_S: Final = 0.5  # interval between checks of the runs when no notification comes
+CANCEL_S: Final = 40.0  # time that runs of an earlier window get to end when this window closes
 SAMPLES_SHOWN: Final = 8
-SAMPLE_SIDE: Final = 512  # pixels, at most; enough for a large view of it
+SAMPLE_SIDE: Final = 512  # maximum side in pixels; enough for the enlarged view
 
 Command = Literal["pause", "resume", "stop", "cancel", "remove", "resume_interrupted"]
 
@@ -79,7 +79,7 @@ class TrainingBridge(QThread):
         self._told = False
         self._news = News()
         # Of the thread alone:
-        self._runs: tuple[RunInfo, ...] | None = None  # None: not told yet
+        self._runs: tuple[RunInfo, ...] | None = None  # None: not sent yet
         self._watched: Path | None = None
         self._tail: Tail[WorkerMessage] | None = None
         self._sample_files: tuple[Path, ...] = ()
@@ -127,7 +127,7 @@ class TrainingBridge(QThread):
             self._wake.notify()
         self.begin()
 
-    # On the thread itself
+    # On the thread
 
     def run(self) -> None:
         try:

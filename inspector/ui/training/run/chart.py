@@ -20,9 +20,9 @@ from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
-_MOST_POINTS: Final = 1200  # a curve of more is drawn by the lowest and highest value of each stretch
-_NARROWEST: Final = 5  # epochs that fill the width, so that there are no marks between two of them
-_FEW: Final = 40  # up to so many points each is marked
+_MOST_POINTS: Final = 1200  # a longer curve is drawn by the minimum and maximum of each stretch
+_NARROWEST: Final = 5  # minimum number of epochs across the width, so that no tick falls between two epochs
+_FEW: Final = 40  # up to this number, every point is marked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class Chart(Themed, QWidget):
         self.frame.view.scene().sigMouseMoved.connect(self._on_mouse)
         self.box.sigXRangeChanged.connect(self._draw)
 
-    # What it shows
+    # Display
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -97,7 +97,7 @@ class Chart(Themed, QWidget):
         anew = [one.name for one in series] != [one.name for one in self._series]
         if anew:
             self._remake(len(series))
-        anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # drawn by other pens
+        anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # the pens change
         self._epochs, self._series, self._best = epochs, tuple(series), best
         if len(epochs):
             first, last = float(epochs[0]), max(float(epochs[-1]), float(epochs[0]) + _NARROWEST)
@@ -190,7 +190,7 @@ class Chart(Themed, QWidget):
         place = count - 1 if self._at is None else _nearest(self._epochs, self._at) + step
         self.pointed.emit(float(self._epochs[min(max(place, 0), count - 1)]))
 
-    # Dress
+    # Theme and language
 
     def retranslate(self) -> None:
         self.frame.bottom.setLabel(self.tr("Epoch"))
@@ -249,7 +249,7 @@ class Legend(QWidget):
             if left and left + width > self.width():
                 left, top = 0, top + height
             if top + height > self.height():
-                break  # the tool tip has them all
+                break  # the tool tip lists all
             painter.setPen(_pen(index, 0))
             painter.drawLine(left, top + height // 2, left + stroke, top + height // 2)
             painter.setPen(theme.current().color("text"))

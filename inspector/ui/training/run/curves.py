@@ -17,7 +17,7 @@ from inspector.ui.training.run.labels import measure_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
-_AT_FIRST: Final = 3  # numbers that are drawn until a person chooses
+_AT_FIRST: Final = 3  # number of curves drawn until a person chooses
 
 
 class Curves(Themed, QWidget):
@@ -29,7 +29,7 @@ class Curves(Themed, QWidget):
         super().__init__(parent)
         self._history = RunHistory()
         self._shown: tuple[RunHistory, int] | None = None
-        self._hidden: frozenset[str] | None = None  # numbers that a person does not want to see; None: they have not chosen
+        self._hidden: frozenset[str] | None = None  # curves that a person has hidden; None: no choice made
         self.loss, self.quality = Chart(), Chart()
         self.loss.setObjectName("chart_loss")
         self.quality.setObjectName("chart_quality")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inspector.workers.messages import Done, EpochDone, Failed, Hello, Log, Paused, Progress, Resumed, WorkerMessage
 from inspector.workers.outcome import End, Outcome, read_outcome
 
-LOG_LINES: Final = 1000  # that are kept and shown; the file has them all
+LOG_LINES: Final = 1000  # maximum number of lines kept and shown; the file has all lines
 LOSS: Final = "loss"
 VAL_LOSS: Final = "val_loss"
 _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
@@ -40,7 +40,7 @@ class RunHistory:
         self._columns: dict[str, array[float]] = {}
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.dropped = 0
-        self._bests: list[int] = []  # the epochs that were the best when they came
+        self._bests: list[int] = []  # the epochs that were the best so far
         self.primary = ""  # name of the number that chooses the best epoch
         self.version = 0  # grows with every change of the curves
 
@@ -111,7 +111,7 @@ class RunHistory:
         return rows
 
     def _take_metric(self, done: EpochDone) -> None:
-        self._cut(bisect_left(self._epochs, done.epoch))  # a run that goes on repeats what was not whole
+        self._cut(bisect_left(self._epochs, done.epoch))  # a resumed run repeats its incomplete epoch
         self.primary = _shown_name(done.name) or self.primary
         numbers = {LOSS: done.loss, VAL_LOSS: done.val_loss, "lr": done.lr, "seconds": done.seconds, **done.val}
         self._append(float(done.epoch), {name: value for name, value in numbers.items() if value is not None})

@@ -32,7 +32,7 @@ class RunLog(Themed, QPlainTextEdit):
         self.setTabChangesFocus(True)
         self._history: RunHistory | None = None
         self._at_end = True
-        self._shown = 0  # lines of the run, those dropped included, that are on the screen or have been
+        self._shown = 0  # number of the run's lines shown so far, including dropped ones
         self.retranslate()
 
     def show_log(self, history: RunHistory) -> None:
@@ -49,7 +49,7 @@ class RunLog(Themed, QPlainTextEdit):
         bar = self.verticalScrollBar()
         self._at_end = bar.value() >= bar.maximum() - self.fontMetrics().height()
         cursor = QTextCursor(self.document())
-        cursor.beginEditBlock()  # laid out once, not line by line
+        cursor.beginEditBlock()  # one layout for all lines
         for line in new:
             self._write(_words(line), problem=line.is_problem)
         cursor.endEditBlock()

@@ -58,7 +58,7 @@ _ICONS: Final = {
 }
 
 
-_LEADING: Final = ("resume_interrupted",)  # what is meant to be pressed
+_LEADING: Final = ("resume_interrupted",)  # the recommended command
 
 
 class RunView(Themed, QWidget):
@@ -98,7 +98,7 @@ class RunView(Themed, QWidget):
         self.log = RunLog()
         self.part = Choice(("results", "course"))
         self.part.chosen.connect(self._show_part)
-        self.results: ResultsView | None = None  # made for the first run that is done
+        self.results: ResultsView | None = None  # made for the first finished run
         self._arrange()
         self.retranslate()
 
