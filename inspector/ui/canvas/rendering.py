@@ -18,8 +18,8 @@ Size = tuple[int, int]  # width, height
 
 # From this enlargement on, single pixels are shown unblended.
 NEAREST_FROM = 4.0
-# So much at most is shrunk by interpolation, at an eighth of the time of averaging over areas of broken size: no pixel keeps
-# less than two fifths of its weight, so that a scratch of one pixel stays in sight.
+# Largest reduction by interpolation, which takes an eighth of the time of averaging over fractional areas. Every pixel keeps at
+# least two fifths of its weight, so that a scratch of one pixel stays visible.
 LINEAR_TO = 1.6
 
 

@@ -160,7 +160,7 @@ class Filmstrip(Themed, QWidget):
         fresh = [item for item in reversed(inspections) if item.frames][: len(self.thumbs)]
         if not fresh:
             return
-        for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: a place is free before it is taken
+        for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: copy before overwriting
             self.thumbs[place].take_over(self.thumbs[place - len(fresh)])
         for thumb, item in zip(self.thumbs, fresh, strict=False):
             thumb.show_part(item, thumbnail(_telling_frame(item)))

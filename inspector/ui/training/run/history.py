@@ -81,7 +81,7 @@ class RunHistory:
                 self._take_metric(message)
             case Log() | Paused() | Resumed():
                 self._write(LogLine(message))
-            case Hello() if not self.log or not isinstance(self.log[-1].message, Hello):  # it says so to its parent, too
+            case Hello() if not self.log or not isinstance(self.log[-1].message, Hello):  # also sent to the parent
                 self._write(LogLine(message))
             case Done() | Failed():
                 self._write(LogLine(message, read_outcome(message)))
