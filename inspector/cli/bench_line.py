@@ -114,7 +114,7 @@ def _show_verdicts(verdicts: "Verdicts", precision: str) -> None:
 def latency(
     *, network: str, precision: Precision, engine: str, size: int | None, load: float, rounds: int, parts: int, as_json: bool
 ) -> None:
-    """From the frame to its verdict, while parts come at a share of what the engine manages one by one."""
+    """Measure the time from frame to verdict while parts come at a share of the engine's rate for single frames."""
     from inspector.bench.latency import bench_latency
 
     with _progress(f"{network} {precision}") as tell:
@@ -140,7 +140,7 @@ def latency(
 @click.option("--parts", type=click.IntRange(100), default=100_000, show_default=True, help="10 a second of a line's time.")
 @_AS_JSON
 def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
-    """A line's day in minutes: whether memory grows, and whether parts get lost."""
+    """Run a line's day in minutes: whether memory grows, and whether parts get lost."""
     from inspector.bench.soak import bench_soak
 
     with _progress(f"{parts} parts") as tell:
@@ -171,7 +171,7 @@ def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
 def engines(
     *, model: str, batches: tuple[int, ...], threads: tuple[int, ...], seconds: float, peers: bool, as_json: bool
 ) -> None:
-    """Every engine, precision, batch and number of threads for one bundle."""
+    """Measure every engine, precision, batch and number of threads for one bundle."""
     from inspector.bench.engines import bench_engines
     from inspector.bundles.bundle import Bundle
 

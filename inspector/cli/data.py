@@ -71,10 +71,10 @@ def elpv(out: Path) -> None:
 @_reading
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 def check(folder: Path, task: str | None, group: str, layout: str | None, backgrounds: bool, as_json: bool) -> int:
-    """Look at a folder before training: layout, counts, sizes, depths, imbalance, and everything that is wrong in it.
+    """Check a folder before training: layout, counts, sizes, depths, imbalance, and every problem in it.
 
-    Every layout that the folder may be in is named with what speaks for it; the first is read, and --layout reads another.
-    Exit code 1: nothing can be trained from it, for the task asked for or for any.
+    Each layout that matches the folder is listed with the evidence; the first is read, and --layout reads another. Exit code 1:
+    nothing can be trained from the folder, for the requested task or for any.
     """
     with Progress(console=Console(stderr=True), transient=True) as bar:
         running = bar.add_task("Looking", total=None)

@@ -60,8 +60,8 @@ def evaluate(
 ) -> int:
     """Compare a bundle's predictions with the labels.
 
-    Frames are looked at whole. What was tuned for this computer plays no part: figures are of the variant that is named. Exit
-    code 1: some of the files could not be read; the metrics are of the others.
+    Whole frames are inspected. The tuning for this computer is ignored: the figures are those of the named variant. Exit code
+    1: some files could not be read; the metrics cover the others.
     """
     bundle = Bundle.open(find_bundle(model))
     card = bundle.card

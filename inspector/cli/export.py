@@ -61,8 +61,8 @@ def export(
 ) -> int:
     """Make the variant of a bundle for an engine and precision.
 
-    It must agree with the trained network on the bundle's reference images before it can be used; how well it does is kept in
-    the bundle's card. Exit code 1: it is refused, or this machine cannot run it.
+    The variant must agree with the trained network on the bundle's reference images before it can be used; the agreement is
+    recorded in the bundle's card. Exit code 1: the variant is refused, or this machine cannot run it.
     """
     job = VariantJob(
         bundle=Bundle.open(find_bundle(model)).folder.resolve(),

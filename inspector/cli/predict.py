@@ -50,8 +50,8 @@ def predict(
 ) -> int:
     """Inspect images, folders of images and videos.
 
-    The variants judge that were tuned for this computer, as on the line, unless others are asked for. A file that cannot be
-    read is NOT_INSPECTED and the rest goes on; the exit code is then 2.
+    Uses the variants tuned for this computer, as the line does, unless others are requested. A file that cannot be read is
+    NOT_INSPECTED and the rest goes on; the exit code is then 2.
     """
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")

@@ -51,8 +51,8 @@ def run(
 ) -> int:
     """Inspect until the source ends, --limit parts are through, or Ctrl-C.
 
-    A camera that was there once and is lost is waited for without end; where none gives a frame at all, the run ends.
-    Exit code 1: a camera or engine was at fault at the end, or something could not be saved.
+    If a camera that has delivered frames is lost, the run waits for it without end; if no camera ever delivers a frame, the run
+    ends. Exit code 1: a camera or engine was at fault at the end, or something could not be saved.
     """
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")

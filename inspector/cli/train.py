@@ -67,8 +67,8 @@ def train(
 ) -> int:
     """Train a network and write a bundle with its test metrics.
 
-    The data is split by part into training, validation and test images. Exit code 1: it failed or was cancelled; a run that
-    broke off goes on with --resume. Exit code 3: it ended, but the bundle is no better than chance.
+    The data is split by part into training, validation and test images. Exit code 1: the training failed or was cancelled; an
+    interrupted run continues with --resume. Exit code 3: the training ended, but the bundle is no better than chance.
     """
     values = _values(given)
     if resume is not None:
