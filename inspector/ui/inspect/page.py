@@ -29,7 +29,7 @@ class InspectPage(InspectLayout):
     """Shows the worker's snapshots and passes on the operator's commands.
 
     `fullscreen_wanted` and `help_wanted`: their buttons were pressed. `resting(bool)`: the line started or stopped needing the
-    processor; while it does, no other explanation may run.
+    processor; while it needs the processor, other pages must not explain anything.
     """
 
     fullscreen_wanted = Signal()

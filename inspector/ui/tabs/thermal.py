@@ -80,7 +80,7 @@ class ThermalTab(AnalysisTab):
             self.panel.addLayout(headed(self.limits[name], field))
 
     def _numbers(self) -> QGridLayout:
-        """Highest, mean and lowest temperature in a row, with their origin below."""
+        """Return the grid with highest, mean and lowest temperature in a row, with their origin below."""
         grid = QGridLayout()
         grid.setHorizontalSpacing(theme.SPACING * 2)
         grid.setVerticalSpacing(0)
