@@ -1,1 +1,1 @@
-"""What `inspector bench` runs."""
+"""Measurements that `inspector bench` runs."""

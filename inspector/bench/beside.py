@@ -1,4 +1,4 @@
-"""What a training beside it costs the line: parts a second before and during, in turn, and whether any part is lost."""
+"""Cost of a training to a running line: parts a second before and during the training, and whether any part is lost."""
 
 import subprocess
 import sys
@@ -30,9 +30,9 @@ from inspector.workers.process import WorkerProcess
 
 _PATIENCE = 600.0  # seconds until engines are open, torch is loaded, or a starved training has made a step
 _TRAINED_AT = {"width": 96, "height": 96, "batch": 8}  # steps so short that a few seconds hold many of them
-_LIVE_SHARE = 0.5  # of what the station can do: the rate of a line with head-room
+_LIVE_SHARE = 0.5  # share of the station's maximum rate: a line with head-room
 _PARTS = 160
-_EPOCHS = 10_000  # more than anybody waits for
+_EPOCHS = 10_000  # never reached
 _WRITE = """
 import sys
 from pathlib import Path
@@ -43,11 +43,13 @@ write_untrained(Path(sys.argv[1]), sys.argv[2], size=int(sys.argv[3]))
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Medians over the rounds. `before_fps`, `during_fps`: parts a second that the station takes as fast as they come, with the
-    training at rest and at work; `ratio`: of the same round. `lost`: parts without a verdict. `live_fps`, `live_lost`: the same
-    beside the training for a camera that does not wait, at half of `before_fps`. `train_share`: steps a second of the training
-    beside the running line over those with the line at rest. `niceness` and `threads` of the training's process;
-    `group_niceness` of its group of processes, None where the system has no such groups.
+    """Medians over the rounds.
+
+    `before_fps`, `during_fps`: parts a second the station inspects at full speed while the training is paused and while it
+    runs; `ratio`: their ratio within one round. `lost`: parts without a verdict. `live_fps`, `live_lost`: the same while the
+    training runs, for a camera that does not wait, at half of `before_fps`. `train_share`: training steps a second while the
+    line runs over training steps a second while the line is at rest. `niceness`, `threads`: of the training process;
+    `group_niceness`: of its process group, None where the system has no process groups.
     """
 
     before_fps: float
@@ -72,9 +74,9 @@ def bench_beside(
     seconds: float = 8.0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Beside:
-    """Inspect with an untrained `network` at its full size while `training` is trained on pictures of the demo line.
+    """Measure a line that runs an untrained `network` at full size while `training` is trained on images of the demo line.
 
-    The training is paused and resumed, so that what is compared was measured seconds apart. Raises JobError if the training or
+    The training is paused and resumed, so the two compared measurements are seconds apart. Raises JobError if the training or
     the station does not start.
     """
     with ExitStack() as stack:
@@ -115,7 +117,10 @@ def bench_beside(
 
 
 def _write_bundle(folder: Path, network: str, size: int) -> None:
-    """In a process of its own, so that torch never loads beside the measured station. Raises JobError."""
+    """Write an untrained bundle in a separate process, so that torch is never loaded in the measured process.
+
+    Raises JobError.
+    """
     command = [sys.executable, "-P", "-c", _WRITE, str(folder), network, str(size)]
     ended = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if ended.returncode:
@@ -127,7 +132,7 @@ def _write_bundle(folder: Path, network: str, size: int) -> None:
 
 
 class _Source(Camera):
-    """Frames as fast as they are taken while it is open; it waits for the station."""
+    """A camera that delivers frames as fast as they are taken while it is open, and waits for the station."""
 
     live = False
 
@@ -147,13 +152,13 @@ class _Source(Camera):
 
 
 class _Live(_Source):
-    """So many frames a second, whether or not the station is ready for them."""
+    """A camera that delivers a fixed number of frames a second, whether or not the station is ready."""
 
     live = True
 
 
 class _Line:
-    """The station, headless."""
+    """The station without a window."""
 
     def __init__(self, bundle: Path, engine: str, source: _Source) -> None:
         self._source = source
@@ -163,7 +168,7 @@ class _Line:
         self._station.start()
 
     def rate(self, seconds: float) -> float:
-        """Parts a second, over so many seconds after the first verdict. Raises JobError if there is none."""
+        """Return the parts a second over `seconds` after the first verdict. Raises JobError if there is no verdict."""
         self._source.open.set()
         first = self._taken.count + 1
         self._wait_for(first)
@@ -175,7 +180,7 @@ class _Line:
         return found
 
     def lost(self) -> int:
-        """Parts that were given and have no verdict."""
+        """Return the number of delivered parts without a verdict."""
         return self._source.given - self._taken.count
 
     def _wait_for(self, parts: int, *, patience: float = _PATIENCE) -> None:
@@ -190,7 +195,7 @@ class _Line:
 
 
 class _Training:
-    """A training as the window starts it, that can rest."""
+    """A training started as the window starts one, which can be paused."""
 
     def __init__(self, folder: Path, network: str) -> None:
         self._pid = 0
@@ -217,25 +222,25 @@ class _Training:
             raise
 
     def pause(self) -> None:
-        """Let it rest; returns when it does."""
+        """Pause the training and wait until it rests."""
         self._job.pause()
         self._until(lambda: self._resting)
 
     def resume(self) -> None:
-        """Go on; returns after the next steps."""
+        """Resume the training and wait for its next steps."""
         self._job.resume()
         done = len(self._steps)
         self._until(lambda: not self._resting and len(self._steps) > done)
 
     def rate(self, seconds: float, meanwhile: Callable[[], object]) -> float:
-        """Steps a second while `meanwhile` runs."""
+        """Return the training steps a second while `meanwhile` runs."""
         began, done = time.monotonic(), self._steps[-1][1]
         meanwhile()
         self._until(lambda: self._steps[-1][1] > done)
         return (self._steps[-1][1] - done) / max(self._steps[-1][0] - began, seconds)
 
     def facts(self) -> tuple[int, int | None, int]:
-        """Niceness of its process and of that one's group, and its number of threads."""
+        """Return the niceness of the training process, the niceness of its process group, and its number of threads."""
         process, group = psutil.Process(self._pid), Path(f"/proc/{self._pid}/autogroup")
         said = group.read_text("ascii").split() if group.exists() else []
         return process.nice(), int(said[-1]) if said else None, process.num_threads()

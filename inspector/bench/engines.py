@@ -1,4 +1,4 @@
-"""Every engine, precision, batch and number of threads for one bundle, and the field's own tools where they are installed."""
+"""Benchmark of every engine, precision, batch and number of threads for one bundle, and of external tools where installed."""
 
 import os
 import re
@@ -25,16 +25,17 @@ from inspector.engines.base import open_engine
 
 PEER = "benchmark_app"
 ULTRALYTICS = "ultralytics predict"
-_YOLO, _YOLO_NETWORK = "yolo", "yolov8n.yaml"  # its tool, and its smallest network: untrained, which costs the same
+_YOLO, _YOLO_NETWORK = "yolo", "yolov8n.yaml"  # ultralytics' tool and smallest network; untrained weights cost the same time
 _YOLO_PICTURES = 40
 _LEAST = 5  # calls
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`ms`: of one frame, in batches of `batch`, the median; 0 with `problem`: why it does not run here.
+    """One measurement.
 
-    `threads` 0: the engine's own choice.
+    `ms`: median time of one frame, in batches of `batch`; 0 if `problem` says why the variant does not run here. `threads` 0:
+    the engine's default.
     """
 
     engine: str
@@ -49,9 +50,9 @@ class Row:
 def bench_engines(
     bundle: Bundle, *, batches: Sequence[int] = (1, 8), threads: Sequence[int] = (0, 1), least: float = 1.0, peers: bool = True
 ) -> Iterator[Row]:
-    """Yield every row as soon as it is measured, each over at least `least` seconds.
+    """Yield each row as soon as it is measured, over at least `least` seconds.
 
-    A variant that was not exported has one row.
+    A variant that was not exported has a single row.
     """
     spec = bundle.card.input
     pictures = frames(PICTURES) if spec.kind == "uint8" else None
@@ -89,7 +90,10 @@ def _rows(
 
 
 def _peer(graph: Path, shape: tuple[int, int, int], batch: int, least: float) -> Iterator[Row]:
-    """OpenVINO's own tool on the same graph, synchronous with its latency hint as the station runs it, if it is installed."""
+    """Yield the time that OpenVINO's own benchmark tool measures for the same graph, if the tool is installed.
+
+    Like the station, the tool runs synchronously with the latency hint.
+    """
     tool = shutil.which(PEER, path=str(Path(sys.executable).parent)) or shutil.which(PEER)
     if tool is None:
         return
@@ -107,10 +111,10 @@ def _peer(graph: Path, shape: tuple[int, int, int], batch: int, least: float) ->
 
 
 def _ultralytics(pictures: Sequence[Picture], height: int, width: int) -> Iterator[Row]:
-    """Yield what the tool of ultralytics takes for a frame, from pixels to boxes, with a network of its own at the bundle's
-    size.
+    """Yield the time that ultralytics needs for a frame, from pixels to boxes, with its own network at the bundle's size.
 
-    Only where it is installed, and in a process of its own: it is no part of this program. It reports means.
+    Runs only where ultralytics is installed, and in a separate process, because it is no part of this program. ultralytics
+    reports means.
     """
     tool = shutil.which(_YOLO, path=str(Path(sys.executable).parent)) or shutil.which(_YOLO)
     if tool is None:

@@ -1,4 +1,4 @@
-"""The frames that both pipelines get: no torch, so that either process can make them."""
+"""Frames for both pipelines, made without torch so that either process can make them."""
 
 import cv2
 import numpy as np
@@ -8,12 +8,12 @@ from inspector.cameras.demo_line import PLATE, WINDOW, DemoLine
 from inspector.core.types import TaskName
 
 WIDTH, HEIGHT = 640, 480
-PICTURES = 8  # different ones of a measurement: what a camera just wrote is still in the cache, and so are these
+PICTURES = 8  # number of different frames; few enough to stay in the cache, like a camera's newest frame
 Picture = NDArray[np.uint8]
 
 
 def frames(count: int, *, seed: int = 0) -> list[Picture]:
-    """`count` frames uint8 [480, 640, 3] of noise on a gradient, well exposed; the same for the same seed."""
+    """Return `count` frames uint8 [480, 640, 3] of noise on a gradient, well exposed. The same seed gives the same frames."""
     rng = np.random.default_rng(seed)
     ramp = np.linspace(40, 180, WIDTH, dtype=np.float32)[None, :, None]
     made = []
@@ -24,9 +24,10 @@ def frames(count: int, *, seed: int = 0) -> list[Picture]:
 
 
 def demo_frames(task: TaskName, count: int, *, seed: int) -> tuple[list[Picture], list[bool]]:
-    """Frames uint8 [480, 640, 3] filled by what the task's shipped bundle looks at, and whether the part is good there.
+    """Return frames uint8 [480, 640, 3] of the region the task's shipped bundle inspects, and whether each part is good there.
 
-    Classification: the vessel's window; detection and segmentation: the plate. Of the demo line with this seed.
+    Classification shows the vessel's window; detection and segmentation show the plate. The parts come from the demo line with
+    this seed.
     """
     line, region = DemoLine(seed), WINDOW if task == "classification" else PLATE
     pictures, good = [], []

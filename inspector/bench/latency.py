@@ -1,4 +1,4 @@
-"""How long a part waits for its verdict while the line runs at a share of what the engine can do."""
+"""How long a part waits for its verdict while the line runs at a given share of the engine's throughput."""
 
 import tempfile
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ LOAD = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Medians over the rounds, in ms; ratios are medians of what was measured in the same round.
+    """Medians over the rounds, in ms; each ratio is the median of ratios within one round.
 
-    `engine_ms`: the engine alone, one frame that is ready. `rate`: parts a second, `load` times as many as it manages so.
-    `p50_ms`, `p99_ms`: from the moment a frame is due to its verdict; `ratio`: p99 over `engine_ms`. `paced_p99_ms` and
-    `paced_ratio`: the same of the engine alone, given one ready frame after the other when it is due: what this machine's own
-    pauses cost, with any pipeline. The same of the naive pipeline, at `load` times the parts a second that itself manages.
+    `engine_ms`: the engine alone on one ready frame. `rate`: parts a second, `load` times the engine's own rate. `p50_ms`,
+    `p99_ms`: from the moment a frame is due to its verdict; `ratio`: p99 over `engine_ms`. `paced_p99_ms`, `paced_ratio`: the
+    same for the engine alone, given each ready frame when it is due; they show the pauses of the machine, which affect any
+    pipeline. The naive pipeline has the same figures, at `load` times its own rate.
     """
 
     network: str
@@ -44,7 +44,7 @@ class Latency:
 
 
 class _Round(NamedTuple):
-    """What one round gave, as in `Latency`."""
+    """Measurements of one round, as in `Latency`."""
 
     engine_ms: float
     rate: float

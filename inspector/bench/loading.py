@@ -1,4 +1,4 @@
-"""Does training wait for its images? Images a second of the loader over images a second of the training step."""
+"""Whether training waits for its images: images a second of the loader over images a second of the training step."""
 
 import tempfile
 import time
@@ -36,8 +36,10 @@ _STEPS = 2
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Images a second, medians over the rounds: of the loader from files and from memory, both with augmentation, and of the
-    training step. The ratios are medians of what was measured in the same round.
+    """Images a second, medians over the rounds.
+
+    The loader is measured from files and from memory, both with augmentation, and compared with the training step. Each ratio
+    is the median of ratios within one round.
     """
 
     task: TaskName
@@ -56,8 +58,10 @@ class Loading:
 def bench_loading(
     task: TaskName, network: str, data: Path, *, rounds: int = 3, size: tuple[int, int] | None = None, limit: int = 128
 ) -> Loading:
-    """Measure on the labelled images in `data`, at most `limit` of them. Loader and step take turns, so that a busy machine
-    slows both. Raises ConfigError for data or a network that training would refuse.
+    """Measure on at most `limit` of the labelled images in `data`.
+
+    Loader and step take turns, so that a busy machine slows both equally. Raises ConfigError for data or a network that
+    training would refuse.
     """
     given = {} if size is None else {"width": size[0], "height": size[1]}
     settings = train_settings({"task": task, "network": network, "data": data, "out": data, **given})
@@ -97,7 +101,7 @@ def _inputs(dataset: Dataset, card: Card, memory: int, limit: int) -> Inputs:
 
 @contextmanager
 def demo_folders(parts: int, progress: Callable[[int, int], None]) -> Iterator[Callable[[TaskName], Path]]:
-    """Pictures of the demo line in a temporary folder; gives where those for a task lie."""
+    """Write images of the demo line to a temporary folder and yield a function from a task to its folder."""
     with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name) / "data"
         write_demo_data(folder, parts=parts, seed=0, progress=progress)

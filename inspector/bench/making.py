@@ -1,7 +1,7 @@
-"""The bundles that are compared: an untrained one at the network's full size, or a shipped one; in the precision asked for.
+"""Bundles for the comparison: untrained at the network's full size, or shipped, in the requested precision.
 
-torch is needed to make an untrained one and must not be loaded where the station is measured: a process of its own,
-`python -m inspector.bench.making FOLDER NETWORK SIZE`.
+An untrained bundle needs torch, which must not be loaded in the measured process. A separate process writes it: `python -m
+inspector.bench.making FOLDER NETWORK SIZE`.
 """
 
 import subprocess
@@ -26,14 +26,14 @@ from inspector.workers.process import WorkerProcess
 if TYPE_CHECKING:
     from torch import nn
 
-CLASSES = {"classification": 3, "detection": 1, "segmentation": 1}  # as the first sketches of these networks have them
+CLASSES = {"classification": 3, "detection": 1, "segmentation": 1}  # as in the first sketches of these networks
 SHIPPED = {"classification": "window-state", "detection": "plate-defects", "segmentation": "plate-mask"}
 _SELDOM = -4.0  # logit
 _REFERENCE = 8  # images to calibrate with, and as many to judge
 
 
 def make(folder: Path, network: str, *, size: int) -> None:
-    """Have another process write an untrained bundle to `folder`. Raises JobError."""
+    """Write an untrained bundle to `folder` in a separate process. Raises JobError."""
     command = [sys.executable, "-P", "-m", "inspector.bench.making", str(folder), network, str(size)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode:
@@ -46,9 +46,10 @@ def shipped(task: TaskName) -> Path:
 
 
 def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> Path:
-    """Return where this variant of a bundle lies: in the bundle itself, or in a copy of it at `out`, made by a worker process.
+    """Return the folder that holds this variant of a bundle.
 
-    Raises JobError, or the error of an export that is refused or cannot be made here.
+    The folder is the bundle itself, or a copy at `out` that a worker process exports. Raises JobError, or the export's error if
+    the variant is refused or cannot be made here.
     """
     if precision == "fp32" or Bundle.open(bundle).variant(engine, precision) is not None:
         return bundle
@@ -61,9 +62,10 @@ def exported(bundle: Path, engine: str, precision: Precision, *, out: Path) -> P
 
 
 def write_untrained(folder: Path, network: str, *, size: int) -> Bundle:
-    """Return a bundle of the network at its full size with random weights: how long it takes does not depend on them.
+    """Write and return a bundle of the network at full size with random weights, which do not affect its speed.
 
-    A mask is empty nearly everywhere, as those of good parts are: an untrained network would call half of the pixels a defect.
+    The mask output is biased to be nearly empty, as for good parts: an untrained network would mark half of the pixels as
+    defects.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""A folder of very many labelled images that costs little to make: most are hard links to some thousands of files."""
+"""A cheap folder of very many labelled images: most are hard links to a few thousand files."""
 
 import os
 import shutil
@@ -8,13 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-_CLASSES = ("good", "scratch", "good", "stain", "good", "dent", "good")  # in turn: most are good, as on a line
-_DISTINCT = 20_000  # files; the others are links to them, and so their copies
+_CLASSES = ("good", "scratch", "good", "stain", "good", "dent", "good")  # classes in turn; most are good, as on a line
+_DISTINCT = 20_000  # distinct files; the others are links to them
 _SIDE = 96
 
 
 def write_many(folder: Path, files: int, *, tick: Callable[[int], None], distinct: int = _DISTINCT) -> None:
-    """`files` images in a folder a class, of which `distinct` differ. `tick(done)` is called now and then. Raises OSError."""
+    """Write `files` images in one folder a class; `distinct` of them differ.
+
+    Calls `tick(done)` now and then. Raises OSError.
+    """
     for name in set(_CLASSES):
         (folder / name).mkdir(parents=True)
     own: list[Path] = []
@@ -30,7 +33,7 @@ def write_many(folder: Path, files: int, *, tick: Callable[[int], None], distinc
 
 
 def _picture(seed: int) -> bytes:
-    """Return a texture of its own."""
+    """Return the JPEG bytes of a random texture."""
     rng = np.random.default_rng(seed)
     rough = rng.integers(40, 215, (_SIDE // 4, _SIDE // 4, 3), np.uint8)
     return cv2.imencode(".jpg", cv2.resize(rough, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC))[1].tobytes()
@@ -39,5 +42,5 @@ def _picture(seed: int) -> bytes:
 def _link(source: Path, path: Path) -> None:
     try:
         os.link(source, path)
-    except OSError:  # a file system without links, or with no more of them for this file
+    except OSError:  # no links on this file system, or too many for this file
         shutil.copyfile(source, path)

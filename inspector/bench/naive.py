@@ -1,9 +1,9 @@
-"""The pipeline that ours is compared with: traced PyTorch as a first sketch would have it.
+"""The baseline pipeline for comparison: traced PyTorch as in a first sketch.
 
-Every frame is converted by `torch.FloatTensor` and normalised on its own, on the thread that feeds; one thread collects what
-waits up to a batch and runs the traced network; boxes are decoded cell by cell in Python, a mask is compared pixel by pixel
-in torch; results go through a queue. A process of its own, so that torch never loads into the measured station:
-`python -m inspector.bench.naive BUNDLE BATCH`, one JSON object a line each way.
+Every frame is converted by `torch.FloatTensor` and normalised separately, on the feeding thread. Another thread collects
+waiting frames into a batch and runs the traced network. Boxes are decoded cell by cell in Python; a mask is compared pixel by
+pixel in torch. Results go through a queue. The pipeline runs in a separate process, so that torch is never loaded in the
+measured station: `python -m inspector.bench.naive BUNDLE BATCH`, with one JSON object a line in each direction.
 """
 
 import json
@@ -31,7 +31,7 @@ Result = Mapping[str, object]
 
 
 class NaivePipeline:
-    """One feeding thread (the caller's), one inference thread, two queues."""
+    """A pipeline of one feeding thread (the caller's), one inference thread and two queues."""
 
     def __init__(self, bundle: Bundle, *, batch_size: int) -> None:
         spec = bundle.card.input
@@ -40,7 +40,7 @@ class NaivePipeline:
         self._size = (spec.width, spec.height)
         self._normalise = Normalize((mean / 255).tolist(), (std / 255).tolist())  # type: ignore[no-untyped-call]
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing is deprecated, and warns of sizes it fixes; it is what is compared with
+            warnings.simplefilter("ignore")  # tracing is deprecated and warns of fixed sizes, but is the baseline
             example = torch.randn(1, spec.channels, spec.height, spec.width)
             self._model = torch.jit.trace(load_network(bundle).eval(), example)  # type: ignore[no-untyped-call]
         self._batch_size = batch_size
@@ -52,16 +52,16 @@ class NaivePipeline:
         self._thread.start()
 
     def process(self, number: int, frame: Picture, came: float = 0.0) -> None:
-        """Prepare a frame (BGR, as OpenCV reads it) and queue it; waits for room rather than drop it.
+        """Prepare a frame (BGR, as OpenCV reads it) and queue it; wait for room rather than drop the frame.
 
-        `came`: when, in seconds of `time.monotonic()`.
+        `came`: arrival time in seconds of `time.monotonic()`.
         """
         resized = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), self._size)
         tensor = torch.FloatTensor(resized).permute(2, 0, 1) / 255.0
         self._frames.put((number, came, self._normalise(tensor).unsqueeze(0)))
 
     def result(self) -> Result:
-        """Wait for the next result: `number`, `ok`, `latency` in seconds, and what the task gives."""
+        """Wait for the next result: `number`, `ok`, `latency` in seconds, and the task's output."""
         return self._results.get()
 
     def stop(self) -> None:
@@ -102,7 +102,10 @@ def _boxes(outputs: Tensor, card: Card) -> list[Result]:
 
 
 def _decode(output: Tensor, count: int, limit: float) -> list[Sequence[float]]:
-    """[gh, gw, B*5 + C] -> (x, y, w, h, score, class) of every box above `limit`; of every cell, and without suppression."""
+    """Decode [gh, gw, B*5 + C] into (x, y, w, h, score, class) for every box above `limit`.
+
+    All cells are decoded, without suppression.
+    """
     boxes: list[Sequence[float]] = []
     rows, columns, _ = output.shape
     for i in range(rows):
@@ -124,7 +127,7 @@ def _decode(output: Tensor, count: int, limit: float) -> list[Sequence[float]]:
 
 
 def _masks(outputs: Tensor, card: Card) -> list[Result]:
-    """A part is good if its defect pixels, all classes together, make up no more than a speck of the frame."""
+    """Return whether the part is good: its defect pixels of all classes together cover at most a speck of the frame."""
     masks = torch.sigmoid(outputs)
     pixels = [int((mask > card.thresholds["mask"]).sum()) for mask in masks]
     scale = WIDTH * HEIGHT / (card.input.width * card.input.height)
@@ -135,7 +138,7 @@ _READERS = {"classification": _classes, "detection": _boxes, "segmentation": _ma
 
 
 def run(pipeline: NaivePipeline, pictures: list[Picture], count: int, *, rate: float = 0.0) -> tuple[float, list[Result]]:
-    """Feed `count` frames, `rate` a second (0: as fast as they are taken): frames a second, and the results."""
+    """Feed `count` frames at `rate` a second (0: as fast as possible); return the frames a second and the results."""
     started = time.monotonic()
     for number in range(count):
         due = started + number / rate if rate > 0 else time.monotonic()
@@ -146,10 +149,9 @@ def run(pipeline: NaivePipeline, pictures: list[Picture], count: int, *, rate: f
 
 
 def main(folder: str, batch_size: str) -> None:
-    """Answer every line until the input ends.
-
-    {"count", "rate"} with {"fps", "latency_ms", "reading"}: the latencies of all frames, and the share of the time that
-    reading the outputs took. {"demo", "seed"} with {"ok"}: the verdicts on so many frames of the demo line.
+    """Answer each input line until the input ends. {"count", "rate"} is answered by {"fps", "latency_ms", "reading"}: the
+    latencies of all frames, and the share of time spent on reading the outputs. {"demo", "seed"} is answered by {"ok"}: the
+    verdicts on that number of frames of the demo line.
     """
     bundle = Bundle.open(Path(folder))
     pictures = frames(PICTURES)

@@ -1,4 +1,4 @@
-"""Our pipeline beside the naive one, side by side on the same frames, weights and machine."""
+"""The station and the naive pipeline, compared on the same frames, weights and machine."""
 
 import tempfile
 from collections.abc import Callable
@@ -14,24 +14,24 @@ from inspector.core.types import Precision, TaskName, Verdict
 from inspector.recipes.automatic import recipe_for
 
 SIZES = {"simple_yolo": 448, "unet": 256}  # pixels a side; others: 224
-SEED = 20  # of the demo line that verdicts are compared on: no training saw it
+SEED = 20  # seed of the demo line for the verdicts; no training used it
 
 
-Progress = Callable[[int, int], None]  # is told how much is done, and of how much
+Progress = Callable[[int, int], None]  # called with (done, total)
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
     del done, total
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The shipped bundle of the network's task on `parts` parts of the demo line that it was not trained on.
+    """Verdicts of the shipped bundle of the network's task on `parts` parts of the demo line that it was not trained on.
 
-    `equal`: the share of parts on which our pipeline, in the precision measured, and the naive one agree whether the part is
-    good. `naive`, `fp32` and `accuracy`: the share that each, and ours in the precision, gets right. `drop`: ours in fp32 less
-    ours in the precision, in points of 100.
+    `equal`: share of parts on which the station, in the measured precision, and the naive pipeline agree. `naive`, `fp32`,
+    `accuracy`: share of correct verdicts of the naive pipeline, of the station in fp32, and of the station in the measured
+    precision. `drop`: `fp32` minus `accuracy`, in percentage points.
     """
 
     bundle: str
@@ -45,11 +45,11 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Medians over the rounds; ratios and shares are medians of what was measured in the same round.
+    """Medians over the rounds; each ratio or share is the median of values within one round.
 
-    `ratio`: ours over the naive pipeline. `share`: ours over the engine alone, a batch after the other; `overhead` is the rest
-    of it. `side_by_side_share`: ours over the engine alone with as many batches under way as it takes. `reading`: the share of
-    the naive pipeline's time that it takes to read its network's outputs.
+    `ratio`: the station over the naive pipeline. `share`: the station over the engine alone, one batch after the other;
+    `overhead` is the rest. `side_by_side_share`: the station over the engine alone with as many batches in flight as the engine
+    takes. `reading`: share of the naive pipeline's time spent on reading the network's outputs.
     """
 
     network: str
@@ -80,9 +80,9 @@ def bench_pipeline(
 ) -> Result:
     """Measure `rounds` rounds of `count` frames each through both pipelines and through the engine alone.
 
-    The three take turns, so that a busy machine slows all of them. Both pipelines get batches of up to `batch` frames of
-    640 x 480 pixels as fast as they take them. Then both judge `parts` parts of the demo line (0: none). Raises JobError if
-    the naive pipeline's process fails, or the error of an export.
+    The three take turns, so that a busy machine slows all of them equally. Both pipelines get batches of up to `batch` frames
+    of 640 x 480 pixels as fast as they take them. Afterwards both judge `parts` parts of the demo line (0: none). Raises
+    JobError if the naive pipeline's process fails, or the error of an export.
     """
     with tempfile.TemporaryDirectory(prefix="inspector-bench-", ignore_cleanup_errors=True) as name:
         plain = Path(name) / network

@@ -1,4 +1,4 @@
-"""What is measured side by side: the naive pipeline in its process, the station, and the engine alone."""
+"""The systems under comparison: the naive pipeline in its process, the station, and the engine alone."""
 
 import json
 import subprocess
@@ -30,11 +30,11 @@ PATIENCE = 300.0  # seconds for one round, and for the engines to open
 
 
 class Side(ABC):
-    """One of them; closed at the end of its block."""
+    """A system under comparison, closed at the end of its `with` block."""
 
     @abstractmethod
     def close(self) -> None:
-        """End it."""
+        """Stop the system and release what it holds."""
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +44,7 @@ class Side(ABC):
 
 
 class Naive(Side):
-    """The naive pipeline's process, on a bundle that lies on disk."""
+    """The naive pipeline's process, running a bundle from disk."""
 
     def __init__(self, folder: Path, *, batch: int) -> None:
         command = [sys.executable, "-P", "-m", "inspector.bench.naive", str(folder), str(batch)]
@@ -58,11 +58,13 @@ class Naive(Side):
             raise
 
     def round(self, count: int, *, rate: float = 0.0) -> dict[str, Any]:
-        """Feed so many frames; `fps`, `latency_ms` of each, `reading`: the share of the time that reading the outputs took."""
+        """Feed a number of frames; return `fps`, the `latency_ms` of each frame, and `reading`: the share of time spent on
+        outputs.
+        """
         return self._ask({"count": count, "rate": rate})
 
     def demo(self, count: int, seed: int) -> list[bool]:
-        """Return which of so many parts of the demo line it calls good."""
+        """Return, for each of the demo line's parts, whether the naive pipeline calls it good."""
         return [bool(ok) for ok in self._ask({"demo": count, "seed": seed})["ok"]]
 
     def close(self) -> None:
@@ -86,7 +88,7 @@ class Naive(Side):
 
 
 def needs_torch(said: str) -> JobError:
-    """Return what to say of a process of ours that ended with these last words."""
+    """Return the error for a process of this program that ended with this output."""
     return JobError(
         "The pipeline to compare with ended: {detail}",
         remedy="It needs PyTorch: run packaging/run.sh --with train (Windows: run.ps1) in the program's folder.",
@@ -95,7 +97,7 @@ def needs_torch(said: str) -> JobError:
 
 
 class BenchCamera(Camera):
-    """Gives so many frames whenever it is asked: as fast as they are taken, or so many a second."""
+    """A camera that delivers a requested number of frames, as fast as they are taken or at a fixed rate."""
 
     live = False
 
@@ -121,12 +123,12 @@ class BenchCamera(Camera):
                 due = self.started + number / rate if rate > 0 else time.monotonic()
                 if stop.wait(max(0.0, due - time.monotonic())):
                     return
-                # Grabbed when it was due: a station that makes its camera wait does not look faster by it.
+                # The grab time is the due time, so that a station which delays its camera does not look faster.
                 yield self.frame(self._pictures[number % len(self._pictures)], grabbed=due)
 
 
 class Taken(Sink):
-    """Counts the inspections it is given, and keeps them where they are wanted."""
+    """A sink that counts inspections, and keeps them on request."""
 
     name = "bench"
 
@@ -138,12 +140,12 @@ class Taken(Sink):
         self._changed = Condition()
 
     def want(self, count: int, *, keep: bool = False) -> None:
-        """Count from 0, and wake those who wait at so many."""
+        """Restart the count at 0, and wake the waiting thread at the given count."""
         with self._changed:
             self.seen, self.count, self._wanted, self._keep = [], 0, count, keep
 
     def wait(self, count: int, timeout: float) -> bool:
-        """Whether there are so many within `timeout` seconds."""
+        """Return whether the count is reached within `timeout` seconds."""
         with self._changed:
             self._wanted = count
             return self._changed.wait_for(lambda: self.count >= count, timeout)
@@ -158,7 +160,7 @@ class Taken(Sink):
 
 
 class Ours(Side):
-    """The station, headless: camera, gate, edge, batching, engine, decoding, verdict and a sink."""
+    """The station without a window: camera, gate, edge, batching, engine, decoding, verdict and a sink."""
 
     def __init__(self, recipe: Recipe, pictures: Sequence[Picture] | None = None) -> None:
         self._camera = BenchCamera(frames(PICTURES) if pictures is None else pictures)
@@ -167,9 +169,9 @@ class Ours(Side):
         self.station.start()
 
     def round(self, count: int, *, rate: float = 0.0, keep: bool = True) -> tuple[float, list[Inspection]]:
-        """Inspect so many frames: verdicts a second, and the inspections in order (unless they are not to be kept).
+        """Inspect the given number of frames; return the verdicts a second, and the inspections in order if they are kept.
 
-        Raises JobError, or why the station could not start.
+        Raises JobError, or the error that kept the station from starting.
         """
         self._taken.want(count, keep=keep)
         self._camera.ask(count, rate)
@@ -188,7 +190,7 @@ class Ours(Side):
 
 
 class EngineAlone(Side):
-    """The same engine on batches that are ready: what no pipeline can surpass."""
+    """The same engine on ready batches: the upper bound for any pipeline."""
 
     def __init__(self, folder: Path, engine: str, precision: Precision, batch: int) -> None:
         bundle = Bundle.open(folder)
@@ -198,15 +200,15 @@ class EngineAlone(Side):
         self._batches = [prepared.copy() for _ in range(1 + self._others)]
 
     def round(self, count: int) -> float:
-        """Frames a second over about so many frames, a batch after the other."""
+        """Return the frames a second over about the given number of frames, one batch after the other."""
         return self._timed(count, 0)
 
     def side_by_side(self, count: int) -> float:
-        """Return the same with as many batches under way as the engine takes."""
+        """Return the frames a second with as many batches in flight as the engine takes."""
         return self._timed(count, self._others)
 
     def paced(self, count: int, rate: float) -> list[float]:
-        """So many batches, `rate` due in a second: ms from the moment each was due until the engine was through with it."""
+        """Run batches that are due at `rate` a second; return the ms from each due time until the engine finished the batch."""
         taken: list[float] = []
         started = time.monotonic()
         for number in range(count):

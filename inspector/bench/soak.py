@@ -1,4 +1,4 @@
-"""A line's day in minutes: whether memory grows and parts get lost."""
+"""A working day of the line in minutes: whether memory grows and parts get lost."""
 
 import time
 from dataclasses import dataclass
@@ -12,17 +12,18 @@ from inspector.bench.sides import Ours
 from inspector.core.errors import ConfigError
 from inspector.recipes.automatic import recipe_for
 
-LINE = 10.0  # parts a second of the line whose day it is
-_STEPS, _WARM = 100, 10  # the parts in so many steps; the first of them warm up
+LINE = 10.0  # parts a second of the simulated line
+_STEPS, _WARM = 100, 10  # number of steps, and of warm-up steps among them
 _MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """What became of `parts` parts. `line_hours`: how long a line of 10 parts a second takes for them.
+    """Outcome of `parts` parts.
 
-    `lost`: those without a verdict; `dropped` and `not_inspected` as the station counts them. Memory of the process in MB,
-    medians over a tenth of the parts: the second tenth, and the last. `growth`: by which share it grew between them.
+    `line_hours`: time a line of 10 parts a second needs for them. `lost`: parts without a verdict; `dropped` and
+    `not_inspected` as the station counts them. Process memory in MB is the median over a tenth of the parts: the second tenth,
+    and the last. `growth`: relative growth between the two.
     """
 
     parts: int
@@ -37,7 +38,7 @@ class Soak:
 
 
 def bench_soak(bundle: Path, *, parts: int = 100_000, engine: str = "openvino", progress: Progress = silent) -> Soak:
-    """Let the station inspect `parts` frames as fast as it can, all its stages. Raises ConfigError for fewer than 100."""
+    """Let the station inspect `parts` frames at full speed through all its stages. Raises ConfigError for fewer than 100."""
     if parts < _STEPS:
         raise ConfigError("At least {count} parts are needed.", remedy="Give a larger number.", count=_STEPS)
     process, memory = psutil.Process(), list[float]()

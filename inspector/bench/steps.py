@@ -1,4 +1,4 @@
-"""How long a step of training takes, and one frame through an engine: what `training.costs` is a table of."""
+"""Time of a training step and of one frame through an engine: the figures in the table of `training.costs`."""
 
 import tempfile
 import time
@@ -31,9 +31,9 @@ _LEAST = 3
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """Milliseconds an image on this machine, and `speed`: the machine's over that of the table in `training.costs`.
+    """Milliseconds an image on this machine, and `speed`: this machine's speed over that of the table in `training.costs`.
 
-    `still`: a step in which the first stages do not learn, over a whole one; 1 for a network without start weights.
+    `still`: time of a step with the first stages frozen over that of a full step; 1 for a network without start weights.
     """
 
     network: str
@@ -46,7 +46,7 @@ class StepCost:
 
 
 def card_of(task: TaskName, network: str, width: int, height: int, classes: tuple[str, ...] = _CLASSES) -> Card:
-    """Return a card for an untrained network: what it costs does not depend on its weights."""
+    """Return the card of an untrained network: weights do not affect the cost."""
     channels = 1 if task == "thermal" else 3
     found = task in ("detection", "segmentation")
     return Card(
@@ -66,7 +66,7 @@ def card_of(task: TaskName, network: str, width: int, height: int, classes: tupl
 
 
 def some_batch(card: Card, size: int) -> Batch:
-    """`size` made-up samples of the card's task."""
+    """Return `size` synthetic samples of the card's task."""
     rng, spec = np.random.default_rng(0), card.input
     mask = np.zeros((spec.height, spec.width), np.uint8)
     mask[: spec.height // 2, : spec.width // 4] = 1
@@ -77,8 +77,9 @@ def some_batch(card: Card, size: int) -> Batch:
 
 
 def stepper(card: Card, batch: Batch, *, still: int = 0) -> Callable[[], None]:
-    """Return a step of training on this batch: forward, backward, update. `still`: stages from the input on that do not
-    learn.
+    """Return a function that runs one training step on this batch: forward, backward, update.
+
+    `still`: number of frozen stages, counted from the input.
     """
     import torch
 
@@ -101,7 +102,7 @@ def stepper(card: Card, batch: Batch, *, still: int = 0) -> Callable[[], None]:
 
 
 def seconds(work: Callable[[], None], *, least: float) -> float:
-    """Median time of `work` over at least `least` seconds, after it was done once."""
+    """Return the median time of `work` in seconds, over at least `least` seconds after one warm-up call."""
     work()
     times, end = list[float](), time.monotonic() + least
     while len(times) < _LEAST or time.monotonic() < end:
@@ -112,7 +113,7 @@ def seconds(work: Callable[[], None], *, least: float) -> float:
 
 
 def bench_network(network: str, *, side: int, batch: int, engine: str = "openvino", least: float = 1.0) -> StepCost:
-    """One row of the table."""
+    """Return one row of the table."""
     card = card_of(NETWORKS[network].tasks[0], network, side, side)
     some = some_batch(card, batch)
     step = seconds(stepper(card, some), least=least)

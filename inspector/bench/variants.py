@@ -1,4 +1,4 @@
-"""The variants of a bundle side by side on labelled images: size, quality, verdicts unlike the bundle's own graph, and time."""
+"""The variants of a bundle compared on labelled images: size, quality, changed verdicts, and time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,14 +20,16 @@ from inspector.tasks.base import Metrics, task_of
 from inspector.tasks.parity import compare, limits_for
 from inspector.tuning.variant_list import megabytes
 
-_AT_ONCE = 16  # images that every variant judges before the next ones
-_WARM_UP = 3  # images whose time does not count
+_AT_ONCE = 16  # images judged by every variant before the next group
+_WARM_UP = 3  # images excluded from the timing
 
 
 @dataclass(frozen=True, slots=True)
 class VariantRow:
-    """`flips`: images with another verdict than the bundle's own graph gives, the first row. `ms`: of one image alone, the
-    median. `problem`: why there are no numbers.
+    """One variant.
+
+    `flips`: images whose verdict differs from that of the bundle's own graph, which is the first row. `ms`: median time of a
+    single image. `problem`: why there are no numbers.
     """
 
     engine: str
@@ -52,14 +54,14 @@ class _Side:
         self._flips, self._apart, self._images = 0, 0.0, 0
 
     def judge(self, items: Sequence[Item]) -> list[Prediction]:
-        """Return what it says of these images, one by one; their time and quality are noted."""
+        """Return the predictions for these images, one by one, and record their time and quality."""
         found = [prediction for _, prediction in predict_items(self._infer, self.bundle.card, items, batch=1)]
         for item, prediction in zip(items, found, strict=True):
             self._metrics.update(prediction, item.truth, group=item.group)
         return found
 
     def note(self, expected: Sequence[Prediction], found: Sequence[Prediction], items: Sequence[Item]) -> None:
-        """How far these are from what the bundle's own graph says."""
+        """Record the difference between these predictions and those of the bundle's own graph."""
         truths = [item.truth for item in items]
         parity = compare(expected, found, truths, self.bundle.card, limits=limits_for(self.precision), files={})
         self._flips += parity.flips
@@ -95,9 +97,10 @@ def measure_variants(
     problems: list[Message],
     tick: Callable[[], None] = lambda: None,
 ) -> list[VariantRow]:
-    """Return a row for each variant that is there, the bundle's own graph first; all judge the same images in turn.
+    """Return a row for each available variant, the bundle's own graph first.
 
-    `engine`: only of this one. A file that cannot be read adds a sentence to `problems`. Raises ConfigError where none can.
+    All variants judge the same images in turn. `engine`: only the variants of this engine. Each unreadable file adds a sentence
+    to `problems`. Raises ConfigError if no file can be read.
     """
     rows: list[VariantRow] = []
     with ExitStack() as stack:

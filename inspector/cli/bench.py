@@ -33,7 +33,7 @@ def bench() -> None:
 def loading(
     data: Path | None, task: str | None, network: str | None, size: str | None, images: int, rounds: int, as_json: bool
 ) -> None:
-    """Images a second of the loader over images a second of the training step, from files and from memory.
+    """Measure images a second of the loader over images a second of the training step, from files and from memory.
 
     2 or more: training does not wait for its images.
     """
@@ -74,7 +74,7 @@ def loading(
 @click.option("--engine", default="openvino", show_default=True, help=f"One of {', '.join(ENGINES)}.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine: str, as_json: bool) -> None:
-    """Milliseconds an image of training and inspecting: the table that estimates are made from."""
+    """Measure milliseconds an image of training and inspection: the table behind the time estimates."""
     from inspector.bench.steps import bench_network
 
     find(ENGINES, engine, "engine")
@@ -108,7 +108,7 @@ def costs(networks: tuple[str, ...], sides: tuple[int, ...], batch: int, engine:
 @click.option("--seconds", type=click.FloatRange(1), default=8.0, show_default=True, help="Of each measurement.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 def beside_training(network: str, training: str, engine: str, rounds: int, seconds: float, as_json: bool) -> None:
-    """Parts a second with a training beside the line over those without it, and how many parts it loses."""
+    """Measure parts a second of the line with a training over parts a second without one, and the number of lost parts."""
     from inspector.bench.beside import bench_beside
 
     find(ENGINES, engine, "engine")

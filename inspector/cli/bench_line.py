@@ -1,4 +1,4 @@
-"""`inspector bench pipeline | latency | soak | engines`: how fast the line is inspected."""
+"""`inspector bench pipeline | latency | soak | engines`: speed of the inspection line."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ _ENGINE = click.option(
 
 
 def _compared(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the options of what is compared with the naive pipeline."""
+    """Add the options that select what is compared with the naive pipeline."""
     for option in (
         click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Each measures all sides in turn."),
         click.option(
@@ -114,7 +114,7 @@ def _show_verdicts(verdicts: "Verdicts", precision: str) -> None:
 def latency(
     *, network: str, precision: Precision, engine: str, size: int | None, load: float, rounds: int, parts: int, as_json: bool
 ) -> None:
-    """From the frame to its verdict, while parts come at a share of what the engine manages one by one."""
+    """Measure the time from frame to verdict while parts come at a share of the engine's rate for single frames."""
     from inspector.bench.latency import bench_latency
 
     with _progress(f"{network} {precision}") as tell:
@@ -140,7 +140,7 @@ def latency(
 @click.option("--parts", type=click.IntRange(100), default=100_000, show_default=True, help="10 a second of a line's time.")
 @_AS_JSON
 def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
-    """A line's day in minutes: whether memory grows, and whether parts get lost."""
+    """Run a line's day in minutes: whether memory grows, and whether parts get lost."""
     from inspector.bench.soak import bench_soak
 
     with _progress(f"{parts} parts") as tell:
@@ -171,7 +171,7 @@ def soak(*, model: str, engine: str, parts: int, as_json: bool) -> None:
 def engines(
     *, model: str, batches: tuple[int, ...], threads: tuple[int, ...], seconds: float, peers: bool, as_json: bool
 ) -> None:
-    """Every engine, precision, batch and number of threads for one bundle."""
+    """Measure every engine, precision, batch and number of threads for one bundle."""
     from inspector.bench.engines import bench_engines
     from inspector.bundles.bundle import Bundle
 
@@ -201,14 +201,14 @@ def _numbers(row: "Row") -> tuple[str, str, str, str]:
 
 @contextmanager
 def _progress(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, and what moves it."""
+    """Yield a callback that moves a progress bar on stderr."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def rounded(values: dict[str, Any], digits: int = 3) -> dict[str, Any]:
-    """Numbers as they are printed, also those of a part."""
+    """Return the values with their numbers rounded for printing, including nested ones."""
     return {
         key: rounded(value, digits) if isinstance(value, dict) else round(value, digits) if isinstance(value, float) else value
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""`inspector bench window | dialog | start`: whether the window stays quick while it works, and how soon it is there."""
+"""`inspector bench window | dialog | start`: responsiveness of the window under load, and its start-up time."""
 
 import json
 import os
@@ -35,9 +35,9 @@ _MOMENTS = {
 )
 @_AS_JSON
 def window(*, seconds: float, as_json: bool) -> None:
-    """How long the window keeps a person waiting while the demo line is inspected as fast as it can be.
+    """Measure how long the window keeps a person waiting while the demo line is inspected at full speed.
 
-    Beside it the same window before the line starts. Where there is no display, the window is drawn into memory.
+    The same window before the line starts is measured for comparison. Without a display, the window is drawn into memory.
     """
     result = _said_by("-m", "inspector.ui.shell.measure", "stall", str(seconds), patience=_PATIENCE + 2 * seconds)
     if as_json:
@@ -54,9 +54,9 @@ def window(*, seconds: float, as_json: bool) -> None:
 @click.option("--files", type=click.IntRange(100), default=100_000, show_default=True, help="Images in the folder.")
 @_AS_JSON
 def dialog(*, files: int, as_json: bool) -> None:
-    """How long the dialog for a new training keeps a person waiting while it looks through a folder of very many images.
+    """Measure how long the dialog for a new training keeps a person waiting while it reads a folder of very many images.
 
-    Beside it the same dialog before the folder is chosen. Most of the files are links to some thousands.
+    The same dialog before the folder is chosen is measured for comparison. Most of the files are links to a few thousand.
     """
     from inspector.bench.many_files import write_many
 
@@ -81,10 +81,10 @@ def dialog(*, files: int, as_json: bool) -> None:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Both windows in turn.")
 @_AS_JSON
 def start(*, rounds: int, as_json: bool) -> None:
-    """From the start of `inspector gui --open PICTURE` to the picture in the window, beside a bare window of Qt with it.
+    """Measure from the start of `inspector gui --open PICTURE` to the picture in the window, compared with a bare Qt window.
 
-    And what comes after it: the page that steps through pictures, with the frame that is judged, and that frame's verdict.
-    Both have their compiled bytecode, as an installed program has from its second start on.
+    Also measures what follows: the review page with the inspected frame, and that frame's verdict. Both programs have their
+    compiled bytecode, as an installed program has from its second start on.
     """
     bare: list[float] = []
     ours: dict[str, list[float]] = {name: [] for name in (*_MOMENTS, "held")}
@@ -107,7 +107,7 @@ def start(*, rounds: int, as_json: bool) -> None:
                 ours[name].append(said[name] - began)
             ours["held"].append(said["held"])
     for row in (bare, *ours.values()):
-        del row[0]  # the files come from the disk and are compiled only once, and the settings are there the second time
+        del row[0]  # the first run reads from the disk, compiles the files and writes the settings
     result = {"bare_s": median(bare)}
     for name in _MOMENTS:
         result[f"{name}_s"] = median(ours[name])
@@ -130,7 +130,7 @@ def _write_picture(path: Path) -> None:
 
 
 def _said_by(*arguments: str, environment: Mapping[str, str] = os.environ, patience: float = _PATIENCE) -> Mapping[str, Any]:
-    """Return the last line of what Python writes with these arguments, as JSON. Raises JobError."""
+    """Run Python with these arguments and return the last line of its output, parsed as JSON. Raises JobError."""
     offscreen = {"QT_QPA_PLATFORM": "offscreen"} if no_display() else {}
     command = [sys.executable, "-P", *arguments]
     try:

@@ -1,4 +1,4 @@
-"""`inspector data`: makes data sets, looks at them, and writes them in other layouts."""
+"""`inspector data`: makes, checks and converts data sets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from inspector.data.survey import Survey, TaskSurvey, survey
 
 
 def _reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of how labels are read."""
+    """Add the options that control how labels are read."""
     layout = click.option(
         "--layout",
         type=click.Choice(list(LAYOUTS)),
@@ -71,10 +71,10 @@ def elpv(out: Path) -> None:
 @_reading
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, and nothing else on stdout.")
 def check(folder: Path, task: str | None, group: str, layout: str | None, backgrounds: bool, as_json: bool) -> int:
-    """Look at a folder before training: layout, counts, sizes, depths, imbalance, and everything that is wrong in it.
+    """Check a folder before training: layout, counts, sizes, depths, imbalance, and every problem in it.
 
-    Every layout that the folder may be in is named with what speaks for it; the first is read, and --layout reads another.
-    Exit code 1: nothing can be trained from it, for the task asked for or for any.
+    Each layout that matches the folder is listed with the evidence; the first is read, and --layout reads another. Exit code 1:
+    nothing can be trained from the folder, for the requested task or for any.
     """
     with Progress(console=Console(stderr=True), transient=True) as bar:
         running = bar.add_task("Looking", total=None)
@@ -190,7 +190,7 @@ def convert(source: Path, to: str, out: Path, task: str | None, layout: str | No
 
 
 def _fullest(source: Path, tasks: Sequence[TaskName], *, layout: str, backgrounds: bool) -> Dataset:
-    """Return the data set for the first of the tasks that the data has labels for. Raises ConfigError."""
+    """Return the data set for the first task that the data has labels for. Raises ConfigError."""
     first: ConfigError | None = None
     for one in tasks:
         try:

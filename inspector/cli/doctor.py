@@ -1,4 +1,4 @@
-"""`inspector doctor`: what works on this machine, in words."""
+"""`inspector doctor`: a report of what works on this machine."""
 
 import importlib
 import importlib.metadata
@@ -44,7 +44,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, how it is, and what to do."""
+    """One line of the report: what was checked, its state, and the remedy."""
 
     check: str
     status: Status
@@ -79,7 +79,7 @@ def _version(package: str) -> str:
 
 
 def program() -> Iterator[Finding]:
-    """Yield this program, Python, the operating system, and the packages it cannot do without."""
+    """Yield this program, Python, the operating system and the required packages."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processor cores"
     yield _ok("program", f"inspector {__version__}, Python {platform.python_version()}, {system}")
     missing = [name for name in PACKAGES if not _version(name)]
@@ -109,7 +109,7 @@ def bundles() -> Iterator[Finding]:
 
 
 def recipes() -> Iterator[Finding]:
-    """Yield every shipped recipe: is it valid, and are its bundles to be found?"""
+    """Yield every shipped recipe: whether it is valid, and whether its bundles exist."""
     from inspector.recipes.locate import find_bundle
     from inspector.recipes.recipe import load_recipe
 
@@ -132,7 +132,7 @@ def _smallest_bundle() -> Bundle | None:
 
 
 def engines() -> Iterator[Finding]:
-    """Run the smallest shipped bundle on every engine."""
+    """Yield the result of running the smallest shipped bundle on every engine."""
     from inspector.engines.base import open_engine
 
     try:
@@ -160,7 +160,7 @@ def engines() -> Iterator[Finding]:
 
 
 def _time(infer: Callable[[Any], Any], batch: Any) -> float:  # noqa: ANN401 - any engine's input
-    """Median of five calls in ms, after one to warm up."""
+    """Return the median of five calls in ms, after one warm-up call."""
     times = []
     for _ in range(6):
         start = time.monotonic()
@@ -170,7 +170,7 @@ def _time(infer: Callable[[Any], Any], batch: Any) -> float:  # noqa: ANN401 - a
 
 
 def gpus() -> Iterator[Finding]:
-    """Graphics processors that an engine or training could use."""
+    """Yield the graphics processors that an engine or training could use."""
     found = []
     if shutil.which("nvidia-smi"):
         query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
@@ -190,7 +190,7 @@ def gpus() -> Iterator[Finding]:
 
 
 def cameras() -> Iterator[Finding]:
-    """Yield the kinds of source there are, and the USB cameras that give a frame."""
+    """Yield the kinds of source, and the USB cameras that deliver a frame."""
     for kind, entry in CAMERAS.items():
         try:
             entry.load()
@@ -249,7 +249,7 @@ def _first_frame(check: str, source: str, otherwise: Status = Status.PROBLEM) ->
 
 
 def window() -> Iterator[Finding]:
-    """Yield whether Qt starts, which screens it sees, and the fonts."""
+    """Yield whether Qt starts, the screens it sees, and the fonts."""
     if not _version("PySide6-Essentials"):
         return
     if getattr(sys, "frozen", False):
@@ -280,7 +280,7 @@ def window() -> Iterator[Finding]:
 
 
 def _child(command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """Exit code and mixed output of another program; 1 and a sentence where it does not start or end."""
+    """Return the exit code and the combined output of another program; 1 and a sentence if it does not start or end."""
     try:
         done = subprocess.run(
             command,
@@ -297,7 +297,7 @@ def _child(command: list[str], environment: dict[str, str] | None = None) -> tup
 
 
 def disk() -> Iterator[Finding]:
-    """Free space and permission where bundles, runs and reports go."""
+    """Yield free space and write permission of the folders for bundles, runs and reports."""
     folder = user_data()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
@@ -316,7 +316,7 @@ CHECKS: tuple[Check, ...] = (program, bundles, recipes, engines, gpus, cameras, 
 
 
 def findings() -> Iterator[Finding]:
-    """Yield every finding of every check. A check that breaks is itself a problem and does not stop the others."""
+    """Yield every finding of every check. A check that raises is reported as a problem, and the others still run."""
     for check in CHECKS:
         try:
             yield from check()

@@ -1,4 +1,4 @@
-"""`inspector evaluate`: how good a bundle is on labelled files, with the engine that will run it."""
+"""`inspector evaluate`: quality of a bundle on labelled files, measured with the engine that will run it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -60,8 +60,8 @@ def evaluate(
 ) -> int:
     """Compare a bundle's predictions with the labels.
 
-    Frames are looked at whole. What was tuned for this computer plays no part: figures are of the variant that is named. Exit
-    code 1: some of the files could not be read; the metrics are of the others.
+    Whole frames are inspected. The tuning for this computer is ignored: the figures are those of the named variant. Exit code
+    1: some files could not be read; the metrics cover the others.
     """
     bundle = Bundle.open(find_bundle(model))
     card = bundle.card
@@ -100,7 +100,7 @@ def evaluate(
 
 
 def _choose(bundle: Bundle, dataset: Dataset, split: str) -> Sequence[Sample]:
-    """Return the samples to look at; says on stderr what makes the numbers less than they seem. Raises ConfigError."""
+    """Return the samples to evaluate; report on stderr what weakens the figures. Raises ConfigError."""
     known = bundle.card.dataset
     same = known.get("fingerprint") == dataset.fingerprint()
     if split == "all":

@@ -1,4 +1,4 @@
-"""`inspector explain`: where a bundle looks in an image, as a picture."""
+"""`inspector explain`: a heat map of where a bundle looks in an image."""
 
 import time
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ PALETTES = {"turbo": cv2.COLORMAP_TURBO, "viridis": cv2.COLORMAP_VIRIDIS, "infer
 
 
 class RegionType(click.ParamType[Region]):
-    """x,y,width,height in frame pixels."""
+    """Option type for `x,y,width,height` in frame pixels."""
 
     name = "x,y,w,h"
 
@@ -97,8 +97,9 @@ def explain(
 
 
 def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Shown:
-    """Return the frame as 8-bit RGB with the heat over its region. Strong heat covers more: `opacity` is that of the hottest
-    pixel.
+    """Return the frame as 8-bit RGB with the heat map over its region.
+
+    Stronger heat is more opaque; `opacity` is that of the hottest pixel.
     """
     shown = displayable(pixels)
     region = heat.region
@@ -111,7 +112,7 @@ def overlay(pixels: Pixels, heat: HeatMap, palette: int, opacity: float) -> Show
 
 
 def displayable(pixels: Pixels) -> Shown:
-    """Return a writable RGB copy with 8 bits; kelvin and 16 bits are stretched from their lowest to their highest value."""
+    """Return a writable 8-bit RGB copy; kelvin and 16-bit values are stretched from their minimum to their maximum."""
     if pixels.dtype != np.uint8:
         low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
         scaled = np.nan_to_num((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1e-6)))
@@ -120,9 +121,9 @@ def displayable(pixels: Pixels) -> Shown:
 
 
 def inside_share(heat: HeatMap, prediction: Prediction, card: Card) -> float | None:
-    """Return the share of the heat that lies in what was predicted: boxes or mask of the explained class, in 0..1.
+    """Return the share (0..1) of the heat inside the prediction: boxes or mask of the explained class.
 
-    None where nothing of the kind was predicted, or there is no heat.
+    None if there is no such prediction, or no heat.
     """
     region = heat.region
     values = cv2.resize(heat.values, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
@@ -159,7 +160,7 @@ def _shown_boxes(boxes: Boxes, card: Card, class_name: str) -> Boxes:
 
 
 def _draw(shown: Shown, prediction: Prediction, card: Card, class_name: str) -> None:
-    """Outlines of what was predicted: white with a black edge, to be seen on any colour."""
+    """Draw the outlines of the prediction in white with a black edge, so that they are visible on any colour."""
     width = max(1, round(max(shown.shape[:2]) / 400))
     contours: list[NDArray[np.int32]] = []
     answer = prediction.answer

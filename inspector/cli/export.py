@@ -1,4 +1,4 @@
-"""`inspector export`: a bundle for an engine and precision that judges the reference images as the trained network does."""
+"""`inspector export`: a variant of a bundle for an engine and precision, checked against the trained network."""
 
 from pathlib import Path
 from typing import get_args
@@ -61,8 +61,8 @@ def export(
 ) -> int:
     """Make the variant of a bundle for an engine and precision.
 
-    It must agree with the trained network on the bundle's reference images before it can be used; how well it does is kept in
-    the bundle's card. Exit code 1: it is refused, or this machine cannot run it.
+    The variant must agree with the trained network on the bundle's reference images before it can be used; the agreement is
+    recorded in the bundle's card. Exit code 1: the variant is refused, or this machine cannot run it.
     """
     job = VariantJob(
         bundle=Bundle.open(find_bundle(model)).folder.resolve(),
@@ -111,7 +111,7 @@ def _show(variant: Variant, bundle: Bundle) -> None:
 
 
 def rows(parity: Parity) -> list[tuple[str, str, str]]:
-    """Return what a person reads of a comparison: name, value, limit."""
+    """Return the comparison for display, as rows of name, value and limit."""
     unit = "K" if parity.unit == "kelvin" else ""
     return [
         ("images", str(parity.images), ""),

@@ -70,7 +70,7 @@ def gui(
         if screenshot is None:
             stop_with("There is no display here. Use `inspector run`, or start this in a desktop session.")
         os.environ["QT_QPA_PLATFORM"] = "offscreen"  # a picture of the window needs no screen
-    gc.disable()  # what is loaded at the start is no garbage; `launch` has it collected again when that is done
+    gc.disable()  # objects loaded at the start are no garbage; `launch` enables collection afterwards
     from inspector.ui.shell.app import Options, Shot, launch
 
     shot = None if screenshot is None else Shot(screenshot, page=page, tab=tab, size=size, parts=parts, hold=hold, takt=takt)
@@ -94,7 +94,7 @@ def gui(
 
 
 def no_display() -> bool:
-    """Return whether Qt would find no screen. Qt itself ends the process with SIGABRT where there is none."""
+    """Return whether Qt would find no screen. Without a screen, Qt itself ends the process with SIGABRT."""
     if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
         return False
     if os.environ.get("WAYLAND_DISPLAY"):

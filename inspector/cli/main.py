@@ -1,4 +1,4 @@
-"""The `inspector` command: finds the subcommand without importing the others, and turns errors into exit codes.
+"""The `inspector` command: imports only the requested subcommand, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 trained, but nothing was learnt.
 """
@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group that imports each command when it is requested."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if name != "worker"]
@@ -50,7 +50,7 @@ class _LazyGroup(click.Group):
 
 def _say_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
-        from inspector import __version__  # read from the package's metadata, which takes its time
+        from inspector import __version__  # reads the package's metadata, which is slow
 
         say(f"inspector, version {__version__}")
         context.exit()
@@ -70,7 +70,7 @@ def cli(ctx: click.Context) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line with these arguments (default: the process's own) and return the exit code."""
+    """Run the command line with these arguments (default: those of the process) and return the exit code."""
     prepare_streams()
     try:
         result = cli.main(args=list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
@@ -94,6 +94,6 @@ def _fail(sentence: str, code: int) -> int:
 
 
 def stop_with(sentence: str, code: int = 1) -> NoReturn:
-    """End the command with a sentence on stderr and this exit code."""
+    """Print a sentence on stderr and end the command with this exit code."""
     say(f"inspector: {sentence}", err=True)
     raise click.exceptions.Exit(code)

@@ -1,4 +1,4 @@
-"""`inspector predict`: the verdict of images, folders of images and videos."""
+"""`inspector predict`: verdicts on images, folders of images and videos."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -50,8 +50,8 @@ def predict(
 ) -> int:
     """Inspect images, folders of images and videos.
 
-    The variants judge that were tuned for this computer, as on the line, unless others are asked for. A file that cannot be
-    read is NOT_INSPECTED and the rest goes on; the exit code is then 2.
+    Uses the variants tuned for this computer, as the line does, unless others are requested. A file that cannot be read is
+    NOT_INSPECTED and the rest goes on; the exit code is then 2.
     """
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
@@ -83,25 +83,25 @@ def predict(
 
 
 class _Output:
-    """Saves and prints inspections, and counts them."""
+    """Saves, prints and counts inspections."""
 
     def __init__(self, *, as_json: bool, folder: Path | None) -> None:
-        """Raises StorageError if nothing can be saved in `folder`."""
+        """Open the sinks. Raises StorageError if nothing can be saved in `folder`."""
         self.printer = PrintingSink(as_json=as_json, stages=False)
         self._folder = None if folder is None else RunFolder(folder)
         if self._folder is not None:
             say(f"Saving to {self._folder.folder}", err=True)
         self._counters = Counters()
         self._refused: set[str] = set()
-        self.failed = False  # something could not be saved
+        self.failed = False  # whether something could not be saved
 
     @property
     def closed(self) -> bool:
-        """Whether nobody reads stdout any more and nothing is saved either, so that there is no use in going on."""
+        """Whether stdout is closed and nothing is saved, so that further work is useless."""
         return self.printer.closed and self._folder is None
 
     def show(self, inspection: Inspection) -> None:
-        """Save one part, then print it."""
+        """Save one part, then print its verdict."""
         self._counters.part(inspection)
         if self._folder is not None:
             began = time.monotonic()
@@ -114,7 +114,7 @@ class _Output:
         self.printer.take(inspection)
 
     def finish(self, recipe: str, *, seconds: float) -> None:
-        """Print the summary of what was shown in so many seconds, and write the report."""
+        """Print the summary of the parts shown in `seconds`, and write the report."""
         self._counters.end(seconds)
         stats = self._counters.stats({})
         if self._folder is not None:
@@ -129,7 +129,7 @@ class _Output:
         self.failed = self.failed or self.printer.failed
 
     def _complain(self, error: StorageError) -> None:
-        """Say once per cause what could not be saved; the verdicts go on."""
+        """Report each cause of a failed save once; the verdicts go on."""
         self.failed = True
         detail = str(error.problem.values.get("detail", error.problem.text))
         if detail not in self._refused:
@@ -138,7 +138,7 @@ class _Output:
 
 
 def _items(paths: Sequence[Path], how: Reading) -> Iterator[tuple[Path, Frame | ConfigError]]:
-    """Yield every frame of every path, or why it has none, with the path it comes from."""
+    """Yield each frame of each path, or the reason for its absence, with its path."""
     for path in paths:
         try:
             sequence = open_sequence(path, how=how)
@@ -155,7 +155,7 @@ def _items(paths: Sequence[Path], how: Reading) -> Iterator[tuple[Path, Frame | 
 
 
 class _Inspectors:
-    """An inspector for pictures and one for temperatures, each opened when the first such frame comes."""
+    """One inspector for pictures and one for temperatures, each opened with the first frame of its kind."""
 
     def __init__(
         self,
@@ -174,17 +174,17 @@ class _Inspectors:
         self._stack = ExitStack()
 
     def reading(self) -> Reading:
-        """Return what the recipe's camera says of its files: the one that is named, or the only one. Raises ConfigError."""
+        """Return how the recipe's camera (the named one, or the only one) reads its files. Raises ConfigError."""
         if self._recipe is None:
             return AS_IT_SAYS
         cameras = resolve_recipe(self._recipe, self._models).recipe.cameras
         name = self._camera or next(iter(cameras))
         if name not in cameras or (self._camera is None and len(cameras) > 1):
-            return AS_IT_SAYS  # a camera that is not there is told when it is chosen
+            return AS_IT_SAYS  # a missing camera is reported when it is chosen
         return reading_of(name, cameras[name].options)
 
     def for_unit(self, unit: Unit) -> PartInspector:
-        """Raises ConfigError or EngineError."""
+        """Return the inspector for frames of this unit. Raises ConfigError or EngineError."""
         if unit not in self._opened:
             files = "" if self._recipe is not None else "folder:."  # a recipe keeps its cameras until one is chosen
             choice = resolve_recipe(self._recipe, self._models, files, unit=unit)
@@ -202,7 +202,7 @@ class _Inspectors:
         return self._opened[unit]
 
     def any(self) -> PartInspector:
-        """One that is open, or the one for pictures."""
+        """Return an open inspector, or else the one for pictures."""
         return next(iter(self._opened.values()), None) or self.for_unit("intensity")
 
     def __enter__(self) -> "_Inspectors":

@@ -51,8 +51,8 @@ def run(
 ) -> int:
     """Inspect until the source ends, --limit parts are through, or Ctrl-C.
 
-    A camera that was there once and is lost is waited for without end; where none gives a frame at all, the run ends.
-    Exit code 1: a camera or engine was at fault at the end, or something could not be saved.
+    If a camera that has delivered frames is lost, the run waits for it without end; if no camera ever delivers a frame, the run
+    ends. Exit code 1: a camera or engine was at fault at the end, or something could not be saved.
     """
     if recipe is not None and models:
         raise click.UsageError("Give either --recipe or --model.")
@@ -88,7 +88,7 @@ def run(
                 if console.hopeless(give_up) or (printer.closed and folder is None):
                     break
         finally:
-            station.stop()  # what was judged is saved and printed before it returns
+            station.stop()  # saves and prints all inspected parts before it returns
     status = station.status
     if status.failure is not None:
         raise status.failure
@@ -101,15 +101,15 @@ def run(
 
 
 class _Console:
-    """Says on stderr what is wrong as it happens."""
+    """Reports problems on stderr as they happen."""
 
     def __init__(self) -> None:
         self._status = StationStatus()
         self._first_loss: float | None = None
-        self._said: set[tuple[str, str]] = set()  # a problem that lasts or comes and goes is said once
+        self._said: set[tuple[str, str]] = set()  # a lasting or recurring problem is reported once
 
     def hopeless(self, seconds: float) -> bool:
-        """Return whether no camera has given a frame for so long that there may be none; 0: never."""
+        """Return whether no camera has delivered a frame for so long that none may exist. 0 means wait forever."""
         cameras = self._status.cameras.values()
         if not seconds or not self._status.lost or any(camera.seen for camera in cameras):
             return False

@@ -1,4 +1,4 @@
-"""`inspector runs`: what trains, has trained or waits, also on a PC without a screen."""
+"""`inspector runs`: active, finished and queued trainings, also on a computer without a screen."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +22,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, an
 
 @click.group()
 def runs() -> None:
-    """Trainings: list them, look at one, pause, resume, stop, cancel or remove it.
+    """List trainings, show, pause, resume, stop, cancel or remove a training.
 
-    RUN is a run folder, or the name of one in the window's folder of runs.
+    RUN is a run folder, or the name of a run in the window's folder of runs.
     """
 
 
@@ -32,7 +32,7 @@ def runs() -> None:
 @_FOLDER
 @_JSON
 def list_runs(*, folder: Path | None, as_json: bool) -> int:
-    """All runs, one a line: state, name, how far."""
+    """List all runs, one a line: state, name, progress."""
     for path in find_runs(folder or runs_folder()):
         try:
             info = run_info(path)
@@ -51,7 +51,7 @@ def list_runs(*, folder: Path | None, as_json: bool) -> int:
 @_FOLDER
 @_JSON
 def show(*, run: Path, folder: Path | None, as_json: bool) -> int:
-    """One run: what was asked, how far it is, how it ended."""
+    """Show one run: its settings, its progress, how it ended."""
     info = _find(run, folder)
     if as_json:
         say_json({**_facts(info), "settings": info.record.settings})
@@ -94,7 +94,7 @@ _command("cancel", "End a run, or take it out of the queue; it leaves no bundle.
 @_RUN
 @_FOLDER
 def remove(*, run: Path, folder: Path | None) -> int:
-    """Delete a run that is over, with everything in its folder."""
+    """Delete a finished run with everything in its folder."""
     remove_run(_find(run, folder).folder)
     return 0
 

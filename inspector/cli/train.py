@@ -30,9 +30,9 @@ from inspector.workers.jobs import RankJob, TrainJob
 from inspector.workers.process import End, Outcome, WorkerProcess, rank
 
 _POLL = 0.2  # seconds
-_GRACE = 15.0  # seconds that a cancelled training may take to end by itself
+_GRACE = 15.0  # seconds for a cancelled training to end by itself
 _LEARNT_NOTHING = 3  # exit code
-_GRACE_KEEP = 600.0  # the same where it still measures and exports its best epoch
+_GRACE_KEEP = 600.0  # the same if the training still measures and exports its best epoch
 
 
 @click.command()
@@ -67,8 +67,8 @@ def train(
 ) -> int:
     """Train a network and write a bundle with its test metrics.
 
-    The data is split by part into training, validation and test images. Exit code 1: it failed or was cancelled; a run that
-    broke off goes on with --resume. Exit code 3: it ended, but the bundle is no better than chance.
+    The data is split by part into training, validation and test images. Exit code 1: the training failed or was cancelled; an
+    interrupted run continues with --resume. Exit code 3: the training ended, but the bundle is no better than chance.
     """
     values = _values(given)
     if resume is not None:
@@ -95,7 +95,7 @@ def train(
         return _beside(settings)
     _refuse_running(run_path(settings))
     _check(preflight(settings))
-    # Says what is wrong before torch takes its seconds.
+    # Report errors before the slow import of torch.
     read_dataset(
         settings.data,
         settings.task,
@@ -108,7 +108,7 @@ def train(
 
 
 def _beside(settings: TrainSettings) -> int:
-    """Under `torchrun`, one of the processes after the first: it learns along, and neither tells nor writes anything."""
+    """Run as one of the later processes under `torchrun`: take part in training without output or files."""
     job = RankJob(settings=settings.model_copy(update={"run": None}).model_dump(mode="json"))
     with stop_signals() as interrupted:
         process = WorkerProcess(job, grace=_GRACE)
@@ -121,7 +121,7 @@ def _beside(settings: TrainSettings) -> int:
 
 
 def _resume(folder: Path, *, as_json: bool) -> int:
-    """Go on with a run from its last whole epoch, with the settings it was started with."""
+    """Resume a run from its last whole epoch, with its original settings."""
     record = read_run(folder)
     _refuse_running(folder)
     if not resumable(folder):
@@ -136,20 +136,20 @@ def _resume(folder: Path, *, as_json: bool) -> int:
 
 
 def _refuse_running(folder: Path) -> None:
-    """Raise JobError if that run still goes on."""
-    with suppress(ConfigError):  # there is none, or its record is damaged
+    """Raise JobError if the run is still active."""
+    with suppress(ConfigError):  # no run, or a damaged record
         if read_run(folder).alive():
             raise still_going(folder)
 
 
 def _check(problems: Sequence[Message]) -> None:
-    """Raise ConfigError now rather than after training if something is known to stand in its way."""
+    """Raise ConfigError before training if a known problem would stop it."""
     for problem in problems:
         raise ConfigError(problem.template, remedy="Choose another folder, or make room, and start again.", **problem.values)
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, as settings."""
+    """Return the given options as settings."""
     values = {key: value for key, value in given.items() if value is not None and value != ()}
     if "size" in values:
         values["width"], values["height"] = parse_size(values.pop("size"))
@@ -184,7 +184,7 @@ def _demo_settings(name: str, folder: Path, out: Path, values: Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Active:
-    """A training that goes on."""
+    """A training in progress."""
 
     folder: Path
     output: TrainOutput
@@ -192,7 +192,7 @@ class _Active:
 
 
 def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: bool = False) -> int:
-    """Train them all, `at_once` at a time, until the end or Ctrl-C. Raises the first failure when all have ended."""
+    """Run all trainings, `at_once` at a time, until the end or Ctrl-C. Raises the first failure once all have ended."""
     waiting, ended = list(runs), list[Outcome]()
     active: list[_Active] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
@@ -220,7 +220,7 @@ def _run(runs: Sequence[TrainSettings], *, as_json: bool, at_once: int, resume: 
 
 
 def _with_way_on(error: InspectorError, run: Path) -> InspectorError:
-    """Return the same error, whose remedy ends with the command that goes on from the last epoch."""
+    """Return the same error with the command to resume from the last epoch added to its remedy."""
     remedy, values = (error.remedy.template, error.remedy.values) if error.remedy else ("", {})
     way = "To go on from the last epoch: inspector train --resume {run}"
     return type(error)(
@@ -240,7 +240,7 @@ def _end(active: _Active) -> Outcome:
     outcome = active.job.wait()
     assert outcome is not None
     active.job.close()
-    with suppress(StorageError):  # then the disk is full, and how the training ended is told here
+    with suppress(StorageError):  # if the disk is full, the outcome is reported here
         settle_run(active.folder, outcome)
     active.output.end(outcome)
     return outcome

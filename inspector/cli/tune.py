@@ -1,4 +1,4 @@
-"""`inspector tune`: which engine, precision and threads keep the takt on this machine for the least work."""
+"""`inspector tune`: the cheapest engine, precision and threads that keep the takt on this machine."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ PHASES = {
 
 
 class Milliseconds(click.ParamType[float]):
-    """A time like 120ms, 0.12s or 120."""
+    """Option type for a time such as 120ms, 0.12s or 120."""
 
     name = "TIME"
 
@@ -74,10 +74,10 @@ def tune(
 ) -> int:
     """Measure every variant of a recipe's bundles on this machine and keep the cheapest that keeps the takt.
 
-    What is not there yet is exported first, as `inspector export` does it, which takes minutes the first time; a variant is
-    measured only if it agrees with the trained network on the bundle's reference images. Stop the line first: what runs beside
-    this makes every time longer. The station uses the choice from its next start on, after a test of two seconds. Exit code 1:
-    nothing keeps the takt.
+    Missing variants are exported first, as by `inspector export`, which takes minutes the first time. A variant is measured
+    only if it agrees with the trained network on the bundle's reference images. Stop the line first: other work makes every
+    time longer. The station uses the choice from its next start on, after a test of two seconds. Exit code 1: nothing keeps the
+    takt.
     """
     choice = resolve_recipe(recipe)
     job = TuneJob(

@@ -8,9 +8,9 @@ from inspector.core.registry import WORK
 @click.command(hidden=True)
 @click.argument("kind", type=click.Choice(list(WORK)))
 def worker(kind: str) -> int:
-    """Do one piece of work: read the job from stdin and speak JSON lines on stdin and stdout.
+    """Process one job: read it from stdin and exchange JSON lines on stdin and stdout.
 
-    KIND says to people which work it is; the job itself names it, too.
+    KIND tells people which job it is; the job itself names its kind, too.
     """
     from inspector.ml.worker import run
 

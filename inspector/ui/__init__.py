@@ -1,1 +1,1 @@
-"""The window. The only layer that knows Qt."""
+"""The window, the only layer that imports Qt."""

@@ -1,1 +1,1 @@
-"""What several commands share: output, options, signals."""
+"""Code that several commands share: output, options, signals."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-# Parts of the training data: more faults than the line makes, because a good part teaches little.
+# Parts of the training data: more faults than the line makes, because good parts add little information.
 PARTS = 1600
 SEED = 1
 GOOD = 0.1
@@ -12,13 +12,13 @@ GOOD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DemoBundle:
-    """`data`: folder of the demo data. `settings`: of `TrainSettings`, apart from where things lie."""
+    """One shipped bundle. `data`: folder of the demo data. `settings`: values for `TrainSettings`, without paths."""
 
     data: str
     settings: Mapping[str, object]
 
 
-# One thread each and several at once: small networks gain little from a second thread, and on a busy machine lose by it.
+# One thread each, several trainings at once: small networks gain little from a second thread, and lose on a busy machine.
 _COMMON: Mapping[str, object] = MappingProxyType({"seed": 1, "threads": 1})
 
 DEMO_BUNDLES: Mapping[str, DemoBundle] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""What the commands print: lines that can be read by a program, whatever names are in them and wherever they go."""
+"""Output lines that a program can parse, whatever names they contain and wherever they are sent."""
 
 import os
 import sys
@@ -10,8 +10,10 @@ from inspector.core.text import LineWriter, json_line, one_line
 
 
 def prepare_streams() -> None:
-    """Make printing safe in this process: a character that the console's code page lacks is escaped, and a standard stream that
-    was closed leads nowhere, so that no file that is opened later takes its number.
+    """Make printing safe in this process.
+
+    Characters missing from the console's code page are escaped. A closed standard stream is replaced by the null device, so
+    that no file opened later takes its number.
     """
     for number in (0, 1, 2):
         try:
@@ -24,7 +26,10 @@ def prepare_streams() -> None:
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print one line; what could end or change it is escaped. On stderr, where nobody may listen, a failure is passed over."""
+    """Print one line, with characters that could end or change it escaped.
+
+    A failure on stderr, which may have no reader, is ignored.
+    """
     if not err:
         click.echo(one_line(line))
         return
@@ -33,14 +38,14 @@ def say(line: str, *, err: bool = False) -> None:
 
 
 def say_json(value: object) -> None:
-    """Print one line of JSON, in UTF-8 whatever the console's code page."""
+    """Print one line of JSON in UTF-8, whatever the console's code page."""
     click.echo(json_line(value), nl=False)
 
 
 class ResultLines:
-    """Lines on standard output that come with long work: what cannot be written never ends the work.
+    """Lines on standard output during long work; a failed write never ends the work.
 
-    `gone`: the reader of the pipe went away, so nothing more is written. `failed`: a line is missing for another reason.
+    `gone`: the reader closed the pipe, so nothing more is written. `failed`: a line is missing for another reason.
     """
 
     def __init__(self) -> None:
@@ -54,7 +59,7 @@ class ResultLines:
         self._put(json_line(value))
 
     def text(self, line: str) -> None:
-        """Write a line for people, with the styles of click; names in it have been through `one_line`."""
+        """Write a line for people, with click styles; names in the line have been through `one_line`."""
         stream = sys.stdout
         if stream is None:
             return
@@ -77,7 +82,7 @@ class ResultLines:
 
 
 def _write(data: bytes) -> int | None:
-    """Past the buffers of Python, which keep what could not be written and try it once more at the end."""
+    """Write past Python's buffers, which keep unwritten text and try to write it again at exit."""
     sys.stdout.flush()
     buffer = sys.stdout.buffer
     raw = getattr(buffer, "raw", None)

@@ -1,4 +1,4 @@
-"""What a person should know about the files before they are inspected."""
+"""Notes about the files, shown before they are inspected."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from inspector.core.files import image_files, label_masks
 
 
 def say_masks_left_out(folder: Path, *, recursive: bool = False) -> None:
-    """Tell on stderr how many label masks of a folder are not inspected; a folder that cannot be listed is told later."""
+    """Report on stderr how many label masks of a folder are not inspected. A folder that cannot be listed is reported later."""
     try:
         count = len(label_masks(image_files(folder, recursive=recursive)))
     except OSError:

@@ -1,4 +1,4 @@
-"""What `run` and `predict` print."""
+"""Printed output of `run` and `predict`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,24 +18,24 @@ _COLOURS: Final = {Verdict.OK: "green", Verdict.NG: "red", Verdict.REVIEW: "yell
 
 
 class PrintingSink(Sink):
-    """Prints a line a part, and at the end the summary. What cannot be printed ends nothing."""
+    """Prints a line a part, and the summary at the end. A failed print does not end the work."""
 
     name = "output"
 
     def __init__(self, *, as_json: bool, stages: bool = True) -> None:
-        """`stages`: say on stderr what each stage took, where that was measured."""
+        """Set up printing. `stages`: report on stderr the time of each stage, where it was measured."""
         self._as_json = as_json
         self._stages = stages
         self._lines = ResultLines()
 
     @property
     def closed(self) -> bool:
-        """Whether nobody reads stdout any more."""
+        """Whether stdout has no reader any more."""
         return self._lines.gone
 
     @property
     def failed(self) -> bool:
-        """Whether something could not be printed."""
+        """Whether a line could not be printed."""
         return self._lines.failed
 
     def take(self, inspection: Inspection) -> None:
@@ -50,12 +50,12 @@ class PrintingSink(Sink):
         self._lines.text(f"{verdict} {one_line(f'{label}  {inspection.latency_ms:.0f} ms  {why}').rstrip()}")
 
     def close(self, status: StationStatus) -> None:
-        """Print the summary, where the station ran."""
+        """Print the summary if the station ran."""
         if status.failure is None:
             self.summarise(status.stats)
 
     def summarise(self, stats: Stats) -> None:
-        """Print the summary of what was shown."""
+        """Print the summary of the printed parts."""
         if self._as_json:
             self._lines.json(summary(stats))
             return
@@ -69,7 +69,7 @@ class PrintingSink(Sink):
 
 
 def _stages(stats: Stats) -> Iterator[str]:
-    """Yield what each stage took, and the takt, a line each."""
+    """Yield a line for the time of each stage and for the takt."""
     takt, room = stats.takt, headroom_ms(stats)
     yield f"{'stage':<10} {'p50 ms':>9} {'p99 ms':>9}"
     for name, stage in measured(stats).items():

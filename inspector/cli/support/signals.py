@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that these signals set instead of ending the program in the middle of its work."""
+    """Yield an event that these signals set instead of interrupting the program."""
     flag = threading.Event()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -29,6 +29,9 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 def stop_requests() -> tuple[signal.Signals, ...]:
-    """The signals that ask this program to end. One that is ignored is none: with `nohup`, it outlives its terminal."""
+    """Return the signals that ask this program to end.
+
+    An ignored signal is left out: under `nohup` the program outlives its terminal.
+    """
     known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     return tuple(number for number in known if signal.getsignal(number) is not signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The options of `inspector train`, made from what `TrainSettings` declares of itself."""
+"""The options of `inspector train`, derived from the declarations of `TrainSettings`."""
 
 import types
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from inspector.runs.settings import Shown, TrainSettings, shown_settings
 
 Command = Callable[..., Any]
 
-# These are written by hand: another name, or one option for several settings.
+# Handwritten options: a different name, or a single option for several settings.
 _BY_HAND = ("width", "height", "ok_classes")
 _METAVARS: Mapping[str, str] = {
     "group": "REGEX",
@@ -20,11 +20,11 @@ _METAVARS: Mapping[str, str] = {
     "pretrained": "imagenet|FILE",
     "levels": "LOW HIGH",
 }
-_TASKS_OWN = ("loss", "network")  # left out, they are the task's own
+_TASKS_OWN = ("loss", "network")  # if omitted, the task's default
 
 
 def setting_options(command: Command) -> Command:
-    """Add an option for each of them. One that is not given is not passed on; the default is the setting's own."""
+    """Add an option for each setting. An omitted option is not passed on, so the setting's own default applies."""
     for name, shown in reversed(list(shown_settings().items())):
         if name not in _BY_HAND:
             command = _option(name, TrainSettings.model_fields[name], shown)(command)
@@ -32,7 +32,7 @@ def setting_options(command: Command) -> Command:
 
 
 def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Option values as the settings take them: "3" of a choice of numbers is 3."""
+    """Return option values as the settings expect them: "3" from a choice of numbers becomes 3."""
     fields = TrainSettings.model_fields
     result = dict(values)
     for name, value in values.items():
@@ -60,7 +60,7 @@ def _option(name: str, field: FieldInfo, shown: Shown) -> Callable[[Command], Co
 def _help(name: str, field: FieldInfo, shown: Shown) -> str:
     text = field.description or shown.label
     text = f"{text[0].upper()}{text[1:]}"
-    unit = f", in {shown.unit}" if shown.unit == "s" else ""  # every other one is in the words
+    unit = f", in {shown.unit}" if shown.unit == "s" else ""  # other units are part of the help text
     return f"{text}{unit}.{_default(name, field)}"
 
 

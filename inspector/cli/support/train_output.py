@@ -1,4 +1,4 @@
-"""What `inspector train` shows of one training: a progress bar and a line an epoch on stderr, or JSON lines on stdout."""
+"""Output of `inspector train` for one training: a progress bar and a line an epoch on stderr, or JSON lines on stdout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,13 +37,13 @@ class TrainOutput:
         self._report = Path()
 
     def begin(self, settings: TrainSettings) -> None:
-        """Show that it starts."""
+        """Show that the training starts."""
         self._name = settings.bundle_name
         self._report = run_path(settings) / REPORT
         self._task = self._bar.add_task(self._name, total=None, text="starting")
 
     def hear(self, message: WorkerMessage) -> None:
-        """One message of the worker."""
+        """Handle one message of the worker."""
         match message:
             case messages.Log():
                 self._say(message.text)
@@ -58,7 +58,7 @@ class TrainOutput:
             self._print({"name": self._name, message.type: message.fields()})
 
     def end(self, outcome: Outcome) -> None:
-        """Show how it ended, with the bundle and its test metrics if there is one."""
+        """Show how the training ended, with the bundle and its test metrics if there are any."""
         if outcome.end is not End.SUCCEEDED:
             self._bar.update(self._task, text=outcome.end.value)
             return
@@ -110,7 +110,7 @@ class TrainOutput:
 
 
 def summary(metrics: Mapping[str, float | None]) -> str:
-    """Return the numbers over all classes, in one phrase."""
+    """Return the metrics over all classes as one phrase."""
     return ", ".join(f"{name} {_number(value)}" for name, value in metrics.items() if "/" not in name and "minus" not in name)
 
 

@@ -1,4 +1,4 @@
-"""The picture of a tuning: latency against accuracy, the Pareto front marked. An SVG file, without a plotting package."""
+"""The chart of a tuning as an SVG file: latency against accuracy, with the Pareto front marked."""
 
 from html import escape
 
@@ -17,7 +17,7 @@ _COLOURS = {
 
 
 def draw(tuning: Tuning) -> str:
-    """Return the whole file as text."""
+    """Return the SVG file as text."""
     plans, front = list(tuning.plans), pareto(tuning.plans)
     slowest = max([plan.p99_ms for plan in plans] + [tuning.takt_ms]) * 1.1
     worst = min([plan.accuracy for plan in plans] + [0.99]) - 0.002
@@ -48,7 +48,7 @@ def draw(tuning: Tuning) -> str:
 
 
 def _frame(tuning: Tuning, slowest: float, worst: float, span: float) -> list[str]:
-    """Background, title, axes with their units, the takt and the limit."""
+    """Return the background, title, axes with units, the takt and the limit."""
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     lines = [
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',

@@ -1,1 +1,1 @@
-"""The image canvas shared by every page, and what is drawn on it."""
+"""The image canvas shared by every page, and its overlays."""

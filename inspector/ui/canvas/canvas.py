@@ -1,4 +1,4 @@
-"""The canvas: one widget that shows a frame with overlays, for the live view, the review and every tab."""
+"""The canvas: a widget that shows a frame with overlays, used by the live view, the review and every tab."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -45,9 +45,9 @@ STEP: Final = 1.25  # zoom of one key press or wheel notch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Patch:
-    """A picture ready to be drawn at `offset` (view pixels) from the corner of what is in sight.
+    """A picture ready to be drawn at `offset` (view pixels) from the corner of the visible area.
 
-    `words` is the image's memory, which Qt does not keep alive by itself.
+    `words` is the image's memory, which Qt does not keep alive.
     """
 
     image: QImage
@@ -56,9 +56,9 @@ class _Patch:
 
 
 class ViewLink(QObject):
-    """What several canvases share, so that they move in step: the viewport of each camera, and what is selected.
+    """Shared state of canvases that move in step: the viewport of each camera, and the selection.
 
-    A selection is (key, index): whose marks, and which of them; None if nothing is.
+    A selection is (key, index): the owner of the marks and the index of the mark; None if nothing is selected.
     """
 
     viewport_changed = Signal(str)
@@ -78,7 +78,7 @@ class ViewLink(QObject):
             self.viewport_changed.emit(camera)
 
     def selection(self, key: str) -> int | None:
-        """Return the selected mark of `key`, if the selection is one of its marks."""
+        """Return the index of the selected mark if the selection belongs to `key`."""
         return self._selection[1] if self._selection is not None and self._selection[0] == key else None
 
     def select(self, key: str, index: int | None) -> None:
@@ -91,8 +91,8 @@ class ViewLink(QObject):
 class Canvas(Themed, QWidget):
     """Shows a frame at its native depth with overlays; wheel, keys, pinch and mouse move the view.
 
-    The picture is made anew only when frame, view or display change, and only for the pixels in sight.
-    `hovered(x, y)`: the pixel under the cursor, (-1, -1) for none. `clicked(x, y)`: a press without a drag.
+    The picture is rendered again only when frame, view or display change, and only for visible pixels. `hovered(x, y)`: the
+    pixel under the cursor, (-1, -1) for none. `clicked(x, y)`: a press without a drag.
     """
 
     hovered = Signal(int, int)
@@ -124,10 +124,10 @@ class Canvas(Themed, QWidget):
         self.link.selection_changed.connect(self.update)
         self.retranslate()
 
-    # What is shown
+    # Display
 
     def show_frame(self, frame: Frame | None) -> None:
-        """Show this frame; the overlays stay until they are set anew."""
+        """Show this frame; the overlays stay until they are replaced."""
         if frame is not self._frame:
             self._frame = frame
             self._stale()
@@ -150,7 +150,7 @@ class Canvas(Themed, QWidget):
         return self._overlays
 
     def set_plain(self, plain: bool) -> None:
-        """Leave the overlays out on the screen, to save the processor; they are kept."""
+        """Hide the overlays on the screen to save processor time; they are kept."""
         if plain != self._plain:
             self._plain = plain
             self._stale()
@@ -160,7 +160,7 @@ class Canvas(Themed, QWidget):
         return self._plain
 
     def set_display(self, display: Display) -> None:
-        """Window/level and palette."""
+        """Set the window/level and the palette."""
         if display != self._display:
             self._display = display
             self._stale()
@@ -170,7 +170,7 @@ class Canvas(Themed, QWidget):
         return self._display
 
     def set_opacity(self, opacity: float) -> None:
-        """Of area overlays, 0..1."""
+        """Set the opacity of area overlays, 0..1."""
         self._opacity = min(max(opacity, 0.0), 1.0)
         self.update()
 
@@ -179,19 +179,19 @@ class Canvas(Themed, QWidget):
         return self._opacity
 
     def set_unit(self, unit: TemperatureUnit) -> None:
-        """In which unit the read-out gives temperatures."""
+        """Set the temperature unit of the read-out."""
         self._unit = unit
         self.update()
 
     def set_hint(self, title: str, text: str = "") -> None:
-        """What an empty canvas says."""
+        """Set the text of an empty canvas."""
         self._hint = (title, text)
         self.update()
 
-    # Where it is looked at
+    # Viewport
 
     def placement(self) -> Placement:
-        """Return where the frame lies in this widget now."""
+        """Return the current placement of the frame in this widget."""
         size = (self._frame.width, self._frame.height) if self._frame else (1, 1)
         return place(self.link.viewport(self._camera), size, self._view())
 
@@ -200,7 +200,7 @@ class Canvas(Themed, QWidget):
         self.link.set_viewport(self._camera, FIT)
 
     def one_to_one(self) -> None:
-        """One frame pixel on one screen pixel."""
+        """Show one frame pixel on one screen pixel."""
         self._zoom((1.0 / self.devicePixelRatioF()) / self.placement().scale, self._middle())
 
     def zoom_in(self) -> None:
@@ -210,7 +210,7 @@ class Canvas(Themed, QWidget):
         self._zoom(1 / STEP, self._middle())
 
     def readout(self) -> str:
-        """Place and value under the cursor: "x 12  y 7  grey 130", with RGB or a temperature where the frame has them."""
+        """Return position and value under the cursor: "x 12 y 7 grey 130", with RGB or a temperature if the frame has them."""
         if self._frame is None or self._cursor is None:
             return ""
         x, y = self._cursor
@@ -256,7 +256,7 @@ class Canvas(Themed, QWidget):
         painter.end()
 
     def _refresh(self, frame: Frame, placement: Placement, overlays: Overlays) -> list[_Patch]:
-        """Return the patches in sight, made anew only when they are stale."""
+        """Return the visible patches; stale patches are rendered again."""
         if self._patches is None:
             crop = visible(placement, (frame.width, frame.height), self._view())
             self._origin = placement.to_view(crop[0], crop[1]) if crop else (0.0, 0.0)
@@ -266,7 +266,7 @@ class Canvas(Themed, QWidget):
     def _render(
         self, frame: Frame, placement: Placement, crop: rendering.Crop, ratio: float, overlays: Overlays
     ) -> list[_Patch]:
-        """Return the frame and its area overlays, as far as they are in `crop`."""
+        """Return the frame and its area overlays, clipped to `crop`."""
         size = _scaled(crop, placement.scale * ratio)
         patches = [_patch(rendering.picture(frame, self._display, crop, size), QPointF(), ratio, opaque=True)]
         for layer in overlays.layers:
@@ -295,7 +295,7 @@ class Canvas(Themed, QWidget):
         overlays: Overlays,
     ) -> None:
         for number, patch in enumerate(patches):
-            painter.setOpacity(self._opacity if number else 1.0)  # the first is the frame itself
+            painter.setOpacity(self._opacity if number else 1.0)  # the first patch is the frame
             painter.drawImage(QPointF(*origin) + patch.offset, patch.image)
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -397,7 +397,7 @@ class Canvas(Themed, QWidget):
         self.setAccessibleDescription(self.tr("Wheel or + and - zoom, F fits, 1 shows single pixels, Shift and arrows move."))
         self.update()
 
-    # Parts of the above
+    # Helpers
 
     @property
     def _camera(self) -> str:
@@ -447,7 +447,7 @@ class Canvas(Themed, QWidget):
             self._stale()
 
     def _stale(self) -> None:
-        """The picture must be made anew at the next paint."""
+        """Mark the picture as stale, so that the next paint renders it again."""
         self._patches = None
         self.update()
 

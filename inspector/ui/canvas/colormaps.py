@@ -1,4 +1,4 @@
-"""Palettes as lookup tables, and temperatures as people read them. numpy only."""
+"""Palettes as lookup tables, and temperatures in display units. numpy only."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Palette = Literal["iron", "rainbow", "grey", "inferno"]
 TemperatureUnit = Literal["C", "K"]
 Table = NDArray[np.uint8]
 
-# Our own iron: (position, red, green, blue), made so that brightness rises all the way.
+# The palette "iron" as (position, red, green, blue); its brightness rises monotonically.
 _IRON: Final = (
     (0.00, 0, 0, 0),
     (0.10, 20, 0, 84),
@@ -30,7 +30,7 @@ _IRON: Final = (
 
 
 def _from_stops(stops: tuple[tuple[float, int, int, int], ...]) -> Table:
-    """Linear interpolation between colour stops: uint8 [256, 3] RGB."""
+    """Interpolate linearly between colour stops: uint8 [256, 3] RGB."""
     where = np.linspace(0.0, 1.0, 256)
     positions = [stop[0] for stop in stops]
     channels = [np.interp(where, positions, [stop[channel] for stop in stops]) for channel in (1, 2, 3)]
@@ -38,7 +38,7 @@ def _from_stops(stops: tuple[tuple[float, int, int, int], ...]) -> Table:
 
 
 def _from_opencv(number: int) -> Table:
-    """Return a colour map that OpenCV ships: uint8 [256, 3] RGB."""
+    """Return an OpenCV colour map: uint8 [256, 3] RGB."""
     bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], number)[:, 0]
     return np.ascontiguousarray(bgr[:, ::-1])
 
@@ -60,7 +60,7 @@ PALETTES: Mapping[Palette, Table] = MappingProxyType(
 
 
 def indices(values: NDArray[np.generic], low: float, high: float) -> Table:
-    """Values of any dtype -> palette indices 0..255: `low` is 0, `high` is 255, beyond is clipped, NaN is 0."""
+    """Map values of any dtype to palette indices 0..255: `low` becomes 0, `high` 255; values beyond are clipped, NaN is 0."""
     span = high - low if high > low else 1.0
     scaled = (values.astype(np.float32, copy=False) - np.float32(low)) * np.float32(255.0 / span)
     levels: Table = np.rint(np.nan_to_num(np.clip(scaled, 0.0, 255.0), nan=0.0)).astype(np.uint8)
@@ -77,7 +77,7 @@ def packed(table: Table, alpha: NDArray[np.uint8] | None = None) -> NDArray[np.u
 
 
 def temperature(kelvin: float, unit: TemperatureUnit) -> float:
-    """Kelvin in the unit asked for."""
+    """Convert kelvin to the given unit."""
     return kelvin - KELVIN_AT_0_C if unit == "C" else kelvin
 
 
@@ -87,12 +87,12 @@ def kelvin(value: float, unit: TemperatureUnit) -> float:
 
 
 def temperature_text(value: float, unit: TemperatureUnit) -> str:
-    """Kelvin as text with one decimal and its unit."""
+    """Return kelvin as text in the given unit, with one decimal."""
     return f"{temperature(value, unit):.1f} {'°C' if unit == 'C' else 'K'}"
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) within low..high, at most `most` of them."""
+    """Return at most `most` round numbers within low..high (1, 2 or 5 times a power of ten apart)."""
     if not high > low or most < 1:
         return []
     raw = (high - low) / most

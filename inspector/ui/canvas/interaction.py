@@ -1,6 +1,7 @@
-"""The geometry behind the canvas: where a frame lies in a view, what is under the cursor, where labels fit. No Qt.
+"""Geometry of the canvas: where a frame lies in a view, what is under the cursor, where labels fit.
 
-Frame coordinates: a pixel (column x, row y) covers x..x+1, y..y+1. View coordinates: device-independent pixels of the widget.
+No Qt. Frame coordinates: a pixel (column x, row y) covers x..x+1, y..y+1. View coordinates: device-independent pixels of the
+widget.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,8 @@ Rect = tuple[float, float, float, float]  # left, top, right, bottom
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """What a view looks at, independent of its size: the frame point in its middle and view pixels per frame pixel.
-
-    `scale=None` means: as large as fits.
+    """The part of a frame that a view shows, independent of the view's size: the frame point in the middle and the view pixels
+    per frame pixel. `scale=None`: as large as fits.
     """
 
     x: float = 0.0
@@ -29,7 +29,7 @@ FIT = Viewport()
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """view = frame * scale + (left, top)."""
+    """The map from frame to view coordinates: view = frame * scale + (left, top)."""
 
     scale: float
     left: float
@@ -78,14 +78,14 @@ def panned(placement: Placement, dx: float, dy: float) -> Placement:
 
 
 def held(viewport: Viewport, frame: tuple[int, int]) -> Viewport:
-    """Return a viewport whose middle is on the frame, so that the frame cannot be lost."""
+    """Return a viewport whose middle lies on the frame, so that the frame cannot leave the view."""
     if viewport.scale is None:
         return viewport
     return Viewport(min(max(viewport.x, 0.0), frame[0]), min(max(viewport.y, 0.0), frame[1]), viewport.scale)
 
 
 def pixel_at(placement: Placement, at: tuple[float, float], frame: tuple[int, int]) -> tuple[int, int] | None:
-    """Return the pixel (column, row) under a view point, or None beside the frame."""
+    """Return the pixel (column, row) under a view point, or None outside the frame."""
     x, y = placement.to_frame(*at)
     if 0 <= x < frame[0] and 0 <= y < frame[1]:
         return int(x), int(y)
@@ -93,7 +93,7 @@ def pixel_at(placement: Placement, at: tuple[float, float], frame: tuple[int, in
 
 
 def visible(placement: Placement, frame: tuple[int, int], view: tuple[float, float]) -> tuple[int, int, int, int] | None:
-    """Return the whole pixels (left, top, right, bottom) of a frame that a view shows, or None if it shows none."""
+    """Return the whole pixels (left, top, right, bottom) of a frame that a view shows, or None if there are none."""
     left, top = placement.to_frame(0.0, 0.0)
     right, bottom = placement.to_frame(*view)
     x0, y0 = max(0, int(left)), max(0, int(top))
@@ -132,11 +132,11 @@ def place_labels(
     *,
     avoid: Sequence[Rect] = (),
 ) -> list[Rect]:
-    """Return a place for the label of each anchor (view coordinates), in the order given, so that labels cover each other, and
-    what is to `avoid`, least.
+    """Return a place for the label of each anchor (view coordinates), in the given order.
 
-    Tried in turn: above the anchor, below it, inside its top, to its right, to its left, then above, one row higher.
-    Labels stay inside the view as long as their anchor is in sight.
+    Each place minimises the overlap with other labels and with the rectangles in `avoid`. The candidates in order: above the
+    anchor, below it, inside its top, to its right, to its left, one row higher above. Labels stay inside the view as long as
+    their anchor is visible.
     """
     placed: list[Rect] = []
     for anchor, (width, height) in zip(anchors, sizes, strict=True):

@@ -1,4 +1,4 @@
-"""What is drawn over a frame, as data; `painting.py` draws it. Coordinates are frame pixels."""
+"""Overlays as data; `painting.py` draws them. Coordinates are frame pixels."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from inspector.ui.shell.strings import class_name
 
 @dataclass(frozen=True, slots=True)
 class BoxMark:
-    """A box with its label; `index` is its place in the prediction's boxes."""
+    """A box with its label; `index` is its position in the prediction's boxes."""
 
     xyxy: Rect
     class_index: int
@@ -32,7 +32,7 @@ class SpotMark:
 
 @dataclass(frozen=True, slots=True)
 class RegionMark:
-    """The outline of where a bundle looks."""
+    """The outline of the region a bundle inspects."""
 
     region: Region
     label: str = ""
@@ -40,7 +40,7 @@ class RegionMark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassLayer:
-    """An area overlay: uint8 [height, width] of the region, 0 clear, k + 1 the class with index k."""
+    """An area overlay: uint8 [height, width] of the region. 0 is clear; k + 1 is the class with index k."""
 
     region: Region
     class_map: NDArray[np.uint8]
@@ -59,7 +59,7 @@ class HeatLayer:
 
     @classmethod
     def of(cls, values: Floats, region: Region) -> "HeatLayer":
-        """Return a map of any size, brought to the region's."""
+        """Return a map of any size, resized to the region."""
         size = (region.width, region.height)
         fitted = cv2.resize(np.ascontiguousarray(values, np.float32), size, interpolation=cv2.INTER_LINEAR)
         return cls(region, np.clip(fitted, 0.0, 1.0).astype(np.float32, copy=False))
@@ -67,7 +67,7 @@ class HeatLayer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlays:
-    """Everything drawn over one frame."""
+    """All overlays of one frame."""
 
     boxes: tuple[BoxMark, ...] = ()
     spots: tuple[SpotMark, ...] = ()
@@ -84,8 +84,9 @@ NOTHING = Overlays()
 
 
 def box_marks(prediction: Prediction, threshold: float) -> tuple[BoxMark, ...]:
-    """Return the boxes of a prediction that reach the threshold, best first, labelled with class and score; none of another
-    answer.
+    """Return the boxes of a prediction that reach the threshold, best first, labelled with class and score.
+
+    Predictions of other tasks give none.
     """
     boxes = prediction.answer
     if not isinstance(boxes, Boxes):
@@ -103,7 +104,7 @@ def box_marks(prediction: Prediction, threshold: float) -> tuple[BoxMark, ...]:
 
 
 def spot_marks(spots: tuple[HotSpot, ...], unit: TemperatureUnit) -> tuple[SpotMark, ...]:
-    """Hot spots labelled with their number and temperature."""
+    """Return the hot spots labelled with their number and temperature."""
     return tuple(SpotMark(spot, f"{n}: {temperature_text(spot.kelvin, unit)}") for n, spot in enumerate(spots, start=1))
 
 

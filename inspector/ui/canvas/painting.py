@@ -1,4 +1,4 @@
-"""Drawing overlays: functions from data and a placement to a painter. Lines and letters keep their size at any zoom."""
+"""Painting of overlays from data and a placement. Lines and letters keep their size at any zoom."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ PAD = theme.SPACING / 2
 
 
 def contrast(color: QColor) -> QColor:
-    """Return the dark or the light text colour, whichever reads better on `color` (relative luminance as in WCAG 2)."""
+    """Return the dark or the light text colour, whichever has more contrast to `color` (relative luminance as in WCAG 2)."""
     parts = [color.redF(), color.greenF(), color.blueF()]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -22,14 +22,14 @@ def contrast(color: QColor) -> QColor:
 
 
 def halo() -> QColor:
-    """Return what lies under every coloured line, so that it is seen on a bright and on a dark frame."""
+    """Return the colour painted under every coloured line, which keeps the line visible on bright and dark frames."""
     color = theme.DARK.color("canvas")
     color.setAlphaF(0.75)
     return color
 
 
 def draw_boxes(painter: QPainter, placement: Placement, marks: Sequence[BoxMark], selected: int | None, view: QSizeF) -> None:
-    """Boxes with labels. The selected one has a thick line, corner handles and its label on top of the others."""
+    """Draw boxes with labels. The selected box has a thick line and corner handles, and its label lies on top of the others."""
     rects = [placement.rect(mark.xyxy) for mark in marks]
     for mark, rect in zip(marks, rects, strict=True):
         _outline(painter, rect, theme.current().class_color(mark.class_index), mark.index == selected)
@@ -47,7 +47,7 @@ def draw_boxes(painter: QPainter, placement: Placement, marks: Sequence[BoxMark]
 
 
 def draw_spots(painter: QPainter, placement: Placement, marks: Sequence[SpotMark], selected: int | None, view: QSizeF) -> None:
-    """A ring with a cross at each hottest pixel, and its temperature."""
+    """Draw a ring with a cross at each hottest pixel, and its temperature."""
     color = theme.current().color("ng")
     metrics = QFontMetricsF(theme.font("small", bold=True))
     radius = theme.SPACING * 1.25
@@ -70,7 +70,7 @@ def draw_spots(painter: QPainter, placement: Placement, marks: Sequence[SpotMark
 
 
 def draw_regions(painter: QPainter, placement: Placement, marks: Sequence[RegionMark], view: QSizeF) -> None:
-    """Dashed outlines, with a label inside their upper left corner."""
+    """Draw dashed outlines, with a label inside their upper left corner."""
     metrics = QFontMetricsF(theme.font("small", bold=True))
     for mark in marks:
         box = mark.region
@@ -88,7 +88,7 @@ def draw_regions(painter: QPainter, placement: Placement, marks: Sequence[Region
 
 
 def draw_label(painter: QPainter, rect: Rect, text: str, color: QColor) -> None:
-    """Text on a filled plate of `color`, with a thin dark edge."""
+    """Draw text on a filled plate of `color`, with a thin dark edge."""
     painter.setFont(theme.font("small", bold=True))
     plate = QRectF(QPointF(rect[0], rect[1]), QPointF(rect[2], rect[3]))
     painter.setPen(QPen(halo(), 1))
@@ -115,7 +115,7 @@ def _outline(painter: QPainter, rect: Rect, color: QColor, selected: bool) -> No
 
 
 def draw_hint(painter: QPainter, view: QSizeF, title: str, text: str) -> None:
-    """A title and a sentence in the middle of an empty view."""
+    """Draw a title and a sentence in the middle of an empty view."""
     rect = QRectF(QPointF(0, 0), view).adjusted(theme.SPACING, theme.SPACING, -theme.SPACING, -theme.SPACING)
     middle = rect.center().y()
     painter.setPen(theme.current().color("text"))

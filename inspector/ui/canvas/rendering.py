@@ -1,4 +1,4 @@
-"""From arrays to the 32-bit picture on the screen, doing the work only for what is seen. numpy and OpenCV, no Qt.
+"""Conversion of arrays to the 32-bit picture on the screen, limited to the visible pixels. numpy and OpenCV, no Qt.
 
 Each function returns uint32 [height, width], words 0xAARRGGBB with colours multiplied by alpha.
 """
@@ -16,17 +16,20 @@ Words = NDArray[np.uint32]
 Crop = tuple[int, int, int, int]  # left, top, right, bottom, whole pixels
 Size = tuple[int, int]  # width, height
 
-# From here on single pixels are what one wants to see, so they are not blended.
+# From this enlargement on, single pixels are shown unblended.
 NEAREST_FROM = 4.0
-# So much at most is shrunk by interpolation, at an eighth of the time of averaging over areas of broken size: no pixel keeps
-# less than two fifths of its weight, so that a scratch of one pixel stays in sight.
+# Largest reduction by interpolation, which takes an eighth of the time of averaging over fractional areas. Every pixel keeps at
+# least two fifths of its weight, so that a scratch of one pixel stays visible.
 LINEAR_TO = 1.6
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """How values become colours: the window (low, high) in the frame's own unit, by default all of it; the palette of
-    frames that have no colour of their own, by default grey for intensity and iron for temperature."""
+    """How values become colours.
+
+    The window (low, high) is in the frame's unit and defaults to the full range. The palette applies to frames without colour
+    and defaults to grey for intensity and iron for temperature.
+    """
 
     low: float | None = None
     high: float | None = None
@@ -34,8 +37,11 @@ class Display:
 
 
 def full_range(frame: Frame) -> tuple[float, float]:
-    """Return the window that shows everything: 0..255; for 16 bits the smallest of 10, 12, 14 or 16 bits that holds the frame
-    (cameras of 10 to 14 bits deliver 16); for kelvin the frame's own coldest and hottest."""
+    """Return the window that shows every value.
+
+    8 bits: 0..255. 16 bits: the smallest of 10, 12, 14 or 16 bits that holds the frame, since cameras of 10 to 14 bits deliver
+    16. Kelvin: the frame's own minimum and maximum.
+    """
     if frame.unit == "kelvin":
         return float(np.nanmin(frame.pixels)), float(np.nanmax(frame.pixels))
     if frame.pixels.dtype == np.uint8:
@@ -72,14 +78,14 @@ def picture(frame: Frame, display: Display, crop: Crop, size: Size) -> Words:
 
 
 def heat(values: Floats, crop: Crop, size: Size) -> Words:
-    """Return a map of 0..1 in inferno, the more opaque the hotter, so that what is cold shows the frame."""
+    """Return a map of 0..1 in inferno; opacity rises with heat, so that cold areas show the frame."""
     patch = resized(np.ascontiguousarray(values[crop[1] : crop[3], crop[0] : crop[2]]), size, smooth=True)
     alpha = np.rint(255.0 * np.linspace(0.0, 1.0, 256) ** 0.6).astype(np.uint8)
     return packed(PALETTES["inferno"], alpha)[indices(patch, 0.0, 1.0)]
 
 
 def classes(class_map: NDArray[np.uint8], colors: Table, crop: Crop, size: Size) -> Words:
-    """Return a map of classes: 0 is clear, k is colour k-1 of `colors` (uint8 [N, 3])."""
+    """Return the colours of a class map: 0 is clear, k is colour k-1 of `colors` (uint8 [N, 3])."""
     table, alpha = np.zeros((256, 3), np.uint8), np.zeros(256, np.uint8)
     table[1 : len(colors) + 1], alpha[1 : len(colors) + 1] = colors, 255
     patch = np.ascontiguousarray(class_map[crop[1] : crop[3], crop[0] : crop[2]])
@@ -87,7 +93,7 @@ def classes(class_map: NDArray[np.uint8], colors: Table, crop: Crop, size: Size)
 
 
 def resized(patch: Pixels, size: Size, *, smooth: bool = False) -> Pixels:
-    """Average when shrinking, blend when enlarging a little, whole pixels when enlarging much (unless `smooth`)."""
+    """Resize: average when shrinking, blend when enlarging a little, whole pixels when enlarging much (unless `smooth`)."""
     if (patch.shape[1], patch.shape[0]) == size:
         return patch
     patch = _decimated(patch, size)
@@ -98,9 +104,9 @@ def resized(patch: Pixels, size: Size, *, smooth: bool = False) -> Pixels:
 
 
 def _decimated(patch: Pixels, size: Size) -> Pixels:
-    """Average whole blocks first where much is left out: OpenCV does that several times faster than odd fractions.
+    """Average whole blocks before a large reduction, which OpenCV does several times faster than fractional factors.
 
-    At the right and lower edge less than a block is lost, which is less than a pixel of the screen.
+    The right and lower edge lose less than a block, which is less than a screen pixel.
     """
     block = int(min(patch.shape[1] / size[0], patch.shape[0] / size[1]))
     if block < 2:

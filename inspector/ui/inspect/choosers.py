@@ -1,4 +1,4 @@
-"""What is inspected, with what, and which camera is seen: the three choosers above the feed."""
+"""The three choosers above the feed: recipe, source and camera."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +23,17 @@ _BROWSE: Final = "browse"
 
 
 def shipped_recipes() -> list[Path]:
-    """Return the recipes that come with the program and the user's own, the demo line first."""
+    """Return the shipped recipes and the user's own, the demo line first."""
     folders = (resources() / "recipes", user_config() / "recipes")
     found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
     return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
 
 
 def recipe_name(path: Path) -> str:
-    """Return the name inside the file, or the file's own where it has none to read; a wrong recipe is reported when chosen."""
+    """Return the name inside the recipe file, or the file's own name if it cannot be read.
+
+    An invalid recipe is reported when chosen.
+    """
     try:
         name = parse_toml(read_bounded(path)).get("name")
     except (OSError, ValueError):
@@ -47,20 +50,20 @@ class _Chooser(Themed, ComboBox):
         self.view().setTextElideMode(self.view().textElideMode().ElideMiddle)
 
     def lock(self, locked: bool) -> None:
-        """Refuse every change while a line runs, and say why."""
+        """Refuse changes while a line runs, and give the reason."""
         if locked:
             self.hidePopup()
         self.setEnabled(not locked)
         self.name_tip()
 
     def name_tip(self) -> None:
-        """Set the tool tip: what is chosen here, or why nothing can be."""
+        """Set the tool tip: the current choice, or why nothing can be chosen."""
         self.setToolTip(
             self.tip() if self.isEnabled() else QCoreApplication.translate("Choosers", "Stop inspecting to change it.")
         )
 
     def tip(self) -> str:
-        """Return what is chosen here."""
+        """Return the description of the current choice."""
         raise NotImplementedError
 
     def retranslate(self) -> None:
@@ -68,7 +71,7 @@ class _Chooser(Themed, ComboBox):
 
 
 class RecipeChooser(_Chooser):
-    """`chosen` is emitted with the path of a recipe."""
+    """The chooser of the recipe. `chosen` carries the path of a recipe."""
 
     chosen = Signal(object)
 
@@ -83,7 +86,7 @@ class RecipeChooser(_Chooser):
         self.retranslate()
 
     def show_recipe(self, path: Path | None, name: str) -> None:
-        """Show which recipe is open; one that is not in the list yet joins it. None: made from bundles."""
+        """Show the open recipe; an unlisted recipe is added. None: the recipe was made from bundles."""
         self._current = path
         with QSignalBlocker(self):
             index = self._find(path)
@@ -123,10 +126,10 @@ class RecipeChooser(_Chooser):
 
 
 class SourceChooser(_Chooser):
-    """Where frames come from. `chosen` is emitted with a source string; empty: as the recipe says.
+    """The chooser of the frame source.
 
-    A kind that needs an address (stream) puts its beginning into the field, to be completed and confirmed with Enter or by
-    starting: what the field says is what runs.
+    `chosen` carries a source string; empty: the recipe's own source. A kind that needs an address (stream) puts its prefix into
+    the field, to be completed and confirmed with Enter or by starting. Start uses the field's text.
     """
 
     chosen = Signal(str)
@@ -136,7 +139,7 @@ class SourceChooser(_Chooser):
         self.setObjectName("source_chooser")
         self.setEditable(True)
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.setCompleter(QCompleter(self))  # an empty one: what is typed must stay as it is typed
+        self.setCompleter(QCompleter(self))  # empty, so that typed text is not completed
         self._source = ""
         for data in ("", *CAMERAS):
             self.addItem("", data)
@@ -147,7 +150,7 @@ class SourceChooser(_Chooser):
         self.retranslate()
 
     def show_source(self, source: str) -> None:
-        """Show the source in use, without its password; empty: the recipe's own."""
+        """Show the source in use without its password; empty: the recipe's own."""
         self._source = source
         with QSignalBlocker(self):
             if source in ("", "simulated"):
@@ -157,7 +160,7 @@ class SourceChooser(_Chooser):
             self.setEditText(hide_secrets(source) or self.itemText(0))
 
     def pending(self) -> str | None:
-        """Return the source that the field says, where it is not the one in use."""
+        """Return the source typed into the field if it differs from the one in use."""
         text = self.currentText().strip()
         named = {self.itemText(index): str(self.itemData(index)) for index in range(self.count())}
         source = named[text] if named.get(text) in ("", "simulated") else text
@@ -205,7 +208,7 @@ class SourceChooser(_Chooser):
 
 
 class CameraChooser(_Chooser):
-    """Which camera is seen. Hidden where there is only one. `chosen` is emitted with its name, empty for all."""
+    """The chooser of the visible camera, hidden if there is only one. `chosen` carries the camera's name, empty for all."""
 
     chosen = Signal(str)
 

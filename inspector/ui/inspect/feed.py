@@ -1,4 +1,4 @@
-"""The feed: a canvas a camera with everything the bundles found, and a veil for when what is seen is not now."""
+"""The feed: a canvas for each camera with every prediction, and a veil over frames that are not current."""
 
 from collections.abc import Sequence
 from typing import Final, assert_never
@@ -22,7 +22,7 @@ DEFAULT_THRESHOLD: Final = 0.5
 
 
 def overlays_of(predictions: Sequence[Prediction], recipe: Recipe | None, unit: TemperatureUnit) -> Overlays:
-    """Return everything these predictions found, to be drawn over their one frame."""
+    """Return the overlays of all these predictions for their shared frame."""
     found = NOTHING
     for prediction in predictions:
         threshold = _threshold(prediction, recipe)
@@ -48,7 +48,7 @@ def _threshold(prediction: Prediction, recipe: Recipe | None) -> float:
 
 
 class Feed(Themed, QWidget):
-    """The cameras of an inspection: one, or the first large and the others beside it."""
+    """The cameras of an inspection: one, or the first one large and the others at its side."""
 
     def __init__(self, link: ViewLink, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,11 +69,11 @@ class Feed(Themed, QWidget):
 
     @property
     def inspection(self) -> Inspection | None:
-        """What is on screen."""
+        """The inspection on the screen."""
         return self._inspection
 
     def set_cameras(self, cameras: Sequence[str]) -> None:
-        """The cameras of the recipe; the first is the large one."""
+        """Set the cameras of the recipe; the first is shown large."""
         if tuple(cameras) == self._cameras:
             return
         self._cameras = tuple(cameras)
@@ -112,7 +112,7 @@ class Feed(Themed, QWidget):
         self._show()
 
     def set_hint(self, title: str, text: str) -> None:
-        """What the feed says before the first frame."""
+        """Set the text shown before the first frame."""
         self._hint = (title, text)
         self._arrange()
 
@@ -123,11 +123,11 @@ class Feed(Themed, QWidget):
         self._show()
 
     def set_plain(self, plain: bool) -> None:
-        """Leave out what was found, to save the processor; from the next inspection on."""
+        """Hide the overlays to save processor time, from the next inspection on."""
         self._plain = plain
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
-        """Show the frames of this inspection with what was found in them."""
+        """Show the frames of this inspection with their overlays."""
         self._inspection, self._recipe = inspection, recipe
         self._show()
 
@@ -150,7 +150,7 @@ class Feed(Themed, QWidget):
 
 
 class _Shade(Cover):
-    """Greys what lies below."""
+    """A widget that greys what lies below."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
@@ -161,9 +161,9 @@ class _Shade(Cover):
 
 
 class Veil(Cover):
-    """Lies over everything that shows a frame and greys it, with words, when the frame is not of now.
+    """A grey cover with a text over everything that shows a frame which is not current.
 
-    `also`: a second widget that is greyed with it, for the numbers that belong to the frame.
+    `also`: a second widget to grey, for the numbers that belong to the frame.
     """
 
     def __init__(self, over: QWidget, *, also: QWidget | None = None) -> None:
@@ -178,7 +178,7 @@ class Veil(Cover):
         return self._words
 
     def set_words(self, words: str) -> None:
-        """Grey what lies below and say why; empty: show it plainly."""
+        """Cover the frame and say why; empty: uncover it."""
         if words == self._words:
             return
         self._words = words
@@ -189,7 +189,7 @@ class Veil(Cover):
         self.update()
 
     def rise(self) -> None:
-        """Above what has come to the front."""
+        """Raise the veil above widgets that have come to the front."""
         self.raise_()
         if self.shade is not None:
             self.shade.raise_()

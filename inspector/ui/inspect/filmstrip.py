@@ -1,4 +1,4 @@
-"""The last NG parts, newest on the left. Press one: it stays on screen while the line goes on."""
+"""The last NG parts, newest on the left. A pressed part stays on screen while the line goes on."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -23,7 +23,7 @@ HEIGHT: Final = 96
 
 def thumbnail(frame: Frame) -> QImage:
     """Return a small picture of a frame in the colours the canvas uses by default."""
-    scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice, for screens of high density
+    scale = min(WIDTH / frame.width, HEIGHT / frame.height) * 2  # twice the size, for high-density screens
     size = (max(round(frame.width * scale), 1), max(round(frame.height * scale), 1))
     small = resized(frame.pixels, size, smooth=True)
     if frame.unit == "kelvin":
@@ -36,11 +36,11 @@ def thumbnail(frame: Frame) -> QImage:
         small = np.repeat(small[..., None], 3, axis=2)
     small = np.ascontiguousarray(small)
     picture = QImage(small.data, size[0], size[1], size[0] * 3, QImage.Format.Format_RGB888)
-    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy, as the screen takes it
+    return picture.convertToFormat(QImage.Format.Format_RGB32)  # a copy in the screen's format
 
 
 class Thumb(Themed, QAbstractButton):
-    """One place of the strip; empty until `show_part`."""
+    """One place of the strip, empty until `show_part`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,7 +49,7 @@ class Thumb(Themed, QAbstractButton):
         self.setEnabled(False)
         self.inspection: Inspection | None = None
         self._picture = QImage()
-        self._face = QPixmap()  # everything but what shows that it is pressed, drawn once; null: to be drawn
+        self._face = QPixmap()  # cached drawing of everything but the pressed state; null: not drawn yet
 
     def show_part(self, inspection: Inspection | None, picture: QImage) -> None:
         self.inspection, self._picture, self._face = inspection, picture, QPixmap()
@@ -58,7 +58,7 @@ class Thumb(Themed, QAbstractButton):
         self.update()
 
     def take_over(self, other: "Thumb") -> None:
-        """Show what another place shows, without working it out again."""
+        """Copy another place's contents without rendering them again."""
         self.inspection, self._picture, self._face = other.inspection, other.picture, other._drawn()
         self.setEnabled(other.isEnabled())
         self.setAccessibleName(other.accessibleName())
@@ -70,7 +70,7 @@ class Thumb(Themed, QAbstractButton):
         return self._picture
 
     def describe(self) -> None:
-        """Name and reasons in the window's language."""
+        """Return the name and reasons in the window's language."""
         if self.inspection is None:
             self.setAccessibleName(self.tr("Empty place for an NG part"))
             self.setToolTip("")
@@ -127,7 +127,7 @@ class Thumb(Themed, QAbstractButton):
 
 
 class Filmstrip(Themed, QWidget):
-    """`chosen` is emitted with the inspection that was pressed, or None when it was pressed again."""
+    """The strip of NG parts. `chosen` carries the pressed inspection, or None when it is pressed again."""
 
     chosen = Signal(object)
 
@@ -155,12 +155,12 @@ class Filmstrip(Themed, QWidget):
         self.retranslate()
 
     def add(self, inspections: Sequence[Inspection]) -> None:
-        """Put new NG parts, oldest first, in front; the pressed one stays pressed until it leaves the strip."""
+        """Insert new NG parts, oldest first, at the front. The pressed part stays pressed until it leaves the strip."""
         held = next((thumb.inspection for thumb in self.thumbs if thumb.isChecked()), None)
         fresh = [item for item in reversed(inspections) if item.frames][: len(self.thumbs)]
         if not fresh:
             return
-        for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: a place is free before it is taken
+        for place in range(len(self.thumbs) - 1, len(fresh) - 1, -1):  # from the right: copy before overwriting
             self.thumbs[place].take_over(self.thumbs[place - len(fresh)])
         for thumb, item in zip(self.thumbs, fresh, strict=False):
             thumb.show_part(item, thumbnail(_telling_frame(item)))
@@ -174,12 +174,12 @@ class Filmstrip(Themed, QWidget):
             thumb.setChecked(False)
 
     def release(self) -> None:
-        """No part is held."""
+        """Release the held part."""
         for thumb in self.thumbs:
             thumb.setChecked(False)
 
     def pick(self, part: str) -> bool:
-        """Hold the part with this id; False if it is not (or no longer) here."""
+        """Hold the part with this id; return False if the strip does not have it."""
         for thumb in self.thumbs:
             if thumb.inspection is not None and thumb.inspection.part == part:
                 thumb.click()
@@ -202,7 +202,7 @@ class Filmstrip(Themed, QWidget):
         self.chosen.emit(pressed.inspection if pressed.isChecked() else None)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Show as many places as fit whole."""
+        """Show as many places as fit completely."""
         super().resizeEvent(event)
         room = event.size().width() - self._title.width()
         for index, thumb in enumerate(self.thumbs):
@@ -216,6 +216,6 @@ class Filmstrip(Themed, QWidget):
 
 
 def _telling_frame(inspection: Inspection) -> Frame:
-    """Return the colour frame where there is one: it is recognised at a glance."""
+    """Return the colour frame if there is one, because people recognise it at a glance."""
     frames = list(inspection.frames.values())
     return next((frame for frame in frames if frame.unit == "intensity"), frames[0])

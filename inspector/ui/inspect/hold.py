@@ -12,7 +12,7 @@ from inspector.ui.widgets.themed import Themed
 
 
 class HoldStrip(Themed, QFrame):
-    """Says which part is held, its verdict and why. `released`: back to live."""
+    """Shows the held part, its verdict and the reasons. `released`: back to live."""
 
     released = Signal()
 
@@ -45,7 +45,7 @@ class HoldStrip(Themed, QFrame):
         return self._whole
 
     def show_part(self, inspection: Inspection | None) -> None:
-        """Show that this part is held; None: nothing is."""
+        """Show that this part is held; None: no part is held."""
         self._inspection = inspection
         if inspection is not None:
             self._badge.set_verdict(inspection.verdict)
@@ -76,7 +76,7 @@ class HoldStrip(Themed, QFrame):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        QTimer.singleShot(0, self, self._elide)  # once the layout has given the label its width
+        QTimer.singleShot(0, self, self._elide)  # after the layout has set the label's width
 
     def restyle(self) -> None:
         self.button.setIcon(theme.icon("live", "on_accent"))

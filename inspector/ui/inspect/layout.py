@@ -1,4 +1,4 @@
-"""What stands on the page an operator works with, and where: the widgets of the inspect page and their places."""
+"""Layout of the inspect page: its widgets and their places."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from inspector.ui.variants.panel import VariantsPanel
 
 LIVE: Final = "live"
-TILE_SHARE: Final = 0.24  # of the window's height; at least a fifth is asked for
+TILE_SHARE: Final = 0.24  # share of the window's height; at least a fifth is required
 ANALYSIS_TILE_SHARE: Final = 0.201
 OPERATOR_TILE_SHARE: Final = 0.4
 
 
 class InspectLayout(Themed, QWidget):
-    """The widgets of the inspect page, without what they do."""
+    """The widgets of the inspect page, without their behaviour."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,7 +71,7 @@ class InspectLayout(Themed, QWidget):
         self.filmstrip, self.takt, self.status = Filmstrip(), TaktMeter(self.views), StatusLine()
         self.notice = ShedNotice(self.views, above=self.takt.panel)
         self.tune = TunePanel(self)
-        self.variants: VariantsPanel | None = None  # made when it is first wanted
+        self.variants: VariantsPanel | None = None  # made when first needed
         self.banners = Banners(self)
         self._watch = QTimer(self)
         self._watch.setInterval(1000)
@@ -154,13 +154,13 @@ class InspectLayout(Themed, QWidget):
         self.help_button.setIcon(theme.icon("help"))
 
     def _size_tile(self) -> None:
-        """Smaller beside the panels of the tabs, which need the room; never less than a fifth of the window."""
+        """Set the tile's width: smaller when the tabs' panels need room, never less than a fifth of the window."""
         windowed = ANALYSIS_TILE_SHARE if self.tab_bar.currentIndex() else TILE_SHARE
         share = OPERATOR_TILE_SHARE if self.tools.isHidden() else windowed
         self.tile.setFixedHeight(round(self.window().height() * share))
 
     def _place_banners(self) -> None:
-        """Over the top of the picture, which is not of now while there is a problem."""
+        """Place the banners over the top of the picture, which is not current while there is a problem."""
         corner = self.views.mapTo(self, QPoint(0, 0))
         width = self.views.width()
         self.banners.setGeometry(corner.x(), corner.y(), width, max(self.banners.heightForWidth(width), 0))

@@ -1,4 +1,4 @@
-"""The page an operator works with: the feed, the verdict, the counters, and what the line needs of a person."""
+"""The operator's page: the feed, the verdict, the counters, and the problems that need attention."""
 
 import time
 from pathlib import Path
@@ -20,16 +20,16 @@ from inspector.ui.inspect.situation import problems, shown
 from inspector.ui.inspect.station_worker import KEPT_NG, Snapshot, StationWorker
 from inspector.ui.shell.settings import Preferences
 
-SHED_PICTURE_MS: Final = 500  # between two pictures while the line needs the processor
-STRIP_MS: Final = 10  # the strip is painted after the part itself, so that the window is held for less at a time
-_FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # where a banner comes from that is of no camera and no fault
+SHED_PICTURE_MS: Final = 500  # interval between pictures while the line needs the processor
+STRIP_MS: Final = 10  # the strip is painted after the part, so that each block of the event loop is shorter
+_FILE, _TUNED, _LOCKED = "file", "tuned", "locked"  # keys of banners that belong to no camera and no fault
 
 
 class InspectPage(InspectLayout):
-    """Shows what the worker tells and passes on what the operator wants.
+    """Shows the worker's snapshots and passes on the operator's commands.
 
-    `fullscreen_wanted` and `help_wanted` are emitted when their buttons are pressed; `resting(bool)` when the line begins or
-    ceases to need the processor, so that nothing else may be explained meanwhile.
+    `fullscreen_wanted` and `help_wanted`: their buttons were pressed. `resting(bool)`: the line started or stopped needing the
+    processor; while it needs the processor, other pages must not explain anything.
     """
 
     fullscreen_wanted = Signal()
@@ -41,18 +41,18 @@ class InspectPage(InspectLayout):
         super().__init__(parent)
         self._worker = worker
         self._file: Path | None = None
-        self._written: RunRequest | None = None  # the recipe as its file says
-        self._choice: RunRequest | None = None  # what will be or is inspected
-        self._snapshot = Snapshot()  # the line as it was shown last
+        self._written: RunRequest | None = None  # the recipe as written in its file
+        self._choice: RunRequest | None = None  # the recipe that Start runs, or that runs now
+        self._snapshot = Snapshot()  # the snapshot shown last
         self._held: Inspection | None = None
-        self._tab_before, self._camera = LIVE, ""  # before the operator view; seen where the recipe has it
-        self._pictures = QTimer(self)  # runs while the next picture has to wait
+        self._tab_before, self._camera = LIVE, ""  # the tab before the operator view; the chosen camera, if the recipe has it
+        self._pictures = QTimer(self)  # active while the next picture must wait
         self._pictures.setSingleShot(True)
-        self._owed = False  # a picture was left out since it was started
+        self._owed = False  # a picture was skipped since the timer started
         self._strip_time = QTimer(self)
         self._strip_time.setSingleShot(True)
         self._strip_time.setInterval(STRIP_MS)
-        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts that are not on the strip yet, oldest first
+        self._strip_owed: tuple[Inspection, ...] = ()  # NG parts still to be added to the strip, oldest first
         self._connect()
         self.retranslate()
         self._settle()
@@ -82,17 +82,17 @@ class InspectPage(InspectLayout):
         self.takt.panel.variants_button.clicked.connect(self.open_variants)
         self.tune.variants_wanted.connect(self.open_variants)
 
-    # ---- what the operator wants --------------------
+    # ---- commands --------------------
 
     def set_choice(self, choice: RunRequest, path: Path | None) -> None:
-        """Make this recipe the one that Start runs; a line that runs goes on with it."""
+        """Set the recipe that Start runs; a running line continues with it."""
         self._file, self._written = path, choice
         self.recipe_chooser.show_recipe(path, choice.recipe.name)
         self.source_chooser.show_source("")
         self._use(choice)
 
     def open_recipe(self, path: Path) -> None:
-        """Read a recipe and make it the one that Start runs. A problem becomes a banner."""
+        """Read a recipe and set it as the one that Start runs. A problem becomes a banner."""
         try:
             choice = resolve_recipe(path)
         except InspectorError as error:
@@ -103,7 +103,7 @@ class InspectPage(InspectLayout):
         self.set_choice(choice, path)
 
     def browse_recipe(self) -> None:
-        """Ask for a recipe file; not while a line runs, which must not be covered."""
+        """Ask for a recipe file, unless a line runs, which a dialog must not cover."""
         if self.recipe_chooser.isEnabled():
             self.recipe_chooser.browse()
         else:
@@ -111,7 +111,10 @@ class InspectPage(InspectLayout):
             self.banners.show_problem(_LOCKED, problem, retryable=False)
 
     def use_source(self, source: str) -> bool:
-        """Inspect the frames of this source; empty: the recipe's own again. False: a banner says why it cannot be used."""
+        """Inspect the frames of this source; empty: the recipe's own.
+
+        Returns False if the source cannot be used; a banner gives the reason.
+        """
         if self._written is None:
             return False
         try:
@@ -125,7 +128,10 @@ class InspectPage(InspectLayout):
         return True
 
     def _on_source(self, written: RunRequest, source: str) -> RunRequest:
-        """The demo line's recipe fits the demo line only: any other source gets its bundles on the whole frame."""
+        """Use the chosen source.
+
+        The demo line's recipe fits only the demo line, so any other source gets its bundles on the whole frame.
+        """
         if source and self._file == demo_recipe():
             return resolve_recipe(source=source)
         return RunRequest(on_source(written.recipe, source), written.base)
@@ -141,7 +147,7 @@ class InspectPage(InspectLayout):
         if self.running:
             self._worker.apply(choice)
         else:
-            self._worker.forget()  # what was wrong with the last run is not wrong with this recipe
+            self._worker.forget()  # problems of the last run do not concern this recipe
         self._on_news()
 
     def start(self) -> None:
@@ -149,7 +155,7 @@ class InspectPage(InspectLayout):
         self._start(None)
 
     def _start(self, mode: Mode | None) -> None:
-        """Start what the source field says, or say why it cannot be used."""
+        """Start with the source in the source field, or report why it cannot be used."""
         stopped = self._worker.status.state is StationState.STOPPED
         pending = self.source_chooser.pending() if stopped else None
         if pending is not None and not self.use_source(pending):
@@ -166,31 +172,34 @@ class InspectPage(InspectLayout):
             self._settle()
 
     def trigger(self) -> None:
-        """Inspect one part now. A line that stands is started for single parts."""
+        """Inspect one part now. A stopped line is started in triggered mode."""
         if self._worker.status.state is StationState.STOPPED:
             self._start("triggered")
         if self.running and self._worker.status.mode == "triggered":
             self._worker.single()
 
     def open_tune(self) -> None:
-        """Show where it is measured which variants keep the takt."""
+        """Open the panel that measures which variants keep the takt."""
         if self._choice is not None:
             self.tune.open(self._choice, running=self.running, takt_ms=self.takt.takt_ms)
 
     def open_variants(self) -> None:
-        """Show the variants of the bundles. Not beside a measurement, which they would disturb: then that is shown."""
+        """Open the panel of the bundles' variants.
+
+        While a measurement runs, which the panel would disturb, show the measurement instead.
+        """
         if self.tune.busy:
             self.open_tune()
             return
         self.tune.uncover(False)
         if self.variants is None:
-            from inspector.ui.variants.panel import VariantsPanel  # its words and tables need not be there at the start
+            from inspector.ui.variants.panel import VariantsPanel  # not needed at the start
 
             self.variants = VariantsPanel(self)
         self.variants.open(self._choice, running=lambda: self.running)
 
     def leave(self) -> None:
-        """Close what lies on top, or show the newest part again."""
+        """Close the topmost overlay, or show the newest part again."""
         if self.variants is not None and self.variants.isVisible():
             self.variants.leave()
         elif self.tune.isVisible():
@@ -204,7 +213,7 @@ class InspectPage(InspectLayout):
 
     @property
     def recipe_file(self) -> Path | None:
-        """The file of the recipe that is open, if it has one."""
+        """The file of the open recipe, if it has one."""
         return self._file
 
     @property
@@ -217,7 +226,7 @@ class InspectPage(InspectLayout):
         self.analysis.set_frozen(inspection is not None)
         self.hold_strip.show_part(inspection)
         self._leave_out()
-        QTimer.singleShot(0, self, self._place_banners)  # once the strip has its place
+        QTimer.singleShot(0, self, self._place_banners)  # after the layout has placed the strip
         self._show_views()
         self._settle()
 
@@ -231,7 +240,7 @@ class InspectPage(InspectLayout):
         return self._held
 
     def choose_tab(self, name: str) -> None:
-        """Show the tab called "live" or as in the registry."""
+        """Show the tab with this name: "live" or a name in the registry."""
         names = [self.tab_bar.tabData(index) for index in range(self.tab_bar.count())]
         if name in names:
             self.tab_bar.setCurrentIndex(names.index(name))
@@ -241,18 +250,18 @@ class InspectPage(InspectLayout):
         return str(self.tab_bar.tabData(self.tab_bar.currentIndex()))
 
     def choose_camera(self, camera: str) -> None:
-        """See this camera, now and with every recipe that has it; empty: all."""
+        """Show this camera, now and with every recipe that has it; empty: all cameras."""
         self._camera = camera
         self.camera_chooser.show_camera(camera)
         self.feed.choose_camera(camera)
 
     @property
     def camera(self) -> str:
-        """The camera that a person chose to see; empty: all."""
+        """The camera chosen by the operator; empty: all."""
         return self._camera
 
     def set_operator_view(self, on: bool) -> None:
-        """Leave only what an operator looks at, of the newest part."""
+        """Switch to the operator view, which shows only the essentials of the newest part."""
         if on:
             self.back_to_live()
             self._tab_before = self.tab
@@ -265,13 +274,13 @@ class InspectPage(InspectLayout):
         self._size_tile()
 
     def use_preferences(self, preferences: Preferences) -> None:
-        """Take over what was chosen on the settings page."""
+        """Apply the preferences of the settings page."""
         self._worker.save_to = Path(preferences.save_to).expanduser() if preferences.save_to else None
         self.feed.set_unit(preferences.temperature)
         self.analysis.set_unit(preferences.temperature)
 
     def close_workers(self) -> None:
-        """End background threads of the tabs."""
+        """End the tabs' background threads."""
         self._watch.stop()
         self._pictures.stop()
         self._strip_time.stop()
@@ -280,7 +289,7 @@ class InspectPage(InspectLayout):
             self.variants.close_workers()
         self.analysis.close_workers()
 
-    # ---- what the line tells --------------------
+    # ---- news of the line --------------------
 
     def _on_news(self) -> None:
         before, now = self._snapshot, self._worker.take()
@@ -294,7 +303,7 @@ class InspectPage(InspectLayout):
             self._show_picture()
         self._set_shed(before.shed, now.shed)
         stats = now.status.stats
-        if stats is not before.status.stats:  # they come less often than parts
+        if stats is not before.status.stats:  # statistics arrive less often than parts
             self.takt.set_stats(stats)
             self.counters.set_stats(stats)
             self.status.set_stats(stats)
@@ -306,7 +315,7 @@ class InspectPage(InspectLayout):
         self.filmstrip.add(owed)
 
     def _show_problems(self, before: StationStatus, now: StationStatus) -> None:
-        """Bring the banners in line with the status. One that a person dismissed comes back when it says something else."""
+        """Match the banners to the status. A dismissed banner returns when its text changes."""
         old, new = problems(before), problems(now)
         for key in old.keys() - new.keys():
             self.banners.clear(key)
@@ -345,11 +354,11 @@ class InspectPage(InspectLayout):
         else:
             self.analysis.set_inspection(seen, recipe, base=self._choice.base if self._choice else None)
 
-    # ---- what is left out when the line needs the processor --------------------
+    # ---- load shedding --------------------
 
     @property
     def shed(self) -> Shed:
-        """What is left out now."""
+        """What is currently left out to save processor time."""
         return self._snapshot.shed
 
     def _set_shed(self, before: Shed, level: Shed) -> None:
@@ -362,13 +371,13 @@ class InspectPage(InspectLayout):
             self.resting.emit(level is not Shed.NOTHING)
 
     def _leave_out(self) -> None:
-        """A held part keeps its marks: it is painted once, and someone is looking at it."""
+        """Apply the load shedding. A held part keeps its marks, since it is painted once and the operator is looking at it."""
         plain = self.shed >= Shed.OVERLAYS and self._held is None
         self.feed.set_plain(plain)
         self.analysis.set_plain(plain)
 
     def _show_picture(self) -> None:
-        """Show the newest part, or let it wait for its time; the verdict does not wait."""
+        """Show the newest part, or delay it to limit the picture rate; the verdict is never delayed."""
         if self._pictures.isActive():
             self._owed = True
             return
@@ -382,10 +391,10 @@ class InspectPage(InspectLayout):
         if owed and self._held is None:
             self._show_picture()
 
-    # ---- what is shown --------------------
+    # ---- display --------------------
 
     def _settle(self) -> None:
-        """Bring tile, reasons, veil and buttons in line with what is known now."""
+        """Match tile, reasons, veil and buttons to the current state."""
         snapshot, status = self._snapshot, self._worker.status
         tell = shown(
             status,

@@ -1,4 +1,4 @@
-"""Numbers beside the feed: the counters of the shift, and the line of technical figures at the bottom."""
+"""Figures around the feed: the counters of the shift, and the status line at the bottom."""
 
 from typing import Final
 
@@ -34,7 +34,7 @@ class Badge(QWidget):
 
 
 class Counter(QFrame):
-    """One number with its caption, and a verdict's badge where it counts a verdict."""
+    """One number with its caption, and a badge if it counts a verdict."""
 
     def __init__(self, name: str, verdict: Verdict | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -116,7 +116,7 @@ class Counters(Themed, QWidget):
 
 
 class StatusLine(Themed, QFrame):
-    """Camera rates, verdict rate, latency, queue depth and drops. Every figure keeps its place."""
+    """Camera rates, verdict rate, latency, queue depth and drops. Every figure keeps its position."""
 
     FIGURES: Final = ("cameras", "rate", "latency", "queue", "drops")
 

@@ -1,4 +1,4 @@
-"""Another recipe for a line that runs is asked for in the window: what is inspected changes only on purpose."""
+"""Confirmation of a recipe change while the line runs, so that a change is always deliberate."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ KEEP: Final = "keep_recipe"
 
 
 class RecipeChange(QObject):
-    """Makes a recipe the one that Start runs, at once while the line stands, else when a person says so."""
+    """Sets the recipe that Start runs: at once while the line is stopped, else after confirmation."""
 
     def __init__(self, page: InspectPage, question: Question, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -22,7 +22,7 @@ class RecipeChange(QObject):
         question.answered.connect(self._on_answer)
 
     def offer(self, path: Path) -> None:
-        """Open this recipe on the inspect page, after a question if the line runs."""
+        """Open this recipe on the inspect page, after a confirmation if the line runs."""
         if not self._page.running:
             self._page.open_recipe(path)
             return

@@ -1,4 +1,4 @@
-"""What the verdict tile may say now. Pure: from what is known of the line to words, so that nothing old is shown as current."""
+"""What the verdict tile may show, as pure functions of the line's state, so that nothing outdated is shown as current."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from inspector.core.types import SEVERITY, Inspection, Verdict
 from inspector.inspection.status import Fault, StationState, StationStatus
 from inspector.ui.shell.strings import translate
 
-# A free-running line that gives no verdict for this long is waiting, and what is seen is old.
+# A free-running line without a verdict for this long is waiting, and its picture is outdated.
 QUIET_S: Final = 5.0
-CAMERA, FAULT = "camera:", "fault:"  # how the keys of problems begin
+CAMERA, FAULT = "camera:", "fault:"  # prefixes of the keys of problems
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A verdict with its part, or (`verdict` None) `words`; reasons in words; and what the veil over the picture says."""
+    """A verdict with its part, or (`verdict` None) `words`; the reasons in words; and the text of the veil over the picture."""
 
     verdict: Verdict | None
     words: str = ""
@@ -30,7 +30,10 @@ class Shown:
 def shown(
     status: StationStatus, live: Inspection | None = None, *, live_at: float = 0.0, now: float = 0.0, ready: bool = True
 ) -> Shown:
-    """What to show of this status. `live`: the newest inspection, which came at `live_at`. `ready`: there is a recipe."""
+    """Return what to show for this status.
+
+    `live`: the newest inspection, which arrived at `live_at`. `ready`: there is a recipe.
+    """
     old = live is not None
     if status.state is StationState.STOPPED:
         return _stopped(status, ready=ready, veil=_stopped_veil(old))
@@ -41,7 +44,7 @@ def shown(
         return Shown(None, words, reasons=(reason,), veil=veil)
     if status.state is StationState.STOPPING:
         return Shown(None, QCoreApplication.translate("Situation", "STOPPING"), veil=_stopped_veil(old))
-    # What was seen before a camera was lost says nothing of now, also after it has come back.
+    # An inspection from before a camera was lost is outdated, even after the camera has returned.
     fresh = live is not None and all(live_at >= camera.since for camera in status.cameras.values())
     if status.lost:
         return _lost(status, live if fresh else None)
@@ -53,7 +56,7 @@ def shown(
 
 
 def problems(status: StationStatus) -> Mapping[str, tuple[Message, Message | None]]:
-    """What is wrong, with its remedy, by a key that stays while it lasts."""
+    """Return the current problems with their remedies, by a key that stays the same while a problem lasts."""
     cameras = {CAMERA + name: (it.problem, it.remedy) for name, it in status.lost.items() if it.problem is not None}
     faults: Mapping[str, Fault] = status.faults
     return {**cameras, **{FAULT + where: (fault.problem, fault.remedy) for where, fault in faults.items()}}
@@ -76,7 +79,7 @@ def _stopped(status: StationStatus, *, ready: bool, veil: str) -> Shown:
 
 
 def _lost(status: StationStatus, live: Inspection | None) -> Shown:
-    """A defect seen since stands; every other verdict needs all cameras."""
+    """Return what to show while a camera is lost. A detected defect stands; every other verdict needs all cameras."""
     reasons = tuple(translate(camera.problem) for camera in status.lost.values() if camera.problem is not None)
     veil = QCoreApplication.translate("Situation", "No picture from {cameras}").format(cameras=", ".join(status.lost))
     if live is not None and SEVERITY[live.verdict] > SEVERITY[Verdict.NOT_INSPECTED]:

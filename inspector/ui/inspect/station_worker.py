@@ -1,8 +1,8 @@
 """The thread between the station and the widgets.
 
-`StationWorker` hosts the Qt-free Station: it makes, starts and stops it (which may take seconds) away from the event
-loop, and keeps its newest status and inspection in one slot. It tells the window at most `DISPLAY_HZ` times a second, and
-never a second time before the window has taken the first: a slow repaint skips pictures, it neither queues them nor slows
+`StationWorker` hosts the Qt-free Station: it makes, starts and stops it (which may take seconds) away from the event loop, and
+keeps the newest status and inspection in one slot. It notifies the window at most `DISPLAY_HZ` times a second, and never again
+before the window has taken the last snapshot. A slow repaint therefore skips pictures; it neither queues them nor slows
 inspection.
 """
 
@@ -34,14 +34,14 @@ log = logging.getLogger(__name__)
 DISPLAY_HZ: Final = 30.0
 STATS_S: Final = 0.25
 BEHIND_WINDOW: Final = 3  # steps of niceness, of 19; half the weight of the window's own thread
-KEPT_NG: Final = 12  # as many as the filmstrip shows
-STATION: Final = "station"  # where a fault is that is not of one stage
+KEPT_NG: Final = 12  # the length of the filmstrip
+STATION: Final = "station"  # name for a fault that belongs to no single stage
 
 Listener = Callable[[StationStatus], None]
 
 
 class StationLike(Protocol):
-    """What the window needs of `station.Station`."""
+    """The interface of `station.Station` that the window uses."""
 
     def start(self, mode: Mode | None = None) -> None: ...
     def stop(self) -> None: ...
@@ -52,7 +52,7 @@ class StationLike(Protocol):
 
 
 class Factory(Protocol):
-    """Makes a station; raises InspectorError."""
+    """A function that makes a station; raises InspectorError."""
 
     def __call__(
         self, recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]
@@ -60,7 +60,7 @@ class Factory(Protocol):
 
 
 def make_station(recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> StationLike:
-    """The real station; imported here, so that the window is on screen before engines are looked for."""
+    """Make the real station. Its import happens here, so that the window appears before engines are searched for."""
     from inspector.station.station import Station
 
     return Station(recipe, base=base, sinks=sinks, listeners=listeners)
@@ -68,9 +68,10 @@ def make_station(recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], li
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The line as it is now. `newest`: the newest inspection of this run, and `newest_at` when it came, monotonic seconds.
+    """The current state of the line.
 
-    `ng`: NG parts since the last snapshot, oldest first. `shed`: what is to be left out, because the line needs the processor.
+    `newest`: the newest inspection of this run; `newest_at`: its arrival in monotonic seconds. `ng`: NG parts since the last
+    snapshot, oldest first. `shed`: what to leave out because the line needs the processor.
     """
 
     status: StationStatus = field(default_factory=StationStatus)
@@ -81,7 +82,7 @@ class Snapshot:
 
 
 class _DisplaySink(Sink):
-    """Puts inspections into the slot; what the window has no time for is replaced there."""
+    """A sink that puts inspections into the slot; a newer inspection replaces one the window has not taken."""
 
     name = "display"
     drop = "oldest"
@@ -94,16 +95,17 @@ class _DisplaySink(Sink):
 
 
 class StationWorker(QThread):
-    """Commands return at once and are carried out in this thread, in order. Connect `news` and call `take()` in the slot.
+    """Runs the station.
 
-    `save_to`: a folder in which every run gets a folder of its own with its records, pictures and report; None: nothing is
-    saved. What is set counts from the next start on.
+    Commands return at once and are carried out on this thread, in order. Connect `news` and call `take()` in the slot.
+    `save_to`: the folder in which every run gets its own folder with records, pictures and report; None: nothing is saved.
+    Changed attributes apply from the next start.
     """
 
     news = Signal()
 
     def __init__(self, parent: QObject | None = None, *, factory: Factory = make_station, limits: Limits | None = None) -> None:
-        """`limits`: of the load at which the window leaves things out."""
+        """Create the thread. `limits`: load limits at which the window leaves things out."""
         super().__init__(parent)
         self._limits = limits
         self._shedder = Shedder(limits)
@@ -114,17 +116,17 @@ class StationWorker(QThread):
         self._commands: deque[Callable[[], None]] = deque()
         self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
-        self._early: list[str] = []  # single parts that were asked for before the engines were ready
+        self._early: list[str] = []  # single parts requested before the engines were ready
         self._dirty = False
         self._told = False  # `news` was emitted and not yet taken
         self._quit = False
         self._station: StationLike | None = None
-        self._serial = 0  # of the run that counts; what an older station says is let go
+        self._serial = 0  # number of the current run; messages of older stations are ignored
 
     # ---- called by the window --------------------
 
     def begin(self, request: RunRequest, mode: Mode | None = None) -> None:
-        """Start inspecting; a station that runs is stopped first."""
+        """Start inspecting; a running station is stopped first."""
         with self._wake:
             self._serial += 1
             serial = self._serial
@@ -134,13 +136,13 @@ class StationWorker(QThread):
         self._command(lambda: self._begin(serial, request, mode))
 
     def forget(self) -> None:
-        """Let go what is known of the last run, while none is on."""
+        """Discard the state of the last run, if no run is active."""
         with self._wake:
             if self._now.status.state is StationState.STOPPED:
                 self._now = Snapshot()
 
     def apply(self, request: RunRequest) -> None:
-        """Go on with another recipe: no part is lost, and cameras that stay are not closed."""
+        """Switch to another recipe without losing a part; cameras in both recipes stay open."""
         self._command(lambda: self._apply(request))
 
     def end(self) -> None:
@@ -151,16 +153,16 @@ class StationWorker(QThread):
         self._command(self._end)
 
     def single(self, part: str = "") -> None:
-        """Inspect one part as soon as the line runs; it must do so in triggered mode."""
+        """Inspect one part as soon as the line runs; the line must be in triggered mode."""
         self._command(lambda: self._single(part))
 
     @property
     def status(self) -> StationStatus:
-        """The station as it is now, with what was asked of it last."""
+        """The station's current status, including pending commands."""
         return self._now.status
 
     def take(self) -> Snapshot:
-        """The line as it is now; `news` may be emitted again."""
+        """Return the current state of the line, and allow the next `news`."""
         with self._wake:
             snapshot = replace(self._now, ng=tuple(self._ng))
             self._ng.clear()
@@ -178,7 +180,7 @@ class StationWorker(QThread):
     # ---- in this thread --------------------
 
     def run(self) -> None:
-        """Carry out commands and tell the window, until closed."""
+        """Carry out commands and notify the window until closed."""
         _let_the_window_first()
         next_telling = next_stats = 0.0
         while True:
@@ -215,7 +217,7 @@ class StationWorker(QThread):
         return True
 
     def _refresh(self) -> None:
-        """Take the station's counters, and stop it when all its sources are through and everything is judged."""
+        """Read the station's counters, and stop the station when all sources have ended and every part is judged."""
         station = self._station
         if station is None:
             return
@@ -249,7 +251,7 @@ class StationWorker(QThread):
         self._stop()
         with self._wake:
             if serial != self._serial:
-                return  # another start was asked for meanwhile
+                return  # another start was requested meanwhile
             self._put(self._now.status)
         sinks = [*self._saving(), _DisplaySink(lambda inspection: self._show(serial, inspection))]
         listeners = [lambda status: self._hear(serial, status)]
@@ -276,7 +278,7 @@ class StationWorker(QThread):
                 self._put(replace(self._now.status, state=StationState.STOPPED))
 
     def _begins(self) -> bool:
-        """Whether a start waits to be carried out."""
+        """Return whether a start is pending."""
         return self._now.status.state is StationState.STARTING
 
     def _stop(self) -> None:
@@ -336,7 +338,7 @@ class StationWorker(QThread):
             self._wake_up()
 
     def _wake_up(self) -> None:
-        if not self._dirty:  # once told that there is news, the thread keeps its own time
+        if not self._dirty:  # after the first notification the thread keeps its own timing
             self._dirty = True
             self._wake.notify_all()
 
@@ -347,11 +349,11 @@ class StationWorker(QThread):
 
 
 def _let_the_window_first() -> None:
-    """Give this thread, and all that the station starts from it, a niceness; elsewhere than on Linux it is not inherited.
+    """Give this thread, and all threads the station starts from it, a niceness.
 
-    The window needs a few milliseconds for a picture. As one of five threads on two cores it would have a fifth of the time
-    to make it, and a press of a button would wait for it (p99 12.7 against 20.0 ms, the demo line as fast as it goes). As
-    much is inspected as before: what the window does not take at once, it takes later.
+    Only Linux inherits niceness. The window needs a few milliseconds for a picture. As one of five threads on two cores it
+    would get a fifth of the time, and a button press would wait for the picture (p99 20.0 ms instead of 12.7 ms, demo line at
+    full speed). Inspection throughput does not change: what the window does not take at once, it takes later.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

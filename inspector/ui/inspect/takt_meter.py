@@ -1,4 +1,4 @@
-"""The takt meter: how much of the time that the line gives each part is needed, and by which stage."""
+"""The takt meter: how much of the takt each part needs, and in which stage."""
 
 import time
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ GAUGE: Final = theme.SPACING * 12  # width of the whole takt in the folded meter
 
 
 class DisplayClock(QObject):
-    """Times a picture from the news of it to the end of its painting, on the thread of the window."""
+    """Times each picture from its notification to the end of its painting, on the window's thread."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -34,10 +34,10 @@ class DisplayClock(QObject):
         self._spent = Spread()
 
     def begin(self) -> None:
-        """A picture is about to be shown."""
+        """Start timing the next picture."""
         if self._began is None:
             self._began = time.monotonic()
-            # Repaints are delivered with low priority, after everything that asks for them; this comes after the repaints.
+            # Qt delivers repaints with low priority, after the events that request them; this event comes after the repaints.
             QCoreApplication.postEvent(self, QEvent(_PAINTED), Qt.EventPriority.LowEventPriority.value - 1)
 
     def event(self, event: QEvent) -> bool:
@@ -52,12 +52,12 @@ class DisplayClock(QObject):
         return self._spent.stage() if len(self._spent) else None
 
     def forget(self) -> None:
-        """Begin anew with the next picture."""
+        """Discard the times and start with the next picture."""
         self._spent, self._began = Spread(), None
 
 
 class Gauge(QWidget):
-    """The takt as a bar, filled as far as parts need it: half of them in full colour, 99 of 100 paler."""
+    """The takt as a bar: filled to p50 in full colour, to p99 in a paler one."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,7 +65,7 @@ class Gauge(QWidget):
         self._half = self._most = 0.0
 
     def show_shares(self, half: float, most: float) -> None:
-        """Shares of the takt at p50 and p99; more than 1 where it is not kept."""
+        """Show the shares of the takt at p50 and p99; above 1 if the takt is not kept."""
         if (half, most) != (self._half, self._most):
             self._half, self._most = half, most
             self.update()
@@ -83,7 +83,7 @@ class Gauge(QWidget):
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """The takt, what is left of it, and how many parts were late, in words; empty where that is not known."""
+    """The takt, the time left in it and the number of late parts, in words; empty if unknown."""
 
     takt: str
     room: str = ""
@@ -91,7 +91,10 @@ class _Words:
 
 
 class TaktPanel(Themed, Cover):
-    """The numbers and the waterfall, at the foot of the picture. Lies over it, so that nothing moves when it is unfolded."""
+    """The numbers and the waterfall at the foot of the picture.
+
+    The panel is an overlay, so nothing moves when it is unfolded.
+    """
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
@@ -131,7 +134,7 @@ class TaktPanel(Themed, Cover):
         self.retranslate()
 
     def show_rows(self, rows: Mapping[str, StageStats], takt_ms: float | None) -> None:
-        """Show these stages, in a room that is as high as they need."""
+        """Show these stages, and set the height they need."""
         before = len(self.waterfall.rows)
         self.waterfall.show_rows(rows, takt_ms)
         if len(rows) != before:
@@ -139,7 +142,7 @@ class TaktPanel(Themed, Cover):
             self.place()
 
     def show_why(self, why: Message | None) -> None:
-        """Say which variants judge and why; None: nothing does."""
+        """Show which variants judge and why; None: no variant does."""
         self._why = why
         self.why_label.setText("" if why is None else translate(why))
         self.why_label.setVisible(why is not None)
@@ -147,7 +150,7 @@ class TaktPanel(Themed, Cover):
         self.place()
 
     def show_words(self, words: _Words) -> None:
-        """Show the takt and what is left of it."""
+        """Show the takt and the time left in it."""
         for label, text in ((self.takt_label, words.takt), (self.room_label, words.room), (self.late_label, words.late)):
             label.setText(text)
 
@@ -175,7 +178,7 @@ class TaktPanel(Themed, Cover):
 
 
 class TaktMeter(Themed, QWidget):
-    """Beside the tabs: how much of the takt is left, as a bar and in words. Its button unfolds the panel over `over`."""
+    """The bar and text next to the tabs: how much of the takt is left. Its button unfolds the panel over `over`."""
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -205,7 +208,7 @@ class TaktMeter(Themed, QWidget):
         return self.button.isChecked()
 
     def set_open(self, open_: bool) -> None:
-        """Unfold or fold."""
+        """Unfold or fold the panel."""
         self.button.setChecked(open_)
 
     def _on_fold(self, open_: bool) -> None:
@@ -214,7 +217,7 @@ class TaktMeter(Themed, QWidget):
         self.panel.uncover(open_)
 
     def set_stats(self, stats: Stats) -> None:
-        """Show these, with the times of the display."""
+        """Show these statistics, together with the display times."""
         if stats.parts < self._stats.parts:
             self.clock.forget()  # another run
         self._stats = stats
@@ -222,11 +225,11 @@ class TaktMeter(Themed, QWidget):
 
     @property
     def takt_ms(self) -> float | None:
-        """The takt that is shown; None where it is not known."""
+        """The takt on display; None if unknown."""
         return self._stats.takt.takt_ms
 
     def copy(self) -> None:
-        """Put the numbers on the clipboard, as a table with tabs."""
+        """Copy the numbers to the clipboard as a tab-separated table."""
         QGuiApplication.clipboard().setText(self.table())
 
     def table(self) -> str:
@@ -234,7 +237,7 @@ class TaktMeter(Themed, QWidget):
         return sheet(self.rows(), self._stats)
 
     def rows(self) -> dict[str, StageStats]:
-        """Return the stages that were measured, with that of the display."""
+        """Return the measured stages, including the display."""
         return rows_of(self._stats, self.clock.stage())
 
     def _show(self) -> None:
@@ -250,7 +253,7 @@ class TaktMeter(Themed, QWidget):
             self.panel.show_rows(self.rows(), takt)
 
     def _in_short(self) -> tuple[str, ...]:
-        """Return a few words beside the bar, and fewer for where there is less room."""
+        """Return a short text for the bar, shorter where there is less room."""
         takt, room = self._stats.takt, headroom_ms(self._stats)
         if takt.takt_ms is None:
             return (self.tr("No takt") if takt.waits else self.tr("Takt not known"),)
@@ -300,7 +303,7 @@ class TaktMeter(Themed, QWidget):
 
 
 class ShedNotice(Themed, Cover):
-    """Says at the foot of the picture, or above what is there, what is left out and why. Lies over it: nothing moves."""
+    """A notice at the foot of the picture that says what is left out and why. The notice is an overlay, so nothing moves."""
 
     def __init__(self, over: QWidget, *, above: QWidget) -> None:
         super().__init__(over)
@@ -318,11 +321,11 @@ class ShedNotice(Themed, Cover):
 
     @property
     def text(self) -> str:
-        """What is said; empty while nothing is left out."""
+        """The notice's text; empty while nothing is left out."""
         return "" if self._level is Shed.NOTHING else self._text.text()
 
     def show_level(self, level: Shed) -> None:
-        """Say what this level leaves out; nothing: no notice."""
+        """Show what this level leaves out; hide the notice if that is nothing."""
         if level is not self._level:
             self._level = level
             self.retranslate()

@@ -1,4 +1,4 @@
-"""The waterfall: a bar a stage, one after the other along the time of one part, against the takt."""
+"""The waterfall chart: one bar a stage along the time of a part, against the takt."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,7 +15,7 @@ from inspector.ui.widgets.themed import Themed
 
 ROW: Final = theme.SPACING * 5 // 2  # height of a line
 BAR: Final = theme.SPACING * 3 // 2
-SMALLEST: Final = 2.0  # pixels of a bar that would be thinner
+SMALLEST: Final = 2.0  # minimum length of a bar in pixels
 TOTAL: Final = "inspection"
 
 WORDS: Final[Mapping[str, str]] = {
@@ -34,7 +34,7 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def rows_of(stats: Stats, display: StageStats | None) -> dict[str, StageStats]:
-    """Return the stages that were measured, in the order a part goes through them, and last the sum that must fit the takt."""
+    """Return the measured stages in processing order, and last the sum that must fit the takt."""
     rows = measured(stats) | ({"display": display} if display is not None else {})
     takt = stats.takt
     if takt.busy_p50_ms is not None and takt.busy_p99_ms is not None:
@@ -43,12 +43,12 @@ def rows_of(stats: Stats, display: StageStats | None) -> dict[str, StageStats]:
 
 
 def word(stage: str) -> str:
-    """Return a stage in the window's language."""
+    """Return the stage's name in the window's language."""
     return QCoreApplication.translate("Stages", WORDS[stage])
 
 
 def milliseconds(value: float) -> str:
-    """Return a time in ms with as many digits as are of use."""
+    """Return a time in ms with a suitable number of digits."""
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}"
 
 
@@ -65,7 +65,7 @@ def sheet(rows: Mapping[str, StageStats], stats: Stats) -> str:
 
 
 def spans(rows: Mapping[str, StageStats]) -> dict[str, tuple[float, float, float]]:
-    """Return where each bar begins, ends at p50, and ends at p99, in ms from the grab; each begins where the one before
+    """Return the start, the end at p50 and the end at p99 of each bar, in ms from the grab; each bar starts where the last one
     ends.
     """
     at, placed = 0.0, {}
@@ -81,7 +81,7 @@ def spans(rows: Mapping[str, StageStats]) -> dict[str, tuple[float, float, float
 
 
 class Waterfall(Themed, QWidget):
-    """Bars with their numbers; the takt is a line through all of them."""
+    """Bars with their numbers; the takt is a line through all bars."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,11 +93,11 @@ class Waterfall(Themed, QWidget):
 
     @property
     def rows(self) -> dict[str, StageStats]:
-        """What is shown."""
+        """The rows on display."""
         return self._rows
 
     def show_rows(self, rows: Mapping[str, StageStats], takt_ms: float | None) -> None:
-        """Show these stages, in their order."""
+        """Show these stages in the given order."""
         if len(rows) != len(self._rows):
             self.setFixedHeight(ROW * (max(len(rows), 1) + 1) + theme.SPACING)
         self._rows, self._takt = dict(rows), takt_ms
@@ -174,7 +174,9 @@ class Waterfall(Themed, QWidget):
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | middle, milliseconds(value))
 
     def _color(self, stage: str, row: StageStats) -> QColor:
-        """Return the accent for what must fit the takt one after the other, the colour of NG where it does not; else quiet."""
+        """Return the accent for stages that must fit the takt in sequence, the NG colour if they do not fit, else a quiet
+        colour.
+        """
         dress = theme.current()
         if stage != "wait" and stage != "display" and self._takt is not None and row.p99_ms > self._takt:
             return dress.color("ng")

@@ -1,4 +1,4 @@
-"""The verdict as a word, a symbol and a colour together, to be read from five metres; and the reasons in words."""
+"""The verdict as word, symbol and colour, readable from five metres; and the reasons in words."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,8 +13,8 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import verdict_word
 from inspector.ui.widgets.themed import Themed
 
-LARGEST_WORD: Final = 160  # pixels; what a wall screen in full-screen view can use
-LARGEST_IDLE: Final = 56  # no verdict is no news: it does not shout
+LARGEST_WORD: Final = 160  # pixels; enough for a wall screen in full-screen view
+LARGEST_IDLE: Final = 56  # smaller, because the absence of a verdict is no news
 SMALLEST_WORD: Final = 24
 SYMBOL: Final = 1.15  # side of the symbol, in heights of a capital letter
 GAP: Final = 0.4  # between symbol and word, in sides of the symbol
@@ -22,7 +22,7 @@ LEADING: Final = 0.45  # between two lines of a word, in heights of a capital le
 
 
 class VerdictTile(Themed, QWidget):
-    """Shows a verdict, or words that say why there is none."""
+    """Shows a verdict, or a text that explains its absence."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,20 +34,20 @@ class VerdictTile(Themed, QWidget):
 
     @property
     def verdict(self) -> Verdict | None:
-        """What is shown; None: no verdict."""
+        """The verdict on display; None: no verdict."""
         return self._verdict
 
     @property
     def text(self) -> str:
-        """The word that is shown."""
+        """The text on display."""
         return self._idle if self._verdict is None else verdict_word(self._verdict)
 
     def set_verdict(self, verdict: Verdict, part: str) -> None:
-        """Show the verdict of a part."""
+        """Show a part's verdict."""
         self._set(verdict, "", part)
 
     def set_idle(self, words: str) -> None:
-        """Show that there is no verdict, in a word or two."""
+        """Show a word or two in place of a verdict."""
         self._set(None, words, "")
 
     def _set(self, verdict: Verdict | None, idle: str, part: str) -> None:
@@ -103,8 +103,9 @@ class VerdictTile(Themed, QWidget):
 
 @lru_cache(maxsize=64)
 def _fitted(word: str, width: float, height: float, limit: int, symbol: bool) -> tuple[list[str], QFont]:
-    """Return the lines and the font with which a word is largest in a room of this size. There are few words and sizes, and the
-    tile is painted with every part.
+    """Return the lines and font that make a word as large as fits this size.
+
+    Results are cached, because there are few words and sizes and the tile is painted for every part.
     """
     font = theme.font("title", bold=True)
     splits = [[word], word.split(" ")] if " " in word else [[word]]
@@ -121,7 +122,7 @@ def _fitted(word: str, width: float, height: float, limit: int, symbol: bool) ->
 
 
 def _paint_symbol(painter: QPainter, verdict: Verdict, box: QRectF, ink: QColor) -> None:
-    """OK a filled circle, NG a cross, REVIEW a triangle, NOT_INSPECTED a bar."""
+    """Paint the symbol: a filled circle for OK, a cross for NG, a triangle for REVIEW, a bar for NOT_INSPECTED."""
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(ink)
     if verdict is Verdict.OK:
@@ -139,7 +140,7 @@ def _paint_symbol(painter: QPainter, verdict: Verdict, box: QRectF, ink: QColor)
 
 
 def paint_badge(painter: QPainter, verdict: Verdict, box: QRectF) -> None:
-    """A small disc in the verdict's colour with its symbol, for thumbnails and lists."""
+    """Paint a small disc in the verdict's colour with its symbol, for thumbnails and lists."""
     dress = theme.current()
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(dress.verdict(verdict))
@@ -149,10 +150,10 @@ def paint_badge(painter: QPainter, verdict: Verdict, box: QRectF) -> None:
 
 
 class Reasons(Themed, QWidget):
-    """The reasons in a room that keeps its size, so that nothing jumps: large where they fit, else smaller and cut."""
+    """The reasons in an area of fixed size, so that nothing jumps: large if they fit, else smaller and cut."""
 
     def __init__(self, lines: int = 3, parent: QWidget | None = None) -> None:
-        """`lines`: how many of title size there is room for."""
+        """Create the area. `lines`: number of title-size lines that fit."""
         super().__init__(parent)
         self.setObjectName("reasons")
         self._reasons: tuple[str, ...] = ()
@@ -164,7 +165,7 @@ class Reasons(Themed, QWidget):
         return "\n".join(self._reasons)
 
     def set_reasons(self, reasons: Sequence[str]) -> None:
-        """Show these sentences, the first first."""
+        """Show these sentences in order."""
         if tuple(reasons) == self._reasons:
             return
         self._reasons = tuple(reasons)

@@ -1,4 +1,4 @@
-"""The rows of the review page: what is opened, the player, the outcome of the part in sight, and the empty page."""
+"""The rows of the review page: open buttons, player, outcome of the current part, and the empty page."""
 
 from typing import Final
 
@@ -35,8 +35,10 @@ class _Bar(Themed, QWidget):
 
 
 class OpenBar(_Bar):
-    """Buttons to open something, the chooser of what judges it, and the exports. `wanted` carries a name of `OPENERS`,
-    "table" or "picture"."""
+    """Buttons to open a source, the chooser of the inspecting bundles, and the exports.
+
+    `wanted` carries a name of `OPENERS`, "table" or "picture".
+    """
 
     wanted = Signal(str)
 
@@ -59,7 +61,7 @@ class OpenBar(_Bar):
         self.retranslate()
 
     def set_opened(self, opened: bool) -> None:
-        """Whether there is anything to save."""
+        """Set whether there is anything to save."""
         for name in ("table", "picture"):
             self.buttons[name].setEnabled(opened)
 
@@ -74,7 +76,7 @@ class OpenBar(_Bar):
 
 
 def opener_texts() -> dict[str, str]:
-    """Return the words on the buttons that open something."""
+    """Return the texts of the buttons that open a source."""
     return {
         "image": QCoreApplication.translate("Openers", "Image"),
         "folder": QCoreApplication.translate("Openers", "Folder"),
@@ -84,7 +86,7 @@ def opener_texts() -> dict[str, str]:
 
 
 class Player(_Bar):
-    """Step, play, jump to NG, and the time line. `wanted` carries a name of `STEPS`; `jumped` a number."""
+    """Step, play, jump to NG, and the time line. `wanted` carries a name of `STEPS`; `jumped` a part number."""
 
     wanted = Signal(str)
 
@@ -107,7 +109,7 @@ class Player(_Bar):
             button.setObjectName(f"review_{name}")
             button.setMinimumSize(theme.TOUCH, theme.TOUCH)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a press leaves the arrow keys to the page
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a press does not take the arrow keys from the page
             button.clicked.connect(lambda _=False, name=name: self.wanted.emit(name))
             row.addWidget(button)
         row.addWidget(self.speed)
@@ -160,7 +162,7 @@ class OutcomeBar(_Bar):
         self.part.setProperty("role", "muted")
         self.note.setProperty("role", "muted")
         self.reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.reason.setMinimumWidth(1)  # a long reason does not widen the page; the tool tip has it whole
+        self.reason.setMinimumWidth(1)  # a long reason must not widen the page; the tool tip shows it in full
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACING)
@@ -173,21 +175,21 @@ class OutcomeBar(_Bar):
 
     @property
     def inspection(self) -> Inspection | None:
-        """What is shown."""
+        """The inspection on display."""
         return self._shown[0] if self._shown is not None else None
 
     def show_outcome(self, inspection: Inspection, *, final: bool) -> None:
-        """`final` False: the verdict is still to come."""
+        """Show an outcome. `final` False: the verdict is pending."""
         self._shown = (inspection, final)
         self.retranslate()
 
     def set_note(self, note: str) -> None:
-        """What the page does besides, at the right."""
+        """Set the note on the page's current activity, at the right."""
         self._note = note
         self.retranslate()
 
     def set_judge(self, variants: str, why: Message | None) -> None:
-        """Which variants judge and why these, at the right where nothing else is said."""
+        """Set which variants judge and why, at the right while there is no note."""
         self._judge = (variants, why)
         self.retranslate()
 

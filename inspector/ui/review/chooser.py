@@ -1,4 +1,4 @@
-"""With what to review: the bundles that fit the frames, a recipe, or one bundle."""
+"""The chooser of what inspects the reviewed frames: the matching bundles, a recipe, or a single bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +19,13 @@ from inspector.ui.widgets.themed import Themed
 
 @dataclass(frozen=True, slots=True)
 class With:
-    """A choice: the shipped bundles that fit, a recipe file, or a bundle's folder."""
+    """A choice: the shipped bundles that match, a recipe file, or a bundle's folder."""
 
     kind: Literal["automatic", "recipe", "bundle"]
     path: Path | None = None
 
     def load(self) -> tuple[Recipe | None, Path | None]:
-        """Return the recipe (None: by the kind of the frames) and the folder its bundles are looked for in. Raises
-        ConfigError.
-        """
+        """Return the recipe (None: chosen by the unit of the frames) and the folder of its bundles. Raises ConfigError."""
         if self.kind == "recipe" and self.path is not None:
             return load_recipe(self.path), self.path.parent
         if self.kind == "bundle" and self.path is not None:
@@ -41,7 +39,7 @@ _BROWSE_BUNDLE: Final = "browse bundle"
 
 
 class WithChooser(Themed, ComboBox):
-    """`chosen` is emitted with a `With`."""
+    """The chooser. `chosen` carries a `With`."""
 
     chosen = Signal(object)
 
@@ -67,7 +65,7 @@ class WithChooser(Themed, ComboBox):
         return self._current
 
     def show_choice(self, choice: With) -> None:
-        """Show a choice without a signal; one that is not in the list joins it."""
+        """Show a choice without a signal; an unlisted choice is added."""
         self._current = choice
         with QSignalBlocker(self):
             data = [self.itemData(index) for index in range(self.count())]

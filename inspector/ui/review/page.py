@@ -1,4 +1,4 @@
-"""The review page: images, folders, videos or the demo line, stepped through with every part's verdict."""
+"""The review page: images, folders, videos or the demo line, with the verdict of every part."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -37,8 +37,10 @@ FILTERS: Final = (None, Verdict.NG, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdi
 
 
 class ReviewPage(Themed, QWidget):
-    """Opens, steps, plays and jumps; the thread inspects. `opened` carries the number of parts; `settled`: the part that was
-    wanted is in sight, or why it is not (True: nothing more comes for it, it has its verdict).
+    """Opens, steps, plays and jumps; the thread inspects.
+
+    `opened` carries the number of parts. `settled`: the requested part is shown, or the reason for its absence (True: final,
+    the part has its verdict).
     """
 
     opened = Signal(int)
@@ -56,8 +58,8 @@ class ReviewPage(Themed, QWidget):
         self._recipe: Recipe | None = None
         self._base: Path | None = None
         self._delivered = True
-        self._hopeless = False  # no verdict will come: only the frames can be looked at
-        self._seeking: Literal[-1, 0, 1] = 0  # looking for the next (1) or previous (-1) NG part
+        self._hopeless = False  # no verdict will come: only frames can be shown
+        self._seeking: Literal[-1, 0, 1] = 0  # searching for the next (1) or previous (-1) NG part
         self.thread_ = ReviewThread(self)
         self._clock = QTimer(self)
         self._make()
@@ -156,13 +158,13 @@ class ReviewPage(Themed, QWidget):
         self._open_again()
 
     def use(self, choice: With) -> None:
-        """Judge by this from now on."""
+        """Inspect with this choice from now on."""
         self.open_bar.chooser.show_choice(choice)
         self._open_again()
 
     @property
     def index(self) -> int:
-        """The part in sight, from 0."""
+        """Index of the current part, from 0."""
         return self._index
 
     def __len__(self) -> int:
@@ -218,7 +220,7 @@ class ReviewPage(Themed, QWidget):
     # Stepping
 
     def go_to(self, index: int) -> None:
-        """Bring a part into sight; its frames come at once if they are in memory, else as soon as they are read."""
+        """Go to a part. Frames in memory are shown at once; others as soon as they are read."""
         if not 0 <= index < self._count:
             return
         self._index = index
@@ -234,12 +236,12 @@ class ReviewPage(Themed, QWidget):
             self._show(Shown(self._job, index, kept, self._judged_by(), final=True))
 
     def step(self, by: int) -> None:
-        """To the next or previous part."""
+        """Go to the next or previous part."""
         self._seeking = 0
         self.go_to(min(max(self._index + by, 0), self._count - 1))
 
     def seek_ng(self, direction: Literal[-1, 1]) -> None:
-        """To the next or previous NG part; where parts on the way are not inspected yet, wait for them."""
+        """Go to the next or previous NG part; wait for parts on the way that are not inspected yet."""
         self._pause()
         self._seeking = direction
         self._seek_on()
@@ -263,7 +265,7 @@ class ReviewPage(Themed, QWidget):
         self.outcome.set_note(self.tr("No further NG part.") if forward else self.tr("No earlier NG part."))
 
     def toggle_play(self) -> None:
-        """Play, or stop playing."""
+        """Start or stop playing."""
         if self._clock.isActive():
             self._pause()
         elif self._count > 1:
@@ -283,13 +285,13 @@ class ReviewPage(Themed, QWidget):
 
     def _on_tick(self) -> None:
         if not self._delivered:
-            return  # never faster than parts can be inspected: each is seen with its verdict
+            return  # never faster than inspection: every part is shown with its verdict
         if self._index + 1 >= self._count:
             self._pause()
         else:
             self.go_to(self._index + 1)
 
-    # What the thread tells
+    # Results of the thread
 
     def _on_line(self, line: Line) -> None:
         if line.job != self._job:
@@ -326,11 +328,11 @@ class ReviewPage(Themed, QWidget):
     # Saving
 
     def save_table(self, path: Path) -> None:
-        """Write the list as CSV (UTF-8 with a mark, so that spreadsheets read Japanese). Raises StorageError."""
+        """Save the list as CSV (UTF-8 with a byte order mark, so that spreadsheets read Japanese). Raises StorageError."""
         write_atomically(path, self.model.as_csv().encode("utf-8-sig"))
 
     def save_picture(self, path: Path) -> None:
-        """Write the frame in sight with its marks at full size. Raises StorageError."""
+        """Save the current frame with its marks at full size. Raises StorageError."""
         image = self.analysis.current().canvas.render_whole()
         if image.isNull() or not QImageWriter(str(path), b"png").write(image):
             raise StorageError(
@@ -365,7 +367,7 @@ class ReviewPage(Themed, QWidget):
             self.browse(what)
 
     def browse(self, what: str) -> bool:
-        """Ask for an "image", a "folder" or a "video" and review it; False if none was chosen."""
+        """Ask for an "image", a "folder" or a "video" and review it; return False if the person cancels."""
         window = self.window()
         if what == "folder":
             name = QFileDialog.getExistingDirectory(window, self.tr("Review a folder of images"))
@@ -433,10 +435,10 @@ class ReviewPage(Themed, QWidget):
             self.table.scrollTo(where)
         self.table.viewport().update()
 
-    # Coming and going
+    # Show, hide and close
 
     def close_workers(self) -> None:
-        """End the threads; waits for what they are at."""
+        """End the threads; wait for their work in progress."""
         self._pause()
         self.thread_.end()
         self.analysis.close_workers()

@@ -1,4 +1,4 @@
-"""What the review page steps through: files, or the demo line; and the recipe that fits them."""
+"""Sources of the review page (files or the demo line), and the recipe that fits them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
 from inspector.recipes.recipe import Recipe
 
 DEMO_PARTS: Final = 200
-PROBED: Final = 8  # of the first frames, so many are tried to learn whether they are temperatures
+PROBED: Final = 8  # number of first frames tried to find out whether they are temperatures
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is reviewed, with what. `path` None: the demo line. `recipe` None: chosen by the kind of the frames.
+    """A source and its recipe.
 
-    `base`: the recipe's folder.
+    `path` None: the demo line. `recipe` None: chosen by the unit of the frames. `base`: the recipe's folder.
     """
 
     path: Path | None
@@ -31,20 +31,20 @@ class Material:
 
 
 class Parts(Protocol):
-    """Parts by number. Used by one thread."""
+    """Parts by number, for use by a single thread."""
 
     def __len__(self) -> int: ...
     def name(self, index: int) -> str: ...
     def source(self, index: int) -> str: ...
     def frames(self, index: int) -> Mapping[str, Frame]:
-        """Return the frames of a part by camera name. Raises ConfigError where they cannot be read."""
+        """Return the frames of a part by camera name. Raises ConfigError if they cannot be read."""
         ...
 
     def close(self) -> None: ...
 
 
 class FileParts:
-    """One frame of a sequence is one part."""
+    """Parts of a sequence, one frame each."""
 
     def __init__(self, sequence: FrameSequence, camera: str) -> None:
         self._sequence = sequence
@@ -88,7 +88,7 @@ class DemoParts:
         return {camera: self._frame(camera, index, thermal) for camera, thermal in self._cameras.items()}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""
 
     def _frame(self, camera: str, index: int, thermal: bool) -> Frame:
         if thermal:
@@ -99,7 +99,7 @@ class DemoParts:
 
 
 def open_parts(material: Material) -> tuple[Parts, Recipe]:
-    """Return the parts, and the recipe cut down to the camera they can come from. Raises ConfigError."""
+    """Return the parts, and the recipe reduced to the camera they can come from. Raises ConfigError."""
     if material.path is None:
         if material.recipe is None:
             raise ConfigError("The demo line needs a recipe.", remedy="Choose one.")
@@ -123,7 +123,7 @@ def _automatic(path: Path, unit: Unit) -> Recipe:
 
 
 def _unit(sequence: FrameSequence) -> Unit:
-    """Return what the first frame that can be read is made of."""
+    """Return the unit of the first readable frame."""
     for index in range(min(len(sequence), PROBED)):
         try:
             return sequence.frame(index).unit

@@ -1,4 +1,4 @@
-"""The list of what is reviewed: name, verdict and reason, to be sorted, filtered and exported."""
+"""The list of reviewed parts: name, verdict and reason, with sorting, filter and export."""
 
 from enum import IntEnum
 from typing import Final
@@ -35,7 +35,7 @@ class Column(IntEnum):
 
 
 class PartsModel(QAbstractTableModel):
-    """A row a part, in the order of the parts."""
+    """The table model, with a row for each part in order."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -43,13 +43,13 @@ class PartsModel(QAbstractTableModel):
         self._lines: dict[int, Line] = {}
 
     def set_names(self, names: tuple[str, ...]) -> None:
-        """Begin anew with these parts."""
+        """Replace all rows with these parts."""
         self.beginResetModel()
         self._names, self._lines = names, {}
         self.endResetModel()
 
     def set_line(self, line: Line) -> None:
-        """The outcome of a part."""
+        """Set the outcome of a part."""
         self._lines[line.index] = line
         self.dataChanged.emit(self.index(line.index, Column.NUMBER), self.index(line.index, Column.REASON))
 
@@ -73,7 +73,7 @@ class PartsModel(QAbstractTableModel):
             return badge_icon(line.verdict)
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return " ".join(self._text(index.row(), part) for part in Column)
-        if role == Qt.ItemDataRole.UserRole:  # what it sorts by
+        if role == Qt.ItemDataRole.UserRole:  # the sort key
             if column == Column.VERDICT:
                 return SEVERITY[line.verdict] if line is not None else -1
             return index.row() if column == Column.NUMBER else self._text(index.row(), column).casefold()
@@ -90,7 +90,7 @@ class PartsModel(QAbstractTableModel):
         }[Column(section)]
 
     def as_csv(self) -> str:
-        """Return all parts: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
+        """Return all parts as CSV: number, name, verdict, reasons, milliseconds. Parts not inspected yet have no verdict."""
         rows: list[list[object]] = [["number", "name", "verdict", "reasons", "latency_ms"]]
         for row, name in enumerate(self._names):
             line = self._lines.get(row)
@@ -113,7 +113,7 @@ class PartsModel(QAbstractTableModel):
 
 
 class PartsFilter(QSortFilterProxyModel):
-    """The parts in the order asked for, all or those of one verdict."""
+    """The parts in sorted order, all or those with a given verdict."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -145,7 +145,7 @@ def badge_icon(verdict: Verdict) -> QIcon:
 
 
 class PartsTable(QTableView):
-    """The list beside the picture. Where it is narrow the name takes all of it, so that no column is seen by half."""
+    """The list at the side of the picture. In a narrow list the name takes the full width, so that no column is cut off."""
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -1,4 +1,4 @@
-"""The thread that inspects what is reviewed: first the part in sight, then ahead of it, until all are done."""
+"""The thread that inspects reviewed parts: the current part first, then the following parts, until all are done."""
 
 import logging
 from collections import OrderedDict
@@ -19,13 +19,13 @@ from inspector.ui.widgets.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
-KEPT_BYTES: Final = 256 * 1024 * 1024  # of inspected frames, so that stepping back is instant
+KEPT_BYTES: Final = 256 * 1024 * 1024  # size of the cache of inspected frames, for instant steps back
 NOT_YET: Final = message("Not inspected yet.")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The parts can be stepped through. `job` numbers what was opened; what an older job says is of no interest."""
+    """The parts are ready. `job` numbers the opened source; messages of older jobs are ignored."""
 
     job: int
     names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The outcome of one part in short."""
+    """Summary of a part's outcome."""
 
     job: int
     index: int
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """The part that was wanted. `final`: with its verdict; before that its frames alone."""
+    """The requested part. `final`: with its verdict; before that only its frames."""
 
     job: int
     index: int
@@ -56,7 +56,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Which variants judge, in words, and why these; `note`: what a person must know of it."""
+    """Which variants judge, in words, and why; `note`: what the operator must know about them."""
 
     job: int
     variants: str
@@ -74,7 +74,10 @@ class Trouble:
 
 
 class ReviewThread(WorkThread[tuple[Material, int]]):
-    """`opened`, `judging`, `lined`, `shown` and `troubled` carry the classes above. Every method returns at once."""
+    """Reads and inspects parts.
+
+    `opened`, `judging`, `lined`, `shown` and `troubled` carry the classes above. Every method returns at once.
+    """
 
     opened = Signal(object)
     judging = Signal(object)
@@ -87,12 +90,12 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         self._material: Material | None = None
         self._job = 0
         self._wanted = 0
-        self._fresh = False  # `wanted` was not shown yet
+        self._fresh = False  # True: the requested part is not shown yet
         self._kept: OrderedDict[int, Inspection] = OrderedDict()
         self._kept_bytes = 0
 
     def open(self, material: Material) -> int:
-        """Review this from its first part on. Returns the job's number."""
+        """Review this source from its first part on. Returns the job's number."""
         with self._telling():
             self._material, self._wanted, self._fresh = material, 0, True
             self._job += 1
@@ -100,7 +103,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             return self._job
 
     def want(self, index: int, *, shown: bool = False) -> None:
-        """Show this part next; `shown`: it is in sight already, only go on from there."""
+        """Show this part next; `shown`: the part is on the screen already, so only continue from there."""
         with self._telling(start=False):
             self._wanted, self._fresh = index, not shown
 
@@ -109,7 +112,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         with self._wake:
             return self._kept.get(index)
 
-    # On the thread itself
+    # On the thread
 
     def _take(self) -> tuple[Material, int] | None:
         material, self._material = self._material, None
@@ -151,7 +154,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             return None
 
     def _step_only(self, parts: Parts, recipe: Recipe, job: int) -> None:
-        """Without bundles the frames can still be looked at."""
+        """Show frames without inspecting them, because there are no bundles."""
         while self._wait_for_wish(job):
             self._preview(parts, recipe, job)
 
@@ -184,7 +187,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         return inspector.inspect(frames, name=parts.name(index))
 
     def _preview(self, parts: Parts, recipe: Recipe, job: int, *, verdict_follows: bool = False) -> None:
-        """Show the wanted part's frames while there is no verdict."""
+        """Show the requested part's frames while its verdict is pending."""
         with self._wake:
             index, self._fresh = self._wanted, False
             if job != self._job:
@@ -210,7 +213,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
         self.shown.emit(Shown(job, index, inspection, recipe, final))
 
     def _wait_for_wish(self, job: int) -> bool:
-        """Wait until another part is wanted; False when the job is over."""
+        """Wait until another part is requested; return False when the job is over."""
         with self._wake:
             while not self._fresh and not self._stop and job == self._job:
                 self._wake.wait()
@@ -231,7 +234,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
 
 
 def _next(done: bytearray, wanted: int) -> int:
-    """Return the first part that is not done: from the wanted one on, then from the beginning; -1 when all are."""
+    """Return the first part that is not done, from the requested part on and then from the beginning; -1 when all are done."""
     ahead = done.find(b"\0", wanted)
     return ahead if ahead >= 0 else done.find(b"\0")
 

@@ -18,7 +18,7 @@ _HEIGHT: Final = {Verdict.OK: 0.35, Verdict.REVIEW: 0.6, Verdict.NOT_INSPECTED: 
 
 
 class TimeLine(Themed, Slider):
-    """A slider over the parts. Where many share a pixel the worst verdict is shown, so that no NG part is hidden."""
+    """A slider over the parts. Where several parts share a pixel, the worst verdict is shown, so that no NG part is hidden."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -28,7 +28,7 @@ class TimeLine(Themed, Slider):
         self.set_count(0)
 
     def set_count(self, count: int) -> None:
-        """Begin anew with so many parts, none of them inspected."""
+        """Start over with this number of parts, none of them inspected."""
         self._codes = np.zeros(count, np.uint8)
         self.setRange(0, max(0, count - 1))
         self.setEnabled(count > 0)
@@ -46,7 +46,7 @@ class TimeLine(Themed, Slider):
         return QSize(theme.SPACING * 40, theme.TOUCH)
 
     def index_at(self, x: float) -> int:
-        """Return the part under a point."""
+        """Return the part at a point."""
         room = self._room()
         share = (x - room.left()) / max(room.width(), 1.0)
         return min(max(int(share * len(self._codes)), 0), max(len(self._codes) - 1, 0))
@@ -88,7 +88,7 @@ class TimeLine(Themed, Slider):
             if code:
                 verdict, left, width = _ORDER[code - 1], room.left() + index * cell, max(cell - 1, 1.0)
                 side = min(cell - theme.SPACING / 4, theme.SPACING * 2.5)
-                if side < theme.SPACING * 1.5:  # too narrow for a symbol: the height tells
+                if side < theme.SPACING * 1.5:  # too narrow for a symbol: the height shows the verdict
                     painter.fillRect(_bar(room, left, width, verdict), theme.current().verdict(verdict))
                     continue
                 rect = QRectF(left, room.top(), width, room.height())

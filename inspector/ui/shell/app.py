@@ -1,4 +1,4 @@
-"""Opens the window: application, fonts, settings, worker; and takes a picture of it where asked to."""
+"""Start of the window: application, fonts, settings, worker; and an optional picture of the window."""
 
 import gc
 import logging
@@ -24,15 +24,15 @@ from inspector.ui.shell.theme import Choice
 
 log = logging.getLogger(__name__)
 
-SWITCH_S: Final = 0.001  # a thread of Python that computes gives way to the window after so long, instead of after 5 ms
-SETTLE_MS: Final = 600  # after the last part that a picture waits for, so that every widget has painted it
+SWITCH_S: Final = 0.001  # a computing Python thread yields to the window after this time (default: 5 ms)
+SETTLE_MS: Final = 600  # delay after the last awaited part, so that every widget has painted it
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture of the window to be made: where to, of what, after how many parts, and for how long to wait for them.
+    """A picture to take of the window: the file, what to show, the number of parts to see first, and the timeout.
 
-    `hold`: the id of an NG part that is picked from the filmstrip first. `takt`: with the takt meter unfolded.
+    `hold`: id of an NG part to pick from the filmstrip first. `takt`: unfold the takt meter.
     """
 
     file: Path
@@ -47,7 +47,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks of the window. `settings`: their file, by default the user's."""
+    """Options from the command line. `settings`: path of the settings file, by default the user's."""
 
     recipe: Path | None = None
     source: str = ""
@@ -61,10 +61,11 @@ class Options:
 
 
 def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at: Sequence[signal.Signals] = ()) -> int:
-    """Open the window and return the exit code when it is closed. Raises InspectorError where a picture cannot be made.
+    """Open the window and return the exit code when it is closed.
 
-    `moments`: given, the program ends as soon as what `options.open` names was shown with its verdict, and the moments up to
-    there are put in (see `moments.Moments`). `stop_at`: signals that close the window: the line is stopped and saved in order.
+    Raises InspectorError if a picture cannot be taken. `moments`: if given, the program ends as soon as the file in
+    `options.open` is shown with its verdict, and the moments until then are stored (see `moments.Moments`). `stop_at`: signals
+    that close the window; the line is stopped and saved in order.
     """
     app = application()
     settings = Settings(options.settings)
@@ -110,13 +111,13 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
 
 
 def _collect() -> None:
-    """Everything is loaded: from now on garbage is collected, but not looked for in what was loaded and stays."""
+    """Re-enable garbage collection after start-up, excluding the loaded objects, which stay alive."""
     gc.freeze()
     gc.enable()
 
 
 def application() -> QApplication:
-    """Return the one application, with our fonts, in a process whose other threads let it through."""
+    """Return the single application, with the shipped fonts and a shorter interval between switches of Python threads."""
     sys.setswitchinterval(SWITCH_S)
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
@@ -129,7 +130,7 @@ def application() -> QApplication:
 
 
 def prepare(window: MainWindow, options: Options) -> None:
-    """Bring the window to what the options ask for, once its inspect page can be made."""
+    """Apply the options to the window, once its inspect page can be made."""
     from inspector.inspection.run_request import resolve_recipe
     from inspector.recipes.locate import demo_recipe
 
@@ -155,9 +156,9 @@ def prepare(window: MainWindow, options: Options) -> None:
 
 
 class Stopper(QObject):
-    """Closes the window at a signal, without a question: nobody may be there to answer it.
+    """Closes the window at a signal without a question, since nobody may be there to answer.
 
-    Python runs its handlers only while it runs itself, and Qt's loop does not; so each signal also writes to a socket that
+    Python handlers run only while Python code runs, and Qt's loop runs none. Each signal therefore also writes to a socket that
     wakes the loop.
     """
 
@@ -178,7 +179,7 @@ class Stopper(QObject):
         QCoreApplication.exit(0)
 
     def restore(self) -> None:
-        """Let signals do what they did before."""
+        """Restore the previous signal handlers."""
         self._notifier.setEnabled(False)
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -189,7 +190,7 @@ class Stopper(QObject):
 
 
 class Shooter(QObject):
-    """Saves a picture of the window once enough parts were seen, and ends the program."""
+    """Saves a picture of the window once enough parts are shown, and ends the program."""
 
     def __init__(self, window: MainWindow, shot: Shot) -> None:
         super().__init__(window)
@@ -213,7 +214,7 @@ class Shooter(QObject):
             QTimer.singleShot(SETTLE_MS, self, self._take_when_calm)
 
     def _take_when_calm(self) -> None:
-        """Take the picture, but not while a heat map is being computed or the trainings are being read."""
+        """Take the picture once no heat map is being computed and the list of trainings is read."""
         window = self._window
         busy = window.inspect.analysis.current().busy or (window.page == "train" and not window.train.calm)
         if busy and time.monotonic() < self._until:
@@ -244,7 +245,7 @@ class Shooter(QObject):
 
 
 def _hook(window: MainWindow) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    """Errors that escape from a slot: to the log with their traceback, and to the operator as a banner."""
+    """Log errors that escape from a slot, with their traceback, and show them as a banner."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
@@ -253,7 +254,7 @@ def _hook(window: MainWindow) -> Callable[[type[BaseException], BaseException, T
         log.error("an error escaped", exc_info=(kind, error, trace))
         if window.usable:
             window.show_defect(error)
-        else:  # there is nothing to say it on
+        else:  # no page can show the error
             QCoreApplication.exit(1)
 
     return hook

@@ -1,4 +1,4 @@
-"""The window: a rail of pages on the left, the page beside it, keys for everything, and the layout it remembers."""
+"""The window: a rail of page buttons on the left, the current page, keys for everything, and a remembered layout."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,17 +79,18 @@ class Rail(Themed, QFrame):
 
 
 class MainWindow(Themed, QMainWindow):
-    """Owns the pages and the station worker; closes the worker when it is closed.
+    """Owns the pages and the station worker, and closes the worker when the window is closed.
 
-    A page is made when it is first seen or used, in the language and the colours of that moment. `load()` before the window is
-    shown: the window is on the screen first, and what its pages need comes after it; then `loaded` is emitted.
+    A page is made on first use, in the current language and colours. Call `load()` before the window is shown: the window
+    appears first, its pages load afterwards, and then `loaded` is emitted.
     """
 
     loaded = Signal()
 
     def __init__(self, settings: Settings, worker: "StationWorker | None" = None, *, runs: Path | None = None) -> None:
-        """`worker` None: one of its own, started when a page needs it. `runs`: the folder of the trainings, by default the
-        user's.
+        """Create the window.
+
+        `worker` None: a new worker, started when a page needs it. `runs`: folder of the trainings, by default the user's.
         """
         super().__init__()
         self.setObjectName("main")
@@ -159,7 +160,7 @@ class MainWindow(Themed, QMainWindow):
     # ---- what is made when it is needed first --------------------
 
     def _has(self, name: str) -> bool:
-        """Return whether one of the following has been made."""
+        """Return whether this cached property has been made."""
         return name in vars(self)
 
     @cached_property
@@ -243,8 +244,9 @@ class MainWindow(Themed, QMainWindow):
         return HelpOverlay(self)
 
     def load(self, then: Callable[[], None]) -> None:
-        """Before the window is shown: import what its pages need once it has been painted. `then`: what is to be done as soon
-        as the inspect page can be made.
+        """Schedule the imports that the pages need for the time after the first paint.
+
+        Call it before the window is shown. `then`: called as soon as the inspect page can be made.
         """
 
         def on_loaded(name: str) -> None:
@@ -260,18 +262,18 @@ class MainWindow(Themed, QMainWindow):
         self.pages.load()
 
     def _look_for_trainings(self) -> None:
-        """A little later, so that what a person looks at is made before."""
+        """Look for trainings a little later, so that visible pages are made first."""
         QTimer.singleShot(QUEUE_MS, self, lambda: self.train.bridge.begin() if self.isVisible() else None)
 
     # ---- pages --------------------
 
     @property
     def page(self) -> str:
-        """The name of the page in sight."""
+        """Name of the current page."""
         return self.pages.name
 
     def show_page(self, name: str) -> None:
-        """Bring a page to the front."""
+        """Show a page."""
         if self.operator_view and name != "inspect":
             self.toggle_operator_view()
         self.rail.buttons[name].setChecked(True)
@@ -279,11 +281,11 @@ class MainWindow(Themed, QMainWindow):
         self.pages.settle()
 
     def open_choice(self, choice: "RunRequest", path: Path | None) -> None:
-        """Inspect by this recipe from now on, on both pages."""
+        """Inspect with this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
 
     def open_first(self) -> None:
-        """The recipe the window opens with."""
+        """Open the initial recipe of the window."""
         from inspector.recipes.locate import demo_recipe
 
         chosen = self._settings.preferences.recipe
@@ -314,7 +316,7 @@ class MainWindow(Themed, QMainWindow):
         return self.rail.isHidden()
 
     def toggle_operator_view(self) -> None:
-        """Feed, verdict, reasons and counters on the whole screen, or the whole window again."""
+        """Toggle the operator view: feed, verdict, reasons and counters on the whole screen, or the whole window."""
         on = not self.operator_view
         if on:
             self.show_page("inspect")
@@ -327,7 +329,7 @@ class MainWindow(Themed, QMainWindow):
         )
 
     def leave(self) -> None:
-        """Close what lies on top: a question, the help, the operator view, what the page in sight has opened."""
+        """Close the topmost overlay: a question, the help, the operator view, or an overlay of the current page."""
         if self._has("leaving") and self.leaving.question.isVisible():
             self.leaving.question.escape()
         elif self._has("recipe_change") and self.recipe_change.question.isVisible():
@@ -362,22 +364,22 @@ class MainWindow(Themed, QMainWindow):
             self.review.analysis.set_unit(preferences.temperature)
 
     def _rest(self, resting: bool) -> None:
-        """The line begins or ceases to need the processor."""
+        """Tell the pages that the line started or stopped needing the processor."""
         self._resting = resting
         if self._has("review"):
             self.review.analysis.set_resting(resting)
 
     @property
     def usable(self) -> bool:
-        """Whether there is a page yet on which a problem can be told."""
+        """Whether there is a page that can show a problem."""
         return self._has("inspect")
 
     def show_error(self, error: InspectorError) -> None:
-        """A problem that is nobody's page: told as a banner on the inspect page."""
+        """Show a problem that belongs to no page as a banner on the inspect page."""
         self.inspect.banners.show_problem("window", error.problem, error.remedy, retryable=False)
 
     def show_defect(self, error: BaseException) -> None:
-        """An error nobody foresaw: said, so that it is reported; the line goes on."""
+        """Show an unexpected error, so that it is reported; the line goes on."""
         problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
         remedy = message("Please report it with the program's log.")
         self.inspect.banners.show_problem("defect", problem, remedy, retryable=False)
@@ -413,13 +415,13 @@ class MainWindow(Themed, QMainWindow):
             self._look_for_trainings()
 
     def close_now(self) -> None:
-        """Close without a question: what trains goes on in the background."""
+        """Close without a question; trainings go on in the background."""
         if self._has("train"):
             self.train.close_workers()
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop the line, wait for the threads, and remember the layout; where something trains, ask first."""
+        """Stop the line, wait for the threads and save the layout; ask first if a training runs."""
         if self._has("train") and not self.leaving.may_close():
             event.ignore()
             return

@@ -1,8 +1,8 @@
-"""What `inspector bench` measures of the window: programs of their own, one line of JSON each.
+"""Window measurements of `inspector bench`, as separate programs that print one line of JSON each.
 
-`python -m inspector.ui.shell.measure stall SECONDS`: how long the event loop keeps a person waiting while the demo
-line is inspected as fast as both sides can. `looking FOLDER`: the same of the dialog for a new training while it looks
-through a folder. `bare FILE`: when a bare window of Qt has shown a picture, to compare the program's own start with.
+`python -m inspector.ui.shell.measure stall SECONDS`: how long the event loop keeps a person waiting while the demo line is
+inspected at full speed. `looking FOLDER`: the same for the dialog of a new training while it surveys a folder. `bare FILE`:
+when a bare Qt window has shown a picture, as a reference for the program's own start.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-PERIOD_MS = 4.0  # between two looks at the event loop
+PERIOD_MS = 4.0  # interval between two ticks of the event loop
 SIZE = (1366, 768)
 WARM_PARTS = 20
 PATIENCE_S = 180.0
@@ -22,10 +22,10 @@ _REST_S, _LOOKING_PATIENCE_S = 3.0, 1500.0
 
 
 def waits(ticks: list[float], period: float = PERIOD_MS / 1000) -> list[float]:
-    """For every moment at which a tick was due, how long it had to wait, in the unit of the ticks.
+    """Return the wait of every moment at which a tick was due, in the unit of the ticks.
 
-    A stall keeps everything waiting that falls into it, not only the tick that comes after it: a tick that comes n periods
-    late stands for n + 1 of them, each a period less late.
+    A stall delays every event within it, not only the next tick. A tick that comes n periods late therefore stands for n + 1
+    ticks, each a period less late than the one before.
     """
     found: list[float] = []
     for before, after in pairwise(ticks):
@@ -38,7 +38,7 @@ def waits(ticks: list[float], period: float = PERIOD_MS / 1000) -> list[float]:
 
 
 def _spread(rest: list[float], ran: list[float]) -> Mapping[str, float]:
-    """Percentiles of the waits at rest and at work, from when the event loop came round, in seconds."""
+    """Return percentiles of the waits in ms, at rest and at work, from tick times of the event loop in seconds."""
     import numpy as np
 
     calm, busy = (1000 * np.asarray(waits(ticks)) for ticks in (rest, ran))
@@ -50,7 +50,7 @@ def _spread(rest: list[float], ran: list[float]) -> Mapping[str, float]:
 def stall(seconds: str) -> None:
     """Print {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "parts_per_s", "load"}.
 
-    First of the window at rest, for half as long, then while the line runs; load: the share of all cores this process took.
+    The window is measured at rest for half as long, then while the line runs. load: share of all cores that this process took.
     """
     from PySide6.QtCore import Qt, QTimer
 
@@ -86,7 +86,7 @@ def stall(seconds: str) -> None:
 
 
 class _Watch:
-    """Notes when the event loop came round: at rest, then, once the line runs, for so many seconds."""
+    """Records the event loop's ticks: at rest, then for the given seconds once the line runs."""
 
     def __init__(self, seconds: float, *, begin: Callable[[], None], done: Callable[[], None]) -> None:
         self._seconds, self._begin, self._done = seconds, begin, done
@@ -124,7 +124,7 @@ class _Watch:
 def looking(folder: str) -> None:
     """Print {"rest_p50_ms", "rest_p99_ms", "p50_ms", "p99_ms", "max_ms", "seconds", "images"}.
 
-    First of the dialog at rest, then from the choice of this folder until all is known that it shows of it.
+    The dialog is measured at rest, then from the choice of this folder until everything the dialog shows about it is known.
     """
     from PySide6.QtCore import Qt, QTimer
 
@@ -164,7 +164,7 @@ def looking(folder: str) -> None:
 
 
 def bare(file: str) -> None:
-    """Print {"shown"}: when a window of Qt with nothing but this picture had painted itself."""
+    """Print {"shown"}: when a Qt window with nothing but this picture had painted itself."""
     from PySide6.QtCore import QTimer
     from PySide6.QtGui import QPixmap
     from PySide6.QtWidgets import QApplication, QLabel

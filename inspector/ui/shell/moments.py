@@ -1,4 +1,4 @@
-"""When a window that starts has shown what, in seconds of `time.monotonic()`, which all programs of a computer share."""
+"""Moments at which a starting window has shown its contents, in seconds of `time.monotonic()`, shared by all programs."""
 
 import time
 from typing import TYPE_CHECKING, Final
@@ -14,11 +14,11 @@ TICK_MS: Final = 5
 
 
 class Moments(QObject):
-    """Notes in `moments`, then ends the program:
+    """Stores moments in `moments`, then ends the program.
 
-    `window` when the window had painted itself; `picture` when it had painted the picture that was asked for, by whatever
-    decoder; `page` when the review page had, with the frame that is judged, and could be used; `verdict` when that part had its
-    verdict; `held`: the longest time in seconds for which the event loop did not come round in between.
+    `window`: the window had painted itself. `picture`: the requested picture was painted, by whatever decoder. `page`: the
+    review page had painted the inspected frame and could be used. `verdict`: that part had its verdict. `held`: longest time in
+    seconds in between during which the event loop did not run.
     """
 
     def __init__(self, window: MainWindow, moments: dict[str, float]) -> None:

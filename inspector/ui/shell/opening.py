@@ -1,5 +1,7 @@
-"""What is in sight until a page is there: that it is being opened, and the picture that was asked for where it can be shown at
-once, by Qt's own decoders, and look as the page will show it."""
+"""Placeholder for a page that is being opened.
+
+It shows the requested picture where Qt's own decoders can show it at once, and exactly as the page will show it.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -20,8 +22,10 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def plain_picture(path: Path) -> QImage | None:
-    """Return the picture in a PNG or JPEG file of 8-bit grey or RGB; None for anything that only the whole way can tell: deeper
-    pixels, temperatures, palettes, transparency, animations, an orientation noted by the camera, a damaged or very large file.
+    """Return the picture in a PNG or JPEG file of 8-bit grey or RGB.
+
+    None for anything that needs full decoding: deeper pixels, temperatures, palettes, transparency, animations, an orientation
+    noted by the camera, a damaged or very large file.
     """
     try:
         data = path.read_bytes() if path.is_file() and path.stat().st_size <= MOST_BYTES else b""
@@ -43,7 +47,10 @@ def plain_picture(path: Path) -> QImage | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Return whether these are the bytes of a whole PNG or JPEG without temperatures. Raises ValueError for a damaged one."""
+    """Return whether these are the bytes of a complete PNG or JPEG without temperatures.
+
+    Raises ValueError for a damaged file.
+    """
     if data.startswith(_PNG):
         check_png(data)
         return b"acTL" not in data[:256]  # several frames
@@ -51,7 +58,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 class Opening(Themed, QWidget):
-    """The place of a page that is not there yet. `painted` is emitted after the first time it was drawn."""
+    """The placeholder of a page that is not made yet. `painted` is emitted after the first paint."""
 
     painted = Signal()
 
@@ -66,11 +73,11 @@ class Opening(Themed, QWidget):
 
     @property
     def picture(self) -> QImage | None:
-        """What is shown already."""
+        """The picture on display, if there is one."""
         return self._picture
 
     def look_at(self, path: Path | None) -> None:
-        """Show the picture in this file, if that can be done at once."""
+        """Show the picture in this file if that can be done at once."""
         self._picture = None if path is None else plain_picture(path)
         self._name = "" if path is None else path.name
         self.retranslate()

@@ -1,8 +1,7 @@
-"""The pages of the window, each made when it is needed first.
+"""The pages of the window, each made when it is first needed.
 
-What the pages are made of (numpy, OpenCV, pydantic, the station) takes several times as long to import as the window itself to
-be on the screen. A program that starts therefore lets a thread import it after the window has been painted (`load`); until a
-page can be made, `Opening` has its place.
+The imports of the pages (numpy, OpenCV, pydantic, the station) take several times as long as showing the window itself. A
+thread therefore imports them after the window has been painted (`load`). Until a page can be made, `Opening` takes its place.
 """
 
 import importlib
@@ -28,12 +27,12 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "settings": "inspector.ui.shell.settings_page",
     }
 )
-UNSEEN_MS: Final = 500  # a window that is opened out of sight is not painted, and is loaded nevertheless
-PATIENCE_MS: Final = 2000  # so long a page that shows something has the processor for itself
+UNSEEN_MS: Final = 500  # an invisible window is not painted, so its pages load after this time
+PATIENCE_MS: Final = 2000  # time during which a page that is showing a file has the processor for itself
 
 
 class Loader(WorkThread[str]):
-    """Imports what a page is made of. `loaded` carries the page's name as soon as it can be made without waiting."""
+    """Imports a page's modules. `loaded` carries the page's name as soon as the page can be made without waiting."""
 
     loaded = Signal(str)
 
@@ -42,7 +41,7 @@ class Loader(WorkThread[str]):
         self._name = ""
 
     def load(self, name: str) -> None:
-        """Import what this page is made of next."""
+        """Import the modules of this page next."""
         with self._telling():
             self._name = name
 
@@ -54,26 +53,27 @@ class Loader(WorkThread[str]):
         try:
             importlib.import_module(MODULES[work])
         except Exception:
-            log.exception("the page %s could not be loaded", work)  # whoever makes the page meets the same error
+            log.exception("the page %s could not be loaded", work)  # making the page raises the same error
         self.loaded.emit(work)
 
 
 class Pages(QStackedWidget):
-    """The pages by name. Without `load` a page is made as soon as it is to be seen.
+    """The pages by name.
 
-    `loaded` carries the name of a page that can be made without waiting from now on.
+    Without `load`, a page is made as soon as it is to be shown. `loaded` carries the name of a page that can be made without
+    waiting from now on.
     """
 
     loaded = Signal(str)
 
     def __init__(self, makers: Mapping[str, Callable[[], QWidget]], parent: QWidget | None = None) -> None:
-        """`makers`: what makes a page and adds it here, or gives the one that it made before."""
+        """Set up the pages. `makers`: functions that make a page and add it here, or return the existing page."""
         super().__init__(parent)
         self.opening = Opening()
         self.addWidget(self.opening)
         self._makers = makers
         self._name = next(iter(makers))
-        self._missing: set[str] = set()  # what a page of these names is made of is not imported yet
+        self._missing: set[str] = set()  # names of the pages whose modules are not imported yet
         self._loading = ""  # the page for which it is being imported
         self._waiting = ""  # the page that does not show yet what it was opened for
         self._begun = self._closed = False
@@ -82,21 +82,21 @@ class Pages(QStackedWidget):
 
     @property
     def name(self) -> str:
-        """The page that is in sight, or will be as soon as it can."""
+        """Name of the current page, or of the page that will be shown as soon as it can be made."""
         return self._name
 
     def has(self, name: str) -> bool:
-        """Return whether what a page of this name is made of is there, so that it can be made without waiting."""
+        """Return whether the modules of this page are imported, so that the page can be made without waiting."""
         return name not in self._missing
 
     def want(self, name: str) -> None:
-        """This page is the one to be seen, once the window is. Raises KeyError."""
+        """Show this page as soon as the window is visible. Raises KeyError."""
         if name not in self._makers:
             raise KeyError(name)
         self._name = name
 
     def settle(self) -> None:
-        """Show the page that is wanted, or that it is being opened."""
+        """Show the requested page, or the placeholder while it is being opened."""
         ready = self.has(self._name)
         page = self._makers[self._name]() if ready else self.opening
         self.setCurrentWidget(self.opening if self._name == self._waiting else page)
@@ -104,8 +104,9 @@ class Pages(QStackedWidget):
             self._go_on()
 
     def load(self) -> None:
-        """Import what the pages are made of as soon as the window has been painted: the wanted page's first, and what the
-        others need when that page shows what it was opened for."""
+        """Import the pages' modules once the window has been painted: the requested page's first, and the others' when that
+        page shows what it was opened for.
+        """
         self._missing = set(self._makers)
         self.opening.painted.connect(lambda: QTimer.singleShot(0, self, self._begin))
         QTimer.singleShot(UNSEEN_MS, self, self._begin)
@@ -116,19 +117,19 @@ class Pages(QStackedWidget):
             self._go_on()
 
     def _go_on(self) -> None:
-        """Import what one more page is made of."""
+        """Import the modules of one more page."""
         if self._missing and not self._loading and not self._closed:
             wanted = (self._name, *self._makers)
             self._loading = next(name for name in wanted if name in self._missing)
             self._loader.load(self._loading)
 
     def look_at(self, path: Path, *, until: str) -> None:
-        """Show the picture in this file where that can be done at once, until the page of this name has `arrived`."""
+        """Show the picture in this file, where that can be done at once, until the page of this name has `arrived`."""
         self.opening.look_at(path)
         self._waiting = until if self.opening.picture is not None else ""
 
     def arrived(self, wholly: bool) -> None:
-        """The page that was waited for shows what it was opened for. `wholly`: and needs the processor no longer for it."""
+        """Note that the awaited page shows what it was opened for. `wholly`: and no longer needs the processor for it."""
         if self._waiting:
             self._waiting = ""
             self.opening.look_at(None)
@@ -147,6 +148,6 @@ class Pages(QStackedWidget):
         QTimer.singleShot(PATIENCE_MS if self._waiting else 0, self, self._go_on)
 
     def close_workers(self) -> None:
-        """End the thread; waits for the import under way."""
+        """End the thread; wait for its import in progress."""
         self._closed = True
         self._loader.end()

@@ -1,4 +1,4 @@
-"""What Qt can show here, as one line of JSON. A program of its own, because Qt ends the process where it cannot start."""
+"""What Qt can show here, as one line of JSON. A separate program, because Qt ends the process where it cannot start."""
 
 import json
 import sys

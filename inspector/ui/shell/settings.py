@@ -1,4 +1,4 @@
-"""What the window remembers between runs: a person's choices and the layout. One TOML file in the user's folder."""
+"""Preferences and window layout kept between runs, in one TOML file in the user's folder."""
 
 import logging
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ TemperatureUnit = Literal["C", "K"]
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a person chooses on the settings page. `language` empty: the desktop's. `recipe` empty: the demo line. `save_to`:
-    the folder that what is inspected is saved in, empty: nothing is.
+    """Choices on the settings page.
 
-    Raises ValueError for a value that is none.
+    `language` empty: the desktop's. `recipe` empty: the demo line. `save_to`: folder in which inspections are saved, empty:
+    nothing is saved. Raises ValueError for an invalid value.
     """
 
     language: Literal["", "en", "ja"] = ""
@@ -39,8 +39,11 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things were when the window was closed. `geometry` and `feed` are Qt's own states, base64. `takt`: whether the
-    takt meter is unfolded. `folders`: data folders that were chosen for training, the newest first. Raises ValueError."""
+    """The layout when the window was closed.
+
+    `geometry` and `feed` are Qt states in base64. `takt`: whether the takt meter is unfolded. `folders`: data folders chosen
+    for training, the newest first. Raises ValueError.
+    """
 
     geometry: str = ""
     feed: str = ""
@@ -61,12 +64,12 @@ class _File:
 
 
 class Settings(QObject):
-    """The settings of this run. `changed` is emitted with the new preferences after a choice was made and written."""
+    """The settings of this run. `changed` carries the new preferences after a choice was made and written."""
 
     changed = Signal(object)
 
     def __init__(self, path: Path | None = None, *, preferences: Preferences | None = None) -> None:
-        """Read `path` (default: the user's file). `preferences` given: used for this run, whatever the file says."""
+        """Read `path` (default: the user's file). `preferences`, if given, replace those of the file in this run."""
         super().__init__()
         self._path = path or user_config() / FILE
         stored = _read(self._path)
@@ -75,18 +78,18 @@ class Settings(QObject):
         self._stored = stored.preferences
 
     def override(self, **values: object) -> None:
-        """Use other preferences in this run without remembering them (command-line options)."""
+        """Use other preferences in this run without saving them (command-line options)."""
         self.preferences = _made(Preferences, asdict(self.preferences) | values)
 
     def choose(self, **values: object) -> None:
-        """Change preferences and remember them. Raises StorageError after the change has taken effect."""
+        """Change preferences and save them. Raises StorageError after the change has taken effect."""
         self.preferences = _made(Preferences, asdict(self.preferences) | values)
         self._stored = _made(Preferences, asdict(self._stored) | values)
         self.changed.emit(self.preferences)
         self._write()
 
     def remember(self, layout: Layout) -> None:
-        """Keep the layout for the next run; a layout that cannot be written is not worth a sentence to the operator."""
+        """Save the layout for the next run; a failure to write it is not reported to the operator."""
         self.layout = layout
         try:
             self._write()
@@ -103,7 +106,7 @@ class Settings(QObject):
 
 
 def _read(path: Path) -> _File:
-    """Return the file, or the defaults where it is missing or was damaged: the window must open in any case."""
+    """Return the file's contents, or the defaults if it is missing or damaged: the window must open in any case."""
     try:
         data = read_bounded(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -126,7 +129,7 @@ Values = TypeVar("Values", Preferences, Layout)
 
 
 def _made(kind: type[Values], table: object) -> Values:
-    """From a table of the file; what it does not know is passed over. Raises ValueError."""
+    """Create an instance from a table of the file, ignoring unknown keys. Raises ValueError."""
     if not isinstance(table, Mapping):
         raise ValueError(f"{table!r} is not a table")
     found: dict[str, Any] = {value.name: table[value.name] for value in fields(kind) if value.name in table}

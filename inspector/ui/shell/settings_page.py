@@ -1,4 +1,4 @@
-"""The settings page: every choice with what it is, what it was at first, and why one would change it."""
+"""The settings page: every choice with its value, its default, and a reason to change it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ _BROWSE: Final = "?"  # the value of the choice that asks for a folder
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row: the field of `Preferences`, its caption, why one would change it, and (value, words) to choose from."""
+    """One row: the field of `Preferences`, its caption, a reason to change it, and the choices as (value, words)."""
 
     field: str
     caption: str
@@ -71,7 +71,7 @@ SETTINGS: Final = (
 
 
 class SettingsPage(Themed, QWidget):
-    """Shows and changes `Settings`. `failed` is emitted with the StorageError of a choice that could not be written."""
+    """Shows and changes `Settings`. `failed` carries the StorageError of a choice that could not be written."""
 
     failed = Signal(object)
 
@@ -148,7 +148,7 @@ class SettingsPage(Themed, QWidget):
             self.failed.emit(error)
 
     def _browse(self, field: str) -> str:
-        """Ask for a folder; the one that was chosen before if the person thinks better of it."""
+        """Ask for a folder; return the earlier folder if the person cancels."""
         chooser, before = self.choosers[field], str(getattr(self._settings.preferences, field))
         folder = QFileDialog.getExistingDirectory(self, self.tr("Folder to save in"), before) or before
         if chooser.findData(folder) < 0:

@@ -1,4 +1,4 @@
-"""What the keys do: one table, from which the actions and the help page are made."""
+"""The table of keys, from which the actions and the help page are made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from inspector.ui.widgets.themed import Themed
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """`name` of the action, its keys, and what it does in words."""
+    """`name` of the action, its keys, and its effect in words."""
 
     name: str
     keys: str
@@ -47,7 +47,7 @@ SHORTCUTS: Final = (
 )
 
 
-# Keys that a widget takes itself: they are named here for the help page only.
+# Keys that a widget handles itself, listed for the help page only.
 REVIEW_KEYS: Final = (
     Shortcut("", "Left / Right", later("Shortcuts", "Previous, next part")),
     Shortcut("", "Home / End", later("Shortcuts", "First, last part")),
@@ -63,7 +63,7 @@ PICTURE_KEYS: Final = (
 
 
 class HelpOverlay(Themed, Cover):
-    """The table of keys, over the whole window. A press outside of it closes it."""
+    """The table of keys over the whole window. A press outside the table closes it."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)

@@ -1,4 +1,4 @@
-"""Words on the screen: the language, and sentences of the core put into it.
+"""Texts on the screen: the language, and translated sentences of the core.
 
 A widget's own strings go through `self.tr()` in a `retranslate()` method that is called again on `is_language_change`.
 Sentences of the core arrive as `Message` and are looked up by template in the context "messages".
@@ -15,19 +15,19 @@ from inspector.core.verdict import Verdict
 
 Language = Literal["en", "ja"]
 
-# Each language in its own words, so that it is found by the person who needs it.
+# Each language by its own name, so that its speakers find it.
 LANGUAGES: Final[dict[Language, str]] = {"en": "English", "ja": "日本語"}
 
 _installed: list[QTranslator] = []
 
 
 def system_language() -> Language:
-    """Return the desktop's language where we have it, else English."""
+    """Return the desktop's language if it is supported, else English."""
     return "ja" if QLocale.system().language() == QLocale.Language.Japanese else "en"
 
 
 def set_language(language: Language) -> None:
-    """Switch the whole program. Every widget then gets an event for which `is_language_change` is true."""
+    """Switch the whole program to a language. Every widget then gets an event for which `is_language_change` is true."""
     app = QCoreApplication.instance()
     if app is None:
         raise RuntimeError("set_language needs the application")
@@ -49,12 +49,12 @@ def set_language(language: Language) -> None:
 
 
 def is_language_change(event: QEvent) -> bool:
-    """Return whether a `changeEvent` says that all texts are to be set again."""
+    """Return whether a `changeEvent` requires all texts to be set again."""
     return event.type() == QEvent.Type.LanguageChange
 
 
 def later(context: str, text: str) -> str:
-    """Mark a text of a table for translation in `context`; whoever shows it translates it then."""
+    """Mark a text of a table for translation in `context`; the code that shows the text translates it."""
     del context
     return text
 
@@ -80,7 +80,7 @@ def _value(value: object) -> object:
 
 
 def verdict_word(verdict: Verdict) -> str:
-    """Return the one word (or two) the verdict tile shows."""
+    """Return the word or two that the verdict tile shows."""
     words = {
         Verdict.OK: QCoreApplication.translate("verdicts", "OK"),
         Verdict.NG: QCoreApplication.translate("verdicts", "NG"),
@@ -91,5 +91,5 @@ def verdict_word(verdict: Verdict) -> str:
 
 
 def class_name(name: str) -> str:
-    """Return a class of the shipped bundles in the window's language; any other name as it is."""
+    """Return a class of the shipped bundles in the window's language; any other name unchanged."""
     return QCoreApplication.translate("classes", name) if name else name

@@ -24,7 +24,7 @@ Choice = Literal["light", "dark", "system"]
 Size = Literal["small", "body", "title"]
 
 SPACING: Final = 8  # every gap and margin is a multiple of this, in device-independent pixels
-TOUCH: Final = 44  # smallest side of anything that is pressed
+TOUCH: Final = 44  # minimum side of a pressable widget
 ICON: Final = 24
 RAIL: Final = 96
 RADIUS: Final = 8
@@ -43,9 +43,9 @@ _OKABE_ITO: Final = MappingProxyType(
         "purple": "#cc79a7",
     }
 )
-# One colour a class index, round and round; vermillion first: the first class is usually the defect that matters.
+# Colours by class index, repeated. Vermillion first: the first class is usually the most important defect.
 _CLASSES: Final = tuple(_OKABE_ITO[key] for key in ("vermillion", "sky", "yellow", "purple", "orange", "green", "blue"))
-# Curves, by the theme's brightness: yellow cannot be seen on white, nor the darker blue on black.
+# Curve colours by the theme's brightness: yellow is invisible on white, the darker blue on black.
 _SERIES: Final = {
     "light": tuple(_OKABE_ITO[key] for key in ("blue", "vermillion", "green", "purple", "orange", "sky", "black")),
     "dark": tuple(_OKABE_ITO[key] for key in ("sky", "orange", "green", "purple", "yellow", "vermillion", "blue")),
@@ -148,34 +148,34 @@ _state: dict[str, Theme] = {"current": LIGHT}
 
 
 def current() -> Theme:
-    """Return the theme the window wears now."""
+    """Return the current theme."""
     return _state["current"]
 
 
 def choose(choice: Choice) -> Theme:
-    """Return the theme a choice means; "system" asks the desktop."""
+    """Return the theme for a choice; "system" follows the desktop."""
     if choice == "system":
         return DARK if QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark else LIGHT
     return DARK if choice == "dark" else LIGHT
 
 
 def apply(app: QApplication, choice: Choice) -> None:
-    """Dress the whole program. Every widget then gets an event for which `is_theme_change` is true."""
+    """Apply a theme to the whole program. Every widget then gets an event for which `is_theme_change` is true."""
     theme = choose(choice)
     _state["current"] = theme
-    app.setStyle("Fusion")  # the one style that looks the same on every desktop
+    app.setStyle("Fusion")  # the only style that looks the same on every desktop
     app.setFont(font("body"))
     app.setPalette(_palette(theme))
     app.setStyleSheet(style_sheet(theme))
 
 
 def is_theme_change(event: QEvent) -> bool:
-    """Return whether a `changeEvent` says that colours are new."""
+    """Return whether a `changeEvent` says that the colours have changed."""
     return event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
 
 
 def font(size: Size = "body", *, bold: bool = False) -> QFont:
-    """One of the three type sizes."""
+    """Return one of the three type sizes as a font."""
     made = QFont(FAMILY)
     made.setPixelSize(PIXELS[size])
     made.setWeight(QFont.Weight.Bold if bold else QFont.Weight.Normal)
@@ -184,7 +184,7 @@ def font(size: Size = "body", *, bold: bool = False) -> QFont:
 
 @lru_cache(maxsize=1)
 def load_fonts() -> tuple[str, ...]:
-    """Register the shipped fonts and return their families. Needs the application; done once a process."""
+    """Register the shipped fonts and return their families. Needs the application; call once a process."""
     families: list[str] = []
     for path in sorted((resources() / "fonts").glob("*.[ot]tf")):
         families += QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(path)))
@@ -192,7 +192,7 @@ def load_fonts() -> tuple[str, ...]:
 
 
 def icon(name: str, color: str = "text") -> QIcon:
-    """Return the shipped icon `name` in the theme's colour `color`. Ask again after a theme change."""
+    """Return the shipped icon `name` in the theme's colour `color`. Request it again after a theme change."""
     made = QIcon(_pixmap(name, current().colors[color], ICON * 4))
     made.addPixmap(_pixmap(name, current().colors["disabled"], ICON * 4), QIcon.Mode.Disabled)
     return made
@@ -234,7 +234,7 @@ def _palette(theme: Theme) -> QPalette:
 
 
 def style_sheet(theme: Theme) -> str:
-    """Return the program's style sheet: `resources/style.qss` with this theme's colours and our sizes filled in."""
+    """Return the program's style sheet: `resources/style.qss` with this theme's colours and sizes."""
     template = Template((resources() / "style.qss").read_text(encoding="utf-8"))
     sizes = {
         "space": SPACING,

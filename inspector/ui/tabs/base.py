@@ -1,4 +1,4 @@
-"""What the four analysis tabs have in common: the canvas, a side panel, and a chooser where several bundles qualify."""
+"""Base of the four analysis tabs: the canvas, a side panel, and a chooser if several bundles qualify."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -24,13 +24,14 @@ NARROW_PANEL = theme.SPACING * 37  # on small screens the picture comes first
 
 
 class AnalysisTab(Themed, QWidget):
-    """One view on an inspection. A hidden tab keeps the newest inspection and shows it when it is shown.
+    """A view of an inspection.
 
-    A subclass fills `self.panel` (a QVBoxLayout), sets its texts in `retranslate` and draws in `refresh`.
+    A hidden tab keeps the newest inspection and draws it when it becomes visible. A subclass fills `self.panel` (a
+    QVBoxLayout), sets its texts in `retranslate` and draws in `refresh`.
     """
 
     tools_direction: ClassVar = QBoxLayout.Direction.TopToBottom
-    answer: ClassVar[type[Answer] | None] = None  # predictions with such answers can be chosen; None: any
+    answer: ClassVar[type[Answer] | None] = None  # type of answer that can be chosen; None: any
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent)
@@ -56,7 +57,7 @@ class AnalysisTab(Themed, QWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether what is shown will change by itself soon: an answer is being waited for."""
+        """Whether the view will soon change by itself because an answer is pending."""
         return False
 
     def _lay_out(self) -> None:
@@ -84,13 +85,13 @@ class AnalysisTab(Themed, QWidget):
         layout.addWidget(self.splitter)
 
     def panel_apart(self) -> QWidget:
-        """Hand the panel over, to be shown elsewhere; the whole tab is then the picture's."""
+        """Return the panel for use elsewhere; the picture then takes the whole tab."""
         self._dragged = True
         self.panel.setContentsMargins(0, theme.SPACING, theme.SPACING, theme.SPACING)
         return self.side_scroll
 
     def _picture_side(self) -> QWidget:
-        """Return the canvas, and beside it its buttons and what else belongs to the picture: over it they would hide marks."""
+        """Return the canvas with its buttons at the side, where they do not hide marks."""
         side = QWidget()
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
@@ -110,31 +111,31 @@ class AnalysisTab(Themed, QWidget):
             self._catch_up()
 
     def set_frozen(self, frozen: bool) -> None:
-        """Whether the inspection stays in sight; most tabs do not care."""
+        """Set whether the inspection stays on the screen; most tabs ignore it."""
 
     def set_resting(self, resting: bool) -> None:
-        """Whether the line needs the processor; most tabs take little of it."""
+        """Set whether the line needs the processor; most tabs need little of it and ignore this."""
 
     def set_unit(self, unit: TemperatureUnit) -> None:
-        """In which unit temperatures are shown."""
+        """Set the temperature unit."""
         self.canvas.set_unit(unit)
 
     def close_workers(self) -> None:
         """End background threads; most tabs have none."""
 
     def predictions(self) -> list[Prediction]:
-        """Return what can be chosen here."""
+        """Return the predictions that this tab can show."""
         found = self.inspection.predictions if self.inspection else ()
         return [prediction for prediction in found if self.answer is None or isinstance(prediction.answer, self.answer)]
 
     def prediction(self) -> Prediction | None:
-        """Return what is chosen."""
+        """Return the chosen prediction."""
         found = self.predictions()
         named = [prediction for prediction in found if _key(prediction) == self._chosen]
         return next(iter(named or found), None)
 
     def frame(self) -> Frame | None:
-        """Return the frame of the chosen prediction, or any frame where there is no such prediction."""
+        """Return the frame of the chosen prediction, or any frame if there is no such prediction."""
         if self.inspection is None:
             return None
         chosen = self.prediction()
@@ -144,11 +145,11 @@ class AnalysisTab(Themed, QWidget):
 
     @abstractmethod
     def refresh(self) -> None:
-        """Show the chosen prediction, with everything in the panel."""
+        """Show the chosen prediction, with the contents of the panel."""
 
     @abstractmethod
     def missing(self) -> str:
-        """Return the sentence for an inspection without a prediction of this kind."""
+        """Return the sentence for an inspection without a prediction of this task."""
 
     def retranslate(self) -> None:
         """Set all texts; called at the start and when the language changes."""
@@ -167,7 +168,7 @@ class AnalysisTab(Themed, QWidget):
         self._later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The panel gets a third of the width, between its two limits, until a person drags it."""
+        """Give the panel a third of the width, within its two limits, until a person drags it."""
         super().resizeEvent(event)
         if not self._dragged:
             panel = min(max(self.width() // 3, NARROW_PANEL), PANEL_WIDTH)
@@ -208,7 +209,7 @@ class AnalysisTab(Themed, QWidget):
     def _note(self) -> str:
         if self.inspection is None:
             return ""
-        # Without any prediction the recipe is not to blame: the part was not inspected.
+        # Without any prediction the part was not inspected, so the recipe is not the cause.
         return self.missing() if self.inspection.predictions else self.tr("Nothing was predicted for this part.")
 
     def _on_chosen(self, index: int) -> None:
@@ -226,13 +227,13 @@ def step_of(recipe: Recipe | None, prediction: Prediction) -> InspectModel | Non
 
 
 def mm_per_px(recipe: Recipe | None, prediction: Prediction) -> float | None:
-    """Return the size of a pixel at the part, where the recipe knows it."""
+    """Return the size of a pixel on the part, if the recipe knows it."""
     camera = recipe.cameras.get(prediction.camera) if recipe is not None else None
     return camera.mm_per_px if camera is not None else None
 
 
 def labelled(label: QLabel, chooser: QWidget) -> QHBoxLayout:
-    """Return a chooser behind its label; those below each other begin at the same place."""
+    """Return a chooser with its label in front. All labels have the same minimum width, so that choosers align."""
     row = QHBoxLayout()
     row.setSpacing(theme.SPACING)
     label.setMinimumWidth(LABEL_WIDTH)
@@ -251,7 +252,7 @@ def headed(heading: QLabel, button: QWidget) -> QHBoxLayout:
 
 
 def caption(text: QLabel) -> QLabel:
-    """Return a label as the heading of a group of controls."""
+    """Return a label that serves as heading of a group of controls."""
     text.setProperty("role", "strong")
     return text
 

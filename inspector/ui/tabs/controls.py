@@ -1,4 +1,4 @@
-"""Small controls that several tabs use: a slider with its value, zoom buttons, a row of choices, a number."""
+"""Small controls shared by the tabs: a slider with its value, zoom buttons, a row of choices, a number."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,7 +39,7 @@ class ShareSlider(Themed, QWidget):
         self.slider.setRange(0, 100)
         self.slider.setPageStep(5)
         self.title.setBuddy(self.slider)
-        self.reset = QToolButton(self)  # shown without a parent it would be a window for a moment
+        self.reset = QToolButton(self)  # without a parent it would briefly be a window of its own
         self.reset.setMinimumSize(theme.TOUCH, theme.TOUCH)
         self.reset.setIconSize(QSize(theme.ICON, theme.ICON))
         self.reset.setVisible(resettable)
@@ -65,7 +65,7 @@ class ShareSlider(Themed, QWidget):
         self.slider.setValue(round(value * 100))
 
     def set_origin(self, value: float) -> None:
-        """Take this value now, without a signal, and come back to it on reset."""
+        """Set this value without a signal, and use it as the target of the reset button."""
         self._origin = value
         with QSignalBlocker(self.slider):
             self.set_value(value)
@@ -96,7 +96,7 @@ class ShareSlider(Themed, QWidget):
 
 
 class CanvasTools(Themed, QWidget):
-    """Buttons over a corner of a canvas: larger, smaller, fit."""
+    """Buttons in a corner of a canvas: larger, smaller, fit."""
 
     def __init__(self, canvas: Canvas, direction: QBoxLayout.Direction = QBoxLayout.Direction.TopToBottom) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class CanvasTools(Themed, QWidget):
 
 
 class Choice(QWidget):
-    """A few buttons side by side, one of them down."""
+    """A few buttons in a row, one of them pressed."""
 
     chosen = Signal(str)
 
@@ -167,14 +167,14 @@ class Choice(QWidget):
 
 
 class NumberField(Themed, QWidget):
-    """A number with a button on either side that a finger can press; keys and typing work as in any number field."""
+    """A number with a finger-sized button on either side; keys and typing work as in any number field."""
 
     valueChanged = Signal(float)
 
     def __init__(
         self, lowest: float, highest: float, parent: QWidget | None = None, *, field: QDoubleSpinBox | None = None
     ) -> None:
-        """`field`: one that writes its numbers in another way than with one decimal."""
+        """Create the field. `field`: a spin box to use in place of the one-decimal default."""
         super().__init__(parent)
         self.field = field or DoubleSpinBox()
         self.field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
@@ -217,7 +217,7 @@ class NumberField(Themed, QWidget):
 
 
 class CopyButton(Themed, QToolButton):
-    """Copies a table; stands beside the table's heading."""
+    """A button next to a table's heading that copies the table."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -232,7 +232,7 @@ class CopyButton(Themed, QToolButton):
         self.setIcon(theme.icon("copy"))
 
     def serve(self, view: QWidget, copy: Callable[[], None]) -> None:
-        """Call `copy` when it is pressed, and for the keys that copy while `view` has the focus."""
+        """Call `copy` when the button is pressed, and for the copy keys while `view` has the focus."""
         self._copy = copy
         self.clicked.connect(copy)
         view.installEventFilter(self)

@@ -1,4 +1,4 @@
-"""The detection tab: boxes with class and score, and a threshold to try out."""
+"""The detection tab: boxes with class and score, and an adjustable threshold."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
 
 class DetectionTab(ThresholdTab):
-    """Boxes on the canvas and in a table; what is selected in one is selected in the other."""
+    """Boxes on the canvas and in a table; selecting a box in either selects it in both."""
 
     answer: ClassVar[type[Answer] | None] = Boxes
 
@@ -57,7 +57,7 @@ class DetectionTab(ThresholdTab):
         return scale
 
     def _classified(self) -> tuple[RegionMark, ...]:
-        """Return what the classifiers said of the regions of this frame."""
+        """Return the classifiers' results for the regions of this frame."""
         frame, found = self.frame(), self.inspection.predictions if self.inspection is not None else ()
         camera = frame.camera if frame is not None else ""
         return tuple(

@@ -1,4 +1,4 @@
-"""The thread that asks for Grad-CAM heat maps: one question at a time, and only the newest is kept."""
+"""The thread that requests Grad-CAM heat maps: one request at a time, and only the newest is kept."""
 
 import logging
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from inspector.ui.widgets.work_thread import WorkThread
 
 log = logging.getLogger(__name__)
 
-IDLE_S: Final = 90.0  # after so long without a question the worker process is ended, for its memory
+IDLE_S: Final = 90.0  # time without a request after which the worker process ends, to free its memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """What to explain. `layer` and `class_index` None: the default layer, the class the network names."""
+    """A request to explain. `layer` and `class_index` None: the default layer, the predicted class."""
 
     folder: Path
     frame: Frame
@@ -35,7 +35,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A heat map, and the layers there are to choose from."""
+    """A heat map, and the layers that can be chosen."""
 
     question: Question
     heat: HeatMap
@@ -52,7 +52,7 @@ class Refusal:
 
 
 class Explains(Protocol):
-    """What the thread needs of `engines.explainer.Explainer`."""
+    """The interface of `engines.explainer.Explainer` that the thread uses."""
 
     def layers(self) -> list[str]: ...
     def explain(
@@ -74,7 +74,7 @@ def open_explainer(folder: Path) -> Explains:
 
 
 class ExplainThread(WorkThread[Question]):
-    """Answers questions in the background. `answered(Answer)` and `refused(Refusal)` come only for the newest question."""
+    """Answers requests in the background. `answered(Answer)` and `refused(Refusal)` come only for the newest request."""
 
     answered = Signal(object)
     refused = Signal(object)
@@ -89,17 +89,17 @@ class ExplainThread(WorkThread[Question]):
         self._folder: Path | None = None
 
     def ask(self, question: Question) -> None:
-        """Ask this instead of whatever was asked before. Returns at once."""
+        """Queue this request in place of any earlier one. Returns at once."""
         with self._telling():
             self._asked = self._newest = question
 
     def forget(self) -> None:
-        """Want no answer any more."""
+        """Drop the pending request."""
         with self._telling(start=False):
             self._asked = self._newest = None
 
     def give_up(self) -> None:
-        """End the worker process now, with the answer under way; the next question starts another. Returns at once."""
+        """End the worker process now, with its request in progress; the next request starts a new process. Returns at once."""
         with self._wake:
             self._asked = self._newest = None
             self._gave_up = True
@@ -108,7 +108,7 @@ class ExplainThread(WorkThread[Question]):
             explainer.abort()
 
     def end(self) -> None:
-        """End the thread and its worker process; an answer under way is given up."""
+        """End the thread and its worker process; a request in progress is dropped."""
         with self._wake:
             self._asked = self._newest = None
             self._stop = True
@@ -158,7 +158,7 @@ class ExplainThread(WorkThread[Question]):
             (self.answered if isinstance(reply, Answer) else self.refused).emit(reply)
 
     def _rest(self) -> None:
-        """Without questions for a while, the worker process is ended, for its memory."""
+        """End the worker process after a while without requests, to free its memory."""
         if self._explainer is not None:
             self._explainer.close()
             self._explainer = None

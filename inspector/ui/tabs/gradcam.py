@@ -1,4 +1,4 @@
-"""The Grad-CAM tab: which pixels spoke for what the network said."""
+"""The Grad-CAM tab: which pixels contributed to the network's prediction."""
 
 from typing import assert_never
 
@@ -25,13 +25,14 @@ from inspector.ui.tabs.controls import ShareSlider
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
 from inspector.ui.widgets.inputs import ComboBox
 
-SETTLE_MS = 150  # stepping through frames explains only the one where the person stays
+SETTLE_MS = 150  # while stepping through frames, explain only the frame where the person stops
 
 
 class GradCamTab(AnalysisTab):
-    """Explains on the button; by itself where the inspection stays in sight. Never while hidden, never in the event loop.
+    """Explains on the button, or by itself if the inspection stays on the screen.
 
-    On a running line the explained part must stay: `hold_wanted` carries it, and the page holds it until back to live.
+    Never explains while hidden, and never in the event loop. On a running line the explained part must stay: `hold_wanted`
+    carries the inspection, and the page holds it until back to live.
     """
 
     hold_wanted = Signal(object)
@@ -109,7 +110,7 @@ class GradCamTab(AnalysisTab):
         self.progress.setSizePolicy(policy)
         self._busy(False)
 
-    # The inspection
+    # Inspection
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None) -> None:
         if inspection is not self.inspection:
@@ -162,10 +163,10 @@ class GradCamTab(AnalysisTab):
     def busy(self) -> bool:
         return self._asking or self._timer.isActive()
 
-    # Asking and answering
+    # Requests and answers
 
     def explain(self) -> None:
-        """Ask for the heat map of what is chosen."""
+        """Request the heat map of the current choice."""
         question = self._question()
         if question is None or self._resting or not self.isVisible():
             return
@@ -190,7 +191,7 @@ class GradCamTab(AnalysisTab):
         return Question(folder, frame, prediction.region, self.layer.currentData(), kind, self._box(prediction))
 
     def _box(self, prediction: Prediction) -> Rect | None:
-        """Return the selected box, where boxes are explained and one is selected."""
+        """Return the selected box, if boxes are explained and a box is selected."""
         index = self.link.selection(f"boxes:{prediction.bundle}:{prediction.camera}")
         boxes = prediction.answer
         if not isinstance(boxes, Boxes) or index is None or index >= len(boxes):
@@ -199,7 +200,7 @@ class GradCamTab(AnalysisTab):
         return (left, top, right, bottom)
 
     def _on_selection(self) -> None:
-        """Another box was chosen: explain that one."""
+        """Explain the newly chosen box."""
         prediction = self.prediction()
         boxed = prediction is not None and isinstance(prediction.answer, Boxes)
         if self.isVisible() and boxed and self._frozen and not self._resting:
@@ -217,7 +218,7 @@ class GradCamTab(AnalysisTab):
         self._draw()
 
     def _drop(self) -> None:
-        """The answer is about something else now."""
+        """Discard the answer, which no longer matches the choice."""
         self.thread_.forget()
         self._answer = self._problem = None
         self._busy(False)
@@ -305,7 +306,7 @@ class GradCamTab(AnalysisTab):
         self.class_label.setText(texts[self.class_choice])
         for widget, text in texts.items():
             widget.setAccessibleName(text)
-        self._bundle = ""  # the choosers are filled again in the new language
+        self._bundle = ""  # refills the choosers in the new language
         self.button.setText(self.tr("Explain"))
         self.button.setAccessibleName(self.tr("Explain"))
         self.opacity.set_texts(self.tr("Opacity"))
@@ -324,7 +325,7 @@ class GradCamTab(AnalysisTab):
 
 
 def heat_share(values: Floats, prediction: Prediction, threshold: float) -> float | None:
-    """Return the share (0..1) of the heat that lies on the boxes or the mask at `threshold`; None where neither was found.
+    """Return the share (0..1) of the heat on the boxes or the mask at `threshold`; None if there is neither.
 
     `values` float32 [h, w] covers the prediction's region. A low share means that the network looked elsewhere.
     """

@@ -1,4 +1,4 @@
-"""How often each temperature occurs in a frame, upright beside the picture; a band on it is the range of the colours.
+"""Histogram of the temperatures in a frame, upright at the side of the picture; a band marks the range of the colours.
 
 Imported when the thermal tab is first shown: pyqtgraph takes longer to import than the rest of the window.
 """
@@ -19,12 +19,12 @@ from inspector.ui.widgets.themed import Themed
 
 BINS: Final = 96
 NARROWEST: Final = 0.5  # kelvin between the ends of the band
-_STRIP: Final = (-0.28, -0.06)  # where the palette stands, in lengths of the longest bar
-_MOST_SAMPLES: Final = 100_000  # a histogram of more would look the same
+_STRIP: Final = (-0.28, -0.06)  # position of the palette, in lengths of the longest bar
+_MOST_SAMPLES: Final = 100_000  # more samples would not change the histogram visibly
 
 
 class Histogram(Themed, QWidget):
-    """Bars of log(1 + count): a hot spot of few pixels can be seen beside a large background.
+    """Bars of log(1 + count), so that a hot spot of few pixels is visible next to a large background.
 
     `ranged(low, high)`: the band was dragged to this range, in kelvin.
     """
@@ -37,7 +37,7 @@ class Histogram(Themed, QWidget):
         self._palette: Palette = "iron"
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self._edges: NDArray[np.float64] = np.zeros(0)
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
+        # Neither a PlotWidget nor a PlotItem, whose menus are English and ignore the theme.
         self.view = pg.GraphicsView(self)
         self.layout_ = pg.GraphicsLayout()
         self.layout_.setContentsMargins(0, theme.SPACING, 0, theme.SPACING)
@@ -53,7 +53,7 @@ class Histogram(Themed, QWidget):
         self.bars = pg.BarGraphItem(x0=[], y0=[], width=[], height=[])
         self.strip = pg.ImageItem(axisOrder="row-major")
         self.band = pg.LinearRegionItem(values=(0.0, 1.0), orientation="horizontal", swapMode="push")
-        self.strip.setZValue(self.band.zValue() + 1)  # its colours stay what they are in the picture
+        self.strip.setZValue(self.band.zValue() + 1)  # the band must not tint the palette
         for item in (self.bars, self.strip, self.band):
             self.box.addItem(item)
         self.box.setXRange(_STRIP[0], 1.05, padding=0)
@@ -65,12 +65,12 @@ class Histogram(Themed, QWidget):
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How many pixels of the frame are in each bin."""
+        """Pixels of the frame in each bin."""
         return self._counts
 
     @property
     def edges(self) -> NDArray[np.float64]:
-        """The ends of the bins in kelvin, one more than there are bins."""
+        """Edges of the bins in kelvin, one more than there are bins."""
         return self._edges
 
     def band_range(self) -> tuple[float, float]:
@@ -79,7 +79,7 @@ class Histogram(Themed, QWidget):
         return kelvin(float(low), self._unit), kelvin(float(high), self._unit)
 
     def show_frame(self, frame: Frame, low: float, high: float, palette: Palette, unit: TemperatureUnit) -> None:
-        """Show the temperatures of a frame; the band stands from `low` to `high` kelvin."""
+        """Show the temperatures of a frame; the band spans `low` to `high` kelvin."""
         self._unit, self._palette = unit, palette
         values = frame.pixels[np.isfinite(frame.pixels)]
         if not values.size:

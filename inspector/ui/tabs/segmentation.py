@@ -15,12 +15,12 @@ from inspector.ui.tabs.controls import CopyButton, ShareSlider
 from inspector.ui.tabs.threshold import ThresholdTab
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 
-LABELLED = 12  # of the connected areas, so many of the largest get a label
-SMALLEST_PX = 4.0  # connected areas below this are no area a person can see
+LABELLED = 12  # number of the largest connected areas that get a label
+SMALLEST_PX = 4.0  # smaller connected areas are invisible to a person
 
 
 class SegmentationTab(ThresholdTab):
-    """The mask with adjustable opacity, a legend with count and area a class, and a label at the largest areas."""
+    """The mask with adjustable opacity, a legend with count and area of each class, and labels on the largest areas."""
 
     answer: ClassVar[type[Answer] | None] = Masks
 

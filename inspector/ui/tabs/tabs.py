@@ -1,4 +1,4 @@
-"""The four analysis tabs side by side, on the same inspection and in step."""
+"""The four analysis tabs, synchronised on the same inspection."""
 
 from pathlib import Path
 
@@ -17,15 +17,16 @@ from inspector.ui.widgets.themed import Themed
 
 
 class AnalysisTabs(Themed, TabWidget):
-    """Every tab of the registry. Zoom, pan and selection are shared; only the tab in sight works.
+    """Every tab of the registry.
 
-    `hold_wanted` carries an inspection that must stay in sight while the line goes on.
+    Zoom, pan and selection are shared; only the visible tab works. `hold_wanted` carries an inspection that must stay on the
+    screen while the line goes on.
     """
 
     hold_wanted = Signal(object)
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None, apart: bool = False) -> None:
-        """`apart`: the panels of the tabs are in `panels`, which may be shown anywhere, instead of beside the pictures."""
+        """Create the tabs. `apart`: the tabs' panels go to `panels`, for use elsewhere, and not next to the pictures."""
         super().__init__(parent)
         self.panels = QStackedWidget(self)
         self.panels.hide()
@@ -43,33 +44,35 @@ class AnalysisTabs(Themed, TabWidget):
         self.retranslate()
 
     def set_inspection(self, inspection: Inspection | None, recipe: Recipe | None, *, base: Path | None = None) -> None:
-        """Show this inspection in every tab. `base`: the recipe's folder, where its bundles are looked for."""
+        """Show this inspection in every tab. `base`: the recipe's folder, in which its bundles are searched for."""
         for tab in self.tabs.values():
             tab.base = base
             tab.set_inspection(inspection, recipe)
 
     def set_frozen(self, frozen: bool) -> None:
-        """Whether the inspection stays (review, or a part picked while the line runs): then Grad-CAM explains by itself."""
+        """Set whether the inspection stays (review, or a held part of a running line); if it
+        does, Grad-CAM explains by itself.
+        """
         for tab in self.tabs.values():
             tab.set_frozen(frozen)
 
     def set_plain(self, plain: bool) -> None:
-        """Leave out what lies over the pictures, to save the processor."""
+        """Hide the overlays to save processor time."""
         for tab in self.tabs.values():
             tab.canvas.set_plain(plain)
 
     def set_resting(self, resting: bool) -> None:
-        """Whether the line needs the processor: then nothing is explained."""
+        """Set whether the line needs the processor; while it does, nothing is explained."""
         for tab in self.tabs.values():
             tab.set_resting(resting)
 
     def set_unit(self, unit: TemperatureUnit) -> None:
-        """In which unit every tab shows temperatures."""
+        """Set the temperature unit of every tab."""
         for tab in self.tabs.values():
             tab.set_unit(unit)
 
     def close_workers(self) -> None:
-        """End background threads; waits for them."""
+        """End the background threads and wait for them."""
         for tab in self.tabs.values():
             tab.close_workers()
 

@@ -1,4 +1,4 @@
-"""The thermal tab: temperatures as colours, measured where the camera is radiometric and predicted where it is not."""
+"""The thermal tab: temperatures as colours, measured if the camera is radiometric, otherwise predicted."""
 
 import math
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -80,7 +80,7 @@ class ThermalTab(AnalysisTab):
             self.panel.addLayout(headed(self.limits[name], field))
 
     def _numbers(self) -> QGridLayout:
-        """Highest, mean and lowest side by side; under them where they come from."""
+        """Return the grid with highest, mean and lowest temperature in a row, with their origin below."""
         grid = QGridLayout()
         grid.setHorizontalSpacing(theme.SPACING * 2)
         grid.setVerticalSpacing(0)
@@ -122,7 +122,7 @@ class ThermalTab(AnalysisTab):
             )
 
     def _on_ranged(self, low: float, high: float) -> None:
-        """The band was dragged: from now on the range is the person's."""
+        """Take over the range from the dragged band; from now on the range is manual."""
         self._set_spins(low, high)
         with QSignalBlocker(self.automatic):
             self.automatic.setChecked(False)
@@ -140,9 +140,7 @@ class ThermalTab(AnalysisTab):
         self.link.selection_changed.connect(self._on_selection)
 
     def frame(self) -> Frame | None:
-        """Return the frame of the thermal prediction, else a frame in kelvin, else none: colours of light are not
-        temperatures.
-        """
+        """Return the frame of the thermal prediction, else a frame in kelvin, else None: light is not a temperature."""
         if self.inspection is None:
             return None
         chosen = self.prediction()
@@ -151,7 +149,7 @@ class ThermalTab(AnalysisTab):
         return next((frame for frame in self.inspection.frames.values() if frame.unit == "kelvin"), None)
 
     def temperatures(self) -> Temperatures | None:
-        """Return those of the chosen prediction, or measured on the whole frame where no bundle looked at it."""
+        """Return the temperatures of the chosen prediction, or those measured on the whole frame if no bundle inspected it."""
         chosen, frame = self.prediction(), self.frame()
         if chosen is not None:
             return chosen.expect(Temperatures)
@@ -256,7 +254,7 @@ class ThermalTab(AnalysisTab):
         self.values["network"].setVisible(shown)
 
     def _recolor(self) -> None:
-        """Palette and range to canvas and colour bar."""
+        """Apply palette and range to the canvas and the colour bar."""
         frame = self.frame()
         manual = not self.automatic.isChecked()
         for widget in (self.low, self.high, *self.limits.values()):
@@ -281,7 +279,7 @@ class ThermalTab(AnalysisTab):
                 spin.setValue(temperature(value, self._unit()))
 
     def set_unit(self, unit: TemperatureUnit) -> None:
-        """In which unit temperatures are shown; the tab's own switch follows."""
+        """Set the temperature unit; the tab's own switch follows."""
         super().set_unit(unit)
         if unit != self._unit():
             self.unit.set_current(unit)

@@ -1,4 +1,4 @@
-"""What the tabs with a threshold have in common: the slider, and the verdict that would follow."""
+"""Base of the tabs with a threshold: the slider, and the verdict that would follow."""
 
 from abc import abstractmethod
 
@@ -19,7 +19,7 @@ from inspector.ui.tabs.controls import ShareSlider
 
 
 class ThresholdTab(AnalysisTab):
-    """A tab whose threshold can be tried out: what it would find, and what the verdict would be. The recipe stays as it is."""
+    """A tab with a threshold to try out: what would be found, and the resulting verdict. The recipe does not change."""
 
     def __init__(self, parent: QWidget | None = None, *, link: ViewLink | None = None) -> None:
         super().__init__(parent, link=link)
@@ -48,13 +48,13 @@ class ThresholdTab(AnalysisTab):
         self.panel.addWidget(self.reasons)
 
     def recipe_threshold(self) -> float:
-        """Return the threshold that the station judges with."""
+        """Return the threshold that the station uses."""
         prediction = self.prediction()
         step = step_of(self.recipe, prediction) if prediction is not None else None
         return threshold_of(step) if step is not None else DEFAULT_THRESHOLD
 
     def tried(self) -> Recipe | None:
-        """Return the recipe with the threshold on the slider."""
+        """Return the recipe with the slider's threshold."""
         prediction = self.prediction()
         step = step_of(self.recipe, prediction) if prediction is not None else None
         if self.recipe is None or step is None:
@@ -67,7 +67,7 @@ class ThresholdTab(AnalysisTab):
         prediction = self.prediction()
         self.threshold.setEnabled(prediction is not None)
         origin = self.recipe_threshold()
-        # The slider goes back only when the recipe's own threshold is another one, so that a trial lasts over the parts.
+        # Reset the slider only when the recipe's threshold changes, so that a trial lasts over several parts.
         source = (prediction.bundle if prediction is not None else "", origin)
         if source != self._origin_of:
             self._origin_of = source
@@ -77,7 +77,7 @@ class ThresholdTab(AnalysisTab):
 
     @abstractmethod
     def show_found(self, prediction: Prediction | None) -> None:
-        """Show what the prediction holds at the slider's threshold."""
+        """Show the prediction's contents at the slider's threshold."""
 
     def _on_threshold(self) -> None:
         self.show_found(self.prediction())

@@ -1,4 +1,4 @@
-"""What becomes of the trainings when the window is closed: asked once, in the window."""
+"""The question of what happens to running trainings when the window is closed, asked once inside the window."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ STAY: Final = "stay"
 
 
 class Leaving(QObject):
-    """`settled` is emitted when the window may be closed after all."""
+    """Asks about running trainings. `settled` is emitted when the window may be closed."""
 
     settled = Signal()
 
@@ -26,7 +26,10 @@ class Leaving(QObject):
         question.answered.connect(self._on_answer)
 
     def may_close(self) -> bool:
-        """Return whether nothing trains, or that has been settled. Otherwise asks, and `settled` may follow."""
+        """Return whether the window may close: nothing trains, or the question is settled.
+
+        Otherwise ask; `settled` may follow.
+        """
         bridge = self._page.bridge
         if not bridge.isRunning():
             return True
@@ -35,7 +38,7 @@ class Leaving(QObject):
         live = [info for info in self._page.runs if info.state in LIVE]
         app = QGuiApplication.instance()
         if not live or (isinstance(app, QGuiApplication) and app.isSavingSession()):
-            return True  # a computer that shuts down is not kept waiting for an answer
+            return True  # a shutdown must not wait for an answer
         if not self._asking:
             self._asking = True
             waiting = sum(info.state is RunState.WAITING for info in self._page.runs)

@@ -1,4 +1,4 @@
-"""Words of training that several pages use."""
+"""Texts about training that several pages share."""
 
 from PySide6.QtCore import QCoreApplication
 
@@ -7,17 +7,17 @@ from inspector.core.types import TaskName
 
 
 def task_word(task: TaskName) -> str:
-    """Return what a person calls a task."""
+    """Return the display name of a task."""
     return QCoreApplication.translate("tasks", TASKS[task].label)
 
 
 def task_sentence(task: TaskName) -> str:
-    """Return what is learnt by it."""
+    """Return a sentence on what the task learns."""
     return QCoreApplication.translate("tasks", TASKS[task].about)
 
 
 def minutes_text(minutes: float) -> str:
-    """ "about 12 min", "about 2.5 h": no more precise than an estimate is."""
+    """Return the time as text, with the precision of an estimate: "about 12 min", "about 2.5 h"."""
     if minutes < 1:
         return QCoreApplication.translate("training", "less than a minute")
     if minutes < 90:
@@ -26,7 +26,7 @@ def minutes_text(minutes: float) -> str:
 
 
 def depth_word(depth: str) -> str:
-    """Return what a survey says of the depth of images, in the window's language."""
+    """Return the survey's image depth in the window's language."""
     words = {
         "8-bit grey": QCoreApplication.translate("training", "8-bit grey"),
         "8-bit colour": QCoreApplication.translate("training", "8-bit colour"),

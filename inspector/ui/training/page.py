@@ -1,4 +1,4 @@
-"""The page of the trainings: their list, the one that is looked at, and a new one."""
+"""The training page: the list of runs, the selected run, and a new training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,30 +28,34 @@ if TYPE_CHECKING:
     from inspector.ui.variants.panel import VariantsPanel
 
 _LIST_WIDTH: Final = theme.SPACING * 42
-DEMO: Final = "window"  # the demo data that a first training is tried with
+DEMO: Final = "window"  # demo data for a first training
 _QUEUE: Final = "queue"
 
 
 class TrainPage(Themed, QWidget):
-    """`recipe_written` carries the file of a recipe that a bundle was put into, or taken out of again."""
+    """The training page.
+
+    `recipe_written` carries the file of a recipe to which a bundle was added, or from which it was removed.
+    """
 
     recipe_written = Signal(object)
 
     def __init__(
         self, settings: Settings, runs: Path, parent: QWidget | None = None, *, recipe: Callable[[], Path | None] = lambda: None
     ) -> None:
-        """`runs`: the folder of the runs; nothing is read before the page is shown or its bridge begins.
+        """Create the page.
 
-        `recipe`: the file of the recipe that the station works by.
+        `runs`: folder of the runs; nothing is read before the page is shown or its bridge begins. `recipe`: returns the file of
+        the station's recipe.
         """
         super().__init__(parent)
         self.setObjectName("page")
         self._settings, self._recipe = settings, recipe
-        self._shown: Path | None = None  # the run that is looked at
+        self._shown: Path | None = None  # the selected run
         self._drawn: Path | None = None  # the run whose history is drawn
-        self._told = False  # what runs there are
-        self._wanted: Path | None = None  # the run to look at as soon as it is there
-        self._about: Path | None = None  # the run that is asked about
+        self._told = False  # whether the list of runs is known
+        self._wanted: Path | None = None  # the run to show as soon as it exists
+        self._about: Path | None = None  # the run that the open question concerns
         self.bridge = TrainingBridge(runs, self)
         self.list = RunList()
         self.new = QPushButton()
@@ -114,7 +118,7 @@ class TrainPage(Themed, QWidget):
     # New trainings
 
     def open_dialog(self, settings: TrainSettings | None = None) -> "TrainingDialog":
-        """Put a training together, from the settings of an earlier one where they are given."""
+        """Open the dialog for a new training, with the settings of an earlier run if given."""
         from inspector.ui.training.new.wiring import training_dialog
 
         if self.dialog is None:
@@ -129,11 +133,11 @@ class TrainPage(Themed, QWidget):
         return self.dialog
 
     def open_demo(self) -> None:
-        """Put a training together with pictures of the demo line."""
+        """Open the dialog for a new training with the images of the demo line."""
         self.open_dialog().data.choose_demo(DEMO)
 
     def close_dialog(self) -> None:
-        """Back to the runs; what was put together is forgotten."""
+        """Return to the runs and discard the draft."""
         if self.dialog is not None:
             self.main.setCurrentWidget(self._body)
             self.main.removeWidget(self.dialog)
@@ -152,21 +156,21 @@ class TrainPage(Themed, QWidget):
 
     @property
     def runs(self) -> tuple[RunInfo, ...]:
-        """All runs as they are listed."""
+        """All runs in list order."""
         return tuple(self.list.runs.runs)
 
     @property
     def run(self) -> RunInfo | None:
-        """The run that is looked at."""
+        """The selected run."""
         return self._info(self._shown)
 
     @property
     def calm(self) -> bool:
-        """Whether everything that is known of the runs is in sight."""
+        """Whether everything known about the runs is on the screen."""
         return self._told and (self.view is None or self._shown is None or self._drawn == self._shown)
 
     def show_run(self, folder: Path) -> None:
-        """Look at this run."""
+        """Show this run."""
         info = self._info(folder)
         if info is None:
             self._wanted = folder
@@ -193,7 +197,7 @@ class TrainPage(Themed, QWidget):
         return self.view
 
     def _on_compare(self, on: bool) -> None:
-        """Choose runs to be compared, or look at one again."""
+        """Choose runs to compare, or return to a single run."""
         self.list.set_choosing(on)
         self.restyle()
         if on:
@@ -211,10 +215,10 @@ class TrainPage(Themed, QWidget):
         self.comparison.show_runs([info for info in chosen if info is not None])
         self.detail.setCurrentWidget(self.comparison)
 
-    # What becomes of a bundle
+    # Use of a bundle
 
     def open_panel(self, bundle: Path) -> "RecipePanel":
-        """Put this bundle into a recipe."""
+        """Open the panel that adds this bundle to a recipe."""
         from inspector.ui.training.results.recipe_panel import RecipePanel
 
         self.close_panel()
@@ -224,11 +228,11 @@ class TrainPage(Themed, QWidget):
         self.panel.show_bundle(bundle, self._recipe())
         self.detail.addWidget(self.panel)
         self.detail.setCurrentWidget(self.panel)
-        self._aside.setEnabled(False)  # one thing after the other
+        self._aside.setEnabled(False)  # one panel at a time
         return self.panel
 
     def open_variants(self, bundle: Path) -> "VariantsPanel":
-        """Show what this bundle can be run with."""
+        """Show the variants of this bundle."""
         if self.variants is None:
             from inspector.ui.variants.panel import VariantsPanel
 
@@ -237,7 +241,7 @@ class TrainPage(Themed, QWidget):
         return self.variants
 
     def close_panel(self) -> None:
-        """Back to the run."""
+        """Return to the run."""
         if self.panel is not None:
             self.detail.removeWidget(self.panel)
             self.panel.end()
@@ -265,7 +269,7 @@ class TrainPage(Themed, QWidget):
         self._aside.setVisible(bool(runs))
         self.compare.setVisible(sum(info.state is RunState.DONE for info in runs) > 1 or self.compare.isChecked())
         if self.compare.isChecked():
-            return  # what was chosen stays in sight
+            return  # the chosen runs stay on the screen
         wanted = self._info(self._wanted)
         if wanted is not None:
             self._wanted = None
@@ -289,7 +293,7 @@ class TrainPage(Themed, QWidget):
         if news.samples is not None:
             view.show_samples(news.samples)
 
-    # What a person wants done
+    # Commands
 
     def _on_wish(self, wish: str) -> None:
         info = self.run
@@ -309,7 +313,7 @@ class TrainPage(Themed, QWidget):
             QGuiApplication.clipboard().setText("\n\n".join(filter(None, (str(info.sentence), info.outcome.details))))
 
     def _cancel(self, info: RunInfo) -> None:
-        """Work is lost by it once an epoch is done; then it asks."""
+        """Cancel a run; ask first if an epoch is done, because its work would be lost."""
         if info.metric is None or info.state is RunState.WAITING:
             self.bridge.command("cancel", info.folder)
             return
@@ -351,7 +355,7 @@ class TrainPage(Themed, QWidget):
         self.bridge.begin()
 
     def leave(self) -> None:
-        """Close what lies on top: a question, a large picture, the dialog."""
+        """Close the topmost overlay: a question, a large picture, the dialog."""
         if self.question.isVisible():
             self.question.escape()
         elif self.variants is not None and self.variants.isVisible():
@@ -366,14 +370,14 @@ class TrainPage(Themed, QWidget):
             self.compare.setChecked(False)
 
     def close_workers(self) -> None:
-        """End the background threads; what trains goes on, unless that was asked otherwise."""
+        """End the background threads; trainings go on unless the person decided otherwise."""
         self.close_dialog()
         self.close_panel()
         if self.variants is not None:
             self.variants.close_workers()
         self.bridge.end()
 
-    # Dress
+    # Theme and language
 
     def retranslate(self) -> None:
         self.setAccessibleName(self.tr("Train"))
@@ -405,7 +409,7 @@ class TrainPage(Themed, QWidget):
 
 
 class EmptyRuns(Themed, QWidget):
-    """What to do first, while there are no runs."""
+    """The first steps, shown while there are no runs."""
 
     new_wanted = Signal()
     demo_wanted = Signal()

@@ -1,4 +1,4 @@
-"""What lies over a page while a worker process does something for it: begun, watched, cancelled, ended."""
+"""A cover over a page while a worker process does something for it: started, watched, cancelled, ended."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -16,18 +16,18 @@ from inspector.workers.messages import Progress, WorkerMessage
 from inspector.workers.outcome import End, Outcome
 from inspector.workers.process import WorkerProcess
 
-_NONE = Progress(phase="")  # nothing has been said yet
+_NONE = Progress(phase="")  # no message yet
 
 
 class RunningJob(Protocol):
-    """What is needed here of a `WorkerProcess`."""
+    """The interface of `WorkerProcess` used here."""
 
     def cancel(self) -> None: ...
     def close(self) -> Outcome: ...
 
 
 class JobFactory(Protocol):
-    """Starts a job: `WorkerProcess`, or what a test puts in its place."""
+    """A function that starts a job: `WorkerProcess`, or a test's replacement."""
 
     def __call__(
         self, job: Job, *, listener: Callable[[WorkerMessage], None], ended: Callable[[Outcome], None]
@@ -35,9 +35,10 @@ class JobFactory(Protocol):
 
 
 class JobCover(Cover):
-    """One job at a time. A subclass begins it, and shows what there is in `_show` whenever that changes.
+    """Runs one job at a time.
 
-    `_finished` is called with how a job ended, before `_show`.
+    A subclass starts the job, and shows the state in `_show` whenever it changes. `_finished` is called with the job's outcome
+    before `_show`.
     """
 
     _told = Signal(object)
@@ -59,16 +60,16 @@ class JobCover(Cover):
 
     @property
     def busy(self) -> bool:
-        """Whether the job is under way."""
+        """Whether the job is running."""
         return self._job is not None
 
     def cancel(self) -> None:
-        """Stop the job; what was there stays as it is."""
+        """Stop the job; earlier results stay unchanged."""
         if self._job is not None:
             self._job.cancel()
 
     def leave(self) -> None:
-        """Go back to the page."""
+        """Return to the page."""
         self.uncover(False)
 
     def close_workers(self) -> None:
@@ -78,7 +79,7 @@ class JobCover(Cover):
             job.close()
 
     def _card(self) -> QVBoxLayout:
-        """Return the card that fills the cover, for its contents."""
+        """Return the card that fills the cover, for the subclass's contents."""
         card = QFrame()
         card.setProperty("role", "card")
         box = QVBoxLayout(card)
@@ -90,7 +91,7 @@ class JobCover(Cover):
         return box
 
     def _begin(self, job: Job) -> None:
-        """Start the job; that it cannot be started is how it ends."""
+        """Start the job; a failure to start is handled as the job's outcome."""
         self._outcome, self._phase = None, _NONE
         try:
             self._job = self.start_job(job, listener=self._told.emit, ended=self._ended.emit)
@@ -113,17 +114,17 @@ class JobCover(Cover):
         self._show()
 
     def _finished(self, outcome: Outcome) -> None:
-        """The job has ended so."""
+        """Handle the job's outcome."""
 
     def _show(self) -> None:
-        """Bring everything in line with what is known now; a subclass adds its own."""
+        """Match the widgets to the current state; a subclass adds its own."""
         self.progress.setVisible(self.busy)
         self.progress.setRange(0, self._phase.steps)
         self.progress.setValue(self._phase.step)
 
 
 def wrapped(label: QLabel) -> QLabel:
-    """Return the label for sentences, which can be selected and copied."""
+    """Return the label set up for sentences that can be selected and copied."""
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -131,15 +132,15 @@ def wrapped(label: QLabel) -> QLabel:
 
 
 def in_words(outcome: Outcome) -> str:
-    """Return what was wrong and what to do."""
+    """Return the error and its remedy as text."""
     return sentences(outcome.problem, outcome.remedy)
 
 
 def sentences(*told: Message | None) -> str:
-    """Those there are, one after the other, in the window's language."""
+    """Return the given sentences joined, in the window's language."""
     return " ".join(translate(one) for one in told if one is not None)
 
 
 def _close(job: RunningJob) -> None:
-    """It has ended; its threads are waited for, outside of its own callback."""
+    """Handle the end of the job outside its own callback, and wait for its threads."""
     job.close()

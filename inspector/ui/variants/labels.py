@@ -1,4 +1,4 @@
-"""What is known of a variant, in words."""
+"""Texts about a variant."""
 
 from PySide6.QtCore import QCoreApplication
 
@@ -8,7 +8,7 @@ from inspector.tuning.variant_list import Listed
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.results.labels import measure_word, unit_of, value_text
 
-_ERRORS = {"minus_mae_kelvin": "mae_kelvin"}  # what a training raises, and what a person is told
+_ERRORS = {"minus_mae_kelvin": "mae_kelvin"}  # what training maximises: what a person sees
 
 
 def state_word(listed: Listed) -> str:
@@ -27,7 +27,7 @@ def state_word(listed: Listed) -> str:
 
 
 def metric_texts(parity: Parity) -> tuple[str, str, str]:
-    """Return what the metric is called, its value of the trained network, and of the variant."""
+    """Return the metric's name, its value for the trained network, and its value for the variant."""
     name = _ERRORS.get(parity.metric, parity.metric)
     sign = -1.0 if parity.metric in _ERRORS else 1.0
     before, after = (value_text(sign * value, unit_of(name)) for value in (parity.before, parity.after))
@@ -35,7 +35,7 @@ def metric_texts(parity: Parity) -> tuple[str, str, str]:
 
 
 def details(listed: Listed) -> str:
-    """Return all that is known, a line each: why it may not be used, what the gate found, how it was made."""
+    """Return all known details, a line each: why the variant may not be used, the parity result, how it was made."""
     lines = [_reason(listed)]
     if listed.standing.state == "own":
         words = QCoreApplication.translate(

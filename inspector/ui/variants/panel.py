@@ -1,4 +1,4 @@
-"""The variants of a bundle in the window: made in a worker process, looked at, checked again, removed."""
+"""The panel of a bundle's variants: exported in a worker process, inspected, checked again, removed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ _FIELDS: Final = ("bundle", "engine", "precision", "drop", "calibration")
 
 
 class VariantsPanel(Themed, JobCover):
-    """Lies over a page. Leaving it ends an export that is under way."""
+    """A panel over a page. Leaving the panel ends an export in progress."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
@@ -52,7 +52,7 @@ class VariantsPanel(Themed, JobCover):
         self._trouble: Trouble | None = None
         self._calibration: Path | None = None
         self._checking = False
-        self._wanted: tuple[str, str] | None = None  # the row to select as soon as it is there
+        self._wanted: tuple[str, str] | None = None  # the row to select as soon as it exists
         self.ask = AskThread(self)
         self._make()
         self._lay_out()
@@ -93,7 +93,7 @@ class VariantsPanel(Themed, JobCover):
         self.state.setProperty("role", "strong")
         self.table = ValueTable()
         room = self.table.sizePolicy()
-        room.setRetainSizeWhenHidden(True)  # nothing moves when the variants are known
+        room.setRetainSizeWhenHidden(True)  # nothing moves when the variants become known
         self.table.setSizePolicy(room)
 
     def _lay_out(self) -> None:
@@ -140,12 +140,15 @@ class VariantsPanel(Themed, JobCover):
         self.ask.troubled.connect(self._on_trouble)
         self._fill_precisions()
 
-    # ---- what a person wants --------------------
+    # ---- commands --------------------
 
     def open(
         self, choice: RunRequest | None, *, first: Path | None = None, running: Callable[[], bool] = lambda: False
     ) -> None:
-        """Show the variants of the bundles of this recipe and of all others; `first`: of this one. `running`: the line."""
+        """Show the variants of this recipe's bundles and of all others.
+
+        `first`: the bundle to show first. `running`: whether the line runs.
+        """
         self._choice, self._running = choice, running
         folders = known_bundles(*((None, None) if choice is None else (choice.recipe, choice.base)))
         if first is not None:
@@ -165,22 +168,22 @@ class VariantsPanel(Themed, JobCover):
 
     @property
     def folder(self) -> Path | None:
-        """The bundle that is looked at."""
+        """Folder of the chosen bundle."""
         index = self.bundle.currentIndex()
         return self._folders[index] if 0 <= index < len(self._folders) else None
 
     @property
     def kind(self) -> tuple[str, Precision]:
-        """The engine and precision that are chosen."""
+        """The chosen engine and precision."""
         precision: Precision = self.precision.currentData()
         return str(self.engine.currentData()), precision
 
     def start(self) -> None:
-        """Export the variant that is chosen."""
+        """Export the chosen variant."""
         self._export(self.kind, calibration=self._calibration)
 
     def check(self) -> None:
-        """Let the variant that is selected judge the reference images again."""
+        """Check the selected variant on the reference images again."""
         listed = self.selected
         precision = None if listed is None else next((one for one in PRECISIONS if one == listed.precision), None)
         if listed is not None and precision is not None:
@@ -198,12 +201,12 @@ class VariantsPanel(Themed, JobCover):
             check=check,
             calibration=calibration,
             max_drop=self.drop.value() / 100,
-            low_priority=True,  # a line that runs goes first
+            low_priority=True,  # a running line has priority
         )
         self._begin(job)
 
     def leave(self) -> None:
-        """Go back to the page; an export that is under way ends. A question is answered harmlessly first."""
+        """Return to the page and end an export in progress. An open question is answered with its harmless answer first."""
         if self.question.isVisible():
             self.question.escape()
             return
@@ -217,12 +220,12 @@ class VariantsPanel(Themed, JobCover):
 
     @property
     def selected(self) -> Listed | None:
-        """The variant whose row is selected."""
+        """The variant in the selected row."""
         key = self.table.selected_key()
         return None if key is None or self._listing is None else self._listing.variants[key]
 
     def _choose_calibration(self) -> None:
-        """More images to calibrate with; pressed again: only the bundle's own."""
+        """Choose more images for calibration; pressed again: only the bundle's own."""
         if self._calibration is not None:
             self._calibration = None
         else:
@@ -246,16 +249,16 @@ class VariantsPanel(Themed, JobCover):
             bundle, kind = listing.bundle, (listed.engine, listed.precision)
             self._ask_list(lambda: bundle.remove_variant(*kind))
 
-    # ---- what comes back --------------------
+    # ---- results --------------------
 
     def _look(self) -> None:
-        """Read the bundle that is chosen."""
+        """Read the chosen bundle."""
         self._listing, self._trouble = None, None
         self._ask_list(lambda: None)
         self._show()
 
     def _ask_list(self, first: Callable[[], object]) -> None:
-        """Do something, then list the variants, on a thread."""
+        """Do something and then list the variants, on a thread."""
         folder, choice = self.folder, self._choice
         if folder is None:
             return
@@ -282,7 +285,7 @@ class VariantsPanel(Themed, JobCover):
     def _finished(self, outcome: Outcome) -> None:
         self._ask_list(lambda: None)
 
-    # ---- what is shown --------------------
+    # ---- display --------------------
 
     def _fill_precisions(self) -> None:
         kept = self.precision.currentData()
@@ -306,7 +309,7 @@ class VariantsPanel(Themed, JobCover):
         self._wanted = None
 
     def _left(self, column: int) -> None:
-        """The title of a column of words stands above them."""
+        """Align the title of a text column with the texts below."""
         title = self.table.horizontalHeaderItem(column)
         if title is not None:
             title.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -326,7 +329,7 @@ class VariantsPanel(Themed, JobCover):
             )
         engine = ENGINES[listed.engine].label if listed.engine in ENGINES else listed.engine
         name = f"{engine} {listed.precision}"
-        there = listed.standing.state not in ("failed", "refused")  # nothing is kept of those
+        there = listed.standing.state not in ("failed", "refused")  # failed and refused exports leave no files
         size = Cell(f"{listed.megabytes:.2f}", listed.megabytes) if there else Cell("")
         return Row(number, (Cell(name), *measured, size, Cell(state_word(listed))))
 
@@ -370,7 +373,7 @@ class VariantsPanel(Themed, JobCover):
         if self._outcome.end is End.SUCCEEDED:
             return self.tr("It agrees and may be used.") if self._checking else self.tr("Exported: it agrees and may be used.")
         listed = self.selected
-        if listed is not None and listed.standing.state in ("refused", "failed"):  # the reason is told below
+        if listed is not None and listed.standing.state in ("refused", "failed"):  # the reason is shown below
             return sentences(message("It may not be used."), self._outcome.remedy)
         return in_words(self._outcome)
 

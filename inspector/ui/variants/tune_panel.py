@@ -1,4 +1,4 @@
-"""Auto-tune in the window: measure every variant of the recipe's bundles, and see which keeps the takt for the least work."""
+"""The auto-tune panel: measures every variant of the recipe's bundles and finds the cheapest that keeps the takt."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ BUDGET_S: Final = 180.0
 
 
 class TunePanel(Themed, JobCover):
-    """Lies over the page. `variants_wanted` is emitted when the variants themselves are to be seen."""
+    """A panel over the page. `variants_wanted` is emitted when the variants themselves are to be shown."""
 
     variants_wanted = Signal()
 
@@ -92,10 +92,10 @@ class TunePanel(Themed, JobCover):
         box.addLayout(found, 1)
         box.addWidget(self.reason)
 
-    # ---- what a person wants --------------------
+    # ---- commands --------------------
 
     def open(self, choice: RunRequest, *, running: bool, takt_ms: float | None) -> None:
-        """Show the panel for this recipe. `takt_ms`: what the line was measured to give each part."""
+        """Show the panel for this recipe. `takt_ms`: the measured takt of the line."""
         same = self._choice is not None and self._choice.recipe == choice.recipe
         self._choice = choice
         if not same and not self.busy:
@@ -107,7 +107,7 @@ class TunePanel(Themed, JobCover):
         self.start_button.setFocus()
 
     def set_running(self, running: bool) -> None:
-        """Whether the line is inspected: then nothing is measured, since both would slow each other."""
+        """Set whether the line runs: while it does, nothing is measured, since both would slow each other."""
         if running == self._running:
             return
         self._running = running
@@ -116,7 +116,7 @@ class TunePanel(Themed, JobCover):
         self._show()
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Start measuring."""
         if self._choice is None or self.busy or self._running:
             return
         recipe, base = self._choice.recipe, self._choice.base
@@ -135,7 +135,7 @@ class TunePanel(Themed, JobCover):
             self._tuning = outcome.read(Tuned).tuning
             self._fill(self._tuning)
 
-    # ---- what is shown --------------------
+    # ---- display --------------------
 
     def _show(self) -> None:
         super()._show()

@@ -1,4 +1,4 @@
-"""Problems, in the page: a sentence, its remedy and a button. Never a box that must be closed while the line runs."""
+"""Problems inside the page: a sentence, its remedy and a button. Never a dialog that must be closed while the line runs."""
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -23,7 +23,7 @@ class Banner(Themed, QFrame):
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._button = QPushButton(self)  # shown without a parent it would be a window for a moment
+        self._button = QPushButton(self)  # without a parent it would briefly be a window of its own
         self._button.clicked.connect(self.retry)
         self._button.setVisible(retryable)
         self._close = QToolButton(self)
@@ -61,9 +61,10 @@ class Banner(Themed, QFrame):
 
 
 class Banners(QWidget):
-    """The problems there are now, newest below. Lies over the page, so that nothing moves when one comes or goes.
+    """The current problems, newest at the bottom.
 
-    `retry` is emitted with the key of the problem whose button was pressed.
+    The banners are overlays, so nothing moves when one appears. `retry` carries the key of the problem whose button was
+    pressed.
     """
 
     retry = Signal(str)
@@ -96,12 +97,12 @@ class Banners(QWidget):
         self._settle()
 
     def clear(self, key: str) -> None:
-        """The problem is over."""
+        """Remove a problem."""
         self._remove(key)
         self._settle()
 
     def clear_all(self, prefix: str = "") -> None:
-        """All problems whose key starts with `prefix` are over."""
+        """Remove all problems whose key starts with `prefix`."""
         for key in [key for key in self._rows if key.startswith(prefix)]:
             self._remove(key)
         self._settle()

@@ -1,4 +1,4 @@
-"""How widgets are put together: boxes without margins, and the splitter of the feed."""
+"""Layout helpers: boxes without margins, scroll areas, and splitters."""
 
 from typing import TypeVar
 
@@ -11,27 +11,27 @@ Box = TypeVar("Box", bound=QLayout)
 
 
 def plain(box: Box, spacing: int = theme.SPACING) -> Box:
-    """Return the box without margins and with this much between its widgets."""
+    """Return the layout without margins and with this spacing between its widgets."""
     box.setContentsMargins(0, 0, 0, 0)
     box.setSpacing(spacing)
     return box
 
 
 def scrolled(inside: QWidget) -> QScrollArea:
-    """Return the widget in an area that scrolls up and down where there is no room; what lies behind both shows through."""
+    """Return the widget in a vertical scroll area with a transparent background."""
     area = QScrollArea()
     area.setWidget(inside)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it follows the focus of what is in it
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the area scrolls to the focused child
     for layer in (inside, area.viewport()):
         layer.setAutoFillBackground(False)
     return area
 
 
 def two_thirds(left: QWidget, right: QWidget) -> QSplitter:
-    """Return both side by side, the left one twice as wide until a person drags the line between them."""
+    """Return both in a splitter, the left one twice as wide until a person drags the handle."""
     splitter = QSplitter(Qt.Orientation.Horizontal)
     splitter.setObjectName("splitter")
     splitter.setHandleWidth(theme.SPACING)

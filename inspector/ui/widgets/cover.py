@@ -1,4 +1,4 @@
-"""A widget that lies over another and follows its size, so that nothing below moves when it comes or goes."""
+"""An overlay that follows the size of another widget, so that nothing below moves when it appears."""
 
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QFrame, QWidget
@@ -14,11 +14,11 @@ class Cover(QFrame):
         self.hide()
 
     def place(self) -> None:
-        """Take the place over the other widget."""
+        """Set the geometry over the other widget."""
         self.setGeometry(self.over.rect())
 
     def uncover(self, shown: bool) -> None:
-        """Show above everything else of the covered widget, or hide."""
+        """Show in front of the other children of the covered widget, or hide."""
         if shown:
             self.place()
             self.raise_()

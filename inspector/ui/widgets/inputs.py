@@ -1,6 +1,6 @@
-"""Input widgets that change on purpose only: without the focus they leave the wheel to what they stand on.
+"""Input widgets that ignore the wheel without the focus and leave it to the widget below.
 
-Qt's own take the wheel wherever the mouse happens to be, and some of them the focus with it. All pages use these.
+Qt's own widgets take the wheel wherever the mouse is, and some also take the focus. All pages use these.
 """
 
 from PySide6.QtCore import Qt
@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSlider, QTabBar, QTabW
 
 
 class _FocusedWheel:
-    """Mixed in before a widget's class."""
+    """Mixin that comes before a widget's class."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         assert isinstance(self, QWidget)
@@ -44,7 +44,7 @@ class TabBar(_FocusedWheel, QTabBar):
 
 
 class TabWidget(QTabWidget):
-    """With a `TabBar`."""
+    """A tab widget with a `TabBar`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""The field of a chart with its two axes, in the theme's dress: what every chart of the window is drawn in.
+"""The plot area and axes of every chart, in the theme's colours.
 
 Imported when a chart is first shown: pyqtgraph takes longer to import than the rest of the window.
 """
@@ -11,17 +11,19 @@ from PySide6.QtWidgets import QWidget
 
 from inspector.ui.shell import theme
 
-_GRID: Final = 48  # how opaque its lines are, of 255
+_GRID: Final = 48  # opacity of the grid lines, of 255
 
 
 class PlotFrame:
-    """`view` is the widget, `left` and `bottom` are its axes, and to `box` the items are added."""
+    """A plot area. `view` is the widget, `left` and `bottom` are its axes; add items to `box`."""
 
     def __init__(self, parent: QWidget, *, height: int, mouse: bool = False, marks: int = 2) -> None:
-        """`height`: the least, in pixels. `mouse`: the wheel zooms and dragging moves along the lower axis. `marks`: finenesses
-        of the marks on the axes, 0 to 2.
+        """Create the area.
+
+        `height`: minimum in pixels. `mouse`: the wheel zooms and dragging pans along the lower axis. `marks`: levels of axis
+        ticks, 0 to 2.
         """
-        # Neither a PlotWidget nor a PlotItem: both bring menus of their own, in English and in no theme.
+        # Neither a PlotWidget nor a PlotItem, whose menus are English and ignore the theme.
         self.view = pg.GraphicsView(parent)
         self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.view.setMinimumHeight(height)
@@ -43,12 +45,12 @@ class PlotFrame:
         self.left.setWidth(theme.SPACING * 7)
 
     def name_axes(self, bottom: str, left: str) -> None:
-        """What is drawn over what."""
+        """Set the labels of both axes."""
         self.bottom.setLabel(bottom)
         self.left.setLabel(left)
 
     def dress(self) -> None:
-        """Put on the theme; call it again after each change of the theme."""
+        """Apply the theme; call again after each change of the theme."""
         dress = theme.current()
         self.view.setBackground(dress.color("surface"))
         for axis in (self.left, self.bottom):

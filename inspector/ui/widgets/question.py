@@ -1,4 +1,4 @@
-"""A question in the window: over what it is about, never a box of its own, so that the line is seen and goes on."""
+"""A question inside the window, over the widget it concerns; never a dialog, so that the line stays visible and goes on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from inspector.ui.widgets.cover import Cover
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its key, what its button says, and its icon. `leading`: the one that is meant to be pressed."""
+    """One answer: its key, the text of its button, and its icon. `leading`: the recommended answer."""
 
     key: str
     text: str
@@ -23,7 +23,10 @@ class Answer:
 
 
 class Question(Cover):
-    """Asks one thing at a time. `answered` carries the key of the answer; Escape is the last one, which changes nothing."""
+    """Asks one question at a time.
+
+    `answered` carries the key of the answer; Escape gives the last answer, which changes nothing.
+    """
 
     answered = Signal(str)
 
@@ -60,11 +63,11 @@ class Question(Cover):
 
     @property
     def text(self) -> str:
-        """What is asked; "" while nothing is."""
+        """The question; "" if there is none."""
         return "" if self.isHidden() else f"{self._title.text()} {self._text.text()}"
 
     def ask(self, title: str, text: str, answers: Sequence[Answer]) -> None:
-        """Ask; the last answer is the harmless one."""
+        """Ask a question; the last answer is the harmless one."""
         self._show(title, text, busy=False)
         for answer in answers:
             button = QPushButton(answer.text)
@@ -82,17 +85,17 @@ class Question(Cover):
         self.buttons[answers[-1].key].setFocus()
 
     def wait(self, title: str, text: str) -> None:
-        """Say what is being done; there is nothing to answer."""
+        """Show what is in progress, without answers."""
         self._show(title, text, busy=True)
         self.setFocus()
 
     def answer(self, key: str) -> None:
-        """Take an answer and go away."""
+        """Give an answer and hide the question."""
         self.uncover(False)
         self.answered.emit(key)
 
     def escape(self) -> None:
-        """The answer that changes nothing."""
+        """Give the answer that changes nothing."""
         if self.buttons:
             self.answer(list(self.buttons)[-1])
 

@@ -17,7 +17,7 @@ SORT_ROLE = Qt.ItemDataRole.UserRole + 1
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a cell shows, and the number it sorts by (its text, if None)."""
+    """The text of a cell, and the number it sorts by (None: its text)."""
 
     text: str
     sort: float | None = None
@@ -26,7 +26,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row; `key` is given back when it is selected."""
+    """One row; `key` is returned when the row is selected."""
 
     key: int
     cells: tuple[Cell, ...]
@@ -77,7 +77,7 @@ class ValueTable(Themed, QTableWidget):
             first.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
     def set_rows(self, rows: Sequence[Row]) -> None:
-        """Replace the rows; order and selected key are kept."""
+        """Replace the rows; sort order and selected key are kept."""
         selected = self.selected_key()
         with QSignalBlocker(self):
             self.setSortingEnabled(False)
@@ -90,7 +90,7 @@ class ValueTable(Themed, QTableWidget):
         self._fit_columns()
 
     def set_minor(self, column: int | None) -> None:
-        """The column that gives way where there is no room for all; it is copied nevertheless. None: none does."""
+        """Set the column that shrinks first when there is not enough room; it is still copied. None: no column."""
         self._minor = column
         self._fit_columns()
 
@@ -99,7 +99,7 @@ class ValueTable(Themed, QTableWidget):
         self._fit_columns()
 
     def _fit_columns(self) -> None:
-        """Number columns as wide as their widest text; the first column takes the rest."""
+        """Fit number columns to their widest text; the first column takes the rest."""
         metrics = QFontMetrics(theme.font("body", bold=True))
         for column in range(1, self.columnCount()):
             texts = [self._title(column), *(self._text(row, column) for row in range(self.rowCount()))]
@@ -133,7 +133,7 @@ class ValueTable(Themed, QTableWidget):
         return table_text(lines, separator=separator)
 
     def copy(self) -> None:
-        """Put the selected row, or all rows if none is, on the clipboard."""
+        """Copy the selected row to the clipboard, or all rows if none is selected."""
         QGuiApplication.clipboard().setText(self.as_text(only_selected=True))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

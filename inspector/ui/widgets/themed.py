@@ -1,4 +1,4 @@
-"""What every widget with texts or colours of its own does when the language or the theme changes."""
+"""Updates of a widget's texts and colours when the language or the theme changes."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ else:
 class Themed(_Widget):
     """Mixin: calls `retranslate()` after a change of language and `restyle()` after a change of theme.
 
-    Stands before the Qt class: `class Panel(Themed, QWidget)`. Override the method that the widget needs.
+    Place it before the Qt class: `class Panel(Themed, QWidget)`. Override the method that the widget needs.
     """
 
     def retranslate(self) -> None:

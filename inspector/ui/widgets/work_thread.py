@@ -1,4 +1,4 @@
-"""A thread that sleeps until the window wants something of it: what every thread that answers a page has in common."""
+"""A thread that sleeps until the window has a request; the base of every thread that answers a page."""
 
 import threading
 from collections.abc import Iterator
@@ -11,33 +11,34 @@ Work = TypeVar("Work")
 
 
 class WorkThread(QThread, Generic[Work]):
-    """Takes work as long as there is any, then sleeps. Starts with the first wish. Its end is final: what is wanted of it later
-    (by an answer that was still under way) is not begun, so that its owner may be deleted.
+    """Processes requests one at a time and sleeps when there are none.
 
-    A subclass keeps what is wanted in attributes that it changes inside `_telling()`; `_take` and `_do` make work of it.
+    Starts with the first request. The end is final: later requests (from an answer still in progress) are ignored, so that the
+    owner may be deleted. A subclass stores requests in attributes that it changes inside `_telling()`; `_take` and `_do`
+    process them.
     """
 
     def __init__(self, parent: QObject | None = None, *, idle_s: float | None = None) -> None:
-        """`idle_s`: after so many seconds without work `_rest` is called; None: only at the end."""
+        """Create the thread. `idle_s`: call `_rest` after this many seconds without work; None: only at the end."""
         super().__init__(parent)
         self._wake = threading.Condition()
         self._stop = False
         self._idle_s = idle_s
 
     def _take(self) -> Work | None:
-        """Return what is to be done next, taken off the list; None: nothing. Called on the thread, with the lock held."""
+        """Return the next request and remove it; None: there is none. Called on the thread, with the lock held."""
         raise NotImplementedError
 
     def _do(self, work: Work, /) -> None:
-        """Do it, on the thread, without the lock. Handles its own errors."""
+        """Process a request on the thread, without the lock. The method handles its own errors."""
         raise NotImplementedError
 
     def _rest(self) -> None:
-        """Let go of what is held for further work. Called on the thread."""
+        """Release what is held for further requests. Called on the thread."""
 
     @contextmanager
     def _telling(self, *, start: bool = True) -> Iterator[None]:
-        """Change what is wanted, and wake the thread. `start`: start it, too, if it does not run."""
+        """Change the requests and wake the thread. `start`: also start the thread if it does not run."""
         with self._wake:
             yield
             start = start and not self._stop
@@ -46,7 +47,7 @@ class WorkThread(QThread, Generic[Work]):
             self.start()
 
     def end(self) -> None:
-        """End the thread for good; waits for the work under way."""
+        """End the thread for good; wait for the work in progress."""
         with self._wake:
             self._stop = True
             self._wake.notify()
@@ -60,7 +61,7 @@ class WorkThread(QThread, Generic[Work]):
             self._rest()
 
     def _next(self) -> Work | None:
-        """Sleep until there is work; None to end."""
+        """Sleep until there is a request and return it; return None to end."""
         while True:
             with self._wake:
                 while not self._stop:

@@ -1,4 +1,4 @@
-"""The classes of the data as bars, so that what is rare is seen, and which of them are good parts."""
+"""The classes of the data as bars, so that rare classes are visible, and the choice of good classes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from inspector.ui.widgets.themed import Themed
 
 
 class ClassList(Themed, QWidget):
-    """One row a class: its name, a bar, its images. `good_changed` carries the classes that are ticked as good."""
+    """One row for each class: its name, a bar, its images. `good_changed` carries the classes ticked as good."""
 
     good_changed = Signal(object)
 
@@ -40,7 +40,7 @@ class ClassList(Themed, QWidget):
         self.retranslate()
 
     def show_counts(self, counts: Mapping[str, int], selectable: Sequence[str], good: Sequence[str]) -> None:
-        """Images by class, the most frequent first. `selectable`: the classes that can be called good."""
+        """Show images by class, the most frequent first. `selectable`: classes that can be ticked as good."""
         if dict(counts) == self._counts and tuple(selectable) == self._selectable:
             self.show_good(good)
             return

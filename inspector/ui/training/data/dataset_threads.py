@@ -1,4 +1,4 @@
-"""The threads that look at a data folder, so that the window stays awake: one surveys it, one fetches samples to be shown."""
+"""Threads that read a data folder without blocking the window: one surveys the folder, another fetches samples to show."""
 
 import logging
 import re
@@ -36,7 +36,7 @@ DEMO_SEED: Final = 7
 
 
 class _GivenUp(Exception):
-    """Nobody wants this any more."""
+    """Raised when a result is no longer needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How samples are to be split."""
+    """Shares of the split."""
 
     val: float
     test: float
@@ -59,7 +59,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What a split comes to: of each part the groups, the images and the images by class; or why it cannot be made."""
+    """Result of a split: groups, images and images by class for each subset; or why the split cannot be made."""
 
     shares: Shares
     groups: Mapping[str, int]
@@ -71,7 +71,7 @@ class Division:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A sample to be shown: its frame, made smaller for a thumbnail, with the labels in pixels of that frame."""
+    """A sample to show: its frame, reduced for a thumbnail, with the labels in pixels of that frame."""
 
     index: int
     name: str
@@ -82,7 +82,7 @@ class Picture:
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """Return the sentence for whatever ended a thread's work."""
+    """Return the sentence for the error that ended a thread's work."""
     if isinstance(error, InspectorError):
         return Trouble(error.problem, error.remedy)
     if isinstance(error, OSError):
@@ -92,7 +92,7 @@ def trouble_of(error: Exception) -> Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A folder, and how its labels are to be read. `demo`: the demo data is written first, unless it is there."""
+    """A folder, and how its labels are read. `demo`: the demo data is written first, if it does not exist."""
 
     folder: Path
     demo: bool = False
@@ -101,9 +101,9 @@ class Wanted:
 
 
 class SurveyThread(WorkThread[tuple[Wanted, int]]):
-    """Surveys the newest folder asked for; an older survey is given up. Every method but `end` returns at once.
+    """Surveys the newest requested folder; an older survey is abandoned.
 
-    The first argument of each signal is the number that `look` returned.
+    Every method but `end` returns at once. The first argument of each signal is the number that `look` returned.
     """
 
     progressed = Signal(int, int, int)
@@ -118,14 +118,14 @@ class SurveyThread(WorkThread[tuple[Wanted, int]]):
         self._said = 0.0
 
     def look(self, wanted: Wanted) -> int:
-        """Survey this folder next."""
+        """Survey this folder next; return the number of the request."""
         with self._telling():
             self._wanted = wanted
             self._job += 1
             return self._job
 
     def give_up(self) -> None:
-        """The folder is of no interest any more."""
+        """Abandon the survey."""
         with self._telling(start=False):
             self._wanted = None
             self._job += 1
@@ -187,7 +187,7 @@ class SurveyThread(WorkThread[tuple[Wanted, int]]):
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """One thing to be done for the samples of a source: `read` their labels, or answer what was asked."""
+    """A request about a source's samples: `read` the labels, or answer a question."""
 
     source: tuple[Wanted, TaskName]
     dataset: Dataset | None = None
@@ -197,10 +197,10 @@ class _Ask:
 
 
 class SampleThread(WorkThread[_Ask]):
-    """Reads the labels of the chosen data once and then answers: pictures with their labels, and what a split comes to.
+    """Reads the labels of the chosen data once and then answers requests: pictures with their labels, and results of a split.
 
-    Of each kind of question only the newest is answered. `opened` carries the Dataset, `pictured` and `shown` a Picture,
-    `divided` a Division, `troubled` a Trouble.
+    Only the newest request of each kind is answered. `opened` carries the Dataset, `pictured` and `shown` a Picture, `divided`
+    a Division, `troubled` a Trouble.
     """
 
     opened = Signal(object)
@@ -212,14 +212,14 @@ class SampleThread(WorkThread[_Ask]):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._source: tuple[Wanted, TaskName] | None = None
-        self._fresh = False  # the source was not read yet
+        self._fresh = False  # True: the source is not read yet
         self._page: tuple[int, int, int] | None = None
         self._whole: int | Path | None = None
         self._shares: Shares | None = None
         self._dataset: Dataset | None = None
 
     def open(self, wanted: Wanted | None, task: TaskName | None) -> None:
-        """Look at this data from now on; None: at none."""
+        """Switch to this data; None: no data."""
         source = (wanted, task) if wanted is not None and task is not None else None
         with self._telling(start=source is not None):
             self._source, self._fresh = source, source is not None
@@ -237,11 +237,11 @@ class SampleThread(WorkThread[_Ask]):
             self._whole = which
 
     def want_split(self, shares: Shares) -> None:
-        """Tell what this split comes to."""
+        """Compute the result of this split."""
         with self._telling(start=False):
             self._shares = shares
 
-    # On the thread itself
+    # On the thread
 
     def _take(self) -> _Ask | None:
         source, dataset = self._source, self._dataset
@@ -313,7 +313,7 @@ def _whole(dataset: Dataset, which: int | Path) -> Picture:
 
 
 def picture(sample: Sample, index: int, *, side: int = 0) -> Picture:
-    """Read a sample to show it. `side`: the most pixels it may be wide and high; 0: as it is."""
+    """Read a sample to show. `side`: maximum width and height in pixels; 0: original size."""
     try:
         image = read_image(sample.path)
         height, width = image.pixels.shape[:2]
@@ -339,7 +339,7 @@ def _scaled(truth: Annotation, scale_x: float, scale_y: float, size: tuple[int, 
 
 
 def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a smaller mask in which thin marks are still seen."""
+    """Return a smaller mask that still shows thin marks."""
     small = np.zeros((size[1], size[0]), np.uint8)
     for value in sorted(np.unique(mask[mask > 0]).tolist(), key=lambda value: value != IGNORE):
         share = cv2.resize(np.where(mask == value, np.uint8(255), np.uint8(0)), size, interpolation=cv2.INTER_AREA)
@@ -348,7 +348,7 @@ def _shrunk(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
 
 
 def divide(dataset: Dataset, shares: Shares) -> Division:
-    """Return what the split comes to for this data."""
+    """Return the result of the split for this data."""
     samples = dataset.samples
     try:
         if shares.group:
@@ -367,7 +367,7 @@ def divide(dataset: Dataset, shares: Shares) -> Division:
 
 
 def _examples(samples: tuple[Sample, ...], pattern: str) -> tuple[tuple[str, str], ...]:
-    """Return a few names and the group each is taken to be of."""
+    """Return a few file names and the group derived from each."""
     try:
         re.compile(pattern)
     except re.error:

@@ -1,4 +1,4 @@
-"""What was found in a folder: on the left in numbers, on the right as images, problems and split."""
+"""The contents of a data folder: figures on the left; images, problems and split on the right."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,10 @@ from inspector.ui.widgets.themed import Themed
 
 
 class FoundView(Themed, QWidget):
-    """`task_chosen` carries the task that a person picks, `layout_chosen` the layout as which the folder is to be read."""
+    """Shows a survey.
+
+    `task_chosen` carries the task that a person picks; `layout_chosen` the layout as which the folder is read.
+    """
 
     task_chosen = Signal(str)
     layout_chosen = Signal(str)
@@ -111,25 +114,25 @@ class FoundView(Themed, QWidget):
         box.addWidget(self.classes, 1)
         return card
 
-    # What is shown
+    # Display
 
     def show_survey(self, found: Survey) -> None:
-        """The numbers of a survey, quick or complete."""
+        """Show the figures of a survey, quick or complete."""
         self._survey = found
         self._refresh()
 
     def show_progress(self, done: int, total: int) -> None:
-        """So many images have been decoded."""
+        """Show how many images have been decoded."""
         self._progress = (done, total)
         self._show_busy()
 
     def show_problem_image(self) -> None:
-        """Turn to the images, where one that was asked for is about to be shown."""
+        """Switch to the images tab, before a requested image is shown there."""
         self.tabs.setCurrentIndex(0)
 
     @property
     def blocked(self) -> str:
-        """Why the chosen task cannot be trained on this data; empty if it can."""
+        """The reason why the chosen task cannot be trained on this data; empty if it can."""
         return "" if self._blocked.isHidden() else self._blocked.text()
 
     def _on_changed(self, names: frozenset[str]) -> None:
@@ -164,7 +167,7 @@ class FoundView(Themed, QWidget):
         self._name_tabs()
 
     def _show_layouts(self, found: Survey) -> None:
-        """What else the folder may be; hidden where one layout alone has a claim to it."""
+        """Show the other layouts that match the folder; hidden if only one matches."""
         self.layouts.setVisible(len(found.layouts) > 1)
         with QSignalBlocker(self.layouts):
             self.layouts.clear()

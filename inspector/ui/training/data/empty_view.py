@@ -1,4 +1,4 @@
-"""What the data page says while there is no data: which folders are understood, and data to try it with."""
+"""The data page without data: the supported folder layouts, and demo data to try."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ DEMO: Final = ("window", "plate-boxes", "plate-masks", "thermal")  # the folders
 
 
 class EmptyView(Themed, QWidget):
-    """`demo_wanted` carries the name of a demo folder; `retry` is emitted when a folder is to be looked at again."""
+    """Explains what to choose. `demo_wanted` carries the name of a demo folder; `retry` requests another look at the folder."""
 
     demo_wanted = Signal(str)
     retry = Signal()
@@ -72,7 +72,7 @@ class EmptyView(Themed, QWidget):
         return row
 
     def show_trouble(self, trouble: Trouble | None) -> None:
-        """Why the chosen folder cannot be used; None: nothing is wrong, none was chosen."""
+        """Show why the chosen folder cannot be used; None: nothing is wrong, or no folder was chosen."""
         if self._banner is not None:
             self._outer.removeWidget(self._banner)
             self._banner.hide()
@@ -85,7 +85,7 @@ class EmptyView(Themed, QWidget):
 
     @property
     def trouble(self) -> str:
-        """The sentence shown; empty if there is none."""
+        """The sentence on display; empty if there is none."""
         return self._banner.text if self._banner is not None else ""
 
     def retranslate(self) -> None:

@@ -1,4 +1,4 @@
-"""Which folder is trained on: a button, what was used before, and what is dropped on the page."""
+"""The choice of the data folder: a button, recent folders, and drops on the page."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ class FolderBar(Themed, QWidget):
         self.retranslate()
 
     def show_folder(self, folder: Path | None) -> None:
-        """This is the folder now; it is remembered for the next time."""
+        """Show this folder as the current one, and remember it for the next time."""
         self._folder = folder
         if folder is not None:
             layout = self._settings.layout

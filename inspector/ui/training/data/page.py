@@ -1,4 +1,4 @@
-"""The first step: choose a folder, see what it can teach and what is wrong in it, and how it is split."""
+"""The first step: choose a folder, see what can be trained on it and what is wrong, and how it is split."""
 
 import logging
 from pathlib import Path
@@ -30,7 +30,7 @@ DEMO_FOLDER: Final = "demo-data"
 
 
 class DataPage(Themed, QWidget):
-    """`survey_changed` carries the newest Survey of the chosen folder, or None while there is none."""
+    """The data page. `survey_changed` carries the newest Survey of the chosen folder, or None while there is none."""
 
     survey_changed = Signal(object)
 
@@ -39,10 +39,10 @@ class DataPage(Themed, QWidget):
         self._draft = draft
         self.survey: Survey | None = None
         self._folder: Path | None = None
-        self._read = ("", False)  # how the labels of the folder were last asked to be read
+        self._read = ("", False)  # how the folder's labels were last read
         self._job = 0
         self._wanted_task: TaskName | None = None
-        self.samples_known = False  # whether the labels of the chosen data were read, or cannot be
+        self.samples_known = False  # whether the chosen data's labels were read or are known to be unreadable
         self.bar = FolderBar(settings)
         self.empty, self.found = EmptyView(), FoundView(draft)
         self._busy_text, self._busy_bar = QLabel(), QProgressBar()
@@ -90,10 +90,10 @@ class DataPage(Themed, QWidget):
         sampler.divided.connect(found.split.show_division)
         sampler.troubled.connect(self._on_sample_trouble)
 
-    # What a person does
+    # Actions of the person
 
     def choose(self, folder: Path, *, demo: bool = False, task: TaskName | None = None) -> None:
-        """Look at this folder. `task`: the one to choose if the data serves it; by default the most telling one."""
+        """Survey this folder. `task`: the task to select if the data supports it; by default the most informative one."""
         self._folder, self._wanted_task = folder, task
         self.survey = None
         self.survey_changed.emit(None)
@@ -116,12 +116,12 @@ class DataPage(Themed, QWidget):
         return Wanted(folder, demo=demo, layout=layout, backgrounds=backgrounds)
 
     def _on_draft(self, names: frozenset[str]) -> None:
-        """The labels are to be read in another way."""
+        """Read the labels again, in the draft's new way."""
         if names & {"layout", "backgrounds"} and self.survey is not None and self._reading() != self._read:
             self._again()
 
     def choose_demo(self, name: str) -> None:
-        """Look at pictures of the demo line; they are written first, unless they are there."""
+        """Choose the images of the demo line, which are written first if they do not exist."""
         self.choose(user_data() / DEMO_FOLDER / name, demo=True)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -144,7 +144,7 @@ class DataPage(Themed, QWidget):
             self._open_samples()
             self.survey_changed.emit(self.survey)
 
-    # What the threads say
+    # Results of the threads
 
     def _on_progress(self, job: int, done: int, total: int) -> None:
         if job == self._job:
@@ -203,7 +203,7 @@ class DataPage(Themed, QWidget):
         return offered is not None and offered.blocked is None
 
     def end(self) -> None:
-        """End the threads; their answers are of no interest any more."""
+        """End the threads and drop their answers."""
         self._job = -1
         self.surveyor.end()
         self.sampler.end()
@@ -217,7 +217,7 @@ class DataPage(Themed, QWidget):
 
 
 def _dropped(event: QDropEvent) -> Path | None:
-    """Return the folder that is dropped, or the folder of the file."""
+    """Return the dropped folder, or the folder of the dropped file."""
     for url in event.mimeData().urls():
         path = Path(url.toLocalFile()) if url.isLocalFile() else None
         if path is not None and path.exists():

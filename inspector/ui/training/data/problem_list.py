@@ -1,4 +1,4 @@
-"""What is wrong with the data: sentences grouped by kind, to be copied, each leading to its image."""
+"""The problems of the data: sentences grouped by kind, to be copied, each with a link to its image."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,13 +17,13 @@ from inspector.ui.tabs.controls import CopyButton
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
-LISTED: Final = 500  # sentences of one kind that are listed; all are counted and copied
+LISTED: Final = 500  # maximum number of listed sentences of a kind; all are counted and copied
 _PATH: Final = Qt.ItemDataRole.UserRole
 _BLANK: Final = re.compile(r"\{[^{}]*\}")
 
 
 def image_of(problem: Message, folder: Path) -> Path | None:
-    """Return the image file that a sentence is about, if it names one that is there."""
+    """Return the image file named in a sentence, if it exists."""
     for value in problem.values.values():
         for text in str(value).split(", ") if isinstance(value, str | Path) else ():
             path = folder / text
@@ -33,7 +33,7 @@ def image_of(problem: Message, folder: Path) -> Path | None:
 
 
 class ProblemList(Themed, QWidget):
-    """`image_wanted` carries the path of the image of the sentence that was chosen."""
+    """The list of problems. `image_wanted` carries the path of the chosen sentence's image."""
 
     image_wanted = Signal(object)
 
@@ -81,7 +81,7 @@ class ProblemList(Themed, QWidget):
         return "\n".join(lines)
 
     def copy(self) -> None:
-        """Put them all on the clipboard."""
+        """Copy all problems to the clipboard."""
         QGuiApplication.clipboard().setText(self.as_text())
 
     def _kinds(self) -> dict[str, list[Message]]:
@@ -144,5 +144,5 @@ class ProblemList(Themed, QWidget):
 
 
 def _kind_text(template: str) -> str:
-    """Return the sentence without its particulars."""
+    """Return the sentence without its variable values."""
     return _BLANK.sub("…", QCoreApplication.translate("messages", template))

@@ -1,4 +1,4 @@
-"""The samples with their labels drawn: a page of small pictures, and one of them in full."""
+"""The samples with their labels drawn: a page of thumbnails, or a single sample in full."""
 
 from typing import Final, assert_never
 
@@ -32,7 +32,7 @@ SIDE: Final = theme.SPACING * 18
 
 
 def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) -> Overlays:
-    """Return the labels of a picture as overlays; `words`: boxes say their class."""
+    """Return the labels of a picture as overlays; `words`: label boxes with their class."""
     found = NOTHING
     for label in truth.labels:
         match label:
@@ -54,7 +54,7 @@ def drawn_labels(truth: Annotation, classes: tuple[str, ...], *, words: bool) ->
 
 
 class SampleView(Themed, QWidget):
-    """Pages of pictures. `page_wanted(first)` asks for one, `whole_wanted(index)` for one picture in full."""
+    """Pages of thumbnails. `page_wanted(first)` requests a page, `whole_wanted(index)` a single picture in full."""
 
     page_wanted = Signal(int)
     whole_wanted = Signal(int)
@@ -64,7 +64,7 @@ class SampleView(Themed, QWidget):
         self._classes: tuple[str, ...] = ()
         self._total = self._first = 0
         self._shown: Picture | None = None
-        self._brush = Canvas(self)  # never on screen: draws the labels into the small pictures
+        self._brush = Canvas(self)  # never on screen: draws the labels into the thumbnails
         self._brush.hide()
         self.grid = PictureGrid("samples", QSize(SIDE, SIDE), words=theme.SPACING * 5)
         self.grid.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -110,19 +110,19 @@ class SampleView(Themed, QWidget):
         return made
 
     def show_samples(self, total: int, classes: tuple[str, ...]) -> None:
-        """There are so many samples, of these classes; their first page is asked for."""
+        """Set the number of samples and their classes, and request the first page."""
         self._total, self._classes = total, classes
         self.show_all()
         self._go(0)
 
     def show_picture(self, picture: Picture) -> None:
-        """A small picture of this page has come."""
+        """Show a thumbnail of this page."""
         row = picture.index - self._first
         if self.grid.number(row) == picture.index:
             self.grid.show_picture(self.grid.item(row), QIcon(self._draw(picture)), picture.name, self._words(picture))
 
     def show_whole(self, picture: Picture) -> None:
-        """One picture in full, with its labels."""
+        """Show a picture in full, with its labels."""
         self._shown = picture
         self.canvas.show_frame(picture.frame)
         self.canvas.set_overlays(drawn_labels(picture.truth, self._classes, words=True))
@@ -131,12 +131,12 @@ class SampleView(Themed, QWidget):
         self.back.setFocus()
 
     def show_all(self) -> None:
-        """Back to the page of small pictures."""
+        """Return to the page of thumbnails."""
         self._stack.setCurrentIndex(0)
 
     @property
     def whole(self) -> Picture | None:
-        """The picture shown in full, if one is."""
+        """The picture shown in full, or None."""
         return self._shown if self._stack.currentIndex() == 1 else None
 
     def _draw(self, picture: Picture) -> QPixmap:
@@ -147,7 +147,7 @@ class SampleView(Themed, QWidget):
         return QPixmap.fromImage(self._brush.render_whole())
 
     def _words(self, picture: Picture) -> str:
-        """Return the labels in words: the class, the classes of boxes, the temperature."""
+        """Return the labels as text: the class, the classes of boxes, the temperature."""
         if picture.trouble is not None:
             return translate(picture.trouble.problem)
         return self._label_in_words(picture.truth.labels[0]) if picture.truth.labels else ""

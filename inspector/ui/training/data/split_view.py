@@ -1,4 +1,4 @@
-"""How the images are divided into training, validation and test, with what that comes to while it is being changed."""
+"""The split into training, validation and test images, with a preview of the result while it is edited."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -18,11 +18,11 @@ from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
 
 FIELDS: Final = ("val", "test", "group", "seed")
-_PAUSE_MS: Final = 200  # after the last key
+_PAUSE_MS: Final = 200  # delay after the last key press
 
 
 class SplitView(Themed, QWidget):
-    """`wanted` carries the Shares whose outcome is to be told by `show_division`; `told`: it is known."""
+    """The split. `wanted` carries the Shares whose result `show_division` is to show; `told`: the result is known."""
 
     wanted = Signal(object)
     told = Signal()
@@ -64,14 +64,14 @@ class SplitView(Themed, QWidget):
         self.retranslate()
 
     def ask(self) -> None:
-        """Ask what the split comes to."""
+        """Request the result of the split."""
         errors = self._say()
         if not errors.get("") and not any(name in errors for name in FIELDS):
             values = {name: self._draft.value(name) for name in FIELDS}
             self.wanted.emit(Shares(**values))
 
     def show_division(self, division: Division | None) -> None:
-        """What was asked for; None: it is not known any more."""
+        """Show the requested result; None: the result is no longer known."""
         self._division = division
         self._say()
         self._fill()
@@ -79,12 +79,14 @@ class SplitView(Themed, QWidget):
 
     @property
     def trouble(self) -> Message | None:
-        """Why the data cannot be split as it is set; None: it can, or it is not known yet."""
+        """The reason the data cannot be split with these shares; None: it can, or the result is not known yet."""
         trouble = self._division.trouble if self._division is not None else None
         return trouble.problem if trouble is not None else None
 
     def _say(self) -> Mapping[str, str]:
-        """Return what is wrong, beside the fields and below the table; returned by setting, "" for what concerns several."""
+        """Show errors next to the fields and below the table; return them by setting, with "" for
+        errors that concern several.
+        """
         errors = self._draft.errors()
         for name, row in self.rows.items():
             row.show_error(errors.get(name, ""))

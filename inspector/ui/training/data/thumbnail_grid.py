@@ -1,4 +1,4 @@
-"""Small pictures with words below, as many in a row as there is room for; each opens."""
+"""Thumbnails with captions, as many in a row as fit; a press opens one."""
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon
@@ -8,13 +8,13 @@ from inspector.ui.shell import theme
 
 
 class PictureGrid(QListWidget):
-    """`opened` carries the number of the picture that was pressed."""
+    """A grid of thumbnails. `opened` carries the number of the pressed picture."""
 
     opened = Signal(int)
     _NUMBER = Qt.ItemDataRole.UserRole
 
     def __init__(self, name: str, picture: QSize, *, words: int) -> None:
-        """`picture`: its size in pixels. `words`: the height of what is said below it."""
+        """Create the grid. `picture`: size of a picture in pixels. `words`: height of the caption."""
         super().__init__()
         self.setObjectName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
@@ -28,7 +28,7 @@ class PictureGrid(QListWidget):
         self.itemActivated.connect(self._open)
 
     def add(self, number: int) -> QListWidgetItem:
-        """Return a further picture; what it shows may come later."""
+        """Add and return another picture; its contents may come later."""
         item = QListWidgetItem()
         item.setData(self._NUMBER, number)
         item.setSizeHint(self.gridSize())
@@ -36,14 +36,14 @@ class PictureGrid(QListWidget):
         return item
 
     def show_picture(self, item: QListWidgetItem, icon: QIcon, name: str, words: str) -> None:
-        """What it shows. `name` is told by the tip and read out with the words."""
+        """Set a picture's contents. `name` is shown in the tool tip and read out with the caption."""
         item.setIcon(icon)
         item.setText(words)
         item.setToolTip(f"{name}\n{words}")
         item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}: {words}")
 
     def number(self, row: int) -> int:
-        """Return the number of the picture in this row; -1: there is none."""
+        """Return the number of the picture in this row; -1 if there is none."""
         item = self.item(row)
         return -1 if item is None else int(item.data(self._NUMBER))
 

@@ -1,4 +1,4 @@
-"""Every setting of a training, made from the declarations of `TrainSettings`: nothing is written down twice."""
+"""Every setting of a training, generated from the declarations of `TrainSettings`, so that nothing is written twice."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ _GROUPS: Final[tuple[Group, ...]] = ("data", "network", "learning", "images", "q
 
 
 class AdvancedPage(Themed, QWidget):
-    """The settings in sections, with a search, those that differ from the default marked and all back at one press."""
+    """The settings in sections, with a search. Changed settings are marked, and a single press resets all."""
 
     def __init__(self, draft: Draft, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,7 +40,7 @@ class AdvancedPage(Themed, QWidget):
         self.reset_all = QPushButton()
         self.reset_all.setObjectName("reset_all")
         self.reset_all.clicked.connect(lambda: draft.reset(list(self.rows)))
-        self._whole = QLabel()  # what is wrong with several settings together
+        self._whole = QLabel()  # errors that concern several settings
         self._whole.setProperty("role", "error")
         self._whole.setWordWrap(True)
         self._nothing = QLabel()
@@ -84,12 +84,12 @@ class AdvancedPage(Themed, QWidget):
         whole.addWidget(self.area, 1)
 
     def offer(self, name: str, offered: bool) -> None:
-        """Whether this computer has any use for a setting."""
+        """Return whether a setting is useful on this computer."""
         (self._useless.discard if offered else self._useless.add)(name)
         self._filter()
 
     def show_setting(self, name: str) -> None:
-        """Bring a setting into sight and put the cursor into its field."""
+        """Scroll to a setting and focus its field."""
         row = self.rows.get(name)
         if row is not None:
             self.search.clear()
@@ -98,7 +98,7 @@ class AdvancedPage(Themed, QWidget):
             row.editor.focus.setFocus()
 
     def errors(self) -> dict[str, str]:
-        """Return the errors shown, by setting."""
+        """Return the errors on display, by setting."""
         return {name: row.error.text() for name, row in self.rows.items() if row.error.text()}
 
     def _check(self) -> None:
@@ -113,7 +113,7 @@ class AdvancedPage(Themed, QWidget):
         self._filter()
 
     def _filter(self) -> None:
-        """Show what the search finds; a setting with an error is shown in any case."""
+        """Show the settings that match the search; a setting with an error is always shown."""
         words = self.search.text().casefold().split()
         only = self.only_changed.isChecked()
         for name, row in self.rows.items():

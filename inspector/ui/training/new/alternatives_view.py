@@ -1,4 +1,4 @@
-"""What else was weighed beside the recommendation: a sentence each, with its price, and a button that chooses it."""
+"""The alternatives to the recommendation: a sentence each, with its price, and a button that chooses it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from inspector.ui.widgets.themed import Themed
 
 
 class Alternative(Protocol):
-    """Values of `TrainSettings` to set instead, what they would bring, and their price in minutes of training."""
+    """Values of `TrainSettings` to use instead, their benefit, and their price in minutes of training."""
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
@@ -26,7 +26,7 @@ class Alternative(Protocol):
 
 
 class Considered(Themed, QWidget):
-    """`chosen` carries the settings of the alternative whose button was pressed."""
+    """The list of alternatives. `chosen` carries the settings of the alternative whose button was pressed."""
 
     chosen = Signal(object)
 
@@ -42,11 +42,11 @@ class Considered(Themed, QWidget):
 
     @property
     def buttons(self) -> list[QPushButton]:
-        """One for each alternative, in their order."""
+        """The buttons, one for each alternative, in order."""
         return [button for _, _, button in self._rows]
 
     def show_alternatives(self, alternatives: Sequence[Alternative]) -> None:
-        """Offer these."""
+        """Show these alternatives."""
         if self._rows and tuple(alternatives) == self._alternatives:
             return
         self._alternatives = tuple(alternatives)

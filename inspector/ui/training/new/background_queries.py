@@ -1,4 +1,4 @@
-"""Questions whose answers take a while: what suits this data, how long it takes, what would stop it."""
+"""Background thread for slow questions: which settings suit the data, how long training takes, what would stop it."""
 
 import logging
 from collections.abc import Callable
@@ -16,10 +16,10 @@ Question = Callable[[], object]
 
 
 class AskThread(WorkThread[tuple[str, int, Question]]):
-    """Answers questions in the background, of each kind only the newest.
+    """Answers questions in the background; of each kind only the newest.
 
     `answered` carries the kind and the answer, `troubled` the kind and a Trouble. A question is called on the thread: it must
-    hold what it needs and touch nothing that the window changes.
+    own its inputs and touch nothing that the window changes.
     """
 
     answered = Signal(str, object)
@@ -29,12 +29,12 @@ class AskThread(WorkThread[tuple[str, int, Question]]):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._asked: dict[str, tuple[int, Question]] = {}
-        self._newest: dict[str, int] = {}  # of the questions that wait for their answer
+        self._newest: dict[str, int] = {}  # number of the newest pending question of each kind
         self._number = 0
         self._done.connect(self._deliver)
 
     def ask(self, kind: str, question: Question) -> None:
-        """Answer this instead of what was asked of this kind before."""
+        """Queue this question in place of any earlier one of its kind."""
         with self._telling():
             self._number += 1
             self._asked.pop(kind, None)
@@ -42,13 +42,13 @@ class AskThread(WorkThread[tuple[str, int, Question]]):
             self._newest[kind] = self._number
 
     def forget(self, kind: str) -> None:
-        """Want no answer of this kind any more."""
+        """Drop the question of this kind."""
         with self._telling(start=False):
             self._asked.pop(kind, None)
             self._newest.pop(kind, None)
 
     def waits(self, kind: str) -> bool:
-        """Return whether the newest question of this kind has no answer yet."""
+        """Return whether the newest question of this kind is unanswered."""
         return kind in self._newest
 
     def _take(self) -> tuple[str, int, Question] | None:
@@ -69,7 +69,7 @@ class AskThread(WorkThread[tuple[str, int, Question]]):
         self._done.emit(kind, number, answer)
 
     def _deliver(self, kind: str, number: int, answer: object) -> None:
-        """On the window's thread: an answer to an older question is dropped."""
+        """Emit an answer on the window's thread; the answer to an older question is dropped."""
         if self._newest.get(kind) != number:
             return
         del self._newest[kind]

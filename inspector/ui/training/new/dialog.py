@@ -1,4 +1,4 @@
-"""New training: data, network, further settings and start, in one place in the page."""
+"""The dialog for a new training: data, network, further settings and start, inside the page."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -34,15 +34,16 @@ Preflight = Callable[[TrainSettings], Sequence[Message]]
 
 
 def folder_name(name: str) -> str:
-    """Return a name that every file system takes."""
+    """Return the name reduced to characters that every file system accepts."""
     return _UNFIT.sub("-", name).strip("-. ")
 
 
 class TrainingDialog(Themed, QWidget):
-    """Puts a training together. `accepted` is emitted with its `TrainSettings`, `rejected` when it is given up.
+    """Configures a training.
 
-    `advisor` recommends and `estimator` tells the time; `preflight` names what would stop a run before it begins; `cards`
-    counts the graphics cards. They are called on a thread of the dialog's. Runs are put into `runs`.
+    `accepted` carries its `TrainSettings`; `rejected`: the dialog was cancelled. `advisor` recommends settings, `estimator`
+    estimates the time, `preflight` returns what would stop a run before it begins, and `cards` counts the graphics cards. All
+    four are called on a thread of the dialog. Runs are created in `runs`.
     """
 
     accepted = Signal(object)
@@ -63,10 +64,10 @@ class TrainingDialog(Themed, QWidget):
         self.setObjectName("page")
         self.draft = Draft(self)
         self._preflight = preflight
-        self._checked: TrainSettings | None = None  # what `_found` is about
+        self._checked: TrainSettings | None = None  # the settings that `_found` belongs to
         self._found: tuple[Message, ...] | None = None  # None: not known yet
         self._runs = runs or user_data() / "runs"
-        self._name = ""  # as the person typed it; empty: made from data and network
+        self._name = ""  # the typed name; empty: derived from data and network
         self._waiting = False
         self.ask = AskThread(self)
         self.data = DataPage(self.draft, settings)
@@ -143,27 +144,27 @@ class TrainingDialog(Themed, QWidget):
         self.start.renamed.connect(self._rename)
         self.start.setting_wanted.connect(self.show_setting)
 
-    # What the page does with it
+    # Interface for the page
 
     def set_folder(self, folder: Path) -> None:
-        """Begin with this data."""
+        """Start with this data."""
         self.show_step("data")
         self.data.choose(folder)
 
     def open_with(self, settings: TrainSettings) -> None:
-        """Begin with the settings of an earlier run, to train again with changes."""
+        """Start with the settings of an earlier run, to train again with changes."""
         self.draft.take(settings)
         self._name = self._unused(settings.bundle_name)
         self.show_step("data")
         self.data.choose(settings.data, task=settings.task)
 
     def set_waiting(self, waiting: bool) -> None:
-        """Whether another run is under way, so that this one would wait for its turn."""
+        """Set whether another run is active, so that this run would wait for its turn."""
         self._waiting = waiting
         self.retranslate()
 
     def end(self) -> None:
-        """End what runs in the background; called before the window closes."""
+        """End the background work; called before the window closes."""
         self.data.end()
         self.ask.end()
 
@@ -174,15 +175,15 @@ class TrainingDialog(Themed, QWidget):
         return STEPS[self.stack.currentIndex()]
 
     def show_step(self, name: str) -> None:
-        """Turn to a step."""
+        """Go to a step."""
         self.stack.setCurrentIndex(STEPS.index(name))
         self.steps[name].setChecked(True)
-        self._checked = None  # the disk may be another than when it was looked at last
+        self._checked = None  # the disk may have changed since the last check
         self._refresh()
         self.retranslate()
 
     def show_setting(self, name: str) -> None:
-        """Turn to the field of a setting."""
+        """Go to the field of a setting."""
         self.show_step("advanced")
         self.advanced.show_setting(name)
 
@@ -210,7 +211,7 @@ class TrainingDialog(Themed, QWidget):
         else:
             super().keyPressEvent(event)
 
-    # What is put together
+    # The configured training
 
     @property
     def run_name(self) -> str:
@@ -222,7 +223,7 @@ class TrainingDialog(Themed, QWidget):
         return self._unused(f"{data or 'training'}-{network}")
 
     def _unused(self, name: str) -> str:
-        """Return the name, with a number if there is such a run."""
+        """Return the name, with a number appended if a run has this name."""
         taken, number = folder_name(name), 1
         while (self._runs / taken).exists():
             number += 1
@@ -230,7 +231,7 @@ class TrainingDialog(Themed, QWidget):
         return name if number == 1 else f"{name}-{number}"
 
     def settings(self) -> TrainSettings:
-        """Return the settings as they stand. Raises ConfigError naming what is wrong."""
+        """Return the current settings. Raises ConfigError naming what is wrong."""
         run = self._runs / folder_name(self.run_name)
         return train_settings({**self.draft.values(), "name": self.run_name, "run": run, "out": run / BUNDLE})
 
@@ -250,7 +251,10 @@ class TrainingDialog(Themed, QWidget):
         self._refresh()
 
     def _check(self, *, can: bool) -> None:
-        """Ask what would stop the run as it stands now, unless that is known. `can`: there is no simpler reason against it."""
+        """Check what would stop the run with these settings, unless that is known.
+
+        `can`: no simpler reason prevents the run.
+        """
         if self.step != "start" or self._preflight is None or not can:
             return
         settings, preflight = self.settings(), self._preflight
@@ -297,7 +301,7 @@ class TrainingDialog(Themed, QWidget):
         self.next.setEnabled(can and known and not problems and self.network.can_train and self.network.settled)
 
     def _say_why_not(self, errors: dict[str, str]) -> None:
-        """Beside the buttons: what is still missing."""
+        """Show at the buttons what is still missing."""
         text = ""
         if self.data.survey is not None and not self.data.ready:
             text = self.data.found.blocked

@@ -1,4 +1,4 @@
-"""The training that is being put together: what a person has chosen so far, over what is advised, over what suits the task."""
+"""The draft of a training: the person's choices, over recommended values, over the task's defaults."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,19 +28,20 @@ _LIMITS: Final = MappingProxyType(
 
 
 def _sentence(problem: ErrorDetails) -> Message:
-    """Return what pydantic says, so that it can be translated."""
+    """Return pydantic's error as a translatable sentence."""
     known, context = _LIMITS.get(problem["type"]), problem.get("ctx", {})
     if known is not None:
         return Message(known.template, {"limit": next(iter(context.values()))})
     if problem["type"] == "value_error":
-        return Message(str(context["error"]))  # of TrainSettings itself
+        return Message(str(context["error"]))  # an error raised by TrainSettings itself
     return message("This is not a value for it ({detail}).", detail=problem["msg"])
 
 
 class Draft(QObject):
-    """Settings as they are being chosen. `changed` is emitted with the names of the settings that have other values now.
+    """Settings under construction.
 
-    A value is the person's own if there is one, else the advised one, else the task's or the declaration's default.
+    `changed` carries the names of the settings whose values changed. A value is the person's own if set, else the recommended
+    one, else the default of the task or the declaration.
     """
 
     changed = Signal(object)
@@ -62,25 +63,25 @@ class Draft(QObject):
 
     @property
     def own(self) -> Mapping[str, Any]:
-        """What the person has set to something else than what is advised."""
+        """The person's own values that differ from the recommended ones."""
         return {name: value for name, value in self._own.items() if value != self.default(name)}
 
     def set_folder(self, folder: Path | None) -> None:
-        """Other data: classes that were named good or merged belonged to the old data."""
+        """Set new data; good and merged classes of the old data are dropped."""
         if folder != self._folder:
             self._folder = folder
             self._forget(("ok_classes", "one_class", "levels", "group", "layout"))
             self.changed.emit({"data"})
 
     def set_task(self, task: TaskName | None) -> None:
-        """Another task: what was advised or set for the old one, and means something else for this, is forgotten."""
+        """Set another task, and drop recommended or own values whose meaning depends on the task."""
         if task != self._task:
             self._task, self._advised = task, {}
             self._forget(("network", "loss", "options", "pretrained", "width", "height", "batch", "lr", "channels"))
             self.changed.emit(frozenset(TrainSettings.model_fields))
 
     def advise(self, values: Mapping[str, Any]) -> None:
-        """What is recommended for this data and task."""
+        """Set the recommended values for this data and task."""
         advised = {name: value for name, value in values.items() if name in shown_settings() or name in ("network", "options")}
         if advised != self._advised:
             self._advised = advised
@@ -91,17 +92,17 @@ class Draft(QObject):
         return self._advised
 
     def value(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
-        """Return the value that would be trained with."""
+        """Return the value used for training."""
         return self._own[name] if name in self._own else self.default(name)
 
     def default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
-        """Return what it is if nobody touches it: advised, or suited to the task, or the declared default."""
+        """Return the value without the person's choice: recommended, suited to the task, or the declared default."""
         if name in self._advised:
             return self._advised[name]
         return self.plain_default(name)
 
     def plain_default(self, name: str) -> Any:  # noqa: ANN401 - as different as the settings are
-        """Return the default without advice."""
+        """Return the default without the recommendation."""
         by_task = task_defaults(self._task or next(iter(TASKS)))
         if name in by_task:
             return by_task[name]
@@ -109,7 +110,7 @@ class Draft(QObject):
         return None if default is PydanticUndefined else default
 
     def set(self, **values: Any) -> None:  # noqa: ANN401 - as different as the settings are
-        """The person's own values."""
+        """Set the person's own values."""
         before = {name: self.value(name) for name in values}
         self._own |= values
         names = frozenset(name for name, value in before.items() if value != self.value(name))
@@ -117,7 +118,7 @@ class Draft(QObject):
             self.changed.emit(names)
 
     def reset(self, names: Sequence[str]) -> None:
-        """Back to what is advised or the default."""
+        """Reset to the recommended values or the defaults."""
         before = {name: self.value(name) for name in names}
         self._forget(names)
         moved = frozenset(name for name, value in before.items() if value != self.value(name))
@@ -125,19 +126,19 @@ class Draft(QObject):
             self.changed.emit(moved)
 
     def take(self, settings: TrainSettings) -> None:
-        """Everything as in an earlier run: its folder and task, its values as the person's own."""
+        """Take over an earlier run: its folder and task, and its values as the person's own."""
         self._task, self._folder, self._advised = settings.task, settings.data, {}
         kept = (*shown_settings(), "network", "options", "layout")
         self._own = {name: getattr(settings, name) for name in kept}
         self.changed.emit(frozenset(TrainSettings.model_fields))
 
     def values(self) -> dict[str, Any]:
-        """Return what `TrainSettings` is made of; `out` is not among it."""
+        """Return the arguments for `TrainSettings`, without `out`."""
         given = {**self._advised, **self._own}
         return {**given, "task": self._task, "data": self._folder or Path()}
 
     def errors(self) -> Mapping[str, str]:
-        """Return what is wrong, in the window's language, by the name of the setting; "" for what concerns several."""
+        """Return the errors in the window's language, by setting; "" for errors that concern several."""
         try:
             TrainSettings.model_validate({**self.values(), "task": self._task or next(iter(TASKS)), "out": _PLACE})
         except ValidationError as error:

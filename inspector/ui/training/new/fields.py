@@ -1,4 +1,4 @@
-"""Fields for settings, made from the settings' own declarations: type, limits, unit, description, default."""
+"""Input fields for settings, generated from the settings' declarations: type, limits, unit, description, default."""
 
 import re
 from collections.abc import Callable
@@ -26,9 +26,9 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.themed import Themed
 
-CONTEXT: Final = "train_settings"  # of the labels, descriptions, units and choices of `TrainSettings`
+CONTEXT: Final = "train_settings"  # translation context of labels, descriptions, units and choices of `TrainSettings`
 _DECIMALS: Final = 6
-_WIDEST: Final = 1e9  # of a setting without an upper limit
+_WIDEST: Final = 1e9  # upper limit of a setting that declares none
 
 
 def in_words(text: str) -> str:
@@ -37,12 +37,12 @@ def in_words(text: str) -> str:
 
 
 def number_text(value: float) -> str:
-    """ "0.0005", "30": no more digits than there are."""
+    """Return the number without superfluous digits: "0.0005", "30"."""
     return f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 class _Number(DoubleSpinBox):
-    """Numbers of any size, without trailing zeros."""
+    """A spin box for numbers of any magnitude, without trailing zeros."""
 
     def __init__(self, *, whole: bool) -> None:
         super().__init__()
@@ -62,14 +62,14 @@ class _Number(DoubleSpinBox):
 
 
 class Editor:
-    """A widget for the value of one setting. `widget` is what is shown, `focus` the part that is reached by keyboard."""
+    """A widget for the value of a setting. `widget` is shown; `focus` is the part that takes the keyboard focus."""
 
     def __init__(self, widget: QWidget, focus: QWidget, read: Callable[[], Any], write: Callable[[Any], None]) -> None:
         self.widget, self.focus = widget, focus
         self.read, self.write = read, write
 
     def name(self, name: str) -> None:
-        """The accessible name."""
+        """Set the accessible name."""
         if isinstance(self.widget, NumberField):
             less, more = QCoreApplication.translate("Field", "less"), QCoreApplication.translate("Field", "more")
             self.widget.set_texts(name, less, more)
@@ -78,7 +78,7 @@ class Editor:
 
 
 def make_editor(name: str, field: FieldInfo, shown: Shown, edited: Callable[[], None]) -> Editor:
-    """Return the widget that suits the type of a setting; `edited` is called after each change by a person."""
+    """Return the widget for the type of a setting; `edited` is called after each change by a person."""
     kind = field.annotation
     if get_origin(kind) is Literal:
         return _choice_editor(get_args(kind), edited)
@@ -109,7 +109,7 @@ def _check_editor(edited: Callable[[], None]) -> Editor:
 
 
 def limits(field: FieldInfo) -> tuple[float | None, float | None]:
-    """Return the lowest and highest value a setting may have, as declared (exclusive ones as they are)."""
+    """Return the declared minimum and maximum of a setting; exclusive limits are returned unchanged."""
     low = high = None
     for item in field.metadata:
         if isinstance(item, annotated_types.Ge | annotated_types.Gt):
@@ -135,7 +135,7 @@ def _text_editor(edited: Callable[[], None], *, read: Callable[[str], Any], writ
     box.textEdited.connect(lambda _: edited())
 
     def show(value: Any) -> None:  # noqa: ANN401 - as different as the settings are
-        if read(box.text()) != value or not box.text():  # what is being typed keeps its commas and blanks
+        if read(box.text()) != value or not box.text():  # keep commas and blanks while typing
             box.setText(write(value))
 
     return Editor(box, box, lambda: read(box.text()), show)
@@ -146,7 +146,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _pair(text: str) -> object:
-    """Two numbers, None for nothing; anything else as it is, so that the settings say what is wrong with it."""
+    """Parse numbers separated by commas or blanks; return None for empty text, and other text unchanged, so that the settings
+    report the error.
+    """
     parts = re.split(r"[,;\s]+", text.strip())
     if parts == [""]:
         return None
@@ -158,9 +160,9 @@ def _pair(text: str) -> object:
 
 
 class SettingRow(Themed, QWidget):
-    """One setting of a draft: label, field, what it is, its default, and a way back to it. Changed ones are marked.
+    """One setting of a draft: label, field, description, default, and a reset button.
 
-    `text`: all that a search looks through.
+    Changed settings are marked. `text`: the text that the search uses.
     """
 
     def __init__(self, name: str, draft: Draft, parent: QWidget | None = None) -> None:
@@ -240,7 +242,7 @@ class SettingRow(Themed, QWidget):
         self._say()
 
     def show_error(self, text: str) -> None:
-        """What is wrong with the value; empty: nothing."""
+        """Show the error of the value; empty: none."""
         self.error.setText(text)
         self.error.setVisible(bool(text))
 

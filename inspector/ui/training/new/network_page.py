@@ -1,4 +1,4 @@
-"""The second step: which network, at what size, from which weights; with what is recommended and why."""
+"""The second step: network, input size and start weights, with a recommendation and its reasons."""
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ _LONGEST_TAKT: Final = 600.0
 
 
 class Advice(Protocol):
-    """What is recommended: values of `TrainSettings`, why, a sentence each, what stands in the way, what else was weighed."""
+    """A recommendation: values of `TrainSettings`, the reasons as sentences, the obstacles, and the alternatives."""
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
@@ -61,7 +61,7 @@ Estimator = Callable[[Mapping[str, Any], int], float | None]
 
 
 def missing_for_training() -> Message | None:
-    """Return why this computer cannot train: a package is not installed. None: it can."""
+    """Return the missing package that prevents training on this computer; None if training is possible."""
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             return message(
@@ -73,7 +73,7 @@ def missing_for_training() -> Message | None:
 
 
 class NetworkPage(Themed, QWidget):
-    """Shows the recommendation, and lets a person choose otherwise. `told`: advice or time are known, or are not any more."""
+    """Shows the recommendation, and lets a person choose otherwise. `told`: recommendation or time became known or unknown."""
 
     told = Signal()
 
@@ -92,7 +92,7 @@ class NetworkPage(Themed, QWidget):
         self._advice: Advice | None = None
         self._advised_for: tuple[Path, TaskName] | None = None
         self._trouble: Trouble | None = None
-        self.minutes: float | None = None  # how long it takes as it stands; None: not known, or not yet
+        self.minutes: float | None = None  # estimated time with the current settings; None: unknown
         self._titles = [QLabel() for _ in range(3)]
         for title in self._titles:
             title.setProperty("role", "strong")
@@ -175,23 +175,23 @@ class NetworkPage(Themed, QWidget):
 
     @property
     def can_train(self) -> bool:
-        """Whether what training needs is installed."""
+        """Whether the packages for training are installed."""
         return self._missing is None
 
     def show_survey(self, found: Survey | None) -> None:
-        """Recommend for this data."""
+        """Recommend settings for this data."""
         self._survey = found
         self._advise()
 
     @property
     def settled(self) -> bool:
-        """Whether nothing that changes the settings is still to come."""
+        """Whether no pending answer can still change the settings."""
         return not self._ask.waits("advice")
 
     def _advise(self) -> None:
         survey, task, advisor, takt = self._survey, self._draft.task, self._advisor, self.takt.value() or None
         subject = (survey.folder, task) if survey is not None and task is not None and task in survey.tasks else None
-        if subject != self._advised_for:  # what suited the earlier data says nothing about this
+        if subject != self._advised_for:  # the recommendation for the earlier data does not apply
             self._advised_for, self._advice, self._trouble = subject, None, None
             self._draft.advise({})
         if survey is None or task is None or subject is None or advisor is None:
@@ -235,7 +235,7 @@ class NetworkPage(Themed, QWidget):
         self.told.emit()
 
     def _choose(self, key: str) -> None:
-        """A network brings along what it learns with, where that is known."""
+        """Choose a network, with its own learning settings where they are known."""
         if self._advice is not None and self._advice.settings.get("network") == key:
             known = {name for one in self._networks_weighed() for name in one.settings}
             self._draft.reset(sorted(known | {"network", "pretrained"}))
@@ -252,7 +252,7 @@ class NetworkPage(Themed, QWidget):
         return [one for one in self._advice.alternatives if "network" in one.settings] if self._advice is not None else []
 
     def _advised_names(self) -> list[str]:
-        """Return every setting that the recommendation or what was weighed beside it has a value for."""
+        """Return every setting for which the recommendation or an alternative has a value."""
         if self._advice is None:
             return ["network"]
         return sorted({*self._advice.settings, *(name for one in self._advice.alternatives for name in one.settings)})
@@ -268,7 +268,7 @@ class NetworkPage(Themed, QWidget):
         self._refresh()
 
     def _on_changed(self, names: frozenset[str]) -> None:
-        del names  # each of them may change the time
+        del names  # every setting may change the time
         self._estimate()
         self._refresh()
 

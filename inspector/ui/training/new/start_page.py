@@ -1,4 +1,4 @@
-"""The last step: a name, the whole in short, and what would stop it before it begins."""
+"""The last step: a name, a summary, and the problems that would stop the run."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ from inspector.ui.widgets.themed import Themed
 
 
 class StartPage(Themed, QWidget):
-    """`renamed` carries the name that is typed; `setting_wanted` the setting whose problem was pressed."""
+    """The start page. `renamed` carries the typed name; `setting_wanted` the setting whose problem was pressed."""
 
     renamed = Signal(str)
     setting_wanted = Signal(str)
@@ -81,7 +81,7 @@ class StartPage(Themed, QWidget):
         plain(QVBoxLayout(self)).addWidget(area)
 
     def show_name(self, name: str, error: str) -> None:
-        """The name, and what is wrong with it."""
+        """Show the name, and its error."""
         if name != self.name.text():
             with QSignalBlocker(self.name):
                 self.name.setText(name)
@@ -89,12 +89,12 @@ class StartPage(Themed, QWidget):
         self._name_error.setVisible(bool(error))
 
     def show_facts(self, *, images: int, minutes: float | None) -> None:
-        """Everything in short."""
+        """Show the summary."""
         self._images, self._minutes = images, minutes
         self._fill()
 
     def show_problems(self, problems: Sequence[Message], errors: dict[str, str]) -> None:
-        """What would stop it: sentences, and settings that are wrong."""
+        """Show the problems: sentences, and settings with errors."""
         while (item := self.problems.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -121,7 +121,7 @@ class StartPage(Themed, QWidget):
 
     @property
     def sentences(self) -> list[str]:
-        """The problems shown."""
+        """The problems on display."""
         return list(self._sentences)
 
     def _fill(self) -> None:

@@ -1,4 +1,4 @@
-"""The dialog with what the station knows: advice for this computer, time, and what would stop a run."""
+"""The dialog with its real functions: recommendation for this computer, time estimate, and preflight checks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from inspector.ui.training.new.dialog import TrainingDialog
 
 
 def training_dialog(settings: Settings, runs: Path, parent: QWidget | None = None) -> TrainingDialog:
-    """Return a dialog that puts runs into the folder `runs`. Whoever shows it calls its `end()` before the window closes."""
+    """Return a dialog that creates runs in the folder `runs`. The caller calls `end()` before the window closes."""
     return TrainingDialog(settings, parent, advisor=_advise, estimator=_estimate, preflight=preflight, cards=_cards, runs=runs)
 
 

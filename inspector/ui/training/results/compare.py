@@ -1,4 +1,4 @@
-"""Several runs side by side: what differs in what they were told and given, and whether their results differ beyond chance."""
+"""Comparison of runs: different settings and data, and whether the results differ beyond chance."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -38,18 +38,18 @@ TABS: Final = ("measures", "settings", "curves")
 
 
 def overlap(one: Interval, other: Interval) -> bool:
-    """Return whether the intervals have a number in common: then the difference is not proven."""
+    """Return whether the intervals overlap; if they do, the difference is not proven."""
     return one.low <= other.high and other.low <= one.high
 
 
 def tested_alike(infos: Sequence[RunInfo], reports: Sequence[TrainReport]) -> bool:
-    """Return whether all were measured on the same images: the same names of data with the same contents."""
+    """Return whether all runs were tested on the same images: data of the same names and contents."""
     if len({report.fingerprint for report in reports}) > 1 or len({report.part for report in reports}) > 1:
         return False
     try:
         return len({tuple(sorted(read_split(info.folder)["test"])) for info in infos}) == 1
     except ConfigError:
-        return False  # what is not known to be the same is not called so
+        return False  # unknown counts as different
 
 
 class CompareView(Themed, QWidget):
@@ -62,7 +62,7 @@ class CompareView(Themed, QWidget):
         self.reports: tuple[TrainReport, ...] = ()
         self._alike = True
         self._missing: list[str] = []
-        self._curves: CurveView | None = None  # made when it is first looked at: pyqtgraph takes long to import
+        self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
         self._title, self.verdict = QLabel(), QLabel()
         self._title.setProperty("role", "title")
         for label in (self._title, self.verdict):
@@ -104,7 +104,7 @@ class CompareView(Themed, QWidget):
         return made
 
     def show_runs(self, infos: Sequence[RunInfo]) -> None:
-        """Compare these runs, in this order. Those without a report are named and left out."""
+        """Compare these runs, in this order. Runs without a report are named and left out."""
         found: list[tuple[RunInfo, TrainReport]] = []
         self._missing = []
         for info in infos:
@@ -118,7 +118,7 @@ class CompareView(Themed, QWidget):
 
     @property
     def names(self) -> list[str]:
-        """What the columns are called; runs of one name are numbered."""
+        """The column titles; runs of the same name are numbered."""
         names = [report.name for report in self.reports]
         return [name if names.count(name) == 1 else f"{name} ({at + 1})" for at, name in enumerate(names)]
 
@@ -128,7 +128,7 @@ class CompareView(Themed, QWidget):
         self._fill_settings()
         self._show_curves()
 
-    # What is said of the results
+    # Statements about the results
 
     def _verdict(self) -> list[str]:
         reports = self.reports
@@ -146,7 +146,7 @@ class CompareView(Themed, QWidget):
         return lines
 
     def _about(self, name: str) -> str:
-        """Return whether the best is better beyond chance."""
+        """Return whether the best run is better beyond chance, as a sentence."""
         numbers = [report.metrics[name] for report in self.reports]
         order = sorted(range(len(numbers)), key=lambda at: numbers[at].value, reverse=larger_is_better(name))
         best, second = order[0], order[1]
@@ -179,7 +179,7 @@ class CompareView(Themed, QWidget):
         self.measures.set_rows(rows)
 
     def _class_rows(self, kind: str, first: int) -> list[Row]:
-        """Return the same, class by class."""
+        """Return the same rows for each class."""
         owners = dict.fromkeys(row.name for report in self.reports for row in report.classes if kind in row.numbers)
         rows = []
         for key, owner in enumerate(owners, start=first):
@@ -189,7 +189,7 @@ class CompareView(Themed, QWidget):
         return rows
 
     def _difference(self, numbers: Sequence[Interval | None]) -> Cell:
-        """From the lowest to the highest, and whether that is more than chance."""
+        """Return the range from lowest to highest, and whether it exceeds chance."""
         known = sorted((one for one in numbers if one is not None), key=lambda one: one.value)
         if len(known) < 2:
             return Cell("–", -1.0)
@@ -197,7 +197,7 @@ class CompareView(Themed, QWidget):
         text = self.tr("{spread:.3f}, not proven") if overlap(known[0], known[-1]) else self.tr("{spread:.3f}, proven")
         return Cell(text.format(spread=spread) if spread else self.tr("none"), spread)
 
-    # What they were told and given
+    # Settings and data
 
     def _fill_settings(self) -> None:
         columns = [dict(self._facts(report)) for report in self.reports]
@@ -229,7 +229,7 @@ class CompareView(Themed, QWidget):
             self._curves.show_reports(self.reports)
 
     def _copy(self) -> None:
-        """The table in sight."""
+        """Copy the visible table."""
         (self.settings if TABS[self.tabs.currentIndex()] == "settings" else self.measures).copy()
 
     def retranslate(self) -> None:

@@ -1,4 +1,4 @@
-"""What was taken for what: a table whose cells are the darker the more of a row they hold."""
+"""The confusion matrix: a table whose cells are darker the larger their share of the row."""
 
 from typing import Final
 
@@ -14,11 +14,11 @@ from inspector.ui.training.results.labels import label_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
-_LEAST: Final = 0.06  # of the colour in a cell that holds anything, so that it is seen
+_LEAST: Final = 0.06  # minimum opacity of a non-empty cell, so that it is visible
 
 
 class ConfusionView(Themed, QWidget):
-    """`picked` carries (truth, said) of the cell that was pressed, as they are called in the report."""
+    """The matrix. `picked` carries (truth, said) of the pressed cell, as named in the report."""
 
     picked = Signal(str, str)
 
@@ -53,7 +53,7 @@ class ConfusionView(Themed, QWidget):
         self.retranslate()
 
     def show_confusion(self, confusion: Confusion | None) -> None:
-        """Show these counts; None: there are none for this task."""
+        """Show these counts; None: the task has none."""
         self._confusion = confusion
         self.retranslate()
 
@@ -101,7 +101,7 @@ class ConfusionView(Themed, QWidget):
         return table_text(rows, separator=separator)
 
     def copy(self) -> None:
-        """Put the counts on the clipboard."""
+        """Copy the counts to the clipboard."""
         QGuiApplication.clipboard().setText(self.as_text())
 
     def retranslate(self) -> None:
@@ -120,7 +120,7 @@ class ConfusionView(Themed, QWidget):
 
 
 def _on(ground: QColor) -> QColor:
-    """Black or white, whichever is told better from the ground (WCAG 2, relative luminance)."""
+    """Return black or white, whichever has more contrast to the background (WCAG 2, relative luminance)."""
     light = 0.2126 * ground.redF() ** 2.2 + 0.7152 * ground.greenF() ** 2.2 + 0.0722 * ground.blueF() ** 2.2
     return QColor(Qt.GlobalColor.white if light < 0.179 else Qt.GlobalColor.black)
 

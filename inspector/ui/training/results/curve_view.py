@@ -1,4 +1,4 @@
-"""The curves of a result: precision over recall, whether scores tell the truth, the folds, and what more images would bring."""
+"""The curves of a result: precision over recall, calibration of the scores, the folds, and the benefit of more images."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -13,12 +13,12 @@ from inspector.ui.training.results.plot import Line, Plot
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.themed import Themed
 
-_MOST: Final = 7  # curves in one chart; the worst are shown
+_MOST: Final = 7  # maximum number of curves in a chart; the worst are shown
 _SHARE: Final = (0.0, 1.0)
 
 
 class CurveView(Themed, QWidget):
-    """As many charts as the report has something for, two in a row."""
+    """A chart for each kind of curve in the report, two in a row."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,11 +35,11 @@ class CurveView(Themed, QWidget):
         self.retranslate()
 
     def show_report(self, report: TrainReport) -> None:
-        """The curves of one result."""
+        """Show the curves of a result."""
         self.show_reports([report])
 
     def show_reports(self, reports: Sequence[TrainReport]) -> None:
-        """The curves of several results, in the same charts."""
+        """Show the curves of several results in the same charts."""
         self._reports = tuple(reports)
         self._fill()
 
@@ -65,7 +65,7 @@ class CurveView(Themed, QWidget):
         return f"{report.name}: {name}" if len(self._reports) > 1 else name
 
     def _course(self) -> bool:
-        """Return the losses; of several results those on validation, where they are known."""
+        """Draw the loss curves (for several results those on validation, where known); return whether there are any."""
         lines = []
         for report in self._reports:
             training = _over_epochs(self._named(report, self.tr("Training")), [(one.epoch, one.loss) for one in report.course])

@@ -1,4 +1,4 @@
-"""What a report says beside its tables, as captions and texts."""
+"""The facts of a report outside its tables, as captions and texts."""
 
 from PySide6.QtCore import QCoreApplication
 
@@ -21,7 +21,7 @@ Facts = list[tuple[str, str]]
 
 
 def headline(report: TrainReport) -> tuple[str, str]:
-    """Return the number that counts with its interval, and what it was measured on."""
+    """Return the primary metric with its interval, and the data it was measured on."""
     name = primary_name(report)
     number = report.metrics[name]
     unit = unit_of(name)
@@ -33,7 +33,7 @@ def headline(report: TrainReport) -> tuple[str, str]:
 
 
 def decision(report: TrainReport) -> Facts:
-    """Return the threshold and what it costs; how far scores can be trusted."""
+    """Return the threshold and its cost, and how far scores can be trusted."""
     return [*_threshold(report.threshold), *_calibration(report.calibration)]
 
 
@@ -89,7 +89,7 @@ def _caption(name: str) -> str:
 
 
 def training(report: TrainReport) -> Facts:
-    """Return what was trained on what, for how long."""
+    """Return the network, the data and the duration of the training."""
     counts = [f"{part_word(part)} {count:,}" for part, count in report.counts.items()]
     facts = [
         (QCoreApplication.translate("ResultFacts", "Data"), f"{report.data} ({', '.join(counts)})"),
@@ -119,5 +119,5 @@ def training(report: TrainReport) -> Facts:
 
 
 def settings(report: TrainReport) -> Facts:
-    """Return the settings it was trained with."""
+    """Return the settings of the training."""
     return [(setting_word(name), setting_text(name, value)) for name, value in told_settings(report.settings).items()]

@@ -1,4 +1,4 @@
-"""Numbers of a report as a person reads them."""
+"""Formatting of a report's numbers."""
 
 import math
 from collections.abc import Mapping
@@ -16,45 +16,45 @@ from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.labels import task_word
 from inspector.ui.training.new.fields import in_words, number_text
 
-_MINUS = "minus_mae_kelvin"  # what training raises; people are told the error itself
-# Settings that say where something is, not how it was trained.
+_MINUS = "minus_mae_kelvin"  # training maximises this value; people see the error itself
+# Settings that hold a location, and do not describe the training.
 _PLACES = frozenset({"out", "run", "name"})
 
 
 def primary_name(report: TrainReport) -> str:
-    """Return the number that counts, by its name in `report.metrics`."""
+    """Return the name of the primary metric in `report.metrics`."""
     return "mae_kelvin" if report.primary == _MINUS else report.primary
 
 
 def primary_sign(report: TrainReport) -> float:
-    """Return what turns values that training raises into the number a person is told."""
+    """Return the factor from the value that training maximises to the displayed value."""
     return -1.0 if report.primary == _MINUS else 1.0
 
 
 def larger_is_better(name: str) -> bool:
-    """Return whether more of a measure is better."""
+    """Return whether a larger value of this measure is better."""
     return name.partition("/")[0] not in ("mae_kelvin", "image_false_reject")
 
 
 def measure_word(name: str) -> str:
-    """Return what "recall" or "recall/scratch" is called."""
+    """Return the display name of "recall" or "recall/scratch"."""
     known = measure_of(name)
     return QCoreApplication.translate("measures", known.label) if known is not None else name
 
 
 def measure_help(name: str) -> str:
-    """Return what it says."""
+    """Return the explanation of a measure."""
     known = measure_of(name)
     return QCoreApplication.translate("measures", known.help) if known is not None else ""
 
 
 def unit_of(name: str) -> str:
-    """ "K", or nothing for shares."""
+    """Return the unit: "K", or empty for shares."""
     return MEASURES[name].unit if name in MEASURES else ""
 
 
 def value_text(value: float, unit: str = "") -> str:
-    """Three digits; a dash for what is no number."""
+    """Return the value with three digits; a dash if it is not a number."""
     if not math.isfinite(value):
         return "–"
     text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
@@ -62,7 +62,7 @@ def value_text(value: float, unit: str = "") -> str:
 
 
 def range_text(interval: Interval) -> str:
-    """ "0.814 to 0.901"; a dash where no interval is known."""
+    """Return the interval as "0.814 to 0.901"; a dash if it is unknown."""
     if interval.low == interval.high:
         return "–"
     words = QCoreApplication.translate("results", "{low} to {high}")
@@ -70,7 +70,7 @@ def range_text(interval: Interval) -> str:
 
 
 def interval_text(interval: Interval, unit: str = "") -> str:
-    """ "0.861 (0.814 to 0.901)"; the value alone where no interval is known."""
+    """Return value and interval as "0.861 (0.814 to 0.901)"; the value alone if the interval is unknown."""
     value = value_text(interval.value, unit)
     if interval.low == interval.high:
         return value
@@ -79,7 +79,7 @@ def interval_text(interval: Interval, unit: str = "") -> str:
 
 
 def part_word(part: str) -> str:
-    """Return the part of the split that was measured."""
+    """Return the name of the measured subset."""
     words = {
         "train": QCoreApplication.translate("results", "training"),
         "val": QCoreApplication.translate("results", "validation"),
@@ -95,12 +95,12 @@ def said(sentence: Sentence) -> str:
 
 
 def label_word(label: str) -> str:
-    """Return a class of a confusion matrix; "(none)" is nothing labelled, or nothing found."""
+    """Return the label of a class in a confusion matrix; "(none)": nothing was labelled, or nothing was found."""
     return QCoreApplication.translate("results", "(none)") if label == "(none)" else class_name(label)
 
 
 def setting_word(name: str) -> str:
-    """Return what a setting is called."""
+    """Return the display name of a setting."""
     shown = shown_settings().get(name)
     if shown is not None:
         return in_words(shown.label)
@@ -115,7 +115,7 @@ def setting_word(name: str) -> str:
 
 
 def setting_text(name: str, value: object) -> str:
-    """Return the value of a setting."""
+    """Return the display text of a setting's value."""
     if value is None or value == "" or value == () or value == [] or value == {}:
         return "–"
     if isinstance(value, bool):
@@ -136,5 +136,5 @@ def setting_text(name: str, value: object) -> str:
 
 
 def told_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run that say how it was trained, in the order of their declaration."""
+    """Return the settings that describe how a run was trained, in the order of their declaration."""
     return {name: settings[name] for name in TrainSettings.model_fields if name in settings and name not in _PLACES}

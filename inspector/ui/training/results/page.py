@@ -1,4 +1,4 @@
-"""The results of a finished run: how good it is, what it takes for what, where it errs, and what it was trained with."""
+"""The results of a finished run: quality, confusions, worst errors, and the settings of the training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,9 +31,9 @@ TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
 
 
 class ResultsView(Themed, QWidget):
-    """`use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
+    """Shows a run's report.json; a run without a report shows the reason.
 
-    Everything comes from the run's report.json; a run without one says why.
+    `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
     """
 
     use_in_recipe = Signal(object)
@@ -45,7 +45,7 @@ class ResultsView(Themed, QWidget):
         self.info: RunInfo | None = None
         self.report: TrainReport | None = None
         self._problem: Message | None = None
-        self._curves: CurveView | None = None  # made when it is first looked at: pyqtgraph takes long to import
+        self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
         self._headline, self._measured, self._said = QLabel(), QLabel(), QLabel()
         self._headline.setProperty("role", "title")
         self._measured.setProperty("role", "muted")
@@ -109,7 +109,7 @@ class ResultsView(Themed, QWidget):
 
     @property
     def bundle(self) -> Path | None:
-        """The run's bundle, if it is there."""
+        """The run's bundle, if it exists."""
         folder = self.info.bundle if self.info is not None else None
         return folder if folder is not None and folder.is_dir() else None
 
@@ -149,7 +149,7 @@ class ResultsView(Themed, QWidget):
             self._curves.show_report(self.report)
 
     def _show_cell(self, truth: str, said: str) -> None:
-        """The errors of a cell of the table; a right answer has none."""
+        """Show the errors of a cell of the confusion matrix; a correct cell has none."""
         if truth != said:
             self.worst.show_cell((truth, said))
             self.tabs.setCurrentIndex(TABS.index("errors"))
@@ -178,7 +178,7 @@ class ResultsView(Themed, QWidget):
                 self._say(error.problem)
 
     def save(self, path: Path) -> None:
-        """The tables as .csv, or everything as .json. Raises StorageError."""
+        """Save the tables as .csv, or everything as .json. Raises StorageError."""
         if self.report is None:
             return
         if path.suffix.lower() == ".json":

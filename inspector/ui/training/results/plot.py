@@ -1,4 +1,4 @@
-"""Curves of a result over two named axes, with their values to copy and a picture to save.
+"""Curves of a result over two named axes, with values to copy and a picture to save.
 
 Imported when a result is first shown: pyqtgraph takes longer to import than the rest of the window.
 """
@@ -25,12 +25,12 @@ from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
-_AROUND: Final = 7  # colours there are; then the stroke changes
+_AROUND: Final = 7  # number of colours; further curves use other strokes
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One curve, in data units. `dots`: marked, not joined. `bars`: (low, high) at each point. `faint`: to compare with."""
+    """One curve, in data units. `dots`: marked, not joined. `bars`: (low, high) at each point. `faint`: for comparison only."""
 
     name: str
     x: tuple[float, ...]
@@ -41,7 +41,7 @@ class Line:
 
 
 class Plot(Themed, QWidget):
-    """A title, its curves and their legend. `copy` puts the values on the clipboard, `save` writes a picture or the values."""
+    """A title, the curves and their legend. `copy` copies the values, `save` writes a picture or the values."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,7 +84,7 @@ class Plot(Themed, QWidget):
         x_range: tuple[float, float] | None = None,
         y_range: tuple[float, float] | None = None,
     ) -> None:
-        """Draw these; a range that is None is that of the points."""
+        """Draw these curves; a range of None fits the points."""
         self.lines = tuple(lines)
         self._title.setText(title)
         self.setAccessibleName(title)
@@ -139,11 +139,11 @@ class Plot(Themed, QWidget):
         return table_text(rows, separator=separator)
 
     def copy(self) -> None:
-        """The values on the clipboard."""
+        """Copy the values to the clipboard."""
         QGuiApplication.clipboard().setText(self.as_text())
 
     def save(self, path: Path) -> None:
-        """A picture (.png), or the values (.csv). Raises StorageError."""
+        """Save a picture (.png), or the values (.csv). Raises StorageError."""
         if path.suffix.lower() == ".csv":
             write_atomically(path, self.as_text(",").encode("utf-8-sig"))
         elif not self.grab().save(str(path)):

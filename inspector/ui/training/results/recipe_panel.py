@@ -1,4 +1,4 @@
-"""Use a new bundle in a recipe: where it looks, what it replaces, by which rule it judges; written, and taken back."""
+"""The panel that adds a new bundle to a recipe: its region, the step it replaces, its rule. The change can be undone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +43,10 @@ _SIDES: Final = ("x", "y", "width", "height")
 
 
 class RecipePanel(Themed, QWidget):
-    """`applied` carries the path of the recipe that was written, or put back; `left`: the person is done with it."""
+    """Adds a bundle to a recipe.
+
+    `applied` carries the path of the recipe that was written or restored; `left`: the panel is done.
+    """
 
     applied = Signal(object)
     left = Signal()
@@ -152,10 +155,10 @@ class RecipePanel(Themed, QWidget):
         self.ask.answered.connect(self._on_answer)
         self.ask.troubled.connect(lambda _, trouble: self._on_trouble(trouble))
 
-    # What the page does with it
+    # Interface for the page
 
     def show_bundle(self, bundle: Path, current: Path | None) -> None:
-        """Put this bundle into a recipe; `current`: the one that the station runs, if it is a file."""
+        """Show the panel for this bundle; `current`: the station's recipe, if it is a file."""
         self._bundle, self._current, self.done = bundle, current, None
         self._file, self._cards, self._card = None, {}, None
         self._say(None)
@@ -168,7 +171,7 @@ class RecipePanel(Themed, QWidget):
         self.open_recipe(current)
 
     def open_recipe(self, path: Path | None) -> None:
-        """Put it into this recipe; None: into a new one."""
+        """Add the bundle to this recipe; None: to a new one."""
         self.done = None
         self._say(None)
         self._file, self._cards = None, {}
@@ -186,7 +189,7 @@ class RecipePanel(Themed, QWidget):
         self._fill_cameras()
 
     def end(self) -> None:
-        """End what runs in the background."""
+        """End the background work."""
         self.ask.end()
 
     # Choices
@@ -223,7 +226,7 @@ class RecipePanel(Themed, QWidget):
         self._fill_camera()
 
     def _likely_camera(self, cameras: Sequence[str]) -> int:
-        """Return the camera whose bundles do the same task, else one that gives frames of the same kind."""
+        """Return the camera whose bundles do the same task, else one whose frames have the same unit."""
         if self._file is None or self._card is None:
             return 0
         cards = {camera: [self._cards[s.bundle] for s in self._file.recipe.inspect if s.camera == camera] for camera in cameras}
@@ -233,7 +236,7 @@ class RecipePanel(Themed, QWidget):
         return next(iter((*same, *alike)), 0)
 
     def _steps(self) -> list[InspectModel]:
-        """Return what looks at the chosen camera."""
+        """Return the steps that inspect the chosen camera."""
         camera = self.camera.currentData()
         return [step for step in self._file.recipe.inspect if step.camera == camera] if self._file is not None else []
 
@@ -283,7 +286,7 @@ class RecipePanel(Themed, QWidget):
         self._preview()
 
     def _proposed(self, suggested: Sequence[Rule]) -> Rule | None:
-        """Return the rule whose limit a person may set: the task's default one, else the one it proposes."""
+        """Return the rule whose limit can be edited: the task's default rule, else the rule it proposes."""
         assert self._card is not None
         proposal = task_of(self._card.task).proposal
         return next(iter(suggested), None if proposal is None else as_rule(proposal, self._card.name))
@@ -298,10 +301,10 @@ class RecipePanel(Themed, QWidget):
     def _card_threshold(self) -> float:
         return float(self._completed().threshold or 0.0)
 
-    # What comes of it
+    # Result
 
     def wish(self) -> adopt.Wish:
-        """Return what is asked for. Raises ConfigError for an area that is none."""
+        """Return the requested change. Raises ConfigError for an invalid area."""
         card = self._card
         if card is None or self._bundle is None:
             raise ConfigError("There is no bundle to use.")
@@ -317,7 +320,7 @@ class RecipePanel(Themed, QWidget):
         if quantity is not None:
             limit = self.limit.value()
             proposed = self._proposed(default_rules(self._completed(), card))
-            banded = proposed is not None and proposed.review is not None  # what is not certain enough is left to a person
+            banded = proposed is not None and proposed.review is not None  # uncertain parts go to review
             review = limit if banded else None
             rules = (Rule(bundle=card.name, quantity=quantity, limit=limit, review=review),)
         return adopt.Wish(step, rules, str(self.replaces.currentData() or ""))
@@ -332,7 +335,7 @@ class RecipePanel(Themed, QWidget):
         return RegionModel.model_validate(dict(zip(_SIDES, map(int, parts), strict=True)))
 
     def _plan(self) -> tuple[adopt.RecipeFile, adopt.Wish, Path]:
-        """Return the recipe, what is done to it, and where it is written. Raises ConfigError."""
+        """Return the recipe, its changes, and the path to write. Raises ConfigError."""
         wish = self.wish()
         assert self._card is not None
         if self._is_new:
@@ -420,7 +423,7 @@ class RecipePanel(Themed, QWidget):
     def _on_trouble(self, trouble: Trouble) -> None:
         self._say(trouble.problem, trouble.remedy)
         self._tell_done()
-        if self.done is None and self._file is not None:  # it may be another file now
+        if self.done is None and self._file is not None:  # the file may have changed
             path = self._file.path
             said = self.said.text()
             self.open_recipe(path)

@@ -1,4 +1,4 @@
-"""The numbers of a report: in words, as a table of measures, and class by class."""
+"""The numbers of a report: as sentences, as a table of measures, and by class."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ from inspector.ui.widgets.themed import Themed
 
 
 class FactsTable(ValueTable):
-    """Captions and texts, as they come until a header is pressed."""
+    """Captions and texts, in the given order until a header is pressed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,7 +37,7 @@ class FactsTable(ValueTable):
         self.retranslate()
 
     def show_facts(self, facts: Sequence[tuple[str, str]]) -> None:
-        """Show these."""
+        """Show these facts."""
         self._facts = tuple(facts)
         self.set_rows([Row(key, (Cell(caption), Cell(text))) for key, (caption, text) in enumerate(self._facts)])
 
@@ -48,7 +48,7 @@ class FactsTable(ValueTable):
 
 
 class Overview(Themed, QWidget):
-    """On the left what it comes to, in sentences; on the right all measures, and the classes."""
+    """The summary as sentences on the left; all measures and the classes on the right."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class Overview(Themed, QWidget):
         row.addLayout(right, 3)
 
     def show_report(self, report: TrainReport) -> None:
-        """Show its numbers."""
+        """Show the numbers of a report."""
         self._report = report
         self._fill()
 

@@ -1,4 +1,4 @@
-"""The worst errors of a run: what is there, what was said, and where the network looked."""
+"""The worst errors of a run: the truth, the prediction, and where the network looked."""
 
 import re
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ _COUNTED: Final = re.compile(r"^\d+ | \d+ px$")
 
 
 def mentions(said: str, label: str) -> bool:
-    """Return whether what a picture shows ("scratch", "2 scratch, 1 dent", "dent 40 px", "-") has this class in it."""
+    """Return whether a picture's description ("scratch", "2 scratch, 1 dent", "dent 40 px", "-") contains this class."""
     if label == "(none)":
         return said == "-"
     return label in {_COUNTED.sub("", part) for part in said.split(", ")}
 
 
 class Picture(QLabel):
-    """An image file, as large as there is room, never larger than it is sharp."""
+    """An image file, as large as fits, but never larger than its own resolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Picture(QLabel):
 
 
 class WorstView(Themed, QWidget):
-    """Small pictures, the worst first, and one of them in full."""
+    """Thumbnails, the worst first, or a single picture in full."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -116,12 +116,12 @@ class WorstView(Themed, QWidget):
         return made
 
     def show_worst(self, worst: Sequence[Worst], folder: Path) -> None:
-        """Show these; their pictures lie in the run's `folder`."""
+        """Show these errors; their pictures lie in the run's `folder`."""
         self._worst, self._folder = tuple(worst), folder
         self.show_cell(None)
 
     def show_cell(self, cell: tuple[str, str] | None) -> None:
-        """Only pictures of this (truth, said); None: all."""
+        """Show only pictures of this (truth, said) pair; None: all."""
         self._cell = cell
         self.list.clear()
         for index, one in enumerate(self._worst):
@@ -131,7 +131,7 @@ class WorstView(Themed, QWidget):
         self._tell()
 
     def show_list(self) -> None:
-        """Back to the small pictures."""
+        """Return to the thumbnails."""
         self._shown = -1
         self._stack.setCurrentIndex(0)
 
@@ -145,7 +145,7 @@ class WorstView(Themed, QWidget):
         return self._note.text()
 
     def _both(self, one: Worst) -> QPixmap:
-        """Return the picture, and its heat beside it."""
+        """Return the picture and its heat map, side by side."""
         whole = QPixmap(2 * SIDE, SIDE)
         whole.fill(Qt.GlobalColor.transparent)
         painter = QPainter(whole)
@@ -156,9 +156,7 @@ class WorstView(Themed, QWidget):
         return whole
 
     def _inside(self, name: str) -> Path | None:
-        """Return a file that the report names, if it lies in the run's folder: a report from elsewhere must not show other
-        files.
-        """
+        """Return a file named in the report if it lies in the run's folder: a foreign report must not show other files."""
         path = (self._folder / name).resolve()
         return path if name and path.is_relative_to(self._folder.resolve()) and path.is_file() else None
 
@@ -204,7 +202,7 @@ class WorstView(Themed, QWidget):
 
 
 def _small(path: Path | None) -> QPixmap:
-    """Return a picture file, decoded no larger than it is shown."""
+    """Return a picture file, decoded at display size."""
     if path is None:
         return QPixmap()
     reader = QImageReader(str(path))

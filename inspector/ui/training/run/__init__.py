@@ -1,1 +1,1 @@
-"""The list of the runs, and one run while it trains."""
+"""The list of runs, and the view of a run in training."""

@@ -1,7 +1,7 @@
-"""The thread between the training queue and the page: whatever reads or writes a run's files happens here.
+"""The thread between the training queue and the page; all reading and writing of run files happens here.
 
-The page is told at most `DISPLAY_HZ` times a second, and never again before it has taken what it was told last: a flood of
-messages makes it skip, neither queue nor freeze.
+The page is notified at most `DISPLAY_HZ` times a second, and never again before it has taken the last news. A flood of messages
+makes the page skip updates; it neither queues nor freezes.
 """
 
 import logging
@@ -28,10 +28,10 @@ from inspector.workers.messages import WorkerMessage
 log = logging.getLogger(__name__)
 
 DISPLAY_HZ: Final = 8.0
-LOOK_S: Final = 0.5  # between two looks at the runs where nobody says that there is news
-CANCEL_S: Final = 40.0  # runs of an earlier window may take so long to end when this one closes
+LOOK_S: Final = 0.5  # interval between checks of the runs when no notification comes
+CANCEL_S: Final = 40.0  # time that runs of an earlier window get to end when this window closes
 SAMPLES_SHOWN: Final = 8
-SAMPLE_SIDE: Final = 512  # pixels, at most; enough for a large view of it
+SAMPLE_SIDE: Final = 512  # maximum side in pixels; enough for the enlarged view
 
 Command = Literal["pause", "resume", "stop", "cancel", "remove", "resume_interrupted"]
 
@@ -46,9 +46,9 @@ class SamplePicture:
 
 @dataclass(slots=True)
 class News:
-    """What has changed since the page took the news last. None, empty: nothing.
+    """Changes since the page last took the news.
 
-    `history` is that of the watched run so far, when it is new; `messages` are what it has said since.
+    None or empty: no change. `history`: the watched run's history so far, if it is new; `messages`: its messages since.
     """
 
     runs: tuple[RunInfo, ...] | None = None
@@ -59,10 +59,10 @@ class News:
 
 
 class TrainingBridge(QThread):
-    """Owns the queue of the runs in `folder`. Every method but `end` returns at once.
+    """Owns the queue of the runs in `folder`.
 
-    `news`: call `take`. `failed` carries an InspectorError, `added` the folder of a run that was put into the queue. QThread's
-    `finished` follows `close`.
+    Every method but `end` returns at once. `news`: call `take`. `failed` carries an InspectorError, `added` the folder of a run
+    that joined the queue. QThread's `finished` follows `close`.
     """
 
     news = Signal()
@@ -79,26 +79,26 @@ class TrainingBridge(QThread):
         self._told = False
         self._news = News()
         # Of the thread alone:
-        self._runs: tuple[RunInfo, ...] | None = None  # None: not told yet
+        self._runs: tuple[RunInfo, ...] | None = None  # None: not sent yet
         self._watched: Path | None = None
         self._tail: Tail[WorkerMessage] | None = None
         self._sample_files: tuple[Path, ...] = ()
 
     def begin(self) -> None:
-        """Look for runs, go on with those that wait, and follow those that train; once is enough."""
+        """Find runs, continue those that wait, and follow those that train; one call is enough."""
         if not self.isRunning() and not self._closing:
             self.start()
 
     def add(self, settings: TrainSettings) -> None:
-        """Put a run at the end of the queue; `added` tells its folder."""
+        """Add a run to the end of the queue; `added` carries its folder."""
         self._command(lambda queue: self.added.emit(queue.add(settings)))
 
     def command(self, name: Command, folder: Path) -> None:
-        """Tell a run something, or remove it."""
+        """Send a run a command, or remove the run."""
         self._command(lambda queue: getattr(queue, name)(folder))
 
     def watch(self, folder: Path | None) -> None:
-        """From now on the news are of this run, too: its history first."""
+        """Include this run in the news from now on, starting with its history."""
         self._command(lambda queue: self._open(folder))
 
     def take(self) -> News:
@@ -110,13 +110,13 @@ class TrainingBridge(QThread):
         return taken
 
     def close(self, *, cancel: bool) -> None:
-        """End the queue. `cancel`: and what trains; otherwise that goes on in the background."""
+        """End the queue. `cancel`: also cancel active trainings; otherwise they go on in the background."""
         with self._wake:
             self._closing = "cancel" if cancel else "detach"
             self._wake.notify()
 
     def end(self) -> None:
-        """End it now, without questions: what trains goes on in the background. Waits for the thread."""
+        """End at once without questions, and wait for the thread. Active trainings go on in the background."""
         if not self._closing:
             self.close(cancel=False)
         self.wait()
@@ -127,7 +127,7 @@ class TrainingBridge(QThread):
             self._wake.notify()
         self.begin()
 
-    # On the thread itself
+    # On the thread
 
     def run(self) -> None:
         try:
@@ -164,7 +164,7 @@ class TrainingBridge(QThread):
                 self._fail(_defect(error))
 
     def _next(self, due: float) -> Callable[[TrainingQueue], None] | None:
-        """Return the next command, or None when it is time to look; not before `due` (monotonic seconds)."""
+        """Return the next command, or None when it is time to check the runs; not before `due` (monotonic seconds)."""
         with self._wake:
             if not self._commands and not self._closing and not self._stirred:
                 self._wake.wait(LOOK_S)
@@ -174,7 +174,7 @@ class TrainingBridge(QThread):
             return self._commands.popleft() if self._commands else None
 
     def _look(self, queue: TrainingQueue) -> bool:
-        """Gather what is new and tell it. Whether something was told."""
+        """Collect the changes and notify the page; return whether there were any."""
         runs = tuple(queue.runs())
         messages = list(self._tail.read()) if self._tail is not None else []
         samples = self._new_samples(runs)
@@ -197,7 +197,7 @@ class TrainingBridge(QThread):
         return True
 
     def _open(self, folder: Path | None) -> None:
-        """Read all that a run has said, and follow it."""
+        """Read all messages of a run, and follow it."""
         self._watched, self._sample_files = folder, ()
         self._tail = tail_messages(folder) if folder is not None else None
         history = RunHistory()
@@ -210,7 +210,7 @@ class TrainingBridge(QThread):
             self._news.messages, self._news.samples = [], ()
 
     def _new_samples(self, runs: Sequence[RunInfo]) -> tuple[SamplePicture, ...] | None:
-        """Return the newest pictures of the watched run, if they are others than those told last."""
+        """Return the newest pictures of the watched run if they differ from those sent last."""
         told = next((info.samples for info in runs if info.folder == self._watched), None)
         if self._watched is None or told is None:
             return None
@@ -221,7 +221,7 @@ class TrainingBridge(QThread):
         return tuple(SamplePicture(file, image) for file in files if not (image := _read(file)).isNull())
 
     def _cancel_all(self, queue: TrainingQueue) -> None:
-        """Cancel what trains, and give the workers that an earlier window started the time to end."""
+        """Cancel active trainings, and give workers of an earlier window time to end."""
         try:
             for info in queue.runs():
                 if info.state in LIVE:
@@ -247,7 +247,7 @@ class TrainingBridge(QThread):
 
 
 def newest_samples(folder: Path) -> tuple[Path, ...]:
-    """Return the pictures of the newest epoch that has some, in their order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
+    """Return the pictures of the newest epoch that has any, in order: `epoch-NNN-K.jpg`, at most `SAMPLES_SHOWN`."""
     try:
         files = [(path.stem.split("-"), path) for path in folder.glob("epoch-*.jpg")]
     except OSError:

@@ -20,14 +20,14 @@ from inspector.ui.widgets.plot_frame import PlotFrame
 from inspector.ui.widgets.themed import Themed
 
 _STROKES: Final = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
-_MOST_POINTS: Final = 1200  # a curve of more is drawn by the lowest and highest value of each stretch
-_NARROWEST: Final = 5  # epochs that fill the width, so that there are no marks between two of them
-_FEW: Final = 40  # up to so many points each is marked
+_MOST_POINTS: Final = 1200  # a longer curve is drawn by the minimum and maximum of each stretch
+_NARROWEST: Final = 5  # minimum number of epochs across the width, so that no tick falls between two epochs
+_FEW: Final = 40  # up to this number, every point is marked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """One curve: `values` float64 [n] over the chart's epochs (NaN: a gap), and what it is called."""
+    """One curve: its name, and `values` float64 [n] over the chart's epochs (NaN: a gap)."""
 
     name: str
     label: str
@@ -35,7 +35,7 @@ class Series:
 
 
 class Chart(Themed, QWidget):
-    """`pointed` carries the epoch that the pointer or the arrow keys are at, or None."""
+    """A chart over the epochs. `pointed` carries the epoch at the pointer or chosen by the arrow keys, or None."""
 
     pointed = Signal(object)
 
@@ -81,7 +81,7 @@ class Chart(Themed, QWidget):
         self.frame.view.scene().sigMouseMoved.connect(self._on_mouse)
         self.box.sigXRangeChanged.connect(self._draw)
 
-    # What it shows
+    # Display
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -89,7 +89,7 @@ class Chart(Themed, QWidget):
 
     @property
     def epochs(self) -> NDArray[np.float64]:
-        """The epochs that the curves are over, float64 [n]."""
+        """Epochs of the curves, float64 [n]."""
         return self._epochs
 
     def show_curves(self, epochs: NDArray[np.float64], series: Sequence[Series], *, best: int = 0) -> None:
@@ -97,7 +97,7 @@ class Chart(Themed, QWidget):
         anew = [one.name for one in series] != [one.name for one in self._series]
         if anew:
             self._remake(len(series))
-        anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # drawn by other pens
+        anew |= (len(epochs) > _MOST_POINTS) != (len(self._epochs) > _MOST_POINTS)  # the pens change
         self._epochs, self._series, self._best = epochs, tuple(series), best
         if len(epochs):
             first, last = float(epochs[0]), max(float(epochs[-1]), float(epochs[0]) + _NARROWEST)
@@ -111,13 +111,13 @@ class Chart(Themed, QWidget):
         self._tell()
 
     def set_title(self, title: str, axis: str) -> None:
-        """What the chart is called, and its upright axis."""
+        """Set the title and the label of the vertical axis."""
         self._title.setText(title)
         self.frame.left.setLabel(axis)
         self.setAccessibleName(title)
 
     def point_at(self, epoch: float | None) -> None:
-        """Mark an epoch and read its values out; None: the newest, without a mark."""
+        """Mark an epoch and show its values; None: show the newest values without a mark."""
         if epoch is not None and not len(self._epochs):
             epoch = None
         if epoch is not None:
@@ -128,7 +128,7 @@ class Chart(Themed, QWidget):
         self._tell()
 
     def show_all(self) -> None:
-        """Every epoch there is."""
+        """Show all epochs."""
         self.box.enableAutoRange()
 
     def _remake(self, count: int) -> None:
@@ -140,7 +140,7 @@ class Chart(Themed, QWidget):
             self.box.addItem(item)
 
     def _draw(self) -> None:
-        """Only what is in sight, and no more points than the screen has."""
+        """Draw only the visible range, with no more points than the screen has."""
         epochs = self._epochs
         first, last = 0, len(epochs)
         if len(epochs) > _MOST_POINTS and not self.box.autoRangeEnabled()[0]:
@@ -154,7 +154,7 @@ class Chart(Themed, QWidget):
             dots.setData(x[few], y[few])
 
     def _tell(self) -> None:
-        """The values at the marked epoch, or the newest."""
+        """Show the values at the marked epoch, or the newest."""
         if not len(self._epochs):
             self._where.setText("")
             self.legend.show_entries([one.label for one in self._series])
@@ -190,7 +190,7 @@ class Chart(Themed, QWidget):
         place = count - 1 if self._at is None else _nearest(self._epochs, self._at) + step
         self.pointed.emit(float(self._epochs[min(max(place, 0), count - 1)]))
 
-    # Dress
+    # Theme and language
 
     def retranslate(self) -> None:
         self.frame.bottom.setLabel(self.tr("Epoch"))
@@ -220,7 +220,7 @@ class Chart(Themed, QWidget):
 
 
 class Legend(QWidget):
-    """Which curve is which: its stroke, its name and its value; on two lines, so that nothing moves."""
+    """The stroke, name and value of each curve, on two lines, so that nothing moves."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -232,7 +232,7 @@ class Legend(QWidget):
         return self._entries
 
     def show_entries(self, entries: Sequence[str]) -> None:
-        """What is said of each curve, in their order."""
+        """Show these entries in order."""
         if self._entries != tuple(entries):
             self._entries = tuple(entries)
             self.setToolTip("\n".join(entries))
@@ -249,7 +249,7 @@ class Legend(QWidget):
             if left and left + width > self.width():
                 left, top = 0, top + height
             if top + height > self.height():
-                break  # the tool tip has them all
+                break  # the tool tip lists all
             painter.setPen(_pen(index, 0))
             painter.drawLine(left, top + height // 2, left + stroke, top + height // 2)
             painter.setPen(theme.current().color("text"))
@@ -266,9 +266,7 @@ def _number(value: float) -> str:
 def thinned(
     epochs: NDArray[np.float64], values: NDArray[np.float64], most: int = _MOST_POINTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a curve of at most about `most` points that looks the same: the lowest and the highest of each stretch, in
-    order.
-    """
+    """Return a curve of at most about `most` points that looks the same: the minimum and maximum of each stretch, in order."""
     if len(epochs) <= most:
         return epochs, values
     size = -(-len(epochs) // (most // 2))
@@ -292,7 +290,7 @@ def _nearest(epochs: NDArray[np.float64], epoch: float) -> int:
 
 
 def _pen(index: int, points: int) -> QPen:
-    """Return a curve's pen. Qt draws wide dashed lines of many points slowly."""
+    """Return a curve's pen, thin for many points, because Qt draws wide dashed lines slowly."""
     color: QColor = theme.current().series_color(index)
     pen = QPen(color, 1) if points > _MOST_POINTS else QPen(color, 2, _STROKES[index % len(_STROKES)])
     pen.setCosmetic(True)

@@ -1,4 +1,4 @@
-"""The two charts of a run: the loss, and how good it is; what of it is shown, and how it is taken along."""
+"""The two charts of a run (loss and quality), the choice of visible curves, and their export."""
 
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,11 @@ from inspector.ui.training.run.labels import measure_word
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
-_AT_FIRST: Final = 3  # numbers that are drawn until a person chooses
+_AT_FIRST: Final = 3  # number of curves drawn until a person chooses
 
 
 class Curves(Themed, QWidget):
-    """`failed` carries the StorageError of a file that could not be written."""
+    """The two charts. `failed` carries the StorageError of a file that could not be written."""
 
     failed = Signal(object)
 
@@ -29,7 +29,7 @@ class Curves(Themed, QWidget):
         super().__init__(parent)
         self._history = RunHistory()
         self._shown: tuple[RunHistory, int] | None = None
-        self._hidden: frozenset[str] | None = None  # numbers that a person does not want to see; None: they have not chosen
+        self._hidden: frozenset[str] | None = None  # curves that a person has hidden; None: no choice made
         self.loss, self.quality = Chart(), Chart()
         self.loss.setObjectName("chart_loss")
         self.quality.setObjectName("chart_quality")
@@ -54,25 +54,25 @@ class Curves(Themed, QWidget):
         self.retranslate()
 
     def show_history(self, history: RunHistory) -> None:
-        """Draw the curves of this run, if they are others than those drawn."""
+        """Draw the curves of this run if they have changed."""
         if self._shown == (history, history.version):
             return
         self._history, self._shown = history, (history, history.version)
         self._draw()
 
     def table(self) -> str:
-        """Return every number of every epoch, comma-separated with a header."""
+        """Return every number of every epoch as CSV with a header."""
         return table_text(self._history.as_rows())
 
     def save_picture(self, file: Path) -> None:
-        """Both charts as they are shown, as PNG. Raises StorageError."""
+        """Save both charts as shown, as PNG. Raises StorageError."""
         buffer = QBuffer()
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         self.grab().save(buffer, "PNG")
         write_atomically(file, bytes(buffer.data().data()))
 
     def save_table(self, file: Path) -> None:
-        """`table()` as a file. Raises StorageError."""
+        """Save `table()` as a file. Raises StorageError."""
         write_atomically(file, self.table().encode())
 
     def _draw(self) -> None:
@@ -88,7 +88,7 @@ class Curves(Themed, QWidget):
         self.export.setEnabled(len(history) > 0)
 
     def _list_numbers(self, hidden: frozenset[str]) -> None:
-        """The menu of the numbers there are."""
+        """Fill the menu with the available numbers."""
         menu, names = self.which.menu(), self._history.measured
         if [action.data() for action in menu.actions()] != list(names):
             menu.clear()

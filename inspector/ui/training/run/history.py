@@ -1,4 +1,4 @@
-"""What a run has said so far, as the window shows it: its curves by epoch and its log. Plain data, without Qt."""
+"""The history of a run for the window: its curves by epoch and its log. Plain data, without Qt."""
 
 from array import array
 from bisect import bisect_left
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from inspector.workers.messages import Done, EpochDone, Failed, Hello, Log, Paused, Progress, Resumed, WorkerMessage
 from inspector.workers.outcome import End, Outcome, read_outcome
 
-LOG_LINES: Final = 1000  # that are kept and shown; the file has them all
+LOG_LINES: Final = 1000  # maximum number of lines kept and shown; the file has all lines
 LOSS: Final = "loss"
 VAL_LOSS: Final = "val_loss"
 _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
@@ -21,26 +21,26 @@ _NOT_MEASURED: Final = ("epoch", "epochs", "seconds", "lr", LOSS, VAL_LOSS)
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the log: what the worker said, an epoch that was the best so far, or what became of the run."""
+    """One line of the log: a message of the worker, a new best epoch, or a change of the run's state."""
 
     message: WorkerMessage
     outcome: Outcome | None = None
 
     @property
     def is_problem(self) -> bool:
-        """Whether a person should look at it."""
+        """Whether the line needs attention."""
         return isinstance(self.message, Log) or (self.outcome is not None and self.outcome.end in (End.FAILED, End.CRASHED))
 
 
 class RunHistory:
-    """Fed with the messages of one run in their order. `dropped` counts log lines that were too many to keep."""
+    """Built from the messages of a run in order. `dropped`: number of log lines removed to limit the memory."""
 
     def __init__(self) -> None:
         self._epochs = array("d")
         self._columns: dict[str, array[float]] = {}
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.dropped = 0
-        self._bests: list[int] = []  # the epochs that were the best when they came
+        self._bests: list[int] = []  # the epochs that were the best so far
         self.primary = ""  # name of the number that chooses the best epoch
         self.version = 0  # grows with every change of the curves
 
@@ -54,40 +54,40 @@ class RunHistory:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns there are, in the order in which they came."""
+        """Names of the columns, in order of arrival."""
         return tuple(self._columns)
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """The columns that say how good it is, the one that chooses the best epoch first."""
+        """The columns that measure quality; the one that selects the best epoch comes first."""
         found = [name for name in self._columns if name not in _NOT_MEASURED]
         return tuple(sorted(found, key=lambda name: name != self.primary))
 
     @property
     def epochs(self) -> NDArray[np.float64]:
-        """The epochs there are, from 1, float64 [n]."""
+        """The epochs, from 1, float64 [n]."""
         return np.array(self._epochs, np.float64)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """One column, float64 [n]; NaN where it was not measured."""
+        """Return a column, float64 [n]; NaN where it was not measured."""
         if name not in self._columns:
             return np.full(len(self), np.nan)
         return np.array(self._columns[name], np.float64)
 
     def take(self, message: WorkerMessage) -> None:
-        """One message."""
+        """Add a message."""
         match message:
             case EpochDone():
                 self._take_metric(message)
             case Log() | Paused() | Resumed():
                 self._write(LogLine(message))
-            case Hello() if not self.log or not isinstance(self.log[-1].message, Hello):  # it says so to its parent, too
+            case Hello() if not self.log or not isinstance(self.log[-1].message, Hello):  # also sent to the parent
                 self._write(LogLine(message))
             case Done() | Failed():
                 self._write(LogLine(message, read_outcome(message)))
 
     def fill_gaps(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Add epochs of curves.csv that no message told of."""
+        """Add epochs of curves.csv that are missing in the messages."""
         known = set(self._epochs)
         missing = [row for row in rows if row.get("epoch") and row["epoch"] not in known]
         if not missing:
@@ -111,7 +111,7 @@ class RunHistory:
         return rows
 
     def _take_metric(self, done: EpochDone) -> None:
-        self._cut(bisect_left(self._epochs, done.epoch))  # a run that goes on repeats what was not whole
+        self._cut(bisect_left(self._epochs, done.epoch))  # a resumed run repeats its incomplete epoch
         self.primary = _shown_name(done.name) or self.primary
         numbers = {LOSS: done.loss, VAL_LOSS: done.val_loss, "lr": done.lr, "seconds": done.seconds, **done.val}
         self._append(float(done.epoch), {name: value for name, value in numbers.items() if value is not None})
@@ -143,8 +143,8 @@ class RunHistory:
 
 
 def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
-    """Return the same for a view that was away for a while: of many progress messages the last, of log lines as many as it
-    keeps.
+    """Return the messages reduced for a view that was inactive: of the progress messages the last, of the log lines as many as
+    the log keeps.
     """
     said = list(messages)
     logs = [place for place, message in enumerate(said) if isinstance(message, Log)]
@@ -158,5 +158,5 @@ def compressed(messages: Iterable[WorkerMessage]) -> list[WorkerMessage]:
 
 
 def _shown_name(name: str) -> str:
-    """Return the number of the same meaning that is for people: temperatures' errors are compared with their sign turned."""
+    """Return the name of the equivalent number for people: for temperatures the error itself, without its negative sign."""
     return name.removeprefix("minus_")

@@ -1,4 +1,4 @@
-"""How a training run stands, in words: its state, how far it is, how good, and how it ended."""
+"""Texts on the state of a training run: state, progress, quality, and outcome."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CONTEXT: Final = "runs"
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """The symbol of a state (an icon) and its colour (of the palette)."""
+    """The icon of a state and its palette colour."""
 
     icon: str
     color: str
@@ -37,12 +37,12 @@ SIGNS: Final[Mapping[RunState, Sign]] = {
 
 
 def sign_of(info: RunInfo) -> Sign:
-    """Return the sign of a run; one that is done, but whose bundle should not judge parts, has a warning."""
+    """Return the sign of a run; a finished run whose bundle should not judge parts has a warning."""
     return Sign("warning", "review") if info.warnings else SIGNS[info.state]
 
 
 def state_word(info: RunInfo, turn: int = 0) -> str:
-    """Return what a run does, or how it ended, in a word or two. `turn`: its place among those that wait, from 1."""
+    """Return the state or the outcome in a word or two. `turn`: position among the waiting runs, from 1."""
     if info.state is RunState.WAITING and turn:
         return QCoreApplication.translate("runs", "Waits, number {turn}").format(turn=turn)
     if info.warnings:
@@ -61,7 +61,7 @@ def state_word(info: RunInfo, turn: int = 0) -> str:
 
 
 def phase_word(info: RunInfo) -> str:
-    """Return what a live run is at, in a few words; "" if it is not live."""
+    """Return the current phase of a live run in a few words; "" if the run is not live."""
     if info.state not in LIVE:
         return ""
     now = info.progress
@@ -81,7 +81,7 @@ def phase_word(info: RunInfo) -> str:
 
 
 def left_text(info: RunInfo) -> str:
-    """ "about 12 min left"; "" while that is not known."""
+    """Return the time left as "about 12 min left"; "" if unknown."""
     seconds = info.seconds_left
     if seconds is None:
         return ""
@@ -89,7 +89,7 @@ def left_text(info: RunInfo) -> str:
 
 
 def share_done(info: RunInfo) -> float | None:
-    """Return how much of a live run is done, 0 to 1; None where it cannot be said."""
+    """Return the progress of a live run, 0 to 1; None if unknown."""
     now = info.progress
     if info.state is RunState.DONE:
         return 1.0
@@ -103,7 +103,7 @@ def share_done(info: RunInfo) -> float | None:
 
 
 def images_per_second(info: RunInfo) -> float | None:
-    """Training images a second over the last epochs, their validation included; None before the first."""
+    """Return the training images a second over the last epochs, including validation; None before the first epoch."""
     now, batch = info.progress, info.record.settings.get("batch")
     if not info.epoch_s or now is None or now.phase != "train" or not now.steps or not batch:
         return None
@@ -111,7 +111,7 @@ def images_per_second(info: RunInfo) -> float | None:
 
 
 def kind_text(info: RunInfo) -> str:
-    """Task and network."""
+    """Return the task and the network."""
     settings = info.record.settings
     network = str(settings.get("network", ""))
     label = NETWORKS[network].label if network in NETWORKS else network
@@ -120,7 +120,7 @@ def kind_text(info: RunInfo) -> str:
 
 
 def measure_word(name: str) -> str:
-    """Return what a number of the metrics is called."""
+    """Return the display name of a metric."""
     measure = measure_of(name.removeprefix("minus_"))
     return QCoreApplication.translate("measures", measure.label) if measure else name
 
@@ -134,19 +134,19 @@ def measure_text(name: str, value: float) -> str:
 
 
 def best_text(info: RunInfo) -> str:
-    """Return the best value so far, with its name; "" before there is one."""
+    """Return the best value so far, with its name; "" if there is none yet."""
     best = info.best
     return "" if best is None or not best.name or best.value is None else measure_text(best.name, best.value)
 
 
 def when_text(info: RunInfo) -> str:
-    """When it was ordered, in this computer's time."""
+    """Return when the run was created, in local time."""
     local = QDateTime.fromSecsSinceEpoch(int(info.record.created.timestamp()))
     return QLocale().toString(local, QLocale.FormatType.ShortFormat)
 
 
 def outcome_sentence(info: RunInfo) -> Message | None:
-    """Return how a run that is over ended, in one sentence; None while it is not."""
+    """Return the outcome of a finished run in one sentence; None if the run is not finished."""
     outcome = info.outcome
     if outcome is None:
         return None
@@ -177,6 +177,6 @@ def outcome_sentence(info: RunInfo) -> Message | None:
 
 
 def facts(settings: Mapping[str, Any]) -> str:
-    """Return what was asked, in short: input size, epochs, batch."""
+    """Return the main settings: input size, epochs, batch."""
     text = QCoreApplication.translate("runs", "{width} × {height} px, {epochs} epochs, batches of {batch}")
     return text.format(**{name: settings.get(name, "?") for name in ("width", "height", "epochs", "batch")})

@@ -1,4 +1,4 @@
-"""The list of the runs: what trains first, then what waits in its turn, then what is over, the newest first."""
+"""The list of runs: active runs first, then waiting runs in their order, then finished runs, the newest first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ TURN_ROLE: Final = Qt.ItemDataRole.UserRole + 1
 
 
 def in_order(runs: Sequence[RunInfo]) -> list[RunInfo]:
-    """As they are listed."""
+    """Return the runs in list order."""
 
     def waits_since(info: RunInfo) -> float:
         return (info.record.queued or info.record.created).timestamp()
@@ -46,7 +46,7 @@ def in_order(runs: Sequence[RunInfo]) -> list[RunInfo]:
 
 
 class RunsModel(QAbstractListModel):
-    """The runs in the order of `in_order`. Rows that stay where they are are only changed, so that nothing jumps."""
+    """The runs in the order of `in_order`. A row that keeps its position is only updated, so that nothing jumps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,15 +58,15 @@ class RunsModel(QAbstractListModel):
         return self._runs
 
     def turn(self, folder: Path) -> int:
-        """Return the place of a run among those that wait, from 1; 0 if it does not."""
+        """Return the position of a run among the waiting runs, from 1; 0 if the run does not wait."""
         return self._turns.get(folder, 0)
 
     def row_of(self, folder: Path | None) -> int:
-        """Return the row of a run, -1 if it is not there."""
+        """Return the row of a run, or -1 if it is not listed."""
         return next((row for row, info in enumerate(self._runs) if info.folder == folder), -1)
 
     def set_runs(self, runs: Sequence[RunInfo]) -> None:
-        """Show these."""
+        """Show these runs."""
         ordered = in_order(runs)
         waiting = [info for info in ordered if info.state is RunState.WAITING]
         self._turns = {info.folder: turn for turn, info in enumerate(waiting, start=1)}
@@ -153,7 +153,7 @@ class _Delegate(QStyledItemDelegate):
     def _line(
         self, painter: QPainter, room: QRect, line: int, left: str, right: str, color: str, *, bold: bool = False
     ) -> None:
-        """One of the lines: what it says, cut where there is no room, and what stands at its end."""
+        """Draw a line: its text, cut to fit, and the text at its end."""
         painter.setFont(theme.font("body" if bold else "small", bold=bold))
         painter.setPen(theme.current().color(color))
         metrics, place = painter.fontMetrics(), QRect(room.left(), room.top() + line * _LINE, room.width(), _LINE)
@@ -177,7 +177,7 @@ class _Delegate(QStyledItemDelegate):
 
 
 class RunList(Themed, QListView):
-    """`chosen` carries the run's folder, `several` the folders while runs are being chosen to be compared."""
+    """The list of runs. `chosen` carries the run's folder, `several` the folders chosen for a comparison."""
 
     chosen = Signal(object)
     several = Signal(object)
@@ -200,7 +200,7 @@ class RunList(Themed, QListView):
         self.retranslate()
 
     def set_choosing(self, on: bool) -> None:
-        """Choose several runs, by presses alone; or one again."""
+        """Switch between choosing several runs by plain presses and choosing a single one."""
         self.choosing = on
         mode = QAbstractItemView.SelectionMode
         self.setSelectionMode(mode.MultiSelection if on else mode.SingleSelection)
@@ -213,7 +213,7 @@ class RunList(Themed, QListView):
         return [self.runs.runs[row].folder for row in rows]
 
     def choose(self, folder: Path | None) -> None:
-        """Choose this run alone; None: none."""
+        """Select only this run; None: no run."""
         row = self.runs.row_of(folder)
         if row < 0:
             self.selectionModel().clear()

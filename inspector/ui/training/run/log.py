@@ -1,4 +1,4 @@
-"""The log of a run: what its worker said and what became of it, to be read and copied; what went wrong is marked."""
+"""The log of a run: the worker's messages and the run's outcome, to read and copy; errors are marked."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _NO_MARK: Final = "    "
 
 
 class RunLog(Themed, QPlainTextEdit):
-    """Keeps the newest line in sight unless a person has scrolled away from it."""
+    """A log that follows the newest line unless a person has scrolled away."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -32,11 +32,11 @@ class RunLog(Themed, QPlainTextEdit):
         self.setTabChangesFocus(True)
         self._history: RunHistory | None = None
         self._at_end = True
-        self._shown = 0  # lines of the run, those dropped included, that are on the screen or have been
+        self._shown = 0  # number of the run's lines shown so far, including dropped ones
         self.retranslate()
 
     def show_log(self, history: RunHistory) -> None:
-        """Show the log of this run; only what is new is written."""
+        """Show the log of this run; only new lines are written."""
         total = history.dropped + len(history.log)
         if history is not self._history or total < self._shown:
             self.clear()
@@ -49,7 +49,7 @@ class RunLog(Themed, QPlainTextEdit):
         bar = self.verticalScrollBar()
         self._at_end = bar.value() >= bar.maximum() - self.fontMetrics().height()
         cursor = QTextCursor(self.document())
-        cursor.beginEditBlock()  # laid out once, not line by line
+        cursor.beginEditBlock()  # one layout for all lines
         for line in new:
             self._write(_words(line), problem=line.is_problem)
         cursor.endEditBlock()

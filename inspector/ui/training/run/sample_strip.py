@@ -1,4 +1,4 @@
-"""The newest predictions on validation images, side by side; a press shows one large."""
+"""The newest predictions on validation images in a row; a press enlarges one."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,10 +18,10 @@ _WIDEST: Final = SIDE * 3
 
 
 class SampleStrip(Themed, QWidget):
-    """Hidden while there are no pictures."""
+    """The strip of pictures, hidden while there are none."""
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
-        """`over`: what a picture that is shown large covers."""
+        """Create the strip. `over`: the widget that an enlarged picture covers."""
         super().__init__(parent)
         self.large = LargePicture(over)
         self._pictures: tuple[SamplePicture, ...] = ()
@@ -46,7 +46,7 @@ class SampleStrip(Themed, QWidget):
         self.retranslate()
 
     def show_pictures(self, pictures: Sequence[SamplePicture]) -> None:
-        """Show these instead."""
+        """Show these pictures."""
         self._pictures = tuple(pictures)
         for place in range(len(self.buttons), len(pictures)):
             button = QToolButton()
@@ -75,7 +75,7 @@ class SampleStrip(Themed, QWidget):
 
 
 class LargePicture(Cover):
-    """One picture over the page. A press or Escape closes it."""
+    """An enlarged picture over the page. A press or Escape closes it."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
@@ -83,7 +83,7 @@ class LargePicture(Cover):
         self._picture: SamplePicture | None = None
 
     def show_picture(self, picture: SamplePicture) -> None:
-        """Show it."""
+        """Show the picture."""
         self._picture = picture
         self.setAccessibleName(picture.file.name)
         self.uncover(True)

@@ -1,4 +1,4 @@
-"""One run: how far it is, its curves, what it predicts by now, its log, and what can be done with it."""
+"""The view of a run: progress, curves, current predictions, log, and commands."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -58,13 +58,14 @@ _ICONS: Final = {
 }
 
 
-_LEADING: Final = ("resume_interrupted",)  # what is meant to be pressed
+_LEADING: Final = ("resume_interrupted",)  # the recommended command
 
 
 class RunView(Themed, QWidget):
-    """Shows one run. `wanted` carries what a person wants done with it: a key of `_ICONS`. `failed`: an InspectorError.
+    """Shows a run.
 
-    `use_wanted`: the folder of its bundle, which is to be used in a recipe; `variants_wanted`: whose variants are to be seen.
+    `wanted` carries the requested command: a key of `_ICONS`. `failed` carries an InspectorError. `use_wanted` carries the
+    folder of the bundle to use in a recipe; `variants_wanted` that of the bundle whose variants are requested.
     """
 
     wanted = Signal(str)
@@ -73,7 +74,7 @@ class RunView(Themed, QWidget):
     variants_wanted = Signal(object)
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
-        """`over`: what a picture that is shown large covers."""
+        """Create the view. `over`: the widget that an enlarged picture covers."""
         super().__init__(parent)
         self.setObjectName("run_view")
         self._info: RunInfo | None = None
@@ -97,7 +98,7 @@ class RunView(Themed, QWidget):
         self.log = RunLog()
         self.part = Choice(("results", "course"))
         self.part.chosen.connect(self._show_part)
-        self.results: ResultsView | None = None  # made for the first run that is done
+        self.results: ResultsView | None = None  # made for the first finished run
         self._arrange()
         self.retranslate()
 
@@ -142,7 +143,7 @@ class RunView(Themed, QWidget):
 
     @property
     def info(self) -> RunInfo | None:
-        """The run that is shown."""
+        """The run on display."""
         return self._info
 
     @property
@@ -150,7 +151,7 @@ class RunView(Themed, QWidget):
         return self._history
 
     def show_run(self, info: RunInfo, turn: int) -> None:
-        """How the run stands now. `turn`: its place among those that wait."""
+        """Show the current state of a run. `turn`: its position among the waiting runs."""
         before = self._info
         if before is None or before.folder != info.folder:
             self.show_history(RunHistory())
@@ -163,7 +164,7 @@ class RunView(Themed, QWidget):
             self._show_part(self.part.current())
 
     def _show_part(self, part: str) -> None:
-        """The results of a run that is done, or how it went."""
+        """Show the results of a finished run, or its training view."""
         if part == "course" or self._info is None:
             self.body.setCurrentIndex(0)
             return
@@ -178,19 +179,19 @@ class RunView(Themed, QWidget):
         self.body.setCurrentWidget(self.results)
 
     def show_history(self, history: RunHistory) -> None:
-        """All that the run has said."""
+        """Show the complete history of the run."""
         self._history = history
         self.samples.show_pictures(())
         self._draw()
 
     def take(self, messages: Sequence[WorkerMessage]) -> None:
-        """What the run says now."""
+        """Add the run's new messages."""
         for message in messages:
             self._history.take(message)
         self._draw()
 
     def show_samples(self, pictures: Sequence[SamplePicture]) -> None:
-        """The newest pictures of what it predicts."""
+        """Show the newest pictures of its predictions."""
         self.samples.show_pictures(pictures)
 
     def _draw(self) -> None:
@@ -267,7 +268,7 @@ class RunView(Themed, QWidget):
 
 
 class OutcomeCard(QFrame):
-    """How the run ended, in one sentence, and what to do. Hidden while it has not."""
+    """The outcome of the run in one sentence, and the remedy. Hidden until the run ends."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -285,11 +286,11 @@ class OutcomeCard(QFrame):
 
     @property
     def text(self) -> str:
-        """The sentence that is shown; "" if none is."""
+        """The sentence on display; "" if there is none."""
         return "" if self.isHidden() else self._text.text()
 
     def show_outcome(self, info: RunInfo) -> None:
-        """Say how this run ended."""
+        """Show the outcome of this run."""
         problem = outcome_sentence(info)
         self.setVisible(problem is not None)
         if problem is None or info.outcome is None:
@@ -311,7 +312,7 @@ class OutcomeCard(QFrame):
 
 
 def _offered(info: RunInfo) -> tuple[str, ...]:
-    """Return what can be done with a run that stands like this."""
+    """Return the commands available for a run in this state."""
     if info.state is RunState.RUNNING:
         return ("pause", "stop", "cancel")
     if info.state is RunState.PAUSED:
