@@ -6103,7 +6103,7 @@
     </message>
     <message>
         <source>{most} is in {times:.0f} times as many images as {least}, which will be found less surely: add images of it.</source>
-        <translation>{most} を含む画像は {least} の {times:.0f} 倍あります。{least} は見つかりにくくなるため、その画像を追加してください。</translation>
+        <translation>{most} を含む画像は {least} を含む画像の {times:.0f} 倍あり、後者は見つかりにくくなります。その画像を追加してください。</translation>
     </message>
     <message>
         <source>{names} are never what most of an image&apos;s objects are: detection can learn them, classification cannot.</source>

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
-from inspector.core.message import Message, message
+from inspector.core.message import ClassName, Message, message
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Scores, Temperatures, Verdict
 from inspector.inspection.status import (
     CameraState,
@@ -49,7 +49,7 @@ _DEMO = DemoLine(seed=0)
 _REASONS = {
     Verdict.OK: (),
     Verdict.NG: (message("{name} (score {score:.2f})", name="scratch", score=0.97),),
-    Verdict.REVIEW: (message("{name} (score {score:.2f})", name="mild", score=0.55),),
+    Verdict.REVIEW: (message("{name} (score {score:.2f})", name=ClassName("mild"), score=0.55),),
     Verdict.NOT_INSPECTED: (message("The bundle {bundle} gave no prediction.", bundle="plates"),),
 }
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -62,7 +61,7 @@ class FoundView(Themed, QWidget):
         self._task_title.setProperty("role", "strong")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.layouts = QComboBox()
+        self.layouts = ComboBox()
         self.layouts.setObjectName("layouts")
         self.layouts.setMinimumHeight(theme.TOUCH)
         self.layouts.activated.connect(lambda place: self.layout_chosen.emit(self.layouts.itemData(place)))
