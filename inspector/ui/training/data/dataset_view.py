@@ -28,7 +28,7 @@ from inspector.ui.training.data.split_view import SplitView
 from inspector.ui.training.labels import depth_word, task_sentence, task_word
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
-from inspector.ui.widgets.inputs import TabWidget
+from inspector.ui.widgets.inputs import ComboBox, TabWidget
 from inspector.ui.widgets.themed import Themed
 
 
