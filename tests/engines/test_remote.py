@@ -28,7 +28,8 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX sys
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "worker" in " ".join(child.cmdline())]
+    alive = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "worker" in " ".join(child.cmdline())]
 
 
 def exchanges() -> set[Path]:
