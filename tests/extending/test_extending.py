@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from pytestqt.qtbot import QtBot
 
 pytest.importorskip("torch")
+pytest.importorskip("pytestqt")
+
+from pytestqt.qtbot import QtBot
 
 from inspector.bundles.bundle import Bundle
 from inspector.cameras.sequence import open_sequence
