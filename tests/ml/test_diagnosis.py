@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from inspector.core.types import Annotation, Region
+from inspector.core.types import Annotation, Region, Scores
 from inspector.ml.reports.report import Facts, build_report
 from inspector.ml.train import trainer
 from inspector.ml.train.checkpoint import Best
@@ -71,13 +71,13 @@ def test_chance_is_what_one_answer_for_all_reaches() -> None:
     metrics = ClassificationMetrics(("a", "b", "c"))
     for label in (0, 0, 0, 0, 0, 0, 1, 2):
         scores = np.array([0.8, 0.1, 0.1], np.float32)
-        metrics.update(predicted("classification", REGION, metrics.classes, scores=scores), Annotation(label=label))
+        metrics.update(predicted("classification", REGION, metrics.classes, answer=Scores(scores)), Annotation(label=label))
     assert metrics.compute()["macro_f1"] == pytest.approx((2 * 6 / (8 + 6)) / 3)
     assert metrics.chance() == pytest.approx(1 / 3)  # guessing is better than that
     balanced = ClassificationMetrics(("a", "b"))
     for label in (0, 0, 0, 0, 0, 0, 0, 1):
         scores = np.array([0.9, 0.1], np.float32)
-        balanced.update(predicted("classification", REGION, balanced.classes, scores=scores), Annotation(label=label))
+        balanced.update(predicted("classification", REGION, balanced.classes, answer=Scores(scores)), Annotation(label=label))
     assert balanced.chance() == pytest.approx(0.5)
 
 
@@ -131,7 +131,7 @@ def test_a_class_that_is_never_found_is_named() -> None:
     for _ in range(4):
         truth = boxes([[10, 10, 30, 30], [40, 40, 60, 60]], [0, 1])
         found = boxes([[10, 10, 30, 30]], [0])
-        metrics.update(predicted("detection", REGION, known.classes, boxes=found), Annotation(boxes=truth))
+        metrics.update(predicted("detection", REGION, known.classes, answer=found), Annotation(boxes=truth))
     report = build_report(known, Examined(metrics, 4, 4), Facts())
     assert [line.text for line in report.warnings] == [
         "crack is never found: AP50 is 0, with 4 tested. Add images of it, use a larger input, or train longer."

@@ -17,7 +17,7 @@ from inspector.core.errors import ConfigError
 from inspector.ml.train import trainer
 from inspector.runs.folder import create_run, read_curves, read_messages, read_run
 from inspector.runs.settings import TrainSettings
-from inspector.workers.jobs import TrainJob
+from inspector.workers.jobs import Trained, TrainJob
 from inspector.workers.outcome import Cause, End
 from inspector.workers.process import WorkerProcess
 from tests.ml.making import FOLDERS, Told, tiny
@@ -106,7 +106,7 @@ def test_a_killed_process_ends_the_others_with_a_sentence_and_the_run_goes_on_wi
     done = len(read_curves(folder))
     assert 2 <= done < 60
     _, again = started(settings, resume=True)
-    assert again.result()
+    assert again.result(Trained).bundle.is_dir()
     again.close()
     trainer.train(small(tmp_path, "whole", batch=2, devices=2, epochs=60, threads=1), Told())  # type: ignore[arg-type]
     broken, unbroken = (read_curves(tmp_path / name) for name in ("broken", "whole"))

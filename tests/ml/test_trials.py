@@ -25,7 +25,7 @@ from inspector.data.annotations import read_dataset
 from inspector.data.samples import Sample
 from inspector.data.split import split_samples
 from inspector.ml.channel import Cancelled
-from inspector.ml.train import trainer
+from inspector.ml.train import fit, trainer
 from inspector.ml.train.checkpoint import save_whole
 from inspector.ml.train.crossval import Measured, fit_power_law, k_folds, learning_curve, learning_plan, nested
 from inspector.ml.train.resampling import _Trial, more_images
@@ -160,7 +160,7 @@ def found_name(task: TaskName) -> str:
 
 def test_the_test_part_is_left_alone_by_the_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[str]] = []
-    inner = trainer.Fit
+    inner = fit.Fit
 
     class Watched(inner):  # type: ignore[misc, valid-type] # a class taken from the module under test
         def __init__(
@@ -169,7 +169,7 @@ def test_the_test_part_is_left_alone_by_the_folds(tmp_path: Path, monkeypatch: p
             super().__init__(settings, card, network, inputs, *rest, **more)
             seen.append({sample.name for part in inputs.values() for sample in part.samples})  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(trainer, "Fit", Watched)
+    monkeypatch.setattr(fit, "Fit", Watched)  # where the registry of learners takes it from
     settings = small(tmp_path, "classification", folds=3, learning_curve=True)
     run(settings)
     split = split_samples(read_dataset(settings.data, settings.task).samples, val=0.25, test=0.25, seed=0)
