@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_without_a_display_there_is_a_sentence_instead_of_an_abort(display: str 
     assert done.stderr == "inspector: There is no display here. Use `inspector run`, or start this in a desktop session.\n"
 
 
+@pytest.mark.skipif(find_spec("PySide6") is None, reason="Qt is not installed here")
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_the_line_in_order_and_everything_judged_is_saved(tmp_path: Path, number: int) -> None:

@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -445,6 +446,7 @@ def test_last_words_are_those_before_the_traceback_of_a_crash() -> None:
     assert crash_in(["a warning of cudnn"]) is None
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed here")
 @pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
 def test_threads_of_a_worker_wait_without_spinning_unless_a_person_says_otherwise(
     child: Child, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], policy: str
