@@ -2,6 +2,7 @@
 # Lossless JPEG 2000 of 12 bits by imagecodecs accepts values beyond 12 bits. One value slightly beyond is clipped; a single
 # 65535, the usual mark for an invalid pixel, spoils thousands of pixels around it. No call fails.
 # Check the maximum against the number of bits before encoding, or store 16 bits; read back before the original is deleted.
+# Why it matters: An archive kept as evidence is damaged at the moment it is written, and nobody notices until it is needed.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,8 @@
 # On Linux, ONNX Runtime leaves a device id and an event store in the user's cache folder as soon as a session is made.
 # disable_telemetry_events() cannot prevent it; only ORT_DISABLE_TELEMETRY=1 in the environment before the import does.
 # A station that promises to be offline and to leave nothing behind must set the variable first, in each process it starts.
+# Why it matters: Plants forbid programs that identify the PC or collect usage, and an audit finds files that the station never
+# announced.
 set -euo pipefail
 
 work="$(mktemp -d)"

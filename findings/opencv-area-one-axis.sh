@@ -2,6 +2,8 @@
 # cv2.resize with INTER_AREA averages only while both sides shrink. If one side keeps growing by a single pixel, the other is
 # sampled: a thin line fades, stands out or vanishes depending on the column in which it lies.
 # Line cameras and non-square pixels need exactly such a scaling. Scale each axis by itself: shrink with INTER_AREA first.
+# Why it matters: Whether a scratch is seen depends on where on the part it lies; line cameras and non-square pixels need just
+# such a scaling.
 set -euo pipefail
 
 work="$(mktemp -d)"

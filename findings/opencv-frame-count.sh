@@ -2,6 +2,8 @@
 # OpenCV's CAP_PROP_FRAME_COUNT is no count where the container stores none: it is duration times nominal rate. A triggered
 # camera delivers at irregular moments, so a recording of 6 parts announces 151 frames.
 # Read to the end and count, or keep the number of frames beside the recording; never size a loop or a progress bar by it.
+# Why it matters: Parts are numbered, judged and reported by frames: with an announced count, parts that never existed are
+# reported as damaged.
 set -euo pipefail
 
 work="$(mktemp -d)"

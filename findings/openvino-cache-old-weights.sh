@@ -2,6 +2,8 @@
 # With CACHE_DIR set, compile_model(PATH) of OpenVINO recognises a network by its .xml file alone. A network that was trained
 # again may have the very same .xml; a tool that copies only what differs then replaces the .bin, and the old network keeps
 # judging from the cache. Keep each trained network in a folder of its own, or compile what read_model has read.
+# Why it matters: A plant that rolls out a retrained network goes on judging by the old one, while every record names the new
+# one.
 set -euo pipefail
 
 work="$(mktemp -d)"

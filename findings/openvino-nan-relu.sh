@@ -2,6 +2,7 @@
 # OpenVINO's CPU device turns NaN into 0 in Relu and Clip, and into 1 in HardSigmoid; ONNX Runtime keeps it.
 # A station that checks the scores for NaN never learns that its input was broken (a flat-field division by zero, a hole in a
 # height map): the part gets an ordinary verdict. Check that the input is finite; a check of the output comes too late.
+# Why it matters: A broken input gets an ordinary verdict, mostly OK, and no check of the scores can see it.
 set -euo pipefail
 
 work="$(mktemp -d)"

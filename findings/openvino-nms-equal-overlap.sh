@@ -2,6 +2,7 @@
 # NonMaxSuppression in ONNX removes a box whose IoU with a better one is greater than the threshold. OpenVINO also removes it
 # at exactly the threshold. Boxes on a pixel grid reach values such as 0.5 exactly, so one of two neighbouring defects is gone
 # in one engine and kept in the other. Keep suppression out of the exported network, in code of the station's own.
+# Why it matters: A rule that counts defects gives another verdict when only the engine is changed.
 set -euo pipefail
 
 work="$(mktemp -d)"

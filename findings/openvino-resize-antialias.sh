@@ -3,6 +3,8 @@
 # "keep_aspect_ratio_policy". Nothing is reported; the picture is sampled instead of averaged, or comes out in another size.
 # A network that shrinks its own input then sees fine texture as moire and judges differently from where it was trained.
 # Shrink the picture before the network, and compare the engines on real pictures before a network is used.
+# Why it matters: A foreign network that shrinks its own input judges fine texture differently on the line than where it was
+# trained.
 set -euo pipefail
 
 work="$(mktemp -d)"

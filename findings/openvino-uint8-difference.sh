@@ -3,6 +3,8 @@
 # (100 - 200 = 0, 200 + 100 = 255). A network that subtracts a reference picture before it converts to float therefore sees
 # every pixel darker than the reference as "no difference" in one engine, and as a bright one in the other.
 # Let the first layer be the conversion to float, or subtract before the network.
+# Why it matters: Comparing a part with a golden sample is the oldest inspection there is: missing material becomes invisible in
+# one engine.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,7 @@
 # COCO files often number annotations from 0. pycocotools uses the number of the matched annotation as "is matched", so the
 # annotation with the number 0 counts as missed: a perfect detector scores less than 1, much less on a small set.
 # Number annotations from 1 when you write COCO files, and renumber those you are given before evaluating.
+# Why it matters: A detector is accepted or rejected by this figure, and a perfect one looks half as good.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,8 @@
 # safetensors.numpy writes the memory of an array, not its values in order: a transposed picture or weight comes back with the
 # right shape and the values in the wrong places. Nothing is reported, and sums and extremes still agree.
 # A reference picture turned from height x width x channel to channel first is such an array: np.ascontiguousarray before save.
+# Why it matters: Reference images and weights are what later verdicts are checked against; scrambled ones pass every check of
+# shape and sum.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,7 @@
 # tifffile stores big-endian pictures correctly with zlib; with JPEG 2000 the two bytes of each value come back swapped
 # (1 is 256). No call fails and the file is valid TIFF, so an archive of "lossless" pictures is silently worthless.
 # Arrays read from PGM, FITS or network cameras are big-endian: convert to the machine's own order before any encoder.
+# Why it matters: Arrays read from PGM, FITS or network cameras are big-endian, and the "lossless" archive of them is worthless.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,7 @@
 # Height maps mark missing points by NaN. tifffile stores them in a LERC TIFF, but every NaN comes back as 0: a hole is then a
 # valid height. The decoder of imagecodecs can return the mask of valid pixels, tifffile's reader does not ask for it.
 # Store height maps with zlib or zstd and predictor 3 (bit-exact, with NaN), or a mask beside the picture.
+# Why it matters: A hole in a height map becomes a valid height of 0, and a part with a missing surface measures as complete.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,7 @@
 # watchfiles reports a folder that is moved into a watched one as a single addition; the pictures in it are never named.
 # With force_polling=True the same move names each of them. A drop folder that a camera or another PC fills by moving a whole
 # batch folder therefore stays uninspected. Walk every added folder yourself and compare with what is already known.
+# Why it matters: A camera PC that moves whole batches into the watched folder gets no verdict for any of their parts.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,6 +2,7 @@
 # zxing-cpp reports two equal linear codes, one above the other with the usual quiet zone between, as one code whose outline
 # spans both. Side by side they are two. A station that counts labels on a strip or finds a doubled label gets 1 instead of 2.
 # Read each label's own region, or check the height of the outline. Matrix codes are counted right.
+# Why it matters: A doubled label on a package is a reason to stop the line, and it is counted as one.
 set -euo pipefail
 
 work="$(mktemp -d)"
