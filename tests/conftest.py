@@ -182,8 +182,8 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def demo_bundles() -> Mapping[str, Path]:
     """Folders of the shipped bundles by name. Skips where none is shipped."""
-    from inspector.bundles.bundle import find_bundles
     from inspector.core.paths import models
+    from inspector.recipes.locate import find_bundles
 
     found = {folder.name: folder for folder in find_bundles(models())}
     if not found:

@@ -21,8 +21,8 @@ from torch import Tensor
 from torchvision.transforms import Normalize
 
 from inspector.bench.frames import HEIGHT, PICTURES, WIDTH, Picture, demo_frames, frames
-from inspector.bundles.bundle import Bundle, Card, normalisation
-from inspector.ml.graph import load_network
+from inspector.bundles.bundle import Bundle, Card
+from inspector.ml.graph import load_network, normalisation
 from inspector.tasks.detection import boxes_per_cell
 from inspector.tasks.masks import SPECK_PX
 

@@ -22,7 +22,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import psutil
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -493,17 +492,7 @@ def _replace(new: Path, folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def find_bundles(root: Path) -> list[Path]:
-    """Return the folders directly under `root` that hold a card, sorted by name."""
-    return sorted(card.parent for card in root.glob(f"*/{CARD}")) if root.is_dir() else []
-
-
 def sha256(file: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def normalisation(card: Card) -> tuple[Floats, Floats]:
-    """Return the card's mean and std as float32 [C]."""
-    return np.asarray(card.mean, np.float32), np.asarray(card.std, np.float32)

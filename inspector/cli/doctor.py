@@ -20,12 +20,13 @@ import click
 import numpy as np
 
 from inspector import __version__
-from inspector.bundles.bundle import Bundle, find_bundles
+from inspector.bundles.bundle import Bundle
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.paths import models, resources, user_data
 from inspector.core.registry import CAMERAS, ENGINES, NETWORKS
 from inspector.core.text import one_line
+from inspector.recipes.locate import find_bundles
 
 PACKAGES = ("numpy", "opencv-python-headless", "pydantic", "PySide6-Essentials", "pyqtgraph")
 TRAIN_HINT = "For training, Grad-CAM and the torch engines install the extra `train` (./packaging/run.sh --with train)."

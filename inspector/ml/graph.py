@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inspector.bundles.bundle import Bundle, Card, normalisation
+from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError
 from inspector.core.images import Prepared
 from inspector.core.registry import NETWORKS, find
+from inspector.core.types import Floats
 from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]
@@ -147,3 +149,8 @@ def _difference(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tup
         if found[name] != shape:
             return f"{name} is {list(found[name])}, not {list(shape)}"
     return f"{next(name for name in found if name not in expected)} is unknown"
+
+
+def normalisation(card: Card) -> tuple[Floats, Floats]:
+    """Return the card's mean and std as float32 [C]."""
+    return np.asarray(card.mean, np.float32), np.asarray(card.std, np.float32)

@@ -4,14 +4,14 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inspector.bundles.bundle import Bundle, Card, find_bundles, read_card
+from inspector.bundles.bundle import Bundle, Card, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
 from inspector.core.images import fits
 from inspector.core.paths import user_data
 from inspector.recipes.automatic import complete
 from inspector.recipes.document import save_recipe
-from inspector.recipes.locate import bundle_roots, find_bundle
+from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
 
 RECIPES = "recipes"  # folder of the user's own recipes

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from inspector.bundles.bundle import CARD, find_bundles
+from inspector.bundles.bundle import CARD
 from inspector.core.errors import ConfigError
 from inspector.core.paths import models, resources, user_data
 
@@ -36,3 +36,8 @@ def bundle_roots() -> tuple[Path, ...]:
 def demo_recipe() -> Path:
     """Return the shipped recipe of the demo line."""
     return resources() / "recipes" / DEMO_RECIPE
+
+
+def find_bundles(root: Path) -> list[Path]:
+    """Return the folders directly under `root` that hold a card, sorted by name."""
+    return sorted(card.parent for card in root.glob(f"*/{CARD}")) if root.is_dir() else []

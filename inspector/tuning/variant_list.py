@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.bundles.bundle import GRAPH, Bundle, find_bundles
+from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.bundles.status import Standing, standings, strangers
 from inspector.bundles.variants import Variant
 from inspector.core.errors import InspectorError
 from inspector.inspection.program import Runtime, load_program
-from inspector.recipes.locate import bundle_roots, find_bundle
+from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles
 from inspector.recipes.recipe import Recipe
 from inspector.tuning.store import newest
 

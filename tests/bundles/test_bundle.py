@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, find_bundles, read_card, sha256, write_bundle
+from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, read_card, sha256, write_bundle
 from inspector.bundles.external_data import external_files
 from inspector.bundles.variants import Variant
 from inspector.core.errors import BundleError, ConfigError, StorageError
 from inspector.core.images import InputSpec
 from inspector.core.paths import models, user_data
 from inspector.core.types import Precision
+from inspector.recipes.locate import find_bundles
 
 
 def card(**changes: Any) -> Card:

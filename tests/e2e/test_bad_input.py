@@ -15,8 +15,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, find_bundles, read_card
+from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, read_card
 from inspector.core.paths import models
+from inspector.recipes.locate import find_bundles
 from tests.disks import disk_of
 from tests.e2e.helpers import MjpegCamera, Running, assert_one_sentence, classifier, inspector, picture
 

@@ -7,9 +7,8 @@ from typing import Final, Literal
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
 
-from inspector.bundles.bundle import find_bundles
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.locate import bundle_roots
+from inspector.recipes.locate import bundle_roots, find_bundles
 from inspector.recipes.recipe import Recipe, load_recipe
 from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
 from inspector.ui.shell import theme
