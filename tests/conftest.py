@@ -1,8 +1,8 @@
 """Guards that every test runs under, and fixtures that more than one folder of tests needs.
 
 A test fails if it logs a warning it did not announce (`@pytest.mark.allow_logs("regular expression")`), leaves a thread,
-a child process or a top-level widget behind, or causes a Python warning (see `filterwarnings` in pyproject.toml) or a Qt
-warning. The core is tested without Qt too: where PySide6 is missing, `tests/ui` is left out.
+a child process or a top-level widget behind, changes how the process is scheduled, or causes a Python warning (see
+`filterwarnings` in pyproject.toml) or a Qt warning. The core is tested without Qt too: where PySide6 is missing, `tests/ui` is left out.
 """
 
 import gc
@@ -90,8 +90,11 @@ def _no_unexpected_logs(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail on threads, child processes and top-level widgets that outlive the test."""
-    threads, children, widgets = set(threading.enumerate()), set(_children()), _top_level()
+    threads, children, widgets, urgency = set(threading.enumerate()), set(_children()), _top_level(), _scheduling()
     yield
+    if _scheduling() != urgency:  # what the tests start after it would inherit that, and starve the machine
+        os.sched_setscheduler(0, urgency[0], os.sched_param(urgency[1]))
+        pytest.fail(f"changed how this thread is scheduled from {urgency}", pytrace=False)
     leaked_widgets = [widget for widget in _settled(_top_level) if not any(widget is old for old in widgets)]
     leaks = [f"widget {type(widget).__name__} {widget.objectName()!r}" for widget in leaked_widgets]
     for widget in leaked_widgets:
@@ -107,6 +110,13 @@ def _no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         child.kill()
     if leaks and not request.node.stash.get(_FAILED, False):
         pytest.fail("left behind: " + "; ".join(leaks), pytrace=False)
+
+
+def _scheduling() -> tuple[int, int]:
+    """Return policy and priority of this thread; zeros where there is no such call."""
+    if not hasattr(os, "sched_getscheduler"):
+        return 0, 0
+    return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
 
 
 def _counts(thread: threading.Thread, before: set[threading.Thread]) -> bool:
