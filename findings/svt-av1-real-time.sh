@@ -3,8 +3,8 @@
 # one, FIFO at the highest priority, where the process may do that: as root, or with the right that realtime groups have.
 # Closing the video does not undo it, and every thread and process started afterwards inherits it.
 # Encode in a thread or process of its own, or record with another codec; look at the policy if a machine starves.
-# Why it matters: A station that records AV1 as a service would keep everything else from the processor from then on. In a process
-# that had become real-time, two inspections that each ran at once compiled a network for minutes instead of milliseconds.
+# Why it matters: A station that records AV1 as a service would keep everything else from the processor from then on. Three
+# inspections started together from such a process took minutes to compile a small network, instead of milliseconds.
 set -euo pipefail
 
 work="$(mktemp -d)"

@@ -2,7 +2,8 @@
 
 A test fails if it logs a warning it did not announce (`@pytest.mark.allow_logs("regular expression")`), leaves a thread,
 a child process or a top-level widget behind, changes how the process is scheduled, or causes a Python warning (see
-`filterwarnings` in pyproject.toml) or a Qt warning. The core is tested without Qt too: where PySide6 is missing, `tests/ui` is left out.
+`filterwarnings` in pyproject.toml) or a Qt warning. The core is tested without Qt too: where PySide6 is missing, `tests/ui` is
+left out.
 """
 
 import gc
