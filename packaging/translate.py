@@ -27,7 +27,7 @@ LANGUAGES = ("ja",)
 _PRINTED = (
     "inspector/cli/",
     "inspector/bench/",
-    "inspector/cameras/demo_data.py",
+    "inspector/cameras/demo/data.py",
 )
 _SETTINGS = "inspector/runs/settings.py"
 _ERRORS = ("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
@@ -92,7 +92,7 @@ def _table(node: ast.expr, tree: ast.Module) -> Iterator[str]:
 
 def _labels() -> Iterator[tuple[str, str]]:
     sys.path.insert(0, str(ROOT))
-    from inspector.cameras.demo_line import PLATE_CLASSES, WINDOW_CLASSES
+    from inspector.cameras.demo.line import PLATE_CLASSES, WINDOW_CLASSES
     from inspector.core.registry import CAMERAS, NETWORKS, TABS, TASKS
     from inspector.recipes.quantities import QUANTITIES
     from inspector.runs.measures import MEASURES

@@ -18,7 +18,7 @@ import psutil
 from inspector.bench.frames import frames
 from inspector.bench.sides import Taken
 from inspector.cameras.base import Camera, Pace
-from inspector.cameras.demo_data import write_demo_data
+from inspector.cameras.demo.data import write_demo_data
 from inspector.core.errors import JobError
 from inspector.core.types import Frame
 from inspector.recipes.automatic import CAMERA, recipe_for

@@ -18,10 +18,10 @@ import numpy as np
 from inspector.bench.frames import PICTURES, Picture, frames
 from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import InspectorError
-from inspector.core.images import Prepared, prepare
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision
 from inspector.engines.base import open_engine
+from inspector.imaging.preprocessing import Prepared, prepare
 
 PEER = "benchmark_app"
 ULTRALYTICS = "ultralytics predict"

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.cameras.demo_line import PLATE, WINDOW, DemoLine
+from inspector.cameras.demo.line import PLATE, WINDOW, DemoLine
 from inspector.core.types import TaskName
 
 WIDTH, HEIGHT = 640, 480

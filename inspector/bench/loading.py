@@ -10,12 +10,12 @@ from statistics import median
 
 from inspector.bench.steps import card_of, stepper
 from inspector.bundles.bundle import Card
-from inspector.cameras.demo_data import write_demo_data
+from inspector.cameras.demo.data import write_demo_data
 from inspector.core.types import TaskName
 from inspector.data.annotations import read_dataset
 from inspector.data.samples import Dataset
-from inspector.ml.train.data import Inputs, batches
-from inspector.ml.train.transforms import augmentation_for
+from inspector.ml.train.loading.dataset import Inputs, batches
+from inspector.ml.train.loading.transforms import augmentation_for
 from inspector.runs.settings import train_settings
 from inspector.tasks.base import task_of
 

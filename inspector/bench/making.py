@@ -16,9 +16,9 @@ from inspector.bench.sides import needs_torch
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import REFERENCE, Reference, pack_reference
 from inspector.bundles.variants import VariantMade
-from inspector.core.images import prepare
 from inspector.core.registry import NETWORKS
 from inspector.core.types import Precision, TaskName
+from inspector.imaging.preprocessing import prepare
 from inspector.recipes.locate import find_bundle
 from inspector.workers.jobs import VariantJob
 from inspector.workers.process import WorkerProcess

@@ -18,9 +18,9 @@ from inspector.bench.frames import PICTURES, Picture, frames
 from inspector.bundles.bundle import Bundle
 from inspector.cameras.base import Camera
 from inspector.core.errors import JobError
-from inspector.core.images import prepare
 from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import open_engine
+from inspector.imaging.preprocessing import prepare
 from inspector.recipes.automatic import CAMERA
 from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink

@@ -12,15 +12,15 @@ import numpy as np
 
 from inspector import __version__
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec
 from inspector.core.registry import NETWORKS, STILL_STAGES
 from inspector.core.types import Annotation, Boxes, TaskName
 from inspector.engines.base import open_engine
+from inspector.imaging.preprocessing import InputSpec
 from inspector.ml.export.network import write_trained_bundle
 from inspector.ml.graph import Graph, build_network
 from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network
-from inspector.ml.train.data import Batch, InputSample, collate
+from inspector.ml.train.loading.dataset import Batch, InputSample, collate
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
 from inspector.training.costs import processor_speed

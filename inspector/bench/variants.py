@@ -10,11 +10,11 @@ from statistics import median
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.status import standings, strangers
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.images import Prepared
 from inspector.core.message import Message
 from inspector.core.types import Floats, Precision, Prediction
 from inspector.data.samples import Sample
 from inspector.engines.base import Engine, open_engine
+from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Item, predict_items, sample_items
 from inspector.tasks.base import Metrics, task_of
 from inspector.tasks.parity import compare, limits_for

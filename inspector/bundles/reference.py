@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import Prepared
+from inspector.imaging.preprocessing import Prepared
 
 REFERENCE = "reference.safetensors"
 Arrays = Mapping[str, NDArray[Any]]

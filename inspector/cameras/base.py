@@ -13,10 +13,10 @@ from pydantic import ConfigDict, Field, ValidationError
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.image import Reading
 from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
 from inspector.core.types import Annotation, Frame, Pixels, Unit
+from inspector.imaging.image import Reading
 
 
 class CameraOptions(FiniteModel):

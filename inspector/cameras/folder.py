@@ -15,8 +15,8 @@ from pydantic import Field
 from inspector.cameras.base import Camera, FileOptions, Pace, parse_options
 from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
-from inspector.core.files import Image, image_files, page_name, read_pages
 from inspector.core.types import Frame
+from inspector.imaging.files import Image, image_files, page_name, read_pages
 
 _POLL = 0.1  # seconds between scans of a watched folder
 _UNCOMPRESSED = frozenset({".bmp", ".dib", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".pbm"})

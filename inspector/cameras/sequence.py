@@ -8,9 +8,9 @@ from inspector.cameras.base import stamp
 from inspector.cameras.containers import ends_early
 from inspector.cameras.video import VIDEO_SUFFIXES, RandomAccess, VideoFile, cut_short
 from inspector.core.errors import ConfigError
-from inspector.core.files import image_files, page_count, page_name, read_page
-from inspector.core.image import AS_IT_SAYS, Reading
 from inspector.core.types import Frame, Pixels
+from inspector.imaging.files import image_files, page_count, page_name, read_page
+from inspector.imaging.image import AS_IT_SAYS, Reading
 
 
 class FrameSequence(ABC):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
-from inspector.cameras.demo_line import DemoLine
+from inspector.cameras.demo.line import DemoLine
 from inspector.core.config import Option
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame

@@ -19,8 +19,8 @@ from inspector.cameras.containers import avi_codec, ends_early
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
-from inspector.core.jpeg import JpegDamage, decode_jpeg
 from inspector.core.types import Frame, Pixels
+from inspector.imaging.jpeg import JpegDamage, decode_jpeg
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv"})
 _TRIES = 4  # a packet that cannot be decoded looks like the end, but frames may follow

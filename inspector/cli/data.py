@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from inspector.cameras.demo_data import write_demo_data
+from inspector.cameras.demo.data import write_demo_data
 from inspector.cli.support.lines import say, say_json
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TASKS
 from inspector.core.types import TaskName
 from inspector.data.annotations import LAYOUTS, read_dataset
-from inspector.data.formats.elpv import write_elpv
+from inspector.data.formats.benchmarks.elpv import write_elpv
 from inspector.data.formats.write import HOLDS, Format, write_dataset
 from inspector.data.samples import Dataset
 from inspector.data.survey import Survey, TaskSurvey, survey

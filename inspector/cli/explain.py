@@ -15,11 +15,11 @@ from inspector.cli.main import stop_with
 from inspector.cli.support.lines import say, say_json
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError
-from inspector.core.files import read_image
-from inspector.core.images import prepare, view
 from inspector.core.types import Boxes, Floats, Frame, Masks, Pixels, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import open_engine
 from inspector.engines.explainer import Explainer, HeatMap
+from inspector.imaging.files import read_image
+from inspector.imaging.preprocessing import prepare, view
 from inspector.tasks.base import card_threshold, task_of
 from inspector.tasks.masks import class_map
 

@@ -13,9 +13,9 @@ from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
 from inspector.cli.support.output import PrintingSink
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.image import AS_IT_SAYS, Reading
 from inspector.core.registry import ENGINES, find
 from inspector.core.types import PRECISIONS, Frame, Inspection, Precision, Unit
+from inspector.imaging.image import AS_IT_SAYS, Reading
 from inspector.inspection.run_request import camera_for, resolve_recipe
 from inspector.recipes.automatic import only_camera
 from inspector.results.saving import RunFolder

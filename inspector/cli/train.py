@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from inspector.cameras.demo_data import write_demo_data
+from inspector.cameras.demo.data import write_demo_data
 from inspector.cli.support.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
 from inspector.cli.support.signals import stop_signals
 from inspector.cli.support.train_options import chosen, setting_options

@@ -1,1 +1,1 @@
-"""The domain's vocabulary: plain data, settings and files. Depends only on numpy, OpenCV and pydantic."""
+"""The domain's vocabulary: plain data, settings, messages and the tables of what can be chosen."""

@@ -368,7 +368,7 @@ CAMERAS: Mapping[str, Entry] = MappingProxyType(
         "folder": Entry("inspector.cameras.folder:FolderCamera", "Image folder"),
         "video": Entry("inspector.cameras.video:VideoCamera", "Video file"),
         "usb": Entry("inspector.cameras.usb:UsbCamera", "USB camera"),
-        "rtsp": Entry("inspector.cameras.rtsp:StreamCamera", "Network stream (RTSP/HTTP)"),
+        "rtsp": Entry("inspector.cameras.network.rtsp:StreamCamera", "Network stream (RTSP/HTTP)"),
     }
 )
 

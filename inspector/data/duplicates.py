@@ -21,12 +21,12 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from inspector.core.errors import ConfigError
-from inspector.core.files import MAX_BYTES, MAX_PIXELS, read_image
-from inspector.core.jpeg import decode_reduced, read_header
 from inspector.core.message import Message, message
-from inspector.core.tiff import ORIENTATION
 from inspector.core.types import Floats
 from inspector.data.samples import Dataset, Sample
+from inspector.imaging.files import MAX_BYTES, MAX_PIXELS, read_image
+from inspector.imaging.jpeg import decode_reduced, read_header
+from inspector.imaging.tiff import ORIENTATION
 
 _SIDE, _COARSE, _SEARCH = 64, 32, 16
 _ALIKE, _ALIKE_DETAIL, _CANDIDATE = 0.99, 0.9, 0.97  # correlations

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from inspector.core.errors import ConfigError
-from inspector.core.files import DAMAGE, MAX_PIXELS
 from inspector.core.message import Message
 from inspector.core.registry import TASKS
 from inspector.core.types import IGNORE, Annotation, TaskName
 from inspector.data.outlines import Outline
+from inspector.imaging.files import DAMAGE, MAX_PIXELS
 
 # Anti-aliased masks are drawn at 255 with soft edges: a pixel belongs to the defect from the middle grey upwards.
 HALF = 128

@@ -8,9 +8,9 @@ from typing import Self
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.status import barred
 from inspector.core.errors import BundleError, ConfigError
-from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, ISOLATED, find
 from inspector.core.types import Floats, Precision
+from inspector.imaging.preprocessing import Prepared
 
 
 class Engine(ABC):

@@ -7,8 +7,8 @@ import numpy as np
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import BundleError, EngineError
-from inspector.core.images import Prepared
 from inspector.engines.base import Engine
+from inspector.imaging.preprocessing import Prepared
 from inspector.tasks.base import task_of
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
-from inspector.core.images import prepare, view, whole, wrong_unit
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.remote import WorkerLink
+from inspector.imaging.preprocessing import prepare, view, whole, wrong_unit
 from inspector.workers.jobs import ExplainJob
 from inspector.workers.messages import CamMethod, Explained, ExplainRequest
 from inspector.workers.process import WorkerProcess

@@ -6,10 +6,10 @@ import numpy as np
 
 from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import EngineError
-from inspector.core.images import Prepared
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, probe
+from inspector.imaging.preprocessing import Prepared
 
 _FATAL_ONLY = 4
 Provider = str | tuple[str, Mapping[str, object]]

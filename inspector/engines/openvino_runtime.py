@@ -11,10 +11,10 @@ import numpy as np
 
 from inspector.bundles.bundle import GRAPH, Bundle
 from inspector.core.errors import EngineError
-from inspector.core.images import Prepared
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import cannot_open, check_batch, check_output, first_line, not_here, probe
+from inspector.imaging.preprocessing import Prepared
 
 if TYPE_CHECKING:
     import openvino  # type: ignore[import-untyped]  # has no type annotations

@@ -12,11 +12,11 @@ import psutil
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError, EngineError, InspectorError, JobError
-from inspector.core.images import Prepared
 from inspector.core.message import Message
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch
+from inspector.imaging.preprocessing import Prepared
 from inspector.workers.exchange import INPUT, OUTPUT, make_exchange, open_map
 from inspector.workers.jobs import ExplainJob, InferJob
 from inspector.workers.messages import Explained, Inferred, InferRequest, Ready, Refused, Request, WorkerMessage

@@ -4,10 +4,10 @@ import torch
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import EngineError
-from inspector.core.images import Prepared
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import Engine
 from inspector.engines.checks import check_batch, check_output, first_line, probe
+from inspector.imaging.preprocessing import Prepared
 from inspector.ml.graph import as_tensor, load_graph
 
 

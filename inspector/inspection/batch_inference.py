@@ -15,10 +15,10 @@ import numpy as np
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import EngineError, InspectorError
-from inspector.core.images import Prepared, prepare, view, whole
 from inspector.core.message import Message, message
 from inspector.core.types import Floats, Frame, Region
 from inspector.engines.base import Engine
+from inspector.imaging.preprocessing import Prepared, prepare, view, whole
 from inspector.inspection.parts import Part, PartResult
 from inspector.inspection.program import Program, Runtime, Step
 from inspector.inspection.pulse import Pulse

@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.images import fits, wrong_unit
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, JudgedBy, Precision, Region
 from inspector.engines.base import Engine, open_engine
+from inspector.imaging.preprocessing import fits, wrong_unit
 from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
 from inspector.recipes.locate import find_bundle

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.images import white_of
 from inspector.core.message import Message, message
 from inspector.core.types import Frame, Pixels, Region
+from inspector.imaging.preprocessing import white_of
 from inspector.recipes.recipe import Gate
 
 _SAMPLE = 80_000  # pixels sampled: enough for a share and a mean, and cheap at any size

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from inspector.bundles.bundle import read_card
 from inspector.cameras.base import FileOptions, kind_of
-from inspector.core.images import fits
 from inspector.core.message import Message, message
 from inspector.core.types import Unit
+from inspector.imaging.preprocessing import fits
 from inspector.recipes.automatic import only_camera, recipe_for, shipped_bundles
 from inspector.recipes.locate import demo_recipe, find_bundle
 from inspector.recipes.recipe import Recipe, load_recipe

@@ -9,11 +9,11 @@ import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.files import read_image
-from inspector.core.images import Prepared, View, prepare, view, whole, wrong_unit
 from inspector.core.message import Message
 from inspector.core.types import Annotation, Floats, Frame, Prediction
 from inspector.data.samples import Sample
+from inspector.imaging.files import read_image
+from inspector.imaging.preprocessing import Prepared, View, prepare, view, whole, wrong_unit
 from inspector.tasks.base import Metrics, task_of
 
 Infer = Callable[[Prepared], Floats]

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import Prepared
 from inspector.core.registry import NETWORKS, find
 from inspector.core.types import Floats
+from inspector.imaging.preprocessing import Prepared
 from inspector.tasks.base import task_of
 
 Options = Mapping[str, int | float | str | bool]

@@ -2,8 +2,8 @@
 
 import torch
 
-from inspector.core.images import prepare, view, whole
 from inspector.core.types import Floats, Frame
+from inspector.imaging.preprocessing import prepare, view, whole
 from inspector.ml.explain import explain
 from inspector.ml.graph import Graph
 from inspector.ml.reports.images import Heat

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import InspectorError, JobError
-from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
 from inspector.core.sentence import sentence
 from inspector.core.types import Floats
+from inspector.imaging.preprocessing import Prepared
 from inspector.workers.exchange import INPUT, OUTPUT, make_map, open_map
 from inspector.workers.jobs import ExplainJob, InferJob
 from inspector.workers.messages import Explained, ExplainRequest, Inferred, InferRequest, Ready, Refused

@@ -7,8 +7,8 @@ from pathlib import Path
 from inspector.bundles.bundle import Bundle, Card, read_card
 from inspector.core.config import write_atomically
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.images import fits
 from inspector.core.paths import user_data
+from inspector.imaging.preprocessing import fits
 from inspector.recipes.automatic import complete
 from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles

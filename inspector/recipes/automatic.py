@@ -5,10 +5,10 @@ from pathlib import Path
 
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError
-from inspector.core.images import fits
 from inspector.core.message import ClassName
 from inspector.core.paths import models
 from inspector.core.types import Precision, Unit
+from inspector.imaging.preprocessing import fits
 from inspector.recipes.locate import find_bundles
 from inspector.recipes.quantities import fitting
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule

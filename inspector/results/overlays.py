@@ -9,8 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import PIL.Image
 
-from inspector.core.pictures import Colour, Picture, visible
 from inspector.core.types import Frame, Inspection, Masks, Verdict
+from inspector.imaging.visible import Colour, Picture, visible
 from inspector.tasks.drawing import WHITE, Pen, draw_prediction, font, tint
 
 _VERDICTS: Mapping[Verdict, Colour] = MappingProxyType(

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec, Prepared, View
 from inspector.core.message import Message
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
 from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, TaskName
+from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.mistakes import Mistake
 from inspector.tasks.thresholds import Rated

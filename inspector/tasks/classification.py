@@ -7,9 +7,9 @@ import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, View
 from inspector.core.message import ClassName, Message, message
 from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Scores, TaskName
+from inspector.imaging.preprocessing import InputSpec, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.metrics import ClassificationMetrics

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, View
 from inspector.core.message import Message, message
 from inspector.core.registry import LOSSES
 from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, TaskName
+from inspector.imaging.preprocessing import InputSpec, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Sizing, Target, Task, defect_classes, loss_of, percent, shares
 from inspector.tasks.boxes import area, box_iou, in_region, suppress

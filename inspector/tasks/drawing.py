@@ -11,8 +11,8 @@ import PIL.ImageFont
 from numpy.typing import NDArray
 
 from inspector.core.paths import resources
-from inspector.core.pictures import CLASS_COLOURS, Colour, Picture
 from inspector.core.types import KELVIN_AT_0_C, Boxes, Masks, Prediction, Region, Scores, Temperatures
+from inspector.imaging.visible import CLASS_COLOURS, Colour, Picture
 from inspector.tasks.masks import class_map
 
 WHITE: Colour = (255, 255, 255)

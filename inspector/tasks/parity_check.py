@@ -11,10 +11,10 @@ from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import Reference
 from inspector.bundles.variants import Parity
 from inspector.core.errors import EngineError
-from inspector.core.images import Prepared
 from inspector.core.message import message
 from inspector.core.sentence import sentence
 from inspector.core.types import Annotation, Floats, Prediction
+from inspector.imaging.preprocessing import Prepared
 from inspector.tasks.base import task_of
 from inspector.tasks.parity import Limits, compare
 from inspector.tasks.truth import input_frame, input_view

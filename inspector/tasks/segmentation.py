@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, View, resize
 from inspector.core.message import Message, message
 from inspector.core.types import IGNORE, Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
+from inspector.imaging.preprocessing import InputSpec, View, resize
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes, unknown_plane, without_unknown

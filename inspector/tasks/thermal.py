@@ -12,7 +12,6 @@ import numpy as np
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, Prepared, View
 from inspector.core.message import Message, message
 from inspector.core.types import (
     KELVIN_AT_0_C,
@@ -26,6 +25,7 @@ from inspector.core.types import (
     TaskName,
     Temperatures,
 )
+from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, ParityUnit, Sizing, Target, Task
 from inspector.tasks.metrics import TemperatureMetrics

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from inspector.core.images import InputSpec, Prepared, View, view, whole
 from inspector.core.types import Frame
+from inspector.imaging.preprocessing import InputSpec, Prepared, View, view, whole
 
 
 def input_frame(pixels: Prepared, spec: InputSpec, sequence: int) -> Frame:

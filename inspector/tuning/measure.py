@@ -18,11 +18,11 @@ from inspector.bundles.bundle import Bundle, Card
 from inspector.bundles.reference import Reference, read_reference
 from inspector.bundles.variants import Parity
 from inspector.core.errors import InspectorError
-from inspector.core.images import Prepared, fits
 from inspector.core.message import Message, message
 from inspector.core.sentence import sentence
 from inspector.core.types import Floats, Frame, Pixels, Unit
 from inspector.engines.base import Engine
+from inspector.imaging.preprocessing import Prepared, fits
 from inspector.inspection.batch_inference import BatchInference
 from inspector.inspection.parts import Part, capture_of, conclude
 from inspector.inspection.program import Program, Runtime, Step

@@ -24,13 +24,13 @@ from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import read_reference
 from inspector.core.config import write_atomically
 from inspector.core.errors import InspectorError
-from inspector.core.images import Prepared
 from inspector.core.message import Message, message
 from inspector.core.paths import user_data
 from inspector.core.registry import ENGINES
 from inspector.core.types import Floats
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.engines.base import Engine
+from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.program import Program, Runtime
 from inspector.recipes.recipe import Recipe
 from inspector.training.costs import core_count, gpu_names

@@ -17,9 +17,9 @@ from inspector.bench.naive import NaivePipeline, run
 from inspector.bench.pipeline import bench_pipeline
 from inspector.bundles.bundle import Bundle
 from inspector.cli.main import cli
-from inspector.core.images import prepare
 from inspector.core.types import Frame
 from inspector.engines.base import open_engine
+from inspector.imaging.preprocessing import prepare
 from inspector.inspection.quality import check_quality
 from inspector.recipes.automatic import CAMERA, recipe_for
 from inspector.recipes.recipe import Gate

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.bundles.bundle import Bundle
-from inspector.cameras.demo_data import write_demo_data
+from inspector.cameras.demo.data import write_demo_data
 from inspector.cli.main import cli
 from inspector.core.errors import BundleError
 

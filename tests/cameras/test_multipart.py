@@ -2,7 +2,7 @@
 
 import pytest
 
-from inspector.cameras.multipart import Part, Parts
+from inspector.cameras.network.multipart import Part, Parts
 
 A = b"\xff\xd8 first --frame \r\n-- \xff\xd9"
 B = b"\xff\xd8 second \n--fra \xff\xd9"

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from inspector.cameras.base import Camera, open_camera
-from inspector.cameras.rtsp import StreamCamera
+from inspector.cameras.network.rtsp import StreamCamera
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame
 

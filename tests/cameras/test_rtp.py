@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from inspector.cameras.rtp import Track, Unrecoverable, codecs
+from inspector.cameras.network.rtp import Track, Unrecoverable, codecs
 
 SDP = b"v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=rtpmap:97 H265/90000\r\na=rtpmap:98 VP8/90000\r\n"
 IDR, PLAIN, SPS, PPS = b"\x65 key", b"\x41 plain", b"\x67 size", b"\x68 more"

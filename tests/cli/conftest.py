@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec
+from inspector.imaging.preprocessing import InputSpec
 
 
 @pytest.fixture(scope="session")

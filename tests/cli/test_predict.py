@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from inspector.cameras.demo_line import DemoLine
+from inspector.cameras.demo.line import DemoLine
 from inspector.cli.main import cli, run
 from inspector.recipes.automatic import recipe_for
 from inspector.recipes.document import save_recipe

@@ -31,7 +31,7 @@ HAS_QT = find_spec("PySide6") is not None
 NO_NUMBERS = (math.nan, math.inf, -math.inf, 10**400)
 ENDLESS = (10**30, -(10**30))
 TOGETHER: Mapping[str, Mapping[str, int]] = {"width": {"height": 224}, "height": {"width": 224}}
-PACKAGES = ("core", "bundles", "workers", "runs", "cameras", "recipes", "inspection", "tuning", "station")
+PACKAGES = ("core", "imaging", "bundles", "workers", "runs", "cameras", "recipes", "inspection", "tuning", "station")
 
 
 def every_model() -> list[type[BaseModel]]:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.files import read_image
 from inspector.core.types import Annotation, Boxes
 from inspector.data.annotations import read_dataset
 from inspector.data.formats.scan import Folder, image_size
@@ -23,6 +22,7 @@ from inspector.data.formats.write import Format, write_dataset
 from inspector.data.outlines import Outline
 from inspector.data.samples import PARTS, Dataset, DrawnMask, Sample, read_mask
 from inspector.data.survey import survey
+from inspector.imaging.files import read_image
 from tests.data.test_layouts import boxes, coco, image, mask, said, write
 
 TURNED = {1: (20, 10), 3: (20, 10), 6: (10, 20), 8: (10, 20)}  # by EXIF orientation: size of 20 x 10 px once upright

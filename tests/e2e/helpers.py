@@ -81,7 +81,7 @@ def classifier(folder: Path, demo: Path | None) -> Path:
         return folder
     torch = pytest.importorskip("torch")
     from inspector.bundles.bundle import Card
-    from inspector.core.images import InputSpec
+    from inspector.imaging.preprocessing import InputSpec
     from inspector.ml.export.network import write_trained_bundle
     from inspector.ml.graph import build_network
 

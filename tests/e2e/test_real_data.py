@@ -19,7 +19,7 @@ from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
 from inspector.core.types import Prediction
 from inspector.data.annotations import read_dataset
-from inspector.data.formats.elpv import write_elpv
+from inspector.data.formats.benchmarks.elpv import write_elpv
 from inspector.data.split import read_split
 from inspector.engines.base import open_engine
 from inspector.ml.evaluate import Item, predict_items, sample_items

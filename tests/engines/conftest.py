@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inspector.bundles.bundle import Bundle, Card
-from inspector.core.images import InputSpec, Prepared
+from inspector.imaging.preprocessing import InputSpec, Prepared
 
 CLASSES = ("scratch", "stain", "dent")
 CARDS: Mapping[str, Mapping[str, Any]] = {

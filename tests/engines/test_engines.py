@@ -11,10 +11,10 @@ import pytest
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
-from inspector.core.images import Prepared, view
 from inspector.core.registry import ENGINES
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores, Temperatures
 from inspector.engines.base import Engine, open_engine
+from inspector.imaging.preprocessing import Prepared, view
 from inspector.tasks.base import task_of
 from inspector.tasks.masks import class_map
 

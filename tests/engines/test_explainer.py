@@ -14,9 +14,9 @@ import pytest
 from inspector.bundles.bundle import Bundle, Card
 from inspector.cli.explain import inside_share
 from inspector.core.errors import ConfigError, EngineError
-from inspector.core.images import InputSpec
 from inspector.core.types import Boxes, Frame, Masks, Prediction, Region, Scores
 from inspector.engines.explainer import Explainer, HeatMap
+from inspector.imaging.preprocessing import InputSpec
 
 Bundles = Callable[[str], Bundle]
 

@@ -15,11 +15,11 @@ import pytest
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, EngineError
-from inspector.core.images import Prepared
 from inspector.engines import remote
 from inspector.engines.base import open_engine
 from inspector.engines.onnx_runtime import OnnxRuntimeEngine
 from inspector.engines.remote import RemoteEngine
+from inspector.imaging.preprocessing import Prepared
 from inspector.workers import exchange
 
 Bundles = Callable[[str], Bundle]

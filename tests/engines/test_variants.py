@@ -10,10 +10,10 @@ import pytest
 from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, sha256, write_card
 from inspector.bundles.reference import read_reference
 from inspector.core.errors import BundleError, EngineError
-from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES
 from inspector.core.types import Floats, Precision
 from inspector.engines.base import open_engine
+from inspector.imaging.preprocessing import Prepared
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("nncf")

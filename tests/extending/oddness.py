@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec, View
 from inspector.core.message import Message, message
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, TaskEntry
 from inspector.core.types import Annotation, Answer, Floats, Frame, Masks, Prediction
+from inspector.imaging.preprocessing import InputSpec, View
 from inspector.recipes.quantities import QUANTITIES, Measured, Quantity, Subject
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Metrics, Target, Task, percent

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from inspector.core.images import Prepared
 from inspector.core.types import Frame
+from inspector.imaging.preprocessing import Prepared
 from inspector.inspection import batch_inference, parts
 from inspector.inspection.status import StageStats, Stats, TaktStats
 from inspector.inspection.takt import ENOUGH, Arrivals, headroom_ms, needed_ms

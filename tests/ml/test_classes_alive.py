@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, TaskName
+from inspector.imaging.preprocessing import InputSpec
 from inspector.tasks.base import task_of
 from tests.ml.plates import CLASSES, plate
 from tests.tasks.making import card

@@ -14,12 +14,12 @@ import torch
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.files import read_image
-from inspector.core.images import InputSpec, prepare
 from inspector.core.types import TaskName
 from inspector.data.annotations import read_dataset
-from inspector.ml.train.data import Inputs, balanced_weights, batch_count, batches, load_sample
-from inspector.ml.train.transforms import augmentation_for
+from inspector.imaging.files import read_image
+from inspector.imaging.preprocessing import InputSpec, prepare
+from inspector.ml.train.loading.dataset import Inputs, balanced_weights, batch_count, batches, load_sample
+from inspector.ml.train.loading.transforms import augmentation_for
 from inspector.tasks.base import task_of
 from inspector.tasks.truth import input_view
 from tests.ml.making import FOLDERS
@@ -161,7 +161,7 @@ def test_a_disk_without_room_only_makes_it_slower(tmp_path: Path, monkeypatch: p
     dataset = read_dataset(FOLDERS["classification"](tmp_path / "data", 9), "classification")
     card = card_for("classification", dataset.classes)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr("inspector.ml.train.disk_cache.shutil.disk_usage", lambda folder: usage._replace(free=60_000))
+    monkeypatch.setattr("inspector.ml.train.loading.disk_cache.shutil.disk_usage", lambda folder: usage._replace(free=60_000))
     inputs = Inputs(dataset.samples, task_of("classification"), card, memory=0, disk=tmp_path)
     inputs.load(lambda: None)
     assert 0 < inputs.kept < 9

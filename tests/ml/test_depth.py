@@ -13,16 +13,16 @@ pytest.importorskip("torch")
 import torch
 
 from inspector.bundles.bundle import Bundle
-from inspector.core.files import Image
-from inspector.core.images import InputSpec, prepare
 from inspector.core.types import Annotation
 from inspector.data.annotations import read_dataset
 from inspector.data.samples import Sample
 from inspector.data.split import read_split
 from inspector.engines.base import open_engine
+from inspector.imaging.files import Image
+from inspector.imaging.preprocessing import InputSpec, prepare
 from inspector.ml.evaluate import measure, sample_items
 from inspector.ml.train import trainer
-from inspector.ml.train.depth import choose_input, used_levels
+from inspector.ml.train.loading.depth import choose_input, used_levels
 from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, SIDE, Told, tiny
 

@@ -15,8 +15,8 @@ from torch.nn import functional  # noqa: E402
 
 from inspector.bundles.bundle import Card  # noqa: E402
 from inspector.core.errors import ConfigError  # noqa: E402
-from inspector.core.images import InputSpec  # noqa: E402
 from inspector.core.registry import NETWORKS  # noqa: E402
+from inspector.imaging.preprocessing import InputSpec  # noqa: E402
 from inspector.ml.explain import cam_layers, explain  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch  # noqa: E402
 from inspector.workers.messages import ExplainRequest  # noqa: E402

@@ -15,7 +15,7 @@ from torch import nn  # noqa: E402
 
 from inspector.bundles.bundle import CARD, GRAPH, WEIGHTS, Bundle, Card, read_card, sha256  # noqa: E402
 from inspector.core.errors import ConfigError, EngineError, StorageError  # noqa: E402
-from inspector.core.images import InputSpec  # noqa: E402
+from inspector.imaging.preprocessing import InputSpec  # noqa: E402
 from inspector.ml.export import network as export  # noqa: E402
 from inspector.ml.export.network import DIFFERENCE, export_bundle, export_onnx, verify_onnx, write_trained_bundle  # noqa: E402
 from inspector.ml.graph import Graph, build_network, example_batch, load_graph, load_network  # noqa: E402

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, Frame, TaskName
+from inspector.imaging.preprocessing import InputSpec
 from inspector.tasks.base import task_of
 from tests.ml.making import SIDE, blob
 from tests.tasks.making import NOW

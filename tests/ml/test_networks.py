@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec
 from inspector.core.registry import NETWORKS
+from inspector.imaging.preprocessing import InputSpec
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")

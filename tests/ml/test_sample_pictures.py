@@ -13,10 +13,10 @@ import torch
 
 from inspector.core.types import Annotation, TaskName
 from inspector.data.samples import Sample
-from inspector.ml.train import sample_images as sample_pictures
 from inspector.ml.train import trainer
+from inspector.ml.train.loading import sample_images as sample_pictures
+from inspector.ml.train.loading.sample_images import Pace, chosen
 from inspector.ml.train.run_folder import EPOCHS_SHOWN, RunFolder
-from inspector.ml.train.sample_images import Pace, chosen
 from inspector.runs.settings import TrainSettings
 from tests.ml.making import FOLDERS, Told, tiny
 

@@ -14,7 +14,15 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from inspector.ml.train.transforms import PRESETS, Augmentation, affine, augment, augmentation_for, warp_boxes, warp_target
+from inspector.ml.train.loading.transforms import (
+    PRESETS,
+    Augmentation,
+    affine,
+    augment,
+    augmentation_for,
+    warp_boxes,
+    warp_target,
+)
 from inspector.runs.settings import Augmentations
 
 WIDTH, HEIGHT = 96, 64

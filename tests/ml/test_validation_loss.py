@@ -11,10 +11,10 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional
 
-from inspector.core.files import read_image
-from inspector.core.images import prepare
 from inspector.data.annotations import read_dataset
 from inspector.data.split import read_split
+from inspector.imaging.files import read_image
+from inspector.imaging.preprocessing import prepare
 from inspector.ml.channel import Cancelled
 from inspector.ml.networks.simple_cnn import SimpleCNN, build
 from inspector.ml.reports.report import by_heart

@@ -8,9 +8,9 @@ import pytest
 from inspector.bundles.bundle import Bundle, read_card, sha256
 from inspector.bundles.variants import Variant
 from inspector.core.errors import ConfigError, StorageError
-from inspector.core.images import InputSpec
 from inspector.core.paths import is_shipped, models, user_data
 from inspector.core.types import Unit
+from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes import adopt
 from inspector.recipes.automatic import completed, default_rules
 from inspector.recipes.locate import demo_recipe, find_bundle

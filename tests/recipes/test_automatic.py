@@ -8,8 +8,8 @@ import pytest
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec
 from inspector.core.paths import user_data
+from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.automatic import complete, only_camera, recipe_for, thresholds
 from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import demo_recipe, find_bundle

@@ -13,10 +13,10 @@ import numpy as np
 
 from inspector.bundles.bundle import GRAPH, WEIGHTS, Bundle, Card, write_bundle
 from inspector.cameras.base import Camera
-from inspector.core.images import InputSpec, Prepared
 from inspector.core.paths import user_data
 from inspector.core.types import Floats, Frame, Inspection, Precision
 from inspector.engines.base import Engine
+from inspector.imaging.preprocessing import InputSpec, Prepared
 from inspector.inspection.status import CameraState, CameraStatus, Fault, StationState, StationStatus
 from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe
 from inspector.results.sink import Sink

@@ -11,8 +11,8 @@ import pytest
 from inspector import __version__
 from inspector.bundles.bundle import Bundle
 from inspector.core.errors import ConfigError
-from inspector.core.images import Prepared
 from inspector.core.types import Frame, Verdict
+from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.status import StationState
 from inspector.station.station import Station
 from tests.station.fakes import Behaviour, FakeCamera, Recorder, opener, recipe_of, running, steady

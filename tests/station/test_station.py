@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from inspector.core.errors import ConfigError, EngineError
-from inspector.core.images import Prepared
 from inspector.core.types import Frame, Scores, Verdict
+from inspector.imaging.preprocessing import Prepared
 from inspector.inspection import batch_inference
 from inspector.inspection.status import CameraState, StationState, StationStatus
 from inspector.station.part_inspector import PartInspector

@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
-from inspector.core.images import Prepared
 from inspector.core.types import Verdict
+from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.status import StationState
 from inspector.station.station import Station
 from tests.station.fakes import (

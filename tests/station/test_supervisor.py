@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from inspector.bundles import status
-from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, EngineEntry
 from inspector.core.types import Floats, Frame, Inspection, Verdict
 from inspector.engines import base
 from inspector.engines.openvino_runtime import OpenVinoEngine
+from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.status import CameraState, StationState
 from inspector.recipes.automatic import recipe_for
 from inspector.station import camera_runner, outputs, supervisor

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import InputSpec, View, view
 from inspector.core.types import Answer, Boxes, Floats, Frame, Pixels, Prediction, Region, TaskName, Unit
+from inspector.imaging.preprocessing import InputSpec, View, view
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, Floats, Region
+from inspector.imaging.preprocessing import InputSpec
 from inspector.tasks.base import task_of
 from inspector.tasks.boxes import box_iou, suppress
 from inspector.tasks.detection import MAX_OBJECTS, Detection, boxes_per_cell, candidates

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec
 from inspector.core.types import Annotation, Boxes, Region
+from inspector.imaging.preprocessing import InputSpec
 from inspector.tasks.base import task_of
 from tests.tasks.making import blank, boxes, card, look
 

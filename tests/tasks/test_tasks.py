@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec
 from inspector.core.types import IGNORE, Annotation, Masks, Region, Scores, Temperatures
+from inspector.imaging.preprocessing import InputSpec
 from inspector.tasks.classification import Classification
 from inspector.tasks.masks import areas, class_map
 from inspector.tasks.segmentation import Segmentation, to_bytes

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.bundles.bundle import Bundle
-from inspector.cameras.demo_line import DemoLine
+from inspector.cameras.demo.line import DemoLine
 from inspector.cli.main import cli
 from inspector.core.errors import EngineError
 from inspector.engines.base import Engine

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inspector.cameras.demo_line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
+from inspector.cameras.demo.line import PLATE, PLATE_CLASSES, WINDOW, WINDOW_CLASSES, DemoLine, DemoPart
 from inspector.core.message import ClassName, Message, message
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Scores, Temperatures, Verdict
 from inspector.inspection.status import (

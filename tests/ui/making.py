@@ -12,7 +12,6 @@ from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from inspector.bundles.bundle import GRAPH, WEIGHTS, Card, write_bundle
-from inspector.core.images import InputSpec
 from inspector.core.types import (
     Boxes,
     Frame,
@@ -23,6 +22,7 @@ from inspector.core.types import (
     Region,
     Temperatures,
 )
+from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
 from inspector.recipes.verdict import judge
 

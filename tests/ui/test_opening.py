@@ -21,7 +21,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from inspector.core.files import read_image
+from inspector.imaging.files import read_image
 from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.shell import strings, theme
 from inspector.ui.shell.main_window import PAGES, MainWindow

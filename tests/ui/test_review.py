@@ -12,7 +12,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage
 from pytestqt.qtbot import QtBot
 
-from inspector.cameras.demo_line import DemoLine
+from inspector.cameras.demo.line import DemoLine
 from inspector.core.errors import StorageError
 from inspector.core.types import Verdict
 from inspector.recipes.locate import demo_recipe

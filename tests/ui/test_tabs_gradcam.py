@@ -12,9 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import EngineError
-from inspector.core.images import InputSpec
 from inspector.core.types import Boxes, Frame, Inspection, Prediction, Region, Scores, Verdict
 from inspector.engines.explainer import HeatMap
+from inspector.imaging.preprocessing import InputSpec
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe
 from inspector.ui.tabs.explain_thread import Answer, ExplainThread, Question, Refusal
 from inspector.ui.tabs.gradcam import GradCamTab, heat_share

@@ -12,7 +12,7 @@ import pytest
 
 from inspector.bundles.bundle import Bundle, Card
 from inspector.core.errors import ConfigError, JobError
-from inspector.core.images import InputSpec
+from inspector.imaging.preprocessing import InputSpec
 from inspector.workers import process
 from inspector.workers.jobs import GraphJob, GraphWritten, Trained
 from inspector.workers.messages import Log, WorkerMessage

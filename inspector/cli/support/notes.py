@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inspector.cli.support.lines import say
-from inspector.core.files import image_files, label_masks
+from inspector.imaging.files import image_files, label_masks
 
 
 def say_masks_left_out(folder: Path, *, recursive: bool = False) -> None:

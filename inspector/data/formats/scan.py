@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import PIL.Image
 
 from inspector.core.errors import ConfigError
-from inspector.core.files import DAMAGE, IMAGE_SUFFIXES, read_image
-from inspector.core.headers import has_pages
 from inspector.core.message import Message, message
+from inspector.imaging.files import DAMAGE, IMAGE_SUFFIXES, read_image
+from inspector.imaging.headers import has_pages
 
 _DEEPEST = 32
 _LARGEST_TEXT = 512 << 20

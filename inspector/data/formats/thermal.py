@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from inspector.core.errors import ConfigError
-from inspector.core.files import read_image
 from inspector.core.message import Message, message
 from inspector.data.formats.record import Claim, Listing, Record, Tick, claim
 from inspector.data.formats.scan import Folder, read_text
+from inspector.imaging.files import read_image
 
 TABLE = "temperatures.csv"
 TITLE = message("Thermal images with temperatures")

@@ -6,8 +6,8 @@ import torch
 
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import Reference
-from inspector.core.images import Prepared
 from inspector.core.types import Floats
+from inspector.imaging.preprocessing import Prepared
 from inspector.ml.graph import as_tensor, load_graph
 from inspector.tasks import parity_check as gate
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from inspector.core.errors import EngineError
-from inspector.core.images import Prepared
 from inspector.core.types import Floats
+from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Infer
 
 _FATAL_ONLY = 4  # ONNX Runtime's severity; errors that matter are raised as exceptions

@@ -8,11 +8,11 @@ import numpy as np
 from inspector.bundles.bundle import Bundle
 from inspector.bundles.reference import Reference, pack_reference
 from inspector.core.errors import ConfigError
-from inspector.core.files import image_files, read_image
-from inspector.core.images import Prepared, prepare, wrong_unit
 from inspector.core.message import Message
 from inspector.core.types import Frame
-from inspector.ml.train.data import Inputs, InputSample
+from inspector.imaging.files import image_files, read_image
+from inspector.imaging.preprocessing import Prepared, prepare, wrong_unit
+from inspector.ml.train.loading.dataset import Inputs, InputSample
 
 CALIBRATION, JUDGED = 40, 88
 MOST = 200  # most images of a folder used for calibration

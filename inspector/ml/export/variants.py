@@ -17,10 +17,10 @@ from inspector.bundles.bundle import GRAPH, MAKING, WEIGHTS, Bundle, sha256
 from inspector.bundles.reference import Reference, read_reference
 from inspector.bundles.variants import PROCESSOR, Variant, software_for, why_not
 from inspector.core.errors import ConfigError, EngineError, StorageError
-from inspector.core.images import Prepared
 from inspector.core.registry import ENGINES, find
 from inspector.core.sentence import sentence
 from inspector.core.types import Precision
+from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Infer
 from inspector.ml.export.network import export_bundle
 from inspector.ml.export.parity_check import Gate

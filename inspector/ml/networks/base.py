@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec
+from inspector.imaging.preprocessing import InputSpec
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 

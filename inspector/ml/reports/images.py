@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.core.pictures import Picture, visible
 from inspector.core.types import IGNORE, Boxes, Floats, Frame, Masks, Scores, Temperatures
+from inspector.imaging.visible import Picture, visible
 from inspector.ml.train.quality import Wrong
 from inspector.runs.folder import REPORT_IMAGES
 from inspector.runs.report import Worst

@@ -9,7 +9,7 @@ from inspector.bundles.bundle import Card
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS
 from inspector.ml.train.checkpoint import Best
-from inspector.ml.train.data import Inputs
+from inspector.ml.train.loading.dataset import Inputs
 from inspector.runs.measures import measure_of
 from inspector.runs.settings import TrainSettings
 

@@ -10,7 +10,7 @@ from inspector.core.message import Message
 from inspector.core.registry import LEARNERS, TASKS
 from inspector.ml.graph import Graph
 from inspector.ml.train.checkpoint import Best
-from inspector.ml.train.data import Inputs
+from inspector.ml.train.loading.dataset import Inputs
 from inspector.ml.train.run_folder import RunFolder
 from inspector.runs.settings import TrainSettings
 from inspector.workers.messages import Report

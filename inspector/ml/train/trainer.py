@@ -16,7 +16,6 @@ from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
 from inspector.bundles.reference import REFERENCE
 from inspector.core.errors import ConfigError
-from inspector.core.images import InputSpec, Prepared
 from inspector.core.message import ClassName, Message
 from inspector.core.registry import TASKS
 from inspector.core.types import Floats
@@ -24,6 +23,7 @@ from inspector.data.annotations import read_dataset
 from inspector.data.duplicates import deduplicated
 from inspector.data.samples import Dataset, Sample
 from inspector.data.split import SPLIT, Split, split_samples
+from inspector.imaging.preprocessing import InputSpec, Prepared
 from inspector.ml.channel import Cancelled
 from inspector.ml.evaluate import Infer, measure, sample_items
 from inspector.ml.export.network import write_trained_bundle
@@ -33,11 +33,11 @@ from inspector.ml.heat import graph_heat
 from inspector.ml.memory import keep_freed_memory
 from inspector.ml.networks.base import Network, normalisation_for
 from inspector.ml.reports.report import Facts, write_report
-from inspector.ml.train.data import Inputs, Subset, free_memory
-from inspector.ml.train.depth import choose_input
-from inspector.ml.train.disk_cache import spill_folder
 from inspector.ml.train.distributed import company
 from inspector.ml.train.learner import Learner, learner_for
+from inspector.ml.train.loading.dataset import Inputs, Subset, free_memory
+from inspector.ml.train.loading.depth import choose_input
+from inspector.ml.train.loading.disk_cache import spill_folder
 from inspector.ml.train.quality import examine, measured, settle
 from inspector.ml.train.resampling import Trials, Tried
 from inspector.ml.train.run_folder import RunFolder

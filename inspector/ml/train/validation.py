@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from inspector.bundles.bundle import Card
-from inspector.core.images import Prepared
 from inspector.core.types import Floats
+from inspector.imaging.preprocessing import Prepared
 from inspector.ml.evaluate import Item
-from inspector.ml.train.data import Inputs
+from inspector.ml.train.loading.dataset import Inputs
 from inspector.tasks.base import Target, task_of
 from inspector.tasks.truth import input_frame, input_view
 

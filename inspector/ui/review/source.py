@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from inspector.cameras.base import reading_of, stamp
-from inspector.cameras.demo_line import DemoLine
+from inspector.cameras.demo.line import DemoLine
 from inspector.cameras.sequence import FrameSequence, open_sequence
 from inspector.core.errors import ConfigError
 from inspector.core.types import Frame, Unit

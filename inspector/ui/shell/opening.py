@@ -10,7 +10,7 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRect, QRectF, QSize,
 from PySide6.QtGui import QImage, QImageIOHandler, QImageReader, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from inspector.core.headers import check_png, is_dji, is_flir
+from inspector.imaging.headers import check_png, is_dji, is_flir
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 

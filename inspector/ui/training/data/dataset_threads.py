@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from inspector.cameras.demo_data import write_demo_data
+from inspector.cameras.demo.data import write_demo_data
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.files import read_image
 from inspector.core.message import Message, message
 from inspector.core.types import IGNORE, Annotation, Boxes, Frame, TaskName
 from inspector.data.annotations import read_dataset
@@ -26,6 +25,7 @@ from inspector.data.collector import no_collection
 from inspector.data.samples import PARTS, Dataset, Sample, group_of
 from inspector.data.split import split_samples
 from inspector.data.survey import Survey, survey
+from inspector.imaging.files import read_image
 from inspector.ui.widgets.work_thread import WorkThread
 
 log = logging.getLogger(__name__)

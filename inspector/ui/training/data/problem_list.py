@@ -9,8 +9,8 @@ from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from inspector.core.files import IMAGE_SUFFIXES
 from inspector.core.message import Message
+from inspector.imaging.files import IMAGE_SUFFIXES
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import is_language_change, translate
 from inspector.ui.tabs.controls import CopyButton

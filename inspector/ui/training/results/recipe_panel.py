@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.images import fits
 from inspector.core.message import Message
 from inspector.core.paths import is_shipped
+from inspector.imaging.preprocessing import fits
 from inspector.recipes import adopt
 from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules
 from inspector.recipes.quantities import QUANTITIES

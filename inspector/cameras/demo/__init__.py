@@ -1,0 +1,1 @@
+"""The demo line: simulated cameras that render parts with known defects."""

@@ -1,0 +1,1 @@
+"""Streams over the network: RTSP, MJPEG and snapshots over HTTP."""

@@ -1,0 +1,1 @@
+"""Public data sets in the layout they are published in."""

@@ -1,0 +1,1 @@
+"""Label files as the annotation tools write them."""

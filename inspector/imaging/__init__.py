@@ -1,0 +1,1 @@
+"""Image files, temperatures in them, and the one preprocessing."""

@@ -1,0 +1,295 @@
+"""Reading image files supplied by a person: every file is hostile until it has been decoded.
+
+What is read, and how:
+- The header is the authority. Its planes, samples, colours, compression, bits and pages are decoded by a library that supports
+  them, or refused by name. Decoders that fill in missing data are not trusted.
+- Grey and colour of 8 to 16 bits keep their depth; palette, CMYK and YCbCr become RGB; ICC profiles are not applied.
+- The camera's orientation (EXIF) is applied. Transparent pixels are composited on black. Both are noted in `Image.notes`. Every
+  page of a file is an image of its own; smaller copies (thumbnails) are left out with a note.
+- A single-channel floating-point TIFF holds temperatures: in the unit declared by the file or `Reading`, else in kelvin if that
+  is plausible (see `temperature`). Pixels without a temperature are NaN.
+- A FLIR radiometric JPEG becomes temperatures in kelvin (see `radiometric`).
+- Limits: MAX_SIDE pixels per side, MAX_PIXELS in all, MAX_BYTES per file and MAX_DECODED decoded bytes, because a small file
+  must not fill the memory.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from inspector.core.errors import ConfigError
+from inspector.core.message import Message, message
+from inspector.imaging import radiometric
+from inspector.imaging.headers import has_pages, is_dji, is_flir
+from inspector.imaging.image import AS_IT_SAYS, Reading, check_size, damaged
+from inspector.imaging.image import DAMAGE as DAMAGE
+from inspector.imaging.image import MAX_BYTES as MAX_BYTES
+from inspector.imaging.image import MAX_PIXELS as MAX_PIXELS
+from inspector.imaging.image import Image as Image
+from inspector.imaging.jpeg2000 import Jpeg2000Pages, is_jpeg2000
+from inspector.imaging.netpbm import NetpbmPages, is_netpbm
+from inspector.imaging.pillow_pages import PillowPages
+from inspector.imaging.tiff import TiffPages
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
+# Unsupported image formats. In a folder to be inspected each such file still counts as a part, reported by name.
+FOREIGN_SUFFIXES = {
+    **dict.fromkeys((".avif", ".avifs"), "AVIF"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    **dict.fromkeys((".jxr", ".wdp", ".hdp"), "JPEG XR"),
+    **dict.fromkeys((".jpx", ".jpf", ".jpm"), "JPEG 2000 (JPX)"),
+    **dict.fromkeys((".fits", ".fit"), "FITS"),
+    **dict.fromkeys((".seq", ".fff"), "FLIR (SEQ, FFF)"),
+    **dict.fromkeys((".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), "RAW"),
+    **{f".{name}": name.upper() for name in ("jls", "exr", "hdr", "pfm", "pam", "psd", "tga", "pcx", "sgi", "xcf")},
+    ".jxl": "JPEG XL",
+    ".dcm": "DICOM",
+}
+
+# OpenCV's decoders stay silent, because the errors raised here report the problems.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+_MASK_VALUES = 16  # a label mask has few values: its most frequent ones, up to this many,
+_MASK_SHARE = 0.98  # cover this share of its pixels; the rest are soft edges
+_SMALL_FILE = 1 << 16  # bytes: below this, headers take more space than pixels
+_MASK_COLOURS_TRIED = 4096  # a mask in colours with soft edges has fewer
+_PICTURES = IMAGE_SUFFIXES | FOREIGN_SUFFIXES.keys()
+
+
+class Pages(Protocol):
+    """The images of one opened file. `notes`: sentences about the images that were left out."""
+
+    count: int
+    notes: tuple[Message, ...]
+
+    def read(self, index: int) -> Image:
+        """Decode the image with this index. Raises ConfigError."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+def read_image(path: Path, how: Reading = AS_IT_SAYS) -> Image:
+    """Read one image file; of a file with several pages, read the first.
+
+    Raises ConfigError, which names the file and the remedy.
+    """
+    pages = _open(path, how)
+    try:
+        image = _noted(pages, 0, how)
+        if pages.count == 1:
+            return image
+        return replace(image, notes=(*image.notes, message("It holds several frames; the first one is used.")))
+    finally:
+        pages.close()
+
+
+def read_page(path: Path, index: int, how: Reading = AS_IT_SAYS) -> Image:
+    """Read one of the pages counted by `page_count`, starting from 0. Raises ConfigError."""
+    pages = _open(path, how)
+    try:
+        if index >= pages.count:
+            raise damaged(path, EOFError("it holds fewer pages than it did"))
+        return _noted(pages, index, how)
+    finally:
+        pages.close()
+
+
+def read_pages(path: Path, how: Reading = AS_IT_SAYS) -> Iterator[Image | ConfigError]:
+    """Yield every page of a file that is an image of its own, or the reason why the page cannot be read.
+
+    Raises ConfigError if the file itself cannot be read.
+    """
+    pages = _open(path, how)
+    try:
+        for index in range(pages.count):
+            try:
+                yield _noted(pages, index, how)
+            except ConfigError as error:
+                if pages.count == 1:
+                    raise
+                yield error
+    finally:
+        pages.close()
+
+
+def page_count(path: Path) -> int:
+    """Return how many pages of a file are images of their own, according to its headers; 1 if the file cannot be read."""
+    if not has_pages(path):
+        return 1
+    try:
+        pages = _open(path, AS_IT_SAYS)
+    except ConfigError:
+        return 1  # reading it reports the problem
+    pages.close()
+    return pages.count
+
+
+def page_name(name: str, index: int) -> str:
+    """Return the name of page `index` of a file: NAME, NAME#2, NAME#3, ..."""
+    return name if index == 0 else f"{name}#{index + 1}"
+
+
+def _noted(pages: Pages, index: int, how: Reading) -> Image:
+    image = pages.read(index)
+    silent = image.bits is None and image.unit == "intensity"
+    bits = how.bits if silent and image.pixels.dtype == np.uint16 else image.bits
+    return replace(image, notes=(*image.notes, *pages.notes), bits=bits)
+
+
+def _open(path: Path, how: Reading) -> Pages:
+    kind = FOREIGN_SUFFIXES.get(path.suffix.lower())
+    if kind is not None:
+        raise ConfigError(
+            "{file} is a picture of the kind {kind}, which is not read.",
+            remedy="Save it as 8-bit or 16-bit PNG or TIFF.",
+            file=path,
+            kind=kind,
+        )
+    data = _bytes(path)
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return TiffPages(path, data, how)
+    if data[:3] == b"\xff\xd8\xff":
+        if is_flir(data):
+            return _Flir(path, data)
+        if is_dji(data):
+            raise ConfigError(
+                "{file} is a DJI thermal picture; its temperatures are in DJI's own format, which cannot be read here.",
+                remedy="Convert it to a TIFF of kelvin with DJI's thermal software.",
+                file=path,
+            )
+    if is_netpbm(data):
+        return NetpbmPages(path, data)
+    if is_jpeg2000(data):
+        return Jpeg2000Pages(path, data)
+    return PillowPages(path, data)
+
+
+class _Flir:
+    """The thermal image in a FLIR radiometric JPEG."""
+
+    count = 1
+    notes: tuple[Message, ...] = ()
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        check_size(path, *radiometric.flir_size(data, path), bytes_per_pixel=4)
+        self._path = path
+        self._data = data
+
+    def read(self, index: int) -> Image:
+        """Decode the temperatures. Raises ConfigError."""
+        kelvin, notes = radiometric.decode_flir(self._data, self._path)
+        return Image(kelvin, "kelvin", notes)
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, masks: bool = True) -> list[Path]:
+    """Return the image files of a folder whose names match `pattern`, in natural order (2 before 10).
+
+    Hidden files are left out. Without `masks`, the files that `label_masks` finds are left out too. Raises OSError.
+    """
+    walked = folder.rglob(pattern) if recursive else folder.glob(pattern)
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "not a folder", str(folder))
+    found = [
+        path
+        for path in walked
+        if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    left_out = set() if masks else set(label_masks(found))
+    files = (path for path in found if path not in left_out and path.is_file())
+    return sorted(files, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
+def label_masks(files: Iterable[Path]) -> list[Path]:
+    """Return the label masks among `files`.
+
+    A label mask is a .png next to a photograph of the same name, as labelled data sets keep them. It has the photograph's size
+    and few distinct values.
+    """
+    files = list(files)
+    photographs = {path.with_suffix(""): path for path in files if path.suffix.lower() in PHOTOGRAPH_SUFFIXES}
+    pairs = [(path, photographs.get(path.with_suffix(""))) for path in files if path.suffix.lower() == ".png"]
+    return [path for path, photograph in pairs if photograph is not None and _looks_as_mask(path, photograph)]
+
+
+def _looks_as_mask(path: Path, photograph: Path) -> bool:
+    try:
+        states = [(file.stat().st_size, file.stat().st_mtime_ns) for file in (path, photograph)]
+    except OSError:
+        return False
+    return _is_mask(path, photograph, *states)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _is_mask(path: Path, photograph: Path, state: tuple[int, int], _other: tuple[int, int]) -> bool:
+    """Return whether the content is that of a label mask.
+
+    The file states only key the cache, except for the size: masks compress well.
+    """
+    try:
+        with PIL.Image.open(path) as mask, PIL.Image.open(photograph) as picture:
+            pixels = mask.width * mask.height
+            if mask.size != picture.size or pixels > MAX_PIXELS or state[0] > max(_SMALL_FILE, 0.5 * pixels):
+                return False
+            if mask.mode in ("I;16", "I"):
+                counts = np.unique(np.asarray(mask), return_counts=True)[1]
+            else:
+                few = mask.getcolors(_MASK_COLOURS_TRIED)
+                if few is None:
+                    return False
+                counts = np.array([count for count, _ in few])
+    except DAMAGE:
+        return False
+    commonest = np.sort(counts)[::-1][:_MASK_VALUES].sum()
+    return bool(commonest >= _MASK_SHARE * counts.sum())
+
+
+def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Return a sort key that compares the numbers in a name as numbers."""
+    pieces = re.split(r"([0-9]+)", name.casefold())
+    return tuple((0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces), name
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise ConfigError("{file} is a folder, not an image.", remedy="Choose a file in it.", file=path)
+        size = path.stat().st_size
+        if not path.is_file():
+            raise ConfigError("{file} is not a file.", remedy="Choose an image file.", file=path)
+        if size > MAX_BYTES:
+            raise ConfigError(
+                "{file} has {size} MB, more than the {limit} MB that are read.",
+                remedy="Save a smaller image.",
+                file=path,
+                size=size >> 20,
+                limit=MAX_BYTES >> 20,
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError("There is no file {file}.", remedy="Check the path.", file=path) from None
+    except PermissionError:
+        raise ConfigError("{file} may not be read.", remedy="Give this user permission to read it.", file=path) from None
+    except (OSError, ValueError) as error:
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError(
+            "{file} cannot be read ({detail}).", remedy="Check the disk and the path.", file=path, detail=detail
+        ) from error
+    if not data:
+        raise ConfigError("{file} is empty.", remedy="Copy or save it again.", file=path)
+    return data

@@ -1,0 +1,192 @@
+"""FLIR radiometric JPEG: the published formula, a file made here byte by byte, and real files where they are present."""
+
+import io
+import math
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inspector.core.errors import ConfigError
+from inspector.imaging.files import read_image
+from inspector.imaging.headers import is_dji, is_flir
+from inspector.imaging.radiometric import Calibration, temperatures, transmission
+
+SCENE = Calibration(
+    emissivity=0.95,
+    distance=1.0,
+    reflected=295.0,
+    air=293.15,
+    window=293.15,
+    window_transmission=1.0,
+    humidity=0.5,
+    r1=21106.77,
+    b=1501.0,
+    f=1.0,
+    a1=0.006569,
+    a2=0.01262,
+    b1=-0.002276,
+    b2=-0.00667,
+    x=1.9,
+    o=-7340,
+    r2=0.012545258,
+)
+OFFSETS = (0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x3C, 0x58, 0x5C, 0x60, 0x70, 0x74, 0x78, 0x7C, 0x80, 0x308, 0x30C)
+
+
+def _signal(c: Calibration, kelvin: float) -> float:
+    return c.r1 / (c.r2 * (math.exp(c.b / kelvin) - c.f)) - c.o
+
+
+def _received(c: Calibration, kelvin: float) -> float:
+    """What the camera receives of an object: the published formula forwards, written out on its own."""
+    celsius = c.air - 273.15
+    water = c.humidity * math.exp(1.5587 + 6.939e-2 * celsius - 2.7816e-4 * celsius**2 + 6.8455e-7 * celsius**3)
+    half = math.sqrt(c.distance / 2)
+    tau = c.x * math.exp(-half * (c.a1 + c.b1 * math.sqrt(water))) + (1 - c.x) * math.exp(
+        -half * (c.a2 + c.b2 * math.sqrt(water))
+    )
+    leaving = c.emissivity * _signal(c, kelvin) + (1 - c.emissivity) * _signal(c, c.reflected)
+    before_window = tau * leaving + (1 - tau) * _signal(c, c.air)
+    behind_window = c.window_transmission * before_window + (1 - c.window_transmission) * _signal(c, c.window)
+    return tau * behind_window + (1 - tau) * _signal(c, c.air)
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        SCENE,
+        replace(SCENE, emissivity=0.6, distance=12.0),
+        replace(SCENE, window_transmission=0.8, window=310.0, humidity=0.9, air=303.0),
+    ],
+    ids=["near", "far and shiny", "through a window"],
+)
+def test_the_formula_forwards_and_back(scene: Calibration) -> None:
+    truth = np.array([[253.0, 293.15, 300.0], [330.0, 360.0, 400.0]])
+    signal = np.vectorize(lambda kelvin: _received(scene, kelvin))(truth)
+    raw = np.rint(signal).astype(np.uint16)
+    found = temperatures(raw, scene)
+    assert found.dtype == np.float32
+    # Half a count of rounding is at most 0.05 K here.
+    np.testing.assert_allclose(found, truth, atol=0.05)
+
+
+def test_clear_air_hardly_matters_near_by() -> None:
+    assert transmission(replace(SCENE, distance=0.0)) == pytest.approx(1.0)
+    assert 0.98 < transmission(SCENE) < 1.0
+    assert transmission(replace(SCENE, distance=100.0)) < transmission(SCENE)
+
+
+def test_a_calibration_that_cannot_be() -> None:
+    raw = np.full((2, 2), 17000, np.uint16)
+    for wrong in (replace(SCENE, emissivity=0.0), replace(SCENE, r1=-1.0), replace(SCENE, r2=0.0), replace(SCENE, o=-70000)):
+        with pytest.raises(ValueError):
+            temperatures(raw, wrong)
+
+
+def _fff(raw: NDArray[np.uint16], scene: Calibration, order: str, *, png: bool) -> bytes:
+    mark = b"\2\0" if order == "<" else b"\0\2"
+    height, width = raw.shape
+    if png:
+        stream = io.BytesIO()
+        Image.fromarray(raw.byteswap()).save(stream, "PNG")
+        pixels = stream.getvalue()
+    else:
+        pixels = raw.astype("<u2").tobytes()
+    image = mark + struct.pack(f"{order}HH", width, height) + bytes(26) + pixels
+    camera = bytearray(0x400)
+    camera[:2] = mark
+    values = (getattr(scene, name) for name in Calibration.__dataclass_fields__)
+    for at, value in zip(OFFSETS, values, strict=True):
+        struct.pack_into(f"{order}{'i' if at == 0x308 else 'f'}", camera, at, value)
+    records = [(1, image), (0x20, bytes(camera))]
+    start = 64 + 32 * len(records)
+    directory, body = b"", b""
+    for kind, content in records:
+        directory += struct.pack(f"{order}HHIIII", kind, 1, 100, 0, start + len(body), len(content)) + bytes(12)
+        body += content
+    head = b"FFF\0" + b"TEST".ljust(16, b"\0") + struct.pack(f"{order}III", 101, 64, len(records)) + bytes(32)
+    return head + directory + body
+
+
+def _jpeg(fff: bytes) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (8, 8)).save(stream, "JPEG")
+    pieces = [fff[at : at + 60000] for at in range(0, len(fff), 60000)]
+    segments = b""
+    for number, piece in enumerate(pieces):
+        body = b"FLIR\0\1" + bytes([number, len(pieces) - 1]) + piece
+        segments += b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    return stream.getvalue()[:2] + segments + stream.getvalue()[2:]
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("png", [False, True], ids=["words", "png"])
+def test_a_file_made_by_hand(tmp_path: Path, order: str, png: bool) -> None:
+    truth = np.linspace(280, 400, 240 * 320).reshape(240, 320)
+    raw = np.rint(np.vectorize(lambda kelvin: _received(SCENE, kelvin))(truth)).astype(np.uint16)
+    path = tmp_path / "熱.jpg"
+    path.write_bytes(_jpeg(_fff(raw, SCENE, order, png=png)))
+    assert is_flir(path.read_bytes())
+    image = read_image(path)
+    assert image.unit == "kelvin"
+    np.testing.assert_allclose(image.pixels, truth, atol=0.05)
+
+
+def test_damaged_thermal_data_give_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    good = _fff(np.full((6, 8), 17000, np.uint16), SCENE, "<", png=False)
+    wrong = replace(SCENE, emissivity=-1.0)
+    damaged = {
+        "cut.jpg": good[:150],
+        "no header.jpg": b"XXXX" + good[4:],
+        "version.jpg": good[:0x14] + bytes(4) + good[0x18:],
+        "directory.jpg": good[:0x18] + b"\xff\xff\xff\x7f" + good[0x1C:],
+        "calibration.jpg": _fff(np.full((6, 8), 17000, np.uint16), wrong, "<", png=False),
+        "size.jpg": good.replace(struct.pack("<HH", 8, 6), struct.pack("<HH", 800, 6)),
+    }
+    for name, fff in damaged.items():
+        path = tmp_path / name
+        path.write_bytes(_jpeg(fff))
+        with pytest.raises(ConfigError, match="thermal data") as caught:
+            read_image(path)
+        assert str(path) in str(caught.value)
+    huge = good.replace(struct.pack("<HH", 8, 6), struct.pack("<HH", 60000, 60000))
+    (tmp_path / "huge.jpg").write_bytes(_jpeg(huge))
+    with pytest.raises(ConfigError, match="60000 x 60000"):
+        read_image(tmp_path / "huge.jpg")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "celsius"),
+    [
+        ("Flir_E40.jpg", (17.9, 21.1, 24.7)),
+        ("T640.jpg", (25.5, 36.9, 97.9)),
+        ("ax8.jpg", (24.4, 25.0, 25.5)),
+        ("DJI_XT-2.jpg", (21.5, 31.5, 82.9)),
+    ],
+)
+def test_real_files(real_data: Path, name: str, celsius: tuple[float, float, float]) -> None:
+    image = read_image(real_data / "thermal" / name)
+    assert image.unit == "kelvin"
+    found = (image.pixels.min(), image.pixels.mean(dtype=np.float64), image.pixels.max())
+    assert np.array(found) - 273.15 == pytest.approx(celsius, abs=0.051)  # they are given to a tenth
+
+
+def test_a_dji_file_is_refused_politely(real_data: Path) -> None:
+    path = real_data / "thermal" / "H20T_2.jpg"
+    assert is_dji(path.read_bytes())
+    with pytest.raises(ConfigError, match="DJI") as caught:
+        read_image(path)
+    assert caught.value.remedy is not None
+
+
+def test_an_ordinary_photograph_is_neither(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    assert not is_flir(data)
+    assert not is_dji(data)
