@@ -22,6 +22,7 @@ from inspector.core.errors import ConfigError, InspectorError, JobError, Storage
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
 from inspector.data.annotations import LAYOUTS, read_dataset
+from inspector.data.good_classes import guess_good_classes
 from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
@@ -96,7 +97,7 @@ def train(
     _refuse_running(run_path(settings))
     _check(preflight(settings))
     # Report errors before the slow import of torch.
-    read_dataset(
+    dataset = read_dataset(
         settings.data,
         settings.task,
         group=settings.group,
@@ -104,7 +105,20 @@ def train(
         layout=settings.layout,
         backgrounds=settings.backgrounds,
     )
-    return _run([settings], as_json=as_json, at_once=1)
+    return _run([_with_good_classes(settings, dataset.classes)], as_json=as_json, at_once=1)
+
+
+def _with_good_classes(settings: TrainSettings, classes: Sequence[str]) -> TrainSettings:
+    """Return the settings with the good classes guessed from their names, where the verdict needs them and none is named."""
+    if settings.ok_classes or TASKS[settings.task].labels != "label":
+        return settings
+    good = guess_good_classes(classes)
+    if good:
+        click.echo(f"Good parts: {', '.join(good)} (guessed from the name; --ok names others)", err=True)
+    else:
+        known = ", ".join(classes)
+        click.echo(f"No class counts as good, so every part will be NG. Name the good ones with --ok: {known}", err=True)
+    return settings.model_copy(update={"ok_classes": good})
 
 
 def _beside(settings: TrainSettings) -> int:

@@ -303,7 +303,9 @@ class TrainingDialog(Themed, QWidget):
     def _say_why_not(self, errors: dict[str, str]) -> None:
         """Show at the buttons what is still missing."""
         text = ""
-        if self.data.survey is not None and not self.data.ready:
+        if self.data.asks_good:
+            text = self.tr("Say which classes show good parts.")
+        elif self.data.survey is not None and not self.data.ready:
             text = self.data.found.blocked
         elif self.step == "start" and not self.network.can_train:
             text = self.network.missing.text()
