@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 # What good parts are called, alone or as one word of several ("MT_Free", "good parts"), without spaces and signs.
-_GOOD: Final = frozenset(
-    ("free", "good", "ok", "okay", "normal", "pass", "passed", "accepted", "healthy", "clean", "intact")
-    + ("fine", "undamaged", "perfect", "gut", "io")
+_GOOD: Final = re.compile(
+    "free|good|ok|okay|normal|pass|passed|accepted|healthy|clean|intact|fine|undamaged|perfect|gut|io",
 )
-_WHOLE: Final = frozenset(
-    ("nodefect", "nodefects", "defectfree", "nodefectfound", "nondefective", "nondefect", "nodamage", "nofault")
-    + ("faultless", "flawless", "noanomaly")
+_WHOLE: Final = re.compile(
+    "no(defect|defects|damage|fault|anomaly)(found)?|non(defect|defective)|defectfree|faultless|flawless"
 )
-_DENYING: Final = frozenset(("not", "no", "non", "un", "ng", "bad", "nok", "nio", "abnormal", "anomaly", "anomalous"))
+_DENYING: Final = re.compile("not|no|non|un|ng|bad|nok|nio|abnormal|anomaly|anomalous")
 _GOOD_JA: Final = ("良品", "正常", "合格", "良好", "異常なし", "異常無し", "欠陥なし", "欠陥無し", "無欠陥", "無傷", "優良")
 _DENYING_JA: Final = ("不", "非", "異常あり", "欠陥あり")
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -31,6 +29,6 @@ def _sounds_good(name: str) -> bool:
     if any(word in plain for word in _GOOD_JA) or plain == "良":
         return not any(word in plain for word in _DENYING_JA)
     words = _WORD.findall(plain)
-    if "".join(words) in _WHOLE:
+    if _WHOLE.fullmatch("".join(words)):
         return True
-    return any(word in _GOOD for word in words) and not any(word in _DENYING for word in words)
+    return any(map(_GOOD.fullmatch, words)) and not any(map(_DENYING.fullmatch, words))

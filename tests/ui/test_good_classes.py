@@ -1,4 +1,4 @@
-"""Which classes are good is guessed from their names and asked; a training that would call everything NG is made on purpose only."""
+"""Which classes are good is guessed from their names and asked; a bundle that calls everything NG is made on purpose only."""
 
 from collections.abc import Iterator
 from pathlib import Path
