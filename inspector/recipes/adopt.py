@@ -13,6 +13,7 @@ from inspector.recipes.automatic import complete
 from inspector.recipes.document import save_recipe
 from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
+from inspector.recipes.threshold import same_step, with_threshold
 
 RECIPES = "recipes"  # folder of the user's own recipes
 
@@ -211,6 +212,24 @@ def write_changed(file: RecipeFile, changed: Recipe, path: Path) -> Written:
     written = changed if same else _moved(changed, file.base, path.resolve().parent)
     save_recipe(written, path, like=_text(file.path))
     return Written(path, written, _stamp(path), before, backup)
+
+
+def write_threshold(path: Path, step: InspectModel, threshold: float) -> Written:
+    """Write the threshold that decides at a step to the recipe's file, as its next revision.
+
+    `step`: as in the complete recipe. Raises ConfigError if the file has no such step, StorageError if it cannot be written.
+    """
+    file = open_recipe_file(path)
+    own = same_step(file.recipe, step)
+    if own is None:
+        raise ConfigError(
+            "The recipe {file} no longer uses {bundle} at this place.",
+            remedy="Open it again.",
+            file=path,
+            bundle=step.bundle,
+        )
+    changed = with_threshold(file.recipe, own, threshold)
+    return write_changed(file, changed.model_copy(update={"revision": file.recipe.revision + 1}), path)
 
 
 def undo(written: Written) -> None:

@@ -35,6 +35,13 @@ def recipe_for(
     )
 
 
+def recipe_with_limit(source: str, celsius: float, *, name: str) -> Recipe:
+    """Return a recipe that measures the temperatures of a radiometric source: NG above this limit. Raises ConfigError."""
+    bundle = shipped_bundles("kelvin")[0].name
+    recipe = recipe_for([bundle], source, name=name)
+    return recipe.model_copy(update={"rules": (Rule(bundle=bundle, quantity="temperature_max", limit=celsius),)})
+
+
 def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
     """Return the shipped bundles for frames of this unit. Raises ConfigError if there are none."""
     found = [folder for folder in find_bundles(models()) if fits(read_card(folder).input, unit)]

@@ -1,5 +1,6 @@
 """Layout of the inspect page: its widgets and their places."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
@@ -56,6 +57,7 @@ class InspectLayout(Themed, QWidget):
             self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
         self.analysis = AnalysisTabs(apart=True)
         self.analysis.tabBar().hide()
+        self.offer_views(self.analysis.offered)
         self.feed = Feed(self.analysis.link)
         self.views = QStackedWidget()
         self.views.addWidget(self.feed)
@@ -75,6 +77,11 @@ class InspectLayout(Themed, QWidget):
         self.banners = Banners(self)
         self._watch = QTimer(self)
         self._watch.setInterval(1000)
+
+    def offer_views(self, names: Sequence[str]) -> None:
+        """Offer the live view and these tabs."""
+        for index in range(1, self.tab_bar.count()):
+            self.tab_bar.setTabVisible(index, self.tab_bar.tabData(index) in names)
 
     def _lay_out(self) -> None:
         space = theme.SPACING

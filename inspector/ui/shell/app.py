@@ -89,7 +89,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         window.load(begin)
         window.loaded.connect(_collect)
         if options.open is not None:
-            window.open_path(options.open)
+            window.open_path(options.open, recipe=options.recipe)
         if options.shot is not None:
             window.resize(*options.shot.size)
         if moments is not None:

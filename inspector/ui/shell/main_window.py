@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
+    from inspector.ui.review.chooser import OpenRecipe
     from inspector.ui.review.page import ReviewPage
     from inspector.ui.shell.settings_page import SettingsPage
     from inspector.ui.training.close_question import Leaving
@@ -98,6 +99,7 @@ class MainWindow(Themed, QMainWindow):
         self._worker, self._runs = worker, runs
         self._resting = False  # the line needs the processor
         self._path: Path | None = None  # to be reviewed as soon as that page is there
+        self._asked: Path | None = None  # the recipe that judges it, if one was named
         self._loading = False
         self.rail = Rail()
         self.pages = Pages(
@@ -195,11 +197,17 @@ class MainWindow(Themed, QMainWindow):
     def review(self) -> "ReviewPage":
         from inspector.ui.review.page import ReviewPage
 
-        page = ReviewPage()
+        page = ReviewPage(judge=self._judge)
         self.pages.addWidget(page)
         page.settled.connect(self.pages.arrived)
+        page.train_wanted.connect(self._train_on)
+        page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.analysis.set_unit(self._settings.preferences.temperature)
         page.analysis.set_resting(self._resting)
+        if self._asked is not None:
+            from inspector.ui.review.chooser import With
+
+            page.use(With("recipe", self._asked))
         if self._path is not None:
             page.open_path(self._path)
         return page
@@ -283,6 +291,8 @@ class MainWindow(Themed, QMainWindow):
     def open_choice(self, choice: "RunRequest", path: Path | None) -> None:
         """Inspect with this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
+        if self._has("review"):
+            self.review.follow()
 
     def open_first(self) -> None:
         """Open the initial recipe of the window."""
@@ -291,8 +301,27 @@ class MainWindow(Themed, QMainWindow):
         chosen = self._settings.preferences.recipe
         self.inspect.open_recipe(Path(chosen) if chosen else demo_recipe())
 
-    def open_path(self, path: Path) -> None:
-        """Show an image, folder or video on the review page."""
+    def _judge(self) -> "OpenRecipe | None":
+        """Return what the station inspects with, if it may judge other pictures: the demo line's networks know only that."""
+        from inspector.inspection.run_request import resolve_recipe
+        from inspector.recipes.locate import demo_recipe
+        from inspector.ui.review.chooser import OpenRecipe
+
+        if self._has("inspect"):
+            choice, path = self.inspect.choice, self.inspect.recipe_file
+            return None if choice is None or path == demo_recipe() else OpenRecipe(choice, path)
+        chosen = self._settings.preferences.recipe
+        file = Path(chosen) if chosen else demo_recipe()
+        return None if file == demo_recipe() else OpenRecipe(resolve_recipe(file), file)
+
+    def _train_on(self, folder: Path) -> None:
+        """Begin a new training with the pictures in this folder."""
+        self.show_page("train")
+        self.train.open_dialog().set_folder(folder)
+
+    def open_path(self, path: Path, *, recipe: Path | None = None) -> None:
+        """Show an image, folder or video on the review page. `recipe`: judged by this one, by default the open one."""
+        self._asked = recipe
         if self.pages.has("review") or self._has("review"):
             self.show_page("review")
             self.review.open_path(path)
@@ -307,7 +336,8 @@ class MainWindow(Themed, QMainWindow):
 
     def _step_tab(self, by: int) -> None:
         bar = self.inspect.tab_bar
-        bar.setCurrentIndex((bar.currentIndex() + by) % bar.count())
+        order = [(bar.currentIndex() + by * step) % bar.count() for step in range(1, bar.count())]
+        bar.setCurrentIndex(next((index for index in order if bar.isTabVisible(index)), bar.currentIndex()))
 
     # ---- operator view, help --------------------
 
