@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from inspector.core.addresses import hide_secrets
-from inspector.core.config import FiniteModel, Option, describe_validation
+from inspector.core.config import FiniteModel, FormField, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
@@ -24,7 +24,9 @@ class CameraOptions(FiniteModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bits: int | None = Field(None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says")
+    bits: Annotated[int | None, FormField("Bits used")] = Field(
+        None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says"
+    )
 
 
 class FileOptions(CameraOptions):
@@ -55,6 +57,8 @@ class Camera(ABC):
     """
 
     live: ClassVar[bool] = True
+    options_model: ClassVar[type[CameraOptions]] = CameraOptions
+    """The settings that the driver takes; forms are built from its declarations."""
 
     on_problem: Callable[[str, InspectorError], None] | None = None
     """Called on the thread of `frames` with a part id and why that part has no frame (a broken file in a folder); the
@@ -220,6 +224,12 @@ def reading_of(name: str, options: Mapping[str, Option]) -> Reading:
     """Return how to read files in place of a camera, from the camera's options. Raises ConfigError."""
     said = {key: value for key, value in options.items() if key in FileOptions.model_fields}
     return parse_options(FileOptions, name, said).reading()
+
+
+def options_model(kind: str) -> type[CameraOptions]:
+    """Return the settings that cameras of a kind take; a form can be built from them."""
+    camera: type[Camera] = CAMERAS[kind].load()
+    return camera.options_model
 
 
 def open_camera(name: str, source: str, options: Mapping[str, Option] | None = None) -> Camera:
