@@ -56,6 +56,7 @@ def inspected(window: MainWindow, count: int) -> Callable[[], bool]:
 def test_pictures_of_one_s_own_are_shown_not_judged_and_lead_to_a_training(
     qtbot: QtBot, window: MainWindow, photographs: Path
 ) -> None:
+    window.open_first()  # the demo line, as on the first day
     window.open_path(photographs)
     page = window.review
     qtbot.waitUntil(lambda: len(page) == 6, timeout=10_000)
@@ -80,6 +81,7 @@ def test_pictures_of_one_s_own_are_shown_not_judged_and_lead_to_a_training(
 def test_the_open_recipe_judges_and_its_threshold_is_set_on_the_folder(
     qtbot: QtBot, window: MainWindow, photographs: Path, recipe: Path
 ) -> None:
+    window.open_first()  # the demo line, as on the first day
     window.open_path(photographs)
     page = window.review
     qtbot.waitUntil(lambda: page.outcome.word.text() == "Not judged", timeout=10_000)
@@ -134,6 +136,7 @@ def test_a_folder_of_temperatures_asks_for_its_limit(qtbot: QtBot, window: MainW
         kelvin = np.full((120, 160), 300.0, np.float32)
         kelvin[40:60, 50:70] = hottest
         tifffile.imwrite(folder / f"{number}.tif", kelvin)
+    window.open_first()
     window.open_path(folder)
     page = window.review
     qtbot.waitUntil(lambda: page.next_step.limit.isVisible(), timeout=10_000)

@@ -271,7 +271,7 @@ def test_the_page_of_the_last_time_opens_first(
     assert window.page == page
     assert window.pages.currentWidget() is window.pages.opening
     qtbot.waitUntil(lambda: window.pages.currentWidget() is not window.pages.opening, timeout=20_000)
-    widgets = {"inspect": "inspect", "review": "review", "train": "train", "settings": "settings_page"}
+    widgets = {name: name for name in PAGES} | {"settings": "settings_page"}
     assert window.pages.currentWidget() is getattr(window, widgets[page])
     window.close()
     assert Settings(tmp_path / "window.toml").layout.tab == "thermal"  # also where its page was never made

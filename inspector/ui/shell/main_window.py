@@ -24,13 +24,14 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
+    from inspector.ui.recipes.page import RecipesPage
     from inspector.ui.review.chooser import OpenRecipe
     from inspector.ui.review.page import ReviewPage
     from inspector.ui.shell.settings_page import SettingsPage
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
-PAGES: Final = ("inspect", "review", "train", "settings")
+PAGES: Final = ("inspect", "review", "train", "recipes", "settings")
 FIRST_SIZE: Final = QSize(1440, 900)
 SMALLEST_SIZE: Final = QSize(1120, 680)
 QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
@@ -67,6 +68,7 @@ class Rail(Themed, QFrame):
             "inspect": self.tr("Inspect"),
             "review": self.tr("Review"),
             "train": self.tr("Train"),
+            "recipes": self.tr("Recipes"),
             "settings": self.tr("Settings"),
         }
         for page, button in self.buttons.items():
@@ -107,6 +109,7 @@ class MainWindow(Themed, QMainWindow):
                 "inspect": lambda: self.inspect,
                 "review": lambda: self.review,
                 "train": lambda: self.train,
+                "recipes": lambda: self.recipes,
                 "settings": lambda: self.settings_page,
             }
         )
@@ -139,6 +142,7 @@ class MainWindow(Themed, QMainWindow):
             "page_inspect": lambda: self.show_page("inspect"),
             "page_review": lambda: self.show_page("review"),
             "page_train": lambda: self.show_page("train"),
+            "page_recipes": lambda: self.show_page("recipes"),
             "page_settings": lambda: self.show_page("settings"),
             "next_tab": lambda: self._step_tab(1),
             "previous_tab": lambda: self._step_tab(-1),
@@ -220,6 +224,16 @@ class MainWindow(Themed, QMainWindow):
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
+        return page
+
+    @cached_property
+    def recipes(self) -> "RecipesPage":
+        from inspector.ui.recipes.page import RecipesPage
+
+        page = RecipesPage(current=lambda: self.inspect.recipe_file)
+        self.pages.addWidget(page)
+        page.recipe_written.connect(self._take_recipe)
+        page.inspect_wanted.connect(self._inspect_with)
         return page
 
     @cached_property
@@ -314,6 +328,16 @@ class MainWindow(Themed, QMainWindow):
         file = Path(chosen) if chosen else demo_recipe()
         return None if file == demo_recipe() else OpenRecipe(resolve_recipe(file), file)
 
+    def _take_recipe(self, path: Path) -> None:
+        """Have the station go on with a recipe that was written, if it is the one that it runs."""
+        if self.inspect.recipe_file == path:
+            self.recipe_change.offer(path)
+
+    def _inspect_with(self, path: Path) -> None:
+        """Open a recipe on the inspect page, and show that page."""
+        self.show_page("inspect")
+        self.recipe_change.offer(path)
+
     def _train_on(self, folder: Path) -> None:
         """Begin a new training with the pictures in this folder."""
         self.show_page("train")
@@ -370,6 +394,8 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
             self.train.leave()
+        elif self.page == "recipes" and self._has("recipes"):
+            self.recipes.leave()
         elif self._has("inspect"):
             self.inspect.leave()
 
@@ -465,6 +491,8 @@ class MainWindow(Themed, QMainWindow):
             self.review.close_workers()
         if self._has("train"):
             self.train.close_workers()
+        if self._has("recipes"):
+            self.recipes.close_workers()
         if self._has("worker"):
             self.worker.close()
         super().closeEvent(event)
