@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import tifffile
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton
+from PySide6.QtWidgets import QAbstractButton, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from inspector.core.types import Verdict
 from inspector.recipes.recipe import load_recipe
+from inspector.runs.settings import TrainSettings
 from inspector.ui.review.table import Column
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.tabs.classification import ClassificationTab
 from tests.ui.making import write_brightness_bundle
 from tests.ui.pressing import press
+from tests.ui.results_making import finished_run
 
 # Brightness of the pictures: the bundle says "bad" with this probability.
 LEVELS = {"good": (40, 60, 110), "bad": (220, 200, 150)}
@@ -150,3 +152,45 @@ def test_a_folder_of_temperatures_asks_for_its_limit(qtbot: QtBot, window: MainW
     assert window.inspect.choice is not None
     assert window.inspect.choice.recipe.rules[0].limit == 65.0
     assert window.inspect.choice.recipe.cameras["camera"].source == f"folder:{folder}"
+
+
+def test_six_presses_from_the_first_start_to_a_verdict_of_one_s_own(
+    qtbot: QtBot, window: MainWindow, photographs: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training itself is left out: its run is laid down where it would have ended."""
+    window.open_first()
+    presses = ["Review"]
+    press(window, qtbot, "Review")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(photographs))
+    presses += ["Folder", "(Open, in the desktop's dialog)"]
+    qtbot.mouseClick(window.review.open_bar.buttons["folder"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.review.next_step.isVisible(), timeout=10_000)
+    presses.append("Train on this folder")
+    press(window, qtbot, presses[-1])
+    dialog = window.train.dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.quick.isEnabled(), timeout=20_000)
+    dialog.accepted.disconnect()  # no worker is started
+    taken: list[TrainSettings] = []
+    dialog.accepted.connect(taken.append)
+    presses.append("Quick look (3 min)")
+    press(window, qtbot, presses[-1])
+    qtbot.waitUntil(lambda: bool(taken), timeout=30_000)
+    assert (taken[0].data, taken[0].ok_classes, taken[0].time_limit) == (photographs, ("good",), 180)
+
+    window.train.close_dialog()
+    info = finished_run(window.train.bridge.folder, "quick", told={"data": photographs}, bundle=bundle)
+    window.train.bridge.begin()
+    qtbot.waitUntil(lambda: window.train.run is not None and window.train.run.folder == info.folder, timeout=20_000)
+    presses.append("Judge my pictures")
+    press(window, qtbot, presses[-1])
+    qtbot.waitUntil(inspected(window, 6), timeout=40_000)
+    assert window.page == "review"
+    assert window.review.player.time_line.verdict(0) is Verdict.NG
+    assert len(presses) == 6
+
+    # The next morning one press starts the line: the station has the recipe, and its own pictures.
+    assert window.inspect.choice is not None
+    assert [camera.source for camera in window.inspect.choice.recipe.cameras.values()] == [f"folder:{photographs}"]
+    press(window, qtbot, "Inspect")
+    assert window.inspect.start_button.isEnabled()

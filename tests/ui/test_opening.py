@@ -301,9 +301,9 @@ def test_keys_and_commands_work_while_it_loads(starting: MainWindow, qtbot: QtBo
     starting.load(lambda: None)
     starting.show()
     starting.actions_by_name["help"].trigger()
-    assert starting.help.isVisible()
+    assert starting.help.manual.isVisible()
     starting.actions_by_name["leave"].trigger()
-    assert not starting.help.isVisible()
+    assert not starting.help.manual.isVisible()
     starting.actions_by_name["page_train"].trigger()
     assert starting.page == "train"
     starting.actions_by_name["fullscreen"].trigger()

@@ -92,7 +92,7 @@ class RecipeEditor(Themed, QWidget):
         rows.addStretch(1)
         for page in (self.cameras, self.bundles, self.rules, line, self.revisions):
             self.tabs.addTab(scrolled(page), "")
-        self.tabs.setMinimumWidth(theme.SPACING * 50)
+        self.tabs.setMinimumWidth(theme.SPACING * 55)
         plain(QVBoxLayout(self)).addWidget(two_thirds(left, self.tabs))
 
     def _connect(self) -> None:

@@ -22,7 +22,7 @@ from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.themed import Themed
 
-_LIST_WIDTH: Final = theme.SPACING * 26
+_LIST_WIDTH: Final = theme.SPACING * 22
 _NEW: Final = "new"
 
 

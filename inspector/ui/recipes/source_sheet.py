@@ -320,7 +320,6 @@ class SourceSheet(Themed, Cover):
     def _say(self, text: str, *, error: bool = False) -> None:
         theme.set_role(self._state, "error" if error else "muted")
         self._state.setText(text)
-        self._state.setVisible(bool(text))
 
     def _use(self) -> None:
         source = self._chosen()

@@ -15,7 +15,7 @@ from inspector.core.message import message
 from inspector.ui.shell import theme
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.settings import Layout, Preferences, Settings
-from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
+from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
 from inspector.ui.widgets.themed import Themed
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
+    from inspector.ui.manual.helper import Helper
     from inspector.ui.recipes.page import RecipesPage
-    from inspector.ui.review.chooser import OpenRecipe
     from inspector.ui.review.page import ReviewPage
+    from inspector.ui.shell.handover import Handover
     from inspector.ui.shell.settings_page import SettingsPage
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
@@ -152,7 +153,7 @@ class MainWindow(Themed, QMainWindow):
             "open_recipe": lambda: self.inspect.browse_recipe(),
             "fullscreen": self.toggle_operator_view,
             "leave": self.leave,
-            "help": self._toggle_help,
+            "help": lambda: self.help.toggle(),
             "quit": self.close,
         }
         for shortcut in SHORTCUTS:
@@ -201,10 +202,10 @@ class MainWindow(Themed, QMainWindow):
     def review(self) -> "ReviewPage":
         from inspector.ui.review.page import ReviewPage
 
-        page = ReviewPage(judge=self._judge)
+        page = ReviewPage(judge=self.handover.judge)
         self.pages.addWidget(page)
         page.settled.connect(self.pages.arrived)
-        page.train_wanted.connect(self._train_on)
+        page.train_wanted.connect(self.handover.train_on)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.analysis.set_unit(self._settings.preferences.temperature)
         page.analysis.set_resting(self._resting)
@@ -224,6 +225,8 @@ class MainWindow(Themed, QMainWindow):
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
+        page.inspect_wanted.connect(lambda _path: self.show_page("inspect"))
+        page.review_wanted.connect(self.handover.review_with)
         return page
 
     @cached_property
@@ -232,8 +235,8 @@ class MainWindow(Themed, QMainWindow):
 
         page = RecipesPage(current=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
-        page.recipe_written.connect(self._take_recipe)
-        page.inspect_wanted.connect(self._inspect_with)
+        page.recipe_written.connect(self.handover.take_recipe)
+        page.inspect_wanted.connect(self.handover.inspect_with)
         return page
 
     @cached_property
@@ -262,8 +265,16 @@ class MainWindow(Themed, QMainWindow):
         return RecipeChange(self.inspect, Question(self), self)
 
     @cached_property
-    def help(self) -> HelpOverlay:
-        return HelpOverlay(self)
+    def handover(self) -> "Handover":
+        from inspector.ui.shell.handover import Handover
+
+        return Handover(self, self._has)
+
+    @cached_property
+    def help(self) -> "Helper":
+        from inspector.ui.manual.helper import Helper
+
+        return Helper(self)
 
     def load(self, then: Callable[[], None]) -> None:
         """Schedule the imports that the pages need for the time after the first paint.
@@ -286,6 +297,10 @@ class MainWindow(Themed, QMainWindow):
     def _look_for_trainings(self) -> None:
         """Look for trainings a little later, so that visible pages are made first."""
         QTimer.singleShot(QUEUE_MS, self, lambda: self.train.bridge.begin() if self.isVisible() else None)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     # ---- pages --------------------
 
@@ -314,34 +329,6 @@ class MainWindow(Themed, QMainWindow):
 
         chosen = self._settings.preferences.recipe
         self.inspect.open_recipe(Path(chosen) if chosen else demo_recipe())
-
-    def _judge(self) -> "OpenRecipe | None":
-        """Return what the station inspects with, if it may judge other pictures: the demo line's networks know only that."""
-        from inspector.inspection.run_request import resolve_recipe
-        from inspector.recipes.locate import demo_recipe
-        from inspector.ui.review.chooser import OpenRecipe
-
-        if self._has("inspect"):
-            choice, path = self.inspect.choice, self.inspect.recipe_file
-            return None if choice is None or path == demo_recipe() else OpenRecipe(choice, path)
-        chosen = self._settings.preferences.recipe
-        file = Path(chosen) if chosen else demo_recipe()
-        return None if file == demo_recipe() else OpenRecipe(resolve_recipe(file), file)
-
-    def _take_recipe(self, path: Path) -> None:
-        """Have the station go on with a recipe that was written, if it is the one that it runs."""
-        if self.inspect.recipe_file == path:
-            self.recipe_change.offer(path)
-
-    def _inspect_with(self, path: Path) -> None:
-        """Open a recipe on the inspect page, and show that page."""
-        self.show_page("inspect")
-        self.recipe_change.offer(path)
-
-    def _train_on(self, folder: Path) -> None:
-        """Begin a new training with the pictures in this folder."""
-        self.show_page("train")
-        self.train.open_dialog().set_folder(folder)
 
     def open_path(self, path: Path, *, recipe: Path | None = None) -> None:
         """Show an image, folder or video on the review page. `recipe`: judged by this one, by default the open one."""
@@ -388,8 +375,8 @@ class MainWindow(Themed, QMainWindow):
             self.leaving.question.escape()
         elif self._has("recipe_change") and self.recipe_change.question.isVisible():
             self.recipe_change.question.escape()
-        elif self._has("help") and self.help.isVisible():
-            self.help.hide()
+        elif self._has("help") and self.help.leave():
+            pass
         elif self.operator_view:
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
@@ -398,12 +385,6 @@ class MainWindow(Themed, QMainWindow):
             self.recipes.leave()
         elif self._has("inspect"):
             self.inspect.leave()
-
-    def _toggle_help(self) -> None:
-        if self.help.isVisible():
-            self.help.hide()
-        else:
-            self.help.open()
 
     # ---- settings, errors, layout --------------------
 
@@ -485,6 +466,8 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
+        if self._has("help"):
+            self.help.close_workers()
         if self._has("inspect"):
             self.inspect.close_workers()
         if self._has("review"):

@@ -42,7 +42,7 @@ class Layout:
     """The layout when the window was closed.
 
     `geometry` and `feed` are Qt states in base64. `takt`: whether the takt meter is unfolded. `folders`: data folders chosen
-    for training, the newest first. Raises ValueError.
+    for training, the newest first. `toured`: whether the tour of the first start was seen or skipped. Raises ValueError.
     """
 
     geometry: str = ""
@@ -52,6 +52,7 @@ class Layout:
     camera: str = ""
     takt: bool = False
     folders: tuple[str, ...] = ()
+    toured: bool = False
 
     def __post_init__(self) -> None:
         _check(self)

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Final
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
@@ -22,13 +21,12 @@ from inspector.ui.training.data.dataset_view import FoundView
 from inspector.ui.training.data.empty_view import EmptyView
 from inspector.ui.training.data.folder_bar import FolderBar
 from inspector.ui.training.data.sample_view import PAGE, SIDE
+from inspector.ui.training.labels import DEMO_FOLDER
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.themed import Themed
 
 log = logging.getLogger(__name__)
-
-DEMO_FOLDER: Final = "demo-data"
 
 
 class DataPage(Themed, QWidget):

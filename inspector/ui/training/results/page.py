@@ -33,9 +33,10 @@ TABS: Final = ("overview", "confusion", "curves", "errors", "settings")
 class ResultsView(Themed, QWidget):
     """Shows a run's report.json; a run without a report shows the reason.
 
-    `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
+    `judge_wanted`, `use_in_recipe` and `variants_wanted` carry the folder of the run's bundle.
     """
 
+    judge_wanted = Signal(object)
     use_in_recipe = Signal(object)
     variants_wanted = Signal(object)
 
@@ -55,15 +56,16 @@ class ResultsView(Themed, QWidget):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setWordWrap(True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.use, self.open_report, self.export, self.variants = (QPushButton() for _ in range(4))
+        self.judge, self.use, self.open_report, self.export, self.variants = (QPushButton() for _ in range(5))
         for button, name, act in (
+            (self.judge, "judge_pictures", self._judge),
             (self.use, "use_in_recipe", self._use),
             (self.open_report, "open_report", self._open_report),
             (self.export, "export_result", self._ask_where),
             (self.variants, "variants_of_bundle", self._show_variants),
         ):
             self._prepare(button, name, act)
-        self.use.setProperty("role", "primary")
+        self.judge.setProperty("role", "primary")
         self.overview, self.confusion, self.worst = Overview(), ConfusionView(), WorstView()
         self.settings = FactsTable()
         self._curve_place = QWidget()
@@ -88,7 +90,7 @@ class ResultsView(Themed, QWidget):
         words.addWidget(self._measured)
         head = plain(QHBoxLayout())
         head.addLayout(words, 1)
-        for button in (self.export, self.open_report, self.variants, self.use):
+        for button in (self.export, self.open_report, self.variants, self.use, self.judge):
             head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         box = plain(QVBoxLayout(self), theme.SPACING)
         box.addLayout(head)
@@ -119,6 +121,7 @@ class ResultsView(Themed, QWidget):
         self._headline.setVisible(report is not None)
         self._measured.setVisible(report is not None)
         self._say(self._problem)
+        self.judge.setEnabled(self.bundle is not None)
         self.use.setEnabled(self.bundle is not None)
         self.variants.setEnabled(self.bundle is not None)
         self.export.setEnabled(report is not None)
@@ -153,6 +156,10 @@ class ResultsView(Themed, QWidget):
         if truth != said:
             self.worst.show_cell((truth, said))
             self.tabs.setCurrentIndex(TABS.index("errors"))
+
+    def _judge(self) -> None:
+        if self.bundle is not None:
+            self.judge_wanted.emit(self.bundle)
 
     def _use(self) -> None:
         if self.bundle is not None:
@@ -208,6 +215,7 @@ class ResultsView(Themed, QWidget):
         self.setAccessibleName(self.tr("Results"))
         self.tabs.setAccessibleName(self.tr("Results"))
         texts = (
+            (self.judge, self.tr("Judge my pictures")),
             (self.use, self.tr("Use in a recipe")),
             (self.open_report, self.tr("Open the report")),
             (self.export, self.tr("Export")),
@@ -217,7 +225,8 @@ class ResultsView(Themed, QWidget):
             button.setText(text)
             button.setAccessibleName(text)
         self.variants.setToolTip(self.tr("What the bundle can be run with: export, check and remove"))
-        self.use.setIcon(theme.icon("start", "on_accent"))
+        self.judge.setIcon(theme.icon("review", "on_accent"))
+        self.use.setIcon(theme.icon("recipes"))
         self.open_report.setIcon(theme.icon("open"))
         self.export.setIcon(theme.icon("save"))
         self._name_tabs()

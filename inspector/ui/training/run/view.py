@@ -64,13 +64,15 @@ _LEADING: Final = ("resume_interrupted",)  # the recommended command
 class RunView(Themed, QWidget):
     """Shows a run.
 
-    `wanted` carries the requested command: a key of `_ICONS`. `failed` carries an InspectorError. `use_wanted` carries the
-    folder of the bundle to use in a recipe; `variants_wanted` that of the bundle whose variants are requested.
+    `wanted` carries the requested command: a key of `_ICONS`. `failed` carries an InspectorError. The others carry the folder
+    of the run's bundle: `use_wanted` to use it in a recipe, `judge_wanted` to judge its pictures, `variants_wanted` to see its
+    variants.
     """
 
     wanted = Signal(str)
     failed = Signal(object)
     use_wanted = Signal(object)
+    judge_wanted = Signal(object)
     variants_wanted = Signal(object)
 
     def __init__(self, over: QWidget, parent: QWidget | None = None) -> None:
@@ -173,6 +175,7 @@ class RunView(Themed, QWidget):
 
             self.results = ResultsView()
             self.results.use_in_recipe.connect(self.use_wanted)
+            self.results.judge_wanted.connect(self.judge_wanted)
             self.results.variants_wanted.connect(self.variants_wanted)
             self.body.addWidget(self.results)
         self.results.show_run(self._info)

@@ -1,0 +1,32 @@
+"""What will happen when a bundle is taken into a recipe, in sentences."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication
+
+from inspector.recipes import adopt
+from inspector.recipes.recipe import RegionModel
+
+
+def plan_sentences(file: adopt.RecipeFile, wish: adopt.Wish, path: Path) -> list[str]:
+    """Return what is written where."""
+    tr = QCoreApplication.translate
+    if not file.stamp:
+        lines = [tr("RecipePanel", "A new recipe is written to {file}.").format(file=path)]
+    elif path != file.path:
+        text = tr("RecipePanel", "The recipe came with the program; its changed copy is written to {file}.")
+        lines = [text.format(file=path)]
+    else:
+        text = tr("RecipePanel", "{file} becomes revision {revision}. What it holds now is kept among its revisions.")
+        lines = [text.format(file=path, revision=file.recipe.revision + 1)]
+    if wish.replaces:
+        text = tr("RecipePanel", "{bundle} takes the place of {other}.")
+        lines.append(text.format(bundle=wish.step.bundle, other=wish.replaces))
+    lines.append(tr("RecipePanel", "The bundle is copied to the program's own folder, so that the run may be deleted."))
+    lines.append(tr("RecipePanel", "Regions, cameras and further rules are set on the Recipes page."))
+    return lines
+
+
+def area_text(region: RegionModel) -> str:
+    """Return a region as text."""
+    return f"({region.x}, {region.y}) {region.width} × {region.height} px"
