@@ -1,12 +1,13 @@
 """The engineer's first day with photographs of one's own, on the real window: what judges them, and what comes next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
+from line_double import Conductor
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QFileDialog
 from pytestqt.qtbot import QtBot
@@ -14,15 +15,32 @@ from pytestqt.qtbot import QtBot
 from inspector.core.types import Verdict
 from inspector.recipes.recipe import load_recipe
 from inspector.runs.settings import TrainSettings
+from inspector.ui.inspect.station_worker import StationWorker
 from inspector.ui.review.table import Column
 from inspector.ui.shell.main_window import MainWindow
+from inspector.ui.shell.settings import Settings
 from inspector.ui.tabs.classification import ClassificationTab
 from tests.ui.making import write_brightness_bundle
 from tests.ui.pressing import press
 from tests.ui.results_making import finished_run
 
-# Brightness of the pictures: the bundle says "bad" with this probability.
-LEVELS = {"good": (40, 60, 110), "bad": (220, 200, 150)}
+# Brightness of the pictures in each folder: the bundle says "bad" with this probability.
+LEVELS = {"bad": np.linspace(220, 150, 10), "good": np.linspace(40, 110, 10)}
+COUNT = 20
+
+
+@pytest.fixture
+def window(qtbot: QtBot, conductor: Conductor, settings: Settings, tmp_path: Path) -> Iterator[MainWindow]:
+    """The window as on the first day: it opens the demo line, and there are no trainings."""
+    made = MainWindow(settings, StationWorker(factory=conductor), runs=tmp_path / "runs")
+    made.worker.start()
+    made.resize(1366, 768)
+    made.open_first()
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    made.close_now()
+    made.deleteLater()
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +51,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """Three pictures of good parts and three of bad ones, each in the folder of that name."""
-    folder = tmp_path / "own parts"
+    """Ten pictures of bad parts and ten of good ones, each in the folder of that name."""
+    folder, rng = tmp_path / "own parts", np.random.default_rng(0)
     for name, levels in LEVELS.items():
         (folder / name).mkdir(parents=True)
         for number, level in enumerate(levels):
-            noise = np.random.default_rng(number).integers(-20, 20, (60, 80, 3))
-            assert cv2.imwrite(str(folder / name / f"{number}.png"), np.clip(level + noise, 0, 255).astype(np.uint8))
+            pattern = rng.integers(-30, 31, (6, 8, 3))
+            pattern -= pattern.mean().round().astype(int)
+            pixels = np.kron(pattern, np.ones((10, 10, 1), int)) + round(level)
+            assert cv2.imwrite(str(folder / name / f"{number}.png"), np.clip(pixels, 0, 255).astype(np.uint8))
     return folder
 
 
@@ -58,12 +78,11 @@ def inspected(window: MainWindow, count: int) -> Callable[[], bool]:
 def test_pictures_of_one_s_own_are_shown_not_judged_and_lead_to_a_training(
     qtbot: QtBot, window: MainWindow, photographs: Path
 ) -> None:
-    window.open_first()  # the demo line, as on the first day
     window.open_path(photographs)
     page = window.review
-    qtbot.waitUntil(lambda: len(page) == 6, timeout=10_000)
+    qtbot.waitUntil(lambda: len(page) == COUNT, timeout=10_000)
     qtbot.waitUntil(lambda: page.analysis.current().canvas.frame is not None, timeout=10_000)
-    assert [page.model.index(row, Column.NAME).data() for row in (0, 3)] == ["bad/0.png", "good/0.png"]
+    assert [page.model.index(row, Column.NAME).data() for row in (0, 10)] == ["bad/0.png", "good/0.png"]
     assert page.outcome.word.text() == "Not judged"
     assert not page.outcome.badge.isVisible()
     assert page.analysis.offered == ("picture",)
@@ -75,7 +94,7 @@ def test_pictures_of_one_s_own_are_shown_not_judged_and_lead_to_a_training(
     assert window.page == "train"
     dialog = window.train.dialog
     assert dialog is not None
-    qtbot.waitUntil(lambda: dialog.data.survey is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dialog.data.survey is not None and dialog.data.survey.complete, timeout=20_000)
     assert dialog.draft.value("ok_classes") == ("good",)
     assert dialog.next.isEnabled()
 
@@ -83,28 +102,27 @@ def test_pictures_of_one_s_own_are_shown_not_judged_and_lead_to_a_training(
 def test_the_open_recipe_judges_and_its_threshold_is_set_on_the_folder(
     qtbot: QtBot, window: MainWindow, photographs: Path, recipe: Path
 ) -> None:
-    window.open_first()  # the demo line, as on the first day
     window.open_path(photographs)
     page = window.review
     qtbot.waitUntil(lambda: page.outcome.word.text() == "Not judged", timeout=10_000)
     window.show_page("inspect")
     window.inspect.open_recipe(recipe)
     window.show_page("review")  # the recipe was opened meanwhile: now it judges
-    qtbot.waitUntil(inspected(window, 6), timeout=30_000)
+    qtbot.waitUntil(inspected(window, COUNT), timeout=30_000)
     assert page.open_bar.chooser.currentText() == "The open recipe: Own line"
     assert not page.next_step.isVisible()
     assert page.analysis.offered == ("classification", "gradcam")
-    verdicts = [page.player.time_line.verdict(row) for row in range(6)]
-    assert verdicts == [Verdict.NG, Verdict.NG, Verdict.NG, Verdict.OK, Verdict.OK, Verdict.OK]
+    verdicts = [page.player.time_line.verdict(row) for row in range(COUNT)]
+    assert verdicts == [Verdict.NG] * 10 + [Verdict.OK] * 10
     qtbot.waitUntil(lambda: page.listing.tabs.tabText(1) == "Folders 100 %", timeout=5_000)
     press(window, qtbot, "Least certain first")
     shown = page.shown_parts
-    assert [shown.index(row, Column.NAME).data() for row in range(2)] == ["good/2.png", "bad/2.png"]
+    assert [shown.index(row, Column.NAME).data() for row in range(2)] == ["good/9.png", "bad/9.png"]
     assert float(shown.index(0, Column.MARGIN).data()) == pytest.approx(1 - 2 * 110 / 255, abs=0.02)
 
     tab = page.analysis.current()
     assert isinstance(tab, ClassificationTab)
-    page.go_to(2)
+    page.go_to(9)
     qtbot.waitUntil(lambda: [one.name for one in tab.bars.scores] == ["bad", "good"], timeout=10_000)
     assert tab.bars.scores[0].value == pytest.approx(150 / 255, abs=0.02)
     assert "ahead of the next class" in tab.margin.text()
@@ -112,13 +130,13 @@ def test_the_open_recipe_judges_and_its_threshold_is_set_on_the_folder(
     tab.threshold.set_value(0.7)
     assert tab.verdict_word.text() == "REVIEW"
     qtbot.waitUntil(lambda: tab.effect.isVisible(), timeout=5_000)
-    assert tab.effect.text() == "2 of 6 inspected parts change: REVIEW 2"
+    assert tab.effect.text() == "9 of 20 inspected parts change: REVIEW 9"
     press(window, qtbot, "Write the threshold to the recipe")
     written = load_recipe(recipe)
     assert (written.inspect[0].threshold, written.revision) == (0.7, 2)
     assert recipe.read_text(encoding="utf-8").startswith("# my own line")
-    qtbot.waitUntil(lambda: page.player.time_line.verdict(2) is Verdict.REVIEW, timeout=30_000)
-    assert page.index == 2
+    qtbot.waitUntil(lambda: page.player.time_line.verdict(9) is Verdict.REVIEW, timeout=30_000)
+    assert page.index == 9
     assert window.inspect.choice is not None
     assert window.inspect.choice.recipe.revision == 2
 
@@ -138,7 +156,6 @@ def test_a_folder_of_temperatures_asks_for_its_limit(qtbot: QtBot, window: MainW
         kelvin = np.full((120, 160), 300.0, np.float32)
         kelvin[40:60, 50:70] = hottest
         tifffile.imwrite(folder / f"{number}.tif", kelvin)
-    window.open_first()
     window.open_path(folder)
     page = window.review
     qtbot.waitUntil(lambda: page.next_step.limit.isVisible(), timeout=10_000)
@@ -158,7 +175,6 @@ def test_six_presses_from_the_first_start_to_a_verdict_of_one_s_own(
     qtbot: QtBot, window: MainWindow, photographs: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training itself is left out: its run is laid down where it would have ended."""
-    window.open_first()
     presses = ["Review"]
     press(window, qtbot, "Review")
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(photographs))
@@ -184,7 +200,7 @@ def test_six_presses_from_the_first_start_to_a_verdict_of_one_s_own(
     qtbot.waitUntil(lambda: window.train.run is not None and window.train.run.folder == info.folder, timeout=20_000)
     presses.append("Judge my pictures")
     press(window, qtbot, presses[-1])
-    qtbot.waitUntil(inspected(window, 6), timeout=40_000)
+    qtbot.waitUntil(inspected(window, COUNT), timeout=40_000)
     assert window.page == "review"
     assert window.review.player.time_line.verdict(0) is Verdict.NG
     assert len(presses) == 6

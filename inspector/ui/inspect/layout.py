@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication, QPoint, QSize, QTimer
+from PySide6.QtCore import QCoreApplication, QPoint, QSize, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from inspector.core.registry import TABS
@@ -53,6 +53,7 @@ class InspectLayout(Themed, QWidget):
         self.tab_bar.setDrawBase(False)
         self.tab_bar.setExpanding(False)
         self.tab_bar.setUsesScrollButtons(False)
+        self.tab_bar.setElideMode(Qt.TextElideMode.ElideRight)  # on a narrow screen
         for name in (LIVE, *TABS):
             self.tab_bar.setTabData(self.tab_bar.addTab(name), name)
         self.analysis = AnalysisTabs(apart=True)

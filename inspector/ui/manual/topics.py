@@ -35,21 +35,28 @@ def title_of(topic: str) -> str:
 
 
 def _keys() -> str:
-    tr = QCoreApplication.translate
-    lines = [f"# {tr('Manual', 'Keys')}", "", *_table(SHORTCUTS)]
-    groups = ((tr("Manual", "On the review page"), REVIEW_KEYS), (tr("Manual", "In a picture"), PICTURE_KEYS))
+    title = QCoreApplication.translate("Manual", "Keys")
+    lines = [f"# {title}", "", *_table(SHORTCUTS)]
+    groups = (
+        (QCoreApplication.translate("Manual", "On the review page"), REVIEW_KEYS),
+        (QCoreApplication.translate("Manual", "In a picture"), PICTURE_KEYS),
+    )
     for heading, keys in groups:
         lines += ["", f"## {heading}", "", *_table(keys)]
-    lines += ["", tr("Manual", "In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.")]
+    lines += [
+        "",
+        QCoreApplication.translate(
+            "Manual", "In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it."
+        ),
+    ]
     return "\n".join(lines)
 
 
 def _table(shortcuts: tuple[Shortcut, ...]) -> list[str]:
-    rows = [
-        f"| {QCoreApplication.translate('Manual', 'key')} | {QCoreApplication.translate('Manual', 'effect')} |",
-        "|---|---|",
-    ]
+    key, effect = QCoreApplication.translate("Manual", "key"), QCoreApplication.translate("Manual", "effect")
+    rows = [f"| {key} | {effect} |", "|---|---|"]
     for one in shortcuts:
         native = QKeySequence(one.keys).toString(QKeySequence.SequenceFormat.NativeText) if one.name else one.keys
-        rows.append(f"| **{native}** | {QCoreApplication.translate('Shortcuts', one.words)} |")
+        words = QCoreApplication.translate("Shortcuts", one.words)
+        rows.append(f"| **{native}** | {words} |")
     return rows

@@ -9,14 +9,14 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QResizeEvent, QShow
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from inspector.core.errors import ConfigError, InspectorError
-from inspector.core.paths import is_shipped, user_data
+from inspector.core.paths import is_shipped
 from inspector.runs.settings import TrainSettings
 from inspector.training.state import LIVE, RunInfo, RunState
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Settings
-from inspector.ui.training.labels import DEMO_FOLDER
 from inspector.ui.training.run.bridge import News, TrainingBridge
 from inspector.ui.training.run.list import RunList
+from inspector.ui.training.run.pictures import own_pictures
 from inspector.ui.widgets.banner import Banners
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.question import Answer, Question
@@ -232,7 +232,7 @@ class TrainPage(Themed, QWidget):
         self.panel.applied.connect(self.recipe_written)
         self.panel.inspect_wanted.connect(self.inspect_wanted)
         self.panel.left.connect(self.close_panel)
-        folder = self._data_of_run()
+        folder = own_pictures(self.run)
         self.panel.show_bundle(bundle, self._recipe(), source="" if folder is None else f"folder:{folder}")
         self.detail.addWidget(self.panel)
         self.detail.setCurrentWidget(self.panel)
@@ -241,7 +241,7 @@ class TrainPage(Themed, QWidget):
 
     def judge_pictures(self, bundle: Path) -> None:
         """Review the pictures of the run with its bundle. Without a recipe of one's own, it also gets a new one."""
-        folder, current = self._data_of_run(), self._recipe()
+        folder, current = own_pictures(self.run), self._recipe()
         if folder is None:
             self.open_panel(bundle)
         elif current is None or is_shipped(current):
@@ -250,12 +250,6 @@ class TrainPage(Themed, QWidget):
             panel.apply.click()
         else:
             self.review_wanted.emit(folder, bundle)
-
-    def _data_of_run(self) -> Path | None:
-        """Return the folder that the selected run learnt from, if it holds pictures of one's own."""
-        info = self.run
-        folder = Path(info.record.settings.get("data", "")) if info is not None else Path()
-        return folder if folder.is_dir() and not folder.is_relative_to(user_data() / DEMO_FOLDER) else None
 
     def open_variants(self, bundle: Path) -> "VariantsPanel":
         """Show the variants of this bundle."""
@@ -326,7 +320,7 @@ class TrainPage(Themed, QWidget):
         if info is None:
             return
         if wish in ("pause", "resume", "stop", "resume_interrupted"):
-            self.bridge.command(wish, info.folder)  # type: ignore[arg-type]  # it is one of its commands
+            self._command(wish, info.folder)
         elif wish == "cancel":
             self._cancel(info)
         elif wish == "remove":
@@ -341,7 +335,7 @@ class TrainPage(Themed, QWidget):
     def _cancel(self, info: RunInfo) -> None:
         """Cancel a run; ask first if an epoch is done, because its work would be lost."""
         if info.metric is None or info.state is RunState.WAITING:
-            self.bridge.command("cancel", info.folder)
+            self._command("cancel", info.folder)
             return
         text = self.tr("What {name} has learnt in {epochs} epochs is lost. Stopped instead, its best epoch is kept.")
         answers = (
@@ -362,7 +356,12 @@ class TrainPage(Themed, QWidget):
 
     def _on_answer(self, answer: str) -> None:
         if answer in ("cancel", "stop", "remove") and self._about is not None:
-            self.bridge.command(answer, self._about)  # type: ignore[arg-type]  # it is one of its commands
+            self._command(answer, self._about)
+
+    def _command(self, name: str, folder: Path) -> None:
+        self.bridge.command(name, folder)  # type: ignore[arg-type]  # it is one of its commands
+        if self.view is not None and folder == self._shown:
+            self.view.begin(name)
 
     def _again(self, info: RunInfo) -> None:
         try:

@@ -18,7 +18,9 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.results import facts as result_facts
 from inspector.ui.training.results.confusion_view import ConfusionView
+from inspector.ui.training.results.labels import said
 from inspector.ui.training.results.tables import FactsTable, Overview
+from inspector.ui.training.results.three_numbers import ThreeNumbers
 from inspector.ui.training.results.worst_view import WorstView
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import TabWidget
@@ -47,11 +49,14 @@ class ResultsView(Themed, QWidget):
         self.report: TrainReport | None = None
         self._problem: Message | None = None
         self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
-        self._headline, self._measured, self._said = QLabel(), QLabel(), QLabel()
+        self._headline, self._measured, self._said, self._doubt = QLabel(), QLabel(), QLabel(), QLabel()
+        self.numbers = ThreeNumbers()
+        self._doubt.setObjectName("doubt")
+        self._doubt.setProperty("role", "error")
         self._headline.setProperty("role", "title")
         self._measured.setProperty("role", "muted")
         self._said.setProperty("role", "error")
-        for label in (self._headline, self._measured, self._said):
+        for label in (self._headline, self._measured, self._said, self._doubt):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setWordWrap(True)
@@ -95,6 +100,8 @@ class ResultsView(Themed, QWidget):
         box = plain(QVBoxLayout(self), theme.SPACING)
         box.addLayout(head)
         box.addWidget(self._said)
+        box.addWidget(self._doubt)
+        box.addWidget(self.numbers)
         box.addWidget(self.tabs, 1)
 
     def show_run(self, info: RunInfo) -> None:
@@ -120,6 +127,8 @@ class ResultsView(Themed, QWidget):
         self.tabs.setVisible(report is not None)
         self._headline.setVisible(report is not None)
         self._measured.setVisible(report is not None)
+        self.numbers.setVisible(report is not None)
+        self._doubt.setVisible(False)
         self._say(self._problem)
         self.judge.setEnabled(self.bundle is not None)
         self.use.setEnabled(self.bundle is not None)
@@ -129,8 +138,12 @@ class ResultsView(Themed, QWidget):
         if report is None or info is None:
             return
         number, measured = result_facts.headline(report)
-        self._headline.setText(number)
+        self._headline.setText(said(report.summary[0]) if report.summary else number)
         self._measured.setText(f"{report.name}  ·  {measured}")
+        self.numbers.show_numbers(result_facts.three_numbers(report))
+        doubt = result_facts.doubt(report)
+        self._doubt.setText(doubt)
+        self._doubt.setVisible(bool(doubt))
         self.overview.show_report(report)
         self.confusion.show_confusion(report.confusion)
         self.worst.show_worst(report.worst, info.folder)

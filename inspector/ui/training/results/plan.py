@@ -10,20 +10,27 @@ from inspector.recipes.recipe import RegionModel
 
 def plan_sentences(file: adopt.RecipeFile, wish: adopt.Wish, path: Path) -> list[str]:
     """Return what is written where."""
-    tr = QCoreApplication.translate
     if not file.stamp:
-        lines = [tr("RecipePanel", "A new recipe is written to {file}.").format(file=path)]
+        lines = [QCoreApplication.translate("RecipePanel", "A new recipe is written to {file}.").format(file=path)]
     elif path != file.path:
-        text = tr("RecipePanel", "The recipe came with the program; its changed copy is written to {file}.")
+        text = QCoreApplication.translate(
+            "RecipePanel", "The recipe came with the program; its changed copy is written to {file}."
+        )
         lines = [text.format(file=path)]
     else:
-        text = tr("RecipePanel", "{file} becomes revision {revision}. What it holds now is kept among its revisions.")
+        text = QCoreApplication.translate(
+            "RecipePanel", "{file} becomes revision {revision}. What it holds now is kept among its revisions."
+        )
         lines = [text.format(file=path, revision=file.recipe.revision + 1)]
     if wish.replaces:
-        text = tr("RecipePanel", "{bundle} takes the place of {other}.")
+        text = QCoreApplication.translate("RecipePanel", "{bundle} takes the place of {other}.")
         lines.append(text.format(bundle=wish.step.bundle, other=wish.replaces))
-    lines.append(tr("RecipePanel", "The bundle is copied to the program's own folder, so that the run may be deleted."))
-    lines.append(tr("RecipePanel", "Regions, cameras and further rules are set on the Recipes page."))
+    lines.append(
+        QCoreApplication.translate(
+            "RecipePanel", "The bundle is copied to the program's own folder, so that the run may be deleted."
+        )
+    )
+    lines.append(QCoreApplication.translate("RecipePanel", "Regions, cameras and further rules are set on the Recipes page."))
     return lines
 
 
