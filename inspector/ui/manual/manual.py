@@ -1,9 +1,10 @@
 """The manual over the window: topics on the left, the text on the right."""
 
+import re
 from typing import Final
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QTextDocument
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -25,16 +26,7 @@ from inspector.ui.widgets.cover import Cover
 from inspector.ui.widgets.themed import Themed
 
 _PICTURE_WIDTH: Final = 560
-
-
-class _Text(QTextBrowser):
-    """Shows Markdown; its pictures are those of the program, in a width that leaves room for the text."""
-
-    def loadResource(self, kind: int, name: QUrl | str) -> object:
-        file = resources() / "screenshots" / QUrl(name).fileName()
-        if kind == 2 and file.is_file():  # an image
-            return QImage(str(file)).scaledToWidth(_PICTURE_WIDTH, Qt.TransformationMode.SmoothTransformation)
-        return None
+_PICTURE: Final = re.compile(r"!\[[^\]]+\]\(([\w.-]+)\)")  # Qt leaves out a picture without words
 
 
 class Manual(Themed, Cover):
@@ -50,7 +42,7 @@ class Manual(Themed, Cover):
         self.list = QListWidget()
         self.list.setObjectName("topics")
         self.list.setFixedWidth(theme.SPACING * 30)
-        self.text, self.about = _Text(), AboutView()
+        self.text, self.about = QTextBrowser(), AboutView()
         self.text.setObjectName("manual_text")
         self.text.setOpenLinks(False)
         self.text.setFrameShape(QFrame.Shape.NoFrame)
@@ -108,7 +100,18 @@ class Manual(Themed, Cover):
         if about:
             self.about.refresh()
         else:
-            self.text.setMarkdown(text_of(TOPICS[row]))
+            self._show_text(text_of(TOPICS[row]))
+
+    def _show_text(self, markdown: str) -> None:
+        """Show a text with its pictures, in a width that leaves room for words beside them."""
+        self.text.setMarkdown(markdown)
+        document = self.text.document()
+        for name in _PICTURE.findall(markdown):
+            picture = QImage(str(resources() / "screenshots" / name))
+            if not picture.isNull():
+                small = picture.scaledToWidth(_PICTURE_WIDTH, Qt.TransformationMode.SmoothTransformation)
+                document.addResource(QTextDocument.ResourceType.ImageResource, QUrl(name), small)
+        document.markContentsDirty(0, document.characterCount())
 
     def _to_tour(self) -> None:
         self.hide()
