@@ -37,13 +37,19 @@ class FileOptions(CameraOptions):
     )
     scale: float | None = Field(None, gt=0, allow_inf_nan=False, description="temperature = value * scale + offset")
     offset: float | None = Field(None, allow_inf_nan=False, description="temperature = value * scale + offset")
-    emissivity: float | None = Field(
-        None, ge=0.01, le=1, description="of the part, in FLIR's files; as the camera stored it if left out"
+    emissivity: float | None = Field(None, ge=0.01, le=1, description="of the part, in FLIR's files; as stored if left out")
+    reflected: Annotated[float | None, FormField("Reflected temperature", unit="°C")] = Field(
+        None, gt=-273, le=4000, description="what the part reflects, in FLIR's files; as stored if left out"
     )
-    reflected: float | None = Field(None, gt=-273, le=4000, description="temperature that the part reflects, in °C; likewise")
-    distance: float | None = Field(None, ge=0, le=10_000, description="from camera to part, in metres; likewise")
-    air: float | None = Field(None, gt=-273, le=4000, description="temperature of the air, in °C; likewise")
-    humidity: float | None = Field(None, ge=0, le=100, description="of the air, in percent; likewise")
+    distance: Annotated[float | None, FormField("Distance", unit="m")] = Field(
+        None, ge=0, le=10_000, description="from the camera to the part, in FLIR's files; as stored if left out"
+    )
+    air: Annotated[float | None, FormField("Air temperature", unit="°C")] = Field(
+        None, gt=-273, le=4000, description="between camera and part, in FLIR's files; as stored if left out"
+    )
+    humidity: Annotated[float | None, FormField("Humidity", unit="%")] = Field(
+        None, ge=0, le=100, description="of the air, in FLIR's files; as stored if left out"
+    )
 
     def reading(self) -> Reading:
         """Return these options for the reader of a file."""
