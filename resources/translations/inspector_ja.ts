@@ -6531,7 +6531,7 @@
     </message>
     <message>
         <source>%</source>
-        <translation type="unfinished"></translation>
+        <translation>%</translation>
     </message>
     <message>
         <source>0: as the camera likes</source>
@@ -7307,7 +7307,7 @@
     </message>
     <message>
         <source>m</source>
-        <translation type="unfinished"></translation>
+        <translation>m</translation>
     </message>
     <message>
         <source>mean grey (of 255) below which a frame counts as black; 0: off</source>
