@@ -36,6 +36,7 @@ _IN_BOTH = frozenset(
 _MISSING = frozenset({"PySide6", "shiboken6", "pyqtgraph", "pytestqt", "torch", "torchvision", "torchmetrics", "timm"})
 _MISSING |= {"nncf", "onnx", "onnxscript", "tensorboardX"}
 _COUNT = pytest.StashKey[int]()
+Collecting = Generator[None, pytest.CollectReport, pytest.CollectReport]
 
 
 class _Watch(MetaPathFinder):
@@ -92,7 +93,7 @@ class Environments:
         return True if skips and collection_path.name.startswith("test_") else None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Collecting:
         before = len(self._watch.seen)
         report = yield
         if isinstance(collector, pytest.Module) and (blame := self._blame(collector.path, before)):
