@@ -291,12 +291,13 @@ class Judgement:
 class JudgedBy:
     """What judged a part, so that its record can be traced.
 
-    Holds the SHA-256 of the complete recipe, the SHA-256 of each bundle by its name in the recipe, and the version of this
-    program.
+    Holds the SHA-256 of the complete recipe, the fingerprint of each bundle and the SHA-256 of its card by its name in the
+    recipe, and the version of this program.
     """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cards: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     software: str = ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from inspector.bundles.acceptance import admit
 from inspector.cameras.base import Camera, open_camera
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
@@ -214,7 +215,10 @@ class Station:
 
     def _load(self, attempt: "_Attempt") -> None:
         try:
-            program = self._decided(load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision))
+            program = load_program(attempt.recipe, attempt.base, engine=self._engine, precision=self._precision)
+            for bundle in {step.bundle.folder: step.bundle for step in program.steps}.values():
+                admit(bundle)
+            program = self._decided(program)
             with self._commands:
                 if attempt.number != self._attempt:
                     return

@@ -7,19 +7,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 
 from inspector.bench.faults.outcome import FaultCost, answers_in, counted, saved_answers
-from inspector.cameras.demo.line import DemoLine
+from inspector.cameras.demo.line import WINDOW, DemoLine
 from inspector.core.config import Option
 from inspector.core.errors import InspectorError
-from inspector.recipes.automatic import CAMERA, recipe_for
+from inspector.recipes.automatic import CAMERA
 from inspector.recipes.document import save_recipe
-from inspector.recipes.recipe import CameraModel
+from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel
 from inspector.results.saving import RESULTS
 
 _PATIENCE = 60.0  # seconds until something that must happen counts as lost
@@ -79,11 +79,19 @@ def running(recipe: Path, *arguments: str | Path) -> Iterator[StationProcess]:
         station.end(signal.SIGKILL)
 
 
+def fault_recipe(bundle: Path, source: str, *, engine: str = "openvino", options: Mapping[str, Option] | None = None) -> Recipe:
+    """Return a recipe with one camera that shows the demo line; the bundle looks at the vessel's window."""
+    region = RegionModel(x=WINDOW.x, y=WINDOW.y, width=WINDOW.width, height=WINDOW.height)
+    step = InspectModel(bundle=str(bundle), camera=CAMERA, region=region)
+    return Recipe(
+        name="fault", engine=engine, cameras={CAMERA: CameraModel(source=source, options=dict(options or {}))}, inspect=(step,)
+    )
+
+
 def recipe_file(folder: Path, bundle: Path, source: str, **options: Option) -> Path:
-    """Write a recipe with one camera and return its path."""
-    recipe = recipe_for([bundle], source, name="fault")
+    """Write such a recipe and return its path."""
     path = folder / "fault.toml"
-    save_recipe(recipe.model_copy(update={"cameras": {CAMERA: CameraModel(source=source, options=options)}}), path)
+    save_recipe(fault_recipe(bundle, source, options=options), path)
     return path
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from inspector.bench.faults.outcome import FaultCost, counted
-from inspector.bench.faults.processes import until
+from inspector.bench.faults.processes import fault_recipe, until
 from inspector.cameras.demo.line import DemoLine
 from inspector.core.errors import InspectorError
 from inspector.core.registry import ENGINES, EngineEntry
@@ -23,8 +23,7 @@ from inspector.core.types import Floats, Inspection, Verdict
 from inspector.engines.openvino_runtime import OpenVinoEngine
 from inspector.imaging.preprocessing import Prepared
 from inspector.inspection.status import CameraState, StationState
-from inspector.recipes.automatic import CAMERA, recipe_for
-from inspector.recipes.recipe import CameraModel, Recipe
+from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
 from inspector.station.station import Station
 
@@ -200,7 +199,7 @@ def alternating(pictures: Sequence[bytes], index: int) -> bytes:
 
 def damaged_stream(bundle: Path, damage: Damage, *, triggers: int = 40) -> FaultCost:
     """Damage every frame of a camera for a while: each trigger gets one verdict, and none is OK meanwhile."""
-    with MjpegCamera() as camera, triggered(recipe_for([bundle], camera.source, name="fault")) as line:
+    with MjpegCamera() as camera, triggered(fault_recipe(bundle, camera.source)) as line:
         names = line.trigger(8, "before")
         if not any(verdict == Verdict.OK.value for _, verdict in line.answers.all):
             raise InspectorError("No part was OK before the fault, so it can prove nothing.")
@@ -216,7 +215,7 @@ def damaged_stream(bundle: Path, damage: Damage, *, triggers: int = 40) -> Fault
 
 def lost_connections(bundle: Path, *, triggers: int = 60) -> FaultCost:
     """End the camera's connection again and again: every trigger gets one verdict."""
-    with MjpegCamera() as camera, triggered(recipe_for([bundle], camera.source, name="fault")) as line:
+    with MjpegCamera() as camera, triggered(fault_recipe(bundle, camera.source)) as line:
         names: list[str] = []
         for number in range(triggers // 10):
             names += line.trigger(10, f"round-{number}")
@@ -244,7 +243,7 @@ def hung_engine(bundle: Path, *, triggers: int = 30) -> FaultCost:
     target = f"{HangingEngine.__module__}:{HangingEngine.__qualname__}"
     ENGINES[HANGING] = EngineEntry(target, "OpenVINO that hangs", precisions=("fp32",))
     try:
-        with triggered(recipe_for([bundle], "simulated:visible", name="fault", engine=HANGING)) as line:
+        with triggered(fault_recipe(bundle, "simulated:visible", engine=HANGING)) as line:
             names = line.trigger(triggers // 2, "before")
             HangingEngine.hang.set()
             hung = line.trigger(1, "hung")
@@ -261,7 +260,7 @@ def hung_engine(bundle: Path, *, triggers: int = 30) -> FaultCost:
 def killed_worker(bundle: Path, *, triggers: int = 30) -> FaultCost:
     """Kill the process that infers, twice: every trigger gets one verdict."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    with triggered(recipe_for([bundle], "simulated:visible", name="fault", engine="torch")) as line:
+    with triggered(fault_recipe(bundle, "simulated:visible", engine="torch")) as line:
         names: list[str] = []
         for number in range(3):
             names += line.trigger(triggers // 3, f"round-{number}")
@@ -274,10 +273,8 @@ def killed_worker(bundle: Path, *, triggers: int = 30) -> FaultCost:
 
 def changed_recipe(bundle: Path, *, parts: int = 300, changes: int = 6) -> FaultCost:
     """Change the recipe again and again while the line runs: every part has one verdict."""
-    source, answers = "simulated:visible", _Answers()
-    recipe = recipe_for([bundle], source, name="fault")
-    camera = CameraModel(source=source, options={"parts": parts, "rate": 60})
-    recipe = recipe.model_copy(update={"cameras": {CAMERA: camera}})
+    answers = _Answers()
+    recipe = fault_recipe(bundle, "simulated:visible", options={"parts": parts, "rate": 60})
     station = Station(recipe, sinks=[answers])
     station.start()
     try:
