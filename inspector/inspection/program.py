@@ -94,7 +94,8 @@ class Program:
     def __post_init__(self) -> None:
         digest = hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
-        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__))
+        cards = MappingProxyType({step.model.bundle: step.bundle.card_digest for step in self.steps})
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, cards, __version__))
 
     @property
     def variants(self) -> str:
