@@ -39,10 +39,11 @@ class Sizing:
     """Limits from which `training.recommend` sizes a training.
 
     `usual`: side of the input in pixels; `usual_of_many`: the same for many images. `enlarged`: largest factor by which images
-    may be enlarged. `object_px`: side in pixels that the median object should span in the input. The default is two cells of
-    the detector's finest grid (8 px each); an edge or a class needs fewer. `seen`: images shown in all epochs together.
-    `epochs`: smallest and largest number. `batch_of_many`: batch size for many images, 0: as for few. `rates`, `rates_of_many`:
-    learning rates of a pretrained network. `larger`: whether a larger input is worth offering.
+    may be enlarged. `object_px`: side in pixels that small objects should span in the input (`data.sizes`); for a detector two
+    cells of its finest grid (8 px each); an edge or a class needs fewer. `thin_px`: width in pixels that cracks and scratches
+    should keep. `seen`: images shown in all epochs together. `epochs`: smallest and largest number. `batch_of_many`: batch size
+    for many images, 0: as for few. `rates`, `rates_of_many`: learning rates of a pretrained network. `larger`: whether a larger
+    input is worth offering.
     """
 
     usual: int
@@ -50,6 +51,7 @@ class Sizing:
     seen: int
     epochs: tuple[int, int] = (20, 100)
     usual_of_many: int = 0
+    thin_px: float = 2.5
     enlarged: float = 1.0
     batch_of_many: int = 0
     rates: Mapping[str, float] = field(default_factory=lambda: {"lr": 1e-3, "backbone_rate": 0.5})

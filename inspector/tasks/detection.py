@@ -25,7 +25,7 @@ from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.mistakes import Mistake, listed
 from inspector.tasks.thresholds import NEVER, Rated
 
-MAX_OBJECTS = 100  # most labelled objects of a frame used in training
+MAX_OBJECTS = 300  # most labelled objects of a frame used in training
 FLOOR = 0.05
 NMS_IOU = 0.5
 _MATCH = 0.5  # smallest IoU of two boxes that count as the same
