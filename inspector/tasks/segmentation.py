@@ -17,6 +17,7 @@ from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
 from inspector.tasks.masks import MASK, SPECK_PX, areas, class_map, class_planes, unknown_plane, without_unknown
 from inspector.tasks.metrics import SegmentationMetrics
+from inspector.tasks.metrics.segmentation import HALF
 from inspector.tasks.mistakes import NOTHING, Mistake
 from inspector.tasks.thresholds import NEVER, Rated
 
@@ -34,7 +35,7 @@ class Segmentation(Task):
     mirrors: ClassVar[Mirrors] = "mirrored"
     explained: ClassVar[str] = "mask of class {name}"
     class_measure: ClassVar[str] = "iou"
-    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=10, seen=17_000)
+    sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=10, thin_px=3.0, seen=17_000)
     threshold_key: ClassVar[str] = "mask"
 
     def outputs(self, card: Card) -> int:
@@ -84,7 +85,7 @@ class Segmentation(Task):
 
     def truth(self, target: Target, spec: InputSpec) -> Annotation:
         planes = target["mask"]
-        mask = np.where(planes.max(axis=0) >= 128, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
+        mask = np.where(planes.max(axis=0) >= HALF, planes.argmax(axis=0) + 1, 0).astype(np.uint8)
         if "ignore" in target:
             mask[target["ignore"][0] > 0] = IGNORE
         return Annotation(mask=mask)
