@@ -21,6 +21,7 @@ from inspector.imaging.files import read_image
 HEADERS = 2000  # maximum number of images whose size is read
 _DECODED = 96  # maximum number of images whose pixels or masks are measured
 _BOXES = 12  # maximum number of objects measured in one image
+_ORIENTATION, _LYING = 0x0112, 5  # key of EXIF, and the first of its values for an image that lies on its side
 _SPECK = 4  # pixels; smaller areas of a mask are noise of drawing
 _WIDTHS = (3, 5, 7, 9, 13, 17, 25, 33)  # sides of the structuring elements in pixels
 _MARGIN = 24  # pixels around a box that show its surroundings
@@ -50,10 +51,13 @@ class ObjectSizes:
 
 
 def header(path: Path) -> tuple[int, int, str] | None:
-    """Return (width, height, depth in words) without decoding; None if unknown."""
+    """Return (width, height, depth in words) of the upright image without decoding; None if unknown."""
     try:
         with PIL.Image.open(path) as picture:
             mode, (width, height) = picture.mode, picture.size
+            # That of the class for PNG would decode the image.
+            if PIL.Image.Image.getexif(picture).get(_ORIENTATION, 1) >= _LYING:
+                width, height = height, width
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
         return None
     bits = "float" if mode == "F" else "16-bit" if mode.startswith("I") else "8-bit"

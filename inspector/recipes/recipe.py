@@ -9,6 +9,7 @@ from inspector.core.config import FiniteModel, Option, describe_validation
 from inspector.core.errors import ConfigError
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
+from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
@@ -70,6 +71,7 @@ class InspectModel(_Model):
     engine: str | None = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
+    tiles: Tiling | None = Field(None, description="the region is inspected in tiles; the bundle's own if left out")
     hot_celsius: float | None = Field(None, description="thermal: hot spots are areas above this")
     ok_classes: tuple[str, ...] | None = Field(None, description="classes of a good part; the bundle's own if left out")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.message import Message
 from inspector.core.registry import LOSSES, NETWORKS, TASKS, Entry, find
-from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, TaskName
+from inspector.core.types import Annotation, Answer, Floats, Frame, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, Prepared, View
 from inspector.runs.report import Confusion, Curve, Interval
 from inspector.tasks.mistakes import Mistake
@@ -123,6 +123,7 @@ class Task(ABC):
     sizing: ClassVar[Sizing] = Sizing(usual=224, object_px=12, seen=12_000)
     cam: ClassVar[Literal["gradcam", "layercam"]] = "gradcam"  # default method of a heat map
     explained: ClassVar[str] = "class {name} (score {target:.2f})"  # text for the number that a heat map explains
+    tiled: ClassVar[bool] = False  # whether large images may be answered tile by tile (`join`)
     class_measure: ClassVar[str] = ""  # name of the number by which classes are compared
 
     @abstractmethod
@@ -139,6 +140,10 @@ class Task(ABC):
     @abstractmethod
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
         """Decode graph outputs [N, ...] into one Prediction per frame. The graph has already applied `activation`."""
+
+    def join(self, found: Sequence[tuple[Region, Answer]], region: Region, card: Card) -> Answer:
+        """Return the answer for a region from those for its tiles. Raises TypeError for a task that is not `tiled`."""
+        raise TypeError(f"{self.name} answers for whole images")
 
     @abstractmethod
     def metrics(self, card: Card) -> Metrics:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
-from inspector.core.types import IGNORE, Annotation, Answer, Floats, Frame, Masks, Prediction, TaskName
+from inspector.core.types import IGNORE, Annotation, Answer, Floats, Frame, Masks, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, View, resize
 from inspector.runs.report import Interval
 from inspector.tasks.base import DefaultRule, Mirrors, Sizing, Target, Task, defect_classes, shares
@@ -20,6 +20,7 @@ from inspector.tasks.metrics import SegmentationMetrics
 from inspector.tasks.metrics.segmentation import HALF
 from inspector.tasks.mistakes import NOTHING, Mistake
 from inspector.tasks.thresholds import NEVER, Rated
+from inspector.tasks.tiles import join_masks
 
 _MATCH = 0.5  # smallest IoU of two areas that count as the same
 _WELL_FOUND = 0.8  # smallest Dice of a frame that is not a mistake
@@ -34,6 +35,7 @@ class Segmentation(Task):
     lowest: ClassVar[float] = 0.1
     mirrors: ClassVar[Mirrors] = "mirrored"
     explained: ClassVar[str] = "mask of class {name}"
+    tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "iou"
     sizing: ClassVar[Sizing] = Sizing(usual=256, object_px=10, thin_px=3.0, seen=17_000)
     threshold_key: ClassVar[str] = "mask"
@@ -67,6 +69,9 @@ class Segmentation(Task):
             mask = own[:, content.y : content.bottom, content.x : content.right]
             result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, Masks(mask)))
         return result
+
+    def join(self, found: Sequence[tuple[Region, Answer]], region: Region, card: Card) -> Masks:
+        return join_masks([(tile, answer) for tile, answer in found if isinstance(answer, Masks)], region)
 
     def metrics(self, card: Card) -> SegmentationMetrics:
         return SegmentationMetrics(card.classes, threshold=self.threshold(card))

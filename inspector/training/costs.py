@@ -9,13 +9,16 @@ import functools
 import importlib.util
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import psutil
 
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS, UNKNOWN_COST, Cost
+from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, task_defaults
 from inspector.workers.load import Load, busy_cores
 from inspector.workers.process import usable_cores
 
@@ -27,6 +30,9 @@ _PLAIN = 0.25  # without any of them
 _MOST_CORES = 16  # more cores hardly shorten the steps of a small batch
 _BUSY = 0.25  # share of the cores from which other programs are worth mentioning
 _LEAST_FREE = 0.25  # share of the cores that a training gets beside any number of others
+_FORWARD = 1 / 3  # of a step: going forward only, as validation does
+_START_S = 30.0  # torch is loaded, the network is exported and measured
+TILES = 3  # tiles of an image that are learnt, about
 _SCALING = 0.85  # exponent of the speed over the number of cores
 # A graphics card is taken to be so many times as fast as the table's two cores. Cautious: what it really is depends on the
 # card and on how many images a step has.
@@ -93,6 +99,25 @@ def class_speed(cores: int, core_speed: float) -> float:
 def part_ms(network: str, width: int, height: int, hardware: Hardware) -> float:
     """Return the milliseconds per part of a network on this machine's processor, by the table."""
     return cost_of(network).infer_ms(width * height) / hardware.speed
+
+
+def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
+    """Return the estimated minutes of a training with `images` images in all, by the table.
+
+    `settings`: as for `TrainSettings`; omitted values have the task's or the usual default.
+    """
+    values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
+    values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
+    cost = cost_of(str(values["network"]))
+    pixels = int(values["width"]) * int(values["height"])
+    val, test = float(values["val"]), float(values["test"])
+    still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
+    images *= TILES if values.get("tile") else 1
+    step, judged = cost.step_ms(pixels, still=still), cost.step_ms(pixels) * _FORWARD
+    epoch_s = images * ((1 - val - test) * step + val * judged) / 1000 / hardware.training_speed
+    trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
+    learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))
+    return (_START_S + learning) / 60
 
 
 def busy_sentence(before: Load, after: Load, *, cores: int) -> Message | None:

@@ -5,7 +5,8 @@
 2. Input: large enough that small objects (`data.sizes`) span sufficient pixels of it (`Sizing.object_px`) and that thin ones,
    cracks and scratches, keep their width (`Sizing.thin_px`), but no larger than the images. A detector finds more with a finer
    grid over the same pixels, so images are enlarged for it up to 640 px (rolled steel of 200 px: mAP50 0.68 at 224 px, 0.72 at
-   320). With a processor more than 640 px are recommended only if enough epochs fit into the time.
+   320). With a processor more than 640 px are recommended only if enough epochs fit into the time. Where the input would show
+   too little of what the images show, they are learnt and inspected in tiles, if the takt allows it.
 3. Takt: the network may need half of it. Otherwise a smaller input or a faster network is chosen; if no network is fast enough,
    a sentence says so.
 4. Kind of data: images of surfaces, which have no up and down (`data.pose`), are mirrored and rotated, and stretched to the
@@ -27,65 +28,35 @@ With these settings solar cells, magnetic tiles and rolled steel were learnt to 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
 from inspector.core.message import ClassName, Message, message
-from inspector.core.registry import NETWORKS, STILL_STAGES, TASKS
+from inspector.core.registry import NETWORKS, TASKS
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey, TaskSurvey
-from inspector.runs.settings import CURVE_REPEATS, CURVE_SHARES, TrainSettings, task_defaults
+from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import task_of
-from inspector.training.costs import Hardware, cost_of, part_ms
-from inspector.training.sizing import LARGEST, MANY, SHARE_OF_TAKT, USUAL_LARGEST, Input, choose_input, ladder, within_takt
+from inspector.training.alternatives import VIEWS, Advice, alternatives, learning, networks_for
+from inspector.training.costs import TILES, Hardware, estimate_minutes, part_ms
+from inspector.training.sizing import (
+    MANY,
+    SHARE_OF_TAKT,
+    Input,
+    Tiled,
+    choose_input,
+    choose_tiles,
+    within_takt,
+)
 
 _FEW, _FEW_OF_A_CLASS, _FOLDS = 150, 20, 5
 _FEW_TO_TELL_APART = 40  # images of a kind of defect
 _ONE_CLASS = "defect"
-_AVERAGE = 0.99
 _IMBALANCED, _VERY_IMBALANCED = 3, 25
 _LONGEST_MIN = 60.0
-_VIEWS, _VIEWS_MS = 4, 50.0  # mirrored views; their time limit if the takt is unknown
-_LARGER = 1.4  # factor from which a larger input is worth mentioning
+_VIEWS_MS = 50.0  # time limit of mirrored views if the takt is unknown
 _RISK = 0.05  # that a proof does not hold
-_FORWARD = 1 / 3  # of a step: going forward only, as validation does
-_START_S = 30.0  # torch is loaded, the network is exported and measured
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """Another way to learn the same data.
-
-    Holds the settings to change, the benefit, and the price in minutes of training and ms of computing time per part.
-    """
-
-    settings: Mapping[str, Any]
-    minutes: float
-    ms: float
-    trade: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Recommended settings.
-
-    `settings`: values of `TrainSettings`. `reasons`: one sentence per reason. `problems`: obstacles, each with its remedy.
-    `minutes` of training and `ms` of computing time per part are estimates for this machine.
-    """
-
-    settings: Mapping[str, Any]
-    reasons: tuple[Message, ...]
-    problems: tuple[Message, ...]
-    minutes: float
-    ms: float
-    alternatives: tuple[Alternative, ...] = ()
-
-    @property
-    def reason(self) -> Message:
-        """All reasons and problems as one message."""
-        return reduce(lambda first, then: message("{first} {then}", first=first, then=then), (*self.reasons, *self.problems))
 
 
 def recommend(
@@ -110,8 +81,13 @@ def recommend(
         values["epochs"] = task_of(task).sizing.epochs[0]
         return estimate_minutes(values, offered.total, hardware) <= longest_min
 
-    chosen = choose_input(survey, offered, hardware, reasons, stretch=surface, affordable=affordable, freely=time_s is None)
-    if takt_s:
+    seen: list[Message] = []
+    chosen = choose_input(survey, offered, hardware, seen, stretch=surface, affordable=affordable, freely=time_s is None)
+    tiled = _in_tiles(survey, offered, chosen, network, hardware, reasons, takt_s=takt_s)
+    reasons[:0] = seen if tiled is None else []
+    if tiled is not None:
+        chosen = tiled.input
+    elif takt_s:
         network, chosen = within_takt(networks, chosen, takt_s, hardware, reasons, problems)
         pretrained = hardware.weights and NETWORKS[network].pretrained
     reasons.insert(0, _network_sentence(network, offered, pretrained=pretrained))
@@ -125,6 +101,8 @@ def recommend(
         **learning(task, network, offered.total, pretrained=pretrained),
         **(_for_a_surface(offered, reasons) if surface else {}),
     }
+    if tiled is not None:
+        settings |= {"tile": tiled.tiling.size, "tile_overlap": tiled.tiling.overlap}
     settings |= _for_the_data(
         offered, reasons, pretrained=pretrained, folds=_folds_fit(settings, offered, hardware, longest_min)
     )
@@ -132,12 +110,49 @@ def recommend(
     if time_s:
         settings["time_limit"] = time_s
     ms = _views(settings, offered, hardware, reasons, takt_s=takt_s) if surface else _ms(settings, hardware)
+    ms *= 1 if tiled is None else tiled.count
     if hardware.gpu:
         reasons.append(message("It is trained on the graphics card {name}.", name=hardware.gpu))
     reasons.append(_proof(offered))
     minutes = estimate_minutes(settings, offered.total, hardware)
     advice = Advice(MappingProxyType(settings), tuple(reasons), tuple(problems), minutes, ms)
     return replace(advice, alternatives=alternatives(advice, offered, hardware))
+
+
+def _in_tiles(
+    survey: Survey,
+    offered: TaskSurvey,
+    chosen: Input,
+    network: str,
+    hardware: Hardware,
+    reasons: list[Message],
+    *,
+    takt_s: float | None,
+) -> Tiled | None:
+    """Return tiles if they show small objects better and the takt allows them (rules 2 and 3)."""
+    tiled = choose_tiles(survey, offered, chosen)
+    if tiled is None:
+        return None
+    ms = tiled.count * part_ms(network, tiled.input.width, tiled.input.height, hardware)
+    values = {"count": tiled.count, "size": tiled.tiling.size, "ms": ms}
+    if takt_s and ms > 1000 * takt_s * SHARE_OF_TAKT:
+        reasons.append(
+            message(
+                "In {count} tiles of {size} px they would be seen better, but a part would compute {ms:.0f} ms, more than "
+                "half of the takt of {takt:.0f} ms.",
+                takt=1000 * takt_s,
+                **values,
+            )
+        )
+        return None
+    reasons.append(
+        message(
+            "Images are learnt and inspected in tiles of {size} px, in which small objects are seen better; the {count} tiles "
+            "of a part compute {ms:.0f} ms.",
+            **values,
+        )
+    )
+    return tiled
 
 
 def _ms(settings: Mapping[str, Any], hardware: Hardware) -> float:
@@ -149,10 +164,10 @@ def _views(
 ) -> float:
     """Choose mirrored views where the takt allows them (rule 4); return the milliseconds per part."""
     ms, allowed = _ms(settings, hardware), 1000 * takt_s * SHARE_OF_TAKT if takt_s else _VIEWS_MS
-    if task_of(offered.task).mirrors != "same" or len(offered.classes) != 2 or _VIEWS * ms > allowed:
+    if task_of(offered.task).mirrors != "same" or len(offered.classes) != 2 or VIEWS * ms > allowed:
         return ms
     settings["mirrored"] = True
-    ms *= _VIEWS
+    ms *= VIEWS
     reasons.append(
         message("A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.", ms=ms)
     )
@@ -171,17 +186,6 @@ def _proof(offered: TaskSurvey) -> Message:
     )
 
 
-def networks_for(task: TaskName, *, weights: bool) -> tuple[str, ...]:
-    """Return the task's networks, the recommended one first (rule 1)."""
-    advised = [name for name, entry in NETWORKS.items() if task in entry.tasks and entry.advised]
-    found = sorted(advised or _made_for(task), key=lambda name: NETWORKS[name].advised)
-    return tuple(found if weights else sorted(found, key=lambda name: not NETWORKS[name].from_nothing))
-
-
-def _made_for(task: TaskName) -> list[str]:
-    return [name for name, entry in NETWORKS.items() if task in entry.tasks]
-
-
 def _is_surface(survey: Survey, task: TaskName) -> bool:
     """Return whether the images may be rotated arbitrarily (rule 4)."""
     return task_of(task).varied and survey.pose is not None and survey.pose.any_direction
@@ -192,15 +196,6 @@ def _batch(task: TaskName, images: int) -> int:
     if images < _FEW:
         return min(8, usual)
     return (task_of(task).sizing.batch_of_many or usual) if images >= MANY else usual
-
-
-def learning(task: TaskName, network: str, images: int, *, pretrained: bool) -> dict[str, Any]:
-    """Return rates, weight average and frozen stages (rule 7)."""
-    if not pretrained:
-        return {"lr": TASKS[task].defaults.get("lr", 1e-3), "ema": _AVERAGE, **NETWORKS[network].from_nothing}
-    sizing = task_of(task).sizing
-    rates = (sizing.rates_of_many or sizing.rates) if images >= MANY else sizing.rates
-    return {**rates, "ema": _AVERAGE, "freeze_stages": STILL_STAGES}
 
 
 def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any]:
@@ -225,24 +220,6 @@ def _for_a_surface(offered: TaskSurvey, reasons: list[Message]) -> dict[str, Any
             )
         )
     return settings
-
-
-def estimate_minutes(settings: Mapping[str, Any], images: int, hardware: Hardware) -> float:
-    """Return the estimated minutes of a training with `images` images in all, by the table of `costs`.
-
-    `settings`: as for `TrainSettings`; omitted values have the task's or the usual default.
-    """
-    values: dict[str, Any] = {**task_defaults(str(settings.get("task"))), "epochs": 30, "val": 0.15, "test": 0.15}
-    values |= {key: value for key, value in settings.items() if value not in (None, "", 0)}
-    cost = cost_of(str(values["network"]))
-    pixels = int(values["width"]) * int(values["height"])
-    val, test = float(values["val"]), float(values["test"])
-    still = int(values.get("freeze_stages", 0)) if values.get("pretrained") else 0
-    step, judged = cost.step_ms(pixels, still=still), cost.step_ms(pixels) * _FORWARD
-    epoch_s = images * ((1 - val - test) * step + val * judged) / 1000 / hardware.training_speed
-    trainings = 1 + int(values.get("folds", 0)) + (len(CURVE_SHARES) * CURVE_REPEATS if values.get("learning_curve") else 0)
-    learning = min(epoch_s * int(values["epochs"]) * trainings, float(values.get("time_limit", 0)) or float("inf"))
-    return (_START_S + learning) / 60
 
 
 def _missing(task: TaskName, hardware: Hardware) -> list[Message]:
@@ -279,7 +256,7 @@ def _network_sentence(network: str, offered: TaskSurvey, *, pretrained: bool) ->
 
 def _folds_fit(settings: Mapping[str, Any], offered: TaskSurvey, hardware: Hardware, longest_min: float) -> bool:
     """Return whether a cross-validation with all epochs that are wanted fits into the time."""
-    values = {**settings, "task": offered.task, "folds": _FOLDS, "epochs": _wanted_epochs(offered)}
+    values = {**settings, "task": offered.task, "folds": _FOLDS, "epochs": _wanted_epochs(settings, offered)}
     return estimate_minutes(values, offered.total, hardware) <= longest_min
 
 
@@ -338,7 +315,7 @@ def _epochs(
     time_s: float | None,
 ) -> int:
     """Return the number of epochs (rule 8)."""
-    images, fewest, wanted = offered.total, task_of(offered.task).sizing.epochs[0], _wanted_epochs(offered)
+    images, fewest, wanted = offered.total, task_of(offered.task).sizing.epochs[0], _wanted_epochs(settings, offered)
     longest = time_s / 60 if time_s else _LONGEST_MIN
 
     def minutes(epochs: int) -> float:
@@ -365,10 +342,10 @@ def _epochs(
     return epochs
 
 
-def _wanted_epochs(offered: TaskSurvey) -> int:
-    sizing = task_of(offered.task).sizing
+def _wanted_epochs(settings: Mapping[str, Any], offered: TaskSurvey) -> int:
+    sizing, shown = task_of(offered.task).sizing, offered.total * (TILES if settings.get("tile") else 1)
     fewest, most = sizing.epochs
-    return min(max(round(sizing.seen / max(1, 0.7 * offered.total)), fewest), most)
+    return min(max(round(sizing.seen / max(1, 0.7 * shown)), fewest), most)
 
 
 def too_short(given_min: float, first_min: float, *, needed: float) -> Message:
@@ -384,66 +361,3 @@ def too_short(given_min: float, first_min: float, *, needed: float) -> Message:
         "A time limit of {given:.2g} minutes allows fewer epochs than make sense; about {needed:.0f} minutes would be enough.",
         **values,
     )
-
-
-def alternatives(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> tuple[Alternative, ...]:
-    """Return the alternatives considered.
-
-    These are the task's other networks, a larger input, each kind of defect on its own, and mirrored views.
-    """
-    settings, task = advice.settings, offered.task
-    found = [
-        _network(name, advice, offered, hardware)
-        for name in networks_for(task, weights=hardware.weights)
-        if name != settings["network"]
-    ]
-    larger = _larger(advice, offered, hardware)
-    if larger is not None:
-        found.append(larger)
-    if settings.get("one_class"):
-        trade = message("Each kind of defect by itself: tells them apart, but finds the rare ones less surely.")
-        found.append(Alternative({"one_class": ""}, advice.minutes, advice.ms, trade))
-    if settings.get("mirrored"):
-        trade = message("One view a part: a quarter of the computing time, and scores that are less steady.")
-        found.append(Alternative({"mirrored": False}, advice.minutes, advice.ms / _VIEWS, trade))
-    elif task_of(task).mirrors == "same" and settings.get("augment") == "surface":
-        trade = message("Four mirrored views a part: steadier scores for four times the computing time.")
-        found.append(Alternative({"mirrored": True}, advice.minutes, advice.ms * _VIEWS, trade))
-    return tuple(found)
-
-
-def _network(network: str, advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative:
-    """Return the alternative of another network with the same input."""
-    settings, label = advice.settings, NETWORKS[network].label
-    pretrained = NETWORKS[network].pretrained and hardware.weights and network.endswith("lite0")
-    changed: dict[str, Any] = {
-        "network": network,
-        "pretrained": "imagenet" if pretrained else "",
-        **({"options": {}} if settings.get("options") else {}),
-        **({} if pretrained else {"freeze_stages": 0, "freeze_epochs": 0, "backbone_rate": 1.0}),
-        **learning(offered.task, network, offered.total, pretrained=pretrained),
-    }
-    mine = part_ms(str(settings["network"]), settings["width"], settings["height"], hardware)
-    ms = part_ms(network, settings["width"], settings["height"], hardware)
-    trade = (
-        message("{network} computes {times:.1f} times as long a part.", network=label, times=ms / mine)
-        if ms > mine
-        else message("{network} needs {share:.0f} % of the computing time a part.", network=label, share=100 * ms / mine)
-    )
-    if not pretrained:
-        trade = message("{trade} It learns from nothing, which needs many more images.", trade=trade)
-    return Alternative(changed, estimate_minutes({**settings, **changed}, offered.total, hardware), ms, trade)
-
-
-def _larger(advice: Advice, offered: TaskSurvey, hardware: Hardware) -> Alternative | None:
-    """Return the alternative of a larger input with the same network, if the machine can handle it."""
-    settings = advice.settings
-    now = Input(int(settings["width"]), int(settings["height"]))
-    side = ladder(_LARGER * now.side)
-    if side > (LARGEST if hardware.gpu else USUAL_LARGEST) or not task_of(offered.task).sizing.larger:
-        return None
-    size = now.shrunk(side)
-    changed = {"width": size.width, "height": size.height}
-    trade = message("{width} x {height} px: shows smaller defects.", **changed)
-    ms = part_ms(str(settings["network"]), size.width, size.height, hardware) * (_VIEWS if settings.get("mirrored") else 1)
-    return Alternative(changed, estimate_minutes({**settings, **changed}, offered.total, hardware), ms, trade)

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from inspector.core.message import Message, message
+from inspector.core.registry import TASKS
+from inspector.core.types import Region
 from inspector.data.sizes import ObjectSizes
 from inspector.data.survey import Survey, TaskSurvey
+from inspector.imaging.tiling import Tiling
 from inspector.tasks.base import Sizing, task_of
 from inspector.training.costs import Hardware, part_ms
 
@@ -18,6 +21,10 @@ MANY = 1000  # images
 SHARE_OF_TAKT = 0.5  # camera, reading, decoding and the line need the rest
 _HARD = 0.4  # part of the span wanted for an object below which few are found
 _VANISHING = 1.5  # pixels: thinner lines are lost
+_TILE = 512  # side of the input of a tile: of smaller ones more is spent on overlaps
+_ENOUGH = 0.75  # of the resolution wanted; with less, tiles are recommended
+_LEAST_OVERLAP = 0.125  # of a tile
+_WHOLE = 1.25  # overlap over the size of large objects
 _GRID = 32  # the networks halve the input five times
 _SAME_SHAPE = 1.03
 _ALMOST_SQUARE = 1.25
@@ -80,6 +87,36 @@ def choose_input(
     side = next((one for one in smaller if affordable(_shape(sizes, one, stretch=stretch))), free)
     reasons += _seen(objects, sizing, side, widest)
     return _shape(sizes, side, stretch=stretch)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """Inspection in tiles: how images are divided, the input of a tile, and the tiles of a usual image."""
+
+    tiling: Tiling
+    input: Input
+    count: int
+
+
+def choose_tiles(survey: Survey, offered: TaskSurvey, chosen: Input) -> Tiled | None:
+    """Return tiles if an input shows too little of small or thin objects which the images themselves show (rule 2)."""
+    task, objects = task_of(offered.task), offered.sizes
+    if not task.tiled or objects is None or not survey.sizes:
+        return None
+    longest = [max(size) for size, count in survey.sizes.items() for _ in range(count)]
+    usual, sizing = median(longest), task.sizing
+    thin = sizing.thin_px / (objects.width * usual) if objects.width else 0.0
+    scale = min(max(sizing.object_px / (objects.span * usual), thin), 1.0)
+    size = round(_TILE / scale)
+    if chosen.side / usual >= _ENOUGH * scale or size > min(min(one) for one in survey.sizes):
+        return None
+    boxes = TASKS[offered.task].labels == "boxes"
+    if boxes and objects.largest * usual > size:
+        return None  # a box cannot be put together of pieces that look like nothing
+    # Boxes should be whole in a tile. Masks are joined pixel by pixel, and need some surroundings only.
+    overlap = int(min(max(_WHOLE * objects.largest * usual if boxes else 0.0, _LEAST_OVERLAP * size), size / 2))
+    tiling, (width, height) = Tiling(size=size, overlap=overlap), max(survey.sizes, key=lambda one: survey.sizes[one])
+    return Tiled(tiling, Input(_TILE, _TILE), len(tiling.tiles(Region(0, 0, width, height))))
 
 
 def _seen(objects: ObjectSizes, sizing: Sizing, side: int, widest: int) -> list[Message]:

@@ -13,8 +13,17 @@ from inspector.data.pose import Pose
 from inspector.data.sizes import ObjectSizes
 from inspector.data.survey import Survey, TaskSurvey
 from inspector.runs.settings import train_settings
-from inspector.training.costs import Hardware, busy_sentence, class_speed, cost_of, part_ms, this_machine
-from inspector.training.recommend import Advice, estimate_minutes, recommend
+from inspector.training.alternatives import Advice
+from inspector.training.costs import (
+    Hardware,
+    busy_sentence,
+    class_speed,
+    cost_of,
+    estimate_minutes,
+    part_ms,
+    this_machine,
+)
+from inspector.training.recommend import recommend
 from inspector.workers.load import Load
 
 MACHINE = Hardware(cores=2, memory=8 << 30)
@@ -85,7 +94,7 @@ def test_the_smaller_the_defects_the_larger_the_input() -> None:
 def test_an_input_is_no_larger_than_the_images_and_says_so_if_defects_stay_too_small() -> None:
     advice = advise("classification", share=0.0001, sizes={(200, 200): 800})
     assert (advice.settings["width"], advice.settings["height"]) == (224, 224)
-    assert "Small objects are 2 px large in images of 200 px, and only 2.2 px in an input of 224 px" in advice.reason.text
+    assert "Small objects are 2 px large in images of 200 px, and only 2.24 px in an input of 224 px" in advice.reason.text
     finer = advise("detection", share=0.0001, sizes={(200, 200): 800})  # a grid over the same pixels
     assert (finer.settings["width"], finer.settings["height"]) == (320, 320)
 
@@ -200,12 +209,41 @@ def test_an_input_keeps_the_width_of_what_is_thin_and_is_not_enlarged_for_it() -
 
 def test_more_than_usual_pixels_are_recommended_where_enough_epochs_fit_into_the_time() -> None:
     images = {(1600, 1600): 100}
-    assert advise("detection", counts=(50, 50), share=0.0001, sizes=images).settings["width"] == 1024
-    assert advise("detection", counts=(5000, 5000), share=0.0001, sizes=images).settings["width"] == 640
-    short = advise("detection", counts=(50, 50), share=0.0001, sizes=images, time_s=600)
-    assert 320 <= short.settings["width"] < 1024
-    assert short.minutes <= 10
-    assert short.settings["time_limit"] == 600
+    assert advise("classification", counts=(50, 50), share=0.0001, sizes=images).settings["width"] == 1024
+    assert advise("classification", counts=(5000, 5000), share=0.0001, sizes=images).settings["width"] == 640
+    short = advise("classification", counts=(50, 50), share=0.0001, sizes=images, time_s=240)
+    assert 224 <= short.settings["width"] < 1024
+    assert short.minutes <= 4
+    assert short.settings["time_limit"] == 240
+
+
+def test_large_images_of_small_objects_are_learnt_in_tiles_where_the_takt_allows_it() -> None:
+    """Pinholes of 8 px in 12 megapixels, and cracks 4 px wide in 3: a whole image would leave 2 px of either."""
+    images = {(4096, 3072): 300}
+    holes = advise("detection", counts=(150, 150), share=(8 / 4096) ** 2, sizes=images)
+    assert {name: holes.settings[name] for name in ("tile", "tile_overlap", "width", "height", "fit")} == {
+        "tile": 512,
+        "tile_overlap": 64,
+        "width": 512,
+        "height": 512,
+        "fit": "stretch",
+    }
+    count = 9 * 7  # of (4096 - 64) / (512 - 64) and (3072 - 64) / (512 - 64)
+    assert holes.ms == pytest.approx(count * part_ms("fpn_lite0", 512, 512, MACHINE))
+    assert f"the {count} tiles of a part compute {holes.ms:.0f} ms" in holes.reason.text
+    assert "hard to find" not in holes.reason.text
+    slow = advise("detection", counts=(150, 150), share=(8 / 4096) ** 2, sizes=images, takt_s=1.0)
+    assert "tile" not in slow.settings
+    assert "more than half of the takt of 1000 ms" in slow.reason.text
+    cracks = advise("segmentation", counts=(200,), share=0.02, width=4 / 2000, sizes={(2000, 1500): 200}).settings
+    assert cracks["tile"] == 683  # px, and 3 of 4 px of a crack are left in 512
+    for task, share, sizes in (
+        ("detection", 0.01, {(4096, 3072): 300}),  # large enough in the whole image
+        ("detection", (8 / 640) ** 2, {(640, 640): 300}),  # the image shows no more than the input
+        ("classification", (8 / 4096) ** 2, {(4096, 3072): 300}),
+        ("detection", (8 / 4096) ** 2, {(4096, 400): 300}),  # no tile fits
+    ):
+        assert "tile" not in advise(task, share=share, sizes=sizes).settings
 
 
 def test_folds_measure_and_take_no_epochs_away() -> None:

@@ -15,8 +15,9 @@ from inspector.core.types import TaskName
 from inspector.data.survey import Survey, survey
 from inspector.runs.settings import TrainSettings
 from inspector.tasks.base import task_of
-from inspector.training.costs import busy_sentence, core_count, this_machine
-from inspector.training.recommend import Advice, estimate_minutes, recommend, too_short
+from inspector.training.alternatives import Advice
+from inspector.training.costs import busy_sentence, core_count, estimate_minutes, this_machine
+from inspector.training.recommend import recommend, too_short
 from inspector.workers.load import Load
 
 # Who gives one of these chooses the network; nothing is recommended then.
