@@ -10,6 +10,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
+from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
@@ -89,6 +90,7 @@ class InspectModel(_Model):
     engine: Annotated[str | None, FormField(choices=_engines)] = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
+    tiles: Tiling | None = Field(None, description="the region is inspected in tiles; the bundle's own if left out")
     hot_celsius: Annotated[float | None, FormField("Hot spots", unit="°C")] = Field(
         None, description="thermal: hot spots are areas above this"
     )
