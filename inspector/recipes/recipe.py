@@ -10,6 +10,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
+from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
@@ -89,6 +90,7 @@ class InspectModel(_Model):
     engine: Annotated[str | None, FormField(choices=_engines)] = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
+    tiles: Tiling | None = Field(None, description="the region is inspected in tiles; the bundle's own if left out")
     hot_celsius: Annotated[float | None, FormField("Hot spots", unit="°C")] = Field(
         None, description="thermal: hot spots are areas above this"
     )
@@ -115,9 +117,17 @@ class Rule(_Model):
     review: Annotated[float | None, FormField("Warning limit")] = Field(
         None, description="beyond it, but not beyond the limit: REVIEW"
     )
+    baseline_parts: Annotated[int | None, FormField("Compare with good parts", unit="parts")] = Field(
+        None,
+        ge=2,
+        le=1000,
+        description="limits hold for the difference to the mean of so many good parts before; for the value itself if left out",
+    )
 
     @model_validator(mode="after")
     def _band(self) -> Self:
+        if self.baseline_parts is not None and self.quantity == "class":
+            raise ValueError("The most likely class cannot be compared with the parts before.")
         if self.review is not None and (self.review > self.limit) == (self.when == "above"):
             raise ValueError("The warning limit must come before the limit.")
         return self

@@ -8,10 +8,10 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from inspector.core.types import Prediction
+from inspector.core.types import Judgement, Prediction
 from inspector.core.verdict import Verdict
 from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import judge
+from inspector.recipes.verdict import as_then, judge
 
 _WAIT_MS: Final = 120  # after the last change of the recipe
 _SLICE_S: Final = 0.02
@@ -23,6 +23,7 @@ class Judged:
 
     verdict: Verdict
     predictions: tuple[Prediction, ...]
+    judgements: tuple[Judgement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def _counted(recipe: Recipe, parts: Sequence[Judged]) -> Iterator[Change | None]
     """Yield None after every part, then the change."""
     to: Counter[Verdict] = Counter()
     for part in parts:
-        verdict = judge(recipe, part.predictions, ()).verdict
+        verdict = judge(recipe, part.predictions, (), as_then(recipe, part.judgements)).verdict
         if verdict is not part.verdict:
             to[verdict] += 1
         yield None

@@ -251,7 +251,7 @@ class ReviewThread(WorkThread[tuple[Material, int]]):
             size = sum(one.answer.planes.nbytes for one in inspection.predictions if isinstance(one.answer, Masks))
             if inspection.verdict is not Verdict.NOT_INSPECTED and self._judged_bytes + size <= ANSWER_BYTES:
                 self._judged_bytes += size if index not in self._judged else 0
-                self._judged[index] = Judged(inspection.verdict, inspection.predictions)
+                self._judged[index] = Judged(inspection.verdict, inspection.predictions, inspection.judgements)
             self._kept[index] = inspection
             self._kept_bytes += _size(inspection)
             while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:

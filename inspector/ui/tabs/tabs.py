@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from inspector.core.errors import ConfigError
 from inspector.core.registry import TABS
 from inspector.core.types import Answer, Inspection
+from inspector.imaging.colormaps import TemperatureUnit
 from inspector.recipes.adopt import cards_of
 from inspector.recipes.recipe import Recipe
 from inspector.tasks.base import task_of
 from inspector.ui.canvas.canvas import ViewLink
-from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
 from inspector.ui.tabs.threshold import ThresholdTab

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 from inspector.core.types import Prediction, Verdict
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.recipes.threshold import deciding_threshold, with_threshold
-from inspector.recipes.verdict import judge
+from inspector.recipes.verdict import as_then, judge
 from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.inspect.readouts import Badge
@@ -132,7 +132,7 @@ class ThresholdTab(AnalysisTab):
             return
         verdict, reasons = inspection.verdict, inspection.reasons
         if recipe is not None:
-            verdict, reasons, _ = judge(recipe, inspection.predictions, ())
+            verdict, reasons, _ = judge(recipe, inspection.predictions, (), as_then(recipe, inspection.judgements))
         self.verdict_title.setText(self.tr("With this threshold") if recipe is not None else self.tr("Verdict"))
         self.badge.set_verdict(verdict)
         self.verdict_word.setText(verdict_word(verdict))

@@ -24,7 +24,7 @@ from inspector.core.message import Message
 from inspector.core.paths import is_shipped
 from inspector.imaging.preprocessing import fits
 from inspector.recipes import adopt
-from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules
+from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules, doubt
 from inspector.recipes.locate import known_recipes
 from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
@@ -34,7 +34,6 @@ from inspector.ui.recipes.source_sheet import SourceSheet
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.results.plan import area_text, plan_sentences
 from inspector.ui.widgets.boxes import plain, scrolled
@@ -65,6 +64,7 @@ class RecipePanel(Themed, QWidget):
         self._file: adopt.RecipeFile | None = None
         self._cards: dict[str, Card] = {}
         self.done: adopt.Written | None = None
+        self._confirmed = False  # a bundle that learnt nothing is wanted nevertheless
         self.ask = AskThread(self)
         self._title = QLabel()
         self._title.setProperty("role", "title")
@@ -172,7 +172,7 @@ class RecipePanel(Themed, QWidget):
         line's recipe, with its regions, is then no place for it.
         """
         own = None if source and current is not None and is_shipped(current) else current
-        self._bundle, self._current, self.done = bundle, own, None
+        self._bundle, self._current, self.done, self._confirmed = bundle, own, None, False
         self._source = source
         self._file, self._cards, self._card = None, {}, None
         self._say(None)
@@ -407,9 +407,16 @@ class RecipePanel(Themed, QWidget):
             self._say(error.problem, error.remedy)
             return
         assert self._bundle is not None
+        assert self._card is not None
+        problem = None if self._confirmed else doubt(self._card)
+        if problem is not None:  # a second click confirms
+            self._confirmed = True
+            self._say(problem)
+            self.retranslate()
+            return
         bundle, cards = self._bundle, dict(self._cards)
         self._say(None)
-        self.ask.ask("write", lambda: adopt.apply(file, bundle, cards, wish, path))
+        self.ask.ask("write", lambda: adopt.apply(file, bundle, cards, wish, path, confirmed=True))
         self.apply.setEnabled(False)
 
     def _undo(self) -> None:
@@ -433,7 +440,7 @@ class RecipePanel(Themed, QWidget):
             elif self._current is not None:
                 self.applied.emit(self._current)
 
-    def _on_trouble(self, trouble: Trouble) -> None:
+    def _on_trouble(self, trouble: InspectorError) -> None:
         self._say(trouble.problem, trouble.remedy)
         self._tell_done()
         if self.done is None and self._file is not None:  # the file may have changed
@@ -488,7 +495,7 @@ class RecipePanel(Themed, QWidget):
         for button, text, icon, color in (
             (self.cancel, self.tr("Back to the results"), "previous", "text"),
             (self.undo, self.tr("Undo"), "retry", "text"),
-            (self.apply, self.tr("Use it"), "start", "on_accent"),
+            (self.apply, self.tr("Use it nevertheless") if self._confirmed else self.tr("Use it"), "start", "on_accent"),
             (self.go, self.tr("Go to Inspect"), "inspect", "on_accent"),
         ):
             button.setText(text)
