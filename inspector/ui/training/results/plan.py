@@ -1,9 +1,12 @@
 """What will happen when a bundle is taken into a recipe, in sentences."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector.bundles.bundle import Card
+from inspector.imaging.preprocessing import fits
 from inspector.recipes import adopt
 from inspector.recipes.recipe import RegionModel
 
@@ -37,3 +40,16 @@ def plan_sentences(file: adopt.RecipeFile, wish: adopt.Wish, path: Path) -> list
 def area_text(region: RegionModel) -> str:
     """Return a region as text."""
     return f"({region.x}, {region.y}) {region.width} × {region.height} px"
+
+
+def likely_camera(file: adopt.RecipeFile | None, cards: Mapping[str, Card], card: Card | None) -> int:
+    """Return the place of the camera whose bundles do the same task, else of one whose frames have the same unit.
+
+    `cards`: the cards of the recipe's bundles; `card`: that of the new one.
+    """
+    if file is None or card is None:
+        return 0
+    seen = [[cards[step.bundle] for step in file.recipe.inspect if step.camera == name] for name in file.recipe.cameras]
+    same = [at for at, those in enumerate(seen) if any(one.task == card.task for one in those)]
+    alike = [at for at, those in enumerate(seen) if any(fits(one.input, card.input.reads) for one in those)]
+    return next(iter((*same, *alike)), 0)

@@ -22,7 +22,6 @@ from inspector.core.addresses import hide_secrets
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.paths import is_shipped
-from inspector.imaging.preprocessing import fits
 from inspector.recipes import adopt
 from inspector.recipes.automatic import CAMERA, as_rule, completed, default_rules, doubt
 from inspector.recipes.locate import known_recipes
@@ -35,7 +34,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.new.background_queries import AskThread
-from inspector.ui.training.results.plan import area_text, plan_sentences
+from inspector.ui.training.results.plan import area_text, likely_camera, plan_sentences
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
@@ -245,7 +244,7 @@ class RecipePanel(Themed, QWidget):
             self.camera.clear()
             for name in cameras:
                 self.camera.addItem(name, name)
-            self.camera.setCurrentIndex(max(0, self._likely_camera(cameras)))
+            self.camera.setCurrentIndex(max(0, likely_camera(self._file, self._cards, self._card)))
         self._name_source()
         self._fill_camera()
 
@@ -263,16 +262,6 @@ class RecipePanel(Themed, QWidget):
     def _go(self) -> None:
         if self.done is not None:
             self.inspect_wanted.emit(self.done.path)
-
-    def _likely_camera(self, cameras: Sequence[str]) -> int:
-        """Return the camera whose bundles do the same task, else one whose frames have the same unit."""
-        if self._file is None or self._card is None:
-            return 0
-        cards = {camera: [self._cards[s.bundle] for s in self._file.recipe.inspect if s.camera == camera] for camera in cameras}
-        unit = self._card.input.reads
-        same = [at for at, name in enumerate(cameras) if any(card.task == self._card.task for card in cards[name])]
-        alike = [at for at, name in enumerate(cameras) if any(fits(card.input, unit) for card in cards[name])]
-        return next(iter((*same, *alike)), 0)
 
     def _steps(self) -> list[InspectModel]:
         """Return the steps that inspect the chosen camera."""
