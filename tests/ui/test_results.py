@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
-from results_making import finished_run
+from results_making import finished_run, interval
 
 from inspector.bundles.bundle import Bundle, write_card
 from inspector.core.paths import models, user_data
@@ -37,6 +37,10 @@ def test_the_result_in_numbers_and_words(qtbot: QtBot, view: ResultsView, tmp_pa
     view.show_run(finished_run(tmp_path, "first"))
     assert view._headline.text() == "Accuracy 0.860"
     assert view._measured.text() == "first  ·  0.810 to 0.910 with 95 % confidence, on 30 test images"
+    numbers = [(value, caption) for value, caption, _ in view.numbers.texts]
+    assert numbers == [("0.860", "Accuracy"), ("2.00 %", "Good parts rejected"), ("0.840", "Macro F1")]
+    assert view.sentence.text() == "The weakest class is scratch: F1 0.80, with 30 tested."
+    assert not view._doubt.isVisible()
     words = view.overview._words.text()
     assert "The weakest class is scratch: F1 0.80" in words
     assert "Good parts rejected: 2.0 % (0.0 to 7.0 %) of 10 images" in words
@@ -50,6 +54,15 @@ def test_the_result_in_numbers_and_words(qtbot: QtBot, view: ResultsView, tmp_pa
     facts = dict(view.settings._facts)
     assert facts["Epochs"] == "30"
     assert facts["Fingerprint of the data"] == "f1"
+
+
+def test_a_wide_interval_warns(view: ResultsView, tmp_path: Path) -> None:
+    view.show_run(
+        finished_run(tmp_path, "few", metrics={"accuracy": interval(0.8, 0.15), "macro_f1": interval(0.8)}, images=12)
+    )
+    assert view._doubt.isVisible()
+    assert "12 test images are too few to be sure" in view._doubt.text()
+    assert "0.650" in view._doubt.text()
 
 
 def test_a_cell_of_the_table_leads_to_its_images(qtbot: QtBot, view: ResultsView, tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ class ResultsView(Themed, QWidget):
         self._problem: Message | None = None
         self._curves: CurveView | None = None  # made when first shown: pyqtgraph takes long to import
         self._headline, self._measured, self._said, self._doubt = QLabel(), QLabel(), QLabel(), QLabel()
-        self.numbers = ThreeNumbers()
+        self.numbers, self.sentence = ThreeNumbers(), QLabel()
         self._doubt.setObjectName("doubt")
         self._doubt.setProperty("role", "error")
         self._headline.setProperty("role", "title")
         self._measured.setProperty("role", "muted")
         self._said.setProperty("role", "error")
-        for label in (self._headline, self._measured, self._said, self._doubt):
+        for label in (self._headline, self._measured, self._said, self._doubt, self.sentence):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             label.setWordWrap(True)
@@ -102,6 +102,7 @@ class ResultsView(Themed, QWidget):
         box.addWidget(self._said)
         box.addWidget(self._doubt)
         box.addWidget(self.numbers)
+        box.addWidget(self.sentence)
         box.addWidget(self.tabs, 1)
 
     def show_run(self, info: RunInfo) -> None:
@@ -129,6 +130,7 @@ class ResultsView(Themed, QWidget):
         self._measured.setVisible(report is not None)
         self.numbers.setVisible(report is not None)
         self._doubt.setVisible(False)
+        self.sentence.setVisible(False)
         self._say(self._problem)
         self.judge.setEnabled(self.bundle is not None)
         self.use.setEnabled(self.bundle is not None)
@@ -138,7 +140,9 @@ class ResultsView(Themed, QWidget):
         if report is None or info is None:
             return
         number, measured = result_facts.headline(report)
-        self._headline.setText(said(report.summary[0]) if report.summary else number)
+        self._headline.setText(number)
+        self.sentence.setText(said(report.summary[0]) if report.summary else "")
+        self.sentence.setVisible(bool(report.summary))
         self._measured.setText(f"{report.name}  ·  {measured}")
         self.numbers.show_numbers(result_facts.three_numbers(report))
         doubt = result_facts.doubt(report)
