@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QPushButton
+from PySide6.QtWidgets import QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from inspector.core.paths import user_data
@@ -73,7 +73,7 @@ def with_parts(qtbot: QtBot, window: MainWindow, page: RecipesPage, parts: Path)
 
 
 def test_a_recipe_is_made_from_a_folder_to_a_verdict(
-    qtbot: QtBot, window: MainWindow, page: RecipesPage, parts: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, window: MainWindow, page: RecipesPage, parts: Path, bundle: Path
 ) -> None:
     editor = page.editor
     with_parts(qtbot, window, page, parts)
@@ -108,9 +108,10 @@ def test_a_recipe_is_made_from_a_folder_to_a_verdict(
     assert editor.rules.table.item(0, 3).text() == "REVIEW"
 
     editor.tabs.setCurrentIndex(0)
-    monkeypatch.setattr(QInputDialog, "getDouble", lambda *_: (20.0, True))
     press(window, qtbot, "Measure a known length on the picture")
     drag(qtbot, page, (10, 30), (50, 30))
+    editor.cameras.length.setValue(20.0)
+    press(window, qtbot, "Set")
     assert editor.draft.cameras["camera"]["mm_per_px"] == pytest.approx(0.5, abs=0.02)
 
     press(window, qtbot, "Save the recipe")

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QLabel, QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.cameras.base import kind_of, options_model
 from inspector.core.addresses import hide_secrets
@@ -13,6 +13,7 @@ from inspector.recipes.recipe import CameraModel, Gate
 from inspector.ui.recipes.draft import RecipeDraft
 from inspector.ui.shell import theme
 from inspector.ui.tabs.base import caption
+from inspector.ui.tabs.controls import NumberField
 from inspector.ui.widgets.boxes import plain
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.settings_form import SettingsForm
@@ -43,7 +44,14 @@ class CamerasPanel(Themed, QWidget):
         self._name_title, self._source_title, self.source = QLabel(), QLabel(), QLabel()
         self.source.setWordWrap(True)
         self.source.setTextFormat(Qt.TextFormat.PlainText)
-        self.choose, self.measure = QPushButton(), QPushButton()
+        self.choose, self.measure, self.set_length = QPushButton(), QPushButton(), QPushButton()
+        self._pixels = 0.0  # length of the measured distance
+        self._length_row, self._length_title = QWidget(), QLabel()
+        self.length = NumberField(0.001, 100_000.0)
+        self.length.field.setObjectName("length_mm")
+        self.length.field.setDecimals(3)
+        self.length.field.setSuffix(" mm")
+        self.length.setValue(10.0)
         self._driver_title, self._gate_title = caption(QLabel()), caption(QLabel())
         self._scale_place, self._driver_place, self._gate_place = QVBoxLayout(), QVBoxLayout(), QVBoxLayout()
         self.forms: dict[str, SettingsForm] = {}
@@ -54,6 +62,7 @@ class CamerasPanel(Themed, QWidget):
         self.name.editingFinished.connect(self._rename)
         self.choose.clicked.connect(lambda: self.source_wanted.emit(self._camera))
         self.measure.clicked.connect(self.measure_wanted)
+        self.set_length.clicked.connect(self._set_length)
         draft.changed.connect(self._refresh)
         self.retranslate()
 
@@ -67,6 +76,12 @@ class CamerasPanel(Themed, QWidget):
             head.addWidget(button)
         self.choose.setObjectName("choose_source")
         self.measure.setObjectName("measure_scale")
+        self.set_length.setObjectName("set_length")
+        length = plain(QHBoxLayout(self._length_row))
+        length.addWidget(self._length_title)
+        length.addWidget(self.length, 1)
+        length.addWidget(self.set_length)
+        self._length_row.hide()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, theme.SPACING, theme.SPACING, theme.SPACING)
         box.setSpacing(theme.SPACING)
@@ -80,6 +95,7 @@ class CamerasPanel(Themed, QWidget):
         box.addWidget(self.choose)
         box.addLayout(self._scale_place)
         box.addWidget(self.measure)
+        box.addWidget(self._length_row)
         box.addWidget(self._driver_title)
         box.addLayout(self._driver_place)
         box.addWidget(self._gate_title)
@@ -175,11 +191,20 @@ class CamerasPanel(Themed, QWidget):
             self.show_camera(self._camera)
 
     def ask_length(self, pixels: float) -> None:
-        """Ask how long the measured distance is, and set the size of a pixel."""
-        text = self.tr("The line is {pixels:.1f} px long. How many millimetres is that?").format(pixels=pixels)
-        length, given = QInputDialog.getDouble(self.window(), self.tr("Measure"), text, 10.0, 0.001, 100_000.0, 3)
-        if given:
-            self.set_scale(length / pixels)
+        """Ask how long the measured distance is, in the panel."""
+        self._pixels = pixels
+        self._name_length()
+        self._length_row.show()
+        self.length.setFocus()
+        self.length.field.selectAll()
+
+    def _set_length(self) -> None:
+        self._length_row.hide()
+        if self._pixels:
+            self.set_scale(self.length.value() / self._pixels)
+
+    def _name_length(self) -> None:
+        self._length_title.setText(self.tr("{pixels:.1f} px are").format(pixels=self._pixels))
 
     def retranslate(self) -> None:
         self.camera.setAccessibleName(self.tr("Camera"))
@@ -189,12 +214,15 @@ class CamerasPanel(Themed, QWidget):
         for button, text in (
             (self.choose, self.tr("Choose the source…")),
             (self.measure, self.tr("Measure a known length on the picture")),
+            (self.set_length, self.tr("Set")),
         ):
             button.setText(text)
             button.setAccessibleName(text)
         for tool, text in ((self.add, self.tr("Add a camera")), (self.remove, self.tr("Remove this camera"))):
             tool.setToolTip(text)
             tool.setAccessibleName(text)
+        self.length.set_texts(self.tr("Length in millimetres"), self.tr("less"), self.tr("more"))
+        self._name_length()
         self._driver_title.setText(self.tr("Driver"))
         self._gate_title.setText(self.tr("Frames that get no verdict"))
         self.source.setText(self._source_text())
