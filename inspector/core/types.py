@@ -292,19 +292,21 @@ class JudgedBy:
     """What judged a part, so that its record can be traced.
 
     Holds the SHA-256 of the complete recipe, the SHA-256 of each bundle by its name in the recipe, and the version of this
-    program.
+    program. `documents`: the recipe and the bundles' cards as JSON, by those hashes.
     """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     software: str = ""
+    documents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """The station's complete record of one part: frames by camera name, predictions, verdict, reasons, and timings in ms.
 
-    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure.
+    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `due`:
+    monotonic seconds by which the line must know the verdict, None for no deadline.
     """
 
     part: str
@@ -321,6 +323,7 @@ class Inspection:
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
     judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()
+    due: float | None = None
 
     @property
     def notes(self) -> tuple[Message, ...]:

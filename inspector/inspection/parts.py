@@ -130,6 +130,7 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
         timings_ms=timings,
         source=part.source(),
         judged_by=program.judged_by,
+        due=due,
     )
 
 

@@ -90,9 +90,12 @@ class Program:
     judged_by: JudgedBy = field(init=False)
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()
+        text = self.recipe.model_dump_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
-        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__))
+        cards = {step.bundle.fingerprint: step.bundle.card.model_dump_json() for step in self.steps}
+        documents = MappingProxyType({digest: text, **cards})
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__, documents))
 
     @property
     def variants(self) -> str:

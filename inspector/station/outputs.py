@@ -15,7 +15,7 @@ from inspector.core.types import Inspection
 from inspector.inspection.parts import weight_of
 from inspector.inspection.pulse import Pulse
 from inspector.inspection.status import StageStats, StationStatus
-from inspector.results.sink import Sink
+from inspector.results.sink import NotRecorded, Sink
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
 
@@ -55,6 +55,16 @@ class Outputs:
             raise
         for lane in self._lanes:
             lane.start()
+
+    def opened(self, sequence: int, part: str) -> None:
+        """Let every sink note a part that is under way."""
+        for lane in self._lanes:
+            lane.sink.opened(sequence, part)
+
+    def forgotten(self, sequence: int) -> None:
+        """Let every sink note a part that gets no verdict."""
+        for lane in self._lanes:
+            lane.sink.forgotten(sequence)
 
     def put(self, inspection: Inspection, wait: bool) -> None:
         """Distribute a verdict.
@@ -151,29 +161,39 @@ class _Lane:
 
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
+            self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
             for inspection in inspections:
                 with self._pulse.during(self.sink.name, PATIENCE):
-                    self._take(inspection)
+                    taken = self._take(inspection)
                 for lane in self._then:
-                    lane.put(inspection, wait=True)
+                    lane.put(taken, wait=True)
             self._edge.settle(len(inspections))
         if self._status is not None:
             with self._pulse.during(self.sink.name, PATIENCE):
                 self.finish(self._status)
 
-    def _take(self, inspection: Inspection) -> None:
+    def _take(self, inspection: Inspection) -> Inspection:
+        """Give the sink an inspection; return what the lanes after it receive."""
         began = time.monotonic()
-        try:
-            self.sink.take(inspection)
-        except InspectorError as error:
-            self._note(error.problem, error.remedy)
-        except Exception as error:  # thread boundary: the next inspection must have its chance
-            log.exception("The sink %s failed", self.sink.name)
-            self._note(_defect(error), None)
-        else:
+        error = self._do(lambda: self.sink.take(inspection))
+        if error is None:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
+        return error.instead if isinstance(error, NotRecorded) else inspection
+
+    def _do(self, work: Callable[[], None]) -> Exception | None:
+        """Let the sink work; report and return its error."""
+        try:
+            work()
+        except InspectorError as error:
+            self._note(error.problem, error.remedy)
+            return error
+        except Exception as error:  # thread boundary: the next inspection must have its chance
+            log.exception("The sink %s failed", self.sink.name)
+            self._note(_defect(error), None)
+            return error
+        return None
 
     def _note(self, problem: Message | None, remedy: Message | None) -> None:
         if problem != self._problem:
