@@ -77,6 +77,28 @@ def told_content(of: int, verdict: Verdict, reason: Message) -> dict[str, Any]:
     return {"kind": "told", **_now(), "of": of, "verdict": verdict.value, "reason": sentence(reason).model_dump()}
 
 
+def correction_content(
+    result: str, *, who: str, verdict: Verdict, machine: str, class_name: str, reason: str, note: str
+) -> dict[str, Any]:
+    """Return the record of what a person said of an inspection. `machine`: the verdict that it had."""
+    return {
+        "kind": "correction",
+        **_now(),
+        "result_id": result,
+        "who": who,
+        "verdict": verdict.value,
+        "machine_verdict": machine,
+        "class": class_name,
+        "reason": reason,
+        "note": note,
+    }
+
+
+def undo_content(result: str, correction: str, *, who: str) -> dict[str, Any]:
+    """Return the record that takes a correction back."""
+    return {"kind": "correction", **_now(), "result_id": result, "undoes": correction, "who": who}
+
+
 def event_content(what: str, *, who: str = "", **values: object) -> dict[str, Any]:
     """Return a record of the audit trail."""
     return {"kind": "event", **_now(), "what": what, "who": who, **values}
@@ -154,6 +176,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "quantity": judgement.quantity,
         "unit": QUANTITIES[judgement.quantity].unit,
         "class": judgement.name,
+        "wrong": judgement.wrong,
         "value": judgement.value if math.isfinite(judgement.value) else None,
         "when": judgement.when,
         "limit": judgement.limit,

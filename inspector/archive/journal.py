@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from inspector.archive.keys import StationKey
 from inspector.archive.segment import NOTICE, chained, frame, header, sealed_text
-from inspector.archive.segments import SUFFIX, Tail, read_tail, sync_folder
+from inspector.archive.segments import SUFFIX, Tail, read_tail, segment_files, segment_header, sync_folder
 from inspector.core.errors import StorageError
 from inspector.core.locks import LockedError, alone
 from inspector.core.message import Message
@@ -313,7 +313,7 @@ def open_journal(archive: Path, key: StationKey, *, durable: Callable[[int], Non
 
     Raises StorageError.
     """
-    for folder in journal_folders(archive):
+    for folder in _own_folders(archive, key):
         with contextlib.suppress(LockedError):
             return Journal(folder, key, durable=durable)
     return Journal(archive / _JOURNALS / uuid.uuid4().hex, key, durable=durable)
@@ -322,7 +322,7 @@ def open_journal(archive: Path, key: StationKey, *, durable: Callable[[int], Non
 def idle_journals(archive: Path, key: StationKey) -> list[Journal]:
     """Open every journal that no process has, so that what one left unfinished can be finished. Raises StorageError."""
     found = []
-    for folder in journal_folders(archive):
+    for folder in _own_folders(archive, key):
         with contextlib.suppress(LockedError):
             found.append(Journal(folder, key))
     return found
@@ -332,6 +332,16 @@ def journal_folders(archive: Path) -> list[Path]:
     """Return the folders of all journals under the archive's folder."""
     parent = archive / _JOURNALS
     return sorted(folder for folder in parent.iterdir() if folder.is_dir()) if parent.is_dir() else []
+
+
+def _own_folders(archive: Path, key: StationKey) -> list[Path]:
+    """Return the journals that this station may go on with: those that were sealed with its key, and new ones."""
+    own = []
+    for folder in journal_folders(archive):
+        files = segment_files(folder)
+        if not files or segment_header(files[-1]).get("key", key.public.hex()) == key.public.hex():
+            own.append(folder)
+    return own
 
 
 def problem_of(journal: Journal, now: float) -> Message | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Final
 
@@ -49,9 +50,11 @@ class Kills:
 def bench_kills(folder: Path, *, kills: int, seed: int = 0, progress: Callable[[int, int], None] = lambda *_: None) -> Kills:
     """Start a station on the archive in `folder`, kill it, and so on; then open the archive and count."""
     began, chance = time.monotonic(), random.Random(seed)
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    context.set_forkserver_preload([__name__])
+    folder.mkdir(parents=True, exist_ok=True)
+    context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
     told: list[str] = []
     for number in range(kills):
         progress(number, kills)

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "explain": "inspector.cli.explain:explain",
         "data": "inspector.cli.data:data",
         "doctor": "inspector.cli.doctor:doctor",
+        "archive": "inspector.cli.archive:archive",
         "bench": "inspector.cli.bench:bench",
         "worker": "inspector.cli.worker:worker",
     }

@@ -273,6 +273,7 @@ class Judgement:
 
     `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
     unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
+    `wrong`: whether the classes concerned are bad.
     """
 
     rule: int
@@ -285,6 +286,7 @@ class Judgement:
     when: Literal["above", "below"]
     limit: float
     verdict: Verdict
+    wrong: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from sqlalchemy import text
 
 from inspector.archive.archive import opened_archive
 from inspector.archive.contents import RunContext
+from inspector.archive.filters import Filters
 from inspector.archive.images import decode, encode, read_kept
 from inspector.archive.sinks import ArchiveSink, JournalSink, archive_sinks
 from inspector.archive.store.database import Database, open_database
 from inspector.archive.store.feeder import Feeder
-from inspector.archive.store.query import Filters, count, events, every, facet, gaps, page, result_of, runs
+from inspector.archive.store.query import count, events, every, facet, gaps, page, result_of, runs
 from inspector.archive.store.verify import verify
 from inspector.core.errors import StorageError
 from inspector.core.types import Verdict
@@ -91,7 +92,7 @@ def test_every_part_is_in_the_archive_with_its_judgements_context_and_images(arc
         assert (run["operator"], run["line"], run["interrupted"]) == ("=cmd|' /C calc'!A0", "3", False)
         assert run["ended"] > run["creation_time"]
         with database.read() as connection:
-            texts = dict(connection.execute(text("SELECT digest, text FROM document")).tuples().all())
+            texts = dict(connection.execute(text("SELECT digest, text FROM document")).all())
         assert ng["internal_recipe_id"] in texts
         assert ng["internal_configuration_id"] in texts
         assert '"ok_every":4' in texts[ng["internal_recipe_id"]]

@@ -1,6 +1,6 @@
 """Feeding the database from journals, each record exactly once, whatever ends in between."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +21,11 @@ from inspector.archive.store.models import (
     HoldRow,
     ImageRow,
     JournalRow,
+    RecordRow,
     ResultRow,
     RunRow,
     key_of,
+    sequence_of,
 )
 from inspector.archive.store.rows import RowBatch
 from inspector.core.errors import StorageError
@@ -72,7 +74,7 @@ class Feeder:
         if not found:
             return 0
         with self._database.write() as connection:
-            journal = _journal_row(connection, folder)
+            journal = journal_row(connection, folder.name, _public_key(folder))
             if journal["fed"] != began:  # another process was faster
                 self._readers[folder.name] = JournalReader(folder, journal["fed"])
                 return BATCH
@@ -82,9 +84,6 @@ class Feeder:
 
     def _store(self, connection: Connection, journal: int, found: list[JournalRecord | Missing]) -> None:
         records = [item for item in found if isinstance(item, JournalRecord)]
-        batch = RowBatch(journal, _run_of(connection, journal, records))
-        for record in records:
-            batch.add(record)
         gaps = [
             {"journal_id": journal, "first": item.first, "last": item.last, "damaged": item.damaged}
             for item in found
@@ -92,7 +91,15 @@ class Feeder:
         ]
         if gaps:
             connection.execute(insert(GapRow), gaps)
-        store_batch(connection, batch)
+        store_records(connection, journal, records)
+
+
+def store_records(connection: Connection, journal: int, records: Sequence[JournalRecord]) -> None:
+    """Store records of one journal, in order. `journal`: its key."""
+    batch = RowBatch(journal, _run_of(connection, journal, records), lambda name: int(journal_row(connection, name)["id"]))
+    for record in records:
+        batch.add(record)
+    store_batch(connection, batch)
 
 
 def store_batch(connection: Connection, batch: RowBatch) -> None:
@@ -124,8 +131,12 @@ def store_batch(connection: Connection, batch: RowBatch) -> None:
         connection.execute(delete(HoldRow).where(HoldRow.lot == row["lot"]))
     for row in changes["undone"]:
         connection.execute(update(CorrectionRow).where(CorrectionRow.id == row["key"]).values(undone=row["undone"]))
-    for row in (*changes["human"], *changes["undone"]):
-        _follow_corrections(connection, row["result_id"])
+    corrected = {row["result_id"] for row in (*changes["human"], *changes["undone"])}
+    if keys := [row["id"] for row in batch.inserts["result"]]:  # of another journal, which was fed before
+        early = select(CorrectionRow.result_id).where(CorrectionRow.result_id.between(min(keys), max(keys)))
+        corrected |= set(connection.execute(early).scalars())
+    for key in corrected:
+        _follow_corrections(connection, key)
 
 
 def _follow_corrections(connection: Connection, result: int) -> None:
@@ -140,20 +151,26 @@ def _follow_corrections(connection: Connection, result: int) -> None:
     connection.execute(update(ResultRow).where(ResultRow.id == result).values(human_verdict=verdict))
 
 
-def _journal_row(connection: Connection, folder: Path) -> dict[str, Any]:
-    """Return the row of a journal, made if it is new."""
-    known = select(JournalRow.id, JournalRow.fed).where(JournalRow.name == folder.name)
+def journal_row(connection: Connection, name: str, public_key: str = "") -> dict[str, Any]:
+    """Return `id` and `fed` of a journal, which is made if it is new. `public_key`: of its seals, once it is known."""
+    known = select(JournalRow.id, JournalRow.fed, JournalRow.public_key).where(JournalRow.name == name)
     row = connection.execute(known).one_or_none()
     if row is None:
         key = (connection.execute(select(func.max(JournalRow.id))).scalar_one() or 0) + 1
-        files = segment_files(folder)
-        public = str(segment_header(files[0]).get("key", "")) if files else ""
-        connection.execute(insert(JournalRow).values(id=key, name=folder.name, public_key=public[:64], station="", fed=1))
+        values = {"id": key, "name": name, "public_key": public_key, "station": "", "fed": 1, "pruned": 0}
+        connection.execute(insert(JournalRow).values(values))
         return {"id": key, "fed": 1}
+    if public_key and not row.public_key:
+        connection.execute(update(JournalRow).where(JournalRow.id == row.id).values(public_key=public_key))
     return {"id": row.id, "fed": row.fed}
 
 
-def _run_of(connection: Connection, journal: int, records: list[JournalRecord]) -> Mapping[str, Any] | None:
+def _public_key(folder: Path) -> str:
+    files = segment_files(folder)
+    return str(segment_header(files[0]).get("key", ""))[:64] if files else ""
+
+
+def _run_of(connection: Connection, journal: int, records: Sequence[JournalRecord]) -> Mapping[str, Any] | None:
     """Return the row of the run under way before the first of these records."""
     if not records:
         return None
@@ -166,3 +183,37 @@ def _run_of(connection: Connection, journal: int, records: list[JournalRecord]) 
 def _insert_or_ignore(connection: Connection, table: type[Base], row: dict[str, Any]) -> None:
     make = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     connection.execute(make(table).values(row).on_conflict_do_nothing())
+
+
+def import_records(database: Database, other: Database) -> int:
+    """Store the records of another database that are not here yet, in order; return how many. Raises StorageError."""
+    total = 0
+    with other.read() as source:
+        journals = source.execute(select(*JournalRow.__table__.columns)).all()
+        for journal in journals:
+            if journal.pruned:
+                continue  # its beginning is gone, and with it the proof
+            while count := _import_batch(database, source, journal):
+                total += count
+    return total
+
+
+def _import_batch(database: Database, source: Connection, journal: Any) -> int:  # noqa: ANN401 - a row
+    with database.write() as connection:
+        own = journal_row(connection, journal.name, journal.public_key)
+        first, end = key_of(journal.id, own["fed"]), key_of(journal.id, journal.fed)
+        columns = RecordRow.id, RecordRow.payload, RecordRow.digest, RecordRow.seal
+        query = select(*columns).where(RecordRow.id >= first, RecordRow.id < end).order_by(RecordRow.id).limit(BATCH)
+        records = [
+            JournalRecord(sequence_of(row.id), row.payload, row.digest, row.seal or b"") for row in source.execute(query)
+        ]
+        if not records:
+            return 0
+        missing = select(*GapRow.__table__.columns).where(
+            GapRow.journal_id == journal.id, GapRow.first >= own["fed"], GapRow.first <= records[-1].sequence
+        )
+        for gap in source.execute(missing).all():
+            connection.execute(insert(GapRow), {**gap._mapping, "journal_id": own["id"]})
+        store_records(connection, own["id"], records)
+        connection.execute(update(JournalRow).where(JournalRow.id == own["id"]).values(fed=records[-1].sequence + 1))
+    return len(records)

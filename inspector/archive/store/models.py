@@ -18,9 +18,27 @@ def key_of(journal: int, sequence: int) -> int:
     return journal << _JOURNAL_BITS | sequence
 
 
+def journal_of(key: int) -> int:
+    """Return the key of the journal in the key of a record."""
+    return key >> _JOURNAL_BITS
+
+
 def sequence_of(key: int) -> int:
     """Return the sequence number in the key of a record."""
     return key & ((1 << _JOURNAL_BITS) - 1)
+
+
+def result_id(journal: str, sequence: int) -> str:
+    """Return the name of an inspection, the same in every database. `journal`: the name of its journal."""
+    return f"{journal}-{sequence}"
+
+
+def parse_result_id(text: str) -> tuple[str, int]:
+    """Return the journal's name and the sequence number of an inspection's name. Raises ValueError."""
+    journal, dash, sequence = text.rpartition("-")
+    if not dash or not journal or not sequence.isdecimal() or len(sequence) > 12:
+        raise ValueError(f"{text[:80]!r} is not the id of an inspection")
+    return journal, int(sequence)
 
 
 class Base(DeclarativeBase):
@@ -35,7 +53,10 @@ class SchemaVersion(Base):
 
 
 class JournalRow(Base):
-    """A journal that is fed to this database. `fed`: sequence number of the next record to be fed."""
+    """A journal that is fed to this database. `fed`: sequence number of the next record to be fed.
+
+    `pruned`: sequence number of the last record that retention deleted, with its hash, from which the chain goes on.
+    """
 
     __tablename__ = "journal"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -43,6 +64,8 @@ class JournalRow(Base):
     public_key: Mapped[str] = mapped_column(String(64), default="")
     station: Mapped[str] = mapped_column(Text, default="")
     fed: Mapped[int] = mapped_column(BigInteger, default=1)
+    pruned: Mapped[int] = mapped_column(BigInteger, default=0)
+    pruned_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class RecordRow(Base):
@@ -76,7 +99,7 @@ class ResultRow(Base):
     """An inspection. Times are microseconds since 1970 in UTC; `utc_offset` is the station's, in minutes.
 
     `verdict`: of the machine. `told`: what the line was told where that was another. `human_verdict`: of the last correction.
-    `margin`: distance of the nearest rule to its limit, as a share of the limit; negative beyond it.
+    `margin`: distance of the nearest value from its limit, as a share of the larger of both.
     """
 
     __tablename__ = "result"
@@ -112,7 +135,10 @@ class ResultRow(Base):
 
 
 class JudgementRow(Base):
-    """A rule's value, limit and verdict, whether it fired or not. `value` None: it could not be measured."""
+    """A rule's value, limit and verdict, whether it fired or not. `value` None: it could not be measured.
+
+    `wrong`: whether the class is a bad one.
+    """
 
     __tablename__ = "judgement"
     result_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("result.id", ondelete="CASCADE"), primary_key=True)
@@ -122,6 +148,7 @@ class JudgementRow(Base):
     camera: Mapped[str] = mapped_column(Text)
     quantity: Mapped[str] = mapped_column(String(32))
     class_name: Mapped[str] = mapped_column(Text)
+    wrong: Mapped[bool] = mapped_column(Boolean)
     value: Mapped[float | None] = mapped_column(Float(53))
     above: Mapped[bool] = mapped_column(Boolean)
     limit: Mapped[float] = mapped_column(Float(53))

@@ -1,16 +1,18 @@
 """Finding inspections: filters, pages in the order of time or of margin, and the counts beside each filter."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
 
-from inspector.archive.segment import JournalRecord
+from inspector.archive.filters import Filters
+from inspector.archive.segment import JournalRecord, genesis
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
     CorrectionRow,
+    DocumentRow,
     EventRow,
     GapRow,
     ImageRow,
@@ -19,49 +21,17 @@ from inspector.archive.store.models import (
     RecordRow,
     ResultRow,
     RunRow,
+    journal_of,
+    key_of,
+    parse_result_id,
+    result_id,
+    sequence_of,
 )
 from inspector.core.errors import ConfigError
 
 PAGE: Final = 100
 FACETS: Final = ("verdict", "product_id", "rule", "lot", "shift", "operator", "human_verdict")
 Order = Literal["newest", "oldest", "margin"]
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which inspections are meant; None or "" for any. Times are UTC.
-
-    `bundle`: fingerprint of a bundle, or its beginning. `rule`: quantity and class of the rule that decided. `corrected`:
-    whether a person has said something of it. `simulated`: None for both.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    verdict: str = ""
-    human_verdict: str = ""
-    part: str = ""
-    lot: str = ""
-    recipe: str = ""
-    bundle: str = ""
-    rule: str = ""
-    shift: str = ""
-    operator: str = ""
-    station: str = ""
-    quantity: str = ""
-    margin_below: float | None = None
-    brightness_below: float | None = None
-    brightness_above: float | None = None
-    corrected: bool | None = None
-    simulated: bool | None = None
-
-    def described(self) -> dict[str, Any]:
-        """Return what was chosen, for reports and the audit trail."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in chosen.items()
-            if value is not None and value != ""
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +104,29 @@ def result_of(database: Database, key: int) -> Mapping[str, Any]:
         }
 
 
+def journal_names(database: Database) -> dict[int, str]:
+    """Return the names of all journals by their keys."""
+    with database.read() as connection:
+        return dict(connection.execute(select(JournalRow.id, JournalRow.name)).all())
+
+
+def name_of(database: Database, key: int) -> str:
+    """Return the name of a record, which is the same in every database (`result_id`)."""
+    return result_id(journal_names(database)[journal_of(key)], sequence_of(key))
+
+
+def key_of_name(database: Database, name: str) -> int:
+    """Return the key of an inspection by its name. Raises ConfigError."""
+    try:
+        journal, sequence = parse_result_id(name)
+    except ValueError as error:
+        raise ConfigError("{detail}.", detail=error) from error
+    for key, known in journal_names(database).items():
+        if known == journal:
+            return key_of(key, sequence)
+    raise ConfigError("There is no inspection {name} in the archive.", name=name)
+
+
 def keys_of_part(database: Database, part: str) -> list[int]:
     """Return the inspections of a part, oldest first."""
     with database.read() as connection:
@@ -146,6 +139,31 @@ def part_counts(database: Database) -> dict[tuple[str, int], int]:
     query = select(ResultRow.part_id, ResultRow.result_state, func.count()).group_by(ResultRow.part_id, ResultRow.result_state)
     with database.read() as connection:
         return {(part, state): number for part, state, number in connection.execute(query)}
+
+
+def chain_after(database: Database, key: int) -> dict[str, Any]:
+    """Return the chain from before a record to the next seal: `journal`, its `public_key`, the hash `before`, `records`."""
+    first = key_of(journal_of(key), 0)
+    row = RecordRow
+    with database.read() as connection:
+        columns = JournalRow.name, JournalRow.public_key, JournalRow.pruned_digest
+        journal = connection.execute(select(*columns).where(JournalRow.id == journal_of(key))).one()
+        earlier = select(row.digest).where(row.id < key, row.id > first).order_by(row.id.desc()).limit(1)
+        before = connection.execute(earlier).scalar_one_or_none() or journal.pruned_digest or genesis(journal.name)
+        later = select(row.id, row.payload, row.digest, row.seal).where(row.id >= key, row.id < key_of(journal_of(key) + 1, 0))
+        records = []
+        for found in connection.execute(later.order_by(row.id).execution_options(yield_per=100)):
+            records.append(JournalRecord(sequence_of(found.id), found.payload, found.digest, found.seal or b""))
+            if found.seal is not None:
+                break
+    return {"journal": journal.name, "public_key": journal.public_key, "before": before, "records": records}
+
+
+def documents(database: Database, digests: Collection[str]) -> dict[str, str]:
+    """Return the recipes and cards with these hashes."""
+    query = select(DocumentRow.digest, DocumentRow.text).where(DocumentRow.digest.in_(digests))
+    with database.read() as connection:
+        return dict(connection.execute(query).all())
 
 
 def gaps(database: Database) -> list[Mapping[str, Any]]:
@@ -171,7 +189,7 @@ def runs(database: Database, *, limit: int = 1000) -> list[Mapping[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def matching(query: Select[Any], filters: Filters) -> Select[Any]:
+def matching(query: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple[Any, ...]]:
     """Restrict a query on `result`."""
     return query.where(*_conditions(filters))
 
@@ -208,7 +226,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         # A fingerprint holds no wildcard; what is no fingerprint finds nothing.
         conditions.append(row.internal_configuration_id.contains(filters.bundle, autoescape=True))
     if filters.margin_below is not None:
-        conditions.append(and_(row.margin < filters.margin_below, row.margin > -filters.margin_below))
+        conditions.append(row.margin < filters.margin_below)
     if filters.brightness_below is not None:
         conditions.append(row.brightness < filters.brightness_below)
     if filters.brightness_above is not None:

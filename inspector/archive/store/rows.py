@@ -2,12 +2,12 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from inspector.archive.segment import JournalRecord
-from inspector.archive.store.models import Row, key_of
+from inspector.archive.store.models import Row, key_of, parse_result_id
 from inspector.core.message import Message
 from inspector.core.sentence import marked
 
@@ -17,12 +17,14 @@ MOST_TEXT = 500  # letters of a text in a column; the record has all of it
 class RowBatch:
     """Rows to insert and to update, of records of one journal, in order.
 
-    `run`: the run that the records belong to, by its row; it is read from the database for the first batch.
+    `run`: the run that the records belong to, by its row; it is read from the database for the first batch. `find` returns
+    the key of a journal by its name.
     """
 
-    def __init__(self, journal: int, run: Mapping[str, Any] | None) -> None:
+    def __init__(self, journal: int, run: Mapping[str, Any] | None, find: Callable[[str], int]) -> None:
         self.journal = journal
         self.run = run
+        self._find = find
         self.inserts: dict[str, list[Row]] = defaultdict(list)
         self.updates: dict[str, list[Row]] = defaultdict(list)
 
@@ -72,6 +74,7 @@ class RowBatch:
                     "camera": text_of(judgement["camera"]),
                     "quantity": judgement["quantity"],
                     "class_name": text_of(judgement["class"]),
+                    "wrong": judgement.get("wrong", True),
                     "value": judgement["value"],
                     "above": judgement["when"] == "above",
                     "limit": judgement["limit"],
@@ -97,13 +100,14 @@ class RowBatch:
         self.inserts["document"].append({"digest": content["digest"], "text": content["text"]})
 
     def _correction(self, key: int, content: Mapping[str, Any]) -> None:
+        result = self._key(content["result_id"])
         if (undoes := content.get("undoes")) is not None:
-            self.updates["undone"].append({"key": int(undoes), "undone": key, "result_id": int(content["result"])})
+            self.updates["undone"].append({"key": self._key(undoes), "undone": key, "result_id": result})
             return
         self.inserts["correction"].append(
             {
                 "id": key,
-                "result_id": int(content["result"]),
+                "result_id": result,
                 "creation_time": microseconds(content["creation_time"])[0],
                 "who": text_of(content["who"]),
                 "verdict": content["verdict"],
@@ -113,7 +117,12 @@ class RowBatch:
                 "undone": None,
             }
         )
-        self.updates["human"].append({"result_id": int(content["result"])})
+        self.updates["human"].append({"result_id": result})
+
+    def _key(self, name: str) -> int:
+        """Return the key of a record by its name, which is the same in every database."""
+        journal, sequence = parse_result_id(name)
+        return key_of(self._find(journal), sequence)
 
     def _event(self, key: int, content: Mapping[str, Any]) -> None:
         known = ("kind", "creation_time", "monotonic", "what", "who")
@@ -135,7 +144,7 @@ class RowBatch:
             case "hold_released":
                 self.updates["released"].append({"lot": text_of(content["lot"])})
             case "images_deleted":
-                keys = [int(name) for name in content["results"]]
+                keys = [self._key(name) for name in content["results"]]
                 self.updates["deleted"] += [{"key": name, "deleted": row["creation_time"]} for name in keys]
             case _:
                 pass
@@ -177,7 +186,7 @@ def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> 
 
 
 def margin_of(judgements: list[Mapping[str, Any]]) -> float | None:
-    """Return the smallest distance of a value from its limit, as a share of the larger of both; negative beyond the limit.
+    """Return the smallest distance of a value from its limit, as a share of the larger of both.
 
     None if there is none: a count of zero with the limit zero is near nothing.
     """
@@ -185,8 +194,8 @@ def margin_of(judgements: list[Mapping[str, Any]]) -> float | None:
     for item in judgements:
         value, limit = item["value"], item["limit"]
         if value is not None and (scale := max(abs(value), abs(limit))):
-            found.append((limit - value) * (1 if item["when"] == "above" else -1) / scale)
-    return min(found, key=abs, default=None)
+            found.append(abs(limit - value) / scale)
+    return min(found, default=None)
 
 
 def microseconds(text: str) -> tuple[int, int]:

@@ -63,8 +63,8 @@ def verify(database: Database, archive: Path, *, trusted: str = "", images: bool
 def _check_journal(connection: Connection, journal: Any, key: str, total: _Count) -> Iterator[Message]:  # noqa: ANN401 - a row
     public = bytes.fromhex(key) if len(key) == 64 else b""
     gaps = select(GapRow.first, GapRow.last).where(GapRow.journal_id == journal.id)
-    known = dict(connection.execute(gaps).tuples().all())
-    before, expected, open_seal = genesis(journal.name), 1, 0
+    known = dict(connection.execute(gaps).all())
+    before, expected, open_seal = journal.pruned_digest or genesis(journal.name), journal.pruned + 1, 0
     for row in _records(connection, journal.id):
         total.records += 1
         sequence = sequence_of(row.id)
