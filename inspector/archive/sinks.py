@@ -117,11 +117,11 @@ class JournalSink(Sink):
         self.journal, self._users = journal, 1
         self.feeder = FeederThread(self.archive, self._url)
 
-    def opened(self, sequence: int, part: str) -> None:
+    def part_opened(self, sequence: int, part: str) -> None:
         if self.journal is not None:
             self.journal.opened(sequence, opened_content(part))
 
-    def forgotten(self, sequence: int) -> None:
+    def part_forgotten(self, sequence: int) -> None:
         if self.journal is not None:
             self.journal.forgotten(sequence)
 

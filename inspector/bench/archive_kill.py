@@ -106,7 +106,7 @@ def _victim(folder: Path, number: int, file: Path) -> None:
     outputs = Outputs([*archive_sinks(folder=folder), _Line(file)], Counters(), lambda *_: None)
     outputs.open(StationStatus())
     for sequence in count():
-        outputs.opened(sequence, f"{number}-{sequence}")
+        outputs.part_opened(sequence, f"{number}-{sequence}")
         if sequence >= _AHEAD:
             judged = sequence - _AHEAD
             outputs.put(made_inspection(judged, part=f"{number}-{judged}"), wait=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,13 +35,12 @@ def _when(_context: click.Context, _option: click.Parameter, text: str | None) -
 def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose inspections; the command receives them as `filters`."""
 
+    @wraps(command)
     def select(**options: Any) -> Any:  # noqa: ANN401 - whatever the command returns
         chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
         filters = Filters(**{name: value for name, value in chosen.items() if value is not None})
         return command(filters=filters, **options)
 
-    select.__doc__ = command.__doc__
-    select.__name__ = command.__name__
     for option in (
         click.option("--corrected/--not-corrected", default=None, help="Only those that a person said something of, or not."),
         click.option("--simulated/--real", default=None, help="Only parts of the demo line, or only real ones."),

@@ -37,10 +37,10 @@ class Sink(ABC):
     def open(self, status: StationStatus) -> None:  # noqa: B027 - most have nothing to open
         """Prepare for a run; the line starts when every sink is ready. Raises InspectorError; then the line does not start."""
 
-    def opened(self, sequence: int, part: str) -> None:  # noqa: B027 - only a record of parts under way needs it
+    def part_opened(self, sequence: int, part: str) -> None:  # noqa: B027 - only a record of parts under way needs it
         """Note that a part is under way. Called on the thread that opened it; must not block."""
 
-    def forgotten(self, sequence: int) -> None:  # noqa: B027 - as above
+    def part_forgotten(self, sequence: int) -> None:  # noqa: B027 - as above
         """Note that a part gets no verdict, because a newer one took its place. Must not block."""
 
     def expect(self, inspections: Sequence[Inspection]) -> None:  # noqa: B027 - only some gain by it

@@ -56,15 +56,15 @@ class Outputs:
         for lane in self._lanes:
             lane.start()
 
-    def opened(self, sequence: int, part: str) -> None:
+    def part_opened(self, sequence: int, part: str) -> None:
         """Let every sink note a part that is under way."""
         for lane in self._lanes:
-            lane.sink.opened(sequence, part)
+            lane.sink.part_opened(sequence, part)
 
-    def forgotten(self, sequence: int) -> None:
+    def part_forgotten(self, sequence: int) -> None:
         """Let every sink note a part that gets no verdict."""
         for lane in self._lanes:
-            lane.sink.forgotten(sequence)
+            lane.sink.part_forgotten(sequence)
 
     def put(self, inspection: Inspection, wait: bool) -> None:
         """Distribute a verdict.

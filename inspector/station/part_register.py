@@ -19,8 +19,8 @@ _TELLING_S = 10.0  # how long closing waits for verdicts that are being delivere
 class Receiver(Protocol):
     """Receives what becomes of parts. `judged` must not block without `wait`, the others never."""
 
-    def opened(self, sequence: int, part: str) -> None: ...
-    def forgotten(self, sequence: int) -> None: ...
+    def part_opened(self, sequence: int, part: str) -> None: ...
+    def part_forgotten(self, sequence: int) -> None: ...
     def judged(self, inspection: Inspection, wait: bool) -> None: ...
 
 
@@ -50,7 +50,7 @@ class PartRegister:
             if self._closed or (self._limit is not None and self._answered + len(self._parts) >= self._limit):
                 return False
             self._parts[part.sequence] = part
-            self._receiver.opened(part.sequence, part.name)
+            self._receiver.part_opened(part.sequence, part.name)
             if part.deadline_s is not None and time.monotonic() + part.deadline_s < self._look_at:
                 self._changed.notify_all()
             return True
@@ -60,7 +60,7 @@ class PartRegister:
         with self._changed:
             for part in parts:
                 if part.life is Life.OPEN and self._parts.pop(part.sequence, None) is not None:
-                    self._receiver.forgotten(part.sequence)
+                    self._receiver.part_forgotten(part.sequence)
 
     def decide(self, part: Part, result: PartResult, program: Program, *, wait: bool = True) -> bool:
         """Judge a part and deliver the verdict; return False if another thread already has. `wait`: see `Receiver`."""

@@ -166,15 +166,15 @@ class Station:
         if self._outputs is not None:
             self._outputs.put(inspection, wait)
 
-    def opened(self, sequence: int, part: str) -> None:
+    def part_opened(self, sequence: int, part: str) -> None:
         """Let the sinks note a part that is under way."""
         if self._outputs is not None:
-            self._outputs.opened(sequence, part)
+            self._outputs.part_opened(sequence, part)
 
-    def forgotten(self, sequence: int) -> None:
+    def part_forgotten(self, sequence: int) -> None:
         """Let the sinks note a part that gets no verdict."""
         if self._outputs is not None:
-            self._outputs.forgotten(sequence)
+            self._outputs.part_forgotten(sequence)
 
     def look(self, now: float) -> None:
         """Check for hanging sinks."""

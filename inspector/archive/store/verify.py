@@ -75,7 +75,8 @@ def _check_journal(connection: Connection, journal: Any, key: str, total: _Count
                 first=expected,
                 last=sequence - 1,
             )
-        if chained(before, sequence, row.payload) != row.digest:
+        payload = row.payload if isinstance(row.payload, bytes) else str(row.payload).encode()  # SQLite takes anything
+        if chained(before, sequence, payload) != row.digest:
             text = "Journal {journal}: record {sequence} does not follow the one before it: one was changed or inserted."
             yield message(text, journal=journal.name, sequence=sequence)
         open_seal += 1
