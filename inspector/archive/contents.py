@@ -167,7 +167,8 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
 
 def _judgement(judgement: Judgement) -> dict[str, Any]:
     """Return a rule with its value and limit, unrounded: it is judged again later."""
-    region = judgement.region
+    region, baseline = judgement.region, judgement.baseline
+    compared = {} if baseline is None else {"baseline": baseline if math.isfinite(baseline) else None}
     return {
         "rule": judgement.rule,
         "bundle": bundle_name(judgement.bundle),
@@ -181,6 +182,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "when": judgement.when,
         "limit": judgement.limit,
         "verdict": judgement.verdict.value,
+        **compared,
     }
 
 

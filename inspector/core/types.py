@@ -273,6 +273,7 @@ class Judgement:
 
     `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
     unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
+    `baseline`: the mean of the last good parts, where the limit holds for the difference to it; NaN while too few are known.
     `wrong`: whether the classes concerned are bad.
     """
 
@@ -286,6 +287,7 @@ class Judgement:
     when: Literal["above", "below"]
     limit: float
     verdict: Verdict
+    baseline: float | None = None
     wrong: bool = True
 
 

@@ -10,7 +10,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection, Prediction
 from inspector.inspection.program import Program
 from inspector.inspection.quality import check_quality
-from inspector.recipes.verdict import judge
+from inspector.recipes.verdict import judge, learn
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,8 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     due = part.due()
     if due is not None and part.deadline_s is not None and started > due:
         failures.append(late(started - due + part.deadline_s, part.deadline_s))
-    decision = judge(recipe, result.predictions, failures)
+    decision = judge(recipe, result.predictions, failures, program.history)
+    learn(recipe, decision, program.history)
     now = time.monotonic()
     result.spent("verdict", now - started)
     grab = part.grab_ms()

@@ -89,6 +89,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "value": _number(judgement.value),
         "when": judgement.when,
         "limit": judgement.limit,
+        "baseline": None if judgement.baseline is None else _number(judgement.baseline),
         "verdict": judgement.verdict.value,
     }
 

@@ -222,6 +222,8 @@ class Station:
                 if attempt.number != self._attempt:
                     return
                 pipeline = self._pipeline
+                if pipeline is not None:
+                    program.history.take_over(pipeline.program.history)
                 if pipeline is not None and _same_sources(pipeline, program, attempt.mode) and pipeline.adopt(program):
                     self._runs(attempt, program)
                     return

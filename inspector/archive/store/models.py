@@ -137,6 +137,7 @@ class ResultRow(Base):
 class JudgementRow(Base):
     """A rule's value, limit and verdict, whether it fired or not. `value` None: it could not be measured.
 
+    `compared`: what the limit holds for, which is the value or its difference to the last good parts; None if that is unknown.
     `wrong`: whether the class is a bad one.
     """
 
@@ -150,6 +151,7 @@ class JudgementRow(Base):
     class_name: Mapped[str] = mapped_column(Text)
     wrong: Mapped[bool] = mapped_column(Boolean)
     value: Mapped[float | None] = mapped_column(Float(53))
+    compared: Mapped[float | None] = mapped_column(Float(53))
     above: Mapped[bool] = mapped_column(Boolean)
     limit: Mapped[float] = mapped_column(Float(53))
     verdict: Mapped[str] = mapped_column(String(16))

@@ -76,6 +76,7 @@ class RowBatch:
                     "class_name": text_of(judgement["class"]),
                     "wrong": judgement.get("wrong", True),
                     "value": judgement["value"],
+                    "compared": compared_value(judgement),
                     "above": judgement["when"] == "above",
                     "limit": judgement["limit"],
                     "verdict": judgement["verdict"],
@@ -192,10 +193,16 @@ def margin_of(judgements: list[Mapping[str, Any]]) -> float | None:
     """
     found = []
     for item in judgements:
-        value, limit = item["value"], item["limit"]
+        value, limit = compared_value(item), item["limit"]
         if value is not None and (scale := max(abs(value), abs(limit))):
             found.append(abs(limit - value) / scale)
     return min(found, default=None)
+
+
+def compared_value(judgement: Mapping[str, Any]) -> float | None:
+    """Return what the limit of a judgement holds for: its value, or the difference to the last good parts."""
+    value, baseline = judgement["value"], judgement.get("baseline", 0.0)
+    return None if value is None or baseline is None else value - baseline
 
 
 def microseconds(text: str) -> tuple[int, int]:

@@ -89,7 +89,7 @@ def load_columns(database: Database, filters: Filters) -> Columns:
     columns = (
         judgement.result_id,
         judgement.rule,
-        func.coalesce(judgement.value, literal(math.inf)),
+        func.coalesce(judgement.compared, literal(math.inf)),
         judgement.above,
         judgement.quantity == "class",
         judgement.wrong,
