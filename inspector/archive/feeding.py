@@ -1,11 +1,16 @@
-"""The thread that feeds the database while the line runs. The database's library is imported on it, away from the start."""
+"""The thread that feeds the database and lets retention delete while the line runs.
+
+The database's library is imported on it, away from the start of the line.
+"""
 
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from inspector.core.errors import InspectorError
+from inspector.results.record_file import refused
 
 if TYPE_CHECKING:
     from inspector.archive.store.database import Database
@@ -13,6 +18,8 @@ if TYPE_CHECKING:
 
 PAUSE_S: Final = 0.25
 _AGAIN_S: Final = 2.0  # after the database refused
+FIRST_KEEP_S: Final = 60.0  # from the start until retention runs first,
+KEEP_S: Final = 3600.0  # and between two runs
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +27,14 @@ log = logging.getLogger(__name__)
 class FeederThread:
     """Feeds a database from the journals under `archive`, and tries again for as long as the database is away.
 
-    `problem`: why it cannot be fed at the moment; None if it can.
+    `problem`: why the database cannot be fed, or nothing can be deleted, at the moment; None if all is well.
     """
 
     def __init__(self, archive: Path, url: str = "") -> None:
         """`url`: of a database server; "": the database in the archive's folder."""
-        self.problem: InspectorError | None = None
+        self._feeding: InspectorError | None = None
+        self._keeping: InspectorError | None = None
+        self._keep_at = time.monotonic() + FIRST_KEEP_S
         self._archive = archive
         self._url = url
         self._stop = threading.Event()
@@ -33,6 +42,10 @@ class FeederThread:
         self._feeder: Feeder | None = None
         self._thread = threading.Thread(target=self._run, name="archive-feeder", daemon=True)
         self._thread.start()
+
+    @property
+    def problem(self) -> InspectorError | None:
+        return self._feeding or self._keeping
 
     def stop(self, patience: float) -> None:
         """Feed what is left, for at most `patience` seconds; the rest is fed at the next start."""
@@ -44,16 +57,18 @@ class FeederThread:
             last = self._stop.is_set()
             try:
                 self._feed()
-                self.problem = None
+                self._feeding = None
+                if not last:
+                    self._keep()
             except InspectorError as error:
-                self.problem = error
+                self._feeding = error
                 log.debug("the archive is not fed: %s", error)
             except Exception:  # thread boundary: the journal keeps everything until it is mended
                 log.exception("The archive cannot be fed")
                 self._feeder = None
             if last:
                 break
-            self._stop.wait(PAUSE_S if self.problem is None else _AGAIN_S)
+            self._stop.wait(PAUSE_S if self._feeding is None else _AGAIN_S)
         if self._database is not None:
             self._database.close()
 
@@ -66,3 +81,19 @@ class FeederThread:
         if self._feeder is None:
             self._feeder = Feeder(self._archive, self._database)
         self._feeder.feed()
+
+    def _keep(self) -> None:
+        """Let retention delete, when it is time; what keeps it from that is a problem until the next time."""
+        if time.monotonic() < self._keep_at or self._database is None or self._feeder is None:
+            return
+        from inspector.archive.archive import Archive
+        from inspector.archive.store.retention import load_policy, run_retention
+
+        self._keep_at = time.monotonic() + KEEP_S
+        try:
+            run_retention(Archive(self._archive, self._database, self._feeder), load_policy(self._archive))
+            self._keeping = None
+        except InspectorError as error:
+            self._keeping = error
+        except OSError as error:
+            self._keeping = refused(self._archive, error)

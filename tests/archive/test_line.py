@@ -280,6 +280,32 @@ def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, b
         assert verify(opened.database, opened.folder).sound
 
 
+def test_while_the_line_runs_retention_deletes_and_says_when_it_cannot(
+    behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.archive.feeding.FIRST_KEEP_S", 0.3)
+    monkeypatch.setattr("inspector.archive.feeding.KEEP_S", 0.3)
+    folder, recorder = tmp_path / "archive", Recorder()
+    folder.mkdir()
+    (folder / "retention.json").write_text('{"ng_image_days": -1}')
+    camera = FakeCamera("top", steady(0, value=200, pause=0.02), live=False)
+    recipe = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
+    sinks = [*archive_sinks(folder=folder), recorder]
+    station = Station(recipe, sinks=sinks, listeners=[recorder], cameras=opener({"top": camera}))
+    station.start()
+    try:
+        recorder.wait_for(lambda it: "archive" in it.status.faults, 20)
+        assert "The policy" in recorder.status.faults["archive"].problem.text
+        (folder / "retention.json").write_text('{"image_bytes": 1}')
+        recorder.wait_for(lambda it: "archive" not in it.status.faults, 20)
+    finally:
+        station.stop()
+    with opened_archive(folder) as opened:
+        assert {event["what"] for event in events(opened.database)} == {"images_deleted", "retention"}
+        assert verify(opened.database, folder, images=True).sound
+        assert len(list(every(opened.database, Filters()))) == len(recorder.inspections)
+
+
 def test_images_stop_before_the_disk_is_full_and_records_go_on(
     behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,6 @@ FILE: Final = "retention.json"
 DAY_US: Final = 86_400_000_000
 _GOOD: Final = ("sample", "burst")
 _AT_ONCE: Final = 500  # images of one event
-LATE_S: Final = 2 * 86_400.0  # a job that has not succeeded for so long is an alarm
 
 
 class RetentionPolicy(FiniteModel):
