@@ -133,6 +133,16 @@ class Rule(_Model):
         return self
 
 
+class ArchiveModel(_Model):
+    """What the archive keeps of the product's parts. Records are always kept, and so are the images of NG and REVIEW parts."""
+
+    ok_every: int = Field(100, ge=0, le=1_000_000, description="keep the images of every n-th OK part; 0: of none")
+    burst: int = Field(0, ge=0, le=16, description="keep the images of so many parts before and after each NG part as well")
+    unrecorded: Literal["not_inspected", "tell"] = Field(
+        "not_inspected", description="what the line is told of a part whose record could not be written in time"
+    )
+
+
 class Recipe(_Model):
     """Everything the station needs for one product."""
 
@@ -166,6 +176,7 @@ class Recipe(_Model):
     cameras: dict[str, CameraModel] = Field(min_length=1)
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    archive: ArchiveModel = ArchiveModel()
 
     def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
         """Seconds from its trigger or first frame within which a part must have its verdict; None for no deadline."""
