@@ -55,6 +55,7 @@ class Camera(ABC):
     """
 
     live: ClassVar[bool] = True
+    simulated: ClassVar[bool] = False  # renders its frames
 
     on_problem: Callable[[str, InspectorError], None] | None = None
     """Called on the thread of `frames` with a part id and why that part has no frame (a broken file in a folder); the
@@ -125,6 +126,7 @@ class Camera(ABC):
             began=began,
             bits=bits,
             notes=notes,
+            is_simulated=self.simulated,
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
@@ -152,6 +154,7 @@ def stamp(
     began: float | None = None,
     bits: int | None = None,
     notes: tuple[Message, ...] = (),
+    is_simulated: bool = False,
 ) -> Frame:
     """Return a Frame with the time `grabbed`, in seconds of `time.monotonic()`; now if omitted.
 
@@ -161,7 +164,7 @@ def stamp(
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
     took = None if began is None else (now - began) * 1000
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes, is_simulated)
 
 
 class Pace:

@@ -29,6 +29,7 @@ class SimulatedCamera(Camera):
     """
 
     live: ClassVar[bool] = False
+    simulated: ClassVar[bool] = True
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address or "visible", options)

@@ -33,6 +33,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "bundles": {bundle_name(name): digest for name, digest in judged_by.bundles.items()},
         "software": judged_by.software,
         "utc": inspection.utc.isoformat(),
+        "is_simulated": inspection.is_simulated,
     }
 
 
