@@ -30,6 +30,11 @@ _SECRET_IN_PATH = re.compile(
 _RANDOM = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[a-z])[a-z0-9_~.+=%-]{20,}", re.IGNORECASE)
 
 
+def has_hidden(shown: str) -> bool:
+    """Return whether a text is an address whose secrets were hidden, so that it cannot be opened."""
+    return _HIDDEN in shown
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A network address in its parts. `path` begins with "/" and includes the query; `user` is "" if there is none."""

@@ -8,10 +8,9 @@ from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
 
 from inspector.core.addresses import hide_secrets
-from inspector.core.paths import resources, user_config
 from inspector.core.registry import CAMERAS
 from inspector.core.untrusted import parse_toml, read_bounded
-from inspector.recipes.locate import DEMO_RECIPE
+from inspector.recipes.locate import known_recipes
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
 from inspector.ui.widgets.inputs import ComboBox
@@ -20,13 +19,6 @@ from inspector.ui.widgets.themed import Themed
 VIDEOS: Final = "*.mp4 *.avi *.mkv *.mov *.m4v *.mpg *.mpeg *.webm"
 IMAGES: Final = "*.png *.jpg *.jpeg *.jpe *.jp2 *.bmp *.tif *.tiff *.webp *.gif *.pgm *.ppm *.pbm"
 _BROWSE: Final = "browse"
-
-
-def shipped_recipes() -> list[Path]:
-    """Return the shipped recipes and the user's own, the demo line first."""
-    folders = (resources() / "recipes", user_config() / "recipes")
-    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.toml"))]
-    return sorted(found, key=lambda path: path.name != DEMO_RECIPE)
 
 
 def recipe_name(path: Path) -> str:
@@ -79,11 +71,24 @@ class RecipeChooser(_Chooser):
         super().__init__(parent)
         self.setObjectName("recipe_chooser")
         self._current: Path | None = None
-        for path in shipped_recipes():
-            self.addItem(recipe_name(path), path)
-        self.addItem("", _BROWSE)
+        self._fill()
         self.activated.connect(self._activate)
         self.retranslate()
+
+    def _fill(self) -> None:
+        for path in known_recipes():
+            self.addItem(recipe_name(path), path)
+        self.addItem("", _BROWSE)
+
+    def showPopup(self) -> None:
+        """List the recipes that there are now."""
+        with QSignalBlocker(self):
+            shown, named = self._current, self.currentText()
+            self.clear()
+            self._fill()
+            self.retranslate()
+            self.show_recipe(shown, named)
+        super().showPopup()
 
     def show_recipe(self, path: Path | None, name: str) -> None:
         """Show the open recipe; an unlisted recipe is added. None: the recipe was made from bundles."""
@@ -158,6 +163,11 @@ class SourceChooser(_Chooser):
             else:
                 self.setCurrentIndex(-1)
             self.setEditText(hide_secrets(source) or self.itemText(0))
+
+    def show_refused(self, source: str) -> None:
+        """Show a source that is not in use because it cannot be; Start refuses it."""
+        self.show_source("")
+        self.setEditText(source)
 
     def pending(self) -> str | None:
         """Return the source typed into the field if it differs from the one in use."""

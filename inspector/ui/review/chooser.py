@@ -8,9 +8,9 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from inspector.recipes.automatic import recipe_for
-from inspector.recipes.locate import bundle_roots, find_bundles
+from inspector.recipes.locate import bundle_roots, find_bundles, known_recipes
 from inspector.recipes.recipe import Recipe, load_recipe
-from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
+from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
@@ -49,16 +49,28 @@ class WithChooser(Themed, ComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(14)
         self._current = AUTOMATIC
+        self._fill()
+        self.activated.connect(self._activate)
+        self.retranslate()
+
+    def _fill(self) -> None:
         self.addItem("", AUTOMATIC)
-        for path in shipped_recipes():
+        for path in known_recipes():
             self.addItem(recipe_name(path), With("recipe", path))
         for root in bundle_roots():
             for folder in find_bundles(root):
                 self.addItem(folder.name, With("bundle", folder))
         self.addItem("", _BROWSE_RECIPE)
         self.addItem("", _BROWSE_BUNDLE)
-        self.activated.connect(self._activate)
-        self.retranslate()
+
+    def showPopup(self) -> None:
+        """List the recipes and bundles that there are now."""
+        with QSignalBlocker(self):
+            self.clear()
+            self._fill()
+            self.retranslate()
+            self.show_choice(self._current)
+        super().showPopup()
 
     def current(self) -> With:
         return self._current

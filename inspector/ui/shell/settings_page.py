@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from inspector.core.errors import StorageError
-from inspector.ui.inspect.choosers import recipe_name, shipped_recipes
+from inspector.recipes.locate import known_recipes
+from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Preferences, Settings
 from inspector.ui.shell.strings import LANGUAGES, later
@@ -59,7 +61,7 @@ SETTINGS: Final = (
         "recipe",
         later("SettingsPage", "Recipe at the start"),
         later("SettingsPage", "The recipe the window opens with, so that Start is the only key to press."),
-        (("", later("SettingsPage", "Demo line")),),
+        (("", later("SettingsPage", "What was open last")),),
     ),
     Setting(
         "save_to",
@@ -120,13 +122,7 @@ class SettingsPage(Themed, QWidget):
         caption.setBuddy(chooser)
         if setting.field == "save_to":  # a path may be longer than the page is wide
             chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        values = [value for value, _ in setting.values]
-        if setting.field == "recipe":
-            values += [str(path) for path in shipped_recipes()[1:]]
-        chosen = str(getattr(self._settings.preferences, setting.field))
-        if setting.field in ("recipe", "save_to") and chosen not in values:
-            values.insert(len(values) if setting.field == "recipe" else 1, chosen)
-        for value in values:
+        for value in self._values(setting):
             chooser.addItem("", value)
         chooser.activated.connect(lambda index: self._choose(setting.field, chooser.itemData(index)))
         words = QVBoxLayout()
@@ -138,6 +134,25 @@ class SettingsPage(Themed, QWidget):
         grid.addLayout(words, row, 2)
         self.choosers[setting.field] = chooser
         self._texts[setting.field] = (caption, why, default)
+
+    def _values(self, setting: Setting) -> list[str]:
+        values = [value for value, _ in setting.values]
+        if setting.field == "recipe":
+            values += [str(path) for path in known_recipes()]
+        chosen = str(getattr(self._settings.preferences, setting.field))
+        if setting.field in ("recipe", "save_to") and chosen not in values:
+            values.insert(len(values) if setting.field == "recipe" else 1, chosen)
+        return values
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """List the recipes that there are now."""
+        super().showEvent(event)
+        chooser = self.choosers["recipe"]
+        with QSignalBlocker(chooser):
+            chooser.clear()
+            for value in self._values(next(setting for setting in SETTINGS if setting.field == "recipe")):
+                chooser.addItem("", value)
+        self.retranslate()
 
     def _choose(self, field: str, value: str) -> None:
         if value == _BROWSE:
