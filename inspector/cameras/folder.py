@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from inspector.cameras.base import Camera, FileOptions, Pace, parse_options
+from inspector.cameras.base import Camera, CameraOptions, FileOptions, Pace, parse_options
 from inspector.core.config import Option
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame
@@ -55,6 +55,7 @@ class FolderCamera(Camera):
     """
 
     live: ClassVar[bool] = False
+    options_model: ClassVar[type[CameraOptions]] = FolderOptions
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)

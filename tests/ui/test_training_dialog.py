@@ -23,8 +23,8 @@ from inspector.training.recommend import Advice
 from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.new.dialog import TrainingDialog
-from inspector.ui.training.new.fields import in_words
 from inspector.ui.training.new.wiring import training_dialog
+from inspector.ui.widgets.setting_fields import in_words
 
 
 @pytest.fixture

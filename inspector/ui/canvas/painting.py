@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPen, QPolygonF
 
-from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, ticks
+from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, ticks
 from inspector.ui.canvas.interaction import Placement, Rect, place_labels
 from inspector.ui.canvas.overlays import BoxMark, RegionMark, SpotMark
 from inspector.ui.shell import theme

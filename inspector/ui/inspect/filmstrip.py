@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeE
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Region, Verdict
-from inspector.ui.canvas.colormaps import PALETTES, indices
+from inspector.imaging.colormaps import PALETTES, indices
 from inspector.ui.canvas.rendering import full_range, resized
 from inspector.ui.inspect.evidence import class_of, evidence
 from inspector.ui.inspect.station_worker import KEPT_NG

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.core.types import Frame
-from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
+from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 

@@ -30,9 +30,9 @@ from inspector.ui.training.labels import minutes_text
 from inspector.ui.training.new.alternatives_view import Alternative, Considered
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
-from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
+from inspector.ui.widgets.setting_fields import SettingRow
 from inspector.ui.widgets.themed import Themed
 
 _NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript")
