@@ -30,11 +30,6 @@ _SECRET_IN_PATH = re.compile(
 _RANDOM = re.compile(r"(?=[^/]*[0-9])(?=[^/]*[a-z])[a-z0-9_~.+=%-]{20,}", re.IGNORECASE)
 
 
-def has_hidden(shown: str) -> bool:
-    """Return whether a text is an address whose secrets were hidden, so that it cannot be opened."""
-    return _HIDDEN in shown
-
-
 @dataclass(frozen=True, slots=True)
 class Address:
     """A network address in its parts. `path` begins with "/" and includes the query; `user` is "" if there is none."""
@@ -108,6 +103,17 @@ def hide_secrets(text: str) -> str:
     path = _RANDOM.sub(_HIDDEN, _SECRET_IN_PATH.sub(rf"\g<1>{_HIDDEN}", path))
     mark = f"{_HIDDEN}@" if doubtful else ""
     return f"{text[: begin.start()]}{begin[1]}://{mark}{authority}{path}{question}{_hide_query(query)}"
+
+
+def mark_secrets(text: str) -> str:
+    """Return `hide_secrets(text)` with a mark in place of a login too, so that `has_hidden` is true of it."""
+    shown = hide_secrets(text)
+    return shown if shown == text or has_hidden(shown) else shown.replace("://", f"://{_HIDDEN}@", 1)
+
+
+def has_hidden(shown: str) -> bool:
+    """Return whether an address was shown without its secrets, so that it cannot be opened."""
+    return _HIDDEN in shown
 
 
 def _without_scheme(text: str) -> tuple[str, str]:

@@ -227,6 +227,7 @@ class Filmstrip(Themed, QWidget):
         self.setFixedHeight(size.height() + theme.SPACING)
         for thumb in self.thumbs:
             thumb.setFixedSize(size)
+        self._show_places()
 
     def add(self, inspections: Sequence[Inspection]) -> None:
         """Insert new NG parts, oldest first, at the front. The pressed part stays pressed until it leaves the strip."""
@@ -307,7 +308,10 @@ class Filmstrip(Themed, QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show as many places as fit completely."""
         super().resizeEvent(event)
-        room = event.size().width() - (0 if self._title.isHidden() else self._title.width() + theme.SPACING)
+        self._show_places()
+
+    def _show_places(self) -> None:
+        room = self.width() - (0 if self._title.isHidden() else self._title.width() + theme.SPACING)
         for index, thumb in enumerate(self.thumbs):
             thumb.setVisible((index + 1) * (self._place.width() + theme.SPACING) - theme.SPACING <= room)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LIVE: Final = "live"
 TILE_SHARE: Final = 0.24  # share of the window's height; at least a fifth is required
 ANALYSIS_TILE_SHARE: Final = 0.201
+LOW: Final = 750  # pixels of the window's height below which everything moves together: a 768 line panel with a task bar
 
 
 class InspectLayout(Themed, QWidget):
@@ -99,7 +100,7 @@ class InspectLayout(Themed, QWidget):
         views.addWidget(self.hold_strip)
         views.addWidget(self.views, 1)
         summary = QWidget()
-        words = plain(QVBoxLayout(summary), space * 2)
+        self._words = words = plain(QVBoxLayout(summary), space * 2)
         words.addWidget(self.reasons)
         words.addStretch(1)
         words.addWidget(self.counters)
@@ -107,7 +108,7 @@ class InspectLayout(Themed, QWidget):
         self.aside.addWidget(summary)
         self.aside.addWidget(self.analysis.panels)
         right = QWidget()
-        side = QVBoxLayout(right)
+        self._side = side = QVBoxLayout(right)
         side.setContentsMargins(space, 0, 0, 0)
         side.setSpacing(space * 2)
         side.addWidget(self.tile)
@@ -173,8 +174,13 @@ class InspectLayout(Themed, QWidget):
 
     def _size_tile(self) -> None:
         """Set the tile's width: smaller when the tabs' panels need room, never less than a fifth of the window."""
-        share = ANALYSIS_TILE_SHARE if self.tab_bar.currentIndex() else TILE_SHARE
-        self.tile.setFixedHeight(round(self.window().height() * share))
+        height = self.window().height()
+        low = height < LOW
+        share = ANALYSIS_TILE_SHARE if low or self.tab_bar.currentIndex() else TILE_SHARE
+        self.tile.setFixedHeight(round(height * share))
+        self.reasons.set_lines(2 if low else 3)
+        for column in (self._side, self._words):
+            column.setSpacing(theme.SPACING if low else theme.SPACING * 2)
 
     def _place_banners(self) -> None:
         """Place the banners over the top of the picture, which is not current while there is a problem."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from inspector.core.addresses import has_hidden, hide_secrets
+from inspector.core.addresses import has_hidden, mark_secrets
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import message
 from inspector.core.types import Inspection
@@ -248,8 +248,8 @@ class InspectPage(InspectLayout):
 
     @property
     def source(self) -> str:
-        """The source inspected instead of the recipe's own, without its secrets; "" for the recipe's own."""
-        return hide_secrets(self._source)
+        """The source inspected instead of the recipe's own, with marks for its secrets; "" for the recipe's own."""
+        return mark_secrets(self._source)
 
     @property
     def recipe_file(self) -> Path | None:

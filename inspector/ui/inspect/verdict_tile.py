@@ -205,6 +205,10 @@ class Reasons(Themed, QWidget):
         self.setObjectName("reasons")
         self._reasons: tuple[str, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.set_lines(lines)
+
+    def set_lines(self, lines: int) -> None:
+        """Set the number of title-size lines that fit."""
         self.setFixedHeight(round(QFontMetricsF(theme.font("title")).lineSpacing() * lines))
 
     @property

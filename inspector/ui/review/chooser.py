@@ -49,11 +49,6 @@ class WithChooser(Themed, ComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(14)
         self._current = AUTOMATIC
-        self._fill()
-        self.activated.connect(self._activate)
-        self.retranslate()
-
-    def _fill(self) -> None:
         self.addItem("", AUTOMATIC)
         for path in known_recipes():
             self.addItem(recipe_name(path), With("recipe", path))
@@ -62,15 +57,8 @@ class WithChooser(Themed, ComboBox):
                 self.addItem(folder.name, With("bundle", folder))
         self.addItem("", _BROWSE_RECIPE)
         self.addItem("", _BROWSE_BUNDLE)
-
-    def showPopup(self) -> None:
-        """List the recipes and bundles that there are now."""
-        with QSignalBlocker(self):
-            self.clear()
-            self._fill()
-            self.retranslate()
-            self.show_choice(self._current)
-        super().showPopup()
+        self.activated.connect(self._activate)
+        self.retranslate()
 
     def current(self) -> With:
         return self._current
