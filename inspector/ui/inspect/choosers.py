@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QWidget
+from PySide6.QtWidgets import QComboBox, QCompleter, QWidget
 
 from inspector.core.addresses import hide_secrets
 from inspector.core.registry import CAMERAS
@@ -13,6 +13,7 @@ from inspector.core.untrusted import parse_toml, read_bounded
 from inspector.recipes.locate import known_recipes
 from inspector.ui.inspect.feed import ALL
 from inspector.ui.shell import theme
+from inspector.ui.widgets.file_dialogs import ask_file, ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -109,10 +110,11 @@ class RecipeChooser(_Chooser):
         """Ask for a recipe file."""
         with QSignalBlocker(self):
             self.setCurrentIndex(self._find(self._current))
-        title, kinds = self.tr("Open a recipe"), self.tr("Recipes (*.toml)")
-        name, _ = QFileDialog.getOpenFileName(self.window(), title, "", kinds)
-        if name:
-            self.chosen.emit(Path(name))
+        ask_file(self, self.tr("Open a recipe"), self._offer, kinds=self.tr("Recipes (*.toml)"))
+
+    def _offer(self, path: Path) -> None:
+        if self.isEnabled():  # the line may have been started while the dialog was open
+            self.chosen.emit(path)
 
     def _activate(self, index: int) -> None:
         data = self.itemData(index)
@@ -186,11 +188,12 @@ class SourceChooser(_Chooser):
         if kind in ("", "simulated"):
             self.chosen.emit(kind)
         elif kind == "folder":
-            self._picked("folder", QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a folder of images")))
+            self.show_source(self._source)  # until one was chosen
+            ask_folder(self, self.tr("Choose a folder of images"), lambda path: self._picked("folder", path))
         elif kind == "video":
+            self.show_source(self._source)
             kinds = self.tr("Videos ({patterns})").format(patterns=VIDEOS)
-            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a video"), "", kinds)
-            self._picked("video", name)
+            ask_file(self, self.tr("Choose a video"), lambda path: self._picked("video", path), kinds=kinds)
         else:
             self.setEditText("usb:0" if kind == "usb" else "rtsp://")
             line = self.lineEdit()
@@ -198,11 +201,9 @@ class SourceChooser(_Chooser):
                 line.setFocus()
                 line.end(False)
 
-    def _picked(self, kind: str, name: str) -> None:
-        if name:
-            self.chosen.emit(f"{kind}:{name}")
-        else:
-            self.show_source(self._source)
+    def _picked(self, kind: str, path: Path) -> None:
+        if self.isEnabled():  # the line may have been started while the dialog was open
+            self.chosen.emit(f"{kind}:{path}")
 
     def retranslate(self) -> None:
         self.setItemText(0, self.tr("As the recipe says"))

@@ -336,8 +336,7 @@ class MainWindow(Themed, QMainWindow):
             self.show_page("review")
 
     def _browse(self, what: str) -> None:
-        if self.review.browse(what):
-            self.show_page("review")
+        self.review.browse(what, self.open_path)
 
     def _step_tab(self, by: int) -> None:
         bar = self.inspect.tab_bar

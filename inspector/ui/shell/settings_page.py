@@ -6,7 +6,7 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QFileDialog, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from inspector.core.errors import StorageError
 from inspector.recipes.locate import known_recipes
@@ -14,6 +14,7 @@ from inspector.ui.inspect.choosers import recipe_name
 from inspector.ui.shell import theme
 from inspector.ui.shell.settings import Preferences, Settings
 from inspector.ui.shell.strings import LANGUAGES, later
+from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -156,21 +157,23 @@ class SettingsPage(Themed, QWidget):
 
     def _choose(self, field: str, value: str) -> None:
         if value == _BROWSE:
-            value = self._browse(field)
+            before = str(getattr(self._settings.preferences, field))
+            self._show_value(field, before)  # until a folder was chosen
+            ask_folder(self, self.tr("Folder to save in"), lambda folder: self._choose(field, str(folder)), start=before)
+            return
+        self._show_value(field, value)
         try:
             self._settings.choose(**{field: value})
         except StorageError as error:
             self.failed.emit(error)
 
-    def _browse(self, field: str) -> str:
-        """Ask for a folder; return the earlier folder if the person cancels."""
-        chooser, before = self.choosers[field], str(getattr(self._settings.preferences, field))
-        folder = QFileDialog.getExistingDirectory(self, self.tr("Folder to save in"), before) or before
-        if chooser.findData(folder) < 0:
-            chooser.insertItem(1, folder, folder)
+    def _show_value(self, field: str, value: str) -> None:
+        """Show a value, which is added if it is not listed."""
+        chooser = self.choosers[field]
         with QSignalBlocker(chooser):
-            chooser.setCurrentIndex(chooser.findData(folder))
-        return folder
+            if chooser.findData(value) < 0:
+                chooser.insertItem(1, value, value)
+            chooser.setCurrentIndex(chooser.findData(value))
 
     def retranslate(self) -> None:
         self._title.setText(self.tr("Settings"))
