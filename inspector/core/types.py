@@ -195,6 +195,7 @@ class Frame:
     in seconds of `time.monotonic()`. `part` is the part id if the source knows it; `source` names the file or stream. `grab_ms`
     is the time spent making the frame (transfer and decoding, or reading a file), without waiting for the part; None if not
     measured. `bits`: how many of 16 bits are used; None if unknown. `notes`: remarks for a person on how the image was read.
+    `is_simulated`: the frame was rendered, so its verdict concerns no real part.
     """
 
     pixels: Pixels
@@ -209,6 +210,7 @@ class Frame:
     grab_ms: float | None = None
     bits: int | None = None
     notes: tuple[Message, ...] = ()
+    is_simulated: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -371,6 +373,11 @@ class Inspection:
     judged_by: JudgedBy = JudgedBy()
     origins: tuple[Origin, ...] = ()
     due: float | None = None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any frame was rendered, so that the verdict concerns no real part."""
+        return any(frame.is_simulated for frame in self.frames.values())
 
     @property
     def notes(self) -> tuple[Message, ...]:

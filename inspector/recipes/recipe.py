@@ -14,6 +14,7 @@ from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
+SIMULATED = "simulated"  # the kind of source whose frames are rendered
 _LARGEST_SIDE = 1_000_000  # pixels
 
 
@@ -143,6 +144,13 @@ class ArchiveModel(_Model):
     )
 
 
+class Alarm(_Model):
+    """How the window announces an NG part."""
+
+    flash: bool = Field(False, description="the verdict flashes twice")
+    sound: bool = Field(False, description="the desktop's warning sound, at most once a second")
+
+
 class Recipe(_Model):
     """Everything the station needs for one product."""
 
@@ -177,6 +185,12 @@ class Recipe(_Model):
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
     archive: ArchiveModel = ArchiveModel()
+    alarm: Alarm = Alarm()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any camera is rendered, so that no verdict concerns a real part."""
+        return any(camera.source.partition(":")[0] == SIMULATED for camera in self.cameras.values())
 
     def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
         """Seconds from its trigger or first frame within which a part must have its verdict; None for no deadline."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from inspector.cameras.base import Camera
@@ -52,8 +52,9 @@ class Pipeline:
         owner: Owner,
         counters: Counters,
         limit: int | None = None,
+        issue: Callable[[], str] | None = None,
     ) -> None:
-        """Starts nothing. `limit`: most parts to judge."""
+        """Starts nothing. `limit`: most parts to judge. `issue`: see `PartAssembler`."""
         recipe = program.recipe
         live = {name: camera.live for name, camera in cameras.items()}
         waits = mode == "triggered" or not any(live.values())
@@ -68,6 +69,7 @@ class Pipeline:
             join_s=recipe.join_ms / 1000,
             trigger_s=recipe.trigger_ms / 1000,
             opened=self.register.open,
+            issue=issue,
         )
         self._edge: Edge[Part] = Edge(
             max(2, recipe.max_batch), drop="never" if waits else "oldest", capacity=CAPACITY, weigh=Part.weight
