@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from inspector.bundles.bundle import read_card
 from inspector.core.errors import ConfigError
@@ -14,6 +14,7 @@ from inspector.ui.recipes.draft import RecipeDraft, Values
 from inspector.ui.shell import theme
 from inspector.ui.training.labels import task_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.settings_form import SettingsForm
 from inspector.ui.widgets.themed import Themed
@@ -124,12 +125,17 @@ class BundlesPanel(Themed, QWidget):
         return [folder.name for root in bundle_roots() for folder in find_bundles(root)]
 
     def _choose_bundle(self, index: int) -> None:
-        name = self.bundle.itemData(index)
+        name = str(self.bundle.itemData(index))
         if name == _BROWSE:
-            name = QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a bundle"))
+            self._fill()  # until one was chosen
+            ask_folder(self, self.tr("Choose a bundle"), lambda path: self._take_bundle(str(path)))
+        else:
+            self._take_bundle(name)
+
+    def _take_bundle(self, name: str) -> None:
+        """Have the step use another bundle; the rules of the earlier one go on with it."""
         step = self.current
-        if not name or step is None:
-            self._fill()
+        if step is None:
             return
         before = step.get("bundle")
         self._draft.values["rules"] = [

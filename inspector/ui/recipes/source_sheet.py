@@ -9,7 +9,6 @@ from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFileDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -35,6 +34,7 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.cover import Cover
+from inspector.ui.widgets.file_dialogs import ask_file, ask_folder
 from inspector.ui.widgets.themed import Themed
 
 _KINDS: Final = ("usb", "folder", "video", "rtsp", "simulated")
@@ -260,14 +260,14 @@ class SourceSheet(Themed, Cover):
         self._none_found.setVisible(not self._found_buttons())
 
     def _browse(self, kind: str) -> None:
-        if kind == "folder":
-            name = QFileDialog.getExistingDirectory(self.window(), self.tr("Choose a folder of images"))
-        else:
-            kinds = self.tr("Videos ({patterns})").format(patterns=VIDEOS)
-            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a video"), "", kinds)
-        if name:
-            self.paths[kind].setText(name)
+        def take(path: Path) -> None:
+            self.paths[kind].setText(str(path))
             self._test()
+
+        if kind == "folder":
+            ask_folder(self, self.tr("Choose a folder of images"), take)
+        else:
+            ask_file(self, self.tr("Choose a video"), take, kinds=self.tr("Videos ({patterns})").format(patterns=VIDEOS))
 
     def _hide_login(self) -> None:
         """Move a login that was typed into the address to its own fields."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from inspector.inspection.run_request import resolve_recipe
 from inspector.recipes.locate import demo_recipe
 from inspector.ui.review.chooser import OPEN, OpenRecipe, With
+from inspector.ui.shell.settings import NO_RECIPE
 
 if TYPE_CHECKING:
     from inspector.ui.shell.main_window import MainWindow
@@ -28,7 +29,8 @@ class Handover:
         if self._has("inspect"):
             choice, path = window.inspect.choice, window.inspect.recipe_file
             return None if choice is None or path == demo_recipe() else OpenRecipe(choice, path)
-        chosen = window.settings.preferences.recipe
+        chosen, last = window.settings.preferences.recipe, window.settings.layout.recipe
+        chosen = chosen or (last if last != NO_RECIPE else "")
         file = Path(chosen) if chosen else demo_recipe()
         return None if file == demo_recipe() else OpenRecipe(resolve_recipe(file), file)
 
