@@ -172,14 +172,17 @@ def test_a_folder_of_temperatures_asks_for_its_limit(qtbot: QtBot, window: MainW
 
 
 def test_six_presses_from_the_first_start_to_a_verdict_of_one_s_own(
-    qtbot: QtBot, window: MainWindow, photographs: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, window: MainWindow, photographs: Path, bundle: Path
 ) -> None:
     """The training itself is left out: its run is laid down where it would have ended."""
     presses = ["Review"]
     press(window, qtbot, "Review")
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(photographs))
-    presses += ["Folder", "(Open, in the desktop's dialog)"]
+    presses += ["Folder", "Open, in the dialog"]
     qtbot.mouseClick(window.review.open_bar.buttons["folder"], Qt.MouseButton.LeftButton)
+    (files,) = window.findChildren(QFileDialog)
+    files.setDirectory(str(photographs.parent))
+    files.selectFile(str(photographs))
+    files.accept()
     qtbot.waitUntil(lambda: window.review.next_step.isVisible(), timeout=10_000)
     presses.append("Train on this folder")
     press(window, qtbot, presses[-1])

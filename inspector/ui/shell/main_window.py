@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
 from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
 from inspector.ui.shell.line_closing import LineClosing
 from inspector.ui.shell.pages import Pages
+from inspector.ui.shell.rail import PAGES, Rail
 from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
 from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
@@ -33,54 +34,9 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
-PAGES: Final = ("inspect", "review", "train", "recipes", "settings")
 FIRST_SIZE: Final = QSize(1440, 900)  # or the screen, if that is smaller
 SMALLEST_SIZE: Final = QSize(960, 640)
 QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
-
-
-class Rail(Themed, QFrame):
-    """The buttons of the pages."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("rail")
-        self.setFixedWidth(theme.RAIL)
-        self.buttons: dict[str, QToolButton] = {}
-        box = QVBoxLayout(self)
-        box.setContentsMargins(theme.SPACING, theme.SPACING * 2, theme.SPACING, theme.SPACING * 2)
-        box.setSpacing(theme.SPACING)
-        for page in PAGES:
-            button = QToolButton()
-            button.setObjectName(f"page_{page}")
-            button.setCheckable(True)
-            button.setAutoExclusive(True)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-            button.setIconSize(QSize(theme.ICON, theme.ICON))
-            if page == "settings":
-                box.addStretch(1)
-            box.addWidget(button)
-            self.buttons[page] = button
-            button.toggled.connect(self.restyle)
-        self.retranslate()
-
-    def retranslate(self) -> None:
-        self.setAccessibleName(self.tr("Pages"))
-        texts = {
-            "inspect": self.tr("Inspect"),
-            "review": self.tr("Review"),
-            "train": self.tr("Train"),
-            "recipes": self.tr("Recipes"),
-            "settings": self.tr("Settings"),
-        }
-        for page, button in self.buttons.items():
-            button.setText(texts[page])
-            button.setAccessibleName(texts[page])
-        self.restyle()
-
-    def restyle(self) -> None:
-        for page, button in self.buttons.items():
-            button.setIcon(theme.icon(page, "on_accent" if button.isChecked() else "on_rail"))
 
 
 class MainWindow(Themed, QMainWindow):
