@@ -78,7 +78,7 @@ def test_about_says_what_one_is_asked_on_the_telephone(qtbot: QtBot, window: Mai
     manual.open(ABOUT)
     about = manual.about
     assert __version__ in about._title.text()
-    assert all(str(place) == about.folders[name].text() for name, place in about.places().items())
+    assert all(str(place) == about.paths[name].text() for name, place in about.places().items())
     press(window, qtbot, "Licences")
     assert re.search(r"^numpy \S+: .*BSD", about.output.toPlainText(), re.MULTILINE)
     press(window, qtbot, "Check this computer")

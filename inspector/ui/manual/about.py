@@ -6,7 +6,17 @@ from pathlib import Path
 
 from PySide6.QtCore import QProcess, QSize, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from inspector import __version__
 from inspector.core.paths import resources, user_config, user_data
@@ -28,7 +38,8 @@ class AboutView(Themed, QWidget):
         self._title.setProperty("role", "title")
         self._licence = QLabel()
         self._licence.setWordWrap(True)
-        self.folders: dict[str, QPushButton] = {}
+        self.paths: dict[str, QLineEdit] = {}
+        self.folders: dict[str, QToolButton] = {}
         self._names = {name: QLabel() for name in ("recipes", "bundles", "runs", "settings", "log")}
         self._folders_title = caption(QLabel())
         self.check, self.licences = QPushButton(), QPushButton()
@@ -46,14 +57,16 @@ class AboutView(Themed, QWidget):
     def _arrange(self) -> None:
         grid = plain(QGridLayout())
         for row, (name, label) in enumerate(self._names.items()):
-            button = QPushButton()
+            path, button = QLineEdit(), QToolButton()
+            path.setReadOnly(True)
+            path.setMinimumHeight(theme.TOUCH)
             button.setObjectName(f"open_{name}")
-            button.setMinimumHeight(theme.TOUCH)
+            button.setFixedSize(theme.TOUCH, theme.TOUCH)
             button.setIconSize(QSize(theme.ICON, theme.ICON))
             button.clicked.connect(lambda _=False, name=name: self._open(self.places()[name]))
-            self.folders[name] = button
-            grid.addWidget(label, row, 0)
-            grid.addWidget(button, row, 1)
+            self.folders[name], self.paths[name] = button, path
+            for column, widget in enumerate((label, path, button)):
+                grid.addWidget(widget, row, column)
         grid.setColumnStretch(1, 1)
         buttons = plain(QHBoxLayout())
         for button, name in ((self.check, "run_doctor"), (self.licences, "show_licences")):
@@ -83,8 +96,8 @@ class AboutView(Themed, QWidget):
     def refresh(self) -> None:
         """Show the folders as they are now."""
         for name, place in self.places().items():
-            self.folders[name].setText(str(place))
-            self.folders[name].setToolTip(str(place))
+            self.paths[name].setText(str(place))
+            self.paths[name].setCursorPosition(0)
             self.folders[name].setEnabled(place.exists())
 
     def _open(self, place: Path) -> None:
@@ -141,6 +154,7 @@ class AboutView(Themed, QWidget):
         }
         for name, word in names.items():
             self._names[name].setText(word)
+            self.paths[name].setAccessibleName(word)
             self.folders[name].setAccessibleName(self.tr("Open: {name}").format(name=word))
         for button, word in ((self.check, self.tr("Check this computer")), (self.licences, self.tr("Licences"))):
             button.setText(word)

@@ -57,7 +57,7 @@ class WithChooser(Themed, ComboBox):
         self.setObjectName("review_with")
         self.setMinimumHeight(theme.TOUCH)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(14)
+        self.setMinimumContentsLength(6)
         self._current = OPEN
         self._open_name = ""
         self.addItem("", OPEN)
