@@ -38,7 +38,7 @@ def test_the_result_in_numbers_and_words(qtbot: QtBot, view: ResultsView, tmp_pa
     assert view._headline.text() == "Accuracy 0.860"
     assert view._measured.text() == "first  ·  0.810 to 0.910 with 95 % confidence, on 30 test images"
     numbers = [(value, caption) for value, caption, _ in view.numbers.texts]
-    assert numbers == [("0.860", "Accuracy"), ("2.00 %", "Good parts rejected"), ("0.840", "Macro F1")]
+    assert numbers == [("0.860", "Accuracy"), ("2.0 %", "Good parts rejected"), ("0.840", "Macro F1")]
     assert view.sentence.text() == "The weakest class is scratch: F1 0.80, with 30 tested."
     assert not view._doubt.isVisible()
     words = view.overview._words.text()

@@ -57,15 +57,15 @@ class AboutView(Themed, QWidget):
     def _arrange(self) -> None:
         grid = plain(QGridLayout())
         for row, (name, label) in enumerate(self._names.items()):
-            path, button = QLineEdit(), QToolButton()
+            path, folder = QLineEdit(), QToolButton()
             path.setReadOnly(True)
             path.setMinimumHeight(theme.TOUCH)
-            button.setObjectName(f"open_{name}")
-            button.setFixedSize(theme.TOUCH, theme.TOUCH)
-            button.setIconSize(QSize(theme.ICON, theme.ICON))
-            button.clicked.connect(lambda _=False, name=name: self._open(self.places()[name]))
-            self.folders[name], self.paths[name] = button, path
-            for column, widget in enumerate((label, path, button)):
+            folder.setObjectName(f"open_{name}")
+            folder.setFixedSize(theme.TOUCH, theme.TOUCH)
+            folder.setIconSize(QSize(theme.ICON, theme.ICON))
+            folder.clicked.connect(lambda _=False, name=name: self._open(self.places()[name]))
+            self.folders[name], self.paths[name] = folder, path
+            for column, widget in enumerate((label, path, folder)):
                 grid.addWidget(widget, row, column)
         grid.setColumnStretch(1, 1)
         buttons = plain(QHBoxLayout())

@@ -48,9 +48,9 @@ def three_numbers(report: TrainReport) -> list[tuple[str, str, str]]:
     words = QCoreApplication.translate("ResultFacts", "{low} to {high}")
     return [
         (
-            value_text(one.value, unit),
+            _shown(one.value, unit),
             caption,
-            "" if one.low == one.high else words.format(low=value_text(one.low), high=value_text(one.high)),
+            "" if one.low == one.high else words.format(low=_shown(one.low, unit), high=_shown(one.high, unit)),
         )
         for one, caption, unit in numbers[:3]
     ]
@@ -65,6 +65,10 @@ def doubt(report: TrainReport) -> str:
         "ResultFacts", "{count} test images are too few to be sure: the true value may lie anywhere from {low} to {high}."
     )
     return text.format(count=report.images, low=value_text(number.low), high=value_text(number.high))
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:.1f} %" if unit == "%" else value_text(value, unit)
 
 
 def _percent(share: Interval) -> Interval:
