@@ -66,7 +66,7 @@ def pytest_configure(config):
     config.pluginmanager.register(Environments(Path(__file__).parent, missing={"a_package_that_nobody_has"}), "environments")
 """
 ASKS = {
-    "test_module.py": "import importlib.util\nimportlib.util.find_spec('a_package_that_nobody_has')\ndef test_it():\n    pass\n",
+    "test_module.py": "from importlib.util import find_spec\nfind_spec('a_package_that_nobody_has')\ndef test_it(): ...\n",
     "test_skip.py": "import pytest\npytest.importorskip('a_package_that_nobody_has')\n",
     "test_fixture.py": (
         "import pytest, importlib.metadata\n@pytest.fixture(scope='module')\ndef known():\n    try:\n"
