@@ -18,13 +18,17 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).resolve().parent
-ONCE = ("bundles", "cameras", "core", "data", "imaging", "inspection", "recipes", "results", "station", "tasks")
+ONCE = ("archive", "bundles", "cameras", "core", "data", "imaging", "inspection", "recipes", "results", "station", "tasks")
 IN_BOTH = frozenset(
     {
+        "archive/test_command.py",
         "bundles/test_bundle.py",
+        "cameras/test_http.py",
+        "core/test_durable.py",
         "core/test_locks.py",
         "core/test_untrusted.py",
         "imaging/test_pages.py",
+        "station/test_counting.py",
         "station/test_supervisor.py",
         "tasks/test_detection.py",
         "tasks/test_losses.py",
@@ -60,12 +64,10 @@ class _Watch(MetaPathFinder):
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Take an audit event of the interpreter."""
-        if event == "subprocess.Popen" and sys.executable in (arguments[0], *_first(arguments[1])):
-            self.seen.append("starts a process of this program")
-
-
-def _first(arguments: object) -> Sequence[object]:
-    return arguments[:1] if isinstance(arguments, list | tuple) else ()
+        if event == "subprocess.Popen":
+            executable, command = arguments[:2]
+            if sys.executable in (executable, *(command if isinstance(command, list | tuple) else ())):
+                self.seen.append("starts a process of this program")
 
 
 class Environments:
