@@ -22,6 +22,7 @@ ONCE = ("archive", "bundles", "cameras", "core", "data", "imaging", "inspection"
 IN_BOTH = frozenset(
     {
         "archive/test_command.py",
+        "archive/test_kill.py",
         "bundles/test_bundle.py",
         "cameras/test_http.py",
         "core/test_durable.py",
