@@ -5,13 +5,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import psutil
 import pytest
 
-from inspector.bundles import status
-from inspector.core import registry
 from inspector.core.registry import ENGINES, EngineEntry
 from inspector.core.types import Floats, Frame, Inspection, Verdict
 from inspector.engines.openvino_runtime import OpenVinoEngine
@@ -47,8 +44,7 @@ class BlockingEngine(OpenVinoEngine):
 def blocking(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[BlockingEngine]]:
     """Registered as the engine "blocking"."""
     entry = EngineEntry(f"{__name__}:BlockingEngine", "Blocking")
-    for module in (registry, status):
-        monkeypatch.setattr(module, "ENGINES", MappingProxyType({**ENGINES, "blocking": entry}))
+    monkeypatch.setitem(ENGINES, "blocking", entry)
     monkeypatch.setattr(BlockingEngine, "calls", 0)
     monkeypatch.setattr(BlockingEngine, "opened", 0)
     monkeypatch.setattr(BlockingEngine, "release", threading.Event())
