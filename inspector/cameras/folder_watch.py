@@ -62,10 +62,20 @@ class _Scan:
 class FolderWatch:
     """The files of one folder, and which of them wait to be read. Used by one thread; kept while a share is disconnected.
 
-    `known`: what has been judged, by name relative to the folder.
+    `known`: what has been judged, by name relative to the folder. `alive` is called whenever the folder has answered.
     """
 
-    def __init__(self, folder: Path, *, pattern: str, recursive: bool, settle: float, known: Mapping[str, KnownFile]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        pattern: str,
+        recursive: bool,
+        settle: float,
+        known: Mapping[str, KnownFile],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._alive = alive
         self.known = dict(known)
         self._folder = folder
         self._pattern = pattern
@@ -108,6 +118,7 @@ class FolderWatch:
         while not stop.is_set():
             self._hear()
             self._look()
+            self._alive()
             now = time.monotonic()
             arrival = self._pop(now)
             if arrival is not None:
@@ -207,8 +218,10 @@ class FolderWatch:
                 waiting = self._waiting.get(name)
                 if waiting is None or waiting.state != state:
                     scan.new.append(Path(file))
-            if number % 64 == 63 and time.monotonic() >= until:
-                return False
+            if number % 64 == 63:
+                self._alive()
+                if time.monotonic() >= until:
+                    return False
         return True
 
     def _end(self, scan: _Scan) -> None:

@@ -24,7 +24,8 @@ from inspector.station.ledgers import Ledgers, LedgerSink
 log = logging.getLogger(__name__)
 
 CAPACITY = 256 * 1024 * 1024  # most bytes of waiting frames
-PATIENCE = 10.0  # longest time in seconds per inspection before a sink counts as hanging
+NAMED_S = 4.0  # time in seconds per inspection after which a sink is named
+PATIENCE = 10.0  # longest time before a sink counts as hanging, so that nothing waits for it any more
 _TAKEN = 16  # most inspections that a sink's thread takes at once
 
 Report = Callable[[str, Message | None, Message | None], None]
@@ -109,6 +110,7 @@ class _Lane:
         self._pulse = Pulse()
         self._problem: Message | None = None
         self._hung = False
+        self._named = False
         self._status: StationStatus | None = None
         self._thread: threading.Thread | None = None
 
@@ -142,14 +144,17 @@ class _Lane:
         return self._hung or self._edge.idle
 
     def look(self, now: float) -> None:
-        hangs = self._pulse.hangs(now)
-        if (hangs is not None) == self._hung:
+        doing = self._pulse.doing
+        silent = 0.0 if doing is None else now - doing.since
+        self._hung = silent > PATIENCE
+        named = silent > min(NAMED_S, PATIENCE)
+        if named == self._named:
             return
-        self._hung = hangs is not None
-        if hangs is None:
+        self._named = named
+        if doing is None or not self._named:
             self._report(self.sink.name, self._problem, None)
             return
-        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=hangs.what, seconds=PATIENCE)
+        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=doing.what, seconds=silent)
         self._report(self.sink.name, problem, message("Check the disk, or what else it is written to."))
 
     def finish(self, status: StationStatus) -> None:

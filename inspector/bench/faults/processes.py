@@ -22,7 +22,7 @@ from inspector.recipes.document import save_recipe
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel
 from inspector.results.saving import RESULTS
 
-_PATIENCE = 60.0  # seconds until something that must happen counts as lost
+_PATIENCE = 180.0  # seconds until something that must happen counts as lost
 _POLL = 0.02
 
 
@@ -210,7 +210,7 @@ def two_watchers(folder: Path, bundle: Path, *, files: int = 20) -> FaultCost:
     return counted(feeder.names, saved_answers(out), untrue=feeder.cut)
 
 
-def full_disk(folder: Path, bundle: Path, *, parts: int = 300, size: str = "3m") -> FaultCost:
+def full_disk(folder: Path, bundle: Path, *, parts: int = 100, size: str = "3m") -> FaultCost:
     """Save to a disk that becomes full of pictures: every part has its record, and every line is whole."""
     disk = folder / "disk"
     disk.mkdir()
