@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from inspector.cameras.base import Camera, FileOptions, Pace, parse_options
+from inspector.cameras.base import Camera, CameraOptions, FileOptions, Pace, parse_options
 from inspector.cameras.folder_watch import Arrival, FolderWatch, state_of
 from inspector.cameras.ledger import KnownFile
 from inspector.core.config import Option
@@ -52,6 +52,7 @@ class FolderCamera(Camera):
     """
 
     live: ClassVar[bool] = False
+    options_model: ClassVar[type[CameraOptions]] = FolderOptions
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)

@@ -10,7 +10,7 @@ from inspector.core.message import Message, message
 from inspector.core.types import Frame, Inspection, Origin, Prediction
 from inspector.inspection.program import Program
 from inspector.inspection.quality import check_quality
-from inspector.recipes.verdict import judge
+from inspector.recipes.verdict import judge, learn
 
 SETTLE = "settle"  # timing of a watched file: from its arrival until it was read
 
@@ -119,7 +119,8 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
     due = part.due()
     if due is not None and part.deadline_s is not None and started > due:
         failures.append(late(started - due + part.deadline_s, part.deadline_s))
-    decision = judge(recipe, result.predictions, failures)
+    decision = judge(recipe, result.predictions, failures, program.history)
+    learn(recipe, decision, program.history)
     now, origins, grabbed = time.monotonic(), part.origins(), part.grabbed()
     result.spent("verdict", now - started)
     arrived = min([grabbed, *(origin.arrived for origin in origins)])
@@ -144,6 +145,7 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
         source=part.source(),
         judged_by=program.judged_by,
         origins=origins,
+        due=due,
     )
 
 

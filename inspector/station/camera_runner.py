@@ -78,6 +78,7 @@ class CameraRunner:
         self._failures = Budget(limit=10_000)
         self._reading = _Reading()
         self._left: list[threading.Thread] = []
+        self._beginning = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -93,9 +94,10 @@ class CameraRunner:
         self._begin(0.0)
 
     def ask_to_stop(self) -> None:
-        """Ask the camera to stop and return at once; `join` waits."""
-        self._stopping = True
-        self._reading.stop.set()
+        """Ask the camera to stop and return at once; `join` waits. No thread is begun afterwards."""
+        with self._beginning:
+            self._stopping = True
+            self._reading.stop.set()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread, at most `timeout` seconds; return False if the camera hangs in an uninterruptible read."""
@@ -150,12 +152,15 @@ class CameraRunner:
         self._reading.pulse.renew()
 
     def _begin(self, pause_s: float) -> None:
-        reading = _Reading()
-        reading.thread = threading.Thread(
-            target=self._run, args=(reading, pause_s), name=f"camera-{self.camera.name}", daemon=True
-        )
-        self._reading = reading
-        reading.thread.start()
+        with self._beginning:
+            if self._stopping:
+                return
+            reading = _Reading()
+            reading.thread = threading.Thread(
+                target=self._run, args=(reading, pause_s), name=f"camera-{self.camera.name}", daemon=True
+            )
+            self._reading = reading
+            reading.thread.start()
 
     def _run(self, reading: _Reading, pause_s: float) -> None:
         reading.stop.wait(pause_s)

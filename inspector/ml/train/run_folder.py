@@ -112,7 +112,7 @@ class _Events:
     """The event file for TensorBoard."""
 
     def __init__(self, folder: Path) -> None:
-        from tensorboardX import SummaryWriter  # type: ignore[import-untyped]  # has no type annotations
+        from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder), write_to_disk=True)
 
