@@ -45,9 +45,10 @@ class Outputs:
             lane = _Lane(sink, counters, report, first)
             records.insert(0, lane)
             first = [lane]
-        place = next((sink.place for sink in recording if sink.place is not None), None)
         if recording:
-            records[0].before = lambda inspection: ledgers.begin(inspection, place)
+            records[0].before = lambda inspection: ledgers.begin(
+                inspection, next((sink.place for sink in recording if sink.place is not None), None)
+            )
         records[-1].after = ledgers.done
         self._first = first if recording else others
         self._ledger_first = first
@@ -121,6 +122,7 @@ class _Lane:
         self._problem: Message | None = None
         self._hung = False
         self._named = False
+        self._early: Exception | None = None  # why the ledger could not be written before the last record
         self._status: StationStatus | None = None
         self._thread: threading.Thread | None = None
 
@@ -179,6 +181,8 @@ class _Lane:
 
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
+            for inspection in inspections:
+                self._prepare(inspection)
             self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
             for inspection in inspections:
                 with self._pulse.during(self.sink.name, PATIENCE):
@@ -192,15 +196,20 @@ class _Lane:
 
     def _take(self, inspection: Inspection) -> Inspection:
         """Give the sink an inspection; return what the lanes after it receive."""
-        began, before, after = time.monotonic(), self.before, self.after
-        early = None if before is None else self._do(lambda: before(inspection))
+        began, after = time.monotonic(), self.after
         error = self._do(lambda: self.sink.take(inspection))
         late = None if after is None or error is not None else self._do(lambda: after(inspection))
-        if early is None and error is None and late is None:
+        if error is None and late is None and self._early is None:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
         return error.instead if isinstance(error, NotRecorded) else inspection
+
+    def _prepare(self, inspection: Inspection) -> None:
+        """Write the ledger before the sink can begin with the record."""
+        if self.before is not None:
+            before = self.before
+            self._early = self._do(lambda: before(inspection))
 
     def _do(self, work: Callable[[], None]) -> Exception | None:
         """Let the sink work; report and return its error."""

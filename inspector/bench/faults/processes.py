@@ -189,8 +189,11 @@ def two_writers(folder: Path, bundle: Path, *, parts: int = 60) -> FaultCost:
         for station in (first, second):
             station.process.wait(_PATIENCE)
     outcome = FaultCost()
-    for file in out.glob(f"*/{RESULTS}"):
-        outcome += counted([f"P{number:06d}" for number in range(parts)], answers_in(file.read_bytes()))
+    files = [file.read_bytes() for file in out.glob(f"*/{RESULTS}")]
+    for station in (first, second):
+        told = [part for part, _ in station.parts()]
+        own = next((answers_in(data) for data in files if set(told) & {part for part, _ in answers_in(data)}), [])
+        outcome += counted(told, own)
     return FaultCost(2 * parts, outcome.lost + 2 * parts - outcome.parts, outcome.doubled)
 
 
@@ -224,6 +227,8 @@ def full_disk(folder: Path, bundle: Path, *, parts: int = 100, size: str = "3m")
             station.process.wait(_PATIENCE)
             if b"picture" not in b"".join(station.said).lower():
                 raise InspectorError("The disk of {size} did not become full.", size=size)
-        return counted([f"P{number:06d}" for number in range(parts)], saved_answers(disk / "out"))
+        told = [part for part, _ in station.parts()]
+        outcome = counted(told, saved_answers(disk / "out"))
+        return FaultCost(parts, outcome.lost + parts - len(set(told)), outcome.doubled)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
