@@ -1,6 +1,7 @@
 """Faults of the whole process: killed, asked to stop, beside another one, on a full disk. `inspector run` is run for real."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -31,7 +32,9 @@ class StationProcess:
 
     def __init__(self, recipe: Path, *arguments: str | Path) -> None:
         command = [sys.executable, "-P", "-m", "inspector", "run", "--recipe", str(recipe), "--json", *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        home = str(recipe.parent / "home")  # not the user's archive
+        environment = os.environ | {"XDG_DATA_HOME": home, "LOCALAPPDATA": home, "HOME": home}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         self.printed: list[bytes] = []
         self.said: list[bytes] = []
         self._readers = [
