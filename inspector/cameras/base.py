@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from inspector.cameras.ledger import Ledger
 from inspector.core.addresses import hide_secrets
 from inspector.core.config import FiniteModel, FormField, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
-from inspector.core.types import KELVIN_AT_0_C, Annotation, Frame, Pixels, Unit
+from inspector.core.types import KELVIN_AT_0_C, Annotation, Frame, Origin, Pixels, Unit
 from inspector.imaging.image import Reading, Scene
 
 
@@ -98,6 +99,22 @@ class Camera(ABC):
 
     on_lost: Callable[[int], None] | None = None
     """Called on the thread of `frames` with how many frames were overwritten by newer ones before anybody took them."""
+
+    ledger: Ledger | None = None
+    """What has been judged of a source that `remembers`. Set before `frames` is called; None: forgotten at the end."""
+
+    origin: Origin | None = None
+    """The watched file of the frame or problem that is being delivered. Set on the thread of `frames`."""
+
+    @property
+    def remembers(self) -> Path | None:
+        """The folder whose judged files should be kept in a ledger; None for any other source."""
+        return None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether `frames` goes on where it was when it is called again after a failure."""
+        return self.live
 
     @property
     def patience_s(self) -> float | None:

@@ -116,9 +116,17 @@ class Rule(_Model):
     review: Annotated[float | None, FormField("Warning limit")] = Field(
         None, description="beyond it, but not beyond the limit: REVIEW"
     )
+    baseline_parts: Annotated[int | None, FormField("Compare with good parts", unit="parts")] = Field(
+        None,
+        ge=2,
+        le=1000,
+        description="limits hold for the difference to the mean of so many good parts before; for the value itself if left out",
+    )
 
     @model_validator(mode="after")
     def _band(self) -> Self:
+        if self.baseline_parts is not None and self.quantity == "class":
+            raise ValueError("The most likely class cannot be compared with the parts before.")
         if self.review is not None and (self.review > self.limit) == (self.when == "above"):
             raise ValueError("The warning limit must come before the limit.")
         return self

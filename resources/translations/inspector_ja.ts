@@ -5022,6 +5022,10 @@
         <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
     </message>
     <message>
+        <source>The comparison with good parts needs {count}; {known} are known so far.</source>
+        <translation>良品との比較には {count} 個が必要です。現在わかっているのは {known} 個です。</translation>
+    </message>
+    <message>
         <source>The engine of {bundle} hangs again and again.</source>
         <translation>{bundle} のエンジンが繰り返し停止しています。</translation>
     </message>
@@ -5068,6 +5072,10 @@
     <message>
         <source>The loss still falls: train for more epochs, or choose another network.</source>
         <translation>損失はまだ下がっています。エポック数を増やすか、別のネットワークを選んでください。</translation>
+    </message>
+    <message>
+        <source>The most likely class cannot be compared with the parts before.</source>
+        <translation>最も確からしいクラスは、前の部品と比較できません。</translation>
     </message>
     <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
@@ -6266,6 +6274,10 @@
         <translation>{reason}（{when} に調整）</translation>
     </message>
     <message>
+        <source>{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})</source>
+        <translation>{reason}(直近の良品 {count} 個の平均 {mean} {unit} との差)</translation>
+    </message>
+    <message>
         <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
         <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
     </message>
@@ -6910,6 +6922,10 @@
         <translation>改訂</translation>
     </message>
     <message>
+        <source>Compare with good parts</source>
+        <translation>良品と比較</translation>
+    </message>
+    <message>
         <source>Scale</source>
         <translation>倍率</translation>
     </message>
@@ -7302,6 +7318,10 @@
         <translation>同上</translation>
     </message>
     <message>
+        <source>limits hold for the difference to the mean of so many good parts before; for the value itself if left out</source>
+        <translation>限界値は、直前のこの個数の良品の平均との差に適用します。省略時は値そのものに適用します</translation>
+    </message>
+    <message>
         <source>look into the folders in it, too</source>
         <translation>中のフォルダも調べる</translation>
     </message>
@@ -7364,6 +7384,10 @@
     <message>
         <source>part</source>
         <translation>部品</translation>
+    </message>
+    <message>
+        <source>parts</source>
+        <translation>個</translation>
     </message>
     <message>
         <source>parts a second; 0: as fast as they are taken</source>
