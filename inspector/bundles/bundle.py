@@ -36,6 +36,7 @@ from inspector.core.registry import ENGINES, known_task
 from inspector.core.types import Floats, Precision, TaskName
 from inspector.core.untrusted import parse_json, read_bounded
 from inspector.imaging.preprocessing import InputSpec
+from inspector.imaging.tiling import Tiling
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -65,6 +66,7 @@ class Card(FiniteModel):
     classes: tuple[str, ...] = Field(description="for segmentation the foreground classes, background is not one")
     ok_classes: tuple[str, ...] = Field((), description="classes of a good part; empty where no class is good")
     input: InputSpec
+    tiles: Tiling | None = Field(None, description="detection, segmentation: larger frames are inspected in tiles")
     mean: tuple[float, ...] = Field(description="per channel, of the array prepare() makes")
     std: tuple[float, ...] = Field(description="per channel; the graph computes (array - mean) / std")
     target_mean: tuple[float, ...] = Field((), description="thermal: kelvin added to the scaled outputs (max, mean, min)")

@@ -276,6 +276,7 @@ class Judgement:
     `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
     unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
     `baseline`: the mean of the last good parts, where the limit holds for the difference to it; NaN while too few are known.
+    `wrong`: whether the classes concerned are bad.
     """
 
     rule: int
@@ -289,6 +290,7 @@ class Judgement:
     limit: float
     verdict: Verdict
     baseline: float | None = None
+    wrong: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,13 +298,15 @@ class JudgedBy:
     """What judged a part, so that its record can be traced.
 
     Holds the SHA-256 of the complete recipe, the fingerprint of each bundle and the SHA-256 of its card by its name in the
-    recipe, and the version of this program.
+    recipe, and the version of this program. `documents`: the recipe and the bundles' cards as JSON, the recipe by its hash and
+    a card by its bundle's fingerprint.
     """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cards: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     software: str = ""
+    documents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +353,8 @@ class Inspection:
     """The station's complete record of one part: frames by camera name, predictions, verdict, reasons, and timings in ms.
 
     `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `latency_ms`:
-    from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from.
+    from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from. `due`:
+    monotonic seconds by which the line must know the verdict, None for no deadline.
     """
 
     part: str
@@ -367,6 +372,7 @@ class Inspection:
     judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()
     origins: tuple[Origin, ...] = ()
+    due: float | None = None
 
     @property
     def is_simulated(self) -> bool:

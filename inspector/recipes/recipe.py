@@ -10,6 +10,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.registry import ENGINES
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
+from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
@@ -90,6 +91,7 @@ class InspectModel(_Model):
     engine: Annotated[str | None, FormField(choices=_engines)] = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
+    tiles: Tiling | None = Field(None, description="the region is inspected in tiles; the bundle's own if left out")
     hot_celsius: Annotated[float | None, FormField("Hot spots", unit="°C")] = Field(
         None, description="thermal: hot spots are areas above this"
     )
@@ -132,6 +134,16 @@ class Rule(_Model):
         return self
 
 
+class ArchiveModel(_Model):
+    """What the archive keeps of the product's parts. Records are always kept, and so are the images of NG and REVIEW parts."""
+
+    ok_every: int = Field(100, ge=0, le=1_000_000, description="keep the images of every n-th OK part; 0: of none")
+    burst: int = Field(0, ge=0, le=16, description="keep the images of so many parts before and after each NG part as well")
+    unrecorded: Literal["not_inspected", "tell"] = Field(
+        "not_inspected", description="what the line is told of a part whose record could not be written in time"
+    )
+
+
 class Alarm(_Model):
     """How the window announces an NG part."""
 
@@ -172,6 +184,7 @@ class Recipe(_Model):
     cameras: dict[str, CameraModel] = Field(min_length=1)
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    archive: ArchiveModel = ArchiveModel()
     alarm: Alarm = Alarm()
 
     @property

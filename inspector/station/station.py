@@ -174,6 +174,16 @@ class Station:
         if self._outputs is not None:
             self._outputs.put(inspection, wait)
 
+    def part_opened(self, sequence: int, part: str) -> None:
+        """Let the sinks note a part that is under way."""
+        if self._outputs is not None:
+            self._outputs.part_opened(sequence, part)
+
+    def part_forgotten(self, sequence: int) -> None:
+        """Let the sinks note a part that gets no verdict."""
+        if self._outputs is not None:
+            self._outputs.part_forgotten(sequence)
+
     def look(self, now: float) -> None:
         """Check for hanging sinks."""
         if self._outputs is not None:

@@ -19,7 +19,7 @@ from inspector.core.message import message
 from inspector.core.types import TaskName
 from inspector.data.survey import Survey
 from inspector.runs.settings import TrainSettings, shown_settings
-from inspector.training.recommend import Advice
+from inspector.training.alternatives import Advice
 from inspector.ui.shell import strings
 from inspector.ui.shell.settings import Settings
 from inspector.ui.training.new.dialog import TrainingDialog

@@ -317,6 +317,7 @@ class InspectPage(InspectLayout):
     def use_preferences(self, preferences: Preferences) -> None:
         """Apply the preferences of the settings page."""
         self._worker.save_to = Path(preferences.save_to).expanduser() if preferences.save_to else None
+        self._worker.archive = preferences.archive == "on"
         self.feed.set_unit(preferences.temperature)
         self.analysis.set_unit(preferences.temperature)
 

@@ -101,7 +101,7 @@ class StationWorker(NewsThread):
 
     Commands return at once and are carried out on this thread, in order. Connect `news` and call `take()` in the slot.
     `save_to`: the folder in which every run gets its own folder with records, pictures and report; None: nothing is saved.
-    Changed attributes apply from the next start.
+    `archive`: whether every part is recorded in the archive before it is shown. Changed attributes apply from the next start.
     """
 
     def __init__(
@@ -123,6 +123,7 @@ class StationWorker(NewsThread):
         self._shedder = Shedder(limits)
         self.setObjectName("station worker")
         self.save_to: Path | None = None
+        self.archive = False
         self._factory = factory
         self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
@@ -234,12 +235,17 @@ class StationWorker(NewsThread):
         station.start(mode)
 
     def _saving(self) -> list[Sink]:
-        if self.save_to is None:
-            return []
-        from inspector.results.saving import PictureSink, RecordSink, RunFolder
+        sinks: list[Sink] = []
+        if self.archive:
+            from inspector.archive.sinks import archive_sinks
 
-        folder = RunFolder(self.save_to)
-        return [RecordSink(folder), PictureSink(folder)]
+            sinks += archive_sinks()
+        if self.save_to is not None:
+            from inspector.results.saving import PictureSink, RecordSink, RunFolder
+
+            folder = RunFolder(self.save_to)
+            sinks += [RecordSink(folder), PictureSink(folder)]
+        return sinks
 
     def _tally_of(self, inspection: Inspection) -> TallyFile:
         recipe = self._now.status.recipe

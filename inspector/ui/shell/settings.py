@@ -26,7 +26,8 @@ class Preferences:
     """Choices on the settings page.
 
     `language` empty: the desktop's. `recipe`: opened at the start, empty: what was open last. `save_to`: folder in which
-    inspections are saved, empty: nothing is saved. Raises ValueError for an invalid value.
+    inspections are saved, empty: nothing is saved. `archive`: whether the archive records every part. Raises ValueError for an
+    invalid value.
     """
 
     language: Literal["", "en", "ja"] = ""
@@ -34,6 +35,7 @@ class Preferences:
     temperature: TemperatureUnit = "C"
     recipe: str = ""
     save_to: str = ""
+    archive: Literal["on", "off"] = "on"
 
     def __post_init__(self) -> None:
         _check(self)

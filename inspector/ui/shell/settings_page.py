@@ -70,6 +70,12 @@ SETTINGS: Final = (
         later("SettingsPage", "Every start makes a folder in it with the records, the pictures and a report of the run."),
         (("", later("SettingsPage", "Nowhere")), (_BROWSE, later("SettingsPage", "Choose a folder…"))),
     ),
+    Setting(
+        "archive",
+        later("SettingsPage", "Archive"),
+        later("SettingsPage", "Every part is recorded before its verdict is told. Images of NG and REVIEW parts are kept."),
+        (("on", later("SettingsPage", "Record every part")), ("off", later("SettingsPage", "Record nothing"))),
+    ),
 )
 
 
