@@ -25,7 +25,6 @@ from inspector.results.records import bundle_name, record, summary
 
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
-_SIMULATED = "simulated"
 _SEARCHED = 3  # newest segments that are searched for a part
 _ROWS = 32  # rows of a frame that its brightness is taken from
 
@@ -145,7 +144,7 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "kind": "result",
         "result_state": FAILED if inspection.verdict is Verdict.NOT_INSPECTED else COMPLETED,
         "is_partial": False,
-        "is_simulated": inspection.source.partition(":")[0] == _SIMULATED,
+        "is_simulated": inspection.is_simulated,
         "creation_time": _local(inspection.utc),
         "monotonic": time.monotonic(),
         "part_id": inspection.part,
