@@ -15,6 +15,7 @@ from inspector.archive.segments import JournalReader, Missing, segment_files, se
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
     Base,
+    ConfigurationRow,
     CorrectionRow,
     DocumentRow,
     GapRow,
@@ -112,6 +113,8 @@ def store_batch(connection: Connection, batch: RowBatch) -> None:
         _insert_or_ignore(connection, ImageRow, row)
     for row in batch.inserts["document"]:
         _insert_or_ignore(connection, DocumentRow, row)
+    for bundles in {row["internal_configuration_id"] for row in batch.inserts["result"]}:
+        _insert_or_ignore(connection, ConfigurationRow, {"id": bundles})
     changes = batch.updates
     for row in changes["station"]:
         connection.execute(update(JournalRow).where(JournalRow.id == row["key"]).values(station=row["station"]))
