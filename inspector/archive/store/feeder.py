@@ -157,7 +157,7 @@ def _follow_corrections(connection: Connection, result: int) -> None:
 def journal_row(connection: Connection, name: str, public_key: str = "") -> dict[str, Any]:
     """Return `id` and `fed` of a journal, which is made if it is new. `public_key`: of its seals, once it is known."""
     known = select(JournalRow.id, JournalRow.fed, JournalRow.public_key).where(JournalRow.name == name)
-    row = connection.execute(known).one_or_none()
+    row = connection.execute(known.with_for_update()).one_or_none()  # on a server, so that two do not feed the same
     if row is None:
         key = (connection.execute(select(func.max(JournalRow.id))).scalar_one() or 0) + 1
         values = {"id": key, "name": name, "public_key": public_key, "station": "", "fed": 1, "pruned": 0}
