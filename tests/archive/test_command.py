@@ -154,6 +154,21 @@ def test_corrections_stay_beside_the_verdict_and_what_if_says_what_they_teach(ar
         _run(archive, "what-if", "--rule-limit", "7=1")
 
 
+def test_corrected_parts_become_class_folders_at_native_depth(archive: Path, tmp_path: Path) -> None:
+    _run(archive, "correct", "=P7", "=P14", "--who", "Ann", "--verdict", "OK")
+    _run(archive, "correct", "=P21", "--who", "Ann", "--verdict", "NG", "--class", "../dent")
+    _run(archive, "correct", "=P1", "--who", "Ann", "--verdict", "NG")  # its image was not kept
+    out = tmp_path / "data"
+    assert _run(archive, "dataset", "--out", out).split() == ["1", "../dent", "2", "good"]
+    assert sorted(path.name for path in out.iterdir()) == ["___dent", "good"]
+    (image,) = (out / "___dent").iterdir()
+    picture = cv2.imread(str(image), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    assert np.array_equal(picture[..., ::-1], made_inspection(21, part="").frames["top"].pixels)
+    with pytest.raises(Exception, match="is not empty"):
+        _run(archive, "dataset", "--out", out)
+
+
 def test_retention_spares_lots_on_hold_says_what_it_deleted_and_keeps_the_proof(archive: Path) -> None:
     record_run(archive, "L2", "Q{}", count=9)
     images = sorted((archive / "images").rglob("*.jxl"))
