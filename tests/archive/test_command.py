@@ -15,8 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.archive.archive import opened_archive
+from inspector.archive.contents import files_content
+from inspector.archive.segment import JournalRecord
+from inspector.archive.store.rows import RowBatch
 from inspector.bench.archive_kill import made_inspection
 from inspector.cli.main import cli, run
+from inspector.core.text import json_line
 from inspector.core.types import Inspection
 from tests.archive.recorded import COUNT, record_run
 
@@ -238,6 +242,15 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     (counts,) = _json(archive, "query", "--counts", "lot")
     assert counts["counts"]["lot"] == {"L1": COUNT, "L2": 9, "M1": 5}
     assert _json(archive, "verify", "--images")[0]["problems"] == []
+
+
+@pytest.mark.parametrize("path", ["../../victim.jxl", "/etc/victim.jxl", "images/../../victim.jxl", "C:\\victim.jxl", "", 7])
+def test_a_record_from_elsewhere_names_no_file_outside_the_archive(path: object) -> None:
+    batch = RowBatch(1, None, lambda name: 1)
+    file = {"camera": "top", "path": path, "sha256": "00", "bytes": 1, "keeps": "ng", "codec": "jpegxl"}
+    batch.add(JournalRecord(5, json_line(files_content(4, [file])), bytes(32)))
+    assert not batch.inserts["image"]
+    assert [row["kind"] for row in batch.inserts["record"]] == ["unreadable"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from inspector.archive.store.models import (
     RecordRow,
     ResultRow,
     RunRow,
+    is_journal,
     key_of,
     sequence_of,
 )
@@ -194,8 +195,8 @@ def import_records(database: Database, other: Database) -> int:
     with other.read() as source:
         journals = source.execute(select(*JournalRow.__table__.columns)).all()
         for journal in journals:
-            if journal.pruned:
-                continue  # its beginning is gone, and with it the proof
+            if journal.pruned or not is_journal(journal.name):
+                continue  # its beginning is gone, and with it the proof; or it was not made by this program
             while count := _import_batch(database, source, journal):
                 total += count
     return total

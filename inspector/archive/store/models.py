@@ -4,6 +4,7 @@
 Keys are made of journal and sequence number, so that feeding a record twice changes nothing.
 """
 
+import re
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, Text
@@ -11,6 +12,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SCHEMA: Final = "0001"
 _KEY: Final = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER is the number of the row itself
+_JOURNAL: Final = re.compile("[0-9A-Za-z]{1,64}")
+_SEQUENCE: Final = re.compile("[0-9]{1,12}")
 _JOURNAL_BITS = 40  # of a key: records of one journal
 
 
@@ -34,10 +37,15 @@ def result_id(journal: str, sequence: int) -> str:
     return f"{journal}-{sequence}"
 
 
+def is_journal(name: str) -> bool:
+    """Return whether this can be the name of a journal, and so of a folder in an evidence pack."""
+    return _JOURNAL.fullmatch(name) is not None
+
+
 def parse_result_id(text: str) -> tuple[str, int]:
     """Return the journal's name and the sequence number of an inspection's name. Raises ValueError."""
-    journal, dash, sequence = text.rpartition("-")
-    if not dash or not journal or not sequence.isdecimal() or len(sequence) > 12:
+    journal, _, sequence = text.rpartition("-")
+    if not is_journal(journal) or not _SEQUENCE.fullmatch(sequence):
         raise ValueError(f"{text[:80]!r} is not the id of an inspection")
     return journal, int(sequence)
 
