@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from inspector import __version__
@@ -21,7 +22,7 @@ from inspector.results.records import bundle_name, record, summary
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
 _SIMULATED = "simulated"
-_ROWS = 32  # rows of a frame that its brightness is taken from
+_ROWS = 16  # rows of a frame that its brightness is taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +188,6 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
-    rows = frame.pixels[:: max(1, frame.height // _ROWS)]
-    brightness = float(np.nanmean(rows)) if np.isfinite(rows).any() else None
     return {
         "camera": frame.camera,
         "sequence": frame.sequence,
@@ -200,9 +199,19 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "dtype": str(frame.pixels.dtype),
         "bits": frame.bits,
         "unit": frame.unit,
-        "brightness": brightness,
+        "brightness": _brightness(frame),
         "source": frame.source,
     }
+
+
+def _brightness(frame: Frame) -> float | None:
+    """Return the mean of some rows, in the unit of the frame; None if no pixel has a value."""
+    rows = frame.pixels[:: max(1, frame.height // _ROWS)]
+    if frame.unit == "kelvin":
+        known = rows[np.isfinite(rows)]
+        return float(known.mean()) if known.size else None
+    channels = 1 if rows.ndim == 2 else 3
+    return sum(cv2.mean(rows)[:channels]) / channels
 
 
 def _now() -> dict[str, Any]:
