@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from inspector import __version__
@@ -26,7 +27,7 @@ from inspector.results.records import bundle_name, record, summary
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
 _SEARCHED = 3  # newest segments that are searched for a part
-_ROWS = 32  # rows of a frame that its brightness is taken from
+_ROWS = 16  # rows of a frame that its brightness is taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,6 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
-    rows = frame.pixels[:: max(1, frame.height // _ROWS)]
-    brightness = float(np.nanmean(rows)) if np.isfinite(rows).any() else None
     return {
         "camera": frame.camera,
         "sequence": frame.sequence,
@@ -205,9 +204,19 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "dtype": str(frame.pixels.dtype),
         "bits": frame.bits,
         "unit": frame.unit,
-        "brightness": brightness,
+        "brightness": _brightness(frame),
         "source": frame.source,
     }
+
+
+def _brightness(frame: Frame) -> float | None:
+    """Return the mean of some rows, in the unit of the frame; None if no pixel has a value."""
+    rows = frame.pixels[:: max(1, frame.height // _ROWS)]
+    if frame.unit == "kelvin":
+        known = rows[np.isfinite(rows)]
+        return float(known.mean()) if known.size else None
+    channels = 1 if rows.ndim == 2 else 3
+    return sum(cv2.mean(rows)[:channels]) / channels
 
 
 def _now() -> dict[str, Any]:
