@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "runs": "inspector.cli.runs:runs",
         "evaluate": "inspector.cli.evaluate:evaluate",
         "export": "inspector.cli.export:export",
+        "bundle": "inspector.cli.bundle:bundle",
         "tune": "inspector.cli.tune:tune",
         "explain": "inspector.cli.explain:explain",
         "data": "inspector.cli.data:data",
