@@ -96,7 +96,7 @@ def _fix_sizes(model: "onnx.ModelProto", graph: ForeignGraph, adapter: Adapter, 
 
 def _alike_in_batches(model: "onnx.ModelProto", adapter: Adapter) -> bool:
     """Return whether two frames at once get the answers that each gets alone; graphs made for one often fail here."""
-    import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

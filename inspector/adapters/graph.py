@@ -206,7 +206,7 @@ class Session:
     def __init__(self, graph: ForeignGraph) -> None:
         """Raises ConfigError if ONNX Runtime cannot open the graph."""
         with PACKAGES.packages():
-            import onnxruntime  # type: ignore[import-untyped]  # has no type annotations
+            import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # errors that matter are raised as exceptions
