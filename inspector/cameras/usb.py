@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from threading import Event
+from typing import Annotated, ClassVar
 
 import cv2
 from pydantic import Field
 
 from inspector.cameras.base import SILENCE_S, Camera, CameraOptions, parse_options
 from inspector.cameras.capture import Reader, VideoCapture
-from inspector.core.config import Option
+from inspector.core.config import FormField, Option
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.types import Frame
 
@@ -16,15 +17,21 @@ _OPEN_S = 20.0  # some Windows drivers open slowly
 
 
 class UsbOptions(CameraOptions):
-    timeout: float = Field(3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost")
-    width: int = Field(0, ge=0, le=65535, description="pixels; 0: as the camera likes")
-    height: int = Field(0, ge=0, le=65535, description="pixels; 0: as the camera likes")
-    fps: float = Field(0.0, ge=0, description="frames a second; 0: as the camera likes")
-    fourcc: str = Field("", pattern="^(.{4})?$", description="pixel format, for example MJPG")
+    timeout: Annotated[float, FormField(unit="s")] = Field(
+        3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost"
+    )
+    width: Annotated[int, FormField(unit="px")] = Field(0, ge=0, le=65535, description="of the frames; 0: as the camera likes")
+    height: Annotated[int, FormField(unit="px")] = Field(0, ge=0, le=65535, description="of the frames; 0: as the camera likes")
+    fps: Annotated[float, FormField("Frame rate", unit="fps")] = Field(0.0, ge=0, description="0: as the camera likes")
+    fourcc: Annotated[str, FormField("Pixel format")] = Field(
+        "", pattern="^(.{4})?$", description="four letters, for example MJPG; empty: as the camera likes"
+    )
 
 
 class UsbCamera(Camera):
     """Yields the newest frame of the camera with this number ("usb:0") or device path ("usb:/dev/video2")."""
+
+    options_model: ClassVar[type[CameraOptions]] = UsbOptions
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address or "0", options)

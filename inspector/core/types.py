@@ -273,6 +273,7 @@ class Judgement:
 
     `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
     unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
+    `baseline`: the mean of the last good parts, where the limit holds for the difference to it; NaN while too few are known.
     """
 
     rule: int
@@ -285,26 +286,68 @@ class Judgement:
     when: Literal["above", "below"]
     limit: float
     verdict: Verdict
+    baseline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedBy:
     """What judged a part, so that its record can be traced.
 
-    Holds the SHA-256 of the complete recipe, the SHA-256 of each bundle by its name in the recipe, and the version of this
-    program.
+    Holds the SHA-256 of the complete recipe, the fingerprint of each bundle and the SHA-256 of its card by its name in the
+    recipe, and the version of this program.
     """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cards: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     software: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """The properties of a file by which a change of its content is noticed. `changed_ns` is the time of change of any of them
+    (on Windows: of the file's creation)."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+    def same_content(self, other: "FileState") -> bool:
+        """Return whether size and time of modification are the same, which a replaced file may keep."""
+        return (self.size, self.modified_ns) == (other.size, other.modified_ns)
+
+    def __str__(self) -> str:
+        return f"{self.size}:{self.modified_ns}:{self.changed_ns}:{self.inode}"
+
+    @classmethod
+    def parse(cls, text: str) -> "FileState":
+        return cls(*map(int, text.split(":")))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """The page of a watched file that a capture was read from.
+
+    `path`: relative to the folder, with slashes. `digest`: of the file's bytes. `arrived`: monotonic seconds when the file came
+    or was last modified. `ledger`: the file that keeps what was judged; "" for none.
+    """
+
+    path: str
+    page: int
+    pages: int
+    state: FileState
+    digest: bytes
+    arrived: float
+    ledger: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
     """The station's complete record of one part: frames by camera name, predictions, verdict, reasons, and timings in ms.
 
-    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure.
+    `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `latency_ms`:
+    from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from.
     """
 
     part: str
@@ -321,6 +364,7 @@ class Inspection:
     source: str = ""  # file or stream the part was seen in, also where no frame could be made of it
     judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()
+    origins: tuple[Origin, ...] = ()
 
     @property
     def notes(self) -> tuple[Message, ...]:

@@ -17,6 +17,7 @@ from inspector.imaging.preprocessing import fits, whole, wrong_unit
 from inspector.imaging.tiling import Tiling
 from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
+from inspector.recipes.history import History
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Gate, InspectModel, Recipe
 from inspector.tasks.base import Task, task_of
@@ -90,7 +91,7 @@ class Program:
     """A program of the station. `recipe` is complete: all values left to the bundles are filled in.
 
     `why`: why these engines and precisions judge. `note`: what a person must know about that choice. `tuned`: they were chosen
-    for this machine. `judged_by`: the identification in every record.
+    for this machine. `history`: what the last good parts measured. `judged_by`: the identification in every record.
     """
 
     recipe: Recipe
@@ -98,12 +99,14 @@ class Program:
     why: Message | None = None
     note: Message | None = None
     tuned: bool = False
+    history: History = field(default_factory=History, compare=False)
     judged_by: JudgedBy = field(init=False)
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
-        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__))
+        cards = MappingProxyType({step.model.bundle: step.bundle.card_digest for step in self.steps})
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, cards, __version__))
 
     @property
     def variants(self) -> str:

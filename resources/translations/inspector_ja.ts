@@ -4750,8 +4750,16 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>A hot spot needs a difference above 0 K and a radius of at least 1 pixel ({delta:g} K, {radius}).</source>
+        <translation>ホットスポットには 0 K を超える差と 1 ピクセル以上の半径が必要です({delta:g} K、{radius})。</translation>
+    </message>
+    <message>
         <source>A picture of the camera cannot be decoded.</source>
         <translation>カメラの画像を復号できません。</translation>
+    </message>
+    <message>
+        <source>A polygon needs at least 3 points; there are {count}.</source>
+        <translation>多角形には 3 点以上が必要です(現在 {count} 点)。</translation>
     </message>
     <message>
         <source>A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.</source>
@@ -4786,6 +4794,10 @@
         <translation>書き込み先のディスクなどを確認してください。</translation>
     </message>
     <message>
+        <source>Check the emissivity, the reflected temperature and the distance.</source>
+        <translation>放射率、反射温度、距離を確認してください。</translation>
+    </message>
+    <message>
         <source>Check the network and the load of the camera; shorten its key frame interval.</source>
         <translation>ネットワークとカメラの負荷を確認し、キーフレーム間隔を短くしてください。</translation>
     </message>
@@ -4812,6 +4824,14 @@
     <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
         <translation>欠陥を種類ごとに学習: 種類を区別できますが、まれな欠陥は見つけにくくなります。</translation>
+    </message>
+    <message>
+        <source>Enter a number.</source>
+        <translation>数値を入力してください。</translation>
+    </message>
+    <message>
+        <source>Enter a whole number.</source>
+        <translation>整数を入力してください。</translation>
     </message>
     <message>
         <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
@@ -4850,6 +4870,10 @@
         <translation>もう一方の種類のフレームを指定してください。</translation>
     </message>
     <message>
+        <source>Give positions inside it; the first pixel is 0,0.</source>
+        <translation>画像内の位置を指定してください。最初のピクセルは 0,0 です。</translation>
+    </message>
+    <message>
         <source>Go on from the last epoch; if it happens again, please report it with the details.</source>
         <translation>最後のエポックから続けてください。再び起きる場合は、詳細を添えて報告してください。</translation>
     </message>
@@ -4870,12 +4894,32 @@
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
     </message>
     <message>
+        <source>It is not written in the form that is asked for.</source>
+        <translation>指定された書式で書かれていません。</translation>
+    </message>
+    <message>
         <source>It may not be used.</source>
         <translation>使用できません。</translation>
     </message>
     <message>
+        <source>It must be given.</source>
+        <translation>必ず指定してください。</translation>
+    </message>
+    <message>
+        <source>It must not be empty.</source>
+        <translation>空にはできません。</translation>
+    </message>
+    <message>
         <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
         <translation>より新しいバージョンで作られています。そのバージョンをここにインストールするか、このバージョンでバンドルを書き出してください。</translation>
+    </message>
+    <message>
+        <source>Leave them out, or give the file as the thermal camera saved it.</source>
+        <translation>指定しないか、サーモカメラが保存したままのファイルを指定してください。</translation>
+    </message>
+    <message>
+        <source>Look the value up for the surface, or leave it out.</source>
+        <translation>その表面の値を調べるか、指定しないでください。</translation>
     </message>
     <message>
         <source>No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.</source>
@@ -4978,6 +5022,10 @@
         <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
     </message>
     <message>
+        <source>The comparison with good parts needs {count}; {known} are known so far.</source>
+        <translation>良品との比較には {count} 個が必要です。現在わかっているのは {known} 個です。</translation>
+    </message>
+    <message>
         <source>The engine of {bundle} hangs again and again.</source>
         <translation>{bundle} のエンジンが繰り返し停止しています。</translation>
     </message>
@@ -5026,6 +5074,10 @@
         <translation>損失はまだ下がっています。エポック数を増やすか、別のネットワークを選んでください。</translation>
     </message>
     <message>
+        <source>The most likely class cannot be compared with the parts before.</source>
+        <translation>最も確からしいクラスは、前の部品と比較できません。</translation>
+    </message>
+    <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
     </message>
@@ -5058,6 +5110,10 @@
         <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
     <message>
+        <source>The recording ends with {count} bytes that are no whole image.</source>
+        <translation>録画の末尾に、完全な画像ではない {count} バイトがあります。</translation>
+    </message>
+    <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
         <translation>参照画像 {file} は使えません（{detail}）。</translation>
     </message>
@@ -5088,6 +5144,10 @@
     <message>
         <source>The system ended the work.</source>
         <translation>システムが処理を終了させました。</translation>
+    </message>
+    <message>
+        <source>The temperatures in {file} cannot be computed for this emissivity and these surroundings ({detail}).</source>
+        <translation>{file} の温度は、この放射率と周囲条件では計算できません({detail})。</translation>
     </message>
     <message>
         <source>The thermal frame of {camera} has pixels without a temperature ({percent:.1f} % of it).</source>
@@ -5160,6 +5220,10 @@
     <message>
         <source>The tuned variant of {bundle} ({engine} {precision}) takes {now:.1f} ms an image, when it was chosen it took {before:.1f} ms.</source>
         <translation>{bundle} の調整済みバリアント（{engine} {precision}）は 1 枚に {now:.1f} ms かかります。選択時は {before:.1f} ms でした。</translation>
+    </message>
+    <message>
+        <source>The warning limit must come before the limit.</source>
+        <translation>警告の限度は、限度の手前の値にしてください。</translation>
     </message>
     <message>
         <source>The weakest class is {name}: {kind} {value}, with {count} tested.</source>
@@ -5250,6 +5314,10 @@
         <translation>{bundle}の{engine}用{precision}バリアントは、このプログラムの新しいバージョンで作成されました。</translation>
     </message>
     <message>
+        <source>The {tool} reaches beyond the image of {width} x {height} pixels.</source>
+        <translation>{tool} は {width} x {height} ピクセルの画像からはみ出しています。</translation>
+    </message>
+    <message>
         <source>There are no images in {folder}.</source>
         <translation>{folder} に画像がありません。</translation>
     </message>
@@ -5304,6 +5372,10 @@
     <message>
         <source>There is no room to share frames with the worker of {bundle} ({detail}).</source>
         <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>There is no such setting.</source>
+        <translation>このような設定はありません。</translation>
     </message>
     <message>
         <source>There is no training to go on with: {folder} has no checkpoint.</source>
@@ -5782,6 +5854,10 @@
         <translation>{file} に書き込めません。</translation>
     </message>
     <message>
+        <source>{file} does not hold a camera&apos;s raw values, so its emissivity and surroundings cannot be changed.</source>
+        <translation>{file} にはカメラの生データがないため、放射率と周囲条件は変更できません。</translation>
+    </message>
+    <message>
         <source>{file} does not hold a table of tensors.</source>
         <translation>{file} にはテンソルの表がありません。</translation>
     </message>
@@ -6138,6 +6214,10 @@
         <translation>{name}（スコア {score:.2f}）、確信度が {limit:.2f} に届きません</translation>
     </message>
     <message>
+        <source>{name} = {value:g} is not possible; it lies between {low:g} and {high:g}.</source>
+        <translation>{name} = {value:g} はありえません。{low:g} から {high:g} の間です。</translation>
+    </message>
+    <message>
         <source>{name} has {count} images: too few to learn it well.</source>
         <translation>{name} は {count} 枚で、十分に学習するには少なすぎます。</translation>
     </message>
@@ -6192,6 +6272,10 @@
     <message>
         <source>{reason} (tuned on {when})</source>
         <translation>{reason}（{when} に調整）</translation>
+    </message>
+    <message>
+        <source>{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})</source>
+        <translation>{reason}(直近の良品 {count} 個の平均 {mean} {unit} との差)</translation>
     </message>
     <message>
         <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
@@ -6452,6 +6536,1061 @@
     </message>
 </context>
 <context>
+    <name>settings</name>
+    <message>
+        <source>&quot;simulated&quot;, &quot;folder:PATH&quot;, &quot;video:PATH&quot;, &quot;usb:0&quot;, &quot;rtsp://...&quot;</source>
+        <translation>&quot;simulated&quot;、&quot;folder:パス&quot;、&quot;video:パス&quot;、&quot;usb:0&quot;、&quot;rtsp://...&quot;</translation>
+    </message>
+    <message>
+        <source>%</source>
+        <translation>%</translation>
+    </message>
+    <message>
+        <source>0: as the camera likes</source>
+        <translation>0:カメラに任せる</translation>
+    </message>
+    <message>
+        <source>1/s</source>
+        <translation>回/秒</translation>
+    </message>
+    <message>
+        <source>16</source>
+        <translation>16</translation>
+    </message>
+    <message>
+        <source>1: grey input, 3: colour</source>
+        <translation>1：グレースケール入力、3：カラー</translation>
+    </message>
+    <message>
+        <source>32</source>
+        <translation>32</translation>
+    </message>
+    <message>
+        <source>8</source>
+        <translation>8</translation>
+    </message>
+    <message>
+        <source>Accumulate</source>
+        <translation>勾配の累積</translation>
+    </message>
+    <message>
+        <source>Air temperature</source>
+        <translation>気温</translation>
+    </message>
+    <message>
+        <source>Allowed false rejects</source>
+        <translation>許容する過検出率</translation>
+    </message>
+    <message>
+        <source>Area together (mm2)</source>
+        <translation>合計面積(mm2)</translation>
+    </message>
+    <message>
+        <source>Area together (px)</source>
+        <translation>合計面積(px)</translation>
+    </message>
+    <message>
+        <source>Augmentation</source>
+        <translation>データ拡張</translation>
+    </message>
+    <message>
+        <source>Backbone rate</source>
+        <translation>バックボーンの学習率比</translation>
+    </message>
+    <message>
+        <source>Backgrounds</source>
+        <translation>背景画像</translation>
+    </message>
+    <message>
+        <source>Batch</source>
+        <translation>バッチ</translation>
+    </message>
+    <message>
+        <source>Bits used</source>
+        <translation>使用ビット数</translation>
+    </message>
+    <message>
+        <source>Black</source>
+        <translation>黒画像</translation>
+    </message>
+    <message>
+        <source>Blurred</source>
+        <translation>ぼけ</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>CPU threads; 0: as many as cores are free</source>
+        <translation>CPU スレッド数。0: 空いているコアの数</translation>
+    </message>
+    <message>
+        <source>Calibrate scores</source>
+        <translation>スコアの校正</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Channels</source>
+        <translation>チャンネル数</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Coldest place (°C)</source>
+        <translation>最低温度(°C)</translation>
+    </message>
+    <message>
+        <source>Deadline</source>
+        <translation>期限</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>階調</translation>
+    </message>
+    <message>
+        <source>Devices</source>
+        <translation>デバイス数</translation>
+    </message>
+    <message>
+        <source>Distance</source>
+        <translation>距離</translation>
+    </message>
+    <message>
+        <source>Emissivity</source>
+        <translation>放射率</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>エンジン</translation>
+    </message>
+    <message>
+        <source>Epochs</source>
+        <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>Equal pictures</source>
+        <translation>同一画像</translation>
+    </message>
+    <message>
+        <source>Existing</source>
+        <translation>既存ファイル</translation>
+    </message>
+    <message>
+        <source>Fit</source>
+        <translation>入力への合わせ方</translation>
+    </message>
+    <message>
+        <source>Folds</source>
+        <translation>分割数（交差検証）</translation>
+    </message>
+    <message>
+        <source>Frame rate</source>
+        <translation>フレームレート</translation>
+    </message>
+    <message>
+        <source>Frame size</source>
+        <translation>フレームの大きさ</translation>
+    </message>
+    <message>
+        <source>Frozen</source>
+        <translation>静止</translation>
+    </message>
+    <message>
+        <source>Frozen epochs</source>
+        <translation>凍結エポック数</translation>
+    </message>
+    <message>
+        <source>Frozen stages</source>
+        <translation>凍結する段数</translation>
+    </message>
+    <message>
+        <source>Good classes</source>
+        <translation>良品クラス</translation>
+    </message>
+    <message>
+        <source>Good parts</source>
+        <translation>良品の割合</translation>
+    </message>
+    <message>
+        <source>Height</source>
+        <translation>高さ</translation>
+    </message>
+    <message>
+        <source>Hot spots</source>
+        <translation>高温部</translation>
+    </message>
+    <message>
+        <source>Hottest place (°C)</source>
+        <translation>最高温度(°C)</translation>
+    </message>
+    <message>
+        <source>Humidity</source>
+        <translation>湿度</translation>
+    </message>
+    <message>
+        <source>Input height</source>
+        <translation>入力の高さ</translation>
+    </message>
+    <message>
+        <source>Input width</source>
+        <translation>入力の幅</translation>
+    </message>
+    <message>
+        <source>Label smoothing</source>
+        <translation>ラベル平滑化</translation>
+    </message>
+    <message>
+        <source>Largest area (mm2)</source>
+        <translation>最大の領域(mm2)</translation>
+    </message>
+    <message>
+        <source>Largest area (px)</source>
+        <translation>最大の領域(px)</translation>
+    </message>
+    <message>
+        <source>Largest batch</source>
+        <translation>最大バッチ</translation>
+    </message>
+    <message>
+        <source>Layer decay</source>
+        <translation>層ごとの減衰</translation>
+    </message>
+    <message>
+        <source>Learning curve</source>
+        <translation>学習曲線</translation>
+    </message>
+    <message>
+        <source>Learning rate</source>
+        <translation>学習率</translation>
+    </message>
+    <message>
+        <source>Left</source>
+        <translation>左</translation>
+    </message>
+    <message>
+        <source>Levels</source>
+        <translation>レベル</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限度</translation>
+    </message>
+    <message>
+        <source>Loop</source>
+        <translation>繰り返し</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
+    <message>
+        <source>MJPEG and snapshots: judge a picture that is equal to one before, as of a simulated camera</source>
+        <translation>MJPEGとスナップショット:以前と同じ画像も判定する(模擬カメラなど)</translation>
+    </message>
+    <message>
+        <source>Masks</source>
+        <translation>マスク</translation>
+    </message>
+    <message>
+        <source>Mean temperature (°C)</source>
+        <translation>平均温度(°C)</translation>
+    </message>
+    <message>
+        <source>Mirrored views</source>
+        <translation>鏡像の平均</translation>
+    </message>
+    <message>
+        <source>Mode</source>
+        <translation>モード</translation>
+    </message>
+    <message>
+        <source>Most likely class</source>
+        <translation>最も可能性の高いクラス</translation>
+    </message>
+    <message>
+        <source>NG if</source>
+        <translation>NGの条件</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>名前</translation>
+    </message>
+    <message>
+        <source>Number of hot spots</source>
+        <translation>高温部の数</translation>
+    </message>
+    <message>
+        <source>Number of objects</source>
+        <translation>物体の数</translation>
+    </message>
+    <message>
+        <source>ONNX Runtime</source>
+        <translation>ONNX Runtime</translation>
+    </message>
+    <message>
+        <source>Offset</source>
+        <translation>オフセット</translation>
+    </message>
+    <message>
+        <source>One class</source>
+        <translation>クラス統合</translation>
+    </message>
+    <message>
+        <source>OpenVINO</source>
+        <translation>OpenVINO</translation>
+    </message>
+    <message>
+        <source>Optimizer</source>
+        <translation>最適化手法</translation>
+    </message>
+    <message>
+        <source>Over-exposed</source>
+        <translation>露出過多</translation>
+    </message>
+    <message>
+        <source>Part or lot</source>
+        <translation>部品・ロット</translation>
+    </message>
+    <message>
+        <source>Parts</source>
+        <translation>部品数</translation>
+    </message>
+    <message>
+        <source>Patience</source>
+        <translation>待ち時間</translation>
+    </message>
+    <message>
+        <source>Pattern</source>
+        <translation>パターン</translation>
+    </message>
+    <message>
+        <source>Pixel format</source>
+        <translation>画素形式</translation>
+    </message>
+    <message>
+        <source>Pixel size</source>
+        <translation>画素の大きさ</translation>
+    </message>
+    <message>
+        <source>Precision</source>
+        <translation>精度</translation>
+    </message>
+    <message>
+        <source>PyTorch</source>
+        <translation>PyTorch</translation>
+    </message>
+    <message>
+        <source>Quantity</source>
+        <translation>比較する量</translation>
+    </message>
+    <message>
+        <source>Rare classes</source>
+        <translation>少ないクラス</translation>
+    </message>
+    <message>
+        <source>Rate</source>
+        <translation>速度</translation>
+    </message>
+    <message>
+        <source>Recursive</source>
+        <translation>サブフォルダも</translation>
+    </message>
+    <message>
+        <source>Reflected temperature</source>
+        <translation>反射温度</translation>
+    </message>
+    <message>
+        <source>from the camera to the part, in FLIR&apos;s files; as stored if left out</source>
+        <translation>カメラから部品まで(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>of the air, in FLIR&apos;s files; as stored if left out</source>
+        <translation>空気の湿度(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>of the part, in FLIR&apos;s files; as stored if left out</source>
+        <translation>部品の放射率(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>Revision</source>
+        <translation>改訂</translation>
+    </message>
+    <message>
+        <source>Compare with good parts</source>
+        <translation>良品と比較</translation>
+    </message>
+    <message>
+        <source>Scale</source>
+        <translation>倍率</translation>
+    </message>
+    <message>
+        <source>Schedule</source>
+        <translation>学習率の推移</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation>シード</translation>
+    </message>
+    <message>
+        <source>Settle</source>
+        <translation>静定時間</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>ソース</translation>
+    </message>
+    <message>
+        <source>Stale</source>
+        <translation>古い画像</translation>
+    </message>
+    <message>
+        <source>Start weights</source>
+        <translation>初期の重み</translation>
+    </message>
+    <message>
+        <source>Takt</source>
+        <translation>タクト</translation>
+    </message>
+    <message>
+        <source>TensorRT</source>
+        <translation>TensorRT</translation>
+    </message>
+    <message>
+        <source>Test share</source>
+        <translation>テストの割合</translation>
+    </message>
+    <message>
+        <source>Threads</source>
+        <translation>スレッド数</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Time limit</source>
+        <translation>制限時間</translation>
+    </message>
+    <message>
+        <source>Time to connect</source>
+        <translation>接続の制限時間</translation>
+    </message>
+    <message>
+        <source>Timeout</source>
+        <translation>タイムアウト</translation>
+    </message>
+    <message>
+        <source>Top</source>
+        <translation>上</translation>
+    </message>
+    <message>
+        <source>TorchScript</source>
+        <translation>TorchScript</translation>
+    </message>
+    <message>
+        <source>Unit</source>
+        <translation>単位</translation>
+    </message>
+    <message>
+        <source>Validation share</source>
+        <translation>検証の割合</translation>
+    </message>
+    <message>
+        <source>Wait for a batch</source>
+        <translation>バッチの待ち時間</translation>
+    </message>
+    <message>
+        <source>Wait for frames</source>
+        <translation>フレームの待ち時間</translation>
+    </message>
+    <message>
+        <source>Wait for other cameras</source>
+        <translation>他カメラの待ち時間</translation>
+    </message>
+    <message>
+        <source>Warm-up</source>
+        <translation>ウォームアップ</translation>
+    </message>
+    <message>
+        <source>Warning limit</source>
+        <translation>警告の限度</translation>
+    </message>
+    <message>
+        <source>Watch</source>
+        <translation>監視</translation>
+    </message>
+    <message>
+        <source>Weight averaging</source>
+        <translation>重みの移動平均</translation>
+    </message>
+    <message>
+        <source>Weight decay</source>
+        <translation>重み減衰</translation>
+    </message>
+    <message>
+        <source>Width</source>
+        <translation>幅</translation>
+    </message>
+    <message>
+        <source>Without a value</source>
+        <translation>値のない画素</translation>
+    </message>
+    <message>
+        <source>a batch never waits longer than this for more frames</source>
+        <translation>バッチが次のフレームを待つ時間の上限</translation>
+    </message>
+    <message>
+        <source>a part without a verdict by then is NOT_INSPECTED; if left out: in triggered mode trigger_ms and three takts (2000 ms at least), in free mode none</source>
+        <translation>この時間までに判定のない部品は未検査になる。空の場合、トリガーモードではtrigger_msとタクト3回分(最短2000 ms)、フリーモードでは期限なし</translation>
+    </message>
+    <message>
+        <source>above</source>
+        <translation>上回る</translation>
+    </message>
+    <message>
+        <source>adam</source>
+        <translation>adam</translation>
+    </message>
+    <message>
+        <source>adamw</source>
+        <translation>adamw</translation>
+    </message>
+    <message>
+        <source>after which no further epoch begins; 0: none</source>
+        <translation>この時間を過ぎると次のエポックを始めません。0：制限なし</translation>
+    </message>
+    <message>
+        <source>age at inspection above which a frame is stale</source>
+        <translation>検査時にこれより古いフレームは古い画像とみなす</translation>
+    </message>
+    <message>
+        <source>also train on smaller parts of the data, to tell what more images would bring</source>
+        <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
+    </message>
+    <message>
+        <source>another seed renders other parts</source>
+        <translation>シードを変えると別の部品が描かれる</translation>
+    </message>
+    <message>
+        <source>auto</source>
+        <translation>自動</translation>
+    </message>
+    <message>
+        <source>batches</source>
+        <translation>バッチ</translation>
+    </message>
+    <message>
+        <source>batches whose gradients make one step</source>
+        <translation>1 回の更新にまとめる勾配のバッチ数</translation>
+    </message>
+    <message>
+        <source>begin again after the last file</source>
+        <translation>最後のファイルの後、最初に戻る</translation>
+    </message>
+    <message>
+        <source>begin again after the last frame</source>
+        <translation>最後のフレームの後、最初に戻る</translation>
+    </message>
+    <message>
+        <source>below</source>
+        <translation>下回る</translation>
+    </message>
+    <message>
+        <source>between camera and part, in FLIR&apos;s files; as stored if left out</source>
+        <translation>カメラと部品の間の気温(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>beyond it, but not beyond the limit: REVIEW</source>
+        <translation>これを超えて限度は超えない場合:要確認</translation>
+    </message>
+    <message>
+        <source>beyond it: NG</source>
+        <translation>これを超えた場合:NG</translation>
+    </message>
+    <message>
+        <source>bf16</source>
+        <translation>bf16</translation>
+    </message>
+    <message>
+        <source>celsius</source>
+        <translation>摂氏</translation>
+    </message>
+    <message>
+        <source>classes of a good part; the bundle&apos;s own if left out</source>
+        <translation>良品のクラス。空の場合はバンドルのもの</translation>
+    </message>
+    <message>
+        <source>classes of good parts</source>
+        <translation>良品のクラス</translation>
+    </message>
+    <message>
+        <source>classification</source>
+        <translation>分類</translation>
+    </message>
+    <message>
+        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
+        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
+    </message>
+    <message>
+        <source>classification: temperature scaling, so that a score is a probability</source>
+        <translation>分類：温度スケーリングにより、スコアを確率として読めるようにします</translation>
+    </message>
+    <message>
+        <source>classification: weights, rare classes count more; sampler, they are shown more often</source>
+        <translation>分類：「重み付け」は少ないクラスを重く数え、「多く見せる」は少ないクラスの画像を多く学習に使います</translation>
+    </message>
+    <message>
+        <source>constant</source>
+        <translation>一定</translation>
+    </message>
+    <message>
+        <source>cosine</source>
+        <translation>コサイン</translation>
+    </message>
+    <message>
+        <source>decay of the moving average of the weights that is validated and kept; 0: none</source>
+        <translation>検証・保存する重みの移動平均の減衰率。0：使わない</translation>
+    </message>
+    <message>
+        <source>decision threshold of the bundle; 0: chosen on validation</source>
+        <translation>バンドルの判定しきい値。0：検証データで選びます</translation>
+    </message>
+    <message>
+        <source>detection, segmentation: every class counts as this one</source>
+        <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
+    </message>
+    <message>
+        <source>engine of this bundle only</source>
+        <translation>このバンドルだけのエンジン</translation>
+    </message>
+    <message>
+        <source>epochs</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>epochs until the full learning rate</source>
+        <translation>学習率が最大になるまでのエポック数</translation>
+    </message>
+    <message>
+        <source>epochs without a better validation result after which training stops; 0: none</source>
+        <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
+    </message>
+    <message>
+        <source>fahrenheit</source>
+        <translation>華氏</translation>
+    </message>
+    <message>
+        <source>files a second; 0: as fast as they are taken</source>
+        <translation>毎秒のファイル数。0:処理できる速さで</translation>
+    </message>
+    <message>
+        <source>folder of the bundle, relative to the recipe or a shipped bundle&apos;s name</source>
+        <translation>バンドルのフォルダ。レシピからの相対パス、または付属バンドルの名前</translation>
+    </message>
+    <message>
+        <source>four letters, for example MJPG; empty: as the camera likes</source>
+        <translation>4文字。例:MJPG。空:カメラに任せる</translation>
+    </message>
+    <message>
+        <source>fp16</source>
+        <translation>fp16</translation>
+    </message>
+    <message>
+        <source>fp32</source>
+        <translation>fp32</translation>
+    </message>
+    <message>
+        <source>fps</source>
+        <translation>fps</translation>
+    </message>
+    <message>
+        <source>frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images</source>
+        <translation>0 と 255 に対応させるフレームの値(サーマル: ケルビン)。8 ビットを超える画像では画像から求めます</translation>
+    </message>
+    <message>
+        <source>frames a second; 0: as fast as they are taken</source>
+        <translation>毎秒のフレーム数。0:処理できる速さで</translation>
+    </message>
+    <message>
+        <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
+        <translation>画像はこの入力に合わせられます。大きいほど小さな欠陥が見えますが、時間がかかります</translation>
+    </message>
+    <message>
+        <source>frames that an engine is given at once at most</source>
+        <translation>エンジンに一度に渡すフレーム数の上限</translation>
+    </message>
+    <message>
+        <source>free</source>
+        <translation>フリー</translation>
+    </message>
+    <message>
+        <source>free: every frame; triggered: one part a trigger</source>
+        <translation>フリー:すべてのフレーム、トリガー:トリガーごとに部品1個</translation>
+    </message>
+    <message>
+        <source>how far a step changes the weights: too large never settles, too small takes very long</source>
+        <translation>1 回の更新で重みを変える量：大きすぎると収束せず、小さすぎると非常に時間がかかります</translation>
+    </message>
+    <message>
+        <source>how frames of another shape are fitted into the input</source>
+        <translation>縦横比の異なる画像を入力に合わせる方法</translation>
+    </message>
+    <message>
+        <source>how long a part waits for its other cameras</source>
+        <translation>部品が他のカメラを待つ時間</translation>
+    </message>
+    <message>
+        <source>how long a trigger waits for the frame of each camera</source>
+        <translation>トリガーが各カメラのフレームを待つ時間</translation>
+    </message>
+    <message>
+        <source>how many of 16 bits are used, for example 12; as the source says</source>
+        <translation>16ビットのうち使われるビット数。例:12。空:ソースに従う</translation>
+    </message>
+    <message>
+        <source>how many parts; 0: without end</source>
+        <translation>部品の数。0:無限</translation>
+    </message>
+    <message>
+        <source>how steps are made of gradients; sgd needs a larger learning rate</source>
+        <translation>勾配から更新量を決める方法。sgd は学習率を大きくする必要があります</translation>
+    </message>
+    <message>
+        <source>how training images are varied; surface: any direction; part: it lies always alike; window: light only; strong: few images</source>
+        <translation>学習画像の変化のさせ方。表面：あらゆる向き、部品：常に同じ向き、固定視野：明るさだけ、強め：画像が少ない場合</translation>
+    </message>
+    <message>
+        <source>identical frames in a row of a live camera that mean frozen; 0: off</source>
+        <translation>ライブカメラで同一フレームがこの数だけ続いたら静止とみなす。0:無効</translation>
+    </message>
+    <message>
+        <source>images</source>
+        <translation>枚</translation>
+    </message>
+    <message>
+        <source>images a step</source>
+        <translation>1 回の更新に使う画像数</translation>
+    </message>
+    <message>
+        <source>images without a label file count as good, where labels are objects</source>
+        <translation>ラベルが物体の場合、ラベルファイルのない画像を良品として扱う</translation>
+    </message>
+    <message>
+        <source>inspect label masks, too: a .png of few values beside a photograph of the same name</source>
+        <translation>ラベルマスク(同名の写真の隣にある、値の少ない.png)も検査する</translation>
+    </message>
+    <message>
+        <source>inspect new files as they arrive, without end</source>
+        <translation>新しいファイルを届くたびに検査し続ける</translation>
+    </message>
+    <message>
+        <source>int8</source>
+        <translation>int8</translation>
+    </message>
+    <message>
+        <source>intensity</source>
+        <translation>輝度</translation>
+    </message>
+    <message>
+        <source>k-fold cross-validation before the final training, for small sets; 0: none</source>
+        <translation>最終学習の前に行う k 分割交差検証。画像が少ない場合に使います。0：行わない</translation>
+    </message>
+    <message>
+        <source>kelvin</source>
+        <translation>ケルビン</translation>
+    </message>
+    <message>
+        <source>letterbox</source>
+        <translation>余白を付けて収める</translation>
+    </message>
+    <message>
+        <source>likewise</source>
+        <translation>同上</translation>
+    </message>
+    <message>
+        <source>limits hold for the difference to the mean of so many good parts before; for the value itself if left out</source>
+        <translation>限界値は、直前のこの個数の良品の平均との差に適用します。省略時は値そのものに適用します</translation>
+    </message>
+    <message>
+        <source>look into the folders in it, too</source>
+        <translation>中のフォルダも調べる</translation>
+    </message>
+    <message>
+        <source>m</source>
+        <translation>m</translation>
+    </message>
+    <message>
+        <source>mean grey (of 255) below which a frame counts as black; 0: off</source>
+        <translation>平均輝度(255段階)がこれより低いフレームは黒画像とみなす。0:無効</translation>
+    </message>
+    <message>
+        <source>mm</source>
+        <translation>mm</translation>
+    </message>
+    <message>
+        <source>ms</source>
+        <translation>ms</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>なし</translation>
+    </message>
+    <message>
+        <source>of split, start weights, order and augmentation</source>
+        <translation>データ分割・初期の重み・順序・データ拡張の乱数</translation>
+    </message>
+    <message>
+        <source>of the arithmetic; bf16 and 16 are mixed precision</source>
+        <translation>計算の精度。bf16 と 16 は混合精度</translation>
+    </message>
+    <message>
+        <source>of the arithmetic; others than fp32 must have been exported before</source>
+        <translation>演算の精度。fp32以外は事前の書き出しが必要</translation>
+    </message>
+    <message>
+        <source>of the frames; 0: as the camera likes</source>
+        <translation>フレームの寸法。0:カメラに任せる</translation>
+    </message>
+    <message>
+        <source>of the input; auto: as the images have it, 8: their levels are rounded to 256</source>
+        <translation>入力の階調。自動: 画像のまま、8: 256 階調に丸めます</translation>
+    </message>
+    <message>
+        <source>of the learning rate; step: a tenth every 7 epochs</source>
+        <translation>学習率の変化のさせ方。段階的：7 エポックごとに 10 分の 1</translation>
+    </message>
+    <message>
+        <source>of the task; its own if empty</source>
+        <translation>タスクの損失関数。空欄なら既定のもの</translation>
+    </message>
+    <message>
+        <source>only files of this name, for example &quot;*.jpg&quot;</source>
+        <translation>この名前のファイルだけ。例:&quot;*.jpg&quot;</translation>
+    </message>
+    <message>
+        <source>only this class; every class that is not an ok class if left out</source>
+        <translation>このクラスだけ。空の場合は良品クラス以外のすべて</translation>
+    </message>
+    <message>
+        <source>part</source>
+        <translation>部品</translation>
+    </message>
+    <message>
+        <source>parts</source>
+        <translation>個</translation>
+    </message>
+    <message>
+        <source>parts a second; 0: as fast as they are taken</source>
+        <translation>毎秒の部品数。0:処理できる速さで</translation>
+    </message>
+    <message>
+        <source>passes over the images</source>
+        <translation>全画像を学習する回数</translation>
+    </message>
+    <message>
+        <source>pixels, for example 1280x720; empty: as the first frame</source>
+        <translation>画素数。例:1280x720。空:最初のフレームに従う</translation>
+    </message>
+    <message>
+        <source>precision of this bundle only</source>
+        <translation>このバンドルだけの精度</translation>
+    </message>
+    <message>
+        <source>pretrained networks: factor of the learning rate from one stage to the one before it</source>
+        <translation>学習済みネットワーク：1 つ手前の段の学習率に掛ける係数</translation>
+    </message>
+    <message>
+        <source>pretrained networks: only the new layers learn for so long</source>
+        <translation>学習済みネットワーク：この間は新しい層だけを学習します</translation>
+    </message>
+    <message>
+        <source>pretrained networks: the backbone&apos;s learning rate over that of the new layers</source>
+        <translation>学習済みネットワーク：新しい層に対するバックボーンの学習率の比</translation>
+    </message>
+    <message>
+        <source>processes or GPUs that train together, each with a batch of its own</source>
+        <translation>一緒に学習するプロセスまたは GPU の数。それぞれが自分のバッチを使います</translation>
+    </message>
+    <message>
+        <source>pull of the weights towards 0</source>
+        <translation>重みを 0 に近づける強さ</translation>
+    </message>
+    <message>
+        <source>px</source>
+        <translation>px</translation>
+    </message>
+    <message>
+        <source>regular expression; its match in a file&apos;s name is the part or lot it shows</source>
+        <translation>正規表現。ファイル名で一致した部分を、写っている部品またはロットとみなします</translation>
+    </message>
+    <message>
+        <source>s</source>
+        <translation>秒</translation>
+    </message>
+    <message>
+        <source>sampler</source>
+        <translation>多く見せる</translation>
+    </message>
+    <message>
+        <source>score or mask threshold; the bundle&apos;s own if left out</source>
+        <translation>スコアまたはマスクのしきい値。空の場合はバンドルのもの</translation>
+    </message>
+    <message>
+        <source>seconds a connection may take</source>
+        <translation>接続にかけてよい秒数</translation>
+    </message>
+    <message>
+        <source>seconds without a frame after which the camera counts as lost</source>
+        <translation>フレームが来ないままこの秒数が過ぎると、カメラを切断とみなす</translation>
+    </message>
+    <message>
+        <source>sgd</source>
+        <translation>sgd</translation>
+    </message>
+    <message>
+        <source>share of good parts</source>
+        <translation>良品の割合</translation>
+    </message>
+    <message>
+        <source>share of good parts that may be rejected; the threshold is chosen for it; 0: not asked</source>
+        <translation>不良と判定してよい良品の割合。これに合わせてしきい値を選びます。0：指定しない</translation>
+    </message>
+    <message>
+        <source>share of saturated pixels above which it is over-exposed; 1: off</source>
+        <translation>飽和画素の割合がこれを超えると露出過多とみなす。1:無効</translation>
+    </message>
+    <message>
+        <source>share of the groups that are only measured at the end</source>
+        <translation>最後の評価だけに使うグループの割合</translation>
+    </message>
+    <message>
+        <source>share of the groups that choose the best epoch</source>
+        <translation>最良のエポックを選ぶために使うグループの割合</translation>
+    </message>
+    <message>
+        <source>share of thermal pixels without a value that is too much; 1: off</source>
+        <translation>熱画像で値のない画素の割合がこれを超えると多すぎるとみなす。1:無効</translation>
+    </message>
+    <message>
+        <source>size of one pixel at the part, in mm</source>
+        <translation>部品上での1画素の大きさ(mm)</translation>
+    </message>
+    <message>
+        <source>snapshots a second at most; 0: as fast as the camera gives them</source>
+        <translation>毎秒のスナップショット数の上限。0:カメラの速さで</translation>
+    </message>
+    <message>
+        <source>stages</source>
+        <translation>段</translation>
+    </message>
+    <message>
+        <source>standard</source>
+        <translation>標準</translation>
+    </message>
+    <message>
+        <source>step</source>
+        <translation>段階的</translation>
+    </message>
+    <message>
+        <source>stretch</source>
+        <translation>引き伸ばす</translation>
+    </message>
+    <message>
+        <source>strong</source>
+        <translation>強め</translation>
+    </message>
+    <message>
+        <source>surface</source>
+        <translation>表面</translation>
+    </message>
+    <message>
+        <source>temperature = value * scale + offset</source>
+        <translation>温度 = 値 × 倍率 + オフセット</translation>
+    </message>
+    <message>
+        <source>the side of the limit that is bad</source>
+        <translation>限度のどちら側が不良か</translation>
+    </message>
+    <message>
+        <source>the time the line gives each part; measured if left out</source>
+        <translation>ラインが部品1個に与える時間。空の場合は測定する</translation>
+    </message>
+    <message>
+        <source>the values are temperatures in this unit, or (intensity) are not; as the file says if left out</source>
+        <translation>値はこの単位の温度。輝度の場合は温度ではない。空の場合はファイルに従う</translation>
+    </message>
+    <message>
+        <source>thermal: hot spots are areas above this</source>
+        <translation>熱画像:これより高温の領域が高温部</translation>
+    </message>
+    <message>
+        <source>triggered</source>
+        <translation>トリガー</translation>
+    </message>
+    <message>
+        <source>variance of the Laplacian below which it counts as blurred; 0: off</source>
+        <translation>ラプラシアンの分散がこれより低いとぼけとみなす。0:無効</translation>
+    </message>
+    <message>
+        <source>watch: inspect the files that are there already, too</source>
+        <translation>監視:すでにあるファイルも検査する</translation>
+    </message>
+    <message>
+        <source>watch: seconds a file must stay unchanged before it is read</source>
+        <translation>監視:読む前にファイルが変化してはならない秒数</translation>
+    </message>
+    <message>
+        <source>watch: seconds a file that cannot be read yet is tried again</source>
+        <translation>監視:まだ読めないファイルを再試行する秒数</translation>
+    </message>
+    <message>
+        <source>weights</source>
+        <translation>重み付け</translation>
+    </message>
+    <message>
+        <source>weights to start from: &quot;&quot;, &quot;imagenet&quot; or a file</source>
+        <translation>学習を始める重み：空欄、imagenet、またはファイル</translation>
+    </message>
+    <message>
+        <source>what computes the predictions</source>
+        <translation>推論を計算するもの</translation>
+    </message>
+    <message>
+        <source>what is compared with the limit</source>
+        <translation>限度と比較する量</translation>
+    </message>
+    <message>
+        <source>what the part reflects, in FLIR&apos;s files; as stored if left out</source>
+        <translation>部品が反射する温度(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>whose predictions are compared, as in [[inspect]]</source>
+        <translation>その推論を比較するバンドル([[inspect]]に書いたもの)</translation>
+    </message>
+    <message>
+        <source>window</source>
+        <translation>固定視野</translation>
+    </message>
+    <message>
+        <source>with start weights: stages, counted from the input, that never learn; training is faster</source>
+        <translation>初期重みがある場合： 入力側から数えて学習しない段の数。学習が速くなります</translation>
+    </message>
+    <message>
+        <source>°C</source>
+        <translation>°C</translation>
+    </message>
+</context>
+<context>
     <name>tabs</name>
     <message>
         <source>Detection</source>
@@ -6503,453 +7642,6 @@
     <message>
         <source>Which pixels are a defect, and of which class</source>
         <translation>どの画素が欠陥か、とそのクラス</translation>
-    </message>
-</context>
-<context>
-    <name>train_settings</name>
-    <message>
-        <source>16</source>
-        <translation>16</translation>
-    </message>
-    <message>
-        <source>1: grey input, 3: colour</source>
-        <translation>1：グレースケール入力、3：カラー</translation>
-    </message>
-    <message>
-        <source>32</source>
-        <translation>32</translation>
-    </message>
-    <message>
-        <source>8</source>
-        <translation>8</translation>
-    </message>
-    <message>
-        <source>Accumulate</source>
-        <translation>勾配の累積</translation>
-    </message>
-    <message>
-        <source>Allowed false rejects</source>
-        <translation>許容する過検出率</translation>
-    </message>
-    <message>
-        <source>Augmentation</source>
-        <translation>データ拡張</translation>
-    </message>
-    <message>
-        <source>Backbone rate</source>
-        <translation>バックボーンの学習率比</translation>
-    </message>
-    <message>
-        <source>Backgrounds</source>
-        <translation>背景画像</translation>
-    </message>
-    <message>
-        <source>Batch</source>
-        <translation>バッチ</translation>
-    </message>
-    <message>
-        <source>CPU threads; 0: as many as cores are free</source>
-        <translation>CPU スレッド数。0: 空いているコアの数</translation>
-    </message>
-    <message>
-        <source>Calibrate scores</source>
-        <translation>スコアの校正</translation>
-    </message>
-    <message>
-        <source>Channels</source>
-        <translation>チャンネル数</translation>
-    </message>
-    <message>
-        <source>Depth</source>
-        <translation>階調</translation>
-    </message>
-    <message>
-        <source>Devices</source>
-        <translation>デバイス数</translation>
-    </message>
-    <message>
-        <source>Epochs</source>
-        <translation>エポック数</translation>
-    </message>
-    <message>
-        <source>Fit</source>
-        <translation>入力への合わせ方</translation>
-    </message>
-    <message>
-        <source>Folds</source>
-        <translation>分割数（交差検証）</translation>
-    </message>
-    <message>
-        <source>Frozen epochs</source>
-        <translation>凍結エポック数</translation>
-    </message>
-    <message>
-        <source>Frozen stages</source>
-        <translation>凍結する段数</translation>
-    </message>
-    <message>
-        <source>Good classes</source>
-        <translation>良品クラス</translation>
-    </message>
-    <message>
-        <source>Input height</source>
-        <translation>入力の高さ</translation>
-    </message>
-    <message>
-        <source>Input width</source>
-        <translation>入力の幅</translation>
-    </message>
-    <message>
-        <source>Label smoothing</source>
-        <translation>ラベル平滑化</translation>
-    </message>
-    <message>
-        <source>Layer decay</source>
-        <translation>層ごとの減衰</translation>
-    </message>
-    <message>
-        <source>Learning curve</source>
-        <translation>学習曲線</translation>
-    </message>
-    <message>
-        <source>Learning rate</source>
-        <translation>学習率</translation>
-    </message>
-    <message>
-        <source>Levels</source>
-        <translation>レベル</translation>
-    </message>
-    <message>
-        <source>Loss</source>
-        <translation>損失</translation>
-    </message>
-    <message>
-        <source>Mirrored views</source>
-        <translation>鏡像の平均</translation>
-    </message>
-    <message>
-        <source>One class</source>
-        <translation>クラス統合</translation>
-    </message>
-    <message>
-        <source>Optimizer</source>
-        <translation>最適化手法</translation>
-    </message>
-    <message>
-        <source>Part or lot</source>
-        <translation>部品・ロット</translation>
-    </message>
-    <message>
-        <source>Patience</source>
-        <translation>打ち切りまでの待ち</translation>
-    </message>
-    <message>
-        <source>Precision</source>
-        <translation>演算精度</translation>
-    </message>
-    <message>
-        <source>Rare classes</source>
-        <translation>少ないクラス</translation>
-    </message>
-    <message>
-        <source>Schedule</source>
-        <translation>学習率の推移</translation>
-    </message>
-    <message>
-        <source>Seed</source>
-        <translation>乱数シード</translation>
-    </message>
-    <message>
-        <source>Start weights</source>
-        <translation>初期の重み</translation>
-    </message>
-    <message>
-        <source>Test share</source>
-        <translation>テストの割合</translation>
-    </message>
-    <message>
-        <source>Threads</source>
-        <translation>スレッド数</translation>
-    </message>
-    <message>
-        <source>Threshold</source>
-        <translation>しきい値</translation>
-    </message>
-    <message>
-        <source>Time limit</source>
-        <translation>制限時間</translation>
-    </message>
-    <message>
-        <source>Validation share</source>
-        <translation>検証の割合</translation>
-    </message>
-    <message>
-        <source>Warm-up</source>
-        <translation>ウォームアップ</translation>
-    </message>
-    <message>
-        <source>Weight averaging</source>
-        <translation>重みの移動平均</translation>
-    </message>
-    <message>
-        <source>Weight decay</source>
-        <translation>重み減衰</translation>
-    </message>
-    <message>
-        <source>adam</source>
-        <translation>adam</translation>
-    </message>
-    <message>
-        <source>adamw</source>
-        <translation>adamw</translation>
-    </message>
-    <message>
-        <source>after which no further epoch begins; 0: none</source>
-        <translation>この時間を過ぎると次のエポックを始めません。0：制限なし</translation>
-    </message>
-    <message>
-        <source>also train on smaller parts of the data, to tell what more images would bring</source>
-        <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
-    </message>
-    <message>
-        <source>auto</source>
-        <translation>自動</translation>
-    </message>
-    <message>
-        <source>batches</source>
-        <translation>バッチ</translation>
-    </message>
-    <message>
-        <source>batches whose gradients make one step</source>
-        <translation>1 回の更新にまとめる勾配のバッチ数</translation>
-    </message>
-    <message>
-        <source>bf16</source>
-        <translation>bf16</translation>
-    </message>
-    <message>
-        <source>classes of good parts</source>
-        <translation>良品のクラス</translation>
-    </message>
-    <message>
-        <source>classification</source>
-        <translation>分類</translation>
-    </message>
-    <message>
-        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
-        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
-    </message>
-    <message>
-        <source>classification: temperature scaling, so that a score is a probability</source>
-        <translation>分類：温度スケーリングにより、スコアを確率として読めるようにします</translation>
-    </message>
-    <message>
-        <source>classification: weights, rare classes count more; sampler, they are shown more often</source>
-        <translation>分類：「重み付け」は少ないクラスを重く数え、「多く見せる」は少ないクラスの画像を多く学習に使います</translation>
-    </message>
-    <message>
-        <source>constant</source>
-        <translation>一定</translation>
-    </message>
-    <message>
-        <source>cosine</source>
-        <translation>コサイン</translation>
-    </message>
-    <message>
-        <source>decay of the moving average of the weights that is validated and kept; 0: none</source>
-        <translation>検証・保存する重みの移動平均の減衰率。0：使わない</translation>
-    </message>
-    <message>
-        <source>decision threshold of the bundle; 0: chosen on validation</source>
-        <translation>バンドルの判定しきい値。0：検証データで選びます</translation>
-    </message>
-    <message>
-        <source>detection, segmentation: every class counts as this one</source>
-        <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
-    </message>
-    <message>
-        <source>epochs</source>
-        <translation>エポック</translation>
-    </message>
-    <message>
-        <source>epochs until the full learning rate</source>
-        <translation>学習率が最大になるまでのエポック数</translation>
-    </message>
-    <message>
-        <source>epochs without a better validation result after which training stops; 0: none</source>
-        <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
-    </message>
-    <message>
-        <source>frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images</source>
-        <translation>0 と 255 に対応させるフレームの値(サーマル: ケルビン)。8 ビットを超える画像では画像から求めます</translation>
-    </message>
-    <message>
-        <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
-        <translation>画像はこの入力に合わせられます。大きいほど小さな欠陥が見えますが、時間がかかります</translation>
-    </message>
-    <message>
-        <source>how far a step changes the weights: too large never settles, too small takes very long</source>
-        <translation>1 回の更新で重みを変える量：大きすぎると収束せず、小さすぎると非常に時間がかかります</translation>
-    </message>
-    <message>
-        <source>how frames of another shape are fitted into the input</source>
-        <translation>縦横比の異なる画像を入力に合わせる方法</translation>
-    </message>
-    <message>
-        <source>how steps are made of gradients; sgd needs a larger learning rate</source>
-        <translation>勾配から更新量を決める方法。sgd は学習率を大きくする必要があります</translation>
-    </message>
-    <message>
-        <source>how training images are varied; surface: any direction; part: it lies always alike; window: light only; strong: few images</source>
-        <translation>学習画像の変化のさせ方。表面：あらゆる向き、部品：常に同じ向き、固定視野：明るさだけ、強め：画像が少ない場合</translation>
-    </message>
-    <message>
-        <source>images</source>
-        <translation>枚</translation>
-    </message>
-    <message>
-        <source>images a step</source>
-        <translation>1 回の更新に使う画像数</translation>
-    </message>
-    <message>
-        <source>images without a label file count as good, where labels are objects</source>
-        <translation>ラベルが物体の場合、ラベルファイルのない画像を良品として扱う</translation>
-    </message>
-    <message>
-        <source>k-fold cross-validation before the final training, for small sets; 0: none</source>
-        <translation>最終学習の前に行う k 分割交差検証。画像が少ない場合に使います。0：行わない</translation>
-    </message>
-    <message>
-        <source>letterbox</source>
-        <translation>余白を付けて収める</translation>
-    </message>
-    <message>
-        <source>likewise</source>
-        <translation>同上</translation>
-    </message>
-    <message>
-        <source>none</source>
-        <translation>なし</translation>
-    </message>
-    <message>
-        <source>of split, start weights, order and augmentation</source>
-        <translation>データ分割・初期の重み・順序・データ拡張の乱数</translation>
-    </message>
-    <message>
-        <source>of the arithmetic; bf16 and 16 are mixed precision</source>
-        <translation>計算の精度。bf16 と 16 は混合精度</translation>
-    </message>
-    <message>
-        <source>of the input; auto: as the images have it, 8: their levels are rounded to 256</source>
-        <translation>入力の階調。自動: 画像のまま、8: 256 階調に丸めます</translation>
-    </message>
-    <message>
-        <source>of the learning rate; step: a tenth every 7 epochs</source>
-        <translation>学習率の変化のさせ方。段階的：7 エポックごとに 10 分の 1</translation>
-    </message>
-    <message>
-        <source>of the task; its own if empty</source>
-        <translation>タスクの損失関数。空欄なら既定のもの</translation>
-    </message>
-    <message>
-        <source>part</source>
-        <translation>部品</translation>
-    </message>
-    <message>
-        <source>passes over the images</source>
-        <translation>全画像を学習する回数</translation>
-    </message>
-    <message>
-        <source>pretrained networks: factor of the learning rate from one stage to the one before it</source>
-        <translation>学習済みネットワーク：1 つ手前の段の学習率に掛ける係数</translation>
-    </message>
-    <message>
-        <source>pretrained networks: only the new layers learn for so long</source>
-        <translation>学習済みネットワーク：この間は新しい層だけを学習します</translation>
-    </message>
-    <message>
-        <source>pretrained networks: the backbone&apos;s learning rate over that of the new layers</source>
-        <translation>学習済みネットワーク：新しい層に対するバックボーンの学習率の比</translation>
-    </message>
-    <message>
-        <source>processes or GPUs that train together, each with a batch of its own</source>
-        <translation>一緒に学習するプロセスまたは GPU の数。それぞれが自分のバッチを使います</translation>
-    </message>
-    <message>
-        <source>pull of the weights towards 0</source>
-        <translation>重みを 0 に近づける強さ</translation>
-    </message>
-    <message>
-        <source>px</source>
-        <translation>px</translation>
-    </message>
-    <message>
-        <source>regular expression; its match in a file&apos;s name is the part or lot it shows</source>
-        <translation>正規表現。ファイル名で一致した部分を、写っている部品またはロットとみなします</translation>
-    </message>
-    <message>
-        <source>s</source>
-        <translation>秒</translation>
-    </message>
-    <message>
-        <source>sampler</source>
-        <translation>多く見せる</translation>
-    </message>
-    <message>
-        <source>sgd</source>
-        <translation>sgd</translation>
-    </message>
-    <message>
-        <source>share of good parts that may be rejected; the threshold is chosen for it; 0: not asked</source>
-        <translation>不良と判定してよい良品の割合。これに合わせてしきい値を選びます。0：指定しない</translation>
-    </message>
-    <message>
-        <source>share of the groups that are only measured at the end</source>
-        <translation>最後の評価だけに使うグループの割合</translation>
-    </message>
-    <message>
-        <source>share of the groups that choose the best epoch</source>
-        <translation>最良のエポックを選ぶために使うグループの割合</translation>
-    </message>
-    <message>
-        <source>stages</source>
-        <translation>段</translation>
-    </message>
-    <message>
-        <source>standard</source>
-        <translation>標準</translation>
-    </message>
-    <message>
-        <source>step</source>
-        <translation>段階的</translation>
-    </message>
-    <message>
-        <source>stretch</source>
-        <translation>引き伸ばす</translation>
-    </message>
-    <message>
-        <source>strong</source>
-        <translation>強め</translation>
-    </message>
-    <message>
-        <source>surface</source>
-        <translation>表面</translation>
-    </message>
-    <message>
-        <source>weights</source>
-        <translation>重み付け</translation>
-    </message>
-    <message>
-        <source>weights to start from: &quot;&quot;, &quot;imagenet&quot; or a file</source>
-        <translation>学習を始める重み：空欄、imagenet、またはファイル</translation>
-    </message>
-    <message>
-        <source>window</source>
-        <translation>固定視野</translation>
-    </message>
-    <message>
-        <source>with start weights: stages, counted from the input, that never learn; training is faster</source>
-        <translation>初期重みがある場合： 入力側から数えて学習しない段の数。学習が速くなります</translation>
     </message>
 </context>
 <context>

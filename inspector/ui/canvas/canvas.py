@@ -18,8 +18,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QSizePolicy, QWidget
 
 from inspector.core.types import Frame
+from inspector.imaging.colormaps import Table, TemperatureUnit, temperature_text
 from inspector.ui.canvas import painting, rendering
-from inspector.ui.canvas.colormaps import Table, TemperatureUnit, temperature_text
 from inspector.ui.canvas.interaction import (
     FIT,
     Placement,

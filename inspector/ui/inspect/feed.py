@@ -8,10 +8,10 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from inspector.core.types import Boxes, Inspection, Masks, Prediction, Scores, Temperatures
+from inspector.imaging.colormaps import TemperatureUnit
 from inspector.recipes.recipe import Recipe
 from inspector.tasks.masks import class_map
 from inspector.ui.canvas.canvas import Canvas, ViewLink
-from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.canvas.overlays import NOTHING, ClassLayer, Overlays, box_marks, region_mark, spot_marks
 from inspector.ui.shell import theme
 from inspector.ui.widgets.cover import Cover

@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPixmap, QResizeE
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector.core.types import Frame, Inspection, Verdict
-from inspector.ui.canvas.colormaps import PALETTES
+from inspector.imaging.colormaps import PALETTES
 from inspector.ui.canvas.rendering import resized
 from inspector.ui.inspect.station_worker import KEPT_NG
 from inspector.ui.inspect.verdict_tile import paint_badge

@@ -10,8 +10,7 @@ from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
-from inspector.core.errors import InspectorError
-from inspector.core.message import message
+from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
 from inspector.ui.shell.pages import Pages
 from inspector.ui.shell.settings import Layout, Preferences, Settings
@@ -380,9 +379,8 @@ class MainWindow(Themed, QMainWindow):
 
     def show_defect(self, error: BaseException) -> None:
         """Show an unexpected error, so that it is reported; the line goes on."""
-        problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
-        remedy = message("Please report it with the program's log.")
-        self.inspect.banners.show_problem("defect", problem, remedy, retryable=False)
+        problem = defect(error)
+        self.inspect.banners.show_problem("defect", problem.problem, problem.remedy, retryable=False)
 
     def _recall(self, layout: Layout) -> None:
         self.resize(FIRST_SIZE)

@@ -9,9 +9,9 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from inspector.core.types import Answer, Frame, Inspection, Prediction
+from inspector.imaging.colormaps import TemperatureUnit
 from inspector.recipes.recipe import InspectModel, Recipe
 from inspector.ui.canvas.canvas import Canvas, ViewLink
-from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import is_language_change
 from inspector.ui.tabs.controls import CanvasTools

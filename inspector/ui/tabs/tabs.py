@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from inspector.core.registry import TABS
 from inspector.core.types import Inspection
+from inspector.imaging.colormaps import TemperatureUnit
 from inspector.recipes.recipe import Recipe
 from inspector.ui.canvas.canvas import ViewLink
-from inspector.ui.canvas.colormaps import TemperatureUnit
 from inspector.ui.tabs.base import AnalysisTab
 from inspector.ui.tabs.gradcam import GradCamTab
 from inspector.ui.widgets.inputs import TabWidget

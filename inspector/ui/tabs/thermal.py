@@ -9,8 +9,8 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QBoxLayout, QCheckBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector.core.types import KELVIN_AT_0_C, Answer, Frame, Temperatures
+from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
 from inspector.ui.canvas.canvas import ViewLink
-from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature, temperature_text
 from inspector.ui.canvas.overlays import Overlays, RegionMark, spot_marks
 from inspector.ui.canvas.rendering import Display, full_range
 from inspector.ui.shell import theme

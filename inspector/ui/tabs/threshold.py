@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from inspector.core.types import Prediction, Verdict
 from inspector.recipes.recipe import Recipe
-from inspector.recipes.verdict import judge, threshold_of
+from inspector.recipes.verdict import as_then, judge, threshold_of
 from inspector.tasks.base import DEFAULT_THRESHOLD
 from inspector.ui.canvas.canvas import ViewLink
 from inspector.ui.inspect.readouts import Badge
@@ -93,7 +93,8 @@ class ThresholdTab(AnalysisTab):
         verdict, reasons = inspection.verdict, inspection.reasons
         tried = recipe is not None and self.threshold.value() != round(self.recipe_threshold(), 2)
         if recipe is not None and tried:
-            verdict, reasons, _ = judge(recipe, inspection.predictions, ())
+            then = as_then(recipe, inspection.judgements)
+            verdict, reasons, _ = judge(recipe, inspection.predictions, (), then)
         self.verdict_title.setText(self.tr("Verdict with this threshold") if tried else self.tr("Verdict"))
         self.badge.set_verdict(verdict)
         self.verdict_word.setText(verdict_word(verdict))

@@ -16,13 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.core.errors import InspectorError
 from inspector.core.message import message
 from inspector.core.registry import ENGINES
 from inspector.core.types import PRECISIONS, Precision
 from inspector.inspection.run_request import RunRequest
 from inspector.tuning.variant_list import Listed, Listing, judging, known_bundles, list_variants, names_of
 from inspector.ui.shell import theme
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
 from inspector.ui.variants.labels import details, metric_texts, state_word
@@ -49,7 +49,7 @@ class VariantsPanel(Themed, JobCover):
         self._running: Callable[[], bool] = lambda: False
         self._folders: list[Path] = []
         self._listing: Listing | None = None
-        self._trouble: Trouble | None = None
+        self._trouble: InspectorError | None = None
         self._calibration: Path | None = None
         self._checking = False
         self._wanted: tuple[str, str] | None = None  # the row to select as soon as it exists
@@ -278,7 +278,7 @@ class VariantsPanel(Themed, JobCover):
             self._fill()
             self._show()
 
-    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+    def _on_trouble(self, kind: str, trouble: InspectorError) -> None:
         self._trouble = trouble
         self._show()
 

@@ -3,18 +3,24 @@
 Qt's own widgets take the wheel wherever the mouse is, and some also take the focus. All pages use these.
 """
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSlider, QTabBar, QTabWidget, QWidget
 
+if TYPE_CHECKING:
+    _Widget = QWidget
+else:
+    _Widget = object
 
-class _FocusedWheel:
+
+class _FocusedWheel(_Widget):
     """Mixin that comes before a widget's class."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        assert isinstance(self, QWidget)
         if self.hasFocus():
-            super().wheelEvent(event)  # type: ignore[misc]  # the widget's class comes after this one
+            super().wheelEvent(event)
         else:
             event.ignore()
 

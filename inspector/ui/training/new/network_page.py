@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector.core.errors import InspectorError
 from inspector.core.message import Message, message
 from inspector.core.registry import NETWORKS
 from inspector.core.types import TaskName
@@ -25,14 +26,13 @@ from inspector.data.survey import Survey
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.labels import minutes_text
 from inspector.ui.training.new.alternatives_view import Alternative, Considered
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
-from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
+from inspector.ui.widgets.setting_fields import SettingRow
 from inspector.ui.widgets.themed import Themed
 
 _NEEDED: Final = ("torch", "torchvision", "timm", "onnx", "onnxscript")
@@ -91,7 +91,7 @@ class NetworkPage(Themed, QWidget):
         self._survey: Survey | None = None
         self._advice: Advice | None = None
         self._advised_for: tuple[Path, TaskName] | None = None
-        self._trouble: Trouble | None = None
+        self._trouble: InspectorError | None = None
         self.minutes: float | None = None  # estimated time with the current settings; None: unknown
         self._titles = [QLabel() for _ in range(3)]
         for title in self._titles:
@@ -223,7 +223,7 @@ class NetworkPage(Themed, QWidget):
             return
         self.told.emit()
 
-    def _on_trouble(self, kind: str, trouble: Trouble) -> None:
+    def _on_trouble(self, kind: str, trouble: InspectorError) -> None:
         if kind == "advice":
             self._advice, self._trouble = None, trouble
             self._draft.advise({})

@@ -21,8 +21,8 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.training.labels import minutes_text, task_word
 from inspector.ui.training.new.draft import Draft
-from inspector.ui.training.new.fields import in_words, number_text
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.setting_fields import in_words, number_text
 from inspector.ui.widgets.themed import Themed
 
 

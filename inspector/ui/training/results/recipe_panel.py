@@ -31,7 +31,6 @@ from inspector.tasks.base import task_of
 from inspector.ui.shell import theme
 from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
-from inspector.ui.training.data.dataset_threads import Trouble
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
 from inspector.ui.widgets.inputs import ComboBox
@@ -428,7 +427,7 @@ class RecipePanel(Themed, QWidget):
             elif self._current is not None:
                 self.applied.emit(self._current)
 
-    def _on_trouble(self, trouble: Trouble) -> None:
+    def _on_trouble(self, trouble: InspectorError) -> None:
         self._say(trouble.problem, trouble.remedy)
         self._tell_done()
         if self.done is None and self._file is not None:  # the file may have changed
