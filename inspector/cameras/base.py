@@ -78,6 +78,7 @@ class Camera(ABC):
     """
 
     live: ClassVar[bool] = True
+    simulated: ClassVar[bool] = False  # renders its frames
     options_model: ClassVar[type[CameraOptions]] = CameraOptions
     """The settings that the driver takes; forms are built from its declarations."""
 
@@ -166,6 +167,7 @@ class Camera(ABC):
             began=began,
             bits=bits,
             notes=notes,
+            is_simulated=self.simulated,
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
@@ -193,6 +195,7 @@ def stamp(
     began: float | None = None,
     bits: int | None = None,
     notes: tuple[Message, ...] = (),
+    is_simulated: bool = False,
 ) -> Frame:
     """Return a Frame with the time `grabbed`, in seconds of `time.monotonic()`; now if omitted.
 
@@ -202,7 +205,7 @@ def stamp(
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
     took = None if began is None else (now - began) * 1000
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes, is_simulated)
 
 
 class Pace:

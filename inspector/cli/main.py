@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "data": "inspector.cli.data:data",
         "doctor": "inspector.cli.doctor:doctor",
         "bundle": "inspector.cli.bundle:bundle",
+        "archive": "inspector.cli.archive:archive",
         "bench": "inspector.cli.bench:bench",
         "worker": "inspector.cli.worker:worker",
     }

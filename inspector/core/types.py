@@ -195,6 +195,7 @@ class Frame:
     in seconds of `time.monotonic()`. `part` is the part id if the source knows it; `source` names the file or stream. `grab_ms`
     is the time spent making the frame (transfer and decoding, or reading a file), without waiting for the part; None if not
     measured. `bits`: how many of 16 bits are used; None if unknown. `notes`: remarks for a person on how the image was read.
+    `is_simulated`: the frame was rendered, so its verdict concerns no real part.
     """
 
     pixels: Pixels
@@ -209,6 +210,7 @@ class Frame:
     grab_ms: float | None = None
     bits: int | None = None
     notes: tuple[Message, ...] = ()
+    is_simulated: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -274,6 +276,7 @@ class Judgement:
     `rule`: the rule's index in the complete recipe. `name`: the classes concerned, "-" for none. `value`, in the quantity's
     unit, is NaN if it could not be measured. `limit`: the limit that decided; the rule's own limit if the rule did not fire.
     `baseline`: the mean of the last good parts, where the limit holds for the difference to it; NaN while too few are known.
+    `wrong`: whether the classes concerned are bad.
     """
 
     rule: int
@@ -287,6 +290,7 @@ class Judgement:
     limit: float
     verdict: Verdict
     baseline: float | None = None
+    wrong: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,13 +298,15 @@ class JudgedBy:
     """What judged a part, so that its record can be traced.
 
     Holds the SHA-256 of the complete recipe, the fingerprint of each bundle and the SHA-256 of its card by its name in the
-    recipe, and the version of this program.
+    recipe, and the version of this program. `documents`: the recipe and the bundles' cards as JSON, the recipe by its hash and
+    a card by its bundle's fingerprint.
     """
 
     recipe_digest: str = ""
     bundles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cards: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     software: str = ""
+    documents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +353,8 @@ class Inspection:
     """The station's complete record of one part: frames by camera name, predictions, verdict, reasons, and timings in ms.
 
     `judgements`: the result of every rule; `reasons`: the sentences of the rules that fired and of every failure. `latency_ms`:
-    from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from.
+    from the grab to the verdict; from a watched file's arrival. `origins`: the watched files that it was read from. `due`:
+    monotonic seconds by which the line must know the verdict, None for no deadline.
     """
 
     part: str
@@ -365,6 +372,12 @@ class Inspection:
     judgements: tuple[Judgement, ...] = ()
     judged_by: JudgedBy = JudgedBy()
     origins: tuple[Origin, ...] = ()
+    due: float | None = None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any frame was rendered, so that the verdict concerns no real part."""
+        return any(frame.is_simulated for frame in self.frames.values())
 
     @property
     def notes(self) -> tuple[Message, ...]:

@@ -145,6 +145,7 @@ def conclude(part: Part, result: PartResult, program: Program) -> Inspection:
         source=part.source(),
         judged_by=program.judged_by,
         origins=origins,
+        due=due,
     )
 
 

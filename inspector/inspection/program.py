@@ -103,10 +103,12 @@ class Program:
     judged_by: JudgedBy = field(init=False)
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()
+        text = self.recipe.model_dump_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
         cards = MappingProxyType({step.model.bundle: step.bundle.card_digest for step in self.steps})
-        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, cards, __version__))
+        documents = {digest: text, **{step.bundle.fingerprint: step.bundle.card.model_dump_json() for step in self.steps}}
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, cards, __version__, MappingProxyType(documents)))
 
     @property
     def variants(self) -> str:

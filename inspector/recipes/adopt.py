@@ -11,10 +11,8 @@ from inspector.core.paths import user_data
 from inspector.imaging.preprocessing import fits
 from inspector.recipes.automatic import complete, doubt
 from inspector.recipes.document import save_recipe
-from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles
+from inspector.recipes.locate import bundle_roots, find_bundle, find_bundles, own_recipes
 from inspector.recipes.recipe import InspectModel, Recipe, Rule, load_recipe
-
-RECIPES = "recipes"  # folder of the user's own recipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def open_recipe_file(path: Path) -> RecipeFile:
 
 def own_path(name: str) -> Path:
     """Return where a recipe of the user's own is kept, named after the recipe; the file does not exist yet."""
-    folder = user_data() / RECIPES
+    folder = own_recipes()
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip("-.") or "recipe"
     path, number = folder / f"{stem}.toml", 1
     while path.exists():

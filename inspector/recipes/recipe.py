@@ -14,6 +14,7 @@ from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
+SIMULATED = "simulated"  # the kind of source whose frames are rendered
 _LARGEST_SIDE = 1_000_000  # pixels
 
 
@@ -133,6 +134,23 @@ class Rule(_Model):
         return self
 
 
+class ArchiveModel(_Model):
+    """What the archive keeps of the product's parts. Records are always kept, and so are the images of NG and REVIEW parts."""
+
+    ok_every: int = Field(100, ge=0, le=1_000_000, description="keep the images of every n-th OK part; 0: of none")
+    burst: int = Field(0, ge=0, le=16, description="keep the images of so many parts before and after each NG part as well")
+    unrecorded: Literal["not_inspected", "tell"] = Field(
+        "not_inspected", description="what the line is told of a part whose record could not be written in time"
+    )
+
+
+class Alarm(_Model):
+    """How the window announces an NG part."""
+
+    flash: bool = Field(False, description="the verdict flashes twice")
+    sound: bool = Field(False, description="the desktop's warning sound, at most once a second")
+
+
 class Recipe(_Model):
     """Everything the station needs for one product."""
 
@@ -166,6 +184,13 @@ class Recipe(_Model):
     cameras: dict[str, CameraModel] = Field(min_length=1)
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    archive: ArchiveModel = ArchiveModel()
+    alarm: Alarm = Alarm()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any camera is rendered, so that no verdict concerns a real part."""
+        return any(camera.source.partition(":")[0] == SIMULATED for camera in self.cameras.values())
 
     def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
         """Seconds from its trigger or first frame within which a part must have its verdict; None for no deadline."""

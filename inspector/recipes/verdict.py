@@ -114,7 +114,7 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
 def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe, history: History) -> Judgement:
     """Return the judgement of one rule on one prediction."""
     quantity, limits = QUANTITIES[rule.quantity], Limits(rule.when, rule.limit, rule.review)
-    name, value, verdict, limit = "-", math.nan, Verdict.NOT_INSPECTED, rule.limit
+    name, value, wrong, verdict, limit = "-", math.nan, True, Verdict.NOT_INSPECTED, rule.limit
     if isinstance(prediction.answer, quantity.fits):
         scale = recipe.cameras[step.camera].mm_per_px
         found = quantity.measure(
@@ -126,7 +126,7 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
                 math.nan if scale is None else scale,
             )
         )
-        name, value = found.name, found.value
+        name, value, wrong = found.name, found.value, found.wrong
         if math.isfinite(value) and rule.baseline_parts is None:
             verdict, limit = quantity.decide(found, limits)
     judgement = Judgement(
@@ -140,6 +140,7 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
         when=rule.when,
         limit=limit,
         verdict=verdict,
+        wrong=wrong,
     )
     return _compared(judgement, rule, history) if rule.baseline_parts is not None and math.isfinite(value) else judgement
 

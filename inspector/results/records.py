@@ -34,6 +34,7 @@ def record(inspection: Inspection) -> dict[str, Any]:
         "cards": {bundle_name(name): digest for name, digest in judged_by.cards.items()},
         "software": judged_by.software,
         "utc": inspection.utc.isoformat(),
+        "is_simulated": inspection.is_simulated,
     }
 
 

@@ -118,12 +118,12 @@ class RunFolder:
 
     def _has_room(self) -> bool:
         """Return whether pictures may be written: after a full disk, not until there is plenty of room again."""
-        if not self._full and not self._records.tight:
+        if not self._full and not self._records.reserve.tight:
             return True
         now = time.monotonic()
         if now - self._looked >= _AGAIN_S:
             self._looked = now
-            self._full = not self._records.plenty()
+            self._full = not self._records.reserve.plenty()
             return not self._full
         self._full = True
         return False

@@ -4,11 +4,21 @@ The station gives each a thread and an edge.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from inspector.core.errors import StorageError
 from inspector.core.types import Inspection
 from inspector.inspection.status import StationStatus
+
+
+class NotRecorded(StorageError):
+    """A sink that records could not write an inspection in time. `instead`: what the sinks after it receive."""
+
+    def __init__(self, problem: str, instead: Inspection, *, remedy: str = "", **values: object) -> None:
+        super().__init__(problem, remedy=remedy, **values)
+        self.instead = instead
 
 
 class Sink(ABC):
@@ -30,9 +40,21 @@ class Sink(ABC):
     def open(self, status: StationStatus) -> None:  # noqa: B027 - most have nothing to open
         """Prepare for a run; the line starts when every sink is ready. Raises InspectorError; then the line does not start."""
 
+    def part_opened(self, sequence: int, part: str) -> None:  # noqa: B027 - only a record of parts under way needs it
+        """Note that a part is under way. Called on the thread that opened it; must not block."""
+
+    def part_forgotten(self, sequence: int) -> None:  # noqa: B027 - as above
+        """Note that a part gets no verdict, because a newer one took its place. Must not block."""
+
+    def expect(self, inspections: Sequence[Inspection]) -> None:  # noqa: B027 - only some gain by it
+        """Begin with inspections that `take` receives next, in this order, so that they may be written together."""
+
     @abstractmethod
     def take(self, inspection: Inspection) -> None:
-        """Process one inspection. Raises InspectorError for a loss, which is a Fault at `name` until a later call succeeds."""
+        """Process one inspection. Raises InspectorError for a loss, which is a Fault at `name` until a later call succeeds.
+
+        A sink that records raises NotRecorded for an inspection that must not wait for it any longer.
+        """
 
     def close(self, status: StationStatus) -> None:  # noqa: B027 - as above
         """Finish, after all inspections were taken. `status`: the station's final status. Raises InspectorError for a loss."""

@@ -16,7 +16,7 @@ from inspector.core.types import Inspection
 from inspector.inspection.parts import weight_of
 from inspector.inspection.pulse import Pulse
 from inspector.inspection.status import StageStats, StationStatus
-from inspector.results.sink import Sink
+from inspector.results.sink import NotRecorded, Sink
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
 from inspector.station.ledgers import Ledgers, LedgerSink
@@ -65,6 +65,16 @@ class Outputs:
             raise
         for lane in self._lanes:
             lane.start()
+
+    def part_opened(self, sequence: int, part: str) -> None:
+        """Let every sink note a part that is under way."""
+        for lane in self._lanes:
+            lane.sink.part_opened(sequence, part)
+
+    def part_forgotten(self, sequence: int) -> None:
+        """Let every sink note a part that gets no verdict."""
+        for lane in self._lanes:
+            lane.sink.part_forgotten(sequence)
 
     def put(self, inspection: Inspection, wait: bool) -> None:
         """Distribute a verdict.
@@ -164,30 +174,41 @@ class _Lane:
 
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
+            self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
             for inspection in inspections:
                 with self._pulse.during(self.sink.name, PATIENCE):
-                    self._take(inspection)
+                    taken = self._take(inspection)
                 for lane in self._then:
-                    lane.put(inspection, wait=True)
+                    lane.put(taken, wait=True)
             self._edge.settle(len(inspections))
         if self._status is not None:
             with self._pulse.during(self.sink.name, PATIENCE):
                 self.finish(self._status)
 
-    def _take(self, inspection: Inspection) -> None:
-        began, problem, remedy = time.monotonic(), None, None
-        for step in (self.before, self.sink.take, self.after):
-            try:
-                if step is not None and (step is not self.after or problem is None):
-                    step(inspection)
-            except InspectorError as error:
-                problem, remedy = error.problem, error.remedy
-            except Exception as error:  # thread boundary: the next inspection must have its chance
-                log.exception("The sink %s failed", self.sink.name)
-                problem, remedy = _defect(error), None
-        self._note(problem, remedy)
+    def _take(self, inspection: Inspection) -> Inspection:
+        """Give the sink an inspection; return what the lanes after it receive."""
+        began, before, after = time.monotonic(), self.before, self.after
+        early = None if before is None else self._do(lambda: before(inspection))
+        error = self._do(lambda: self.sink.take(inspection))
+        late = None if after is None or error is not None else self._do(lambda: after(inspection))
+        if early is None and error is None and late is None:
+            self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
+        return error.instead if isinstance(error, NotRecorded) else inspection
+
+    def _do(self, work: Callable[[], None]) -> Exception | None:
+        """Let the sink work; report and return its error."""
+        try:
+            work()
+        except InspectorError as error:
+            self._note(error.problem, error.remedy)
+            return error
+        except Exception as error:  # thread boundary: the next inspection must have its chance
+            log.exception("The sink %s failed", self.sink.name)
+            self._note(_defect(error), None)
+            return error
+        return None
 
     def _note(self, problem: Message | None, remedy: Message | None) -> None:
         if problem != self._problem:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from inspector.cameras.base import Camera
@@ -33,6 +33,8 @@ class Owner(Protocol):
 
     def report(self, where: str, problem: Message | None, remedy: Message | None) -> None: ...
     def camera_is(self, name: str, status: CameraStatus) -> None: ...
+    def part_opened(self, sequence: int, part: str) -> None: ...
+    def part_forgotten(self, sequence: int) -> None: ...
     def judged(self, inspection: Inspection, wait: bool) -> None: ...
     def look(self, now: float) -> None: ...
     def through(self, pipeline: "Pipeline") -> None: ...
@@ -50,8 +52,9 @@ class Pipeline:
         owner: Owner,
         counters: Counters,
         limit: int | None = None,
+        issue: Callable[[], str] | None = None,
     ) -> None:
-        """Starts nothing. `limit`: most parts to judge."""
+        """Starts nothing. `limit`: most parts to judge. `issue`: see `PartAssembler`."""
         recipe = program.recipe
         live = {name: camera.live for name, camera in cameras.items()}
         waits = mode == "triggered" or not any(live.values())
@@ -59,13 +62,14 @@ class Pipeline:
         self.program = program
         self._owner = owner
         self._counters = counters
-        self.register = PartRegister(owner.judged, limit=limit)
+        self.register = PartRegister(owner, limit=limit)
         self._assembler = PartAssembler(
             live,
             mode=mode,
             join_s=recipe.join_ms / 1000,
             trigger_s=recipe.trigger_ms / 1000,
             opened=self.register.open,
+            issue=issue,
         )
         self._edge: Edge[Part] = Edge(
             max(2, recipe.max_batch), drop="never" if waits else "oldest", capacity=CAPACITY, weigh=Part.weight

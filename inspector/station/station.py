@@ -20,6 +20,7 @@ from inspector.station.counters import Counters
 from inspector.station.inspection_thread import InspectionThread
 from inspector.station.ledgers import Ledgers, LedgerSink
 from inspector.station.outputs import Outputs
+from inspector.station.part_ids import PartIds
 from inspector.station.pipeline import STOP_SECONDS, Pipeline
 from inspector.tuning.store import Decision, decide
 
@@ -48,10 +49,12 @@ class Station:
         precision: Precision | None = None,
         cameras: OpenCamera = open_camera,
         limit: int | None = None,
+        ids: PartIds | None = None,
     ) -> None:
         """Starts nothing. `base`: the recipe's folder; `engine`, `precision`: see `runtime_of`; `cameras` makes a camera.
 
-        `limit`: most parts to judge; then the sources count as ended.
+        `limit`: most parts to judge; then the sources count as ended. `ids`: names the parts that have no id of their own; by
+        default they are numbered from 0 in each run.
         """
         self._given = recipe
         self._base = base
@@ -61,6 +64,7 @@ class Station:
         self._precision: Precision | None = precision
         self._open_camera = cameras
         self._limit = limit
+        self._ids = ids
         self._commands = threading.RLock()  # one command at a time
         self._telling = threading.RLock()  # one status at a time
         self._status = StationStatus(mode=recipe.mode, recipe=recipe)
@@ -170,6 +174,16 @@ class Station:
         if self._outputs is not None:
             self._outputs.put(inspection, wait)
 
+    def part_opened(self, sequence: int, part: str) -> None:
+        """Let the sinks note a part that is under way."""
+        if self._outputs is not None:
+            self._outputs.part_opened(sequence, part)
+
+    def part_forgotten(self, sequence: int) -> None:
+        """Let the sinks note a part that gets no verdict."""
+        if self._outputs is not None:
+            self._outputs.part_forgotten(sequence)
+
     def look(self, now: float) -> None:
         """Check for hanging sinks."""
         if self._outputs is not None:
@@ -242,7 +256,10 @@ class Station:
         cameras = {name: self._open_camera(name, model.source, model.options) for name, model in models.items()}
         for camera in cameras.values():
             self._ledgers.attach(attempt.recipe.name, camera)
-        return Pipeline(program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit)
+        issue = None if self._ids is None else self._ids.issue
+        return Pipeline(
+            program, cameras, mode=attempt.mode, owner=self, counters=self._counters, limit=self._limit, issue=issue
+        )
 
     def _decided(self, program: Program) -> Program:
         """Return the program with the variants tuned for this machine, unless a person asked for others.

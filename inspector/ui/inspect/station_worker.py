@@ -27,6 +27,7 @@ from inspector.inspection.status import Fault, Mode, StationState, StationStatus
 from inspector.recipes.recipe import Recipe
 from inspector.results.sink import Sink
 from inspector.station.load_shedding import Limits, Shed, Shedder
+from inspector.station.tally import Tally, TallyFile, TallySink
 from inspector.ui.widgets.work_thread import NewsThread
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,10 @@ class Factory(Protocol):
 
 def make_station(recipe: Recipe, *, base: Path | None, sinks: Sequence[Sink], listeners: Sequence[Listener]) -> StationLike:
     """Make the real station. Its import happens here, so that the window appears before engines are searched for."""
+    from inspector.station.part_ids import PartIds
     from inspector.station.station import Station
 
-    return Station(recipe, base=base, sinks=sinks, listeners=listeners)
+    return Station(recipe, base=base, sinks=sinks, listeners=listeners, ids=PartIds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +101,29 @@ class StationWorker(NewsThread):
 
     Commands return at once and are carried out on this thread, in order. Connect `news` and call `take()` in the slot.
     `save_to`: the folder in which every run gets its own folder with records, pictures and report; None: nothing is saved.
-    Changed attributes apply from the next start.
+    `archive`: whether every part is recorded in the archive before it is shown. Changed attributes apply from the next start.
     """
 
-    def __init__(self, parent: QObject | None = None, *, factory: Factory = make_station, limits: Limits | None = None) -> None:
-        """Create the thread. `limits`: load limits at which the window leaves things out."""
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        *,
+        factory: Factory = make_station,
+        limits: Limits | None = None,
+        counts: Path | None = None,
+    ) -> None:
+        """Create the thread. `limits`: load limits at which the window leaves things out.
+
+        `counts`: folder in which the counters of the shift are kept; None: until the window is closed.
+        """
         super().__init__(parent, hz=DISPLAY_HZ, look_s=STATS_S)
+        names = {False: "shift", True: "simulation"}  # what was simulated must not count for the shift
+        self._tallies = {key: TallyFile(counts and counts / name) for key, name in names.items()}
         self._limits = limits
         self._shedder = Shedder(limits)
         self.setObjectName("station worker")
         self.save_to: Path | None = None
+        self.archive = False
         self._factory = factory
         self._now = Snapshot()
         self._ng: deque[Inspection] = deque(maxlen=KEPT_NG)
@@ -148,6 +163,14 @@ class StationWorker(NewsThread):
     def single(self, part: str = "") -> None:
         """Inspect one part as soon as the line runs; the line must be in triggered mode."""
         self._command(lambda: self._single(part))
+
+    def tally(self, *, simulated: bool) -> Tally:
+        """Return the counters of the shift, or those of everything simulated."""
+        return self._tallies[simulated].tally
+
+    def reset_tally(self, *, simulated: bool) -> None:
+        """Begin these counters anew."""
+        self._command(lambda: self._reset(self._tallies[simulated]))
 
     @property
     def status(self) -> StationStatus:
@@ -204,19 +227,37 @@ class StationWorker(NewsThread):
             if serial != self._serial:
                 return  # another start was requested meanwhile
             self._put(self._now.status)
-        sinks = [*self._saving(), _DisplaySink(lambda inspection: self._show(serial, inspection))]
+        counting = TallySink(list(self._tallies.values()), self._tally_of)
+        sinks = [*self._saving(), counting, _DisplaySink(lambda inspection: self._show(serial, inspection))]
         listeners = [lambda status: self._hear(serial, status)]
         station = self._factory(request.recipe, base=request.base, sinks=sinks, listeners=listeners)
         self._station = station
         station.start(mode)
 
     def _saving(self) -> list[Sink]:
-        if self.save_to is None:
-            return []
-        from inspector.results.saving import PictureSink, RecordSink, RunFolder
+        sinks: list[Sink] = []
+        if self.archive:
+            from inspector.archive.sinks import archive_sinks
 
-        folder = RunFolder(self.save_to)
-        return [RecordSink(folder), PictureSink(folder)]
+            sinks += archive_sinks()
+        if self.save_to is not None:
+            from inspector.results.saving import PictureSink, RecordSink, RunFolder
+
+            folder = RunFolder(self.save_to)
+            sinks += [RecordSink(folder), PictureSink(folder)]
+        return sinks
+
+    def _tally_of(self, inspection: Inspection) -> TallyFile:
+        recipe = self._now.status.recipe
+        simulated = inspection.is_simulated if inspection.frames else recipe is not None and recipe.is_simulated
+        return self._tallies[simulated]
+
+    def _reset(self, tally: TallyFile) -> None:
+        try:
+            tally.reset()
+        except OSError as error:
+            log.warning("the counters cannot be kept (%s)", error)
+        self._stir()
 
     def _apply(self, request: RunRequest) -> None:
         if self._station is not None:

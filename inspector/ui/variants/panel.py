@@ -7,7 +7,6 @@ from typing import Final
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -27,6 +26,7 @@ from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.variants.job_cover import JobCover, in_words, sentences, wrapped
 from inspector.ui.variants.labels import details, metric_texts, state_word
 from inspector.ui.widgets.boxes import plain
+from inspector.ui.widgets.file_dialogs import ask_folder
 from inspector.ui.widgets.inputs import ComboBox, DoubleSpinBox
 from inspector.ui.widgets.question import Answer, Question
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
@@ -227,10 +227,12 @@ class VariantsPanel(Themed, JobCover):
     def _choose_calibration(self) -> None:
         """Choose more images for calibration; pressed again: only the bundle's own."""
         if self._calibration is not None:
-            self._calibration = None
+            self._calibrate_with(None)
         else:
-            name = QFileDialog.getExistingDirectory(self.window(), self.tr("Images of good and bad parts to calibrate with"))
-            self._calibration = Path(name) if name else None
+            ask_folder(self, self.tr("Images of good and bad parts to calibrate with"), self._calibrate_with)
+
+    def _calibrate_with(self, folder: Path | None) -> None:
+        self._calibration = folder
         self._show()
 
     def _ask_remove(self) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Final, Protocol
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -31,6 +30,7 @@ from inspector.ui.training.new.alternatives_view import Alternative, Considered
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.training.new.draft import Draft
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.file_dialogs import ask_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.setting_fields import SettingRow
 from inspector.ui.widgets.themed import Themed
@@ -260,11 +260,14 @@ class NetworkPage(Themed, QWidget):
     def _choose_weights(self, index: int) -> None:
         value = self.weights.itemData(index)
         if value == _FILE:
-            name, _ = QFileDialog.getOpenFileName(
-                self.window(), self.tr("Choose start weights"), "", self.tr("Weights (*.safetensors *.pth *.pt)")
-            )
-            value = name or self._draft.value("pretrained")
+            kinds = self.tr("Weights (*.safetensors *.pth *.pt)")
+            ask_file(self, self.tr("Choose start weights"), self._use_weights, kinds=kinds)
+            value = self._draft.value("pretrained")  # until a file was chosen
         self._draft.set(pretrained=value)
+        self._refresh()
+
+    def _use_weights(self, file: Path) -> None:
+        self._draft.set(pretrained=str(file))
         self._refresh()
 
     def _on_changed(self, names: frozenset[str]) -> None:

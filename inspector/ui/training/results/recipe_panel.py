@@ -7,7 +7,6 @@ from typing import Any, Final
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -33,6 +32,7 @@ from inspector.ui.shell.strings import translate
 from inspector.ui.tabs.controls import NumberField
 from inspector.ui.training.new.background_queries import AskThread
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.file_dialogs import ask_file
 from inspector.ui.widgets.inputs import ComboBox
 from inspector.ui.widgets.themed import Themed
 
@@ -205,9 +205,8 @@ class RecipePanel(Themed, QWidget):
     def _choose_recipe(self, index: int) -> None:
         value = self.recipe.itemData(index)
         if value == _OTHER:
-            kinds = self.tr("Recipes (*.toml)")
-            name, _ = QFileDialog.getOpenFileName(self.window(), self.tr("Choose a recipe"), "", kinds)
-            value = Path(name) if name else (self._file.path if self._file is not None and self._file.stamp else None)
+            ask_file(self, self.tr("Choose a recipe"), self.open_recipe, kinds=self.tr("Recipes (*.toml)"))
+            value = self._file.path if self._file is not None and self._file.stamp else None  # until one was chosen
         self.open_recipe(value if isinstance(value, Path) else None)
 
     @property
