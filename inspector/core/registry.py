@@ -135,7 +135,7 @@ class EngineEntry(Entry):
 
     `software`: the packages whose versions decide its behaviour, the one that runs it first. `isolate`: it must run in a worker
     process, away from the window. `gated`: even its fp32 variant must agree with the trained network before use. `files`: its
-    variants have files of their own.
+    variants have files of their own. `weights`: it runs a network's weights, not a graph.
     """
 
     software: tuple[str, ...] = ()
@@ -143,6 +143,7 @@ class EngineEntry(Entry):
     precisions: tuple[Precision, ...] = ("fp32",)
     gated: bool = False
     files: bool = False
+    weights: bool = False
 
 
 def known_task(name: str) -> str:
@@ -364,7 +365,12 @@ ENGINES: dict[str, EngineEntry] = {
         files=True,
     ),
     "torch": EngineEntry(
-        "inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", software=("torch",), isolate=True
+        "inspector.engines.torch_eager:TorchEagerEngine",
+        "PyTorch",
+        extra="train",
+        software=("torch",),
+        isolate=True,
+        weights=True,
     ),
     "torchscript": EngineEntry(
         "inspector.engines.torch_script:TorchScriptEngine",
@@ -373,6 +379,7 @@ ENGINES: dict[str, EngineEntry] = {
         software=("torch",),
         isolate=True,
         precisions=("fp32", "bf16"),
+        weights=True,
     ),
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from PySide6.QtCore import QCoreApplication, QObject, QSocketNotifier, QTimer
 from PySide6.QtGui import QGuiApplication
@@ -22,6 +22,9 @@ from inspector.ui.shell.logfile import begin_log
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
+
+if TYPE_CHECKING:
+    from inspector.ui.inspect.last_line import LastLine
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +146,13 @@ def prepare(window: MainWindow, options: Options) -> None:
     """Apply the options to the window, once its inspect page can be made."""
     from inspector.inspection.run_request import resolve_recipe
     from inspector.recipes.locate import demo_recipe
+    from inspector.ui.inspect.last_line import interrupted_line
 
     page = window.inspect
+    line = None if options.shot is not None or options.bundles else interrupted_line()
+    if line is not None and _goes_on(options, line):
+        page.go_on(line)
+        return
     try:
         if options.bundles:
             window.open_choice(resolve_recipe(None, [str(path) for path in options.bundles], options.source), None)
@@ -163,6 +171,12 @@ def prepare(window: MainWindow, options: Options) -> None:
         page.takt.set_open(options.shot.takt)
     if options.start or (options.shot is not None and options.shot.parts > 0):
         page.start()
+
+
+def _goes_on(options: Options, line: "LastLine") -> bool:
+    """Return whether the options name nothing else than what ran when the program was killed."""
+    same = options.recipe is None or options.recipe.absolute() == Path(line.recipe)
+    return same and options.source in ("", line.source)
 
 
 class Stopper(QObject):
