@@ -17,10 +17,12 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
+from inspector.core.service import notify
 from inspector.ui.shell import theme
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
+from inspector.ui.shell.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         prepare(window, options)
 
     stopper = Stopper(window, stop_at)
+    Watchdog(window)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
@@ -98,6 +101,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
             Moments(window, moments)
         window.show()
         code = app.exec()
+        notify("STOPPING=1")
         if shooter is not None and shooter.error is not None:
             raise shooter.error
         return code
