@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from inspector.core.errors import ConfigError
+from inspector.core.installed import training_pack
 from inspector.core.types import LabelKind, Precision, TaskName
 
 
@@ -44,14 +45,18 @@ class Entry:
             missing = (error.name or "").partition(".")[0]
             if missing in ("", "inspector"):
                 raise
+            pack = training_pack() if self.extra == "train" else ""
             raise ConfigError(
                 "{label} needs the Python package {package}, which is not installed.",
-                remedy="Install it from the program's folder: packaging/run.sh --with {extra} (Windows: run.ps1)."
+                remedy="Install the training pack, {pack}."
+                if pack
+                else "Install it from the program's folder: packaging/run.sh --with {extra} (Windows: run.ps1)."
                 if self.extra
                 else "Install {package}.",
                 label=self.label,
                 package=missing,
                 extra=self.extra,
+                pack=pack,
             ) from error
 
 

@@ -17,11 +17,13 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
+from inspector.core.service import notify
 from inspector.ui.shell import theme
 from inspector.ui.shell.logfile import begin_log
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
+from inspector.ui.shell.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from inspector.ui.inspect.last_line import LastLine
@@ -90,6 +92,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
 
     log_handler = begin_log()
     stopper = Stopper(window, stop_at)
+    Watchdog(window)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
@@ -108,6 +111,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         else:
             window.show()
         code = app.exec()
+        notify("STOPPING=1")
         if shooter is not None and shooter.error is not None:
             raise shooter.error
         return code
