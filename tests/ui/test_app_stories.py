@@ -228,11 +228,11 @@ def test_keys_reach_every_page_view_and_command(window: MainWindow, qtbot: QtBot
         qtbot.keyClick(window, Qt.Key(Qt.Key.Key_0 + number), control)
         assert window.page == page
     qtbot.keyClick(window, Qt.Key.Key_1, control)
-    seen = []
-    for _ in range(5):
+    seen, offered = [], window.inspect.analysis.offered
+    for _ in range(len(offered) + 1):
         seen.append(window.inspect.tab)
         window.actions_by_name["next_tab"].trigger()
-    assert seen == ["live", "detection", "segmentation", "thermal", "gradcam"]
+    assert seen == ["live", *offered]
     qtbot.keyClick(window, Qt.Key.Key_F1)
     assert window.help.manual.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
@@ -347,11 +347,14 @@ def test_on_the_tabs_the_picture_gets_the_room_and_the_verdict_stays(
     start(window, qtbot, conductor)
     conductor.station.judge(1, Verdict.NG)
     qtbot.waitUntil(lambda: page.tile.verdict is Verdict.NG)
-    for name, tab in page.analysis.tabs.items():
+    page.choose_tab("detection")
+    QApplication.processEvents()  # only now is it known what the parts can be looked at with
+    for name in page.analysis.offered:
+        tab = page.analysis.tabs[name]
         page.choose_tab(name)
         QApplication.processEvents()
         assert tab.canvas.width() >= 560, name
-        assert tab.side_scroll.isVisible()
+        assert tab.side_scroll.isVisible(), name
         assert page.tile.isVisible()
         assert page.tile.height() >= window.height() / 5
         assert page.stop_button.isVisible()
