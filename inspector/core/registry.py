@@ -388,6 +388,8 @@ CAMERAS: Mapping[str, Entry] = MappingProxyType(
 
 TABS: Mapping[str, Entry] = MappingProxyType(
     {
+        "picture": Entry("inspector.ui.tabs.picture:PictureTab", "Picture"),
+        "classification": Entry("inspector.ui.tabs.classification:ClassificationTab", "Classification"),
         "detection": Entry("inspector.ui.tabs.detection:DetectionTab", "Detection"),
         "segmentation": Entry("inspector.ui.tabs.segmentation:SegmentationTab", "Segmentation"),
         "thermal": Entry("inspector.ui.tabs.thermal:ThermalTab", "Thermal"),

@@ -41,15 +41,30 @@ _LAST_LINES = 80  # enough for the traceback of a crash
 _ENDING_S = 10.0  # maximum time from a worker's last message to its end
 _SEND_S = 5.0  # after this time without reading, a worker gets no more messages
 R = TypeVar("R", bound=BaseModel)
-__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "usable_cores", "worker_command", "world_size"]
+__all__ = [
+    "Cause",
+    "End",
+    "Outcome",
+    "WorkerProcess",
+    "program_command",
+    "rank",
+    "usable_cores",
+    "worker_command",
+    "world_size",
+]
+
+
+def program_command(*arguments: str) -> list[str]:
+    """Return the command line of this program again with these arguments, run from source or frozen."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, *arguments]
+    # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
+    return [sys.executable, "-P", "-m", "inspector", *arguments]
 
 
 def worker_command(kind: str) -> list[str]:
-    """Return the command line of a worker: this program again, run from source or frozen."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "worker", kind]
-    # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
-    return [sys.executable, "-P", "-m", "inspector", "worker", kind]
+    """Return the command line of a worker."""
+    return program_command("worker", kind)
 
 
 def world_size() -> int:

@@ -91,7 +91,7 @@ def test_a_part_is_in_the_ledger_exactly_if_it_has_a_record(behaviour: Behaviour
     assert all(inspection.latency_ms > 50 for inspection in recorder.inspections)
     station.stop()
     assert told.parts == ["a", "b"]
-    assert _known(kept / "a-told", ledger, folder) == {"a.png"}
+    assert "a.png" in _known(kept / "a-told", ledger, folder)  # b may have been recorded by then
     assert _known(kept / "b-after", ledger, folder) == {"a.png", "b.png"}, "the record is there: not judged again"
     lines = place.read_text()
     place.write_text(lines.splitlines(keepends=True)[0])

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
 from inspector.ui.shell import theme
+from inspector.ui.shell.logfile import begin_log
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
@@ -81,7 +82,10 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         if options.shot is not None:
             shooter = Shooter(window, options.shot)
         prepare(window, options)
+        if options.shot is None and options.open is None and moments is None and not settings.layout.toured:
+            window.help.tour.open()
 
+    log_handler = begin_log()
     stopper = Stopper(window, stop_at)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
@@ -89,7 +93,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         window.load(begin)
         window.loaded.connect(_collect)
         if options.open is not None:
-            window.open_path(options.open)
+            window.open_path(options.open, recipe=options.recipe)
         if options.shot is not None:
             window.resize(*options.shot.size)
         if moments is not None:
@@ -109,6 +113,9 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         sys.excepthook = previous
         window.close_now()
         stopper.restore()
+        if log_handler is not None:
+            logging.getLogger().removeHandler(log_handler)
+            log_handler.close()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
 
