@@ -17,6 +17,7 @@ from typing import IO, TypeVar
 from pydantic import BaseModel
 
 from inspector.core.errors import JobError
+from inspector.core.installed import installation, program_command
 from inspector.core.message import message
 from inspector.workers.jobs import Job
 from inspector.workers.messages import Command, Done, Failed, ParentMessage, WorkerMessage, worker_message
@@ -46,7 +47,6 @@ __all__ = [
     "End",
     "Outcome",
     "WorkerProcess",
-    "program_command",
     "rank",
     "usable_cores",
     "worker_command",
@@ -54,16 +54,8 @@ __all__ = [
 ]
 
 
-def program_command(*arguments: str) -> list[str]:
-    """Return the command line of this program again with these arguments, run from source or frozen."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, *arguments]
-    # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
-    return [sys.executable, "-P", "-m", "inspector", *arguments]
-
-
 def worker_command(kind: str) -> list[str]:
-    """Return the command line of a worker."""
+    """Return the command line of a worker: this program again, run from source or installed."""
     return program_command("worker", kind)
 
 
@@ -91,7 +83,7 @@ def _environment(kind: str) -> dict[str, str]:
     # A worker that infers answers frames one by one: waking its threads would be part of each answer.
     environment = {**({} if kind == "infer" else _PASSIVE), **os.environ}
     environment.update(PYTHONIOENCODING="utf-8", PYTHONUTF8="1", PYTHONUNBUFFERED="1")
-    if not getattr(sys, "frozen", False):
+    if installation() is None:
         paths = [str(_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment
