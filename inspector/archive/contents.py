@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from inspector import __version__
@@ -25,9 +26,8 @@ from inspector.results.records import bundle_name, record, summary
 
 COMPLETED, ABORTED, FAILED = 1, 3, 4  # result_state
 EVALUATIONS: Final[Mapping[Verdict, int]] = {Verdict.OK: 1, Verdict.NG: 2, Verdict.REVIEW: 3, Verdict.NOT_INSPECTED: 0}
-_SIMULATED = "simulated"
 _SEARCHED = 3  # newest segments that are searched for a part
-_ROWS = 32  # rows of a frame that its brightness is taken from
+_ROWS = 16  # rows of a frame that its brightness is taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def result_content(inspection: Inspection, *, keeps: str) -> dict[str, Any]:
         "kind": "result",
         "result_state": FAILED if inspection.verdict is Verdict.NOT_INSPECTED else COMPLETED,
         "is_partial": False,
-        "is_simulated": inspection.source.partition(":")[0] == _SIMULATED,
+        "is_simulated": inspection.is_simulated,
         "creation_time": _local(inspection.utc),
         "monotonic": time.monotonic(),
         "part_id": inspection.part,
@@ -193,8 +193,6 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
-    rows = frame.pixels[:: max(1, frame.height // _ROWS)]
-    brightness = float(np.nanmean(rows)) if np.isfinite(rows).any() else None
     return {
         "camera": frame.camera,
         "sequence": frame.sequence,
@@ -206,9 +204,19 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "dtype": str(frame.pixels.dtype),
         "bits": frame.bits,
         "unit": frame.unit,
-        "brightness": brightness,
+        "brightness": _brightness(frame),
         "source": frame.source,
     }
+
+
+def _brightness(frame: Frame) -> float | None:
+    """Return the mean of some rows, in the unit of the frame; None if no pixel has a value."""
+    rows = frame.pixels[:: max(1, frame.height // _ROWS)]
+    if frame.unit == "kelvin":
+        known = rows[np.isfinite(rows)]
+        return float(known.mean()) if known.size else None
+    channels = 1 if rows.ndim == 2 else 3
+    return sum(cv2.mean(rows)[:channels]) / channels
 
 
 def _now() -> dict[str, Any]:

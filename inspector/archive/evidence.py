@@ -87,7 +87,7 @@ def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
         except StorageError as error:
             (place / f"{camera}-missing.txt").write_text(f"{error}\n", "utf-8")
             continue
-        _write_image(place / camera, pixels)
+        write_native(place / camera, pixels)
         boxes = list(_boxes(record, str(file["camera"])))
         overlay = cv2.cvtColor(_drawn(pixels, boxes), cv2.COLOR_RGB2BGR)
         _write_png(place / f"{camera}-overlay.png", overlay)
@@ -132,7 +132,8 @@ def _drawn(pixels: Pixels, boxes: Sequence[tuple[Sequence[float], str]]) -> NDAr
     return np.asarray(picture, np.uint8)
 
 
-def _write_image(place: Path, pixels: Pixels) -> None:
+def write_native(place: Path, pixels: Pixels) -> None:
+    """Write pixels at their own depth as `place`.png, kelvin as `place`.tiff. Raises OSError."""
     if pixels.dtype == np.float32:
         import tifffile
 

@@ -4,6 +4,7 @@ JPEG XL at effort 1 is the fastest lossless codec measured here that keeps 8 and
 exactly.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -80,8 +81,9 @@ def write_image(archive: Path, frame: Frame, *, journal: str, sequence: int, whe
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        path.unlink(missing_ok=True)
-        raise refused(path, error) from error
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise refused(archive / IMAGES, error) from error  # the folder: the same sentence for every image
     return KeptImage(frame.camera, name, hashlib.sha256(data).hexdigest(), len(data), keeps)
 
 

@@ -125,8 +125,10 @@ def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".reserve")
+    """Yield the files below a folder, without links, which may lead anywhere."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_file() and not path.is_symlink() and path.name != ".reserve":
+            yield path
 
 
 def _refused(folder: Path, error: Exception) -> StorageError:

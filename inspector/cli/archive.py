@@ -257,6 +257,21 @@ def correct(
     return 0
 
 
+@archive.command()
+@_selecting
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new or empty folder.")
+@click.pass_obj
+def dataset(obj: Opened, *, filters: Filters, out: Path) -> int:
+    """Write the images of corrected inspections as class folders, for `inspector train`."""
+    from inspector.archive.dataset import write_labelled
+
+    with obj() as opened:
+        counts = write_labelled(opened, filters, out)
+    for name, number in sorted(counts.items()):
+        say(f"{number:>6}  {name}")
+    return 0
+
+
 @archive.command("what-if")
 @_selecting
 @click.option(

@@ -43,7 +43,10 @@ _POLL = 0.1  # seconds
 @click.option(
     "--archive/--no-archive", default=True, show_default=True, help="Record every part in the archive before it is told."
 )
-@click.option("--lot", default="", help="Of the parts, for the archive.")
+@click.option("--lot", default="", help="Lot of the parts, for the archive.")
+@click.option("--order", default="", help="Work order, for the archive.")
+@click.option("--shift", default="", help="Name of the shift, for the archive.")
+@click.option("--line", default="", help="Name of the line, for the archive.")
 @click.option("--operator", default="", help="Who runs the line, for the archive.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def run(
@@ -56,9 +59,8 @@ def run(
     limit: int | None,
     out: Path | None,
     archive: bool,
-    lot: str,
-    operator: str,
     as_json: bool,
+    **context: str,
 ) -> int:
     """Inspect until the source ends, --limit parts are through, or Ctrl-C.
 
@@ -82,7 +84,7 @@ def run(
     pictures = None if folder is None else PictureSink(folder)
     printer = PrintingSink(as_json=as_json)
     saving: list[Sink] = [] if folder is None or pictures is None else [RecordSink(folder), pictures]
-    archiving = archive_sinks(RunContext(lot=lot, operator=operator)) if archive else []
+    archiving = archive_sinks(RunContext(**context)) if archive else []
     console = _Console()
     station = Station(
         resolved.recipe,

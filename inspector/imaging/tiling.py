@@ -17,7 +17,7 @@ class Tiling(FiniteModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: int = Field(ge=32, le=4096, description="side of a tile in frame pixels")
-    overlap: int = Field(0, ge=0, description="least overlap of neighbouring tiles in frame pixels")
+    overlap: int = Field(0, ge=0, le=2048, description="least overlap of neighbouring tiles in frame pixels")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -15,41 +15,22 @@ import pytest
 from click.testing import CliRunner
 
 from inspector.archive.archive import opened_archive
-from inspector.archive.contents import RunContext
-from inspector.archive.sinks import archive_sinks
+from inspector.archive.contents import files_content
+from inspector.archive.segment import JournalRecord
+from inspector.archive.store.rows import RowBatch
 from inspector.bench.archive_kill import made_inspection
 from inspector.cli.main import cli, run
+from inspector.core.text import json_line
 from inspector.core.types import Inspection
-from inspector.inspection.status import StationStatus
-from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe
-from inspector.station.counters import Counters
-from inspector.station.ledgers import Ledgers
-from inspector.station.outputs import Outputs
+from tests.archive.recorded import COUNT, record_run
 
 VERIFIER = Path(__file__).resolve().parents[2] / "packaging" / "verify_archive.py"
-COUNT = 23  # NG: 0, 7, 14, 21; REVIEW: 11, 22
-
-
-def _inspected(folder: Path, lot: str, names: str, *, count: int = COUNT) -> list[Inspection]:
-    """Record a run without a station; every fifth OK part's images are kept."""
-    model = InspectModel(bundle="states", camera="top")
-    settings = ArchiveModel(ok_every=5)
-    recipe = Recipe(name="plates", cameras={"top": CameraModel(source="bench")}, inspect=(model,), archive=settings)
-    made = [made_inspection(number, part=names.format(number)) for number in range(count)]
-    sinks = archive_sinks(RunContext(lot=lot, shift="A", operator="Ann"), folder=folder)
-    outputs, status = Outputs(sinks, Counters(), lambda *_: None, Ledgers()), StationStatus(recipe=recipe)
-    outputs.open(status)
-    for inspection in made:
-        outputs.part_opened(inspection.sequence, inspection.part)
-        outputs.put(inspection, wait=True)
-    outputs.close(status)
-    return made
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Inspection]]:
     folder = tmp_path_factory.mktemp("kept") / "archive"
-    return folder, _inspected(folder, "L1", "=P{}")
+    return folder, record_run(folder, "L1", "=P{}")
 
 
 @pytest.fixture
@@ -177,8 +158,23 @@ def test_corrections_stay_beside_the_verdict_and_what_if_says_what_they_teach(ar
         _run(archive, "what-if", "--rule-limit", "7=1")
 
 
+def test_corrected_parts_become_class_folders_at_native_depth(archive: Path, tmp_path: Path) -> None:
+    _run(archive, "correct", "=P7", "=P14", "--who", "Ann", "--verdict", "OK")
+    _run(archive, "correct", "=P21", "--who", "Ann", "--verdict", "NG", "--class", "../dent")
+    _run(archive, "correct", "=P1", "--who", "Ann", "--verdict", "NG")  # its image was not kept
+    out = tmp_path / "data"
+    assert _run(archive, "dataset", "--out", out).split() == ["1", "../dent", "2", "good"]
+    assert sorted(path.name for path in out.iterdir()) == ["___dent", "good"]
+    (image,) = (out / "___dent").iterdir()
+    picture = cv2.imread(str(image), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    assert np.array_equal(picture[..., ::-1], made_inspection(21, part="").frames["top"].pixels)
+    with pytest.raises(Exception, match="is not empty"):
+        _run(archive, "dataset", "--out", out)
+
+
 def test_retention_spares_lots_on_hold_says_what_it_deleted_and_keeps_the_proof(archive: Path) -> None:
-    _inspected(archive, "L2", "Q{}", count=9)
+    record_run(archive, "L2", "Q{}", count=9)
     images = sorted((archive / "images").rglob("*.jxl"))
     _run(archive, "hold", "L2", "--who", "Ann", "--reason", "complaint 12")
     _run(archive, "retention", "--image-bytes", "1", "--who", "Ann", "--run")
@@ -204,7 +200,7 @@ def test_retention_spares_lots_on_hold_says_what_it_deleted_and_keeps_the_proof(
 def test_old_records_go_from_the_beginning_and_the_chain_goes_on(archive: Path) -> None:
     from inspector.archive.store import retention
 
-    _inspected(archive, "L2", "Q{}", count=9)
+    record_run(archive, "L2", "Q{}", count=9)
     _run(archive, "correct", "Q3", "--who", "Ann", "--verdict", "NG")
     with opened_archive(archive) as opened:
         (moment,) = (row["creation_time"] for row in _rows(opened, "Q4"))
@@ -228,16 +224,16 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     (first,) = _json(archive, "backup", copy, "--who", "Ann")
     assert first["images"] > 0
     assert not (copy / "station.key").exists()
-    _inspected(archive, "L2", "Q{}", count=9)
+    record_run(archive, "L2", "Q{}", count=9)
     (second,) = _json(archive, "backup", copy)
     assert 0 < second["images"] < first["images"] + second["images"]
     _run(again, "restore", copy)
     assert _json(again, "query", "--limit", "99") == _json(archive, "query", "--limit", "99")
     assert _json(again, "verify", "--images")[0]["problems"] == []
-    _inspected(again, "L3", "R{}", count=2)  # with a key of its own, in a journal of its own
+    record_run(again, "L3", "R{}", count=2)  # with a key of its own, in a journal of its own
     assert _json(again, "verify", "--images")[0]["problems"] == []
     other = tmp_path / "other"
-    _inspected(other, "M1", "S{}", count=5)
+    record_run(other, "M1", "S{}", count=5)
     _run(other, "correct", "S1", "--who", "Eve", "--verdict", "NG")
     assert int(_run(archive, "import", other).split()[0]) > 5
     assert int(_run(archive, "import", other).split()[0]) == 0
@@ -246,6 +242,15 @@ def test_backup_restore_and_another_stations_archive(archive: Path, tmp_path: Pa
     (counts,) = _json(archive, "query", "--counts", "lot")
     assert counts["counts"]["lot"] == {"L1": COUNT, "L2": 9, "M1": 5}
     assert _json(archive, "verify", "--images")[0]["problems"] == []
+
+
+@pytest.mark.parametrize("path", ["../../victim.jxl", "/etc/victim.jxl", "images/../../victim.jxl", "C:\\victim.jxl", "", 7])
+def test_a_record_from_elsewhere_names_no_file_outside_the_archive(path: object) -> None:
+    batch = RowBatch(1, None, lambda name: 1)
+    file = {"camera": "top", "path": path, "sha256": "00", "bytes": 1, "keeps": "ng", "codec": "jpegxl"}
+    batch.add(JournalRecord(5, json_line(files_content(4, [file])), bytes(32)))
+    assert not batch.inserts["image"]
+    assert [row["kind"] for row in batch.inserts["record"]] == ["unreadable"]
 
 
 @pytest.mark.parametrize(

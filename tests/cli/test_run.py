@@ -230,7 +230,7 @@ def test_files_that_may_not_grow_are_told_once_and_every_verdict_is_printed(stat
 
     out = tmp_path / "out"
     process = _command(
-        *("run", "--recipe", _demo(tmp_path, states, parts=4), "--out", out, "--json"),
+        *("run", "--recipe", _demo(tmp_path, states, parts=4), "--out", out, "--json", "--no-archive"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)),
     )
     printed, told = process.communicate(timeout=60)

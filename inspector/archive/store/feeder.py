@@ -15,6 +15,7 @@ from inspector.archive.segments import JournalReader, Missing, segment_files, se
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
     Base,
+    ConfigurationRow,
     CorrectionRow,
     DocumentRow,
     GapRow,
@@ -24,6 +25,7 @@ from inspector.archive.store.models import (
     RecordRow,
     ResultRow,
     RunRow,
+    is_journal,
     key_of,
     sequence_of,
 )
@@ -112,6 +114,8 @@ def store_batch(connection: Connection, batch: RowBatch) -> None:
         _insert_or_ignore(connection, ImageRow, row)
     for row in batch.inserts["document"]:
         _insert_or_ignore(connection, DocumentRow, row)
+    for bundles in {row["internal_configuration_id"] for row in batch.inserts["result"]}:
+        _insert_or_ignore(connection, ConfigurationRow, {"id": bundles})
     changes = batch.updates
     for row in changes["station"]:
         connection.execute(update(JournalRow).where(JournalRow.id == row["key"]).values(station=row["station"]))
@@ -154,7 +158,7 @@ def _follow_corrections(connection: Connection, result: int) -> None:
 def journal_row(connection: Connection, name: str, public_key: str = "") -> dict[str, Any]:
     """Return `id` and `fed` of a journal, which is made if it is new. `public_key`: of its seals, once it is known."""
     known = select(JournalRow.id, JournalRow.fed, JournalRow.public_key).where(JournalRow.name == name)
-    row = connection.execute(known).one_or_none()
+    row = connection.execute(known.with_for_update()).one_or_none()  # on a server, so that two do not feed the same
     if row is None:
         key = (connection.execute(select(func.max(JournalRow.id))).scalar_one() or 0) + 1
         values = {"id": key, "name": name, "public_key": public_key, "station": "", "fed": 1, "pruned": 0}
@@ -191,8 +195,8 @@ def import_records(database: Database, other: Database) -> int:
     with other.read() as source:
         journals = source.execute(select(*JournalRow.__table__.columns)).all()
         for journal in journals:
-            if journal.pruned:
-                continue  # its beginning is gone, and with it the proof
+            if journal.pruned or not is_journal(journal.name):
+                continue  # its beginning is gone, and with it the proof; or it was not made by this program
             while count := _import_batch(database, source, journal):
                 total += count
     return total

@@ -4,12 +4,16 @@
 Keys are made of journal and sequence number, so that feeding a record twice changes nothing.
 """
 
+import re
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SCHEMA: Final = "0001"
+_KEY: Final = BigInteger().with_variant(Integer(), "sqlite")  # there only INTEGER is the number of the row itself
+_JOURNAL: Final = re.compile("[0-9A-Za-z]{1,64}")
+_SEQUENCE: Final = re.compile("[0-9]{1,12}")
 _JOURNAL_BITS = 40  # of a key: records of one journal
 
 
@@ -33,10 +37,15 @@ def result_id(journal: str, sequence: int) -> str:
     return f"{journal}-{sequence}"
 
 
+def is_journal(name: str) -> bool:
+    """Return whether this can be the name of a journal, and so of a folder in an evidence pack."""
+    return _JOURNAL.fullmatch(name) is not None
+
+
 def parse_result_id(text: str) -> tuple[str, int]:
     """Return the journal's name and the sequence number of an inspection's name. Raises ValueError."""
-    journal, dash, sequence = text.rpartition("-")
-    if not dash or not journal or not sequence.isdecimal() or len(sequence) > 12:
+    journal, _, sequence = text.rpartition("-")
+    if not is_journal(journal) or not _SEQUENCE.fullmatch(sequence):
         raise ValueError(f"{text[:80]!r} is not the id of an inspection")
     return journal, int(sequence)
 
@@ -72,7 +81,7 @@ class RecordRow(Base):
     """A record of a journal as it was written and sealed."""
 
     __tablename__ = "record"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(16))
     payload: Mapped[bytes] = mapped_column(LargeBinary)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
@@ -83,7 +92,7 @@ class RunRow(Base):
     """A run of a station, from start to stop. `ended` None: it runs, or was interrupted and not yet finished."""
 
     __tablename__ = "run"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
     creation_time: Mapped[int] = mapped_column(BigInteger)
     ended: Mapped[int | None] = mapped_column(BigInteger)
     interrupted: Mapped[bool] = mapped_column(Boolean, default=False)
@@ -103,7 +112,7 @@ class ResultRow(Base):
     """
 
     __tablename__ = "result"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
     run_id: Mapped[int | None] = mapped_column(BigInteger)
     result_state: Mapped[int] = mapped_column(SmallInteger)
     is_partial: Mapped[bool] = mapped_column(Boolean)
@@ -142,6 +151,7 @@ class JudgementRow(Base):
     """
 
     __tablename__ = "judgement"
+    __table_args__ = ({"sqlite_with_rowid": False},)  # rows lie in the order of their inspections
     result_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("result.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     rule: Mapped[int] = mapped_column(SmallInteger)
@@ -161,6 +171,7 @@ class ImageRow(Base):
     """An image file. `deleted`: when retention deleted it."""
 
     __tablename__ = "image"
+    __table_args__ = ({"sqlite_with_rowid": False},)  # rows lie in the order of their inspections
     result_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("result.id", ondelete="CASCADE"), primary_key=True)
     camera: Mapped[str] = mapped_column(Text, primary_key=True)
     path: Mapped[str] = mapped_column(Text)
@@ -180,6 +191,13 @@ class DocumentRow(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class ConfigurationRow(Base):
+    """The bundles that judged together, as `result.internal_configuration_id`; few, so that a bundle is found fast."""
+
+    __tablename__ = "configuration"
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
 class GapRow(Base):
     """Sequence numbers of a journal without a record. `damaged`: there was one, and it cannot be read."""
 
@@ -194,7 +212,7 @@ class CorrectionRow(Base):
     """What a person said of an inspection. `undone`: key of the record that took it back."""
 
     __tablename__ = "correction"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
     result_id: Mapped[int] = mapped_column(BigInteger)
     creation_time: Mapped[int] = mapped_column(BigInteger)
     who: Mapped[str] = mapped_column(Text)
@@ -209,7 +227,7 @@ class EventRow(Base):
     """The audit trail: who did what, and when."""
 
     __tablename__ = "event"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(_KEY, primary_key=True, autoincrement=False)
     creation_time: Mapped[int] = mapped_column(BigInteger)
     what: Mapped[str] = mapped_column(String(32))
     who: Mapped[str] = mapped_column(Text)
@@ -226,13 +244,15 @@ class HoldRow(Base):
     creation_time: Mapped[int] = mapped_column(BigInteger)
 
 
-# One for each filter, with the time behind it, because pages are in the order of time. Counts read the index alone.
-for _name in ("verdict", "product_id", "internal_configuration_id", "lot", "shift", "operator", "rule", "human_verdict"):
-    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time)
+# One for each filter, with the time behind it, because pages are in the order of time, and the verdict, because counts beside a
+# filter then read the index alone.
+for _name in ("product_id", "internal_configuration_id", "lot", "shift", "operator", "rule", "human_verdict"):
+    Index(f"ix_result_{_name}", getattr(ResultRow, _name), ResultRow.creation_time, ResultRow.verdict)
+Index("ix_result_verdict", ResultRow.verdict, ResultRow.creation_time)
 Index("ix_result_time", ResultRow.creation_time, ResultRow.verdict)
-Index("ix_result_part", ResultRow.part_id)
-Index("ix_result_margin", ResultRow.margin)
-Index("ix_result_brightness", ResultRow.brightness)
+Index("ix_result_part", ResultRow.part_id, ResultRow.verdict)
+Index("ix_result_margin", ResultRow.margin, ResultRow.verdict)
+Index("ix_result_brightness", ResultRow.brightness, ResultRow.verdict)
 Index("ix_judgement_rule", JudgementRow.quantity, JudgementRow.rule)
 Index("ix_image_age", ImageRow.deleted, ImageRow.keeps, ImageRow.creation_time)
 Index("ix_correction_result", CorrectionRow.result_id)

@@ -11,6 +11,7 @@ from inspector.archive.filters import Filters
 from inspector.archive.segment import JournalRecord, genesis
 from inspector.archive.store.database import Database
 from inspector.archive.store.models import (
+    ConfigurationRow,
     CorrectionRow,
     DocumentRow,
     EventRow,
@@ -45,6 +46,8 @@ class Page:
 def page(database: Database, filters: Filters, *, order: Order = "newest", limit: int = PAGE, after: object = None) -> Page:
     """Return the next inspections. `after`: of the page before. Cost does not grow with the number of pages."""
     key: ColumnElement[Any] = ResultRow.creation_time if order != "margin" else ResultRow.margin  # type: ignore[assignment]
+    if filters.corrected and order != "margin":
+        key = key + 0  # as an expression: corrections are few, and the index of times would be read to its end for them
     query = select(*ResultRow.__table__.columns).where(*_conditions(filters))
     if order == "margin":
         query = query.where(ResultRow.margin.is_not(None))
@@ -80,9 +83,12 @@ def facet(database: Database, filters: Filters, name: str, *, most: int = 50) ->
     """Return how many inspections there are of each value of a column of FACETS, the most frequent first."""
     if name not in FACETS:
         raise ConfigError("There is no filter {name}.", remedy="Use one of: {known}.", name=name, known=", ".join(FACETS))
-    column = getattr(ResultRow, name)
-    number = func.count()
-    query = select(column, number).where(*_conditions(filters)).group_by(column).order_by(number.desc()).limit(most)
+    column: ColumnElement[Any] = getattr(ResultRow, name)
+    number, conditions = func.count(), _conditions(filters)
+    if conditions:
+        # As an expression: SQLite would else read a whole index in the order of this column rather than search in the filter's.
+        column = func.coalesce(column, "").concat("")
+    query = select(column, number).where(*conditions).group_by(column).order_by(number.desc()).limit(most)
     with database.read() as connection:
         return {str(value or ""): total for value, total in connection.execute(query)}
 
@@ -223,8 +229,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.until is not None:
         conditions.append(row.creation_time < _microseconds(filters.until))
     if filters.bundle:
-        # A fingerprint holds no wildcard; what is no fingerprint finds nothing.
-        conditions.append(row.internal_configuration_id.contains(filters.bundle, autoescape=True))
+        known = select(ConfigurationRow.id).where(ConfigurationRow.id.contains(filters.bundle, autoescape=True))
+        conditions.append(row.internal_configuration_id.in_(known))
     if filters.margin_below is not None:
         conditions.append(row.margin < filters.margin_below)
     if filters.brightness_below is not None:
@@ -232,8 +238,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.brightness_above is not None:
         conditions.append(row.brightness > filters.brightness_above)
     if filters.corrected is not None:
-        corrected = row.human_verdict.is_not(None)
-        conditions.append(corrected if filters.corrected else row.human_verdict.is_(None))
+        # "> ''" means the same as "is not NULL", and is searched in the index.
+        conditions.append(row.human_verdict > "" if filters.corrected else row.human_verdict.is_(None))
     if filters.simulated is not None:
         conditions.append(row.is_simulated.is_(filters.simulated))
     if filters.quantity:

@@ -4,8 +4,10 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
+from inspector.archive.images import IMAGES
 from inspector.archive.segment import JournalRecord
 from inspector.archive.store.models import Row, key_of, parse_result_id
 from inspector.core.message import Message
@@ -92,6 +94,7 @@ class RowBatch:
         of = key_of(self.journal, content["of"])
         when = microseconds(content["creation_time"])[0]
         for file in content["files"]:
+            _check_path(file["path"])
             row = {name: file[name] for name in ("camera", "path", "sha256", "bytes", "keeps", "codec")}
             self.inserts["image"].append({"result_id": of, **row, "creation_time": when, "deleted": None})
         self.updates["images"].append({"key": of, "images": len(content["files"])})
@@ -149,6 +152,13 @@ class RowBatch:
                 self.updates["deleted"] += [{"key": name, "deleted": row["creation_time"]} for name in keys]
             case _:
                 pass
+
+
+def _check_path(path: str) -> None:
+    """Raise ValueError for a path that leaves the folder of images: files are read, and deleted, by it."""
+    parts = PurePosixPath(path).parts
+    if parts[:1] != (IMAGES,) or ".." in parts or "\\" in path or ":" in path:
+        raise ValueError(f"{path!r} is not an image of this archive")
 
 
 def result_row(key: int, content: Mapping[str, Any], run: Mapping[str, Any]) -> Row:

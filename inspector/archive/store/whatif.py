@@ -6,6 +6,7 @@ Thousands of inspections are judged at once, on columns; `recipes.verdict.judge`
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.types import SEVERITY, Verdict
 from inspector.tasks.intervals import wilson
 
+_AT_ONCE: Final = 10_000  # rows
 VERDICTS: Final = (Verdict.OK, Verdict.REVIEW, Verdict.NOT_INSPECTED, Verdict.NG)  # by severity
 _NG, _REVIEW, _MISSING = SEVERITY[Verdict.NG], SEVERITY[Verdict.REVIEW], SEVERITY[Verdict.NOT_INSPECTED]
 
@@ -114,7 +116,7 @@ def _severity(column: Any) -> ColumnElement[int]:  # noqa: ANN401 - a column tha
 def _table(connection: Connection, query: Select[*tuple[Any, ...]], dtype: np.dtype[np.void]) -> NDArray[np.void]:
     """Return the rows of a query as a table, read by the driver's cursor: an object a row would take most of the time."""
     cursor: Any = connection.execute(query).cursor
-    return np.fromiter(iter(cursor.fetchone, None), dtype)
+    return np.fromiter(chain.from_iterable(iter(lambda: cursor.fetchmany(_AT_ONCE), [])), dtype)
 
 
 def judge_again(columns: Columns, others: Sequence[OtherLimits]) -> NDArray[np.int8]:

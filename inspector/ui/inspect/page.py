@@ -89,6 +89,7 @@ class InspectPage(InspectLayout):
         self.trigger_button.clicked.connect(self.trigger)
         self.filmstrip.chosen.connect(self.hold)
         self.analysis.hold_wanted.connect(self.hold)
+        self.analysis.offered_changed.connect(self.offer_views)
         self.hold_strip.released.connect(self.back_to_live)
         self.banners.retry.connect(self._on_retry)
         self.banners.resized.connect(self._place_banners)
@@ -168,6 +169,7 @@ class InspectPage(InspectLayout):
         self._choice = choice
         if choice.note is not None:
             self.banners.show_problem(_FILE, choice.note, retryable=False)
+        self.analysis.offer_for(choice.recipe, choice.base)
         cameras = tuple(choice.recipe.cameras)
         self.feed.set_cameras(cameras)
         self.camera_chooser.set_cameras(cameras)

@@ -17,10 +17,13 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from inspector.core.errors import InspectorError, StorageError
+from inspector.core.service import notify
 from inspector.ui.shell import theme
+from inspector.ui.shell.logfile import begin_log
 from inspector.ui.shell.main_window import MainWindow
 from inspector.ui.shell.settings import Settings
 from inspector.ui.shell.theme import Choice
+from inspector.ui.shell.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from inspector.ui.inspect.last_line import LastLine
@@ -84,15 +87,19 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         if options.shot is not None:
             shooter = Shooter(window, options.shot)
         prepare(window, options)
+        if options.shot is None and options.open is None and moments is None and not settings.layout.toured:
+            window.help.tour.open()
 
+    log_handler = begin_log()
     stopper = Stopper(window, stop_at)
+    Watchdog(window)
     previous = sys.excepthook
     sys.excepthook = _hook(window)
     try:
         window.load(begin)
         window.loaded.connect(_collect)
         if options.open is not None:
-            window.open_path(options.open)
+            window.open_path(options.open, recipe=options.recipe)
         if options.shot is not None:
             window.resize(*options.shot.size)
         if moments is not None:
@@ -104,6 +111,7 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         else:
             window.show()
         code = app.exec()
+        notify("STOPPING=1")
         if shooter is not None and shooter.error is not None:
             raise shooter.error
         return code
@@ -112,6 +120,9 @@ def launch(options: Options, *, moments: dict[str, float] | None = None, stop_at
         sys.excepthook = previous
         window.close_now()
         stopper.restore()
+        if log_handler is not None:
+            logging.getLogger().removeHandler(log_handler)
+            log_handler.close()
         window.deleteLater()
         QCoreApplication.sendPostedEvents(window, 0)
 
