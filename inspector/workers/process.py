@@ -47,20 +47,11 @@ __all__ = [
     "End",
     "Outcome",
     "WorkerProcess",
-    "program_command",
     "rank",
     "usable_cores",
     "worker_command",
     "world_size",
 ]
-
-
-def program_command(*arguments: str) -> list[str]:
-    """Return the command line of this program again with these arguments, run from source or frozen."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, *arguments]
-    # -P: a file called torch.py or numpy.py in the folder one happens to stand in must not be imported.
-    return [sys.executable, "-P", "-m", "inspector", *arguments]
 
 
 def worker_command(kind: str) -> list[str]:
