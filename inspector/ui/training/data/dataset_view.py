@@ -159,7 +159,8 @@ class FoundView(Themed, QWidget):
         problems = (*found.problems, *(offered.problems if offered is not None else ()))
         self.problems.show_problems(problems, found.folder)
         if offered is not None:
-            selectable = offered.classes if TASKS[offered.task].labels == "label" else ()
+            asked = TASKS[offered.task].labels == "label" and offered.blocked is None
+            selectable = offered.classes if asked else ()
             self.classes.show_counts(offered.images, selectable)
             self._show_good()
         self._show_busy()

@@ -91,14 +91,17 @@ class ResultsView(Themed, QWidget):
         button.clicked.connect(act)
 
     def _arrange(self) -> None:
-        words = plain(QVBoxLayout(), 0)
-        words.addWidget(self._headline)
-        words.addWidget(self._measured)
+        words = plain(QHBoxLayout(), theme.SPACING * 2)
+        words.addWidget(self._headline, 2)
+        words.addWidget(self._measured, 3)
         head = plain(QHBoxLayout())
-        head.addLayout(words, 1)
-        for button in (self.export, self.open_report, self.variants, self.use, self.judge):
-            head.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        for button in (self.export, self.open_report, self.variants):
+            head.addWidget(button)
+        head.addStretch(1)
+        for button in (self.use, self.judge):
+            head.addWidget(button)
         box = plain(QVBoxLayout(self), theme.SPACING)
+        box.addLayout(words)
         box.addLayout(head)
         box.addWidget(self._said)
         box.addWidget(self._doubt)

@@ -74,7 +74,10 @@ class Overview(Themed, QWidget):
         left.setContentsMargins(0, theme.SPACING, theme.SPACING, 0)
         left.addWidget(self._words)
         left.addStretch(1)
-        right = plain(QVBoxLayout())
+        numbers = QWidget()
+        right = QVBoxLayout(numbers)
+        right.setContentsMargins(0, 0, theme.SPACING, 0)
+        right.setSpacing(theme.SPACING)
         pairs = zip(self._titles, (self.metrics, self.classes), (self.copy_metrics, self.copy_classes), strict=True)
         for title, table, button in pairs:
             title.setProperty("role", "strong")
@@ -84,10 +87,12 @@ class Overview(Themed, QWidget):
             head.addWidget(title, 1)
             head.addWidget(button)
             right.addLayout(head)
-            right.addWidget(table, 1)
+            right.addWidget(table)
+            table.set_whole()
+        right.addStretch(1)
         row = plain(QHBoxLayout(self), theme.SPACING * 2)
         row.addWidget(scrolled(inside), 2)
-        row.addLayout(right, 3)
+        row.addWidget(scrolled(numbers), 3)
 
     def show_report(self, report: TrainReport) -> None:
         """Show the numbers of a report."""
