@@ -6,7 +6,7 @@
 
 Texts of widgets are found by Qt's own pyside6-lupdate (`self.tr`, `QCoreApplication.translate`). Sentences of the core
 (`message(...)`, `Message(...)`, `skip(...)`, errors with their remedies), texts of tables (`later(...)`), sentences of the
-rules, labels of the registry, the settings of a training and the classes of the demo line are found here and handed to
+rules, labels of the registry, the settings that forms are made of and the classes of the demo line are found here and handed to
 lupdate as one generated file.
 """
 
@@ -29,7 +29,7 @@ _PRINTED = (
     "inspector/bench/",
     "inspector/cameras/demo/data.py",
 )
-_SETTINGS = "inspector/runs/settings.py"
+_SETTINGS = ("inspector/runs/settings.py", "inspector/recipes/recipe.py")
 _ERRORS = ("InspectorError", "BundleError", "ConfigError", "CameraError", "EngineError", "JobError", "StorageError")
 
 
@@ -104,28 +104,36 @@ def _labels() -> Iterator[tuple[str, str]]:
     yield from (("messages", text) for rule in QUANTITIES.values() for text in (rule.above, rule.below, rule.asks))
     yield from (("messages", text) for text in REMEDIES.values())
     yield from (("measures", text) for measure in MEASURES.values() for text in (measure.label, measure.help))
-    yield from (("train_settings", text) for text in _settings())
+    yield from (("settings", text) for text in _settings())
     yield from (("messages", text) for text in _refusals())
     yield from (("cameras", entry.label) for entry in CAMERAS.values())
     yield from (("classes", name) for name in (*PLATE_CLASSES, *WINDOW_CLASSES))
 
 
 def _settings() -> Iterator[str]:
-    """Labels, units, descriptions and choices of the settings of a training."""
-    from inspector.runs.settings import Shown, TrainSettings
+    """Labels, units, descriptions and choices of every setting that a form shows."""
+    from inspector.cameras.base import options_model
+    from inspector.core.config import bare_type, form_fields
+    from inspector.core.registry import CAMERAS
+    from inspector.recipes.recipe import CameraModel, Gate, InspectModel, Recipe, RegionModel, Rule
+    from inspector.runs.settings import TrainSettings, shown_settings
 
-    for field in TrainSettings.model_fields.values():
-        for shown in (item for item in field.metadata if isinstance(item, Shown)):
+    recipes = (Recipe, CameraModel, Gate, InspectModel, RegionModel, Rule)
+    fields = {model: form_fields(model) for model in (*recipes, *(options_model(kind) for kind in CAMERAS))}
+    for model, shown_by_name in {TrainSettings: shown_settings(), **fields}.items():
+        for name, shown in shown_by_name.items():
+            field = model.model_fields[name]
             yield from (text for text in (shown.label, shown.unit, field.description) if text)
-            if get_origin(field.annotation) is Literal:
-                yield from (text for text in get_args(field.annotation) if isinstance(text, str))
+            if get_origin(kind := bare_type(field.annotation)) is Literal:
+                yield from (text for text in get_args(kind) if isinstance(text, str) and text)
+            yield from (shown.choices() if shown.choices is not None else {}).values()
 
 
 def _refusals() -> Iterator[str]:
-    """What the settings of a training say of values that do not go together: pydantic hands these texts on."""
-    for node in ast.walk(ast.parse((ROOT / _SETTINGS).read_text(encoding="utf-8"))):
+    """What settings say of values that do not go together: pydantic hands these texts on."""
+    for node in (node for path in _SETTINGS for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ValueError":
-            yield from (str(ast.literal_eval(argument)) for argument in node.args)
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
 
 
 def update(target: Path, language: str) -> None:

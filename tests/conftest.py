@@ -24,11 +24,11 @@ HAS_QT = importlib.util.find_spec("PySide6") is not None and importlib.util.find
 if HAS_QT:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-pytest_plugins = ["tests.line_fixtures"]
+pytest_plugins = ["tests.environments", "tests.line_fixtures"]
 collect_ignore = [] if HAS_QT else ["ui"]
 
 ROOT = Path(__file__).resolve().parent.parent
-GRACE_S = 5.0  # how long a thread or process may take to end after its test
+GRACE_S = 15.0  # how long a thread or process may take to end after its test
 
 # Threads that libraries keep for the life of the process.
 _LIBRARY_THREADS = re.compile(r"^(tqdm|pytest_timeout|QueueFeederThread|ThreadPoolExecutor-|asyncio_|fsspecIO|pydevd|Dummy-)")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("gui", "run", "predict", "train", "evaluate", "explain", "data", "doctor", "bench", "worker")
+COMMANDS = ("gui", "run", "predict", "train", "evaluate", "explain", "data", "doctor", "archive", "bench", "worker")
 HEAVY = ("torch", "torchvision", "PySide6", "pyqtgraph", "onnxruntime", "openvino")
 
 needs_linter = pytest.mark.skipif(importlib.util.find_spec("importlinter") is None, reason="import-linter is not installed")

@@ -115,6 +115,7 @@ class BenchCamera(Camera):
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         while not stop.is_set():
+            self.alive()
             with self._changed:
                 self._changed.wait_for(lambda: self._asked[0] > 0, 0.1)
                 (count, rate), self._asked = self._asked, (0, 0.0)
@@ -162,10 +163,18 @@ class Taken(Sink):
 class Ours(Side):
     """The station without a window: camera, gate, edge, batching, engine, decoding, verdict and a sink."""
 
-    def __init__(self, recipe: Recipe, pictures: Sequence[Picture] | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        pictures: Sequence[Picture] | None = None,
+        *,
+        taken: Taken | None = None,
+        sinks: Sequence[Sink] = (),
+    ) -> None:
+        """Start it. `taken` counts the verdicts; `sinks` come beside it."""
         self._camera = BenchCamera(frames(PICTURES) if pictures is None else pictures)
-        self._taken = Taken()
-        self.station = Station(recipe, sinks=[self._taken], cameras=lambda name, source, options: self._camera)
+        self._taken = taken or Taken()
+        self.station = Station(recipe, sinks=[*sinks, self._taken], cameras=lambda name, source, options: self._camera)
         self.station.start()
 
     def round(self, count: int, *, rate: float = 0.0, keep: bool = True) -> tuple[float, list[Inspection]]:

@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from inspector.cameras.ledger import Ledger
 from inspector.core.addresses import hide_secrets
-from inspector.core.config import FiniteModel, Option, describe_validation
+from inspector.core.config import FiniteModel, FormField, Option, describe_validation
 from inspector.core.errors import ConfigError, InspectorError
 from inspector.core.message import Message
 from inspector.core.registry import CAMERAS
-from inspector.core.types import Annotation, Frame, Pixels, Unit
-from inspector.imaging.image import Reading
+from inspector.core.types import KELVIN_AT_0_C, Annotation, Frame, Origin, Pixels, Unit
+from inspector.imaging.image import Reading, Scene
 
 
 class CameraOptions(FiniteModel):
@@ -24,7 +25,9 @@ class CameraOptions(FiniteModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bits: int | None = Field(None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says")
+    bits: Annotated[int | None, FormField("Bits used")] = Field(
+        None, ge=8, le=16, description="how many of 16 bits are used, for example 12; as the source says"
+    )
 
 
 class FileOptions(CameraOptions):
@@ -35,10 +38,30 @@ class FileOptions(CameraOptions):
     )
     scale: float | None = Field(None, gt=0, allow_inf_nan=False, description="temperature = value * scale + offset")
     offset: float | None = Field(None, allow_inf_nan=False, description="temperature = value * scale + offset")
+    emissivity: float | None = Field(None, ge=0.01, le=1, description="of the part, in FLIR's files; as stored if left out")
+    reflected: Annotated[float | None, FormField("Reflected temperature", unit="°C")] = Field(
+        None, gt=-273, le=4000, description="what the part reflects, in FLIR's files; as stored if left out"
+    )
+    distance: Annotated[float | None, FormField("Distance", unit="m")] = Field(
+        None, ge=0, le=10_000, description="from the camera to the part, in FLIR's files; as stored if left out"
+    )
+    air: Annotated[float | None, FormField("Air temperature", unit="°C")] = Field(
+        None, gt=-273, le=4000, description="between camera and part, in FLIR's files; as stored if left out"
+    )
+    humidity: Annotated[float | None, FormField("Humidity", unit="%")] = Field(
+        None, ge=0, le=100, description="of the air, in FLIR's files; as stored if left out"
+    )
 
     def reading(self) -> Reading:
         """Return these options for the reader of a file."""
-        return Reading(self.bits, self.unit, self.scale, self.offset)
+        scene = Scene(
+            emissivity=self.emissivity,
+            reflected=None if self.reflected is None else self.reflected + KELVIN_AT_0_C,
+            distance=self.distance,
+            air=None if self.air is None else self.air + KELVIN_AT_0_C,
+            humidity=None if self.humidity is None else self.humidity / 100,
+        )
+        return Reading(self.bits, self.unit, self.scale, self.offset, scene)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=CameraOptions)
@@ -55,6 +78,9 @@ class Camera(ABC):
     """
 
     live: ClassVar[bool] = True
+    simulated: ClassVar[bool] = False  # renders its frames
+    options_model: ClassVar[type[CameraOptions]] = CameraOptions
+    """The settings that the driver takes; forms are built from its declarations."""
 
     on_problem: Callable[[str, InspectorError], None] | None = None
     """Called on the thread of `frames` with a part id and why that part has no frame (a broken file in a folder); the
@@ -73,6 +99,30 @@ class Camera(ABC):
 
     on_lost: Callable[[int], None] | None = None
     """Called on the thread of `frames` with how many frames were overwritten by newer ones before anybody took them."""
+
+    ledger: Ledger | None = None
+    """What has been judged of a source that `remembers`. Set before `frames` is called; None: forgotten at the end."""
+
+    origin: Origin | None = None
+    """The watched file of the frame or problem that is being delivered. Set on the thread of `frames`."""
+
+    on_alive: Callable[[], None] | None = None
+    """Called on the thread of `frames` while it waits for the source without hanging. Set by whoever supervises the thread."""
+
+    def alive(self) -> None:
+        """Show a sign of life, at least once a second while a source that is not live has no frame to give."""
+        if self.on_alive is not None:
+            self.on_alive()
+
+    @property
+    def remembers(self) -> Path | None:
+        """The folder whose judged files should be kept in a ledger; None for any other source."""
+        return None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether `frames` goes on where it was when it is called again after a failure."""
+        return self.live
 
     @property
     def patience_s(self) -> float | None:
@@ -125,6 +175,7 @@ class Camera(ABC):
             began=began,
             bits=bits,
             notes=notes,
+            is_simulated=self.simulated,
         )
 
     def skip(self, part: str, error: InspectorError) -> None:
@@ -152,6 +203,7 @@ def stamp(
     began: float | None = None,
     bits: int | None = None,
     notes: tuple[Message, ...] = (),
+    is_simulated: bool = False,
 ) -> Frame:
     """Return a Frame with the time `grabbed`, in seconds of `time.monotonic()`; now if omitted.
 
@@ -161,21 +213,23 @@ def stamp(
     grabbed = now if grabbed is None else grabbed
     utc = datetime.now(UTC) - timedelta(seconds=now - grabbed)
     took = None if began is None else (now - began) * 1000
-    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes)
+    return Frame(pixels, camera, sequence, grabbed, utc, unit, part, source, truth, took, bits, notes, is_simulated)
 
 
 class Pace:
-    """Spaces frames evenly: `rate` per second, or without waiting if 0."""
+    """Spaces frames evenly: `rate` per second, or without waiting if 0. `alive` is called while it waits."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, alive: Callable[[], None] = lambda: None) -> None:
         self._period = 1.0 / rate if rate > 0 else 0.0
         self._due = time.monotonic()
+        self._alive = alive
 
     def wait(self, stop: Event) -> bool:
         """Wait until the next frame is due; return False if `stop` was set. A consumer that fell behind gets no burst."""
         now = time.monotonic()
         self._due = max(self._due, now - self._period)
-        stop.wait(max(0.0, self._due - now))
+        while (left := self._due - time.monotonic()) > 0 and not stop.wait(min(left, 1.0)):
+            self._alive()
         self._due += self._period
         return not stop.is_set()
 
@@ -220,6 +274,12 @@ def reading_of(name: str, options: Mapping[str, Option]) -> Reading:
     """Return how to read files in place of a camera, from the camera's options. Raises ConfigError."""
     said = {key: value for key, value in options.items() if key in FileOptions.model_fields}
     return parse_options(FileOptions, name, said).reading()
+
+
+def options_model(kind: str) -> type[CameraOptions]:
+    """Return the settings that cameras of a kind take; a form can be built from them."""
+    camera: type[Camera] = CAMERAS[kind].load()
+    return camera.options_model
 
 
 def open_camera(name: str, source: str, options: Mapping[str, Option] | None = None) -> Camera:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Event
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from inspector.cameras.base import Camera, CameraOptions, Pace, parse_options
 from inspector.cameras.capture import to_frame
 from inspector.cameras.containers import avi_codec, ends_early
 from inspector.core.addresses import hide_secrets
-from inspector.core.config import Option
+from inspector.core.config import FormField, Option
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Pixels
 from inspector.imaging.jpeg import JpegDamage, decode_jpeg
@@ -260,7 +260,9 @@ def _index(path: Path, size: int, changed: int) -> tuple[Seen, ...]:
 
 
 class VideoOptions(CameraOptions):
-    rate: float = Field(0.0, ge=0, le=1000, description="frames a second; 0: as fast as they are taken")
+    rate: Annotated[float, FormField(unit="fps")] = Field(
+        0.0, ge=0, le=1000, description="frames a second; 0: as fast as they are taken"
+    )
     loop: bool = Field(False, description="begin again after the last frame")
 
 
@@ -268,6 +270,7 @@ class VideoCamera(Camera):
     """Yields every frame of a video file. Raises CameraError (not retryable) for a file that is missing or cut short."""
 
     live: ClassVar[bool] = False
+    options_model: ClassVar[type[CameraOptions]] = VideoOptions
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)
@@ -277,7 +280,7 @@ class VideoCamera(Camera):
         self._path = Path(address).expanduser()
 
     def frames(self, stop: Event) -> Iterator[Frame]:
-        pace = Pace(self._options.rate)
+        pace = Pace(self._options.rate, self.alive)
         while True:
             try:
                 video = VideoFile(self._path)

@@ -26,8 +26,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "export": "inspector.cli.export:export",
         "tune": "inspector.cli.tune:tune",
         "explain": "inspector.cli.explain:explain",
+        "thermal": "inspector.cli.thermal:thermal",
         "data": "inspector.cli.data:data",
         "doctor": "inspector.cli.doctor:doctor",
+        "bundle": "inspector.cli.bundle:bundle",
+        "archive": "inspector.cli.archive:archive",
         "bench": "inspector.cli.bench:bench",
         "worker": "inspector.cli.worker:worker",
     }

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from inspector.archive.contents import RunContext
+from inspector.archive.sinks import archive_sinks
 from inspector.cameras.base import kind_of
 from inspector.cli.support.lines import say
 from inspector.cli.support.notes import say_masks_left_out
@@ -17,6 +19,7 @@ from inspector.inspection.run_request import resolve_recipe
 from inspector.inspection.status import CameraState, StationStatus
 from inspector.results.saving import PictureSink, RecordSink, RunFolder
 from inspector.results.sink import Sink
+from inspector.station.part_ids import PartIds
 from inspector.station.station import RECIPE, Station
 
 _POLL = 0.1  # seconds
@@ -37,6 +40,14 @@ _POLL = 0.1  # seconds
     type=click.Path(path_type=Path, file_okay=False),
     help="Save pictures, results.jsonl and a report here, in a new folder for each start.",
 )
+@click.option(
+    "--archive/--no-archive", default=True, show_default=True, help="Record every part in the archive before it is told."
+)
+@click.option("--lot", default="", help="Lot of the parts, for the archive.")
+@click.option("--order", default="", help="Work order, for the archive.")
+@click.option("--shift", default="", help="Name of the shift, for the archive.")
+@click.option("--line", default="", help="Name of the line, for the archive.")
+@click.option("--operator", default="", help="Who runs the line, for the archive.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else on stdout.")
 def run(
     source: str,
@@ -47,7 +58,9 @@ def run(
     give_up: float,
     limit: int | None,
     out: Path | None,
+    archive: bool,
     as_json: bool,
+    **context: str,
 ) -> int:
     """Inspect until the source ends, --limit parts are through, or Ctrl-C.
 
@@ -71,15 +84,17 @@ def run(
     pictures = None if folder is None else PictureSink(folder)
     printer = PrintingSink(as_json=as_json)
     saving: list[Sink] = [] if folder is None or pictures is None else [RecordSink(folder), pictures]
+    archiving = archive_sinks(RunContext(**context)) if archive else []
     console = _Console()
     station = Station(
         resolved.recipe,
         base=resolved.base,
-        sinks=[*saving, printer],
+        sinks=[*archiving, *saving, printer],
         listeners=[console.hear],
         engine=engine,
         precision=precision,
         limit=limit,
+        ids=PartIds(),
     )
     with stop_signals() as interrupted:
         station.start()

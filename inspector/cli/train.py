@@ -14,14 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from inspector.cameras.demo.data import write_demo_data
+from inspector.cli.support.advice import OWN_CHOICE, Surveying, advice_json, advice_lines, advise, time_problem
 from inspector.cli.support.demo_bundles import DEMO_BUNDLES, GOOD, PARTS, SEED
+from inspector.cli.support.lines import say, say_json
 from inspector.cli.support.signals import stop_signals
 from inspector.cli.support.train_options import chosen, setting_options
 from inspector.cli.support.train_output import TrainOutput
 from inspector.core.errors import ConfigError, InspectorError, JobError, StorageError
 from inspector.core.message import Message
 from inspector.core.registry import NETWORKS, TASKS, find
+from inspector.core.types import TaskName
 from inspector.data.annotations import LAYOUTS, read_dataset
+from inspector.data.good_classes import guess_good_classes
 from inspector.runs.folder import NOTHING_LEARNT, create_run, read_run, resumable, run_path
 from inspector.runs.settings import TrainSettings, parse_option, parse_size, train_settings
 from inspector.training.preflight import preflight, preflight_places
@@ -37,7 +41,7 @@ _GRACE_KEEP = 600.0  # the same if the training still measures and exports its b
 
 @click.command()
 @click.option("--task", type=click.Choice(list(TASKS)), help="What is to be learnt.")
-@click.option("--network", type=click.Choice(list(NETWORKS)), help="By default the task's own small network.")
+@click.option("--network", type=click.Choice(list(NETWORKS)), help="By default the recommended one.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with labelled images; its layout is recognised.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the new bundle (--demo: of the bundles).")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: --out with .run after its name]")
@@ -69,6 +73,9 @@ def train(
 
     The data is split by part into training, validation and test images. Exit code 1: the training failed or was cancelled; an
     interrupted run continues with --resume. Exit code 3: the training ended, but the bundle is no better than chance.
+
+    Without --network, --size, --option and --pretrained, the recommendation of `inspector data check` is followed; other
+    settings that are given go before it. With one of them, all settings left out have the defaults named here.
     """
     values = _values(given)
     if resume is not None:
@@ -89,22 +96,59 @@ def train(
         raise click.UsageError("--only is for --demo.")
     if "task" not in values or "data" not in values:
         raise click.UsageError("Give --task and --data (or --demo).")
-    settings = train_settings({**values, "out": out.resolve()})
+    settings = _settings(values, out.resolve(), as_json=as_json)
+    return _beside(settings) if rank() else _run([settings], as_json=as_json, at_once=1)
+
+
+def _settings(values: Mapping[str, Any], out: Path, *, as_json: bool) -> TrainSettings:
+    """Return the settings of a training: those given, and the recommended ones if the network is left open.
+
+    Errors are reported before the slow import of torch.
+    """
+    settings = train_settings({**values, "out": out})
     find(NETWORKS, settings.network, "network")
-    if rank():
-        return _beside(settings)
-    _refuse_running(run_path(settings))
-    _check(preflight(settings))
-    # Report errors before the slow import of torch.
-    read_dataset(
-        settings.data,
-        settings.task,
-        group=settings.group,
-        one_class=settings.one_class,
-        layout=settings.layout,
-        backgrounds=settings.backgrounds,
-    )
-    return _run([settings], as_json=as_json, at_once=1)
+    if not rank():
+        _refuse_running(run_path(settings))
+        _check(preflight(settings))
+        dataset = read_dataset(
+            settings.data,
+            settings.task,
+            group=settings.group,
+            one_class=settings.one_class,
+            layout=settings.layout,
+            backgrounds=settings.backgrounds,
+        )
+        values = _with_good_classes(values, settings.task, dataset.classes)
+        settings = train_settings({**values, "out": out})
+    if values.keys() & OWN_CHOICE:
+        problem = None if rank() else time_problem(settings, len(dataset.samples))
+        if problem is not None:
+            say(f"inspector: {problem.text}", err=True)
+        return settings
+    look = Surveying()
+    found = look.run(settings.data, group=settings.group, layout=settings.layout, backgrounds=settings.backgrounds)
+    advice = advise(found, settings.task, time_s=settings.time_limit)
+    if not rank():
+        for line in advice_lines(settings.task, advice):
+            say(line, err=True)
+        busy = look.busy()
+        if busy is not None:
+            say(busy.text, err=True)
+        if as_json:
+            say_json({"name": settings.bundle_name, "advice": advice_json(settings.task, advice)})
+    return train_settings({**advice.settings, **values, "out": out})
+
+
+def _with_good_classes(values: Mapping[str, Any], task: TaskName, classes: Sequence[str]) -> Mapping[str, Any]:
+    """Return the values with the good classes guessed from their names, where the verdict needs them and none is named."""
+    if "ok_classes" in values or TASKS[task].labels != "label":
+        return values
+    good = guess_good_classes(classes)
+    if good:
+        say(f"Good parts: {', '.join(good)} (guessed from the name; --ok names others)", err=True)
+    else:
+        say(f"No class counts as good, so every part will be NG. Name the good ones with --ok: {', '.join(classes)}", err=True)
+    return {**values, "ok_classes": good}
 
 
 def _beside(settings: TrainSettings) -> int:

@@ -5,7 +5,7 @@ window show addresses, so every address that is shown goes through `hide_secrets
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 # A file path reduces two slashes to one.
@@ -59,6 +59,23 @@ class Address:
         return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password, safe='')}@{host}{self.path}"
 
 
+def without_login(text: str) -> tuple[str, str, str]:
+    """Split an address into the address without its login, the user and the password.
+
+    A text that is no network address is returned unchanged, without a login.
+    """
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return text, "", ""
+    return replace(address, user="", password="").url, address.user, address.password
+
+
+def with_login(text: str, user: str, password: str) -> str:
+    """Return the address with this login; one that it holds already is replaced. Raises ValueError if it is no address."""
+    return replace(parse_address(text), user=user, password=password).url
+
+
 def parse_address(text: str) -> Address:
     """Parse an address, also if its password holds characters that end it for other parsers.
 
@@ -103,6 +120,17 @@ def hide_secrets(text: str) -> str:
     path = _RANDOM.sub(_HIDDEN, _SECRET_IN_PATH.sub(rf"\g<1>{_HIDDEN}", path))
     mark = f"{_HIDDEN}@" if doubtful else ""
     return f"{text[: begin.start()]}{begin[1]}://{mark}{authority}{path}{question}{_hide_query(query)}"
+
+
+def mark_secrets(text: str) -> str:
+    """Return `hide_secrets(text)` with a mark in place of a login too, so that `has_hidden` is true of it."""
+    shown = hide_secrets(text)
+    return shown if shown == text or has_hidden(shown) else shown.replace("://", f"://{_HIDDEN}@", 1)
+
+
+def has_hidden(shown: str) -> bool:
+    """Return whether an address was shown without its secrets, so that it cannot be opened."""
+    return _HIDDEN in shown
 
 
 def _without_scheme(text: str) -> tuple[str, str]:

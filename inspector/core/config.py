@@ -2,11 +2,15 @@
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from inspector.core.durable import replace_durably
 from inspector.core.errors import StorageError
 from inspector.core.untrusted import LARGEST_INTEGER
 
@@ -28,6 +32,45 @@ class FiniteModel(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """How a form shows a field of a model: a short label, its section of the page, its unit, its choices as value: label.
+
+    Written into the field's annotation: `Annotated[float, FormField("Rate", unit="fps")]`. An empty label: the field's name.
+    """
+
+    label: str = ""
+    group: str = ""
+    unit: str = ""
+    choices: Callable[[], Mapping[str, str]] | None = None
+
+
+def bare_type(annotation: Any) -> Any:  # noqa: ANN401 - any annotation
+    """Return the annotation without "or None"; unchanged if it is no such union."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    return kinds[0] if len(kinds) == 1 else annotation
+
+
+def form_fields(model: type[BaseModel]) -> dict[str, FormField]:
+    """Return how each field is shown that a form can edit (numbers, text, choices), in the order of declaration."""
+    fields = {}
+    for name, info in model.model_fields.items():
+        if _is_editable(bare_type(info.annotation)):
+            shown = next((item for item in info.metadata if isinstance(item, FormField)), FormField())
+            fields[name] = replace(shown, label=shown.label or name.replace("_", " ").capitalize())
+    return fields
+
+
+def _is_editable(kind: Any) -> bool:  # noqa: ANN401 - any annotation
+    if get_origin(kind) is Literal:
+        return len(get_args(kind)) > 1
+    if get_origin(kind) is tuple:
+        return set(get_args(kind)) <= {int, float, str, Ellipsis}
+    return kind in (bool, int, float, str)
+
+
 def describe_validation(error: ValidationError) -> str:
     """Return one phrase per problem: "cameras.0.source: Field required; rules.1.limit: ..."; at most four are spelt out."""
     problems = error.errors(include_url=False)
@@ -37,7 +80,10 @@ def describe_validation(error: ValidationError) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file `path` by `data` so that a crash or a full disk leaves the old file intact. Raises StorageError."""
+    """Replace the file `path` by `data` so that a crash, a power cut or a full disk leaves the old or the new file intact.
+
+    Raises StorageError.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -45,9 +91,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+            replace_durably(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

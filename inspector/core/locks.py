@@ -16,26 +16,30 @@ _LOCKS = "locks"
 log = logging.getLogger(__name__)
 
 
+class LockedError(StorageError):
+    """Another process holds the lock."""
+
+
 @contextmanager
 def alone(place: Path, *, wait: float = WAIT_S) -> Iterator[None]:
     """Hold a lock on the folder `place`, which need not exist, against all other processes and threads.
 
-    The lock is not reentrant: a thread must not take it twice. The system releases the lock when its process ends, however it
-    ends. The lock file lies in the user's own folder, so `place` may be renamed or replaced meanwhile, also on Windows, and may
-    be on a drive without lock support. Other users and other computers are therefore not kept out. If even the user's folder
-    cannot be written to, there is no lock. Raises StorageError if another process holds the lock for longer than `wait`
-    seconds.
+    The lock is not reentrant: a thread must not take it twice. Another thread may leave the block than the one that entered it.
+    The system releases the lock when its process ends, however it ends. The lock file lies in the user's own folder, so `place`
+    may be renamed or replaced meanwhile, also on Windows, and may be on a drive without lock support. Other users and other
+    computers are therefore not kept out. If even the user's folder cannot be written to, there is no lock. Raises LockedError
+    if another process holds the lock for longer than `wait` seconds.
     """
     from filelock import FileLock, Timeout  # takes longer to import than the rest of this package
 
     where = place.resolve()
     file = user_data() / _LOCKS / f"{hashlib.sha256(str(where).encode()).hexdigest()[:16]}.lock"
-    lock = FileLock(file, fallback_to_soft=False)
+    lock = FileLock(file, fallback_to_soft=False, thread_local=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait)
     except Timeout:
-        raise StorageError(
+        raise LockedError(
             "Another process has been writing to {folder} for more than {wait:g} seconds.",
             remedy="Wait until it is done, or end it, then try again.",
             folder=place,

@@ -140,7 +140,7 @@ class EngineEntry(Entry):
 
     `software`: the packages whose versions decide its behaviour, the one that runs it first. `isolate`: it must run in a worker
     process, away from the window. `gated`: even its fp32 variant must agree with the trained network before use. `files`: its
-    variants have files of their own.
+    variants have files of their own. `weights`: it runs a network's weights, not a graph.
     """
 
     software: tuple[str, ...] = ()
@@ -148,6 +148,7 @@ class EngineEntry(Entry):
     precisions: tuple[Precision, ...] = ("fp32",)
     gated: bool = False
     files: bool = False
+    weights: bool = False
 
 
 def known_task(name: str) -> str:
@@ -169,6 +170,20 @@ def find(table: Mapping[str, EntryT], key: str, what: str) -> EntryT:
             key=key,
             names=", ".join(table),
         ) from None
+
+
+def engine_for(engine: str, precision: Precision) -> EngineEntry:
+    """Return the entry of an engine that has this precision. Raises ConfigError."""
+    entry = find(ENGINES, engine, "engine")
+    if precision not in entry.precisions:
+        raise ConfigError(
+            "{engine} does not run bundles in {precision}.",
+            remedy="Use one of: {names}.",
+            engine=entry.label,
+            precision=precision,
+            names=", ".join(entry.precisions),
+        )
+    return entry
 
 
 # The usual one first. Thermal cameras are small and their frames are 4:3. Defects cover so little of a mask that large first
@@ -355,7 +370,12 @@ ENGINES: dict[str, EngineEntry] = {
         files=True,
     ),
     "torch": EngineEntry(
-        "inspector.engines.torch_eager:TorchEagerEngine", "PyTorch", extra="train", software=("torch",), isolate=True
+        "inspector.engines.torch_eager:TorchEagerEngine",
+        "PyTorch",
+        extra="train",
+        software=("torch",),
+        isolate=True,
+        weights=True,
     ),
     "torchscript": EngineEntry(
         "inspector.engines.torch_script:TorchScriptEngine",
@@ -364,6 +384,7 @@ ENGINES: dict[str, EngineEntry] = {
         software=("torch",),
         isolate=True,
         precisions=("fp32", "bf16"),
+        weights=True,
     ),
 }
 
@@ -379,6 +400,8 @@ CAMERAS: Mapping[str, Entry] = MappingProxyType(
 
 TABS: Mapping[str, Entry] = MappingProxyType(
     {
+        "picture": Entry("inspector.ui.tabs.picture:PictureTab", "Picture"),
+        "classification": Entry("inspector.ui.tabs.classification:ClassificationTab", "Classification"),
         "detection": Entry("inspector.ui.tabs.detection:DetectionTab", "Detection"),
         "segmentation": Entry("inspector.ui.tabs.segmentation:SegmentationTab", "Segmentation"),
         "thermal": Entry("inspector.ui.tabs.thermal:ThermalTab", "Thermal"),

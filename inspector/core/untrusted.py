@@ -7,7 +7,6 @@ Here each of these is a ValueError with one line of text.
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,14 +69,16 @@ def _short(text: str) -> str:
 
 def _check_depth(value: object) -> None:
     """Raise ValueError if a value is nested too deeply or holds too large an integer (TOML has no hook for integers)."""
-    waiting = [(value, 0)]
-    while waiting:
-        found, depth = waiting.pop()
+    level, depth = [value], 0
+    while level:
         if depth > DEEPEST:
             raise ValueError(f"lists or tables are nested more than {DEEPEST} deep")
-        if isinstance(found, Mapping):
-            waiting.extend((inner, depth + 1) for inner in found.values())
-        elif isinstance(found, Sequence) and not isinstance(found, str):
-            waiting.extend((inner, depth + 1) for inner in found)
-        elif isinstance(found, int) and abs(found) > LARGEST_INTEGER:
-            raise ValueError(f"the integer {_short(str(found))} is too large")
+        inner: list[object] = []
+        for found in level:
+            if isinstance(found, dict):
+                inner.extend(found.values())
+            elif isinstance(found, list):
+                inner.extend(found)
+            elif isinstance(found, int) and abs(found) > LARGEST_INTEGER:
+                raise ValueError(f"the integer {_short(str(found))} is too large")
+        level, depth = inner, depth + 1

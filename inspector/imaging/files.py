@@ -8,16 +8,19 @@ What is read, and how:
   page of a file is an image of its own; smaller copies (thumbnails) are left out with a note.
 - A single-channel floating-point TIFF holds temperatures: in the unit declared by the file or `Reading`, else in kelvin if that
   is plausible (see `temperature`). Pixels without a temperature are NaN.
-- A FLIR radiometric JPEG becomes temperatures in kelvin (see `radiometric`).
+- FLIR's radiometric JPEG, FFF, SEQ and CSQ become temperatures in kelvin (see `radiometric`); a recording's images
+  are its pages.
 - Limits: MAX_SIDE pixels per side, MAX_PIXELS in all, MAX_BYTES per file and MAX_DECODED decoded bytes, because a small file
   must not fill the memory.
 """
 
+import fnmatch
 import functools
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import cv2
@@ -28,7 +31,7 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.imaging import radiometric
 from inspector.imaging.headers import has_pages, is_dji, is_flir
-from inspector.imaging.image import AS_IT_SAYS, Reading, check_size, damaged
+from inspector.imaging.image import AS_IT_SAYS, AS_STORED, Reading, Scene, check_size, damaged
 from inspector.imaging.image import DAMAGE as DAMAGE
 from inspector.imaging.image import MAX_BYTES as MAX_BYTES
 from inspector.imaging.image import MAX_PIXELS as MAX_PIXELS
@@ -40,7 +43,7 @@ from inspector.imaging.tiff import TiffPages
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".bmp", ".dib", ".tif", ".tiff"}
-    | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm"}
+    | {".webp", ".gif", ".pgm", ".ppm", ".pbm", ".pnm", ".fff", ".seq", ".csq"}
 )
 PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"})
 # Unsupported image formats. In a folder to be inspected each such file still counts as a part, reported by name.
@@ -50,7 +53,6 @@ FOREIGN_SUFFIXES = {
     **dict.fromkeys((".jxr", ".wdp", ".hdp"), "JPEG XR"),
     **dict.fromkeys((".jpx", ".jpf", ".jpm"), "JPEG 2000 (JPX)"),
     **dict.fromkeys((".fits", ".fit"), "FITS"),
-    **dict.fromkeys((".seq", ".fff"), "FLIR (SEQ, FFF)"),
     **dict.fromkeys((".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"), "RAW"),
     **{f".{name}": name.upper() for name in ("jls", "exr", "hdr", "pfm", "pam", "psd", "tga", "pcx", "sgi", "xcf")},
     ".jxl": "JPEG XL",
@@ -88,7 +90,7 @@ def read_image(path: Path, how: Reading = AS_IT_SAYS) -> Image:
     """
     pages = _open(path, how)
     try:
-        image = _noted(pages, 0, how)
+        image = _noted(path, pages, 0, how)
         if pages.count == 1:
             return image
         return replace(image, notes=(*image.notes, message("It holds several frames; the first one is used.")))
@@ -102,7 +104,7 @@ def read_page(path: Path, index: int, how: Reading = AS_IT_SAYS) -> Image:
     try:
         if index >= pages.count:
             raise damaged(path, EOFError("it holds fewer pages than it did"))
-        return _noted(pages, index, how)
+        return _noted(path, pages, index, how)
     finally:
         pages.close()
 
@@ -116,7 +118,7 @@ def read_pages(path: Path, how: Reading = AS_IT_SAYS) -> Iterator[Image | Config
     try:
         for index in range(pages.count):
             try:
-                yield _noted(pages, index, how)
+                yield _noted(path, pages, index, how)
             except ConfigError as error:
                 if pages.count == 1:
                     raise
@@ -142,8 +144,26 @@ def page_name(name: str, index: int) -> str:
     return name if index == 0 else f"{name}#{index + 1}"
 
 
-def _noted(pages: Pages, index: int, how: Reading) -> Image:
+def read_radiometry(path: Path, index: int = 0) -> radiometric.Radiometry | None:
+    """Return what a FLIR camera measured, before it is a temperature; None for any other file. Raises ConfigError."""
+    data = _bytes(path)
+    if data[:3] == b"\xff\xd8\xff" and is_flir(data):
+        return radiometric.read_radiometry(radiometric.flir_jpeg(data), path)
+    blocks, _ = radiometric.recording_blocks(data)
+    if index >= len(blocks):
+        return None
+    start, end = blocks[index]
+    return radiometric.read_radiometry(data[start:end], path)
+
+
+def _noted(path: Path, pages: Pages, index: int, how: Reading) -> Image:
     image = pages.read(index)
+    if how.scene != AS_STORED and not isinstance(pages, _Flir | _Recording):
+        raise ConfigError(
+            "{file} does not hold a camera's raw values, so its emissivity and surroundings cannot be changed.",
+            remedy="Leave them out, or give the file as the thermal camera saved it.",
+            file=page_name(str(path), index),
+        )
     silent = image.bits is None and image.unit == "intensity"
     bits = how.bits if silent and image.pixels.dtype == np.uint16 else image.bits
     return replace(image, notes=(*image.notes, *pages.notes), bits=bits)
@@ -163,13 +183,15 @@ def _open(path: Path, how: Reading) -> Pages:
         return TiffPages(path, data, how)
     if data[:3] == b"\xff\xd8\xff":
         if is_flir(data):
-            return _Flir(path, data)
+            return _Flir(path, radiometric.flir_jpeg(data), how.scene)
         if is_dji(data):
             raise ConfigError(
                 "{file} is a DJI thermal picture; its temperatures are in DJI's own format, which cannot be read here.",
                 remedy="Convert it to a TIFF of kelvin with DJI's thermal software.",
                 file=path,
             )
+    if data[:4] in (b"FFF\0", b"AFF\0"):
+        return _Recording(path, data, how.scene)
     if is_netpbm(data):
         return NetpbmPages(path, data)
     if is_jpeg2000(data):
@@ -183,15 +205,41 @@ class _Flir:
     count = 1
     notes: tuple[Message, ...] = ()
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        check_size(path, *radiometric.flir_size(data, path), bytes_per_pixel=4)
+    def __init__(self, path: Path, block: bytes, scene: Scene) -> None:
+        check_size(path, *radiometric.flir_size(block, path), bytes_per_pixel=4)
         self._path = path
-        self._data = data
+        self._block = block
+        self._scene = scene
 
     def read(self, index: int) -> Image:
         """Decode the temperatures. Raises ConfigError."""
-        kelvin, notes = radiometric.decode_flir(self._data, self._path)
+        kelvin, notes = radiometric.read_radiometry(self._block, self._path).kelvin(self._scene)
         return Image(kelvin, "kelvin", notes)
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+class _Recording:
+    """The thermal images of a FLIR recording (SEQ, CSQ), or the one of an FFF file."""
+
+    def __init__(self, path: Path, data: bytes, scene: Scene) -> None:
+        """Find the images. Raises ConfigError if there is none."""
+        self._blocks, rest = radiometric.recording_blocks(data)
+        if not self._blocks:
+            raise damaged(path, ValueError("it holds no whole thermal image"))
+        self.count = len(self._blocks)
+        self.notes: tuple[Message, ...] = ()
+        if rest:
+            self.notes = (message("The recording ends with {count} bytes that are no whole image.", count=rest),)
+        self._path = path
+        self._data = data
+        self._scene = scene
+
+    def read(self, index: int) -> Image:
+        """Decode the temperatures of one image. Raises ConfigError."""
+        start, end = self._blocks[index]
+        return _Flir(self._path, self._data[start:end], self._scene).read(0)
 
     def close(self) -> None:
         """Do nothing: no file is open."""
@@ -202,17 +250,43 @@ def image_files(folder: Path, *, pattern: str = "*", recursive: bool = False, ma
 
     Hidden files are left out. Without `masks`, the files that `label_masks` finds are left out too. Raises OSError.
     """
-    walked = folder.rglob(pattern) if recursive else folder.glob(pattern)
-    if not folder.is_dir():
-        raise NotADirectoryError(20, "not a folder", str(folder))
-    found = [
-        path
-        for path in walked
-        if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    found = [Path(file) for file in walk_images(folder, pattern=pattern, recursive=recursive)]
     left_out = set() if masks else set(label_masks(found))
-    files = (path for path in found if path not in left_out and path.is_file())
-    return sorted(files, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+    return sorted((path for path in found if path not in left_out), key=lambda path: natural_order(path.relative_to(folder)))
+
+
+def walk_images(folder: Path, *, pattern: str = "*", recursive: bool = False) -> Iterator[Path | os.DirEntry[str]]:
+    """Yield what `image_files` returns with its masks, as soon as it is found and in no order. Raises OSError."""
+    if "/" in pattern or "**" in pattern:
+        if not folder.is_dir():
+            raise NotADirectoryError(20, "not a folder", str(folder))
+        for path in folder.rglob(pattern) if recursive else folder.glob(pattern):
+            parts = path.relative_to(folder).parts
+            if path.suffix.lower() in _PICTURES and not any(part.startswith(".") for part in parts) and path.is_file():
+                yield path
+        return
+    folders = [os.fspath(folder)]
+    while folders:
+        place = folders.pop()
+        try:
+            entries = os.scandir(place)
+        except (PermissionError, FileNotFoundError):
+            if place == os.fspath(folder):
+                raise
+            continue  # a folder in it is closed to this user, or has just been removed
+        with entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if is_image_name(entry.name, pattern) and entry.is_file():
+                    yield entry
+                elif recursive and entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+
+
+def is_image_name(name: str, pattern: str = "*") -> bool:
+    """Return whether a file of this name is an image to be read or to be refused by name, and matches `pattern`."""
+    return name[name.rfind(".") :].lower() in _PICTURES and (pattern == "*" or fnmatch.fnmatch(name, pattern))
 
 
 def label_masks(files: Iterable[Path]) -> list[Path]:
@@ -259,8 +333,9 @@ def _is_mask(path: Path, photograph: Path, state: tuple[int, int], _other: tuple
     return bool(commonest >= _MASK_SHARE * counts.sum())
 
 
-def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
-    """Return a sort key that compares the numbers in a name as numbers."""
+def natural_order(path: PurePath) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Return a sort key that compares the numbers in a path as numbers: 2 before 10."""
+    name = path.as_posix()
     pieces = re.split(r"([0-9]+)", name.casefold())
     return tuple((0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces), name
 

@@ -63,6 +63,8 @@ def has_pages(path: Path) -> bool:
         return False
     if head[:3] == b"\xff\xd8\xff":
         return b"MPF\0" in head
+    if head[:4] in (b"FFF\0", b"AFF\0"):
+        return True
     if head[:4] == b"\x89PNG":
         return b"acTL" in head.partition(b"IDAT")[0]
     if head[:4] == b"RIFF":

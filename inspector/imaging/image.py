@@ -3,7 +3,7 @@
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -40,17 +40,49 @@ TemperatureUnit = Literal["kelvin", "celsius", "fahrenheit"]
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """What a person knows better than a thermal camera did; None: as stored. Temperatures in kelvin, distance in metres."""
+
+    emissivity: float | None = None
+    reflected: float | None = None
+    distance: float | None = None
+    air: float | None = None
+    humidity: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a number that no scene has."""
+        ranges = {"emissivity": (0.01, 1.0), "distance": (0.0, 10_000.0), "humidity": (0.0, 1.0)}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            low, high = ranges.get(field.name, (1.0, 5000.0))
+            if value is not None and not low <= value <= high:  # NaN is not within either
+                raise ConfigError(
+                    "{name} = {value:g} is not possible; it lies between {low:g} and {high:g}.",
+                    remedy="Look the value up for the surface, or leave it out.",
+                    name=field.name,
+                    value=value,
+                    low=low,
+                    high=high,
+                )
+
+
+AS_STORED = Scene()
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """How to read the images of a source where the files do not say so themselves.
 
     `bits`: how many bits of a value are used. `unit`: the values are temperatures in this unit; "intensity": they are not
-    temperatures. `scale`, `offset`: a temperature is value * scale + offset.
+    temperatures. `scale`, `offset`: a temperature is value * scale + offset. `scene`: the conditions under which a radiometric
+    camera's values become temperatures.
     """
 
     bits: int | None = None
     unit: TemperatureUnit | Literal["intensity", ""] = ""
     scale: float | None = None
     offset: float | None = None
+    scene: Scene = AS_STORED
 
 
 AS_IT_SAYS = Reading()

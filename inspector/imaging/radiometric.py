@@ -1,7 +1,8 @@
-"""Temperatures from a FLIR radiometric JPEG.
+"""Temperatures from FLIR's radiometric files: JPEG, FFF, and the recordings SEQ and CSQ.
 
-The file format (APP1 segments "FLIR", joined to an FFF file with a directory of records, a raw thermal image and the
-camera's calibration) is the one documented by ExifTool's FLIR tag tables (P. Harvey, exiftool.org/TagNames/FLIR.html).
+The file format (a block "FFF" with a directory of records, a raw thermal image and the camera's calibration) is the one
+documented by ExifTool's FLIR tag tables (P. Harvey, exiftool.org/TagNames/FLIR.html). A JPEG carries the block in APP1 segments
+called "FLIR"; a recording is one block after the other, with the raw images of a CSQ compressed as JPEG-LS.
 
 The formula is FLIR's measurement formula: W. Minkina and S. Dudzik, "Infrared Thermography: Errors and Uncertainties"
 (Wiley, 2009), with the external window of G. J. Tattersall's R package Thermimage (`raw2temp`). A signal S is linear in
@@ -21,7 +22,7 @@ fraction and c the air in Celsius. Solved here for the object. How true the temp
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,14 @@ from inspector.core.errors import ConfigError
 from inspector.core.message import Message
 from inspector.core.types import KELVIN_AT_0_C, Floats
 from inspector.imaging.headers import jpeg_segments
-from inspector.imaging.temperature import without_dead
+from inspector.imaging.image import AS_STORED, MAX_PAGES, Scene
+from inspector.imaging.temperature import KELVIN_RANGE, left_out, without_dead
 
 _RAW, _CAMERA = 1, 0x20  # record types of an FFF file
 _MOST_RECORDS = 1000
+_MARKS = (b"FFF\0", b"AFF\0")
+_HEADER = 64  # bytes
+_FILL = 4096  # the most bytes between two blocks of a recording
 _DEAD = 0.01  # share of pixels that may be dead
 
 
@@ -62,13 +67,46 @@ class Calibration:
     r2: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiometry:
+    """What the camera measured, before it is a temperature: raw values uint16 [H, W], and the camera's calibration."""
+
+    file: Path
+    raw: NDArray[np.uint16]
+    calibration: Calibration
+
+    def kelvin(self, scene: Scene = AS_STORED) -> tuple[Floats, tuple[Message, ...]]:
+        """Return temperatures float32 [H, W] in kelvin, and a note about pixels without one, which are NaN.
+
+        Under a scene of one's own any number of pixels may have none. Raises ConfigError if none has, or if the stored
+        calibration does not fit the image.
+        """
+        own = scene != AS_STORED
+        try:
+            kelvin = temperatures(self.raw, _applied(scene, self.calibration), tolerated=1.0 if own else _DEAD)
+            if own and np.isnan(kelvin).all():
+                raise ValueError("no pixel has a temperature under these conditions")
+        except ValueError as error:
+            raise _damaged(self.file, error) if not own else _impossible(self.file, error) from error
+        return _noted(self.file, kelvin) if own else without_dead(self.file, kelvin)
+
+
 # Byte offsets in the camera record, in the order of Calibration.
 _OFFSETS = (0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x3C, 0x58, 0x5C, 0x60, 0x70, 0x74, 0x78, 0x7C, 0x80, 0x308, 0x30C)
 
 
-def flir_size(jpeg: bytes, file: Path) -> tuple[int, int]:
-    """Return (width, height) of the thermal image, without decoding it. Raises ConfigError."""
-    raw, _ = _records(jpeg, file)
+def flir_jpeg(jpeg: bytes) -> bytes:
+    """Return the FFF block in the segments of a JPEG."""
+    pieces: dict[int, bytes] = {}
+    for kind, body in jpeg_segments(jpeg):
+        if kind == 0xE1 and body[:5] == b"FLIR\0" and len(body) > 8:
+            pieces[body[6]] = pieces.get(body[6], b"") + body[8:]
+    return b"".join(pieces[number] for number in sorted(pieces))
+
+
+def flir_size(block: bytes, file: Path) -> tuple[int, int]:
+    """Return (width, height) of the thermal image of an FFF block, without decoding it. Raises ConfigError."""
+    raw, _ = _records(block, file)
     try:
         width, height, _ = _raw_header(raw)
     except (ValueError, struct.error) as error:
@@ -76,22 +114,41 @@ def flir_size(jpeg: bytes, file: Path) -> tuple[int, int]:
     return width, height
 
 
-def decode_flir(jpeg: bytes, file: Path) -> tuple[Floats, tuple[Message, ...]]:
-    """Return temperatures float32 [H, W] in kelvin, and a note about dead pixels.
-
-    Uses the emissivity and distance stored in the file. Dead pixels are NaN. Raises ConfigError.
-    """
-    raw, camera = _records(jpeg, file)
+def read_radiometry(block: bytes, file: Path) -> Radiometry:
+    """Return what the camera measured, of one FFF block. Raises ConfigError."""
+    raw, camera = _records(block, file)
     try:
-        return without_dead(file, temperatures(_raw_values(raw), _calibration(camera)))
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        return Radiometry(file, _raw_values(raw), _calibration(camera))
+    except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:
         raise _damaged(file, error) from error
 
 
-def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
-    """Convert raw values [H, W] to kelvin, with NaN for dead pixels.
+def recording_blocks(data: bytes) -> tuple[list[tuple[int, int]], int]:
+    """Return (start, end) of every FFF block of a recording, and the number of bytes at the end that are no whole block.
 
-    Raises ValueError if the formula has no solution for more than the tolerated dead pixels (constants that do not fit).
+    The directory of each block tells where it ends; blocks are not searched by their mark, which pixels may contain.
+    """
+    blocks: list[tuple[int, int]] = []
+    at = 0
+    while len(data) - at >= _HEADER and len(blocks) < MAX_PAGES and data[at : at + 4] in _MARKS:
+        try:
+            end = at + _length(data[at : at + _HEADER], data, at)
+        except (ValueError, struct.error):
+            break
+        if end > len(data):
+            break
+        blocks.append((at, end))
+        # some recorders fill up to the next block
+        following = min((place for place in (data.find(mark, end, end + _FILL) for mark in _MARKS) if place >= 0), default=end)
+        at = following
+    rest = data[at:]
+    return blocks, 0 if not rest.strip(b"\0") else len(rest)
+
+
+def temperatures(raw: NDArray[np.uint16], calibration: Calibration, *, tolerated: float = _DEAD) -> Floats:
+    """Convert raw values [H, W] to kelvin, with NaN where the formula has no solution.
+
+    Raises ValueError if that is so for more than this share of the pixels (constants that do not fit).
     """
     c = calibration
     tau = transmission(c)
@@ -115,7 +172,7 @@ def temperatures(raw: NDArray[np.uint16], calibration: Calibration) -> Floats:
         table = c.b / np.log(c.r1 / (c.r2 * (body + c.o)) + c.f)
     kelvin: Floats = table.astype(np.float32)[raw]
     alive = kelvin > 0.0  # False for NaN
-    if np.count_nonzero(~alive) > max(1, _DEAD * alive.size):
+    if np.count_nonzero(~alive) > max(1, tolerated * alive.size):
         raise ValueError("some pixels have no temperature under the stored calibration")
     kelvin[~alive] = np.nan
     return kelvin
@@ -130,6 +187,15 @@ def transmission(c: Calibration) -> float:
     return float(near + (1.0 - c.x) * np.exp(-path * (c.a2 + c.b2 * damp)))
 
 
+def _impossible(file: Path, detail: object) -> ConfigError:
+    return ConfigError(
+        "The temperatures in {file} cannot be computed for this emissivity and these surroundings ({detail}).",
+        remedy="Check the emissivity, the reflected temperature and the distance.",
+        file=file,
+        detail=detail,
+    )
+
+
 def _damaged(file: Path, detail: object) -> ConfigError:
     return ConfigError(
         "The thermal data in {file} cannot be read ({detail}).",
@@ -139,24 +205,48 @@ def _damaged(file: Path, detail: object) -> ConfigError:
     )
 
 
-def _records(jpeg: bytes, file: Path) -> tuple[bytes, bytes]:
-    """Return two records: the raw image and the calibration."""
-    pieces: dict[int, bytes] = {}
-    for kind, body in jpeg_segments(jpeg):
-        if kind == 0xE1 and body[:5] == b"FLIR\0" and len(body) > 8:
-            pieces[body[6]] = pieces.get(body[6], b"") + body[8:]
-    fff = b"".join(pieces[number] for number in sorted(pieces))
+def _applied(scene: Scene, calibration: Calibration) -> Calibration:
+    """Return the calibration with what is known in place of what was stored."""
+    known = {field.name: getattr(scene, field.name) for field in fields(scene)}
+    return replace(calibration, **{name: value for name, value in known.items() if value is not None})
+
+
+def _noted(file: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...]]:
+    dead = ~((kelvin >= KELVIN_RANGE[0]) & (kelvin <= KELVIN_RANGE[1]))  # also true for NaN
+    kelvin[dead] = np.nan
+    return kelvin, (left_out(int(dead.sum())),) if dead.any() else ()
+
+
+def _directory(fff: bytes, at: int = 0) -> list[tuple[int, int, int]]:
+    """Return (kind, offset, length) of every record of the block that begins at `at`. Raises ValueError, struct.error."""
+    if fff[at : at + 4] not in _MARKS:
+        raise ValueError("no FFF header")
+    # The directory's byte order differs between makers; a version number between 100 and 200 tells.
+    order = next((o for o in "><" if 100 <= struct.unpack_from(f"{o}I", fff, at + 0x14)[0] < 200), None)
+    if order is None:
+        raise ValueError("unknown version")
+    start, count = struct.unpack_from(f"{order}II", fff, at + 0x18)
+    found = []
+    for k in range(min(count, _MOST_RECORDS)):
+        kind, _, _, _, offset, length = struct.unpack_from(f"{order}HHIIII", fff, at + start + 32 * k)
+        found.append((kind, offset, length))
+    return found
+
+
+def _length(header: bytes, data: bytes, at: int) -> int:
+    """Return the length of the block that begins at `at`: to the end of its directory or its last record."""
+    directory = _directory(data, at)
+    order = ">" if 100 <= struct.unpack_from(">I", header, 0x14)[0] < 200 else "<"
+    start, count = struct.unpack_from(f"{order}II", header, 0x18)
+    ends = [start + 32 * min(count, _MOST_RECORDS), *(offset + length for kind, offset, length in directory if kind and length)]
+    return int(max(ends))
+
+
+def _records(fff: bytes, file: Path) -> tuple[bytes, bytes]:
+    """Return two records of an FFF block: the raw image and the calibration. Raises ConfigError."""
     try:
-        if fff[:4] not in (b"FFF\0", b"AFF\0"):
-            raise ValueError("no FFF header")
-        # The directory's byte order differs between makers; a version number between 100 and 200 tells.
-        order = next((o for o in "><" if 100 <= struct.unpack_from(f"{o}I", fff, 0x14)[0] < 200), None)
-        if order is None:
-            raise ValueError("unknown version")
-        start, count = struct.unpack_from(f"{order}II", fff, 0x18)
         found: dict[int, bytes] = {}
-        for k in range(min(count, _MOST_RECORDS)):
-            kind, _, _, _, offset, length = struct.unpack_from(f"{order}HHIIII", fff, start + 32 * k)
+        for kind, offset, length in _directory(fff):
             if kind in (_RAW, _CAMERA) and length:
                 if offset + length > len(fff):
                     raise ValueError("the data end too soon")
@@ -181,6 +271,13 @@ def _raw_header(record: bytes) -> tuple[int, int, bytes]:
 
 def _raw_values(record: bytes) -> NDArray[np.uint16]:
     width, height, payload = _raw_header(record)
+    if payload[:2] == b"\xff\xd8":  # JPEG-LS, in a CSQ
+        import imagecodecs  # slow to import, and rarely needed
+
+        values = np.asarray(imagecodecs.jpegls_decode(payload))
+        if values.shape != (height, width) or values.dtype != np.uint16:
+            raise ValueError("the raw image has another size than its header says")
+        return values
     if payload[:4] != b"\x89PNG":
         return np.frombuffer(payload, "<u2", width * height).reshape(height, width)
     with PIL.Image.open(io.BytesIO(payload), formats=("PNG",)) as picture:

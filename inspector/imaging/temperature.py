@@ -154,7 +154,12 @@ def without_dead(path: Path, kelvin: Floats) -> tuple[Floats, tuple[Message, ...
         )
     kelvin = kelvin.copy() if not kelvin.flags.writeable else kelvin
     kelvin[dead] = np.nan
-    return kelvin, (message("Pixels without a temperature are left out: {count}.", count=int(dead.sum())),)
+    return kelvin, (left_out(int(dead.sum())),)
+
+
+def left_out(count: int) -> Message:
+    """Return the note about pixels without a temperature."""
+    return message("Pixels without a temperature are left out: {count}.", count=count)
 
 
 def may_be_hundredths(pixels: Pixels, camera: str) -> Message | None:

@@ -8,12 +8,16 @@ from types import MappingProxyType
 
 from inspector import __version__
 from inspector.bundles.bundle import Bundle, Card
+from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
+from inspector.core.registry import TASKS
 from inspector.core.types import Frame, JudgedBy, Precision, Region
 from inspector.engines.base import Engine, open_engine
-from inspector.imaging.preprocessing import fits, wrong_unit
+from inspector.imaging.preprocessing import fits, whole, wrong_unit
+from inspector.imaging.tiling import Tiling
 from inspector.inspection.quality import check_masked
 from inspector.recipes.automatic import complete, thresholds
+from inspector.recipes.history import History
 from inspector.recipes.locate import find_bundle
 from inspector.recipes.recipe import Gate, InspectModel, Recipe
 from inspector.tasks.base import Task, task_of
@@ -58,6 +62,11 @@ class Step:
     def region(self) -> Region | None:
         return None if self.model.region is None else self.model.region.region()
 
+    @property
+    def tiling(self) -> Tiling | None:
+        """How the region is divided; None if it is inspected as a whole."""
+        return self.model.tiles or self.card.tiles
+
     def unfit(self, frame: Frame, gate: Gate) -> Message | None:
         """Return why the step cannot inspect this frame, or None."""
         region, spec = self.region, self.card.input
@@ -70,6 +79,9 @@ class Step:
                 region=f"{region.x},{region.y} {region.width} x {region.height}",
                 bundle=self.model.bundle,
             )
+        misfit = None if self.tiling is None else self.tiling.misfit(region or whole(frame.pixels))
+        if misfit is not None:
+            return misfit
         unlike = wrong_unit(spec, frame, self.model.bundle)
         return check_masked(frame, gate, region) if unlike is None and frame.unit == "kelvin" else unlike
 
@@ -79,7 +91,7 @@ class Program:
     """A program of the station. `recipe` is complete: all values left to the bundles are filled in.
 
     `why`: why these engines and precisions judge. `note`: what a person must know about that choice. `tuned`: they were chosen
-    for this machine. `judged_by`: the identification in every record.
+    for this machine. `history`: what the last good parts measured. `judged_by`: the identification in every record.
     """
 
     recipe: Recipe
@@ -87,12 +99,16 @@ class Program:
     why: Message | None = None
     note: Message | None = None
     tuned: bool = False
+    history: History = field(default_factory=History, compare=False)
     judged_by: JudgedBy = field(init=False)
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()
+        text = self.recipe.model_dump_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()
         bundles = MappingProxyType({step.model.bundle: step.bundle.fingerprint for step in self.steps})
-        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, __version__))
+        cards = MappingProxyType({step.model.bundle: step.bundle.card_digest for step in self.steps})
+        documents = {digest: text, **{step.bundle.fingerprint: step.bundle.card.model_dump_json() for step in self.steps}}
+        object.__setattr__(self, "judged_by", JudgedBy(digest, bundles, cards, __version__, MappingProxyType(documents)))
 
     @property
     def variants(self) -> str:
@@ -124,6 +140,15 @@ def load_program(
             bundles[model.bundle] = Bundle.open(find_bundle(model.bundle, base))
     cards: Mapping[str, Card] = {name: bundle.card for name, bundle in bundles.items()}
     full = complete(recipe, cards)
+    for model in full.inspect:
+        card = cards[model.bundle]
+        if (model.tiles or card.tiles) is not None and not task_of(card.task).tiled:
+            raise ConfigError(
+                "The bundle {bundle} answers for whole images ({task}), not for tiles.",
+                remedy="Leave out the tiles in the recipe, or use a bundle that finds boxes or masks.",
+                bundle=model.bundle,
+                task=TASKS[card.task].label,
+            )
     steps = tuple(
         Step(
             model=model,

@@ -1,17 +1,18 @@
 """Defaults of a recipe, filled in from the bundles' cards; and a recipe for bundles without a recipe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from inspector.bundles.bundle import Card, read_card
 from inspector.core.errors import ConfigError
-from inspector.core.message import ClassName
+from inspector.core.message import ClassName, Message, message
 from inspector.core.paths import models
 from inspector.core.types import Precision, Unit
 from inspector.imaging.preprocessing import fits
 from inspector.recipes.locate import find_bundles
 from inspector.recipes.quantities import fitting
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, Rule
+from inspector.runs.folder import NOTHING_LEARNT
 from inspector.tasks.base import DefaultRule, card_threshold, task_of
 
 CAMERA = "camera"  # the only camera of an automatic recipe
@@ -35,6 +36,13 @@ def recipe_for(
     )
 
 
+def recipe_with_limit(source: str, celsius: float, *, name: str) -> Recipe:
+    """Return a recipe that measures the temperatures of a radiometric source: NG above this limit. Raises ConfigError."""
+    bundle = shipped_bundles("kelvin")[0].name
+    recipe = recipe_for([bundle], source, name=name)
+    return recipe.model_copy(update={"rules": (Rule(bundle=bundle, quantity="temperature_max", limit=celsius),)})
+
+
 def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
     """Return the shipped bundles for frames of this unit. Raises ConfigError if there are none."""
     found = [folder for folder in find_bundles(models()) if fits(read_card(folder).input, unit)]
@@ -43,6 +51,13 @@ def shipped_bundles(unit: Unit = "intensity") -> list[Path]:
             "No bundle for this kind of picture comes with the program.", remedy="Name one with --model, or train one."
         )
     return found
+
+
+def doubt(card: Card) -> Message | None:
+    """Return why a bundle should judge no part, or None: its training ended no better than chance."""
+    if not card.training.get(NOTHING_LEARNT):
+        return None
+    return message("{bundle} learnt nothing in its training: its answers are no better than chance.", bundle=card.name)
 
 
 def complete(recipe: Recipe, cards: Mapping[str, Card]) -> Recipe:
@@ -78,6 +93,24 @@ def only_camera(recipe: Recipe, camera: str) -> Recipe:
     kept = {step.bundle for step in steps}
     rules = tuple(rule for rule in recipe.rules if rule.bundle in kept)
     return recipe.model_copy(update={"cameras": {camera: recipe.cameras[camera]}, "inspect": steps, "rules": rules})
+
+
+def seen_by(recipe: Recipe, cameras: Collection[str]) -> tuple[Recipe | None, tuple[int, ...]]:
+    """Return the part of a complete recipe that looks at these cameras, and the places of its rules in the whole recipe.
+
+    None if no bundle looks at them.
+    """
+    steps = tuple(step for step in recipe.inspect if step.camera in cameras)
+    kept = {step.bundle for step in steps}
+    places = tuple(place for place, rule in enumerate(recipe.rules) if rule.bundle in kept)
+    if not steps:
+        return None, places
+    seen = {
+        "cameras": {name: camera for name, camera in recipe.cameras.items() if name in cameras},
+        "inspect": steps,
+        "rules": tuple(recipe.rules[place] for place in places),
+    }
+    return recipe.model_copy(update=seen), places
 
 
 def thresholds(step: InspectModel, card: Card) -> dict[str, float]:

@@ -63,9 +63,10 @@ class Limits:
 class Quantity:
     """A quantity.
 
-    `above`, `below`: the sentence of a rule that fired, with {name}, {value} and {limit}. `asks`: the question that asks a
-    person for a limit. `fits`: the kinds of answer that have this quantity. `decimals`: of a limit in a form. `scaled`: needs
-    the camera's mm_per_px. `measure` is only called with predictions whose answer fits.
+    `label`: its name in a list; its key if empty. `above`, `below`: the sentence of a rule that fired, with {name}, {value} and
+    {limit}. `asks`: the question that asks a person for a limit. `fits`: the kinds of answer that have this quantity.
+    `decimals`: of a limit in a form. `scaled`: needs the camera's mm_per_px. `measure` is only called with predictions whose
+    answer fits.
     """
 
     unit: str
@@ -76,6 +77,7 @@ class Quantity:
     measure: Callable[[Subject], Measured]
     decimals: int = 1
     scaled: bool = False
+    label: str = ""
 
     def decide(self, found: Measured, limits: Limits) -> tuple[Verdict, float]:
         """Return the verdict and the limit that decided it."""
@@ -214,6 +216,7 @@ QUANTITIES: dict[str, Quantity] = {
         fits=(Scores,),
         measure=_best_class,
         decimals=3,
+        label="Most likely class",
     ),
     "score": Quantity(
         "",
@@ -223,6 +226,7 @@ QUANTITIES: dict[str, Quantity] = {
         fits=(Scores, Boxes),
         measure=_score,
         decimals=3,
+        label="Score",
     ),
     # Boxes, or connected areas of the mask that are more than specks.
     "count": Quantity(
@@ -232,6 +236,7 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if there are more objects than",
         fits=_AREAS,
         measure=_count,
+        label="Number of objects",
     ),
     "area_px": Quantity(
         "px",
@@ -240,6 +245,7 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if all areas together have more pixels than",
         fits=_AREAS,
         measure=_area,
+        label="Area together (px)",
     ),
     "area_mm2": Quantity(
         "mm2",
@@ -249,6 +255,7 @@ QUANTITIES: dict[str, Quantity] = {
         fits=_AREAS,
         measure=_in_mm2(_area),
         scaled=True,
+        label="Area together (mm2)",
     ),
     "largest_px": Quantity(
         "px",
@@ -257,6 +264,7 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if the largest area has more pixels than",
         fits=_AREAS,
         measure=_largest,
+        label="Largest area (px)",
     ),
     "largest_mm2": Quantity(
         "mm2",
@@ -266,6 +274,7 @@ QUANTITIES: dict[str, Quantity] = {
         fits=_AREAS,
         measure=_in_mm2(_largest),
         scaled=True,
+        label="Largest area (mm2)",
     ),
     "temperature_max": Quantity(
         "°C",
@@ -274,6 +283,7 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if the hottest place has more degrees Celsius than",
         fits=(Temperatures,),
         measure=_celsius(lambda temperatures: temperatures.maximum),
+        label="Hottest place (°C)",
     ),
     "temperature_mean": Quantity(
         "°C",
@@ -282,6 +292,7 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if the mean temperature has more degrees Celsius than",
         fits=(Temperatures,),
         measure=_celsius(lambda temperatures: temperatures.mean),
+        label="Mean temperature (°C)",
     ),
     "temperature_min": Quantity(
         "°C",
@@ -290,6 +301,7 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if the coldest place has more degrees Celsius than",
         fits=(Temperatures,),
         measure=_celsius(lambda temperatures: temperatures.minimum),
+        label="Coldest place (°C)",
     ),
     # Connected areas above the step's `hot_celsius`.
     "hot_spots": Quantity(
@@ -299,5 +311,6 @@ QUANTITIES: dict[str, Quantity] = {
         asks="NG if there are more hot spots than",
         fits=(Temperatures,),
         measure=_hot_spots,
+        label="Number of hot spots",
     ),
 }

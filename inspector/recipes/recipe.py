@@ -5,13 +5,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
-from inspector.core.config import FiniteModel, Option, describe_validation
+from inspector.core.config import FiniteModel, FormField, Option, describe_validation
 from inspector.core.errors import ConfigError
+from inspector.core.registry import ENGINES
 from inspector.core.types import Precision, Region
 from inspector.core.untrusted import parse_toml, read_bounded
+from inspector.imaging.tiling import Tiling
 from inspector.recipes.quantities import QUANTITIES, When
 
 SILENCE_S = 2.0
+SIMULATED = "simulated"  # the kind of source whose frames are rendered
 _LARGEST_SIDE = 1_000_000  # pixels
 
 
@@ -21,6 +24,14 @@ def _known_quantity(name: str) -> str:
     return name
 
 
+def _engines() -> dict[str, str]:
+    return {name: entry.label for name, entry in ENGINES.items()}
+
+
+def _quantities() -> dict[str, str]:
+    return {name: quantity.label or name for name, quantity in QUANTITIES.items()}
+
+
 class _Model(FiniteModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -28,10 +39,10 @@ class _Model(FiniteModel):
 class RegionModel(_Model):
     """A rectangle in frame pixels."""
 
-    x: int = Field(ge=0, le=_LARGEST_SIDE)
-    y: int = Field(ge=0, le=_LARGEST_SIDE)
-    width: int = Field(gt=0, le=_LARGEST_SIDE)
-    height: int = Field(gt=0, le=_LARGEST_SIDE)
+    x: Annotated[int, FormField("Left", unit="px")] = Field(ge=0, le=_LARGEST_SIDE)
+    y: Annotated[int, FormField("Top", unit="px")] = Field(ge=0, le=_LARGEST_SIDE)
+    width: Annotated[int, FormField(unit="px")] = Field(gt=0, le=_LARGEST_SIDE)
+    height: Annotated[int, FormField(unit="px")] = Field(gt=0, le=_LARGEST_SIDE)
 
     def region(self) -> Region:
         return Region(self.x, self.y, self.width, self.height)
@@ -40,14 +51,22 @@ class RegionModel(_Model):
 class Gate(_Model):
     """Limits of the frame-quality check. A frame outside them gets no verdict. 0 or 1 switches a check off where noted."""
 
-    black_mean: float = Field(8.0, ge=0, description="mean grey (of 255) below which a frame counts as black; 0: off")
-    white_share: float = Field(0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off")
-    blur: float = Field(0.0, ge=0, description="variance of the Laplacian below which it counts as blurred; 0: off")
-    stale_ms: float = Field(2000.0, gt=0, description="age at inspection above which a frame is stale")
-    masked_share: float = Field(
+    black_mean: Annotated[float, FormField("Black")] = Field(
+        8.0, ge=0, description="mean grey (of 255) below which a frame counts as black; 0: off"
+    )
+    white_share: Annotated[float, FormField("Over-exposed")] = Field(
+        0.6, gt=0, le=1, description="share of saturated pixels above which it is over-exposed; 1: off"
+    )
+    blur: Annotated[float, FormField("Blurred")] = Field(
+        0.0, ge=0, description="variance of the Laplacian below which it counts as blurred; 0: off"
+    )
+    stale_ms: Annotated[float, FormField("Stale", unit="ms")] = Field(
+        2000.0, gt=0, description="age at inspection above which a frame is stale"
+    )
+    masked_share: Annotated[float, FormField("Without a value")] = Field(
         0.01, ge=0, le=1, description="share of thermal pixels without a value that is too much; 1: off"
     )
-    frozen_frames: int = Field(
+    frozen_frames: Annotated[int, FormField("Frozen")] = Field(
         5, ge=0, le=1_000_000, description="identical frames in a row of a live camera that mean frozen; 0: off"
     )
 
@@ -57,7 +76,9 @@ class CameraModel(_Model):
 
     source: str = Field(min_length=1, description='"simulated", "folder:PATH", "video:PATH", "usb:0", "rtsp://..."')
     options: dict[str, Option] = Field({}, description="driver settings, for example rate or timeout")
-    mm_per_px: float | None = Field(None, gt=0, description="size of one pixel at the part, in mm")
+    mm_per_px: Annotated[float | None, FormField("Pixel size", unit="mm")] = Field(
+        None, gt=0, description="size of one pixel at the part, in mm"
+    )
     gate: Gate = Gate()
 
 
@@ -67,11 +88,16 @@ class InspectModel(_Model):
     bundle: str = Field(min_length=1, description="folder of the bundle, relative to the recipe or a shipped bundle's name")
     camera: str = Field(min_length=1)
     region: RegionModel | None = Field(None, description="whole frame if left out")
-    engine: str | None = Field(None, description="engine of this bundle only")
+    engine: Annotated[str | None, FormField(choices=_engines)] = Field(None, description="engine of this bundle only")
     precision: Precision | None = Field(None, description="precision of this bundle only")
     threshold: float | None = Field(None, ge=0, le=1, description="score or mask threshold; the bundle's own if left out")
-    hot_celsius: float | None = Field(None, description="thermal: hot spots are areas above this")
-    ok_classes: tuple[str, ...] | None = Field(None, description="classes of a good part; the bundle's own if left out")
+    tiles: Tiling | None = Field(None, description="the region is inspected in tiles; the bundle's own if left out")
+    hot_celsius: Annotated[float | None, FormField("Hot spots", unit="°C")] = Field(
+        None, description="thermal: hot spots are areas above this"
+    )
+    ok_classes: Annotated[tuple[str, ...] | None, FormField("Good classes")] = Field(
+        None, description="classes of a good part; the bundle's own if left out"
+    )
 
 
 class Rule(_Model):
@@ -80,18 +106,49 @@ class Rule(_Model):
     Above `limit` (below it with `when = "below"`): NG. Beyond `review` but not `limit`: REVIEW.
     """
 
-    bundle: str = Field(min_length=1, description="as in [[inspect]]")
-    quantity: Annotated[str, AfterValidator(_known_quantity)] = Field(description="what is compared: a key of QUANTITIES")
-    class_name: str | None = Field(None, description="only this class; every class that is not an ok class if left out")
-    when: When = "above"
-    limit: float
-    review: float | None = Field(None, description="limit of the warning band")
+    bundle: str = Field(min_length=1, description="whose predictions are compared, as in [[inspect]]")
+    quantity: Annotated[str, AfterValidator(_known_quantity), FormField(choices=_quantities)] = Field(
+        description="what is compared with the limit"
+    )
+    class_name: Annotated[str | None, FormField("Class")] = Field(
+        None, description="only this class; every class that is not an ok class if left out"
+    )
+    when: Annotated[When, FormField("NG if")] = Field("above", description="the side of the limit that is bad")
+    limit: float = Field(description="beyond it: NG")
+    review: Annotated[float | None, FormField("Warning limit")] = Field(
+        None, description="beyond it, but not beyond the limit: REVIEW"
+    )
+    baseline_parts: Annotated[int | None, FormField("Compare with good parts", unit="parts")] = Field(
+        None,
+        ge=2,
+        le=1000,
+        description="limits hold for the difference to the mean of so many good parts before; for the value itself if left out",
+    )
 
     @model_validator(mode="after")
     def _band(self) -> Self:
+        if self.baseline_parts is not None and self.quantity == "class":
+            raise ValueError("The most likely class cannot be compared with the parts before.")
         if self.review is not None and (self.review > self.limit) == (self.when == "above"):
-            raise ValueError("review must come before limit")
+            raise ValueError("The warning limit must come before the limit.")
         return self
+
+
+class ArchiveModel(_Model):
+    """What the archive keeps of the product's parts. Records are always kept, and so are the images of NG and REVIEW parts."""
+
+    ok_every: int = Field(100, ge=0, le=1_000_000, description="keep the images of every n-th OK part; 0: of none")
+    burst: int = Field(0, ge=0, le=16, description="keep the images of so many parts before and after each NG part as well")
+    unrecorded: Literal["not_inspected", "tell"] = Field(
+        "not_inspected", description="what the line is told of a part whose record could not be written in time"
+    )
+
+
+class Alarm(_Model):
+    """How the window announces an NG part."""
+
+    flash: bool = Field(False, description="the verdict flashes twice")
+    sound: bool = Field(False, description="the desktop's warning sound, at most once a second")
 
 
 class Recipe(_Model):
@@ -100,15 +157,25 @@ class Recipe(_Model):
     format: Literal[1] = 1
     name: str = Field(min_length=1, max_length=80)
     revision: int = Field(1, ge=1, le=2**31 - 1)
-    mode: Literal["free", "triggered"] = "free"
-    engine: str = "openvino"
+    mode: Literal["free", "triggered"] = Field("free", description="free: every frame; triggered: one part a trigger")
+    engine: Annotated[str, FormField(choices=_engines)] = Field("openvino", description="what computes the predictions")
     precision: Precision = Field("fp32", description="of the arithmetic; others than fp32 must have been exported before")
-    join_ms: float = Field(500.0, gt=0, description="how long a part waits for its other cameras")
-    trigger_ms: float = Field(2000.0, gt=0, description="how long a trigger waits for the frame of each camera")
-    max_batch: int = Field(8, ge=1, le=64)
-    max_wait_ms: float = Field(5.0, ge=0, description="a batch never waits longer than this for more frames")
-    takt_ms: float | None = Field(None, gt=0, description="the time the line gives each part; measured if left out")
-    deadline_ms: float | None = Field(
+    join_ms: Annotated[float, FormField("Wait for other cameras", unit="ms")] = Field(
+        500.0, gt=0, description="how long a part waits for its other cameras"
+    )
+    trigger_ms: Annotated[float, FormField("Wait for frames", unit="ms")] = Field(
+        2000.0, gt=0, description="how long a trigger waits for the frame of each camera"
+    )
+    max_batch: Annotated[int, FormField("Largest batch", unit="images")] = Field(
+        8, ge=1, le=64, description="frames that an engine is given at once at most"
+    )
+    max_wait_ms: Annotated[float, FormField("Wait for a batch", unit="ms")] = Field(
+        5.0, ge=0, description="a batch never waits longer than this for more frames"
+    )
+    takt_ms: Annotated[float | None, FormField("Takt", unit="ms")] = Field(
+        None, gt=0, description="the time the line gives each part; measured if left out"
+    )
+    deadline_ms: Annotated[float | None, FormField("Deadline", unit="ms")] = Field(
         None,
         gt=0,
         description="a part without a verdict by then is NOT_INSPECTED; if left out: in triggered mode trigger_ms and three "
@@ -117,6 +184,13 @@ class Recipe(_Model):
     cameras: dict[str, CameraModel] = Field(min_length=1)
     inspect: tuple[InspectModel, ...] = Field(min_length=1)
     rules: tuple[Rule, ...] = ()
+    archive: ArchiveModel = ArchiveModel()
+    alarm: Alarm = Alarm()
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any camera is rendered, so that no verdict concerns a real part."""
+        return any(camera.source.partition(":")[0] == SIMULATED for camera in self.cameras.values())
 
     def deadline_s(self, mode: Literal["free", "triggered"]) -> float | None:
         """Seconds from its trigger or first frame within which a part must have its verdict; None for no deadline."""

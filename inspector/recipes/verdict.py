@@ -1,15 +1,18 @@
 """From predictions to a verdict. Deterministic: the same recipe and predictions give the same verdict everywhere."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from inspector.core.message import Message, message
-from inspector.core.types import SEVERITY, Judgement, Prediction, Verdict
-from inspector.recipes.quantities import QUANTITIES, Limits, Subject
+from inspector.core.types import SEVERITY, Boxes, Judgement, Prediction, Scores, Verdict
+from inspector.recipes.history import History
+from inspector.recipes.quantities import QUANTITIES, Limits, Measured, Subject
 from inspector.recipes.recipe import InspectModel, Recipe, Rule
 from inspector.tasks.base import DEFAULT_THRESHOLD
 
+NOTHING_BEFORE: Final = History()  # of a part that is judged by itself; nothing is ever learnt into it
 _Judged = tuple[Verdict, Message]
 
 
@@ -21,12 +24,15 @@ class Decision(NamedTuple):
     judgements: tuple[Judgement, ...]
 
 
-def judge(recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[Message]) -> Decision:
-    """Return the verdict of one part.
+def judge(
+    recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[Message], history: History = NOTHING_BEFORE
+) -> Decision:
+    """Return the verdict of one part. Changes nothing: `learn` takes its values to the history.
 
     `recipe` is complete (`automatic.complete` has filled in the defaults of the bundles' cards). `predictions`: one for every
-    [[inspect]] step that succeeded; `failures`: why other steps did not. NG if any rule says so, whatever else failed;
-    otherwise NOT_INSPECTED if anything needed is missing; then REVIEW; then OK.
+    [[inspect]] step that succeeded; `failures`: why other steps did not; `history`: the good parts before, for rules with
+    `baseline_parts`, which are REVIEW until so many are known. NG if any rule says so, whatever else failed; otherwise
+    NOT_INSPECTED if anything needed is missing; then REVIEW; then OK.
     """
     judgements: list[Judgement] = []
     found: list[_Judged] = [(Verdict.NOT_INSPECTED, failure) for failure in failures]
@@ -35,9 +41,9 @@ def judge(recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[
         if prediction is not None:
             for number, rule in enumerate(recipe.rules):
                 if rule.bundle == step.bundle:
-                    judgement = _apply(number, rule, step, prediction, recipe)
+                    judgement = _apply(number, rule, step, prediction, recipe, history)
                     judgements.append(judgement)
-                    found.extend(_reason(judgement, rule, prediction))
+                    found.extend(_reason(judgement, rule, prediction, history))
         elif not failures:
             found.append((Verdict.NOT_INSPECTED, message("The bundle {bundle} gave no prediction.", bundle=step.bundle)))
     unchecked = {step.bundle for step in recipe.inspect} - {rule.bundle for rule in recipe.rules}
@@ -48,6 +54,66 @@ def judge(recipe: Recipe, predictions: Sequence[Prediction], failures: Sequence[
     found.sort(key=lambda item: -SEVERITY[item[0]])
     verdict = found[0][0] if found else Verdict.OK
     return Decision(verdict, tuple(reason for _, reason in found), tuple(judgements))
+
+
+def margin(predictions: Sequence[Prediction], judgements: Sequence[Judgement]) -> float | None:
+    """Return how far, 0..1, the nearest judgement was from another result; None where nothing was judged.
+
+    Classes: the best score minus the next. Boxes: of the scores, the least distance to the threshold. Others: the distance of
+    the value to the limit, as a share of the larger of both.
+    """
+    found = {(one.bundle, one.camera, one.region): one for one in predictions}
+    near = [_nearness(one, found.get((one.bundle, one.camera, one.region))) for one in judgements]
+    return min((value for value in near if value is not None), default=None)
+
+
+def _nearness(judgement: Judgement, prediction: Prediction | None) -> float | None:
+    if prediction is None or not math.isfinite(judgement.value):
+        return None
+    answer = prediction.answer
+    if isinstance(answer, Scores):
+        return answer.margin if judgement.quantity == "class" else abs(judgement.value - judgement.limit)
+    if isinstance(answer, Boxes):
+        return min((abs(float(score) - prediction.threshold) for score in answer.scores), default=1.0)
+    larger = max(abs(judgement.value), abs(judgement.limit))
+    return abs(judgement.value - judgement.limit) / larger if larger else 1.0
+
+
+def learn(recipe: Recipe, decision: Decision, history: History) -> None:
+    """Take the values of a good part to the history.
+
+    A part counts as good if its verdict is OK, or would be if its comparisons with good parts were not still waiting for some.
+    """
+    if any(judgement.verdict is not Verdict.OK and not _waits(judgement) for judgement in decision.judgements):
+        return
+    if len(decision.reasons) > sum(_waits(judgement) for judgement in decision.judgements):
+        return  # something was not inspected
+    rules = [(recipe.rules[judgement.rule], judgement) for judgement in decision.judgements]
+    history.learn(
+        (_key(rule, judgement), rule.baseline_parts, judgement.value)
+        for rule, judgement in rules
+        if rule.baseline_parts is not None
+    )
+
+
+def as_then(recipe: Recipe, judgements: Sequence[Judgement]) -> History:
+    """Return a history in which the good parts before are those that these judgements of a part were made with."""
+    history = History()
+    for judgement in judgements:
+        count = recipe.rules[judgement.rule].baseline_parts if judgement.rule < len(recipe.rules) else None
+        if count is not None and judgement.baseline is not None and math.isfinite(judgement.baseline):
+            history.learn([(_key(recipe.rules[judgement.rule], judgement), count, judgement.baseline)] * count)
+    return history
+
+
+def _waits(judgement: Judgement) -> bool:
+    """Return whether a comparison waits for more good parts."""
+    return judgement.baseline is not None and math.isnan(judgement.baseline) and judgement.verdict is Verdict.REVIEW
+
+
+def _key(rule: Rule, judgement: Judgement) -> Hashable:
+    """Return what the values of a rule are kept under: another limit is the same comparison."""
+    return rule.bundle, rule.quantity, rule.class_name, judgement.camera, judgement.region
 
 
 def threshold_of(step: InspectModel) -> float:
@@ -68,10 +134,10 @@ def _of_step(step: InspectModel, predictions: Sequence[Prediction], recipe: Reci
     return None
 
 
-def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe) -> Judgement:
+def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, recipe: Recipe, history: History) -> Judgement:
     """Return the judgement of one rule on one prediction."""
     quantity, limits = QUANTITIES[rule.quantity], Limits(rule.when, rule.limit, rule.review)
-    name, value, verdict, limit = "-", math.nan, Verdict.NOT_INSPECTED, rule.limit
+    name, value, wrong, verdict, limit = "-", math.nan, True, Verdict.NOT_INSPECTED, rule.limit
     if isinstance(prediction.answer, quantity.fits):
         scale = recipe.cameras[step.camera].mm_per_px
         found = quantity.measure(
@@ -83,10 +149,10 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
                 math.nan if scale is None else scale,
             )
         )
-        name, value = found.name, found.value
-        if math.isfinite(value):
+        name, value, wrong = found.name, found.value, found.wrong
+        if math.isfinite(value) and rule.baseline_parts is None:
             verdict, limit = quantity.decide(found, limits)
-    return Judgement(
+    judgement = Judgement(
         rule=number,
         bundle=step.bundle,
         camera=step.camera,
@@ -97,7 +163,20 @@ def _apply(number: int, rule: Rule, step: InspectModel, prediction: Prediction, 
         when=rule.when,
         limit=limit,
         verdict=verdict,
+        wrong=wrong,
     )
+    return _compared(judgement, rule, history) if rule.baseline_parts is not None and math.isfinite(value) else judgement
+
+
+def _compared(judgement: Judgement, rule: Rule, history: History) -> Judgement:
+    """Return the judgement of a rule on the difference to the last good parts."""
+    key, count = _key(rule, judgement), rule.baseline_parts or 0
+    if history.known(key, count) < count:
+        return replace(judgement, verdict=Verdict.REVIEW, baseline=math.nan)
+    baseline = history.mean(key)
+    difference = Measured(judgement.name, judgement.value - baseline)
+    verdict, limit = QUANTITIES[rule.quantity].decide(difference, Limits(rule.when, rule.limit, rule.review))
+    return replace(judgement, verdict=verdict, limit=limit, baseline=baseline)
 
 
 def _wanted(rule: Rule, step: InspectModel, prediction: Prediction) -> tuple[int, ...]:
@@ -107,7 +186,7 @@ def _wanted(rule: Rule, step: InspectModel, prediction: Prediction) -> tuple[int
     return tuple(i for i, name in enumerate(prediction.classes) if name not in (step.ok_classes or ()))
 
 
-def _reason(judgement: Judgement, rule: Rule, prediction: Prediction) -> Iterator[_Judged]:
+def _reason(judgement: Judgement, rule: Rule, prediction: Prediction, history: History) -> Iterator[_Judged]:
     """Yield the sentence of a rule that fired; nothing for a rule that did not."""
     quantity, verdict = QUANTITIES[judgement.quantity], judgement.verdict
     if verdict is Verdict.OK:
@@ -117,5 +196,21 @@ def _reason(judgement: Judgement, rule: Rule, prediction: Prediction) -> Iterato
         yield verdict, message(problem, quantity=judgement.quantity, bundle=judgement.bundle, task=prediction.task)
     elif not math.isfinite(judgement.value):
         yield verdict, message("The bundle {bundle} gave values that are not numbers.", bundle=judgement.bundle)
+    elif _waits(judgement):
+        count = rule.baseline_parts or 0
+        known = history.known(_key(rule, judgement), count)
+        problem = "The comparison with good parts needs {count}; {known} are known so far."
+        yield verdict, message(problem, count=count, known=known)
     else:
-        yield verdict, quantity.reason(judgement.name, judgement.value, judgement.limit, verdict, rule.when)
+        baseline = judgement.baseline
+        value = judgement.value - (baseline or 0.0)
+        reason = quantity.reason(judgement.name, value, judgement.limit, verdict, rule.when)
+        if baseline is not None:
+            reason = message(
+                "{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})",
+                reason=reason,
+                count=rule.baseline_parts,
+                mean=f"{baseline:.{quantity.decimals}f}",
+                unit=quantity.unit,
+            )
+        yield verdict, reason

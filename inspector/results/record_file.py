@@ -14,6 +14,48 @@ MOST_WAITING = 10_000  # most records in memory while even the reserve is full
 _RESERVE_NAME = ".reserve"
 
 
+class Reserve:
+    """A file that keeps disk space back for records, released when the disk is full."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / _RESERVE_NAME
+
+    @property
+    def tight(self) -> bool:
+        """Whether the reserve is in use or could not be made: pictures must stop."""
+        return not self._file.exists()
+
+    def keep_back(self) -> bool:
+        """Reserve space if there is plenty again; return whether there is a reserve."""
+        if not self.tight:
+            return True
+        try:
+            size = min(RESERVE, shutil.disk_usage(self._file.parent).free // RESERVE_SHARE)
+            if size < RESERVE // 1024:
+                return False
+            with self._file.open("wb") as stream:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(stream.fileno(), 0, size)
+                else:
+                    stream.write(bytes(size))
+        except OSError:
+            self.give_up()
+            return False
+        return True
+
+    def plenty(self) -> bool:
+        """Return whether there is room beyond records: the reserve, and as much again."""
+        try:
+            return self.keep_back() and shutil.disk_usage(self._file.parent).free > self._file.stat().st_size
+        except OSError:
+            return False
+
+    def give_up(self) -> None:
+        """Release the reserved space."""
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
+
+
 class RecordFile:
     """Appends whole lines. Used by one thread.
 
@@ -26,49 +68,19 @@ class RecordFile:
         self.path = path
         self.lost = 0  # number of discarded records
         self._waiting: deque[bytes] = deque()
-        self._reserve = path.with_name(_RESERVE_NAME)
+        self.reserve = Reserve(path.parent)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
         except OSError as error:
             raise refused(path, error) from error
         self._end = 0
-        self.keep_back()
-
-    @property
-    def tight(self) -> bool:
-        """Whether the reserve is in use or could not be made: pictures must stop."""
-        return not self._reserve.exists()
+        self.reserve.keep_back()
 
     @property
     def waiting(self) -> int:
         """Number of records not yet on disk."""
         return len(self._waiting)
-
-    def keep_back(self) -> bool:
-        """Reserve space if there is plenty again; return whether there is a reserve."""
-        if not self.tight:
-            return True
-        try:
-            size = min(RESERVE, shutil.disk_usage(self.path.parent).free // RESERVE_SHARE)
-            if size < RESERVE // 1024:
-                return False
-            with self._reserve.open("wb") as stream:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(stream.fileno(), 0, size)
-                else:
-                    stream.write(bytes(size))
-        except OSError:
-            self._give_up()
-            return False
-        return True
-
-    def plenty(self) -> bool:
-        """Return whether there is room beyond records: the reserve, and as much again."""
-        try:
-            return self.keep_back() and shutil.disk_usage(self.path.parent).free > self._reserve.stat().st_size
-        except OSError:
-            return False
 
     def append(self, line: bytes) -> None:
         """Write a line, including its line end, after the waiting ones. Raises StorageError if it has to wait too."""
@@ -80,7 +92,7 @@ class RecordFile:
 
     def close(self) -> None:
         """Write the waiting lines and close. Raises StorageError with the number of lost records."""
-        self._give_up()
+        self.reserve.give_up()
         try:
             if self._waiting:
                 self._write_waiting()
@@ -96,9 +108,9 @@ class RecordFile:
                 try:
                     self._write(self._waiting[0])
                 except OSError:
-                    if self.tight:
+                    if self.reserve.tight:
                         raise
-                    self._give_up()
+                    self.reserve.give_up()
                     self._write(self._waiting[0])
                 self._waiting.popleft()
         except OSError as error:
@@ -116,10 +128,6 @@ class RecordFile:
                 os.lseek(self._file, self._end, os.SEEK_SET)
             raise
         self._end += written
-
-    def _give_up(self) -> None:
-        with contextlib.suppress(OSError):
-            self._reserve.unlink(missing_ok=True)
 
 
 def refused(path: Path, error: OSError) -> StorageError:

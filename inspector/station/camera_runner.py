@@ -1,8 +1,8 @@
 """One camera on its own thread: opened, read, and opened again when it fails or hangs.
 
 Policy. A failure that cannot mend itself (no such file) is a FAULT at once. Otherwise the camera is LOST and opened again
-after a pause that grows with the failures of the last minute (0.5, 1, 2, 4, then 5 s). A live camera is tried for ever,
-because its cable may be plugged in again after an hour; a camera that is not live (a file on a share) becomes a FAULT
+after a pause that grows with the failures of the last minute (0.5, 1, 2, 4, then 5 s). A live camera and a watched folder are
+tried for ever, because a cable may be plugged in again after an hour; any other camera (a video on a share) becomes a FAULT
 after five failures within a minute, because trying again would start it from its beginning. A thread that hangs in its
 driver is left behind and another one takes its place, as long as not too many are left.
 """
@@ -16,14 +16,15 @@ from dataclasses import dataclass, field
 from inspector.cameras.base import Camera
 from inspector.core.errors import CameraError, InspectorError
 from inspector.core.message import Message, message
-from inspector.core.types import Frame
+from inspector.core.types import Frame, Origin
 from inspector.inspection.batch_inference import RESTARTS, Budget
-from inspector.inspection.pulse import Pulse
-from inspector.inspection.status import CameraState, CameraStatus
+from inspector.inspection.pulse import Doing, Pulse
+from inspector.inspection.status import CameraState, CameraStatus, Report
 
 log = logging.getLogger(__name__)
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)
+NAMED_S = 4.0  # seconds without a sign of life after which a source that may take long is named
 MOST_LEFT = 3  # threads of one kind that may hang at the same time; with more, nothing is retried
 
 
@@ -44,33 +45,40 @@ class CameraRunner:
         camera: Camera,
         *,
         wanted: Callable[[str, threading.Event], bool],
-        deliver: Callable[[Frame], None],
-        unreadable: Callable[[str, str, InspectorError], None],
+        deliver: Callable[[Frame, Origin | None], None],
+        unreadable: Callable[[str, str, InspectorError, Origin | None], None],
         lost: Callable[[int], None],
         report: Callable[[str, CameraStatus], None],
+        fault: Report,
         silence_s: float = 0.0,
     ) -> None:
         """`wanted(name, stop)` blocks until the next frame is needed; `deliver` takes it; `report` receives changes of state.
 
-        `unreadable(name, part, error)` takes a part whose frame cannot be read. `lost(count)` receives the number of frames
-        overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as hanging;
-        the camera may ask for more (`Camera.patience_s`).
+        `unreadable(name, part, error, origin)` takes a part whose frame cannot be read. `lost(count)` receives the number of
+        frames overwritten inside the camera. `silence_s`: shortest time without a frame after which a live camera counts as
+        hanging; the camera may ask for more (`Camera.patience_s`). `fault` receives a source without such a limit that
+        does not answer.
         """
         self.camera = camera
         camera.on_problem = self._skipped
         camera.on_lost = lost
+        camera.on_alive = self._alive
         self._unreadable = unreadable
         self._skips = 0
         self._wanted = wanted
         self._deliver = deliver
         self._report = report
+        self._fault = fault
         self._patience_s = None if camera.patience_s is None else max(camera.patience_s, silence_s)
+        self._named_s = max(NAMED_S, silence_s)
+        self._named = False
         self._stopping = False
         self._status = CameraStatus()
         self._told = False
         self._failures = Budget(limit=10_000)
         self._reading = _Reading()
         self._left: list[threading.Thread] = []
+        self._beginning = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -86,9 +94,10 @@ class CameraRunner:
         self._begin(0.0)
 
     def ask_to_stop(self) -> None:
-        """Ask the camera to stop and return at once; `join` waits."""
-        self._stopping = True
-        self._reading.stop.set()
+        """Ask the camera to stop and return at once; `join` waits. No thread is begun afterwards."""
+        with self._beginning:
+            self._stopping = True
+            self._reading.stop.set()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread, at most `timeout` seconds; return False if the camera hangs in an uninterruptible read."""
@@ -102,6 +111,9 @@ class CameraRunner:
         """Abandon a thread that hangs and read on another one. Called by the supervising thread."""
         reading = self._reading
         doing = reading.pulse.hangs(now)
+        if self._patience_s is None:
+            self._name(doing, now)
+            return
         if doing is None or self._stopping:
             return
         reading.stop.set()
@@ -121,13 +133,34 @@ class CameraRunner:
         self._change(CameraState.LOST, problem, message("Check its power, cable and network."))
         self._begin(self._pause(now))
 
-    def _begin(self, pause_s: float) -> None:
-        reading = _Reading()
-        reading.thread = threading.Thread(
-            target=self._run, args=(reading, pause_s), name=f"camera-{self.camera.name}", daemon=True
+    def _name(self, doing: Doing | None, now: float) -> None:
+        """Report a source that may take long (a file, a share) while it shows no sign of life. It cannot be opened twice."""
+        if (doing is not None) == self._named or self._stopping:
+            return
+        self._named = doing is not None
+        if doing is None:
+            self._fault(self.name, None, None)
+            return
+        problem = message(
+            "The camera {camera} has shown no sign of life for {seconds:.0f} s: its disk or share does not answer.",
+            camera=self.name,
+            seconds=now - doing.since,
         )
-        self._reading = reading
-        reading.thread.start()
+        self._fault(self.name, problem, message("Check the disk, or the network to the share."))
+
+    def _alive(self) -> None:
+        self._reading.pulse.renew()
+
+    def _begin(self, pause_s: float) -> None:
+        with self._beginning:
+            if self._stopping:
+                return
+            reading = _Reading()
+            reading.thread = threading.Thread(
+                target=self._run, args=(reading, pause_s), name=f"camera-{self.camera.name}", daemon=True
+            )
+            self._reading = reading
+            reading.thread.start()
 
     def _run(self, reading: _Reading, pause_s: float) -> None:
         reading.stop.wait(pause_s)
@@ -155,18 +188,16 @@ class CameraRunner:
         try:
             while self._wanted(self.name, stop):
                 self._skips = 0
-                if self._patience_s is None:
+                with reading.pulse.during(self.name, self._named_s if self._patience_s is None else self._patience_s):
                     frame = next(frames, None)
-                else:
-                    with reading.pulse.during(self.name, self._patience_s):
-                        frame = next(frames, None)
                 if frame is None or stop.is_set():
                     return
+                origin = self.camera.origin
                 self._change(CameraState.STREAMING)
                 # An unreadable part used up the request for this frame.
                 if self._skips and not self._wanted(self.name, stop):
                     return
-                self._deliver(frame)
+                self._deliver(frame, origin)
         finally:
             close: Callable[[], None] | None = getattr(frames, "close", None)
             if close is not None:
@@ -176,7 +207,7 @@ class CameraRunner:
         self._reading.pulse.renew()  # an unreadable frame is a sign of life, too
         self._change(CameraState.STREAMING)
         if not self._skips or self._wanted(self.name, self._reading.stop):
-            self._unreadable(self.name, part, error)
+            self._unreadable(self.name, part, error, self.camera.origin)
         self._skips += 1
 
     def _recover(self, error: InspectorError, reading: _Reading) -> bool:
@@ -184,7 +215,7 @@ class CameraRunner:
         now = time.monotonic()
         self._failures.spend(now)
         retryable = isinstance(error, CameraError) and error.retryable
-        if not retryable or (not self.camera.live and self._failures.recent(now) > RESTARTS):
+        if not retryable or (not self.camera.resumes and self._failures.recent(now) > RESTARTS):
             self._change(CameraState.FAULT, error.problem, error.remedy)
             return False
         self._change(CameraState.LOST, error.problem, error.remedy)

@@ -1,7 +1,8 @@
 """The output stage: every verdict goes to every sink, each on its own thread behind its own edge.
 
-Sinks that record come first, one after the other: no other sink receives a verdict before it is written. The other sinks run in
-parallel, so that slow pictures delay neither the line nor the display.
+Sinks that record come first, one after the other: no other sink receives a verdict before it is written. The ledger of a
+watched folder is written before the first of them and after the last one. The other sinks run in parallel, so that slow
+pictures delay neither the line nor the display.
 """
 
 import logging
@@ -15,14 +16,16 @@ from inspector.core.types import Inspection
 from inspector.inspection.parts import weight_of
 from inspector.inspection.pulse import Pulse
 from inspector.inspection.status import StageStats, StationStatus
-from inspector.results.sink import Sink
+from inspector.results.sink import NotRecorded, Sink
 from inspector.station.counters import Counters
 from inspector.station.edge import Edge
+from inspector.station.ledgers import Ledgers, LedgerSink
 
 log = logging.getLogger(__name__)
 
 CAPACITY = 256 * 1024 * 1024  # most bytes of waiting frames
-PATIENCE = 10.0  # longest time in seconds per inspection before a sink counts as hanging
+NAMED_S = 4.0  # time in seconds per inspection after which a sink is named
+PATIENCE = 10.0  # longest time before a sink counts as hanging, so that nothing waits for it any more
 _TAKEN = 16  # most inspections that a sink's thread takes at once
 
 Report = Callable[[str, Message | None, Message | None], None]
@@ -31,15 +34,24 @@ Report = Callable[[str, Message | None, Message | None], None]
 class Outputs:
     """Distributes every inspection to the sinks. `put` may be called from any thread."""
 
-    def __init__(self, sinks: Sequence[Sink], counters: Counters, report: Report) -> None:
+    def __init__(self, sinks: Sequence[Sink], counters: Counters, report: Report, ledgers: Ledgers) -> None:
         """`report(name, problem, remedy)` receives losses and hangs of a sink; problem None: it works again."""
+        self._ledgers = ledgers
         others = [_Lane(sink, counters, report, ()) for sink in sinks if not sink.records]
+        recording = [sink for sink in sinks if sink.records]
         first: list[_Lane] = others
         records: list[_Lane] = []
-        for sink in reversed([sink for sink in sinks if sink.records]):
-            records.insert(0, _Lane(sink, counters, report, first))
-            first = [records[0]]
-        self._first = first
+        for sink in reversed(recording or [LedgerSink()]):
+            lane = _Lane(sink, counters, report, first)
+            records.insert(0, lane)
+            first = [lane]
+        if recording:
+            records[0].before = lambda inspection: ledgers.begin(
+                inspection, next((sink.place for sink in recording if sink.place is not None), None)
+            )
+        records[-1].after = ledgers.done
+        self._first = first if recording else others
+        self._ledger_first = first
         self._lanes = [*records, *others]  # in the order in which they are closed
 
     def open(self, status: StationStatus) -> None:
@@ -56,12 +68,23 @@ class Outputs:
         for lane in self._lanes:
             lane.start()
 
+    def part_opened(self, sequence: int, part: str) -> None:
+        """Let every sink note a part that is under way."""
+        for lane in self._lanes:
+            lane.sink.part_opened(sequence, part)
+
+    def part_forgotten(self, sequence: int) -> None:
+        """Let every sink note a part that gets no verdict."""
+        for lane in self._lanes:
+            lane.sink.part_forgotten(sequence)
+
     def put(self, inspection: Inspection, wait: bool) -> None:
         """Distribute a verdict.
 
         Waits for room in sinks that never drop, unless `wait` is False: then the verdict is accepted regardless.
         """
-        for lane in self._first:
+        self._ledgers.claim(inspection)
+        for lane in self._ledger_first if inspection.origins else self._first:
             lane.put(inspection, wait)
 
     def close(self, status: StationStatus) -> None:
@@ -92,10 +115,14 @@ class _Lane:
         self._counters = counters
         self._report = report
         self._then = then
+        self.before: Callable[[Inspection], None] | None = None
+        self.after: Callable[[Inspection], None] | None = None
         self._edge: Edge[Inspection] = Edge(sink.size, drop=sink.drop, capacity=CAPACITY, weigh=weight_of)
         self._pulse = Pulse()
         self._problem: Message | None = None
         self._hung = False
+        self._named = False
+        self._early: Exception | None = None  # why the ledger could not be written before the last record
         self._status: StationStatus | None = None
         self._thread: threading.Thread | None = None
 
@@ -129,14 +156,17 @@ class _Lane:
         return self._hung or self._edge.idle
 
     def look(self, now: float) -> None:
-        hangs = self._pulse.hangs(now)
-        if (hangs is not None) == self._hung:
+        doing = self._pulse.doing
+        silent = 0.0 if doing is None else now - doing.since
+        self._hung = silent > PATIENCE
+        named = silent > min(NAMED_S, PATIENCE)
+        if named == self._named:
             return
-        self._hung = hangs is not None
-        if hangs is None:
+        self._named = named
+        if doing is None or not self._named:
             self._report(self.sink.name, self._problem, None)
             return
-        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=hangs.what, seconds=PATIENCE)
+        problem = message("{what} has not been done with one part for {seconds:.0f} s.", what=doing.what, seconds=silent)
         self._report(self.sink.name, problem, message("Check the disk, or what else it is written to."))
 
     def finish(self, status: StationStatus) -> None:
@@ -152,28 +182,47 @@ class _Lane:
     def _run(self) -> None:
         while inspections := self._edge.take(_TAKEN):
             for inspection in inspections:
+                self._prepare(inspection)
+            self._do(lambda inspections=inspections: self.sink.expect(inspections))  # type: ignore[misc]
+            for inspection in inspections:
                 with self._pulse.during(self.sink.name, PATIENCE):
-                    self._take(inspection)
+                    taken = self._take(inspection)
                 for lane in self._then:
-                    lane.put(inspection, wait=True)
+                    lane.put(taken, wait=True)
             self._edge.settle(len(inspections))
         if self._status is not None:
             with self._pulse.during(self.sink.name, PATIENCE):
                 self.finish(self._status)
 
-    def _take(self, inspection: Inspection) -> None:
-        began = time.monotonic()
-        try:
-            self.sink.take(inspection)
-        except InspectorError as error:
-            self._note(error.problem, error.remedy)
-        except Exception as error:  # thread boundary: the next inspection must have its chance
-            log.exception("The sink %s failed", self.sink.name)
-            self._note(_defect(error), None)
-        else:
+    def _take(self, inspection: Inspection) -> Inspection:
+        """Give the sink an inspection; return what the lanes after it receive."""
+        began, after = time.monotonic(), self.after
+        error = self._do(lambda: self.sink.take(inspection))
+        late = None if after is None or error is not None else self._do(lambda: after(inspection))
+        if error is None and late is None and self._early is None:
             self._note(None, None)
         if self.sink.stage:
             self._counters.spent(self.sink.stage, (time.monotonic() - began) * 1000)
+        return error.instead if isinstance(error, NotRecorded) else inspection
+
+    def _prepare(self, inspection: Inspection) -> None:
+        """Write the ledger before the sink can begin with the record."""
+        if self.before is not None:
+            before = self.before
+            self._early = self._do(lambda: before(inspection))
+
+    def _do(self, work: Callable[[], None]) -> Exception | None:
+        """Let the sink work; report and return its error."""
+        try:
+            work()
+        except InspectorError as error:
+            self._note(error.problem, error.remedy)
+            return error
+        except Exception as error:  # thread boundary: the next inspection must have its chance
+            log.exception("The sink %s failed", self.sink.name)
+            self._note(_defect(error), None)
+            return error
+        return None
 
     def _note(self, problem: Message | None, remedy: Message | None) -> None:
         if problem != self._problem:

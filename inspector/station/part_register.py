@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from threading import Condition, Lock
+from typing import Protocol
 
 from inspector.core.message import message
 from inspector.core.types import Inspection
@@ -12,8 +13,15 @@ from inspector.inspection.program import Program
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[Inspection, bool], None]
 _TELLING_S = 10.0  # how long closing waits for verdicts that are being delivered
+
+
+class Receiver(Protocol):
+    """Receives what becomes of parts. `judged` must not block without `wait`, the others never."""
+
+    def part_opened(self, sequence: int, part: str) -> None: ...
+    def part_forgotten(self, sequence: int) -> None: ...
+    def judged(self, inspection: Inspection, wait: bool) -> None: ...
 
 
 class PartRegister:
@@ -23,9 +31,9 @@ class PartRegister:
     told.
     """
 
-    def __init__(self, tell: Tell, *, limit: int | None = None) -> None:
-        """`tell(inspection, wait)` delivers a verdict; without `wait` it must not block. `limit`: most parts to answer."""
-        self._tell = tell
+    def __init__(self, receiver: Receiver, *, limit: int | None = None) -> None:
+        """`receiver` gets the verdicts. `limit`: most parts to answer."""
+        self._receiver = receiver
         self._limit = limit
         lock = Lock()
         self._changed = Condition(lock)  # for the supervisor, which is not woken for every part
@@ -42,6 +50,7 @@ class PartRegister:
             if self._closed or (self._limit is not None and self._answered + len(self._parts) >= self._limit):
                 return False
             self._parts[part.sequence] = part
+            self._receiver.part_opened(part.sequence, part.name)
             if part.deadline_s is not None and time.monotonic() + part.deadline_s < self._look_at:
                 self._changed.notify_all()
             return True
@@ -50,18 +59,18 @@ class PartRegister:
         """Remove these parts, whose frames were dropped for newer ones, without an answer."""
         with self._changed:
             for part in parts:
-                if part.life is Life.OPEN:
-                    self._parts.pop(part.sequence, None)
+                if part.life is Life.OPEN and self._parts.pop(part.sequence, None) is not None:
+                    self._receiver.part_forgotten(part.sequence)
 
     def decide(self, part: Part, result: PartResult, program: Program, *, wait: bool = True) -> bool:
-        """Judge a part and deliver the verdict; return False if another thread already has. `wait`: see `tell`."""
+        """Judge a part and deliver the verdict; return False if another thread already has. `wait`: see `Receiver`."""
         with self._changed:
             if self._closed or part.life is not Life.OPEN or part.sequence not in self._parts:
                 return False
             part.life = Life.DECIDED
             self._telling += 1
         try:
-            self._tell(_concluded(part, result, program), wait)
+            self._receiver.judged(_concluded(part, result, program), wait)
         finally:
             with self._changed:
                 part.life = Life.TOLD

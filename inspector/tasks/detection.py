@@ -16,7 +16,7 @@ from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
 from inspector.core.message import Message, message
 from inspector.core.registry import LOSSES
-from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, TaskName
+from inspector.core.types import Annotation, Answer, Boxes, Floats, Frame, Prediction, Region, TaskName
 from inspector.imaging.preprocessing import InputSpec, View
 from inspector.runs.report import Interval
 from inspector.tasks.base import DEFAULT_THRESHOLD, DefaultRule, Sizing, Target, Task, defect_classes, loss_of, percent, shares
@@ -24,8 +24,9 @@ from inspector.tasks.boxes import area, box_iou, in_region, suppress
 from inspector.tasks.metrics import DetectionMetrics
 from inspector.tasks.mistakes import Mistake, listed
 from inspector.tasks.thresholds import NEVER, Rated
+from inspector.tasks.tiles import join_boxes
 
-MAX_OBJECTS = 100  # most labelled objects of a frame used in training
+MAX_OBJECTS = 300  # most labelled objects of a frame used in training
 FLOOR = 0.05
 NMS_IOU = 0.5
 _MATCH = 0.5  # smallest IoU of two boxes that count as the same
@@ -41,6 +42,7 @@ class Detection(Task):
     lowest: ClassVar[float] = 0.05
     cam: ClassVar[Literal["gradcam", "layercam"]] = "layercam"  # for small targets
     explained: ClassVar[str] = "boxes of class {name} (scores add up to {target:.2f})"
+    tiled: ClassVar[bool] = True
     class_measure: ClassVar[str] = "ap50"
     sizing: ClassVar[Sizing] = Sizing(usual=320, object_px=16, seen=25_000, enlarged=1.6)
 
@@ -73,7 +75,10 @@ class Detection(Task):
         return {"boxes": boxes, "classes": classes}
 
     def decode(self, raw: Floats, card: Card, views: Sequence[View], frames: Sequence[Frame]) -> list[Prediction]:
-        """Decode graph output float32 [N, A, 4 + C] into `Boxes` above the card's floor, best first, after suppression."""
+        """Decode graph output float32 [N, A, 4 + C] into `Boxes` above the card's floor, best first, after suppression.
+
+        Boxes are cut at the region only after suppression: those of two objects at its edge become alike.
+        """
         floor, overlap = card.thresholds.get("floor", FLOOR), card.thresholds.get("nms_iou", NMS_IOU)
         frame, xyxy, scores, classes = candidates(raw, floor)
         xyxy *= np.array([card.input.width, card.input.height] * 2, np.float32)
@@ -81,10 +86,16 @@ class Detection(Task):
         result = []
         for index, view in enumerate(views):
             own = slice(ends[index], ends[index + 1])
-            found = Boxes(view.to_frame(xyxy[own]), scores[own], classes[own])
-            boxes = suppress(found, overlap)
+            found = suppress(Boxes(xyxy[own], scores[own], classes[own]), overlap)
+            cut = view.to_frame(found.xyxy)
+            seen = area(cut) > 0
+            boxes = Boxes(cut[seen], found.scores[seen], found.classes[seen])
             result.append(Prediction(card.name, self.name, view.camera, card.classes, view.region, boxes))
         return result
+
+    def join(self, found: Sequence[tuple[Region, Answer]], region: Region, card: Card) -> Boxes:
+        boxes = [(tile, answer) for tile, answer in found if isinstance(answer, Boxes)]
+        return join_boxes(boxes, region, overlap=card.thresholds.get("nms_iou", NMS_IOU))
 
     def metrics(self, card: Card) -> DetectionMetrics:
         return DetectionMetrics(card.classes, score=self.threshold(card))
@@ -121,11 +132,12 @@ class Detection(Task):
     def difference(self, one: Prediction, other: Prediction, card: Card) -> float:
         """Return the largest score difference of the boxes that reach the threshold on either side.
 
-        Boxes match if they have the same class and an IoU of at least one half. A box without a match counts with its whole
-        score.
+        Boxes match if they have the same class and an IoU of at least one half; of several matches the one with the nearest
+        score counts, because networks without suppression answer with boxes that overlap. A box without a match counts with
+        its whole score.
         """
         limit = self.threshold(card)
-        return float(max(np.abs(_gaps(own, others, limit)).max(initial=0.0) for own, others in _both(one, other)))
+        return float(max(_nearest(own, others, limit).max(initial=0.0) for own, others in _both(one, other)))
 
     def differs(self, one: Prediction, other: Prediction, card: Card) -> bool:
         """Return whether a box of one side has no match on the other side, even at a slightly lower threshold.
@@ -185,11 +197,24 @@ def _gaps(own: Boxes, others: Boxes, limit: float) -> Floats:
     Without a match the whole score counts.
     """
     seen = own.at_least(limit)
-    same = seen.classes[:, None] == others.classes[None, :]
-    matches = (box_iou(seen.xyxy, others.xyxy) >= _MATCH) & same
-    best = np.where(matches, others.scores[None, :], 0.0).max(axis=1, initial=0.0)
+    best = np.where(_matches(seen, others), others.scores[None, :], 0.0).max(axis=1, initial=0.0)
     gaps: Floats = (seen.scores - best).astype(np.float32)
     return gaps
+
+
+def _nearest(own: Boxes, others: Boxes, limit: float) -> Floats:
+    """Return how far the score of each of `own` that reaches the limit is from that of its nearest match among `others`."""
+    seen = own.at_least(limit)
+    apart = np.abs(seen.scores[:, None] - others.scores[None, :])
+    whole = seen.scores[:, None]
+    nearest: Floats = np.hstack([np.where(_matches(seen, others), apart, whole), whole]).min(axis=1)
+    return nearest
+
+
+def _matches(own: Boxes, others: Boxes) -> NDArray[np.bool_]:
+    """Return which boxes have the same class and overlap, [own, others]."""
+    same: NDArray[np.bool_] = own.classes[:, None] == others.classes[None, :]
+    return (box_iou(own.xyxy, others.xyxy) >= _MATCH) & same
 
 
 def candidates(raw: Floats, floor: float) -> tuple[NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:

@@ -42,7 +42,16 @@ _LAST_LINES = 80  # enough for the traceback of a crash
 _ENDING_S = 10.0  # maximum time from a worker's last message to its end
 _SEND_S = 5.0  # after this time without reading, a worker gets no more messages
 R = TypeVar("R", bound=BaseModel)
-__all__ = ["Cause", "End", "Outcome", "WorkerProcess", "rank", "usable_cores", "worker_command", "world_size"]
+__all__ = [
+    "Cause",
+    "End",
+    "Outcome",
+    "WorkerProcess",
+    "rank",
+    "usable_cores",
+    "worker_command",
+    "world_size",
+]
 
 
 def worker_command(kind: str) -> list[str]:

@@ -2,6 +2,57 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="ja" sourcelanguage="en">
 <context>
+    <name>AboutView</name>
+    <message>
+        <source>Looking at this computer…</source>
+        <translation>このコンピューターを調べています…</translation>
+    </message>
+    <message>
+        <source>Licensed under Apache-2.0. Python {python}, {platform}. The program&apos;s files: {folder}</source>
+        <translation>ライセンス: Apache-2.0。Python {python}、{platform}。プログラムの場所: {folder}</translation>
+    </message>
+    <message>
+        <source>Your files</source>
+        <translation>あなたのファイル</translation>
+    </message>
+    <message>
+        <source>Recipes</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Bundles</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Trainings</source>
+        <translation>学習</translation>
+    </message>
+    <message>
+        <source>Settings</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Log</source>
+        <translation>ログ</translation>
+    </message>
+    <message>
+        <source>Open: {name}</source>
+        <translation>開く: {name}</translation>
+    </message>
+    <message>
+        <source>Check this computer</source>
+        <translation>このコンピューターを調べる</translation>
+    </message>
+    <message>
+        <source>Licences</source>
+        <translation>ライセンス</translation>
+    </message>
+    <message>
+        <source>What the check says</source>
+        <translation>調査の結果</translation>
+    </message>
+</context>
+<context>
     <name>AdvancedPage</name>
     <message>
         <source>Data</source>
@@ -82,6 +133,53 @@
     </message>
 </context>
 <context>
+    <name>BundlesPanel</name>
+    <message>
+        <source>Choose a bundle</source>
+        <translation>バンドルを選ぶ</translation>
+    </message>
+    <message>
+        <source>Browse…</source>
+        <translation>参照…</translation>
+    </message>
+    <message>
+        <source>The whole frame</source>
+        <translation>フレーム全体</translation>
+    </message>
+    <message>
+        <source>Add a bundle: it looks at a camera.</source>
+        <translation>バンドルを追加してください。カメラの画像を調べます。</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Region</source>
+        <translation>領域</translation>
+    </message>
+    <message>
+        <source>Bundles of the recipe</source>
+        <translation>レシピのバンドル</translation>
+    </message>
+    <message>
+        <source>Add a bundle</source>
+        <translation>バンドルを追加</translation>
+    </message>
+    <message>
+        <source>Remove this bundle</source>
+        <translation>このバンドルを外す</translation>
+    </message>
+    <message>
+        <source>Draw the region</source>
+        <translation>領域を描く</translation>
+    </message>
+</context>
+<context>
     <name>CameraChooser</name>
     <message>
         <source>All cameras</source>
@@ -97,7 +195,74 @@
     </message>
 </context>
 <context>
+    <name>CamerasPanel</name>
+    <message>
+        <source>{pixels:.1f} px are</source>
+        <translation>{pixels:.1f} px の長さ</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>名前</translation>
+    </message>
+    <message>
+        <source>Name of the camera</source>
+        <translation>カメラの名前</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>入力元</translation>
+    </message>
+    <message>
+        <source>Choose the source…</source>
+        <translation>入力元を選ぶ…</translation>
+    </message>
+    <message>
+        <source>Measure a known length on the picture</source>
+        <translation>画像上で既知の長さを測る</translation>
+    </message>
+    <message>
+        <source>Set</source>
+        <translation>設定</translation>
+    </message>
+    <message>
+        <source>Add a camera</source>
+        <translation>カメラを追加</translation>
+    </message>
+    <message>
+        <source>Remove this camera</source>
+        <translation>このカメラを外す</translation>
+    </message>
+    <message>
+        <source>Length in millimetres</source>
+        <translation>長さ（ミリメートル）</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Driver</source>
+        <translation>ドライバー</translation>
+    </message>
+    <message>
+        <source>Frames that get no verdict</source>
+        <translation>判定しないフレーム</translation>
+    </message>
+</context>
+<context>
     <name>Canvas</name>
+    <message>
+        <source>SIMULATION</source>
+        <translation>シミュレーション</translation>
+    </message>
     <message>
         <source>Picture</source>
         <translation>画像</translation>
@@ -155,8 +320,24 @@
         <translation>クラス</translation>
     </message>
     <message>
-        <source>Tick the classes of good parts: the test report then counts false rejects.</source>
-        <translation>良品のクラスにチェックを入れてください。テストレポートで過検出を数えます。</translation>
+        <source>Which classes show good parts? Tick them, or say that none does.</source>
+        <translation>良品のクラスはどれですか。選択するか、ないことを指定してください。</translation>
+    </message>
+    <message>
+        <source>Ticked classes are good parts, guessed from their names. Correct it here.</source>
+        <translation>選択中のクラスが良品です（名前から推測）。違う場合は直してください。</translation>
+    </message>
+    <message>
+        <source>Ticked classes are good parts; all others are NG.</source>
+        <translation>選択中のクラスが良品で、ほかはすべて NG です。</translation>
+    </message>
+    <message>
+        <source>None: every part will be NG</source>
+        <translation>なし: すべての部品が NG になります</translation>
+    </message>
+    <message>
+        <source>No class shows good parts</source>
+        <translation>良品のクラスはない</translation>
     </message>
     <message>
         <source>{name}: good part</source>
@@ -165,6 +346,21 @@
     <message>
         <source>{name}: {count} images</source>
         <translation>{name}: {count} 枚</translation>
+    </message>
+</context>
+<context>
+    <name>ClassificationTab</name>
+    <message>
+        <source>{margin:.2f} ahead of the next class.</source>
+        <translation>次のクラスとの差は {margin:.2f} です。</translation>
+    </message>
+    <message>
+        <source>This recipe has no bundle that tells classes apart.</source>
+        <translation>このレシピにはクラスを見分けるバンドルがありません。</translation>
+    </message>
+    <message>
+        <source>Scores</source>
+        <translation>スコア</translation>
     </message>
 </context>
 <context>
@@ -306,6 +502,10 @@
 <context>
     <name>Counters</name>
     <message>
+        <source>Since {time}</source>
+        <translation>{time} から</translation>
+    </message>
+    <message>
         <source>Counters</source>
         <translation>集計</translation>
     </message>
@@ -336,6 +536,18 @@
     <message>
         <source>OK parts of all inspected parts</source>
         <translation>検査した部品のうち OK の割合</translation>
+    </message>
+    <message>
+        <source>New shift…</source>
+        <translation>新しい直…</translation>
+    </message>
+    <message>
+        <source>New shift or lot: count from 0</source>
+        <translation>新しい直・ロット：0 から数える</translation>
+    </message>
+    <message>
+        <source>The counters go on over stop and restart. This begins a new shift or lot at 0.</source>
+        <translation>カウンターは停止や再起動をしても続きます。新しい直・ロットを 0 から数え始めます。</translation>
     </message>
 </context>
 <context>
@@ -642,6 +854,33 @@
     </message>
 </context>
 <context>
+    <name>Figures</name>
+    <message>
+        <source>OK</source>
+        <translation>OK</translation>
+    </message>
+    <message>
+        <source>NG</source>
+        <translation>NG</translation>
+    </message>
+    <message>
+        <source>Yield</source>
+        <translation>良品率</translation>
+    </message>
+    <message>
+        <source>Total</source>
+        <translation>合計</translation>
+    </message>
+    <message>
+        <source>Review</source>
+        <translation>要確認</translation>
+    </message>
+    <message>
+        <source>Not inspected</source>
+        <translation>未検査</translation>
+    </message>
+</context>
+<context>
     <name>Filmstrip</name>
     <message>
         <source>Last NG parts</source>
@@ -782,29 +1021,6 @@
     </message>
 </context>
 <context>
-    <name>HelpOverlay</name>
-    <message>
-        <source>Keys</source>
-        <translation>キー操作</translation>
-    </message>
-    <message>
-        <source>On the review page</source>
-        <translation>レビュー画面</translation>
-    </message>
-    <message>
-        <source>In a picture</source>
-        <translation>画像上</translation>
-    </message>
-    <message>
-        <source>In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.</source>
-        <translation>画像上では、ホイールまたは 2 本指で拡大縮小、ドラッグで移動、ダブルクリックで全体を表示します。</translation>
-    </message>
-    <message>
-        <source>Close</source>
-        <translation>閉じる</translation>
-    </message>
-</context>
-<context>
     <name>HoldStrip</name>
     <message>
         <source>Back to live</source>
@@ -914,10 +1130,103 @@
     </message>
 </context>
 <context>
+    <name>LineClosing</name>
+    <message>
+        <source>Hold: stop inspecting and close</source>
+        <translation>長押しで検査を停止して閉じる</translation>
+    </message>
+    <message>
+        <source>Go on inspecting</source>
+        <translation>検査を続ける</translation>
+    </message>
+    <message>
+        <source>Closing the window stops the inspection. Parts that pass afterwards get no verdict.</source>
+        <translation>ウィンドウを閉じると検査が止まります。その後に通る部品は判定されません。</translation>
+    </message>
+    <message>
+        <source>The line is running</source>
+        <translation>ラインは検査中です</translation>
+    </message>
+</context>
+<context>
+    <name>Listing</name>
+    <message>
+        <source>Folders {share:.0f} %</source>
+        <translation>フォルダー {share:.0f} %</translation>
+    </message>
+    <message>
+        <source>Parts</source>
+        <translation>部品</translation>
+    </message>
+    <message>
+        <source>Parts and folders</source>
+        <translation>部品とフォルダー</translation>
+    </message>
+    <message>
+        <source>Show</source>
+        <translation>表示</translation>
+    </message>
+    <message>
+        <source>All parts</source>
+        <translation>すべての部品</translation>
+    </message>
+    <message>
+        <source>Least certain first</source>
+        <translation>不確かな順</translation>
+    </message>
+</context>
+<context>
     <name>MainWindow</name>
     <message>
         <source>Inspector</source>
         <translation>Inspector</translation>
+    </message>
+</context>
+<context>
+    <name>Manual</name>
+    <message>
+        <source>Help</source>
+        <translation>ヘルプ</translation>
+    </message>
+    <message>
+        <source>Topics</source>
+        <translation>項目</translation>
+    </message>
+    <message>
+        <source>Show the tour</source>
+        <translation>ツアーを見る</translation>
+    </message>
+    <message>
+        <source>Close</source>
+        <translation>閉じる</translation>
+    </message>
+    <message>
+        <source>About this program</source>
+        <translation>このプログラムについて</translation>
+    </message>
+    <message>
+        <source>Keys</source>
+        <translation>キー操作</translation>
+    </message>
+    <message>
+        <source>On the review page</source>
+        <translation>レビューページ</translation>
+    </message>
+    <message>
+        <source>In a picture</source>
+        <translation>画像の中</translation>
+    </message>
+    <message>
+        <source>In a picture the wheel and two fingers zoom, dragging moves, a double click shows all of it.</source>
+        <translation>画像の中では、ホイールと2本指で拡大・縮小、ドラッグで移動、ダブルクリックで全体を表示します。</translation>
+    </message>
+    <message>
+        <source>key</source>
+        <translation>キー</translation>
+    </message>
+    <message>
+        <source>effect</source>
+        <translation>動作</translation>
     </message>
 </context>
 <context>
@@ -1000,6 +1309,49 @@
     </message>
 </context>
 <context>
+    <name>NextStep</name>
+    <message>
+        <source>No limit is set</source>
+        <translation>限界値が設定されていません</translation>
+    </message>
+    <message>
+        <source>Temperatures are measured. A part is NG if its hottest place has more than the limit.</source>
+        <translation>温度は測定されています。最も熱い場所が限界値を超える部品を NG とします。</translation>
+    </message>
+    <message>
+        <source>Nothing judges these pictures yet</source>
+        <translation>この画像を判定するものがまだありません</translation>
+    </message>
+    <message>
+        <source>The shipped networks know only the demo line. Train a bundle on these pictures, or open your recipe.</source>
+        <translation>付属のネットワークはデモラインしか知りません。この画像で学習するか、自分のレシピを開いてください。</translation>
+    </message>
+    <message>
+        <source>NG above</source>
+        <translation>NG とする温度（これを超える）</translation>
+    </message>
+    <message>
+        <source>less</source>
+        <translation>減らす</translation>
+    </message>
+    <message>
+        <source>more</source>
+        <translation>増やす</translation>
+    </message>
+    <message>
+        <source>Judge with this limit</source>
+        <translation>この限界値で判定</translation>
+    </message>
+    <message>
+        <source>Train on this folder</source>
+        <translation>このフォルダーで学習</translation>
+    </message>
+    <message>
+        <source>Open a recipe…</source>
+        <translation>レシピを開く…</translation>
+    </message>
+</context>
+<context>
     <name>OpenBar</name>
     <message>
         <source>Save table</source>
@@ -1049,10 +1401,61 @@
     </message>
 </context>
 <context>
+    <name>OperatorView</name>
+    <message>
+        <source>HELD</source>
+        <translation>保持中</translation>
+    </message>
+    <message>
+        <source>Operator view</source>
+        <translation>オペレーター画面</translation>
+    </message>
+    <message>
+        <source>Back to live</source>
+        <translation>ライブに戻る</translation>
+    </message>
+    <message>
+        <source>Start</source>
+        <translation>開始</translation>
+    </message>
+    <message>
+        <source>Start inspecting</source>
+        <translation>検査を開始</translation>
+    </message>
+    <message>
+        <source>Stop (hold)</source>
+        <translation>長押しで停止</translation>
+    </message>
+    <message>
+        <source>Hold to stop inspecting</source>
+        <translation>長押しすると検査を停止します</translation>
+    </message>
+    <message>
+        <source>Trigger</source>
+        <translation>トリガー</translation>
+    </message>
+    <message>
+        <source>Inspect one part now</source>
+        <translation>部品を 1 個すぐに検査</translation>
+    </message>
+    <message>
+        <source>Leave (hold)</source>
+        <translation>長押しで戻る</translation>
+    </message>
+    <message>
+        <source>Hold to leave the operator view; the line goes on</source>
+        <translation>長押しするとオペレーター画面を閉じます。検査は続きます</translation>
+    </message>
+</context>
+<context>
     <name>OutcomeBar</name>
     <message>
         <source>Inspecting…</source>
         <translation>検査しています…</translation>
+    </message>
+    <message>
+        <source>Not judged</source>
+        <translation>判定なし</translation>
     </message>
 </context>
 <context>
@@ -1101,8 +1504,43 @@
         <translation>判定</translation>
     </message>
     <message>
+        <source>Margin</source>
+        <translation>余裕</translation>
+    </message>
+    <message>
         <source>Reason</source>
         <translation>理由</translation>
+    </message>
+</context>
+<context>
+    <name>PictureTab</name>
+    <message>
+        <source>temperatures</source>
+        <translation>温度</translation>
+    </message>
+    <message>
+        <source>The whole picture</source>
+        <translation>画像全体</translation>
+    </message>
+    <message>
+        <source>Under the cursor</source>
+        <translation>カーソル位置</translation>
+    </message>
+    <message>
+        <source>Size</source>
+        <translation>サイズ</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>ビット深度</translation>
+    </message>
+    <message>
+        <source>Darkest, brightest</source>
+        <translation>最暗・最明</translation>
+    </message>
+    <message>
+        <source>Mean</source>
+        <translation>平均</translation>
     </message>
 </context>
 <context>
@@ -1201,6 +1639,10 @@
         <translation>学習</translation>
     </message>
     <message>
+        <source>Recipes</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
         <source>Settings</source>
         <translation>設定</translation>
     </message>
@@ -1248,6 +1690,49 @@
     </message>
 </context>
 <context>
+    <name>RecipeEditor</name>
+    <message>
+        <source>The recipe would run.</source>
+        <translation>このレシピは実行できます。</translation>
+    </message>
+    <message>
+        <source>No frame yet</source>
+        <translation>フレームがまだありません</translation>
+    </message>
+    <message>
+        <source>Add a camera: its picture appears here.</source>
+        <translation>カメラを追加すると、ここに画像が表示されます。</translation>
+    </message>
+    <message>
+        <source>Cameras</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Bundles</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Rules</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Line</source>
+        <translation>ライン</translation>
+    </message>
+    <message>
+        <source>History</source>
+        <translation>履歴</translation>
+    </message>
+    <message>
+        <source>What the recipe sets</source>
+        <translation>レシピの設定内容</translation>
+    </message>
+    <message>
+        <source>Next frame</source>
+        <translation>次のフレーム</translation>
+    </message>
+</context>
+<context>
     <name>RecipePanel</name>
     <message>
         <source>The one that runs now ({name})</source>
@@ -1270,6 +1755,10 @@
         <translation>レシピを選ぶ</translation>
     </message>
     <message>
+        <source>Choose where the frames come from…</source>
+        <translation>入力元を選ぶ…</translation>
+    </message>
+    <message>
         <source>Nothing: it looks beside the others</source>
         <translation>置き換えない：ほかと並べて検査</translation>
     </message>
@@ -1282,8 +1771,12 @@
         <translation>{region}（{bundles} と同じ）</translation>
     </message>
     <message>
-        <source>Another one…</source>
-        <translation>別の領域…</translation>
+        <source>Counts from the score</source>
+        <translation>有効とするスコア</translation>
+    </message>
+    <message>
+        <source>Go to Inspect</source>
+        <translation>検査へ進む</translation>
     </message>
     <message>
         <source>The rules of {bundle} go on ({count})</source>
@@ -1302,8 +1795,12 @@
         <translation>プログラム付属のレシピのため、変更したコピーを {file} に書きます。</translation>
     </message>
     <message>
-        <source>{file} becomes revision {revision}. What it holds now is kept beside it; comments in it are lost.</source>
-        <translation>{file} は改訂 {revision} になります。現在の内容は隣に残します。コメントは失われます。</translation>
+        <source>{file} becomes revision {revision}. What it holds now is kept among its revisions.</source>
+        <translation>{file} は改訂 {revision} になります。現在の内容は改訂の履歴に残ります。</translation>
+    </message>
+    <message>
+        <source>Regions, cameras and further rules are set on the Recipes page.</source>
+        <translation>領域、カメラ、そのほかのルールはレシピページで設定します。</translation>
     </message>
     <message>
         <source>{bundle} takes the place of {other}.</source>
@@ -1350,14 +1847,6 @@
         <translation>領域</translation>
     </message>
     <message>
-        <source>Left, top, width, height</source>
-        <translation>左、上、幅、高さ</translation>
-    </message>
-    <message>
-        <source>Threshold</source>
-        <translation>しきい値</translation>
-    </message>
-    <message>
         <source>Rule</source>
         <translation>ルール</translation>
     </message>
@@ -1385,6 +1874,57 @@
         <source>Use it</source>
         <translation>使う</translation>
     </message>
+    <message>
+        <source>Use it nevertheless</source>
+        <translation>それでも使う</translation>
+    </message>
+</context>
+<context>
+    <name>RecipesPage</name>
+    <message>
+        <source>New recipe</source>
+        <translation>新しいレシピ</translation>
+    </message>
+    <message>
+        <source>Save them</source>
+        <translation>保存する</translation>
+    </message>
+    <message>
+        <source>Discard them</source>
+        <translation>破棄する</translation>
+    </message>
+    <message>
+        <source>Go on editing</source>
+        <translation>編集を続ける</translation>
+    </message>
+    <message>
+        <source>There are changes that are not saved</source>
+        <translation>保存していない変更があります</translation>
+    </message>
+    <message>
+        <source>Save a copy</source>
+        <translation>コピーを保存</translation>
+    </message>
+    <message>
+        <source>Save revision {number}</source>
+        <translation>改訂 {number} を保存</translation>
+    </message>
+    <message>
+        <source>Save the recipe</source>
+        <translation>レシピを保存</translation>
+    </message>
+    <message>
+        <source>Recipes</source>
+        <translation>レシピ</translation>
+    </message>
+    <message>
+        <source>Discard changes</source>
+        <translation>変更を破棄</translation>
+    </message>
+    <message>
+        <source>Go to Inspect</source>
+        <translation>検査へ進む</translation>
+    </message>
 </context>
 <context>
     <name>ResultFacts</name>
@@ -1395,6 +1935,14 @@
     <message>
         <source>on {count} {part} images</source>
         <translation>{part}画像 {count} 枚</translation>
+    </message>
+    <message>
+        <source>{low} to {high}</source>
+        <translation>{low}～{high}</translation>
+    </message>
+    <message>
+        <source>{count} test images are too few to be sure: the true value may lie anywhere from {low} to {high}.</source>
+        <translation>テスト画像 {count} 枚では確かなことは言えません。真の値は {low}～{high} のどこにもあり得ます。</translation>
     </message>
     <message>
         <source>the usual one</source>
@@ -1524,6 +2072,10 @@
         <translation>結果</translation>
     </message>
     <message>
+        <source>Judge my pictures</source>
+        <translation>自分の画像を判定</translation>
+    </message>
+    <message>
         <source>Use in a recipe</source>
         <translation>レシピで使う</translation>
     </message>
@@ -1606,17 +2158,99 @@
         <source>Review</source>
         <translation>レビュー</translation>
     </message>
+</context>
+<context>
+    <name>RevisionsPanel</name>
     <message>
-        <source>Parts</source>
-        <translation>部品</translation>
+        <source>What revision {number} changed</source>
+        <translation>改訂 {number} の変更点</translation>
     </message>
     <message>
-        <source>Show</source>
-        <translation>表示</translation>
+        <source>Revision {number} changed no value</source>
+        <translation>改訂 {number} で変わった値はありません</translation>
     </message>
     <message>
-        <source>All parts</source>
-        <translation>すべての部品</translation>
+        <source>Revision</source>
+        <translation>改訂</translation>
+    </message>
+    <message>
+        <source>Who</source>
+        <translation>変更者</translation>
+    </message>
+    <message>
+        <source>When</source>
+        <translation>日時</translation>
+    </message>
+    <message>
+        <source>Revisions</source>
+        <translation>改訂の履歴</translation>
+    </message>
+    <message>
+        <source>Value</source>
+        <translation>項目</translation>
+    </message>
+    <message>
+        <source>Before</source>
+        <translation>変更前</translation>
+    </message>
+    <message>
+        <source>After</source>
+        <translation>変更後</translation>
+    </message>
+    <message>
+        <source>Differences</source>
+        <translation>変更点</translation>
+    </message>
+    <message>
+        <source>Revisions are kept from the first save on this page.</source>
+        <translation>このページで最初に保存したときから履歴が残ります。</translation>
+    </message>
+    <message>
+        <source>One step back</source>
+        <translation>1つ前に戻す</translation>
+    </message>
+</context>
+<context>
+    <name>RulesPanel</name>
+    <message>
+        <source>The last {count} come with the bundles.</source>
+        <translation>最後の {count} 件はバンドルの標準ルールです。</translation>
+    </message>
+    <message>
+        <source>Rule</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限界値</translation>
+    </message>
+    <message>
+        <source>Here</source>
+        <translation>この画像</translation>
+    </message>
+    <message>
+        <source>Verdict</source>
+        <translation>判定</translation>
+    </message>
+    <message>
+        <source>Rules</source>
+        <translation>ルール</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>Bundle of the rule</source>
+        <translation>ルールのバンドル</translation>
+    </message>
+    <message>
+        <source>Add a rule</source>
+        <translation>ルールを追加</translation>
+    </message>
+    <message>
+        <source>Remove this rule</source>
+        <translation>このルールを外す</translation>
     </message>
 </context>
 <context>
@@ -1643,6 +2277,18 @@
 </context>
 <context>
     <name>RunView</name>
+    <message>
+        <source>Cancelling…</source>
+        <translation>中止しています…</translation>
+    </message>
+    <message>
+        <source>Stopping; the best epoch is being measured…</source>
+        <translation>終了中です。最良のエポックを測定しています…</translation>
+    </message>
+    <message>
+        <source>Pausing…</source>
+        <translation>一時停止しています…</translation>
+    </message>
     <message>
         <source>{rate} images/s</source>
         <translation>{rate} 枚/秒</translation>
@@ -1771,6 +2417,17 @@
     </message>
 </context>
 <context>
+    <name>ScoreBars</name>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
+    </message>
+</context>
+<context>
     <name>SegmentationTab</name>
     <message>
         <source>This recipe has no bundle that marks areas.</source>
@@ -1867,8 +2524,12 @@
         <translation>摂氏 (°C)</translation>
     </message>
     <message>
-        <source>Demo line</source>
-        <translation>デモライン</translation>
+        <source>Archive</source>
+        <translation>アーカイブ</translation>
+    </message>
+    <message>
+        <source>Every part is recorded before its verdict is told. Images of NG and REVIEW parts are kept.</source>
+        <translation>すべての部品を、判定を伝える前に記録します。NG と REVIEW の部品の画像を保存します。</translation>
     </message>
     <message>
         <source>Every start makes a folder in it with the records, the pictures and a report of the run.</source>
@@ -1903,6 +2564,14 @@
         <translation>起動時のレシピ</translation>
     </message>
     <message>
+        <source>Record every part</source>
+        <translation>すべての部品を記録する</translation>
+    </message>
+    <message>
+        <source>Record nothing</source>
+        <translation>記録しない</translation>
+    </message>
+    <message>
         <source>Save what is inspected</source>
         <translation>検査結果の保存</translation>
     </message>
@@ -1917,6 +2586,10 @@
     <message>
         <source>The recipe the window opens with, so that Start is the only key to press.</source>
         <translation>起動時に開くレシピです。「開始」を押すだけで検査できます。</translation>
+    </message>
+    <message>
+        <source>What was open last</source>
+        <translation>前回開いていたもの</translation>
     </message>
     <message>
         <source>Folder to save in</source>
@@ -1951,6 +2624,25 @@
     </message>
 </context>
 <context>
+    <name>ShiftChange</name>
+    <message>
+        <source>{count} parts were counted. {since}. Their records and pictures stay.</source>
+        <translation>{count} 個を数えました（{since}）。記録と画像は残ります。</translation>
+    </message>
+    <message>
+        <source>Begin a new shift or lot?</source>
+        <translation>新しい直・ロットを始めますか？</translation>
+    </message>
+    <message>
+        <source>Count from 0</source>
+        <translation>0 から数える</translation>
+    </message>
+    <message>
+        <source>Go on counting</source>
+        <translation>このまま数える</translation>
+    </message>
+</context>
+<context>
     <name>Shortcuts</name>
     <message>
         <source>Back to live</source>
@@ -1959,6 +2651,10 @@
     <message>
         <source>First, last part</source>
         <translation>最初 / 最後の部品</translation>
+    </message>
+    <message>
+        <source>Help for this page</source>
+        <translation>このページのヘルプ</translation>
     </message>
     <message>
         <source>Hold the next newer NG part</source>
@@ -1977,8 +2673,8 @@
         <translation>検査ページ</translation>
     </message>
     <message>
-        <source>Leave the full screen, the held part or this help</source>
-        <translation>全画面・固定表示・この一覧を終了</translation>
+        <source>Leave the full screen, the held part or the help</source>
+        <translation>全画面、保持中の部品、ヘルプを閉じる</translation>
     </message>
     <message>
         <source>Move the view</source>
@@ -2021,6 +2717,10 @@
         <translation>終了</translation>
     </message>
     <message>
+        <source>Recipes page</source>
+        <translation>レシピページ</translation>
+    </message>
+    <message>
         <source>Review a folder of images</source>
         <translation>画像フォルダーをレビュー</translation>
     </message>
@@ -2055,10 +2755,6 @@
     <message>
         <source>Train page</source>
         <translation>学習ページ</translation>
-    </message>
-    <message>
-        <source>What the keys do</source>
-        <translation>キー操作の一覧</translation>
     </message>
     <message>
         <source>Zoom in, zoom out</source>
@@ -2157,6 +2853,93 @@
     <message>
         <source>Where frames come from. usb:0, rtsp://… and http://… can be typed; Enter or Start takes them.</source>
         <translation>画像の取得元です。usb:0、rtsp://…、http://… を入力できます。Enter または「開始」で確定します。</translation>
+    </message>
+</context>
+<context>
+    <name>SourceSheet</name>
+    <message>
+        <source>Choose a folder of images</source>
+        <translation>画像フォルダーを選ぶ</translation>
+    </message>
+    <message>
+        <source>Choose a video</source>
+        <translation>動画を選ぶ</translation>
+    </message>
+    <message>
+        <source>Videos ({patterns})</source>
+        <translation>動画 ({patterns})</translation>
+    </message>
+    <message>
+        <source>Opening {source}…</source>
+        <translation>{source} を開いています…</translation>
+    </message>
+    <message>
+        <source>It gives frames of {width} × {height} px.</source>
+        <translation>{width} × {height} px のフレームが得られました。</translation>
+    </message>
+    <message>
+        <source>Where the frames come from</source>
+        <translation>フレームの入力元</translation>
+    </message>
+    <message>
+        <source>The computer lists no camera. Plug one in, and open this again.</source>
+        <translation>カメラが見つかりません。接続してから、もう一度開いてください。</translation>
+    </message>
+    <message>
+        <source>Address</source>
+        <translation>アドレス</translation>
+    </message>
+    <message>
+        <source>User</source>
+        <translation>ユーザー名</translation>
+    </message>
+    <message>
+        <source>Password</source>
+        <translation>パスワード</translation>
+    </message>
+    <message>
+        <source>as before</source>
+        <translation>変更なし</translation>
+    </message>
+    <message>
+        <source>Folder</source>
+        <translation>フォルダー</translation>
+    </message>
+    <message>
+        <source>Video</source>
+        <translation>動画</translation>
+    </message>
+    <message>
+        <source>Browse…</source>
+        <translation>参照…</translation>
+    </message>
+    <message>
+        <source>Plate and window</source>
+        <translation>プレートとのぞき窓</translation>
+    </message>
+    <message>
+        <source>Pump set (thermal)</source>
+        <translation>ポンプ（サーマル）</translation>
+    </message>
+    <message>
+        <source>Cancel</source>
+        <translation>キャンセル</translation>
+    </message>
+    <message>
+        <source>Test</source>
+        <translation>テスト</translation>
+    </message>
+    <message>
+        <source>Use it</source>
+        <translation>使う</translation>
+    </message>
+    <message>
+        <source>Nothing to show yet</source>
+        <translation>まだ表示するものがありません</translation>
+    </message>
+    <message>
+        <source>Press Test.</source>
+        <translation>テストを押してください。</translation>
     </message>
 </context>
 <context>
@@ -2262,6 +3045,14 @@
     <message>
         <source>Epochs</source>
         <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>Good parts</source>
+        <translation>良品</translation>
+    </message>
+    <message>
+        <source>none: every part will be NG</source>
+        <translation>なし: すべての部品が NG になります</translation>
     </message>
     <message>
         <source>Changed</source>
@@ -2492,8 +3283,12 @@
         <translation>パレット</translation>
     </message>
     <message>
-        <source>Range follows the frame</source>
-        <translation>範囲をフレームに合わせる</translation>
+        <source>Automatic range</source>
+        <translation>範囲を自動で決める</translation>
+    </message>
+    <message>
+        <source>The same for every frame: up to the recipe&apos;s limits, or all that was seen.</source>
+        <translation>すべてのフレームで同じ範囲です。レシピの限度まで、またはこれまでに現れた温度まで。</translation>
     </message>
     <message>
         <source>less</source>
@@ -2526,6 +3321,10 @@
     <message>
         <source>Palette, unit and range</source>
         <translation>パレット・単位・範囲</translation>
+    </message>
+    <message>
+        <source>The whole picture</source>
+        <translation>画像全体</translation>
     </message>
     <message>
         <source>Under the cursor</source>
@@ -2563,12 +3362,20 @@
 <context>
     <name>ThresholdTab</name>
     <message>
-        <source>Verdict with this threshold</source>
-        <translation>このしきい値での判定</translation>
+        <source>Write {threshold:.2f} to the recipe</source>
+        <translation>{threshold:.2f} をレシピに書き込む</translation>
+    </message>
+    <message>
+        <source>Write the threshold to the recipe</source>
+        <translation>しきい値をレシピに書き込む</translation>
     </message>
     <message>
         <source>Verdict</source>
         <translation>判定</translation>
+    </message>
+    <message>
+        <source>With this threshold</source>
+        <translation>このしきい値では</translation>
     </message>
     <message>
         <source>Threshold</source>
@@ -2580,6 +3387,17 @@
     </message>
 </context>
 <context>
+    <name>ThresholdTrial</name>
+    <message>
+        <source>None of the {count} inspected parts changes.</source>
+        <translation>検査済み {count} 個の判定は変わりません。</translation>
+    </message>
+    <message>
+        <source>{changed} of {count} inspected parts change: {to}</source>
+        <translation>検査済み {count} 個のうち {changed} 個が変わります: {to}</translation>
+    </message>
+</context>
+<context>
     <name>Thumb</name>
     <message>
         <source>Empty place for an NG part</source>
@@ -2588,6 +3406,61 @@
     <message>
         <source>NG part {part}</source>
         <translation>NG 部品 {part}</translation>
+    </message>
+</context>
+<context>
+    <name>Tour</name>
+    <message>
+        <source>Tour</source>
+        <translation>ツアー</translation>
+    </message>
+    <message>
+        <source>The line</source>
+        <translation>ライン</translation>
+    </message>
+    <message>
+        <source>Here parts are inspected. What you see now is the demo line: the program draws its parts, and no verdict is of a real one. Start is F5.</source>
+        <translation>ここで部品を検査します。今見えているのはデモラインで、部品はプログラムが描いたものです。実物の判定ではありません。開始は F5 です。</translation>
+    </message>
+    <message>
+        <source>Your own pictures</source>
+        <translation>自分の画像</translation>
+    </message>
+    <message>
+        <source>Press Folder and open pictures of your own. Nothing judges them yet; the page leads to a training.</source>
+        <translation>フォルダーを押して自分の画像を開きます。まだ判定するものはなく、このページから学習に進めます。</translation>
+    </message>
+    <message>
+        <source>Your own bundle</source>
+        <translation>自分のバンドル</translation>
+    </message>
+    <message>
+        <source>Quick look trains three minutes on your pictures. Judge my pictures then shows what it has learnt.</source>
+        <translation>簡易学習は自分の画像で3分間学習します。「自分の画像を判定」で、学習の成果が分かります。</translation>
+    </message>
+    <message>
+        <source>Your own recipe</source>
+        <translation>自分のレシピ</translation>
+    </message>
+    <message>
+        <source>Cameras, regions and limits of a product are set here, with its picture in view. F1 helps anywhere.</source>
+        <translation>製品のカメラ、領域、限界値を、画像を見ながらここで設定します。F1 でいつでもヘルプが開きます。</translation>
+    </message>
+    <message>
+        <source>{step} of {count}</source>
+        <translation>{step} / {count}</translation>
+    </message>
+    <message>
+        <source>Skip the tour</source>
+        <translation>ツアーを省く</translation>
+    </message>
+    <message>
+        <source>Done</source>
+        <translation>完了</translation>
+    </message>
+    <message>
+        <source>Next</source>
+        <translation>次へ</translation>
     </message>
 </context>
 <context>
@@ -2664,6 +3537,10 @@
         <translation>同じ名前の学習が既にあります。</translation>
     </message>
     <message>
+        <source>Say which classes show good parts.</source>
+        <translation>良品のクラスを指定してください。</translation>
+    </message>
+    <message>
         <source>Working out what suits this data…</source>
         <translation>このデータに合うものを調べています…</translation>
     </message>
@@ -2706,6 +3583,14 @@
     <message>
         <source>Next</source>
         <translation>次へ</translation>
+    </message>
+    <message>
+        <source>Quick look (3 min)</source>
+        <translation>簡易学習（3分）</translation>
+    </message>
+    <message>
+        <source>Trains for three minutes with what is recommended: enough to see whether it can work</source>
+        <translation>推奨設定で3分間学習し、見込みがあるかを確かめます</translation>
     </message>
     <message>
         <source>Cancel</source>
@@ -3006,6 +3891,13 @@
     </message>
 </context>
 <context>
+    <name>VerdictTile</name>
+    <message>
+        <source>SIMULATION</source>
+        <translation>シミュレーション</translation>
+    </message>
+</context>
+<context>
     <name>Waterfall</name>
     <message>
         <source>{stage}: {half} ms, 99 of 100 parts {most} ms</source>
@@ -3047,8 +3939,12 @@
         <translation>バンドルを開く</translation>
     </message>
     <message>
-        <source>Bundles that fit</source>
-        <translation>合うバンドルを自動で選ぶ</translation>
+        <source>The open recipe: {name}</source>
+        <translation>開いているレシピ: {name}</translation>
+    </message>
+    <message>
+        <source>Nothing: pictures only</source>
+        <translation>なし（画像のみ）</translation>
     </message>
     <message>
         <source>Open a recipe…</source>
@@ -3326,16 +4222,36 @@
         <translation>ラベル {label} の画像がありますが、クラスは {classes} です。</translation>
     </message>
     <message>
+        <source>A lot has a name.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>A new recipe needs a source of frames.</source>
         <translation>新しいレシピには画像の入力元が必要です。</translation>
     </message>
     <message>
-        <source>A region is four whole numbers: left, top, width and height in pixels.</source>
-        <translation>領域は 4 つの整数です：左、上、幅、高さ（画素）。</translation>
+        <source>A part is OK or NG, not {verdict}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A tile of {size} px is larger than the image or region of {width} x {height} px.</source>
+        <translation>タイル {size} px は、{width} x {height} px の画像または領域より大きくなっています。</translation>
+    </message>
+    <message>
+        <source>A time limit of {given:.2g} minutes allows fewer epochs than make sense; about {needed:.0f} minutes would be enough.</source>
+        <translation>制限時間 {given:.2g} 分では、意味のあるエポック数に届きません。約 {needed:.0f} 分あれば足ります。</translation>
+    </message>
+    <message>
+        <source>A time limit of {given:.2g} minutes is too short for one epoch, which takes about {first:.2g} minutes here; about {needed:.0f} minutes are needed to learn anything.</source>
+        <translation>制限時間 {given:.2g} 分は 1 エポックにも足りません。このコンピューターでは 1 エポックに約 {first:.2g} 分かかり、何かを学習するには約 {needed:.0f} 分必要です。</translation>
     </message>
     <message>
         <source>A video source needs a path.</source>
         <translation>動画入力にはパスが必要です。</translation>
+    </message>
+    <message>
+        <source>About {count} images test it. Even if all of them are judged right, up to {wrong:.2g} % of all parts may be judged wrong.</source>
+        <translation>約 {count} 枚の画像で試験します。すべて正しく判定されても、全部品の最大 {wrong:.2g} % が誤って判定される可能性があります。</translation>
     </message>
     <message>
         <source>Add it beside the others.</source>
@@ -3350,6 +4266,10 @@
         <translation>すべての画像が {file} の中にあります。その中のフォルダをクラスとみなします。</translation>
     </message>
     <message>
+        <source>An archive cannot take over itself.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>An input of {side} px suits images of {widest} px.</source>
         <translation>{widest} px の画像には {side} px の入力が適しています。</translation>
     </message>
@@ -3360,6 +4280,10 @@
     <message>
         <source>An outline in {file} cannot be drawn ({detail}); its image has {width} x {height} px.</source>
         <translation>{file} の輪郭を描けません（{detail}）。画像は {width} × {height} px です。</translation>
+    </message>
+    <message>
+        <source>Ask for a bundle that is signed with the plant key.</source>
+        <translation>工場の鍵で署名されたバンドルを入手してください。</translation>
     </message>
     <message>
         <source>At the threshold {score}, {value} % of {count} good images are rejected (95 % confidence: {low} to {high} %).</source>
@@ -3728,14 +4652,6 @@
     <message>
         <source>Go on from the last epoch; if it happens again, use smaller batches or a smaller network.</source>
         <translation>最後のエポックから続けてください。繰り返す場合は、バッチかネットワークを小さくしてください。</translation>
-    </message>
-    <message>
-        <source>Half of the defects cover less than {share:.2g} % of their image; at {side} px they span {spans} px.</source>
-        <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力では {spans} px になります。</translation>
-    </message>
-    <message>
-        <source>Half of the defects cover less than {share:.2g} % of their image; even at {side} px they span only {spans} px, and {needed} would be good: cut the images into pieces, or let the camera look closer.</source>
-        <translation>欠陥の半数は画像の {share:.2g} % 未満です。{side} px の入力でも {spans} px しかなく、{needed} px は必要です。画像を分割するか、カメラを近づけてください。</translation>
     </message>
     <message>
         <source>Half of the labelled objects are narrower than {px} px in an input of {width} x {height} px. Use a larger input, or cut the images into pieces.</source>
@@ -4278,20 +5194,12 @@
         <translation>{bundle} のエンジンは終了しています。</translation>
     </message>
     <message>
-        <source>The explanation failed ({detail}).</source>
-        <translation>根拠を計算できませんでした（{detail}）。</translation>
-    </message>
-    <message>
         <source>The file {file} is not the one this bundle was made with (its SHA-256 differs).</source>
         <translation>ファイル {file} はこのバンドルの作成時のものではありません（SHA-256 が一致しません）。</translation>
     </message>
     <message>
         <source>The folder cannot be read ({detail}).</source>
         <translation>フォルダーを読めません({detail})。</translation>
-    </message>
-    <message>
-        <source>The folder could not be looked at ({detail}).</source>
-        <translation>フォルダーを調べられませんでした({detail})。</translation>
     </message>
     <message>
         <source>The folder of the run, {folder}, is gone or was moved.</source>
@@ -4388,6 +5296,14 @@
     <message>
         <source>Choose one.</source>
         <translation>選んでください。</translation>
+    </message>
+    <message>
+        <source>A correction needs the name of the person who made it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>A database server is backed up with its own tools, for example pg_dump.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>A file cannot be written or read ({detail}).</source>
@@ -4534,12 +5450,40 @@
         <translation>{folder} の空き容量が足りません。学習には約 {needed:.0f} MB 必要ですが、空きは {free:.0f} MB です。</translation>
     </message>
     <message>
+        <source>Thin objects are about {width:.2g} px wide, and only {thin:.2g} px in an input of {side} px, where they are hard to see: cut the images into pieces, or let the camera look closer.</source>
+        <translation>細い対象の幅は約 {width:.2g} px ですが、{side} px の入力では {thin:.2g} px しかなく、見えにくくなります。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
+        <source>Thin objects are about {width:.2g} px wide, and {thin:.2g} px in an input of {side} px.</source>
+        <translation>細い対象の幅は約 {width:.2g} px で、{side} px の入力では {thin:.2g} px になります。</translation>
+    </message>
+    <message>
+        <source>This computer is busy now: other programs use {used:.1f} of {cores} cores. Until they end it takes about {times:.2g} times as long.</source>
+        <translation>このコンピューターは現在忙しい状態です。ほかのプログラムが {cores} コア中 {used:.1f} コアを使っています。それらが終わるまで約 {times:.2g} 倍の時間がかかります。</translation>
+    </message>
+    <message>
+        <source>Train it again, or confirm that it is to be used nevertheless.</source>
+        <translation>学習し直すか、それでも使うことを確認してください。</translation>
+    </message>
+    <message>
         <source>Training needs packages that are not installed. Install them from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
         <translation>学習に必要なパッケージがインストールされていません。プログラムのフォルダーで packaging/run.sh --with train(Windows: run.ps1)を実行してください。</translation>
     </message>
     <message>
+        <source>Type the whole address again.</source>
+        <translation>アドレス全体をもう一度入力してください。</translation>
+    </message>
+    <message>
         <source>Use a PNG, JPEG, JPEG 2000, TIFF, BMP, WebP, GIF or PNM file.</source>
         <translation>PNG、JPEG、JPEG 2000、TIFF、BMP、WebP、GIF、PNM のいずれかのファイルを使用してください。</translation>
+    </message>
+    <message>
+        <source>Use one of: {known}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Use the version of this program that wrote it, or a newer one.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>VGG Image Annotator</source>
@@ -4750,8 +5694,16 @@
         <translation>判定に {latency:.0f} ms かかり、期限の {limit:.0f} ms を過ぎました。</translation>
     </message>
     <message>
+        <source>A hot spot needs a difference above 0 K and a radius of at least 1 pixel ({delta:g} K, {radius}).</source>
+        <translation>ホットスポットには 0 K を超える差と 1 ピクセル以上の半径が必要です({delta:g} K、{radius})。</translation>
+    </message>
+    <message>
         <source>A picture of the camera cannot be decoded.</source>
         <translation>カメラの画像を復号できません。</translation>
+    </message>
+    <message>
+        <source>A polygon needs at least 3 points; there are {count}.</source>
+        <translation>多角形には 3 点以上が必要です(現在 {count} 点)。</translation>
     </message>
     <message>
         <source>A score is the mean over four mirrored views, which steadies it; a part then computes {ms:.0f} ms.</source>
@@ -4766,10 +5718,6 @@
         <translation>{epochs} エポック後も何も学習できていません。検証画像での {name} は {value} ですが、画像を見ない回答でも {chance} に達します。</translation>
     </message>
     <message>
-        <source>Another process has been writing to {folder} for more than {wait:g} seconds.</source>
-        <translation>別のプロセスが{wait:g}秒を超えて{folder}に書き込んでいます。</translation>
-    </message>
-    <message>
         <source>Bands beside its colours are left out: {count}.</source>
         <translation>色以外のバンドは使用しません（{count} 個）。</translation>
     </message>
@@ -4782,8 +5730,24 @@
         <translation>カメラとネットワークを確認してください。</translation>
     </message>
     <message>
+        <source>Check the disk or the server. Records wait in the journal meanwhile.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Check the disk, or the network to the share.</source>
+        <translation>ディスク、または共有フォルダーへのネットワークを確認してください。</translation>
+    </message>
+    <message>
         <source>Check the disk, or what else it is written to.</source>
         <translation>書き込み先のディスクなどを確認してください。</translation>
+    </message>
+    <message>
+        <source>Check the disk: free some space on it, or replace it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Check the emissivity, the reflected temperature and the distance.</source>
+        <translation>放射率、反射温度、距離を確認してください。</translation>
     </message>
     <message>
         <source>Check the network and the load of the camera; shorten its key frame interval.</source>
@@ -4792,6 +5756,18 @@
     <message>
         <source>Check the path of the address.</source>
         <translation>アドレスのパスを確認してください。</translation>
+    </message>
+    <message>
+        <source>Choose a new file in a folder that this user may write to.</source>
+        <translation>このユーザーが書き込めるフォルダーの新しいファイルを選んでください。</translation>
+    </message>
+    <message>
+        <source>Choose a smaller --tile, or leave it out.</source>
+        <translation>より小さい --tile を選ぶか、指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Choose inspections of one recipe revision.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
@@ -4810,8 +5786,40 @@
         <translation>動画をもう一度コピーしてください。壊れているか、途中で変更されました。</translation>
     </message>
     <message>
+        <source>Delete {file}. Files that are in the folder then are inspected again.</source>
+        <translation>{file} を削除してください。その時点でフォルダーにあるファイルはもう一度検査されます。</translation>
+    </message>
+    <message>
         <source>Each kind of defect by itself: tells them apart, but finds the rare ones less surely.</source>
         <translation>欠陥を種類ごとに学習: 種類を区別できますが、まれな欠陥は見つけにくくなります。</translation>
+    </message>
+    <message>
+        <source>Enter a number.</source>
+        <translation>数値を入力してください。</translation>
+    </message>
+    <message>
+        <source>Enter a whole number.</source>
+        <translation>整数を入力してください。</translation>
+    </message>
+    <message>
+        <source>Export it again: yolo export format=onnx.</source>
+        <translation>書き出し直してください: yolo export format=onnx</translation>
+    </message>
+    <message>
+        <source>Export it for one picture, or for any number.</source>
+        <translation>1 枚用、または任意の枚数用に書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export it with a post-processor that normalises, after it was validated.</source>
+        <translation>検証の後、正規化する後処理を付けて書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export it with its weights inside the file.</source>
+        <translation>重みをファイルに含めて書き出してください。</translation>
+    </message>
+    <message>
+        <source>Export it with opset=17.</source>
+        <translation>opset=17 で書き出してください。</translation>
     </message>
     <message>
         <source>Export it: inspector export --model {bundle} --engine {engine} --precision {precision}.</source>
@@ -4830,12 +5838,24 @@
         <translation>1 個につき鏡像 4 通り: 計算時間は 4 倍ですが、スコアが安定します。</translation>
     </message>
     <message>
+        <source>Free some space on that disk, and check that this user may write there.</source>
+        <translation>そのディスクの空き容量を増やし、このユーザーに書き込み権限があるか確認してください。</translation>
+    </message>
+    <message>
+        <source>Free some space on that disk, or let the archive delete what is old.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
         <translation>空き容量を増やすか、別のフォルダーに書き出してください（--out DIR）。</translation>
     </message>
     <message>
         <source>From about epoch {epoch} on the loss on validation images rose, from {low} to {last}, while that on training images fell: the network learns those by heart. More images or stronger augmentation would help; the weights of epoch {best} were kept.</source>
         <translation>エポック {epoch} あたりから、学習画像の損失は下がり続けたのに、検証画像の損失は {low} から {last} へ上がりました。ネットワークが学習画像を丸暗記しています。画像を増やすか、データ拡張を強めると改善します。エポック {best} の重みを残しました。</translation>
+    </message>
+    <message>
+        <source>Give a URL like postgresql://user:password@server/archive, and install its driver.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Give a folder with images of good and bad parts.</source>
@@ -4846,16 +5866,72 @@
         <translation>良品と不良品の画像が入ったフォルダーを指定してください（--calibration DIR）。</translation>
     </message>
     <message>
+        <source>Give a folder with pictures of parts, good and bad: --images FOLDER.</source>
+        <translation>良品と不良品の画像のフォルダーを指定してください: --images FOLDER</translation>
+    </message>
+    <message>
         <source>Give a frame of the other kind.</source>
         <translation>もう一方の種類のフレームを指定してください。</translation>
+    </message>
+    <message>
+        <source>Give it: --size WIDTHxHEIGHT.</source>
+        <translation>指定してください: --size WIDTHxHEIGHT</translation>
+    </message>
+    <message>
+        <source>Give positions inside it; the first pixel is 0,0.</source>
+        <translation>画像内の位置を指定してください。最初のピクセルは 0,0 です。</translation>
+    </message>
+    <message>
+        <source>Give their names, one a line, in the order that the network was trained with: --classes FILE.</source>
+        <translation>学習時の順に、クラス名を 1 行に 1 つ書いて指定してください: --classes FILE</translation>
+    </message>
+    <message>
+        <source>Give their names, one a line: --classes FILE.</source>
+        <translation>クラス名を 1 行に 1 つ書いて指定してください: --classes FILE</translation>
     </message>
     <message>
         <source>Go on from the last epoch; if it happens again, please report it with the details.</source>
         <translation>最後のエポックから続けてください。再び起きる場合は、詳細を添えて報告してください。</translation>
     </message>
     <message>
+        <source>If the change is meant, accept it: inspector bundle accept {bundle}.</source>
+        <translation>意図した変更であれば承認してください: inspector bundle accept {bundle}</translation>
+    </message>
+    <message>
+        <source>Images are learnt and inspected in tiles of {size} px, in which small objects are seen better; the {count} tiles of a part compute {ms:.0f} ms.</source>
+        <translation>小さな対象がよりよく見えるように、画像を {size} px のタイルに分けて学習・検査します。1 部品のタイル {count} 枚の計算に {ms:.0f} ms かかります。</translation>
+    </message>
+    <message>
+        <source>Images are not kept: the disk of {folder} is nearly full, and what is left is for records.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Import it again with at least twice as many pictures: --images FOLDER.</source>
+        <translation>その 2 倍以上の画像を付けて取り込み直してください: --images FOLDER</translation>
+    </message>
+    <message>
+        <source>In {count} tiles of {size} px they would be seen better, but a part would compute {ms:.0f} ms, more than half of the takt of {takt:.0f} ms.</source>
+        <translation>{size} px のタイル {count} 枚に分けるとよりよく見えますが、1 部品の計算に {ms:.0f} ms かかり、タクト {takt:.0f} ms の半分を超えます。</translation>
+    </message>
+    <message>
+        <source>Inspection {key} is missing in the table of results.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Inspection {key}: {names} differ from its record.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Inspection {name} has no correction to take back.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
         <translation>プログラムのフォルダーからインストールしてください：packaging/run.sh --with train（Windows では run.ps1）。</translation>
+    </message>
+    <message>
+        <source>Install that version again.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Install that version here, or train or export the bundle with this one.</source>
@@ -4870,12 +5946,92 @@
         <translation>そのようなカードのあるコンピューターに追加パッケージ gpu をインストールするか、openvino を使ってください。</translation>
     </message>
     <message>
+        <source>Install the training pack, {pack}.</source>
+        <translation>学習パック（{pack}）をインストールしてください。</translation>
+    </message>
+    <message>
+        <source>It is made when a line runs: inspector run, or the window.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>It is not written in the form that is asked for.</source>
+        <translation>指定された書式で書かれていません。</translation>
+    </message>
+    <message>
         <source>It may not be used.</source>
         <translation>使用できません。</translation>
     </message>
     <message>
+        <source>It must be given.</source>
+        <translation>必ず指定してください。</translation>
+    </message>
+    <message>
+        <source>It must not be empty.</source>
+        <translation>空にはできません。</translation>
+    </message>
+    <message>
         <source>It was made with a newer version: install that here, or export the bundle with this one.</source>
         <translation>より新しいバージョンで作られています。そのバージョンをここにインストールするか、このバージョンでバンドルを書き出してください。</translation>
+    </message>
+    <message>
+        <source>Journal {journal}: record {sequence} does not follow the one before it: one was changed or inserted.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Journal {journal}: the records {first} to {last} are missing.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Journal {journal}: the seal of record {sequence} is not the station&apos;s.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Known are: {families}.</source>
+        <translation>知られているもの: {families}。</translation>
+    </message>
+    <message>
+        <source>Leave out --tile.</source>
+        <translation>--tile を指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Leave out the layer and the method.</source>
+        <translation>層と手法の指定を外してください。</translation>
+    </message>
+    <message>
+        <source>Leave out the tiles in the recipe, or use a bundle that finds boxes or masks.</source>
+        <translation>レシピからタイルを除くか、枠またはマスクを見つけるバンドルを使ってください。</translation>
+    </message>
+    <message>
+        <source>Leave them out, or give the file as the thermal camera saved it.</source>
+        <translation>指定しないか、サーモカメラが保存したままのファイルを指定してください。</translation>
+    </message>
+    <message>
+        <source>Look the value up for the surface, or leave it out.</source>
+        <translation>その表面の値を調べるか、指定しないでください。</translation>
+    </message>
+    <message>
+        <source>Make a pair of keys with: inspector bundle make-key FILE.</source>
+        <translation>鍵の組を作成してください: inspector bundle make-key FILE</translation>
+    </message>
+    <message>
+        <source>Move it away first.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Name a new folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Neither memory nor {folder} has room for more than {count} prepared images; the others are prepared anew in every epoch, which takes longer.</source>
+        <translation>準備済み画像は、メモリにも {folder} にも {count} 枚までしか入りません。残りはエポックごとに準備し直すため、時間が長くかかります。</translation>
+    </message>
+    <message>
+        <source>No bundle looks at the camera {camera}.</source>
+        <translation>カメラ {camera} を調べるバンドルがありません。</translation>
+    </message>
+    <message>
+        <source>No image is as large as a tile of {size} px.</source>
+        <translation>{size} px のタイル以上の大きさの画像がありません。</translation>
     </message>
     <message>
         <source>No layer of the bundle can compute in eight bits: with any of them it judges differently than it was trained to.</source>
@@ -4898,8 +6054,24 @@
         <translation>1 個につき 1 通り: 計算時間は 4 分の 1 ですが、スコアの安定性は下がります。</translation>
     </message>
     <message>
+        <source>Only the outputs 0, 1 and 2 of a thermal bundle can be explained by number.</source>
+        <translation>番号で説明できるのは、温度バンドルの出力 0、1、2 だけです。</translation>
+    </message>
+    <message>
         <source>Only what is there is measured: an export needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
         <translation>すでにあるものだけを測定します。書き出しには Python パッケージ {package} が必要ですが、インストールされていません。プログラムのフォルダーから packaging/run.sh --with train（Windows では run.ps1）でインストールしてください。</translation>
+    </message>
+    <message>
+        <source>Only what is there is measured: an export needs the training pack, {pack}, which is not installed.</source>
+        <translation>既存のものだけを測定します。書き出しには学習パック（{pack}）が必要ですが、インストールされていません。</translation>
+    </message>
+    <message>
+        <source>Open it again.</source>
+        <translation>もう一度開いてください。</translation>
+    </message>
+    <message>
+        <source>Open the recipe of this line, and look through Settings. The damaged file is kept as {kept}.</source>
+        <translation>このラインのレシピを開き、設定を確認してください。壊れたファイルは {kept} として残してあります。</translation>
     </message>
     <message>
         <source>Other programs use {share:.0f} % of the processor now: the times are longer than they need be.</source>
@@ -4910,8 +6082,32 @@
         <translation>量子化には Python パッケージ {package} が必要ですが、インストールされていません。</translation>
     </message>
     <message>
+        <source>Record {key} cannot be read.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Restore it from a backup, or move it away: a new key is then made, and named in the records.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Restore it from a backup.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>Restore it from a backup. If it is deleted, every bundle counts as accepted when it is next used.</source>
+        <translation>バックアップから復元してください。削除すると、どのバンドルも次に使用した時点で承認済みとみなされます。</translation>
+    </message>
+    <message>
+        <source>Rule {rule} means {count} different quantities in this selection.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
         <translation>部品 1 個にかけられる時間を指定してください：--takt 120ms、またはレシピの takt_ms。</translation>
+    </message>
+    <message>
+        <source>Say what the part truly is.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
@@ -4930,20 +6126,68 @@
         <translation>ソースの unit と scale を設定するか、温度をケルビンで保存してください。</translation>
     </message>
     <message>
+        <source>Small objects are {object:.3g} px large in images of {widest} px, and only {spans:.3g} px in an input of {side} px, where they are hard to find: cut the images into pieces, or let the camera look closer.</source>
+        <translation>小さな対象は、{widest} px の画像で {object:.3g} px ですが、{side} px の入力では {spans:.3g} px しかなく、見つけにくくなります。画像を分割するか、カメラを近づけてください。</translation>
+    </message>
+    <message>
+        <source>Small objects are {object:.3g} px large in images of {widest} px, and {spans:.3g} px in an input of {side} px.</source>
+        <translation>小さな対象は、{widest} px の画像で {object:.3g} px、{side} px の入力では {spans:.3g} px になります。</translation>
+    </message>
+    <message>
         <source>Smaller copies of it (thumbnails) are left out: {count}.</source>
         <translation>縮小画像（サムネイル）は除外します（{count} 個）。</translation>
+    </message>
+    <message>
+        <source>Start that version or a newer one. Nothing was changed.</source>
+        <translation>そのバージョンかそれ以降を起動してください。何も変更されていません。</translation>
+    </message>
+    <message>
+        <source>Stop it there first, or give one of the two recipes another name.</source>
+        <translation>先にそちらを停止するか、どちらかのレシピに別の名前を付けてください。</translation>
     </message>
     <message>
         <source>TensorRT is not on this machine: it needs an NVIDIA graphics card, TensorRT and onnxruntime-gpu.</source>
         <translation>このコンピューターに TensorRT はありません。NVIDIA のグラフィックカード、TensorRT、onnxruntime-gpu が必要です。</translation>
     </message>
     <message>
+        <source>The archive cannot be copied to {folder} ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive in {folder} is not sound: {why}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive {file} cannot be opened ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive {name} cannot be used: {detail}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The archive {name} has the schema {found}, this program knows {known}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The back-up in {folder} is damaged: {why}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The bundle cannot be quantised ({detail}).</source>
         <translation>バンドルを量子化できません（{detail}）。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} answers for whole images ({task}), not for tiles.</source>
+        <translation>バンドル {bundle} は画像全体に対して答えるもので ({task})、タイルには使えません。</translation>
+    </message>
+    <message>
         <source>The bundle {bundle} cannot be written ({detail}).</source>
         <translation>バンドル {bundle} に書き込めません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} has changed since it was accepted, so it is not used.</source>
+        <translation>バンドル {bundle} は承認後に変更されたため、使用しません。</translation>
     </message>
     <message>
         <source>The bundle {bundle} has no reference images to judge a variant by.</source>
@@ -4966,8 +6210,24 @@
         <translation>バンドル {bundle} の判定用の参照画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
     </message>
     <message>
+        <source>The bundle {bundle} is not signed, and this station has a plant key.</source>
+        <translation>バンドル {bundle} には署名がありません。このステーションには工場の鍵が設定されています。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} was imported as a graph: it has no weights for {engine}.</source>
+        <translation>バンドル {bundle} はグラフとして取り込まれたもので、{engine} 用の重みがありません。</translation>
+    </message>
+    <message>
+        <source>The bundle {bundle} was imported as a graph: it has no weights to train, or to write another graph from.</source>
+        <translation>バンドル {bundle} はグラフとして取り込まれたもので、学習や別のグラフの書き出しに使う重みがありません。</translation>
+    </message>
+    <message>
         <source>The camera {camera} has given no frame for {seconds:.0f} s: it hangs in its driver.</source>
         <translation>カメラ {camera} から {seconds:.0f} 秒間フレームが来ません。ドライバーが応答していません。</translation>
+    </message>
+    <message>
+        <source>The camera {camera} has shown no sign of life for {seconds:.0f} s: its disk or share does not answer.</source>
+        <translation>カメラ {camera} は {seconds:.0f} 秒間応答がありません。ディスクまたは共有フォルダーが応答していません。</translation>
     </message>
     <message>
         <source>The choice of {when} was made for another version of {bundle}: tune again.</source>
@@ -4976,6 +6236,26 @@
     <message>
         <source>The choice of {when} was made on another computer or with other versions ({differences}): tune again.</source>
         <translation>{when} の選択は別のコンピューターまたは別の版で行われました（{differences}）。もう一度調整してください。</translation>
+    </message>
+    <message>
+        <source>The comparison with good parts needs {count}; {known} are known so far.</source>
+        <translation>良品との比較には {count} 個が必要です。現在わかっているのは {known} 個です。</translation>
+    </message>
+    <message>
+        <source>The data in {folder} belong to version {version}, and this version cannot read them.</source>
+        <translation>{folder} のデータはバージョン {version} のもので、このバージョンでは読めません。</translation>
+    </message>
+    <message>
+        <source>The database {name} cannot be used: {detail}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The disk of the journal is slow.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The disk of the journal {folder} has not answered for {seconds:.1f} s.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The engine of {bundle} hangs again and again.</source>
@@ -4990,6 +6270,14 @@
         <translation>ファイル {file} がないか、この版が作られたときのものではありません（SHA-256 が異なります）。</translation>
     </message>
     <message>
+        <source>The folder {folder} is already watched with this recipe by another process.</source>
+        <translation>フォルダー {folder} は、別のプロセスがすでにこのレシピで監視しています。</translation>
+    </message>
+    <message>
+        <source>The frame could not be inspected ({detail}).</source>
+        <translation>フレームを検査できませんでした（{detail}）。</translation>
+    </message>
+    <message>
         <source>The graph of the bundle {bundle} does not do {task}: its output is {shape}.</source>
         <translation>バンドル {bundle} のグラフは {task} を行いません。出力は {shape} です。</translation>
     </message>
@@ -5002,12 +6290,68 @@
         <translation>グラフ {file} は {names} から重みを読み込みますが、このファイルはバンドルのカードに登録されていません。</translation>
     </message>
     <message>
+        <source>The image {file} cannot be decoded ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {file} is not the one that was recorded.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {path} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The image {path} is not the one that was recorded.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
         <translation>画像は表面のように、どの向きから見ても同じように見えます。学習中に反転と回転をします。</translation>
     </message>
     <message>
         <source>The images use values of different depths ({depths}). Train with those of one depth, unless one camera took all.</source>
         <translation>画像の階調の深さが揃っていません（{depths}）。すべて同じカメラで撮影したものでなければ、同じ深さの画像だけで学習してください。</translation>
+    </message>
+    <message>
+        <source>The journal is not open.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The journal {file} was written by a newer version of this program.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The journal {folder} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The journal {folder} takes no records.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The key {file} cannot be written ({detail}).</source>
+        <translation>鍵 {file} を書き込めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The key {file} of this station cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The list of accepted bundles {file} cannot be read ({detail}).</source>
+        <translation>承認済みバンドルの一覧 {file} を読めません({detail})。</translation>
+    </message>
+    <message>
+        <source>The list of inspected files of {folder} cannot be kept in {file} ({detail}).</source>
+        <translation>{folder} の検査済みファイルの一覧を {file} に保存できません({detail})。</translation>
+    </message>
+    <message>
+        <source>The list of inspected files of {folder} is damaged ({detail}).</source>
+        <translation>{folder} の検査済みファイルの一覧が壊れています({detail})。</translation>
     </message>
     <message>
         <source>The loss does not fall: the learning rate is too large, or the labels do not belong to the images. Try a learning rate of {rate}, and look at some labelled images in the preview.</source>
@@ -5026,8 +6370,24 @@
         <translation>損失はまだ下がっています。エポック数を増やすか、別のネットワークを選んでください。</translation>
     </message>
     <message>
+        <source>The most likely class cannot be compared with the parts before.</source>
+        <translation>最も確からしいクラスは、前の部品と比較できません。</translation>
+    </message>
+    <message>
+        <source>The network takes {channels} channels, and {count} values were given.</source>
+        <translation>ネットワークは {channels} チャンネルを受け取りますが、{count} 個の値が指定されました。</translation>
+    </message>
+    <message>
         <source>The network {network} cannot be exported to ONNX ({detail}).</source>
         <translation>ネットワーク {network} を ONNX に出力できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The part could not be recorded in time: {why}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The password or key of {source} is not kept.</source>
+        <translation>{source} のパスワードや鍵は保存されていません。</translation>
     </message>
     <message>
         <source>The picture of {source} has {width} x {height} pixels instead of {before_width} x {before_height}.</source>
@@ -5042,12 +6402,36 @@
         <translation>太陽電池の画像はパッケージ elpv-dataset にありますが、インストールされていません。</translation>
     </message>
     <message>
+        <source>The policy {file} cannot be read ({detail}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>The policy {file} is not valid: {detail}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The program that had started the work was closed or ended.</source>
         <translation>処理を始めたプログラムが閉じられたか、終了しました。</translation>
     </message>
     <message>
         <source>The recipe can be changed when the line has been stopped.</source>
         <translation>レシピはラインを停止してから変更できます。</translation>
+    </message>
+    <message>
+        <source>The recipe has no bundle yet.</source>
+        <translation>レシピにバンドルがまだありません。</translation>
+    </message>
+    <message>
+        <source>The recipe has no camera yet.</source>
+        <translation>レシピにカメラがまだありません。</translation>
+    </message>
+    <message>
+        <source>The recipe is not valid: {detail}.</source>
+        <translation>レシピが正しくありません: {detail}。</translation>
+    </message>
+    <message>
+        <source>The recipe {file} no longer uses {bundle} at this place.</source>
+        <translation>レシピ {file} はこの場所で {bundle} を使わなくなりました。</translation>
     </message>
     <message>
         <source>The recipe {file} was changed by somebody else meanwhile.</source>
@@ -5058,8 +6442,16 @@
         <translation>レシピ {recipe} にタクトの指定がありません。</translation>
     </message>
     <message>
+        <source>The recording ends with {count} bytes that are no whole image.</source>
+        <translation>録画の末尾に、完全な画像ではない {count} バイトがあります。</translation>
+    </message>
+    <message>
         <source>The reference images {file} cannot be used ({detail}).</source>
         <translation>参照画像 {file} は使えません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The region of {bundle} reaches beyond the frame of {camera}, which has {width} x {height} px.</source>
+        <translation>{bundle} の領域がカメラ {camera} のフレーム（{width} × {height} px）からはみ出しています。</translation>
     </message>
     <message>
         <source>The report in {folder} cannot be written ({detail}).</source>
@@ -5078,8 +6470,20 @@
         <translation>スコアは引き上げていません：検証画像 {count} 枚中の誤り {wrong} 件では、どこまで上げてよいか判断できません。</translation>
     </message>
     <message>
+        <source>The settings of the window in {file} are damaged ({detail}), so it starts with its defaults and without a recipe.</source>
+        <translation>ウィンドウの設定 {file} が壊れているため（{detail}）、初期設定でレシピを開かずに起動しました。</translation>
+    </message>
+    <message>
+        <source>The signature of the bundle {bundle} is not the plant&apos;s, or the bundle has changed since it was signed.</source>
+        <translation>バンドル {bundle} の署名が工場のものではないか、署名後にバンドルが変更されています。</translation>
+    </message>
+    <message>
         <source>The state of the training cannot be written to {file} ({detail}).</source>
         <translation>学習の状態を {file} に書けません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>The station ended while this part was being inspected (interrupted).</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>The station is not running any more.</source>
@@ -5088,6 +6492,10 @@
     <message>
         <source>The system ended the work.</source>
         <translation>システムが処理を終了させました。</translation>
+    </message>
+    <message>
+        <source>The temperatures in {file} cannot be computed for this emissivity and these surroundings ({detail}).</source>
+        <translation>{file} の温度は、この放射率と周囲条件では計算できません({detail})。</translation>
     </message>
     <message>
         <source>The thermal frame of {camera} has pixels without a temperature ({percent:.1f} % of it).</source>
@@ -5160,6 +6568,10 @@
     <message>
         <source>The tuned variant of {bundle} ({engine} {precision}) takes {now:.1f} ms an image, when it was chosen it took {before:.1f} ms.</source>
         <translation>{bundle} の調整済みバリアント（{engine} {precision}）は 1 枚に {now:.1f} ms かかります。選択時は {before:.1f} ms でした。</translation>
+    </message>
+    <message>
+        <source>The warning limit must come before the limit.</source>
+        <translation>警告の限度は、限度の手前の値にしてください。</translation>
     </message>
     <message>
         <source>The weakest class is {name}: {kind} {value}, with {count} tested.</source>
@@ -5250,12 +6662,28 @@
         <translation>{bundle}の{engine}用{precision}バリアントは、このプログラムの新しいバージョンで作成されました。</translation>
     </message>
     <message>
+        <source>The {tool} reaches beyond the image of {width} x {height} pixels.</source>
+        <translation>{tool} は {width} x {height} ピクセルの画像からはみ出しています。</translation>
+    </message>
+    <message>
         <source>There are no images in {folder}.</source>
         <translation>{folder} に画像がありません。</translation>
     </message>
     <message>
         <source>There are {count} images to calibrate {bundle} with, and {fewest} are needed.</source>
         <translation>{bundle} の校正用の画像は {count} 枚ですが、{fewest} 枚必要です。</translation>
+    </message>
+    <message>
+        <source>There is an archive in {folder} already.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no archive in {folder}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no back-up of an archive in {folder}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -5278,12 +6706,28 @@
         <translation>{folder} にクラス {name!r} はありません。</translation>
     </message>
     <message>
+        <source>There is no earlier revision of {file}.</source>
+        <translation>{file} には前の改訂がありません。</translation>
+    </message>
+    <message>
         <source>There is no file {file}.</source>
         <translation>ファイル {file} がありません。</translation>
     </message>
     <message>
+        <source>There is no filter {name}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>There is no image in the folder {folder}.</source>
         <translation>フォルダー {folder} に画像がありません。</translation>
+    </message>
+    <message>
+        <source>There is no inspection {key} in the archive.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no inspection {name} in the archive.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>There is no loss called {name!r} for {task}.</source>
@@ -5304,6 +6748,14 @@
     <message>
         <source>There is no room to share frames with the worker of {bundle} ({detail}).</source>
         <translation>{bundle} の処理プロセスと共有するメモリーが足りません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>There is no such inspection in the archive.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>There is no such setting.</source>
+        <translation>このような設定はありません。</translation>
     </message>
     <message>
         <source>There is no training to go on with: {folder} has no checkpoint.</source>
@@ -5334,10 +6786,6 @@
         <translation>温度付きの熱画像</translation>
     </message>
     <message>
-        <source>This could not be worked out ({detail}).</source>
-        <translation>計算できませんでした（{detail}）。</translation>
-    </message>
-    <message>
         <source>This is not a value for it ({detail}).</source>
         <translation>この値は使えません（{detail}）。</translation>
     </message>
@@ -5360,6 +6808,14 @@
     <message>
         <source>Train or export it again.</source>
         <translation>もう一度学習またはエクスポートしてください。</translation>
+    </message>
+    <message>
+        <source>Training is not installed. Install the training pack, {pack}.</source>
+        <translation>学習機能がインストールされていません。学習パック（{pack}）をインストールしてください。</translation>
+    </message>
+    <message>
+        <source>Training is not installed. Install the training pack, {pack}. Everything can be prepared here nevertheless.</source>
+        <translation>学習機能がインストールされていません。学習パック（{pack}）をインストールしてください。準備はここですべて行えます。</translation>
     </message>
     <message>
         <source>Training needs the Python package {package}, which is not installed. Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1). Everything can be prepared here nevertheless.</source>
@@ -5388,6 +6844,10 @@
     <message>
         <source>Use a smaller learning rate, and check the labels for impossible values.</source>
         <translation>学習率を小さくし、ラベルにありえない値がないか確認してください。</translation>
+    </message>
+    <message>
+        <source>Use another engine.</source>
+        <translation>別のエンジンを使ってください。</translation>
     </message>
     <message>
         <source>Use another precision; or give more images to calibrate with, or allow a larger drop.</source>
@@ -5438,10 +6898,6 @@
         <translation>検証とテストの割合の合計は、学習用が残るようにしてください。</translation>
     </message>
     <message>
-        <source>Wait until it is done, or end it, then try again.</source>
-        <translation>終わるまで待つか、そのプロセスを終了してから、もう一度試してください。</translation>
-    </message>
-    <message>
         <source>Wait, or stop it first.</source>
         <translation>終わるのを待つか、先に停止してください。</translation>
     </message>
@@ -5480,6 +6936,10 @@
     <message>
         <source>Write it as key=value.</source>
         <translation>キー=値 の形で書いてください。</translation>
+    </message>
+    <message>
+        <source>Write one name on each line.</source>
+        <translation>1 行に 1 つ名前を書いてください。</translation>
     </message>
     <message>
         <source>Write rtsp://HOST/PATH or http://HOST/PATH.</source>
@@ -5634,12 +7094,20 @@
         <translation>{bundle} は {other} と置き換えられません：一方は {task}、他方は {other_task} です。</translation>
     </message>
     <message>
+        <source>{bundle} learnt nothing in its training: its answers are no better than chance.</source>
+        <translation>{bundle} は学習で何も学べませんでした。その答えは偶然と変わりません。</translation>
+    </message>
+    <message>
         <source>{bundle} reads pictures, and the camera {camera} gives temperatures.</source>
         <translation>{bundle} は画像用ですが、カメラ {camera} は温度を出力します。</translation>
     </message>
     <message>
         <source>{bundle} reads temperatures, and the camera {camera} gives pictures.</source>
         <translation>{bundle} は温度用ですが、カメラ {camera} は画像を出力します。</translation>
+    </message>
+    <message>
+        <source>{bundle} was imported as a graph: it has no layers, and is explained by covering pieces of the frame.</source>
+        <translation>{bundle} はグラフとして取り込まれたため層がなく、画像の一部を隠して説明します。</translation>
     </message>
     <message>
         <source>{camera} gave no frame for this part in time.</source>
@@ -5722,8 +7190,16 @@
         <translation>{count} 枚の画像が {classes} 個のフォルダにあります</translation>
     </message>
     <message>
+        <source>{count} inspections in the table of results have no record.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{count} masks are JPEG files, whose values are not exact; save masks as .png.</source>
         <translation>{count} 個のマスクは値が正確でない JPEG です。マスクは .png で保存してください。</translation>
+    </message>
+    <message>
+        <source>{count} objects are larger than a tile of {size} px: the network sees only pieces of them.</source>
+        <translation>{count} 個の対象が {size} px のタイルより大きく、ネットワークには一部しか見えません。</translation>
     </message>
     <message>
         <source>{count} objects have a box and no outline; the whole box counts as defect.</source>
@@ -5734,8 +7210,16 @@
         <translation>マスクの {count} 画素は値が 255 (ラベルなし) なので無視します。</translation>
     </message>
     <message>
+        <source>{count} records could not be written to the journal {folder}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
         <translation>{groups} グループの {count} 件では、学習・検証・テストに足りません。</translation>
+    </message>
+    <message>
+        <source>{detail}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.</source>
@@ -5758,12 +7242,64 @@
         <translation>意味のある最少のエポック数は {epochs} で、このコンピューターでは 1 時間以上かかります。</translation>
     </message>
     <message>
+        <source>{epochs} epochs fit into the time; {wanted} would be better.</source>
+        <translation>時間内に収まるのは {epochs} エポックです。{wanted} エポックあればより良くなります。</translation>
+    </message>
+    <message>
         <source>{epochs} epochs, so that it takes about an hour; {wanted} would be better.</source>
         <translation>約 1 時間で終わるように {epochs} エポックにします。{wanted} エポックのほうが良い結果になります。</translation>
     </message>
     <message>
         <source>{file} cannot be deleted ({detail}).</source>
         <translation>{file} を削除できません（{detail}）。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: ONNX Runtime does not run it ({detail}); {found}.</source>
+        <translation>{file} は取り込めません: ONNX Runtime で動きません ({detail})。{found}。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it has more than 2 GB, the most that an ONNX file can have.</source>
+        <translation>{file} は取り込めません: ONNX ファイルの上限である 2 GB を超えています。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it is not an ONNX graph, or only a part of one.</source>
+        <translation>{file} は取り込めません: ONNX グラフではないか、途中で切れています。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it takes {count} pictures at once.</source>
+        <translation>{file} は取り込めません: 一度に {count} 枚の画像を受け取ります。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it uses operator set {opset} and format {format}, and this program reads up to {newest} and {known}.</source>
+        <translation>{file} は取り込めません: 演算子セット {opset}・形式 {format} を使っていますが、このプログラムが読めるのは {newest}・{known} までです。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: it uses operator set {opset}, which cannot be converted to {oldest}.</source>
+        <translation>{file} は取り込めません: 演算子セット {opset} を {oldest} に変換できません。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: its weights lie in other files ({names}).</source>
+        <translation>{file} は取り込めません: 重みが別のファイル ({names}) にあります。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: no input takes pictures; {found}.</source>
+        <translation>{file} は取り込めません: 画像を受け取る入力がありません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: pictures are float32, float16 or uint8; {found}.</source>
+        <translation>{file} は取り込めません: 画像は float32、float16、uint8 のいずれかです ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: pictures have 1 or 3 channels; {found}.</source>
+        <translation>{file} は取り込めません: 画像は 1 または 3 チャンネルです ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: the graph is not valid ({detail}).</source>
+        <translation>{file} は取り込めません: グラフが正しくありません ({detail})。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be imported: {name} is no tensor.</source>
+        <translation>{file} は取り込めません: {name} はテンソルではありません。</translation>
     </message>
     <message>
         <source>{file} cannot be read ({detail}).</source>
@@ -5774,6 +7310,18 @@
         <translation>{file} を動画として読み取れません。</translation>
     </message>
     <message>
+        <source>{file} cannot be read.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <source>{file} cannot be used for {task}: it is an Ultralytics network for {kind}.</source>
+        <translation>{file} は {task} には使えません: Ultralytics の {kind} 用ネットワークです。</translation>
+    </message>
+    <message>
+        <source>{file} cannot be used for {task}; {found}.</source>
+        <translation>{file} は {task} には使えません ({found})。</translation>
+    </message>
+    <message>
         <source>{file} cannot be written ({detail}).</source>
         <translation>{file} に書き込めません（{detail}）。</translation>
     </message>
@@ -5782,8 +7330,24 @@
         <translation>{file} に書き込めません。</translation>
     </message>
     <message>
+        <source>{file} does not hold a camera&apos;s raw values, so its emissivity and surroundings cannot be changed.</source>
+        <translation>{file} にはカメラの生データがないため、放射率と周囲条件は変更できません。</translation>
+    </message>
+    <message>
         <source>{file} does not hold a table of tensors.</source>
         <translation>{file} にはテンソルの表がありません。</translation>
+    </message>
+    <message>
+        <source>{file} gives each class a score of its own; a classifier names one class for each picture.</source>
+        <translation>{file} はクラスごとに独立したスコアを出しますが、分類器は画像ごとに 1 つのクラスを選びます。</translation>
+    </message>
+    <message>
+        <source>{file} gives values from {low:.3g} to {high:.3g} where 0 to 1 is expected: nothing says where the limit is.</source>
+        <translation>{file} の値は {low:.3g}～{high:.3g} で、0～1 ではありません。限度がどこか分かりません。</translation>
+    </message>
+    <message>
+        <source>{file} has no class {name!r}.</source>
+        <translation>{file} にクラス {name!r} はありません。</translation>
     </message>
     <message>
         <source>{file} has no image.</source>
@@ -5796,6 +7360,10 @@
     <message>
         <source>{file} has no mask (a .png of the same name).</source>
         <translation>{file} にはマスク (同じ名前の .png) がありません。</translation>
+    </message>
+    <message>
+        <source>{file} has one output value, and a classifier has one for each class.</source>
+        <translation>{file} の出力は 1 個ですが、分類器にはクラスごとに 1 個必要です。</translation>
     </message>
     <message>
         <source>{file} has only regions of which it is not known what they show; it is not used.</source>
@@ -5816,10 +7384,6 @@
     <message>
         <source>{file} has too many shades of grey for a mask in black and white; it is not used.</source>
         <translation>{file} は白黒のマスクとしては中間の灰色が多すぎます。使いません。</translation>
-    </message>
-    <message>
-        <source>{file} has tracks of a video, which are not read; export it as images.</source>
-        <translation>{file} には動画のトラックがあり、読み込めません。画像として出力してください。</translation>
     </message>
     <message>
         <source>{file} has values above 0, but no white (128 or more); it is not used.</source>
@@ -5860,6 +7424,14 @@
     <message>
         <source>{file} is a picture of the kind {kind}, which is not read.</source>
         <translation>{file} は {kind} 形式の画像で、読み込めません。</translation>
+    </message>
+    <message>
+        <source>{file} is an Ultralytics network for {kind}, with an output that is not known; {found}.</source>
+        <translation>{file} は Ultralytics の {kind} 用ネットワークですが、出力の形が知られていません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} is an Ultralytics network for {kind}; it can be imported for {kinds}.</source>
+        <translation>{file} は Ultralytics の {kind} 用ネットワークです。取り込めるのは {kinds} 用です。</translation>
     </message>
     <message>
         <source>{file} is damaged or cut short ({detail}).</source>
@@ -5934,6 +7506,10 @@
         <translation>{file} はバンドルのカードとして正しくありません：{detail}。</translation>
     </message>
     <message>
+        <source>{file} is not an Ed25519 {kind} key in PEM.</source>
+        <translation>{file} は PEM 形式の Ed25519 鍵({kind})ではありません。</translation>
+    </message>
+    <message>
         <source>{file} is not an image that can be read.</source>
         <translation>{file} は読み取れる画像ではありません。</translation>
     </message>
@@ -5944,6 +7520,14 @@
     <message>
         <source>{file} is not understood as a table of labels.</source>
         <translation>{file} はラベルの表として読み取れません。</translation>
+    </message>
+    <message>
+        <source>{file} is not written to its end.</source>
+        <translation>{file} は最後まで書き込まれていません。</translation>
+    </message>
+    <message>
+        <source>{file} is of no kind that is known; {found}.</source>
+        <translation>{file} は知られている種類のどれでもありません ({found})。</translation>
     </message>
     <message>
         <source>{file} is {width} x {height} pixels; at most {side} a side and {pixels} million in all are read.</source>
@@ -5978,12 +7562,44 @@
         <translation>{file} に同じクラスが 2 回あります。</translation>
     </message>
     <message>
+        <source>{file} names no class.</source>
+        <translation>{file} にクラス名がありません。</translation>
+    </message>
+    <message>
+        <source>{file} names none of its classes; {found}.</source>
+        <translation>{file} にはクラス名がありません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} names {count} classes, some of them twice or not at all, or more than {most}.</source>
+        <translation>{file} には {count} 個のクラス名があり、重複・欠落があるか、{most} 個を超えています。</translation>
+    </message>
+    <message>
         <source>{file} needs {size} MB once it is decoded; at most {limit} MB are read.</source>
         <translation>{file} はデコードに {size} MB 必要です。読み込めるのは {limit} MB までです。</translation>
     </message>
     <message>
         <source>{file} shows no labelled object, so it has no class.</source>
         <translation>{file} にはラベル付きの物体がないため、クラスがありません。</translation>
+    </message>
+    <message>
+        <source>{file} takes pictures of any size, and nothing says which its network learnt; {found}.</source>
+        <translation>{file} は任意の大きさの画像を受け取り、学習時の大きさが分かりません ({found})。</translation>
+    </message>
+    <message>
+        <source>{file} takes pictures of {width} x {height} pixels, and no others.</source>
+        <translation>{file} が受け取るのは {width} x {height} ピクセルの画像だけです。</translation>
+    </message>
+    <message>
+        <source>{file} takes pictures of {width} x {height} pixels; 8 to {most} a side can be used.</source>
+        <translation>{file} は {width} x {height} ピクセルの画像を受け取りますが、使えるのは一辺 8～{most} です。</translation>
+    </message>
+    <message>
+        <source>{file} tells apart what is usual and what is not: {count} names were given, it takes {needed}.</source>
+        <translation>{file} は正常かどうかを区別します: 名前は {needed} 個必要ですが、{count} 個指定されました。</translation>
+    </message>
+    <message>
+        <source>{file} tells {found} classes apart, and {count} are named; {graph}.</source>
+        <translation>{file} は {found} クラスを区別しますが、名前は {count} 個です ({graph})。</translation>
     </message>
     <message>
         <source>{file} was written by a newer version of this program (format {found}; this one reads {known}) and is kept.</source>
@@ -6018,6 +7634,10 @@
         <translation>{file}: {key} は {text!r} で、数値ではありません。</translation>
     </message>
     <message>
+        <source>{file}: {problem}</source>
+        <translation>{file}: {problem}</translation>
+    </message>
+    <message>
         <source>{first} {then}</source>
         <translation>{first} {then}</translation>
     </message>
@@ -6028,6 +7648,10 @@
     <message>
         <source>{folder} cannot be read ({detail}).</source>
         <translation>{folder} を読めません({detail})。</translation>
+    </message>
+    <message>
+        <source>{folder} exists already.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{folder} exists and is not a bundle.</source>
@@ -6044,6 +7668,10 @@
     <message>
         <source>{folder} has {count} images, but its {files} files are in no layout that is understood.</source>
         <translation>{folder} には {count} 枚の画像がありますが、{files} ファイルは対応しているどの形式でもありません。</translation>
+    </message>
+    <message>
+        <source>{folder} holds no picture of 8 bits that the network could be compared on.</source>
+        <translation>{folder} には、ネットワークを比較できる 8 ビットの画像がありません。</translation>
     </message>
     <message>
         <source>{folder} holds nothing labelled for {task}.</source>
@@ -6064,6 +7692,10 @@
     <message>
         <source>{folder} is not an empty folder.</source>
         <translation>{folder} は空のフォルダーではありません。</translation>
+    </message>
+    <message>
+        <source>{folder} is not empty.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>{groups} groups of images are too few for {folds} folds.</source>
@@ -6138,6 +7770,10 @@
         <translation>{name}（スコア {score:.2f}）、確信度が {limit:.2f} に届きません</translation>
     </message>
     <message>
+        <source>{name} = {value:g} is not possible; it lies between {low:g} and {high:g}.</source>
+        <translation>{name} = {value:g} はありえません。{low:g} から {high:g} の間です。</translation>
+    </message>
+    <message>
         <source>{name} has {count} images: too few to learn it well.</source>
         <translation>{name} は {count} 枚で、十分に学習するには少なすぎます。</translation>
     </message>
@@ -6194,6 +7830,10 @@
         <translation>{reason}（{when} に調整）</translation>
     </message>
     <message>
+        <source>{reason}, as the difference to the mean of the last {count} good parts ({mean} {unit})</source>
+        <translation>{reason}(直近の良品 {count} 個の平均 {mean} {unit} との差)</translation>
+    </message>
+    <message>
         <source>{records} records and {pictures} pictures could not be saved in {folder}.</source>
         <translation>{folder} に {records} 件の記録と {pictures} 枚の画像を保存できませんでした。</translation>
     </message>
@@ -6228,6 +7868,10 @@
     <message>
         <source>{source} sends its video over UDP only, where lost pictures cannot be told.</source>
         <translation>{source} は UDP でのみ映像を送るため、失われた画像を判別できません。</translation>
+    </message>
+    <message>
+        <source>{task} answers for whole images, not for tiles.</source>
+        <translation>{task} は画像全体に対して答えるもので、タイルには使えません。</translation>
     </message>
     <message>
         <source>{variants} on {threads} threads is the cheapest that keeps the takt of {takt:.0f} ms: 99 of 100 parts take at most {p99:.1f} ms.</source>
@@ -6407,6 +8051,10 @@
         <translation>中断</translation>
     </message>
     <message>
+        <source>Loading the training library (PyTorch); this takes some seconds</source>
+        <translation>学習ライブラリ（PyTorch）を読み込み中です。数秒かかります</translation>
+    </message>
+    <message>
         <source>Epoch {epoch} of {epochs}</source>
         <translation>エポック {epoch}/{epochs}</translation>
     </message>
@@ -6452,7 +8100,1090 @@
     </message>
 </context>
 <context>
+    <name>settings</name>
+    <message>
+        <source>&quot;simulated&quot;, &quot;folder:PATH&quot;, &quot;video:PATH&quot;, &quot;usb:0&quot;, &quot;rtsp://...&quot;</source>
+        <translation>&quot;simulated&quot;、&quot;folder:パス&quot;、&quot;video:パス&quot;、&quot;usb:0&quot;、&quot;rtsp://...&quot;</translation>
+    </message>
+    <message>
+        <source>%</source>
+        <translation>%</translation>
+    </message>
+    <message>
+        <source>0: as the camera likes</source>
+        <translation>0:カメラに任せる</translation>
+    </message>
+    <message>
+        <source>1/s</source>
+        <translation>回/秒</translation>
+    </message>
+    <message>
+        <source>16</source>
+        <translation>16</translation>
+    </message>
+    <message>
+        <source>1: grey input, 3: colour</source>
+        <translation>1：グレースケール入力、3：カラー</translation>
+    </message>
+    <message>
+        <source>32</source>
+        <translation>32</translation>
+    </message>
+    <message>
+        <source>8</source>
+        <translation>8</translation>
+    </message>
+    <message>
+        <source>Accumulate</source>
+        <translation>勾配の累積</translation>
+    </message>
+    <message>
+        <source>Air temperature</source>
+        <translation>気温</translation>
+    </message>
+    <message>
+        <source>Allowed false rejects</source>
+        <translation>許容する過検出率</translation>
+    </message>
+    <message>
+        <source>Area together (mm2)</source>
+        <translation>合計面積(mm2)</translation>
+    </message>
+    <message>
+        <source>Area together (px)</source>
+        <translation>合計面積(px)</translation>
+    </message>
+    <message>
+        <source>Augmentation</source>
+        <translation>データ拡張</translation>
+    </message>
+    <message>
+        <source>Backbone rate</source>
+        <translation>バックボーンの学習率比</translation>
+    </message>
+    <message>
+        <source>Backgrounds</source>
+        <translation>背景画像</translation>
+    </message>
+    <message>
+        <source>Batch</source>
+        <translation>バッチ</translation>
+    </message>
+    <message>
+        <source>Bits used</source>
+        <translation>使用ビット数</translation>
+    </message>
+    <message>
+        <source>Black</source>
+        <translation>黒画像</translation>
+    </message>
+    <message>
+        <source>Blurred</source>
+        <translation>ぼけ</translation>
+    </message>
+    <message>
+        <source>Bundle</source>
+        <translation>バンドル</translation>
+    </message>
+    <message>
+        <source>CPU threads; 0: as many as cores are free</source>
+        <translation>CPU スレッド数。0: 空いているコアの数</translation>
+    </message>
+    <message>
+        <source>Calibrate scores</source>
+        <translation>スコアの校正</translation>
+    </message>
+    <message>
+        <source>Camera</source>
+        <translation>カメラ</translation>
+    </message>
+    <message>
+        <source>Channels</source>
+        <translation>チャンネル数</translation>
+    </message>
+    <message>
+        <source>Class</source>
+        <translation>クラス</translation>
+    </message>
+    <message>
+        <source>Coldest place (°C)</source>
+        <translation>最低温度(°C)</translation>
+    </message>
+    <message>
+        <source>Deadline</source>
+        <translation>期限</translation>
+    </message>
+    <message>
+        <source>Depth</source>
+        <translation>階調</translation>
+    </message>
+    <message>
+        <source>Devices</source>
+        <translation>デバイス数</translation>
+    </message>
+    <message>
+        <source>Distance</source>
+        <translation>距離</translation>
+    </message>
+    <message>
+        <source>Emissivity</source>
+        <translation>放射率</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>エンジン</translation>
+    </message>
+    <message>
+        <source>Epochs</source>
+        <translation>エポック数</translation>
+    </message>
+    <message>
+        <source>Equal pictures</source>
+        <translation>同一画像</translation>
+    </message>
+    <message>
+        <source>Existing</source>
+        <translation>既存ファイル</translation>
+    </message>
+    <message>
+        <source>Fit</source>
+        <translation>入力への合わせ方</translation>
+    </message>
+    <message>
+        <source>Folds</source>
+        <translation>分割数（交差検証）</translation>
+    </message>
+    <message>
+        <source>Frame rate</source>
+        <translation>フレームレート</translation>
+    </message>
+    <message>
+        <source>Frame size</source>
+        <translation>フレームの大きさ</translation>
+    </message>
+    <message>
+        <source>Frozen</source>
+        <translation>静止</translation>
+    </message>
+    <message>
+        <source>Frozen epochs</source>
+        <translation>凍結エポック数</translation>
+    </message>
+    <message>
+        <source>Frozen stages</source>
+        <translation>凍結する段数</translation>
+    </message>
+    <message>
+        <source>Good classes</source>
+        <translation>良品クラス</translation>
+    </message>
+    <message>
+        <source>Good parts</source>
+        <translation>良品の割合</translation>
+    </message>
+    <message>
+        <source>Height</source>
+        <translation>高さ</translation>
+    </message>
+    <message>
+        <source>Hot spots</source>
+        <translation>高温部</translation>
+    </message>
+    <message>
+        <source>Hottest place (°C)</source>
+        <translation>最高温度(°C)</translation>
+    </message>
+    <message>
+        <source>Humidity</source>
+        <translation>湿度</translation>
+    </message>
+    <message>
+        <source>Input height</source>
+        <translation>入力の高さ</translation>
+    </message>
+    <message>
+        <source>Input width</source>
+        <translation>入力の幅</translation>
+    </message>
+    <message>
+        <source>Label smoothing</source>
+        <translation>ラベル平滑化</translation>
+    </message>
+    <message>
+        <source>Largest area (mm2)</source>
+        <translation>最大の領域(mm2)</translation>
+    </message>
+    <message>
+        <source>Largest area (px)</source>
+        <translation>最大の領域(px)</translation>
+    </message>
+    <message>
+        <source>Largest batch</source>
+        <translation>最大バッチ</translation>
+    </message>
+    <message>
+        <source>Layer decay</source>
+        <translation>層ごとの減衰</translation>
+    </message>
+    <message>
+        <source>Learning curve</source>
+        <translation>学習曲線</translation>
+    </message>
+    <message>
+        <source>Learning rate</source>
+        <translation>学習率</translation>
+    </message>
+    <message>
+        <source>Left</source>
+        <translation>左</translation>
+    </message>
+    <message>
+        <source>Levels</source>
+        <translation>レベル</translation>
+    </message>
+    <message>
+        <source>Limit</source>
+        <translation>限度</translation>
+    </message>
+    <message>
+        <source>Loop</source>
+        <translation>繰り返し</translation>
+    </message>
+    <message>
+        <source>Loss</source>
+        <translation>損失</translation>
+    </message>
+    <message>
+        <source>MJPEG and snapshots: judge a picture that is equal to one before, as of a simulated camera</source>
+        <translation>MJPEGとスナップショット:以前と同じ画像も判定する(模擬カメラなど)</translation>
+    </message>
+    <message>
+        <source>Masks</source>
+        <translation>マスク</translation>
+    </message>
+    <message>
+        <source>Mean temperature (°C)</source>
+        <translation>平均温度(°C)</translation>
+    </message>
+    <message>
+        <source>Mirrored views</source>
+        <translation>鏡像の平均</translation>
+    </message>
+    <message>
+        <source>Mode</source>
+        <translation>モード</translation>
+    </message>
+    <message>
+        <source>Most likely class</source>
+        <translation>最も可能性の高いクラス</translation>
+    </message>
+    <message>
+        <source>NG if</source>
+        <translation>NGの条件</translation>
+    </message>
+    <message>
+        <source>Name</source>
+        <translation>名前</translation>
+    </message>
+    <message>
+        <source>Number of hot spots</source>
+        <translation>高温部の数</translation>
+    </message>
+    <message>
+        <source>Number of objects</source>
+        <translation>物体の数</translation>
+    </message>
+    <message>
+        <source>ONNX Runtime</source>
+        <translation>ONNX Runtime</translation>
+    </message>
+    <message>
+        <source>Offset</source>
+        <translation>オフセット</translation>
+    </message>
+    <message>
+        <source>One class</source>
+        <translation>クラス統合</translation>
+    </message>
+    <message>
+        <source>OpenVINO</source>
+        <translation>OpenVINO</translation>
+    </message>
+    <message>
+        <source>Optimizer</source>
+        <translation>最適化手法</translation>
+    </message>
+    <message>
+        <source>Over-exposed</source>
+        <translation>露出過多</translation>
+    </message>
+    <message>
+        <source>Part or lot</source>
+        <translation>部品・ロット</translation>
+    </message>
+    <message>
+        <source>Parts</source>
+        <translation>部品数</translation>
+    </message>
+    <message>
+        <source>Patience</source>
+        <translation>待ち時間</translation>
+    </message>
+    <message>
+        <source>Pattern</source>
+        <translation>パターン</translation>
+    </message>
+    <message>
+        <source>Pixel format</source>
+        <translation>画素形式</translation>
+    </message>
+    <message>
+        <source>Pixel size</source>
+        <translation>画素の大きさ</translation>
+    </message>
+    <message>
+        <source>Precision</source>
+        <translation>精度</translation>
+    </message>
+    <message>
+        <source>PyTorch</source>
+        <translation>PyTorch</translation>
+    </message>
+    <message>
+        <source>Quantity</source>
+        <translation>比較する量</translation>
+    </message>
+    <message>
+        <source>Rare classes</source>
+        <translation>少ないクラス</translation>
+    </message>
+    <message>
+        <source>Rate</source>
+        <translation>速度</translation>
+    </message>
+    <message>
+        <source>Recursive</source>
+        <translation>サブフォルダも</translation>
+    </message>
+    <message>
+        <source>Reflected temperature</source>
+        <translation>反射温度</translation>
+    </message>
+    <message>
+        <source>from the camera to the part, in FLIR&apos;s files; as stored if left out</source>
+        <translation>カメラから部品まで(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>of the air, in FLIR&apos;s files; as stored if left out</source>
+        <translation>空気の湿度(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>of the part, in FLIR&apos;s files; as stored if left out</source>
+        <translation>部品の放射率(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>Revision</source>
+        <translation>改訂</translation>
+    </message>
+    <message>
+        <source>Compare with good parts</source>
+        <translation>良品と比較</translation>
+    </message>
+    <message>
+        <source>Overlap</source>
+        <translation>重なり</translation>
+    </message>
+    <message>
+        <source>Remember</source>
+        <translation>記憶</translation>
+    </message>
+    <message>
+        <source>Scale</source>
+        <translation>倍率</translation>
+    </message>
+    <message>
+        <source>Schedule</source>
+        <translation>学習率の推移</translation>
+    </message>
+    <message>
+        <source>Score</source>
+        <translation>スコア</translation>
+    </message>
+    <message>
+        <source>Seed</source>
+        <translation>シード</translation>
+    </message>
+    <message>
+        <source>Settle</source>
+        <translation>静定時間</translation>
+    </message>
+    <message>
+        <source>Source</source>
+        <translation>ソース</translation>
+    </message>
+    <message>
+        <source>Stale</source>
+        <translation>古い画像</translation>
+    </message>
+    <message>
+        <source>Start weights</source>
+        <translation>初期の重み</translation>
+    </message>
+    <message>
+        <source>Takt</source>
+        <translation>タクト</translation>
+    </message>
+    <message>
+        <source>TensorRT</source>
+        <translation>TensorRT</translation>
+    </message>
+    <message>
+        <source>Test share</source>
+        <translation>テストの割合</translation>
+    </message>
+    <message>
+        <source>Threads</source>
+        <translation>スレッド数</translation>
+    </message>
+    <message>
+        <source>Threshold</source>
+        <translation>しきい値</translation>
+    </message>
+    <message>
+        <source>Tile</source>
+        <translation>タイル</translation>
+    </message>
+    <message>
+        <source>Time limit</source>
+        <translation>制限時間</translation>
+    </message>
+    <message>
+        <source>Time to connect</source>
+        <translation>接続の制限時間</translation>
+    </message>
+    <message>
+        <source>Timeout</source>
+        <translation>タイムアウト</translation>
+    </message>
+    <message>
+        <source>Top</source>
+        <translation>上</translation>
+    </message>
+    <message>
+        <source>TorchScript</source>
+        <translation>TorchScript</translation>
+    </message>
+    <message>
+        <source>Unit</source>
+        <translation>単位</translation>
+    </message>
+    <message>
+        <source>Validation share</source>
+        <translation>検証の割合</translation>
+    </message>
+    <message>
+        <source>Wait for a batch</source>
+        <translation>バッチの待ち時間</translation>
+    </message>
+    <message>
+        <source>Wait for frames</source>
+        <translation>フレームの待ち時間</translation>
+    </message>
+    <message>
+        <source>Wait for other cameras</source>
+        <translation>他カメラの待ち時間</translation>
+    </message>
+    <message>
+        <source>Warm-up</source>
+        <translation>ウォームアップ</translation>
+    </message>
+    <message>
+        <source>Warning limit</source>
+        <translation>警告の限度</translation>
+    </message>
+    <message>
+        <source>Watch</source>
+        <translation>監視</translation>
+    </message>
+    <message>
+        <source>Weight averaging</source>
+        <translation>重みの移動平均</translation>
+    </message>
+    <message>
+        <source>Weight decay</source>
+        <translation>重み減衰</translation>
+    </message>
+    <message>
+        <source>Width</source>
+        <translation>幅</translation>
+    </message>
+    <message>
+        <source>Without a value</source>
+        <translation>値のない画素</translation>
+    </message>
+    <message>
+        <source>a batch never waits longer than this for more frames</source>
+        <translation>バッチが次のフレームを待つ時間の上限</translation>
+    </message>
+    <message>
+        <source>a part without a verdict by then is NOT_INSPECTED; if left out: in triggered mode trigger_ms and three takts (2000 ms at least), in free mode none</source>
+        <translation>この時間までに判定のない部品は未検査になる。空の場合、トリガーモードではtrigger_msとタクト3回分(最短2000 ms)、フリーモードでは期限なし</translation>
+    </message>
+    <message>
+        <source>above</source>
+        <translation>上回る</translation>
+    </message>
+    <message>
+        <source>adam</source>
+        <translation>adam</translation>
+    </message>
+    <message>
+        <source>adamw</source>
+        <translation>adamw</translation>
+    </message>
+    <message>
+        <source>after which no further epoch begins; 0: none</source>
+        <translation>この時間を過ぎると次のエポックを始めません。0：制限なし</translation>
+    </message>
+    <message>
+        <source>age at inspection above which a frame is stale</source>
+        <translation>検査時にこれより古いフレームは古い画像とみなす</translation>
+    </message>
+    <message>
+        <source>also train on smaller parts of the data, to tell what more images would bring</source>
+        <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
+    </message>
+    <message>
+        <source>another seed renders other parts</source>
+        <translation>シードを変えると別の部品が描かれる</translation>
+    </message>
+    <message>
+        <source>auto</source>
+        <translation>自動</translation>
+    </message>
+    <message>
+        <source>batches</source>
+        <translation>バッチ</translation>
+    </message>
+    <message>
+        <source>batches whose gradients make one step</source>
+        <translation>1 回の更新にまとめる勾配のバッチ数</translation>
+    </message>
+    <message>
+        <source>begin again after the last file</source>
+        <translation>最後のファイルの後、最初に戻る</translation>
+    </message>
+    <message>
+        <source>begin again after the last frame</source>
+        <translation>最後のフレームの後、最初に戻る</translation>
+    </message>
+    <message>
+        <source>below</source>
+        <translation>下回る</translation>
+    </message>
+    <message>
+        <source>between camera and part, in FLIR&apos;s files; as stored if left out</source>
+        <translation>カメラと部品の間の気温(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>beyond it, but not beyond the limit: REVIEW</source>
+        <translation>これを超えて限度は超えない場合:要確認</translation>
+    </message>
+    <message>
+        <source>beyond it: NG</source>
+        <translation>これを超えた場合:NG</translation>
+    </message>
+    <message>
+        <source>bf16</source>
+        <translation>bf16</translation>
+    </message>
+    <message>
+        <source>celsius</source>
+        <translation>摂氏</translation>
+    </message>
+    <message>
+        <source>classes of a good part; the bundle&apos;s own if left out</source>
+        <translation>良品のクラス。空の場合はバンドルのもの</translation>
+    </message>
+    <message>
+        <source>classes of good parts</source>
+        <translation>良品のクラス</translation>
+    </message>
+    <message>
+        <source>classification</source>
+        <translation>分類</translation>
+    </message>
+    <message>
+        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
+        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
+    </message>
+    <message>
+        <source>classification: temperature scaling, so that a score is a probability</source>
+        <translation>分類：温度スケーリングにより、スコアを確率として読めるようにします</translation>
+    </message>
+    <message>
+        <source>classification: weights, rare classes count more; sampler, they are shown more often</source>
+        <translation>分類：「重み付け」は少ないクラスを重く数え、「多く見せる」は少ないクラスの画像を多く学習に使います</translation>
+    </message>
+    <message>
+        <source>constant</source>
+        <translation>一定</translation>
+    </message>
+    <message>
+        <source>cosine</source>
+        <translation>コサイン</translation>
+    </message>
+    <message>
+        <source>decay of the moving average of the weights that is validated and kept; 0: none</source>
+        <translation>検証・保存する重みの移動平均の減衰率。0：使わない</translation>
+    </message>
+    <message>
+        <source>decision threshold of the bundle; 0: chosen on validation</source>
+        <translation>バンドルの判定しきい値。0：検証データで選びます</translation>
+    </message>
+    <message>
+        <source>detection, segmentation: every class counts as this one</source>
+        <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
+    </message>
+    <message>
+        <source>detection, segmentation: large images are learnt and inspected in squares of this side; 0: as a whole</source>
+        <translation>検出・セグメンテーション: 大きな画像をこの辺の正方形に分けて学習・検査します。0: 全体のまま</translation>
+    </message>
+    <message>
+        <source>engine of this bundle only</source>
+        <translation>このバンドルだけのエンジン</translation>
+    </message>
+    <message>
+        <source>epochs</source>
+        <translation>エポック</translation>
+    </message>
+    <message>
+        <source>epochs until the full learning rate</source>
+        <translation>学習率が最大になるまでのエポック数</translation>
+    </message>
+    <message>
+        <source>epochs without a better validation result after which training stops; 0: none</source>
+        <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
+    </message>
+    <message>
+        <source>fahrenheit</source>
+        <translation>華氏</translation>
+    </message>
+    <message>
+        <source>files a second; 0: as fast as they are taken</source>
+        <translation>毎秒のファイル数。0:処理できる速さで</translation>
+    </message>
+    <message>
+        <source>folder of the bundle, relative to the recipe or a shipped bundle&apos;s name</source>
+        <translation>バンドルのフォルダ。レシピからの相対パス、または付属バンドルの名前</translation>
+    </message>
+    <message>
+        <source>four letters, for example MJPG; empty: as the camera likes</source>
+        <translation>4文字。例:MJPG。空:カメラに任せる</translation>
+    </message>
+    <message>
+        <source>fp16</source>
+        <translation>fp16</translation>
+    </message>
+    <message>
+        <source>fp32</source>
+        <translation>fp32</translation>
+    </message>
+    <message>
+        <source>fps</source>
+        <translation>fps</translation>
+    </message>
+    <message>
+        <source>frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images</source>
+        <translation>0 と 255 に対応させるフレームの値(サーマル: ケルビン)。8 ビットを超える画像では画像から求めます</translation>
+    </message>
+    <message>
+        <source>frames a second; 0: as fast as they are taken</source>
+        <translation>毎秒のフレーム数。0:処理できる速さで</translation>
+    </message>
+    <message>
+        <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
+        <translation>画像はこの入力に合わせられます。大きいほど小さな欠陥が見えますが、時間がかかります</translation>
+    </message>
+    <message>
+        <source>frames that an engine is given at once at most</source>
+        <translation>エンジンに一度に渡すフレーム数の上限</translation>
+    </message>
+    <message>
+        <source>free</source>
+        <translation>フリー</translation>
+    </message>
+    <message>
+        <source>free: every frame; triggered: one part a trigger</source>
+        <translation>フリー:すべてのフレーム、トリガー:トリガーごとに部品1個</translation>
+    </message>
+    <message>
+        <source>how far a step changes the weights: too large never settles, too small takes very long</source>
+        <translation>1 回の更新で重みを変える量：大きすぎると収束せず、小さすぎると非常に時間がかかります</translation>
+    </message>
+    <message>
+        <source>how frames of another shape are fitted into the input</source>
+        <translation>縦横比の異なる画像を入力に合わせる方法</translation>
+    </message>
+    <message>
+        <source>how long a part waits for its other cameras</source>
+        <translation>部品が他のカメラを待つ時間</translation>
+    </message>
+    <message>
+        <source>how long a trigger waits for the frame of each camera</source>
+        <translation>トリガーが各カメラのフレームを待つ時間</translation>
+    </message>
+    <message>
+        <source>how many of 16 bits are used, for example 12; as the source says</source>
+        <translation>16ビットのうち使われるビット数。例:12。空:ソースに従う</translation>
+    </message>
+    <message>
+        <source>how many parts; 0: without end</source>
+        <translation>部品の数。0:無限</translation>
+    </message>
+    <message>
+        <source>how steps are made of gradients; sgd needs a larger learning rate</source>
+        <translation>勾配から更新量を決める方法。sgd は学習率を大きくする必要があります</translation>
+    </message>
+    <message>
+        <source>how training images are varied; surface: any direction; part: it lies always alike; window: light only; strong: few images</source>
+        <translation>学習画像の変化のさせ方。表面：あらゆる向き、部品：常に同じ向き、固定視野：明るさだけ、強め：画像が少ない場合</translation>
+    </message>
+    <message>
+        <source>identical frames in a row of a live camera that mean frozen; 0: off</source>
+        <translation>ライブカメラで同一フレームがこの数だけ続いたら静止とみなす。0:無効</translation>
+    </message>
+    <message>
+        <source>images</source>
+        <translation>枚</translation>
+    </message>
+    <message>
+        <source>images a step</source>
+        <translation>1 回の更新に使う画像数</translation>
+    </message>
+    <message>
+        <source>images without a label file count as good, where labels are objects</source>
+        <translation>ラベルが物体の場合、ラベルファイルのない画像を良品として扱う</translation>
+    </message>
+    <message>
+        <source>inspect label masks, too: a .png of few values beside a photograph of the same name</source>
+        <translation>ラベルマスク(同名の写真の隣にある、値の少ない.png)も検査する</translation>
+    </message>
+    <message>
+        <source>inspect new files as they arrive, without end</source>
+        <translation>新しいファイルを届くたびに検査し続ける</translation>
+    </message>
+    <message>
+        <source>int8</source>
+        <translation>int8</translation>
+    </message>
+    <message>
+        <source>intensity</source>
+        <translation>輝度</translation>
+    </message>
+    <message>
+        <source>k-fold cross-validation before the final training, for small sets; 0: none</source>
+        <translation>最終学習の前に行う k 分割交差検証。画像が少ない場合に使います。0：行わない</translation>
+    </message>
+    <message>
+        <source>kelvin</source>
+        <translation>ケルビン</translation>
+    </message>
+    <message>
+        <source>letterbox</source>
+        <translation>余白を付けて収める</translation>
+    </message>
+    <message>
+        <source>likewise</source>
+        <translation>同上</translation>
+    </message>
+    <message>
+        <source>limits hold for the difference to the mean of so many good parts before; for the value itself if left out</source>
+        <translation>限界値は、直前のこの個数の良品の平均との差に適用します。省略時は値そのものに適用します</translation>
+    </message>
+    <message>
+        <source>look into the folders in it, too</source>
+        <translation>中のフォルダも調べる</translation>
+    </message>
+    <message>
+        <source>m</source>
+        <translation>m</translation>
+    </message>
+    <message>
+        <source>mean grey (of 255) below which a frame counts as black; 0: off</source>
+        <translation>平均輝度(255段階)がこれより低いフレームは黒画像とみなす。0:無効</translation>
+    </message>
+    <message>
+        <source>mm</source>
+        <translation>mm</translation>
+    </message>
+    <message>
+        <source>ms</source>
+        <translation>ms</translation>
+    </message>
+    <message>
+        <source>none</source>
+        <translation>なし</translation>
+    </message>
+    <message>
+        <source>of neighbouring tiles; defects up to this size are whole in one of them</source>
+        <translation>隣り合うタイルの重なり。この大きさまでの欠陥はどれか 1 枚に全体が入ります</translation>
+    </message>
+    <message>
+        <source>of split, start weights, order and augmentation</source>
+        <translation>データ分割・初期の重み・順序・データ拡張の乱数</translation>
+    </message>
+    <message>
+        <source>of the arithmetic; bf16 and 16 are mixed precision</source>
+        <translation>計算の精度。bf16 と 16 は混合精度</translation>
+    </message>
+    <message>
+        <source>of the arithmetic; others than fp32 must have been exported before</source>
+        <translation>演算の精度。fp32以外は事前の書き出しが必要</translation>
+    </message>
+    <message>
+        <source>of the frames; 0: as the camera likes</source>
+        <translation>フレームの寸法。0:カメラに任せる</translation>
+    </message>
+    <message>
+        <source>of the input; auto: as the images have it, 8: their levels are rounded to 256</source>
+        <translation>入力の階調。自動: 画像のまま、8: 256 階調に丸めます</translation>
+    </message>
+    <message>
+        <source>of the learning rate; step: a tenth every 7 epochs</source>
+        <translation>学習率の変化のさせ方。段階的：7 エポックごとに 10 分の 1</translation>
+    </message>
+    <message>
+        <source>of the task; its own if empty</source>
+        <translation>タスクの損失関数。空欄なら既定のもの</translation>
+    </message>
+    <message>
+        <source>only files of this name, for example &quot;*.jpg&quot;</source>
+        <translation>この名前のファイルだけ。例:&quot;*.jpg&quot;</translation>
+    </message>
+    <message>
+        <source>only this class; every class that is not an ok class if left out</source>
+        <translation>このクラスだけ。空の場合は良品クラス以外のすべて</translation>
+    </message>
+    <message>
+        <source>part</source>
+        <translation>部品</translation>
+    </message>
+    <message>
+        <source>parts</source>
+        <translation>個</translation>
+    </message>
+    <message>
+        <source>parts a second; 0: as fast as they are taken</source>
+        <translation>毎秒の部品数。0:処理できる速さで</translation>
+    </message>
+    <message>
+        <source>passes over the images</source>
+        <translation>全画像を学習する回数</translation>
+    </message>
+    <message>
+        <source>pixels, for example 1280x720; empty: as the first frame</source>
+        <translation>画素数。例:1280x720。空:最初のフレームに従う</translation>
+    </message>
+    <message>
+        <source>precision of this bundle only</source>
+        <translation>このバンドルだけの精度</translation>
+    </message>
+    <message>
+        <source>pretrained networks: factor of the learning rate from one stage to the one before it</source>
+        <translation>学習済みネットワーク：1 つ手前の段の学習率に掛ける係数</translation>
+    </message>
+    <message>
+        <source>pretrained networks: only the new layers learn for so long</source>
+        <translation>学習済みネットワーク：この間は新しい層だけを学習します</translation>
+    </message>
+    <message>
+        <source>pretrained networks: the backbone&apos;s learning rate over that of the new layers</source>
+        <translation>学習済みネットワーク：新しい層に対するバックボーンの学習率の比</translation>
+    </message>
+    <message>
+        <source>processes or GPUs that train together, each with a batch of its own</source>
+        <translation>一緒に学習するプロセスまたは GPU の数。それぞれが自分のバッチを使います</translation>
+    </message>
+    <message>
+        <source>pull of the weights towards 0</source>
+        <translation>重みを 0 に近づける強さ</translation>
+    </message>
+    <message>
+        <source>px</source>
+        <translation>px</translation>
+    </message>
+    <message>
+        <source>regular expression; its match in a file&apos;s name is the part or lot it shows</source>
+        <translation>正規表現。ファイル名で一致した部分を、写っている部品またはロットとみなします</translation>
+    </message>
+    <message>
+        <source>s</source>
+        <translation>秒</translation>
+    </message>
+    <message>
+        <source>sampler</source>
+        <translation>多く見せる</translation>
+    </message>
+    <message>
+        <source>score or mask threshold; the bundle&apos;s own if left out</source>
+        <translation>スコアまたはマスクのしきい値。空の場合はバンドルのもの</translation>
+    </message>
+    <message>
+        <source>seconds a connection may take</source>
+        <translation>接続にかけてよい秒数</translation>
+    </message>
+    <message>
+        <source>seconds without a frame after which the camera counts as lost</source>
+        <translation>フレームが来ないままこの秒数が過ぎると、カメラを切断とみなす</translation>
+    </message>
+    <message>
+        <source>sgd</source>
+        <translation>sgd</translation>
+    </message>
+    <message>
+        <source>share of good parts</source>
+        <translation>良品の割合</translation>
+    </message>
+    <message>
+        <source>share of good parts that may be rejected; the threshold is chosen for it; 0: not asked</source>
+        <translation>不良と判定してよい良品の割合。これに合わせてしきい値を選びます。0：指定しない</translation>
+    </message>
+    <message>
+        <source>share of saturated pixels above which it is over-exposed; 1: off</source>
+        <translation>飽和画素の割合がこれを超えると露出過多とみなす。1:無効</translation>
+    </message>
+    <message>
+        <source>share of the groups that are only measured at the end</source>
+        <translation>最後の評価だけに使うグループの割合</translation>
+    </message>
+    <message>
+        <source>share of the groups that choose the best epoch</source>
+        <translation>最良のエポックを選ぶために使うグループの割合</translation>
+    </message>
+    <message>
+        <source>share of thermal pixels without a value that is too much; 1: off</source>
+        <translation>熱画像で値のない画素の割合がこれを超えると多すぎるとみなす。1:無効</translation>
+    </message>
+    <message>
+        <source>size of one pixel at the part, in mm</source>
+        <translation>部品上での1画素の大きさ(mm)</translation>
+    </message>
+    <message>
+        <source>snapshots a second at most; 0: as fast as the camera gives them</source>
+        <translation>毎秒のスナップショット数の上限。0:カメラの速さで</translation>
+    </message>
+    <message>
+        <source>stages</source>
+        <translation>段</translation>
+    </message>
+    <message>
+        <source>standard</source>
+        <translation>標準</translation>
+    </message>
+    <message>
+        <source>step</source>
+        <translation>段階的</translation>
+    </message>
+    <message>
+        <source>stretch</source>
+        <translation>引き伸ばす</translation>
+    </message>
+    <message>
+        <source>strong</source>
+        <translation>強め</translation>
+    </message>
+    <message>
+        <source>surface</source>
+        <translation>表面</translation>
+    </message>
+    <message>
+        <source>temperature = value * scale + offset</source>
+        <translation>温度 = 値 × 倍率 + オフセット</translation>
+    </message>
+    <message>
+        <source>the side of the limit that is bad</source>
+        <translation>限度のどちら側が不良か</translation>
+    </message>
+    <message>
+        <source>the time the line gives each part; measured if left out</source>
+        <translation>ラインが部品1個に与える時間。空の場合は測定する</translation>
+    </message>
+    <message>
+        <source>the values are temperatures in this unit, or (intensity) are not; as the file says if left out</source>
+        <translation>値はこの単位の温度。輝度の場合は温度ではない。空の場合はファイルに従う</translation>
+    </message>
+    <message>
+        <source>thermal: hot spots are areas above this</source>
+        <translation>熱画像:これより高温の領域が高温部</translation>
+    </message>
+    <message>
+        <source>triggered</source>
+        <translation>トリガー</translation>
+    </message>
+    <message>
+        <source>variance of the Laplacian below which it counts as blurred; 0: off</source>
+        <translation>ラプラシアンの分散がこれより低いとぼけとみなす。0:無効</translation>
+    </message>
+    <message>
+        <source>watch: inspect the files that are there already, too</source>
+        <translation>監視:すでにあるファイルも検査する</translation>
+    </message>
+    <message>
+        <source>watch: remember over restarts which files were inspected</source>
+        <translation>監視:検査済みのファイルを再起動後も記憶する</translation>
+    </message>
+    <message>
+        <source>watch: seconds a file must stay unchanged before it is read</source>
+        <translation>監視:読む前にファイルが変化してはならない秒数</translation>
+    </message>
+    <message>
+        <source>watch: seconds a file that cannot be read yet is tried again</source>
+        <translation>監視:まだ読めないファイルを再試行する秒数</translation>
+    </message>
+    <message>
+        <source>weights</source>
+        <translation>重み付け</translation>
+    </message>
+    <message>
+        <source>weights to start from: &quot;&quot;, &quot;imagenet&quot; or a file</source>
+        <translation>学習を始める重み：空欄、imagenet、またはファイル</translation>
+    </message>
+    <message>
+        <source>what computes the predictions</source>
+        <translation>推論を計算するもの</translation>
+    </message>
+    <message>
+        <source>what is compared with the limit</source>
+        <translation>限度と比較する量</translation>
+    </message>
+    <message>
+        <source>what the part reflects, in FLIR&apos;s files; as stored if left out</source>
+        <translation>部品が反射する温度(FLIR のファイル)。省略時は保存された値</translation>
+    </message>
+    <message>
+        <source>whose predictions are compared, as in [[inspect]]</source>
+        <translation>その推論を比較するバンドル([[inspect]]に書いたもの)</translation>
+    </message>
+    <message>
+        <source>window</source>
+        <translation>固定視野</translation>
+    </message>
+    <message>
+        <source>with start weights: stages, counted from the input, that never learn; training is faster</source>
+        <translation>初期重みがある場合： 入力側から数えて学習しない段の数。学習が速くなります</translation>
+    </message>
+    <message>
+        <source>°C</source>
+        <translation>°C</translation>
+    </message>
+</context>
+<context>
     <name>tabs</name>
+    <message>
+        <source>Classification</source>
+        <translation>分類</translation>
+    </message>
     <message>
         <source>Detection</source>
         <translation>検出</translation>
@@ -6460,6 +9191,10 @@
     <message>
         <source>Grad-CAM</source>
         <translation>Grad-CAM</translation>
+    </message>
+    <message>
+        <source>Picture</source>
+        <translation>画像</translation>
     </message>
     <message>
         <source>Segmentation</source>
@@ -6503,453 +9238,6 @@
     <message>
         <source>Which pixels are a defect, and of which class</source>
         <translation>どの画素が欠陥か、とそのクラス</translation>
-    </message>
-</context>
-<context>
-    <name>train_settings</name>
-    <message>
-        <source>16</source>
-        <translation>16</translation>
-    </message>
-    <message>
-        <source>1: grey input, 3: colour</source>
-        <translation>1：グレースケール入力、3：カラー</translation>
-    </message>
-    <message>
-        <source>32</source>
-        <translation>32</translation>
-    </message>
-    <message>
-        <source>8</source>
-        <translation>8</translation>
-    </message>
-    <message>
-        <source>Accumulate</source>
-        <translation>勾配の累積</translation>
-    </message>
-    <message>
-        <source>Allowed false rejects</source>
-        <translation>許容する過検出率</translation>
-    </message>
-    <message>
-        <source>Augmentation</source>
-        <translation>データ拡張</translation>
-    </message>
-    <message>
-        <source>Backbone rate</source>
-        <translation>バックボーンの学習率比</translation>
-    </message>
-    <message>
-        <source>Backgrounds</source>
-        <translation>背景画像</translation>
-    </message>
-    <message>
-        <source>Batch</source>
-        <translation>バッチ</translation>
-    </message>
-    <message>
-        <source>CPU threads; 0: as many as cores are free</source>
-        <translation>CPU スレッド数。0: 空いているコアの数</translation>
-    </message>
-    <message>
-        <source>Calibrate scores</source>
-        <translation>スコアの校正</translation>
-    </message>
-    <message>
-        <source>Channels</source>
-        <translation>チャンネル数</translation>
-    </message>
-    <message>
-        <source>Depth</source>
-        <translation>階調</translation>
-    </message>
-    <message>
-        <source>Devices</source>
-        <translation>デバイス数</translation>
-    </message>
-    <message>
-        <source>Epochs</source>
-        <translation>エポック数</translation>
-    </message>
-    <message>
-        <source>Fit</source>
-        <translation>入力への合わせ方</translation>
-    </message>
-    <message>
-        <source>Folds</source>
-        <translation>分割数（交差検証）</translation>
-    </message>
-    <message>
-        <source>Frozen epochs</source>
-        <translation>凍結エポック数</translation>
-    </message>
-    <message>
-        <source>Frozen stages</source>
-        <translation>凍結する段数</translation>
-    </message>
-    <message>
-        <source>Good classes</source>
-        <translation>良品クラス</translation>
-    </message>
-    <message>
-        <source>Input height</source>
-        <translation>入力の高さ</translation>
-    </message>
-    <message>
-        <source>Input width</source>
-        <translation>入力の幅</translation>
-    </message>
-    <message>
-        <source>Label smoothing</source>
-        <translation>ラベル平滑化</translation>
-    </message>
-    <message>
-        <source>Layer decay</source>
-        <translation>層ごとの減衰</translation>
-    </message>
-    <message>
-        <source>Learning curve</source>
-        <translation>学習曲線</translation>
-    </message>
-    <message>
-        <source>Learning rate</source>
-        <translation>学習率</translation>
-    </message>
-    <message>
-        <source>Levels</source>
-        <translation>レベル</translation>
-    </message>
-    <message>
-        <source>Loss</source>
-        <translation>損失</translation>
-    </message>
-    <message>
-        <source>Mirrored views</source>
-        <translation>鏡像の平均</translation>
-    </message>
-    <message>
-        <source>One class</source>
-        <translation>クラス統合</translation>
-    </message>
-    <message>
-        <source>Optimizer</source>
-        <translation>最適化手法</translation>
-    </message>
-    <message>
-        <source>Part or lot</source>
-        <translation>部品・ロット</translation>
-    </message>
-    <message>
-        <source>Patience</source>
-        <translation>打ち切りまでの待ち</translation>
-    </message>
-    <message>
-        <source>Precision</source>
-        <translation>演算精度</translation>
-    </message>
-    <message>
-        <source>Rare classes</source>
-        <translation>少ないクラス</translation>
-    </message>
-    <message>
-        <source>Schedule</source>
-        <translation>学習率の推移</translation>
-    </message>
-    <message>
-        <source>Seed</source>
-        <translation>乱数シード</translation>
-    </message>
-    <message>
-        <source>Start weights</source>
-        <translation>初期の重み</translation>
-    </message>
-    <message>
-        <source>Test share</source>
-        <translation>テストの割合</translation>
-    </message>
-    <message>
-        <source>Threads</source>
-        <translation>スレッド数</translation>
-    </message>
-    <message>
-        <source>Threshold</source>
-        <translation>しきい値</translation>
-    </message>
-    <message>
-        <source>Time limit</source>
-        <translation>制限時間</translation>
-    </message>
-    <message>
-        <source>Validation share</source>
-        <translation>検証の割合</translation>
-    </message>
-    <message>
-        <source>Warm-up</source>
-        <translation>ウォームアップ</translation>
-    </message>
-    <message>
-        <source>Weight averaging</source>
-        <translation>重みの移動平均</translation>
-    </message>
-    <message>
-        <source>Weight decay</source>
-        <translation>重み減衰</translation>
-    </message>
-    <message>
-        <source>adam</source>
-        <translation>adam</translation>
-    </message>
-    <message>
-        <source>adamw</source>
-        <translation>adamw</translation>
-    </message>
-    <message>
-        <source>after which no further epoch begins; 0: none</source>
-        <translation>この時間を過ぎると次のエポックを始めません。0：制限なし</translation>
-    </message>
-    <message>
-        <source>also train on smaller parts of the data, to tell what more images would bring</source>
-        <translation>データの一部でも学習し、画像を増やした場合の効果を見積もります</translation>
-    </message>
-    <message>
-        <source>auto</source>
-        <translation>自動</translation>
-    </message>
-    <message>
-        <source>batches</source>
-        <translation>バッチ</translation>
-    </message>
-    <message>
-        <source>batches whose gradients make one step</source>
-        <translation>1 回の更新にまとめる勾配のバッチ数</translation>
-    </message>
-    <message>
-        <source>bf16</source>
-        <translation>bf16</translation>
-    </message>
-    <message>
-        <source>classes of good parts</source>
-        <translation>良品のクラス</translation>
-    </message>
-    <message>
-        <source>classification</source>
-        <translation>分類</translation>
-    </message>
-    <message>
-        <source>classification, segmentation: scores are those of four mirrored views together; inspecting takes 4 times as long</source>
-        <translation>分類、セグメンテーション：スコアは4通りの鏡像を合わせたものです。検査時間は4倍になります</translation>
-    </message>
-    <message>
-        <source>classification: temperature scaling, so that a score is a probability</source>
-        <translation>分類：温度スケーリングにより、スコアを確率として読めるようにします</translation>
-    </message>
-    <message>
-        <source>classification: weights, rare classes count more; sampler, they are shown more often</source>
-        <translation>分類：「重み付け」は少ないクラスを重く数え、「多く見せる」は少ないクラスの画像を多く学習に使います</translation>
-    </message>
-    <message>
-        <source>constant</source>
-        <translation>一定</translation>
-    </message>
-    <message>
-        <source>cosine</source>
-        <translation>コサイン</translation>
-    </message>
-    <message>
-        <source>decay of the moving average of the weights that is validated and kept; 0: none</source>
-        <translation>検証・保存する重みの移動平均の減衰率。0：使わない</translation>
-    </message>
-    <message>
-        <source>decision threshold of the bundle; 0: chosen on validation</source>
-        <translation>バンドルの判定しきい値。0：検証データで選びます</translation>
-    </message>
-    <message>
-        <source>detection, segmentation: every class counts as this one</source>
-        <translation>検出・セグメンテーション：すべてのクラスをこの 1 クラスとして扱います</translation>
-    </message>
-    <message>
-        <source>epochs</source>
-        <translation>エポック</translation>
-    </message>
-    <message>
-        <source>epochs until the full learning rate</source>
-        <translation>学習率が最大になるまでのエポック数</translation>
-    </message>
-    <message>
-        <source>epochs without a better validation result after which training stops; 0: none</source>
-        <translation>検証結果がこのエポック数だけ良くならなければ学習を終えます。0：終えない</translation>
-    </message>
-    <message>
-        <source>frame values (thermal: kelvin) mapped to 0 and 255; beyond 8 bits they are found in the images</source>
-        <translation>0 と 255 に対応させるフレームの値(サーマル: ケルビン)。8 ビットを超える画像では画像から求めます</translation>
-    </message>
-    <message>
-        <source>frames are fitted into the input; a larger one shows smaller defects and takes longer</source>
-        <translation>画像はこの入力に合わせられます。大きいほど小さな欠陥が見えますが、時間がかかります</translation>
-    </message>
-    <message>
-        <source>how far a step changes the weights: too large never settles, too small takes very long</source>
-        <translation>1 回の更新で重みを変える量：大きすぎると収束せず、小さすぎると非常に時間がかかります</translation>
-    </message>
-    <message>
-        <source>how frames of another shape are fitted into the input</source>
-        <translation>縦横比の異なる画像を入力に合わせる方法</translation>
-    </message>
-    <message>
-        <source>how steps are made of gradients; sgd needs a larger learning rate</source>
-        <translation>勾配から更新量を決める方法。sgd は学習率を大きくする必要があります</translation>
-    </message>
-    <message>
-        <source>how training images are varied; surface: any direction; part: it lies always alike; window: light only; strong: few images</source>
-        <translation>学習画像の変化のさせ方。表面：あらゆる向き、部品：常に同じ向き、固定視野：明るさだけ、強め：画像が少ない場合</translation>
-    </message>
-    <message>
-        <source>images</source>
-        <translation>枚</translation>
-    </message>
-    <message>
-        <source>images a step</source>
-        <translation>1 回の更新に使う画像数</translation>
-    </message>
-    <message>
-        <source>images without a label file count as good, where labels are objects</source>
-        <translation>ラベルが物体の場合、ラベルファイルのない画像を良品として扱う</translation>
-    </message>
-    <message>
-        <source>k-fold cross-validation before the final training, for small sets; 0: none</source>
-        <translation>最終学習の前に行う k 分割交差検証。画像が少ない場合に使います。0：行わない</translation>
-    </message>
-    <message>
-        <source>letterbox</source>
-        <translation>余白を付けて収める</translation>
-    </message>
-    <message>
-        <source>likewise</source>
-        <translation>同上</translation>
-    </message>
-    <message>
-        <source>none</source>
-        <translation>なし</translation>
-    </message>
-    <message>
-        <source>of split, start weights, order and augmentation</source>
-        <translation>データ分割・初期の重み・順序・データ拡張の乱数</translation>
-    </message>
-    <message>
-        <source>of the arithmetic; bf16 and 16 are mixed precision</source>
-        <translation>計算の精度。bf16 と 16 は混合精度</translation>
-    </message>
-    <message>
-        <source>of the input; auto: as the images have it, 8: their levels are rounded to 256</source>
-        <translation>入力の階調。自動: 画像のまま、8: 256 階調に丸めます</translation>
-    </message>
-    <message>
-        <source>of the learning rate; step: a tenth every 7 epochs</source>
-        <translation>学習率の変化のさせ方。段階的：7 エポックごとに 10 分の 1</translation>
-    </message>
-    <message>
-        <source>of the task; its own if empty</source>
-        <translation>タスクの損失関数。空欄なら既定のもの</translation>
-    </message>
-    <message>
-        <source>part</source>
-        <translation>部品</translation>
-    </message>
-    <message>
-        <source>passes over the images</source>
-        <translation>全画像を学習する回数</translation>
-    </message>
-    <message>
-        <source>pretrained networks: factor of the learning rate from one stage to the one before it</source>
-        <translation>学習済みネットワーク：1 つ手前の段の学習率に掛ける係数</translation>
-    </message>
-    <message>
-        <source>pretrained networks: only the new layers learn for so long</source>
-        <translation>学習済みネットワーク：この間は新しい層だけを学習します</translation>
-    </message>
-    <message>
-        <source>pretrained networks: the backbone&apos;s learning rate over that of the new layers</source>
-        <translation>学習済みネットワーク：新しい層に対するバックボーンの学習率の比</translation>
-    </message>
-    <message>
-        <source>processes or GPUs that train together, each with a batch of its own</source>
-        <translation>一緒に学習するプロセスまたは GPU の数。それぞれが自分のバッチを使います</translation>
-    </message>
-    <message>
-        <source>pull of the weights towards 0</source>
-        <translation>重みを 0 に近づける強さ</translation>
-    </message>
-    <message>
-        <source>px</source>
-        <translation>px</translation>
-    </message>
-    <message>
-        <source>regular expression; its match in a file&apos;s name is the part or lot it shows</source>
-        <translation>正規表現。ファイル名で一致した部分を、写っている部品またはロットとみなします</translation>
-    </message>
-    <message>
-        <source>s</source>
-        <translation>秒</translation>
-    </message>
-    <message>
-        <source>sampler</source>
-        <translation>多く見せる</translation>
-    </message>
-    <message>
-        <source>sgd</source>
-        <translation>sgd</translation>
-    </message>
-    <message>
-        <source>share of good parts that may be rejected; the threshold is chosen for it; 0: not asked</source>
-        <translation>不良と判定してよい良品の割合。これに合わせてしきい値を選びます。0：指定しない</translation>
-    </message>
-    <message>
-        <source>share of the groups that are only measured at the end</source>
-        <translation>最後の評価だけに使うグループの割合</translation>
-    </message>
-    <message>
-        <source>share of the groups that choose the best epoch</source>
-        <translation>最良のエポックを選ぶために使うグループの割合</translation>
-    </message>
-    <message>
-        <source>stages</source>
-        <translation>段</translation>
-    </message>
-    <message>
-        <source>standard</source>
-        <translation>標準</translation>
-    </message>
-    <message>
-        <source>step</source>
-        <translation>段階的</translation>
-    </message>
-    <message>
-        <source>stretch</source>
-        <translation>引き伸ばす</translation>
-    </message>
-    <message>
-        <source>strong</source>
-        <translation>強め</translation>
-    </message>
-    <message>
-        <source>surface</source>
-        <translation>表面</translation>
-    </message>
-    <message>
-        <source>weights</source>
-        <translation>重み付け</translation>
-    </message>
-    <message>
-        <source>weights to start from: &quot;&quot;, &quot;imagenet&quot; or a file</source>
-        <translation>学習を始める重み：空欄、imagenet、またはファイル</translation>
-    </message>
-    <message>
-        <source>window</source>
-        <translation>固定視野</translation>
-    </message>
-    <message>
-        <source>with start weights: stages, counted from the input, that never learn; training is faster</source>
-        <translation>初期重みがある場合： 入力側から数えて学習しない段の数。学習が速くなります</translation>
     </message>
 </context>
 <context>

@@ -6,14 +6,17 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from inspector.core.errors import ConfigError
-from inspector.imaging.files import read_image
+from inspector.imaging.files import page_count, read_image, read_pages, read_radiometry
 from inspector.imaging.headers import is_dji, is_flir
+from inspector.imaging.image import Image as RasterImage
+from inspector.imaging.image import Reading, Scene
 from inspector.imaging.radiometric import Calibration, temperatures, transmission
 
 SCENE = Calibration(
@@ -88,13 +91,15 @@ def test_a_calibration_that_cannot_be() -> None:
             temperatures(raw, wrong)
 
 
-def _fff(raw: NDArray[np.uint16], scene: Calibration, order: str, *, png: bool) -> bytes:
+def _fff(raw: NDArray[np.uint16], scene: Calibration, order: str, *, png: bool, lossless: bool = False) -> bytes:
     mark = b"\2\0" if order == "<" else b"\0\2"
     height, width = raw.shape
     if png:
         stream = io.BytesIO()
         Image.fromarray(raw.byteswap()).save(stream, "PNG")
         pixels = stream.getvalue()
+    elif lossless:
+        pixels = imagecodecs.jpegls_encode(raw)
     else:
         pixels = raw.astype("<u2").tobytes()
     image = mark + struct.pack(f"{order}HH", width, height) + bytes(26) + pixels
@@ -135,6 +140,61 @@ def test_a_file_made_by_hand(tmp_path: Path, order: str, png: bool) -> None:
     image = read_image(path)
     assert image.unit == "kelvin"
     np.testing.assert_allclose(image.pixels, truth, atol=0.05)
+
+
+def _raw(offset: float, shape: tuple[int, int] = (12, 16)) -> NDArray[np.uint16]:
+    truth = np.linspace(290, 350, shape[0] * shape[1]).reshape(shape) + offset
+    return np.rint(np.vectorize(lambda kelvin: _received(SCENE, kelvin))(truth)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("lossless", [False, True], ids=["seq", "csq"])
+@pytest.mark.parametrize("fill", [0, 64])
+def test_every_image_of_a_recording_is_a_page(tmp_path: Path, lossless: bool, fill: int) -> None:
+    path = tmp_path / ("a.csq" if lossless else "a.seq")
+    marked = _raw(20)
+    marked[0, :2] = np.frombuffer(b"FFF\0", "<u2")  # pixels that look like the start of the next image
+    frames = [_raw(0), _raw(10), _raw(20)]
+    blocks = [_fff(raw, SCENE, "<", png=False, lossless=lossless) + bytes(fill) for raw in frames]
+    path.write_bytes(b"".join(blocks))
+    assert page_count(path) == 3
+    images = [page for page in read_pages(path) if isinstance(page, RasterImage)]
+    for number, image in enumerate(images):
+        assert image.unit == "kelvin"
+        np.testing.assert_allclose(image.pixels[0, 0], 290 + 10 * number, atol=0.05)
+        np.testing.assert_allclose(image.pixels[-1, -1], 350 + 10 * number, atol=0.05)
+    path.write_bytes(b"".join(blocks) + blocks[0][:200])
+    assert page_count(path) == 3
+    assert "no whole image" in str(read_image(path).notes[0])
+    path.write_bytes(_fff(marked, SCENE, "<", png=False) + blocks[0])
+    assert page_count(path) == 2
+    path.write_bytes(blocks[0][:200])
+    with pytest.raises(ConfigError, match="no whole thermal image"):
+        read_image(path)
+
+
+def test_a_person_knows_the_surface_better_than_the_camera(tmp_path: Path) -> None:
+    shiny = replace(SCENE, emissivity=0.5)
+    truth = np.array([[310.0, 340.0], [360.0, 400.0]])
+    raw = np.rint(np.vectorize(lambda kelvin: _received(shiny, kelvin))(truth)).astype(np.uint16)
+    path = tmp_path / "a.fff"
+    path.write_bytes(_fff(raw, SCENE, "<", png=False))  # the camera was told 0.95
+    assert read_image(path).pixels.max() < 370
+    np.testing.assert_allclose(read_image(path, Reading(scene=Scene(emissivity=0.5))).pixels, truth, atol=0.1)
+    measured = read_radiometry(path)
+    assert measured is not None
+    hot = Scene(emissivity=0.05, reflected=400.0)  # more is reflected than arrives: the formula has no answer
+    kelvin, notes = measured.kelvin(Scene(emissivity=0.3, reflected=330.0))
+    assert np.isfinite(kelvin).sum() == kelvin.size - sum("without" in str(note) for note in notes)
+    with pytest.raises(ConfigError, match="cannot be computed"):
+        measured.kelvin(hot)
+    for wrong in ({"emissivity": 0.0}, {"emissivity": 1.2}, {"emissivity": math.nan}, {"humidity": 3.0}, {"distance": -1.0}):
+        with pytest.raises(ConfigError, match="not possible"):
+            Scene(**wrong)
+    grey = tmp_path / "grey.png"
+    Image.new("L", (4, 4)).save(grey)
+    with pytest.raises(ConfigError, match="raw values"):
+        read_image(grey, Reading(scene=Scene(emissivity=0.9)))
+    assert read_radiometry(grey) is None
 
 
 def test_damaged_thermal_data_give_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Rules to verdicts, without a camera or an engine."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ from pydantic import ValidationError
 
 from inspector.core.message import message
 from inspector.core.types import Boxes, HotSpot, Masks, Prediction, Region, Scores, Temperatures, Verdict
+from inspector.recipes.history import History
 from inspector.recipes.quantities import QUANTITIES
 from inspector.recipes.recipe import CameraModel, InspectModel, Recipe, RegionModel, Rule
-from inspector.recipes.verdict import judge
+from inspector.recipes.verdict import Decision, as_then, judge, learn
 
 WHOLE = Region(0, 0, 100, 80)
 DEFECTS = ("scratch", "stain")
@@ -241,3 +243,94 @@ def test_the_sentences_of_every_quantity_can_be_written(name: str) -> None:
 def test_a_quantity_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(ValidationError, match=r"no quantity 'area_km2'; use one of: class, score"):
         Rule(bundle="b", quantity="area_km2", limit=1.0)
+
+
+COMPARED = {"quantity": "temperature_max", "limit": 4.0, "review": 2.0, "baseline_parts": 3}
+
+
+def _part(recipe: Recipe, history: History, *predictions: Prediction, failed: bool = False) -> Decision:
+    """Judge and learn, as the station does."""
+    failures = (message("The camera is lost."),) if failed else ()
+    decision = judge(recipe, predictions, failures, history)
+    learn(recipe, decision, history)
+    return decision
+
+
+def test_a_part_is_compared_with_the_good_parts_before() -> None:
+    recipe, history = _recipe(COMPARED), History()
+    for known, celsius in enumerate((30.0, 31.0, 32.0)):
+        verdict, reasons, _ = _part(recipe, history, _temperatures(celsius))
+        assert verdict is Verdict.REVIEW
+        assert reasons[0].text == f"The comparison with good parts needs 3; {known} are known so far."
+    verdict, _, (judgement,) = _part(recipe, history, _temperatures(32.5))  # joins them: 31, 32, 32.5
+    assert (verdict, judgement.baseline) == (Verdict.OK, pytest.approx(31.0))
+    verdict, reasons, (judgement,) = _part(recipe, history, _temperatures(37.0))
+    mean = (31 + 32 + 32.5) / 3
+    assert verdict is Verdict.NG
+    assert judgement.value == pytest.approx(37.0)
+    assert judgement.baseline == pytest.approx(mean)
+    said = f"hottest {37 - mean:.1f} °C > 4.0 °C, as the difference to the mean of the last 3 good parts ({mean:.1f} °C)"
+    assert reasons[0].text == said
+    assert _part(recipe, history, _temperatures(34.5)).verdict is Verdict.REVIEW
+    assert _part(recipe, history, _temperatures(32.0), failed=True).verdict is Verdict.NOT_INSPECTED
+    (judgement,) = judge(recipe, [_temperatures(32.0)], (), history).judgements
+    assert judgement.baseline == pytest.approx(mean)  # neither the NG, the REVIEW nor the failed part joined
+
+
+def test_a_part_that_another_rule_refuses_is_no_good_part() -> None:
+    hot = {"quantity": "temperature_max", "limit": 60.0}
+    recipe, history = _recipe(COMPARED, hot), History()
+    for celsius in (30.0, 70.0, 30.0, 30.0):
+        verdict = _part(recipe, history, _temperatures(celsius)).verdict
+        assert verdict is (Verdict.NG if celsius == 70.0 else Verdict.REVIEW)
+    verdict, _, judgements = judge(recipe, [_temperatures(30.0)], (), history)
+    assert verdict is Verdict.OK
+    assert judgements[0].baseline == pytest.approx(30.0)
+    assert judgements[1].baseline is None
+
+
+def test_heat_and_a_defect_have_one_verdict() -> None:
+    """A crack, or a hot spot against the good parts before, whichever camera saw it."""
+    recipe = Recipe(
+        name="fused",
+        cameras={"top": CameraModel(source="simulated"), "heat": CameraModel(source="simulated:thermal")},
+        inspect=(InspectModel(bundle="b", camera="top"), InspectModel(bundle="t", camera="heat")),
+        rules=(Rule(bundle="b", quantity="count", limit=0), Rule(bundle="t", **COMPARED)),
+    )
+
+    def warm(celsius: float) -> Prediction:
+        return replace(_temperatures(celsius), bundle="t", camera="heat")
+
+    history, crack = History(), _boxes((10, 10, 20, 20, 0.9, 0))
+    for _ in range(3):
+        _part(recipe, history, _boxes(), warm(30.0))
+    assert _part(recipe, history, _boxes(), warm(30.0)).verdict is Verdict.OK
+    assert _part(recipe, history, crack, warm(30.0)).verdict is Verdict.NG
+    verdict, reasons, _ = _part(recipe, history, _boxes(), warm(36.0))
+    assert verdict is Verdict.NG
+    assert "6 °C > 4 °C" in reasons[0].text
+
+
+def test_a_part_is_judged_again_with_what_was_known_then() -> None:
+    recipe, history = _recipe(COMPARED), History()
+    for celsius in (30.0, 30.0, 30.0, 31.0):
+        found = _part(recipe, history, _temperatures(celsius))
+    wider = _recipe({**COMPARED, "limit": 0.5, "review": None})
+    verdict, _, (judgement,) = judge(wider, [_temperatures(31.0)], (), as_then(wider, found.judgements))
+    assert (verdict, judgement.baseline) == (Verdict.NG, pytest.approx(30.0))
+
+
+def test_another_limit_keeps_the_good_parts_and_another_quantity_does_not() -> None:
+    old, new = History(), History()
+    recipe = _recipe(COMPARED)
+    for _ in range(3):
+        _part(recipe, old, _temperatures(30.0))
+    new.take_over(old)
+    assert judge(_recipe({**COMPARED, "limit": 9.0}), [_temperatures(30.0)], (), new).verdict is Verdict.OK
+    other = _recipe({**COMPARED, "quantity": "temperature_mean"})
+    assert judge(other, [_temperatures(30.0)], (), new).verdict is Verdict.REVIEW
+
+
+def test_the_most_likely_class_has_no_difference() -> None:
+    with pytest.raises(ValidationError, match="most likely class"):
+        Rule(bundle="b", quantity="class", limit=0.6, baseline_parts=5)

@@ -8,9 +8,10 @@ import pytest
 
 from inspector.core.errors import CameraError, ConfigError
 from inspector.core.types import Frame, Verdict
-from inspector.inspection.status import CameraState
+from inspector.inspection.status import CameraState, CameraStatus
 from inspector.recipes.recipe import Gate, InspectModel, RegionModel
 from inspector.station import camera_runner
+from inspector.station.camera_runner import CameraRunner
 from tests.station.fakes import (
     Behaviour,
     FakeCamera,
@@ -252,16 +253,41 @@ def test_a_camera_that_hangs_does_not_hold_up_stopping_and_is_reported(
     behaviour: Behaviour, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inspector.station.pipeline.STOP_SECONDS", 0.3)
-    release = threading.Event()
+    inside, release = threading.Event(), threading.Event()
 
     def hanging(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
+        inside.set()
         release.wait(10)
         yield from ()
 
     with running(recipe_of(bundle), FakeCamera("top", hanging, live=True)) as (station, recorder):
         recorder.wait_for(lambda it: states_of(it) == [CameraState.CONNECTING])
+        assert inside.wait(5)
         started = time.monotonic()
         station.stop()
         assert time.monotonic() - started < 2
         assert any("hangs in its driver" in fault.problem.text for fault in faults_of(recorder))
     release.set()
+
+
+def test_a_camera_that_is_stopped_while_it_starts_never_begins() -> None:
+    asked: list[str] = []
+
+    def frames(camera: FakeCamera, stop: threading.Event) -> Iterator[Frame]:
+        asked.append(camera.name)
+        yield from ()
+
+    def stop_at_once(_name: str, _status: CameraStatus) -> None:
+        runner.ask_to_stop()
+
+    runner = CameraRunner(
+        FakeCamera("top", frames, live=True),
+        wanted=lambda _name, _stop: True,
+        deliver=lambda _frame: None,
+        report=stop_at_once,
+        unreadable=lambda _name, _part, _error: None,
+        lost=lambda _count: None,
+    )
+    runner.start()
+    assert runner.join(1.0)
+    assert asked == []

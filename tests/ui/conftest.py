@@ -44,7 +44,7 @@ def conductor() -> Conductor:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light"))
+    return Settings(tmp_path / "window.toml", preferences=Preferences(language="en", theme="light", archive="off"))
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def window(qtbot: QtBot, conductor: Conductor, settings: Settings) -> Iterator[M
     made.show()
     qtbot.waitExposed(made)
     yield made
-    made.close()
+    made.close_now()
     made.deleteLater()
     strings.set_language("en")

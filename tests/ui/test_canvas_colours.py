@@ -5,7 +5,7 @@ import numpy as np
 import pyqtgraph
 import pytest
 
-from inspector.ui.canvas.colormaps import PALETTES, indices, kelvin, packed, temperature, temperature_text, ticks
+from inspector.imaging.colormaps import PALETTES, indices, kelvin, packed, temperature, temperature_text, ticks
 from inspector.ui.canvas.rendering import Display, classes, full_range, heat, picture, window
 from tests.ui.making import make_frame, make_kelvin
 

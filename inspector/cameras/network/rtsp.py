@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event
+from typing import Annotated, ClassVar
 
 import cv2
 from pydantic import Field
@@ -13,7 +14,7 @@ from inspector.cameras.capture import Capture, Reader, VideoCapture
 from inspector.cameras.network.http import HttpCapture, Sent, refused
 from inspector.cameras.network.rtsp_gate import RtspGate
 from inspector.core.addresses import hide_secrets, parse_address
-from inspector.core.config import Option
+from inspector.core.config import FormField, Option
 from inspector.core.errors import CameraError, ConfigError, InspectorError
 from inspector.core.types import Frame
 
@@ -22,13 +23,19 @@ os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|allow
 
 
 class StreamOptions(CameraOptions):
-    timeout: float = Field(3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost")
-    open_timeout: float = Field(8.0, ge=0.5, le=120, description="seconds a connection may take")
-    size: str = Field(
+    timeout: Annotated[float, FormField(unit="s")] = Field(
+        3.0, ge=0.3, le=60, description="seconds without a frame after which the camera counts as lost"
+    )
+    open_timeout: Annotated[float, FormField("Time to connect", unit="s")] = Field(
+        8.0, ge=0.5, le=120, description="seconds a connection may take"
+    )
+    size: Annotated[str, FormField("Frame size", unit="px")] = Field(
         "", pattern="^([0-9]{1,5}x[0-9]{1,5})?$", description="pixels, for example 1280x720; empty: as the first frame"
     )
-    rate: float = Field(0.0, ge=0, le=1000, description="snapshots a second at most; 0: as fast as the camera gives them")
-    allow_repeats: bool = Field(
+    rate: Annotated[float, FormField(unit="1/s")] = Field(
+        0.0, ge=0, le=1000, description="snapshots a second at most; 0: as fast as the camera gives them"
+    )
+    allow_repeats: Annotated[bool, FormField("Equal pictures")] = Field(
         False, description="MJPEG and snapshots: judge a picture that is equal to one before, as of a simulated camera"
     )
 
@@ -39,6 +46,8 @@ class StreamCamera(Camera):
     A picture is rejected and reported through `skip` if it is damaged, differs in size from the first one (or from the option
     `size`), or (MJPEG and snapshots) was sent before. A stream that stalls or ends raises CameraError within the time-out.
     """
+
+    options_model: ClassVar[type[CameraOptions]] = StreamOptions
 
     def __init__(self, name: str, address: str, options: Mapping[str, Option]) -> None:
         super().__init__(name, address, options)

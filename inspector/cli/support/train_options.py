@@ -7,8 +7,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from inspector.core.config import FormField
 from inspector.core.registry import TASKS
-from inspector.runs.settings import Shown, TrainSettings, shown_settings
+from inspector.runs.settings import TrainSettings, shown_settings
 
 Command = Callable[..., Any]
 
@@ -42,7 +43,7 @@ def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _option(name: str, field: FieldInfo, shown: Shown) -> Callable[[Command], Command]:
+def _option(name: str, field: FieldInfo, shown: FormField) -> Callable[[Command], Command]:
     flag = f"--{name.replace('_', '-')}"
     help_text = _help(name, field, shown)
     kind = field.annotation
@@ -57,7 +58,7 @@ def _option(name: str, field: FieldInfo, shown: Shown) -> Callable[[Command], Co
     return click.option(flag, name, type=kind, default=None, metavar=_METAVARS.get(name), help=help_text)
 
 
-def _help(name: str, field: FieldInfo, shown: Shown) -> str:
+def _help(name: str, field: FieldInfo, shown: FormField) -> str:
     text = field.description or shown.label
     text = f"{text[0].upper()}{text[1:]}"
     unit = f", in {shown.unit}" if shown.unit == "s" else ""  # other units are part of the help text

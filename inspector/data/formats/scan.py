@@ -5,9 +5,10 @@ import os
 import posixpath
 import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import PIL.Image
 
@@ -189,11 +190,29 @@ class Folder:
             self._parsed[name] = read_json(self.files[name])
         return self._parsed[name]
 
+    def documents(self, fits: Callable[[bytes], bool], *, most: int | None = 50) -> Iterator[tuple[str, object]]:
+        """Yield each .json whose ends (see `peek`) fit, with its content; a file that cannot be read is passed over.
+
+        `most`: how many files are looked at; None: all.
+        """
+        for name in self.with_suffix(".json")[:most]:
+            if fits(peek(self.files[name])):
+                try:
+                    content = self.json(name)
+                except ConfigError:
+                    continue
+                yield name, content
+
     def sibling(self, name: str, suffix: str) -> str | None:
         """Return the file with the same path as `name` but another suffix."""
         return self.exact(without_suffix(name) + suffix)
 
     def find(self, said: str, *near: str) -> str | None:
+        """Return the image that an annotation refers to as `said`, also written as in an address ("part%201.png")."""
+        found = self._found(said, *near)
+        return self._found(unquote(said), *near) if found is None and "%" in said else found
+
+    def _found(self, said: str, *near: str) -> str | None:
         """Return the image that an annotation refers to as `said`.
 
         Tried in order: relative to a folder of `near` or to this folder; the image whose path ends in it; the only image of

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.types import Boxes, Floats, HotSpot, Prediction, Region, Scores
-from inspector.ui.canvas.colormaps import TemperatureUnit, temperature_text
+from inspector.imaging.colormaps import TemperatureUnit, temperature_text
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.shell.strings import class_name
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.core.types import Floats, Frame, Pixels
-from inspector.ui.canvas.colormaps import PALETTES, Palette, Table, indices, packed
+from inspector.imaging.colormaps import PALETTES, Palette, Table, indices, packed
 
 Words = NDArray[np.uint32]
 Crop = tuple[int, int, int, int]  # left, top, right, bottom, whole pixels

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QWidget
 
-from inspector.core.errors import InspectorError
-from inspector.core.message import message
+from inspector.core.errors import InspectorError, defect
 from inspector.ui.shell import theme
+from inspector.ui.shell.line_closing import LineClosing
 from inspector.ui.shell.pages import Pages
-from inspector.ui.shell.settings import Layout, Preferences, Settings
-from inspector.ui.shell.shortcuts import SHORTCUTS, HelpOverlay
+from inspector.ui.shell.rail import PAGES, Rail
+from inspector.ui.shell.settings import NO_RECIPE, Layout, Preferences, Settings
+from inspector.ui.shell.shortcuts import SHORTCUTS
 from inspector.ui.shell.strings import set_language, system_language
+from inspector.ui.widgets.question import Question
 from inspector.ui.widgets.themed import Themed
 
 if TYPE_CHECKING:  # what the pages are made of is imported when they are made
@@ -24,58 +26,17 @@ if TYPE_CHECKING:  # what the pages are made of is imported when they are made
     from inspector.ui.inspect.page import InspectPage
     from inspector.ui.inspect.recipe_change import RecipeChange
     from inspector.ui.inspect.station_worker import StationWorker
+    from inspector.ui.manual.helper import Helper
+    from inspector.ui.recipes.page import RecipesPage
     from inspector.ui.review.page import ReviewPage
+    from inspector.ui.shell.handover import Handover
     from inspector.ui.shell.settings_page import SettingsPage
     from inspector.ui.training.close_question import Leaving
     from inspector.ui.training.page import TrainPage
 
-PAGES: Final = ("inspect", "review", "train", "settings")
-FIRST_SIZE: Final = QSize(1440, 900)
-SMALLEST_SIZE: Final = QSize(1120, 680)
+FIRST_SIZE: Final = QSize(1440, 900)  # or the screen, if that is smaller
+SMALLEST_SIZE: Final = QSize(960, 640)
 QUEUE_MS: Final = 1500  # after the window is shown, trainings are looked for: the first picture comes before
-
-
-class Rail(Themed, QFrame):
-    """The buttons of the pages."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("rail")
-        self.setFixedWidth(theme.RAIL)
-        self.buttons: dict[str, QToolButton] = {}
-        box = QVBoxLayout(self)
-        box.setContentsMargins(theme.SPACING, theme.SPACING * 2, theme.SPACING, theme.SPACING * 2)
-        box.setSpacing(theme.SPACING)
-        for page in PAGES:
-            button = QToolButton()
-            button.setObjectName(f"page_{page}")
-            button.setCheckable(True)
-            button.setAutoExclusive(True)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-            button.setIconSize(QSize(theme.ICON, theme.ICON))
-            if page == "settings":
-                box.addStretch(1)
-            box.addWidget(button)
-            self.buttons[page] = button
-            button.toggled.connect(self.restyle)
-        self.retranslate()
-
-    def retranslate(self) -> None:
-        self.setAccessibleName(self.tr("Pages"))
-        texts = {
-            "inspect": self.tr("Inspect"),
-            "review": self.tr("Review"),
-            "train": self.tr("Train"),
-            "settings": self.tr("Settings"),
-        }
-        for page, button in self.buttons.items():
-            button.setText(texts[page])
-            button.setAccessibleName(texts[page])
-        self.restyle()
-
-    def restyle(self) -> None:
-        for page, button in self.buttons.items():
-            button.setIcon(theme.icon(page, "on_accent" if button.isChecked() else "on_rail"))
 
 
 class MainWindow(Themed, QMainWindow):
@@ -98,13 +59,15 @@ class MainWindow(Themed, QMainWindow):
         self._worker, self._runs = worker, runs
         self._resting = False  # the line needs the processor
         self._path: Path | None = None  # to be reviewed as soon as that page is there
-        self._loading = False
+        self._asked: Path | None = None  # the recipe that judges it, if one was named
+        self._loading = self._forced = False
         self.rail = Rail()
         self.pages = Pages(
             {
                 "inspect": lambda: self.inspect,
                 "review": lambda: self.review,
                 "train": lambda: self.train,
+                "recipes": lambda: self.recipes,
                 "settings": lambda: self.settings_page,
             }
         )
@@ -137,6 +100,7 @@ class MainWindow(Themed, QMainWindow):
             "page_inspect": lambda: self.show_page("inspect"),
             "page_review": lambda: self.show_page("review"),
             "page_train": lambda: self.show_page("train"),
+            "page_recipes": lambda: self.show_page("recipes"),
             "page_settings": lambda: self.show_page("settings"),
             "next_tab": lambda: self._step_tab(1),
             "previous_tab": lambda: self._step_tab(-1),
@@ -146,7 +110,7 @@ class MainWindow(Themed, QMainWindow):
             "open_recipe": lambda: self.inspect.browse_recipe(),
             "fullscreen": self.toggle_operator_view,
             "leave": self.leave,
-            "help": self._toggle_help,
+            "help": lambda: self.help.toggle(),
             "quit": self.close,
         }
         for shortcut in SHORTCUTS:
@@ -167,9 +131,10 @@ class MainWindow(Themed, QMainWindow):
     def worker(self) -> "StationWorker":
         if self._worker is not None:
             return self._worker
+        from inspector.station.part_ids import station_folder
         from inspector.ui.inspect.station_worker import StationWorker
 
-        worker = StationWorker()
+        worker = StationWorker(counts=station_folder())
         worker.start()
         return worker
 
@@ -189,17 +154,27 @@ class MainWindow(Themed, QMainWindow):
         page.choose_camera(layout.camera)
         page.takt.set_open(layout.takt)
         page.use_preferences(self._settings.preferences)
+        page.choice_changed.connect(self._remember_choice)
+        damage = self._settings.damage
+        if damage is not None:
+            page.banners.show_problem("settings", damage.problem, damage.remedy, retryable=False)
         return page
 
     @cached_property
     def review(self) -> "ReviewPage":
         from inspector.ui.review.page import ReviewPage
 
-        page = ReviewPage()
+        page = ReviewPage(judge=self.handover.judge)
         self.pages.addWidget(page)
         page.settled.connect(self.pages.arrived)
+        page.train_wanted.connect(self.handover.train_on)
+        page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
         page.analysis.set_unit(self._settings.preferences.temperature)
         page.analysis.set_resting(self._resting)
+        if self._asked is not None:
+            from inspector.ui.review.chooser import With
+
+            page.use(With("recipe", self._asked))
         if self._path is not None:
             page.open_path(self._path)
         return page
@@ -212,6 +187,18 @@ class MainWindow(Themed, QMainWindow):
         page = TrainPage(self._settings, self._runs or runs_folder(), recipe=lambda: self.inspect.recipe_file)
         self.pages.addWidget(page)
         page.recipe_written.connect(lambda path: self.recipe_change.offer(path))
+        page.inspect_wanted.connect(lambda _path: self.show_page("inspect"))
+        page.review_wanted.connect(self.handover.review_with)
+        return page
+
+    @cached_property
+    def recipes(self) -> "RecipesPage":
+        from inspector.ui.recipes.page import RecipesPage
+
+        page = RecipesPage(current=lambda: self.inspect.recipe_file)
+        self.pages.addWidget(page)
+        page.recipe_written.connect(self.handover.take_recipe)
+        page.inspect_wanted.connect(self.handover.inspect_with)
         return page
 
     @cached_property
@@ -226,22 +213,34 @@ class MainWindow(Themed, QMainWindow):
     @cached_property
     def leaving(self) -> "Leaving":
         from inspector.ui.training.close_question import Leaving
-        from inspector.ui.widgets.question import Question
 
         leaving = Leaving(self.train, Question(self), self)
         leaving.settled.connect(self.close)
         return leaving
 
     @cached_property
+    def line_closing(self) -> LineClosing:
+        closing = LineClosing(Question(self), self)
+        closing.settled.connect(self.close)
+        return closing
+
+    @cached_property
     def recipe_change(self) -> "RecipeChange":
         from inspector.ui.inspect.recipe_change import RecipeChange
-        from inspector.ui.widgets.question import Question
 
         return RecipeChange(self.inspect, Question(self), self)
 
     @cached_property
-    def help(self) -> HelpOverlay:
-        return HelpOverlay(self)
+    def handover(self) -> "Handover":
+        from inspector.ui.shell.handover import Handover
+
+        return Handover(self, self._has)
+
+    @cached_property
+    def help(self) -> "Helper":
+        from inspector.ui.manual.helper import Helper
+
+        return Helper(self)
 
     def load(self, then: Callable[[], None]) -> None:
         """Schedule the imports that the pages need for the time after the first paint.
@@ -265,12 +264,24 @@ class MainWindow(Themed, QMainWindow):
         """Look for trainings a little later, so that visible pages are made first."""
         QTimer.singleShot(QUEUE_MS, self, lambda: self.train.bridge.begin() if self.isVisible() else None)
 
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
     # ---- pages --------------------
 
     @property
     def page(self) -> str:
         """Name of the current page."""
         return self.pages.name
+
+    def open_window(self) -> None:
+        """Show the window; at the first start on a small screen it takes all of the screen that is free."""
+        free = self.screen().availableGeometry().size()
+        if not self._settings.layout.geometry and free != free.expandedTo(FIRST_SIZE):
+            self.showMaximized()
+        else:
+            self.show()
 
     def show_page(self, name: str) -> None:
         """Show a page."""
@@ -283,16 +294,34 @@ class MainWindow(Themed, QMainWindow):
     def open_choice(self, choice: "RunRequest", path: Path | None) -> None:
         """Inspect with this recipe from now on, on both pages."""
         self.inspect.set_choice(choice, path)
+        if self._has("review"):
+            self.review.follow()
 
     def open_first(self) -> None:
-        """Open the initial recipe of the window."""
+        """Open the initial recipe of the window: the chosen one, else what was open last with its source.
+
+        After damage of the settings none is opened, because the demo line would be mistaken for the line that ran before.
+        """
         from inspector.recipes.locate import demo_recipe
 
-        chosen = self._settings.preferences.recipe
-        self.inspect.open_recipe(Path(chosen) if chosen else demo_recipe())
+        chosen, layout = self._settings.preferences.recipe, self._settings.layout
+        if chosen:
+            self.inspect.open_recipe(Path(chosen))
+        elif layout.recipe != NO_RECIPE:
+            self.inspect.reopen(Path(layout.recipe) if layout.recipe else demo_recipe(), layout.source)
 
-    def open_path(self, path: Path) -> None:
-        """Show an image, folder or video on the review page."""
+    def _remember_choice(self) -> None:
+        """Keep what is open at once, so that the station opens it again after a power cut."""
+        from inspector.recipes.locate import demo_recipe
+
+        file = self.inspect.recipe_file
+        if file is not None:
+            recipe = "" if file == demo_recipe() else str(file.resolve())
+            self._settings.remember(replace(self._settings.layout, recipe=recipe, source=self.inspect.source))
+
+    def open_path(self, path: Path, *, recipe: Path | None = None) -> None:
+        """Show an image, folder or video on the review page. `recipe`: judged by this one, by default the open one."""
+        self._asked = recipe
         if self.pages.has("review") or self._has("review"):
             self.show_page("review")
             self.review.open_path(path)
@@ -302,12 +331,12 @@ class MainWindow(Themed, QMainWindow):
             self.show_page("review")
 
     def _browse(self, what: str) -> None:
-        if self.review.browse(what):
-            self.show_page("review")
+        self.review.browse(what, self.open_path)
 
     def _step_tab(self, by: int) -> None:
         bar = self.inspect.tab_bar
-        bar.setCurrentIndex((bar.currentIndex() + by) % bar.count())
+        order = [(bar.currentIndex() + by * step) % bar.count() for step in range(1, bar.count())]
+        bar.setCurrentIndex(next((index for index in order if bar.isTabVisible(index)), bar.currentIndex()))
 
     # ---- operator view, help --------------------
 
@@ -332,22 +361,20 @@ class MainWindow(Themed, QMainWindow):
         """Close the topmost overlay: a question, the help, the operator view, or an overlay of the current page."""
         if self._has("leaving") and self.leaving.question.isVisible():
             self.leaving.question.escape()
+        elif self._has("line_closing") and self.line_closing.question.isVisible():
+            self.line_closing.question.escape()
         elif self._has("recipe_change") and self.recipe_change.question.isVisible():
             self.recipe_change.question.escape()
-        elif self._has("help") and self.help.isVisible():
-            self.help.hide()
+        elif self._has("help") and self.help.leave():
+            pass
         elif self.operator_view:
             self.toggle_operator_view()
         elif self.page == "train" and self._has("train"):
             self.train.leave()
+        elif self.page == "recipes" and self._has("recipes"):
+            self.recipes.leave()
         elif self._has("inspect"):
             self.inspect.leave()
-
-    def _toggle_help(self) -> None:
-        if self.help.isVisible():
-            self.help.hide()
-        else:
-            self.help.open()
 
     # ---- settings, errors, layout --------------------
 
@@ -380,12 +407,11 @@ class MainWindow(Themed, QMainWindow):
 
     def show_defect(self, error: BaseException) -> None:
         """Show an unexpected error, so that it is reported; the line goes on."""
-        problem = message("This program has a defect: {detail}.", detail=f"{type(error).__name__}: {error}")
-        remedy = message("Please report it with the program's log.")
-        self.inspect.banners.show_problem("defect", problem, remedy, retryable=False)
+        problem = defect(error)
+        self.inspect.banners.show_problem("defect", problem.problem, problem.remedy, retryable=False)
 
     def _recall(self, layout: Layout) -> None:
-        self.resize(FIRST_SIZE)
+        self.resize(FIRST_SIZE.boundedTo(self.screen().availableGeometry().size()))
         if layout.geometry:
             self.restoreGeometry(QByteArray.fromBase64(layout.geometry.encode()))
         name = layout.page if layout.page in PAGES else "inspect"
@@ -414,14 +440,29 @@ class MainWindow(Themed, QMainWindow):
         if not self._loading:
             self._look_for_trainings()
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Move the focus for a person; if Qt looks for another widget because one was disabled or hidden, leave it to the page.
+
+        The next widget may be one whose action is hard to undo, and the next key press is meant for the one that has gone.
+        """
+        now = self.focusWidget()
+        if now is not None and not (now.isEnabled() and now.isVisible()):
+            (self.pages.currentWidget() or self).setFocus()
+            return True
+        return super().focusNextPrevChild(forward)
+
     def close_now(self) -> None:
-        """Close without a question; trainings go on in the background."""
+        """Close without a question; the line is stopped, trainings go on in the background."""
+        self._forced = True
         if self._has("train"):
             self.train.close_workers()
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop the line, wait for the threads and save the layout; ask first if a training runs."""
+        """Stop the line, wait for the threads and save the layout; ask first if a line or a training runs."""
+        if not self._forced and self._has("inspect") and not self.line_closing.may_close(running=self.inspect.running):
+            event.ignore()
+            return
         if self._has("train") and not self.leaving.may_close():
             event.ignore()
             return
@@ -429,12 +470,16 @@ class MainWindow(Themed, QMainWindow):
             self.toggle_operator_view()
         self._settings.remember(self._layout())
         self.pages.close_workers()
+        if self._has("help"):
+            self.help.close_workers()
         if self._has("inspect"):
             self.inspect.close_workers()
         if self._has("review"):
             self.review.close_workers()
         if self._has("train"):
             self.train.close_workers()
+        if self._has("recipes"):
+            self.recipes.close_workers()
         if self._has("worker"):
             self.worker.close()
         super().closeEvent(event)

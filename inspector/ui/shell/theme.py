@@ -15,7 +15,7 @@ from typing import Final, Literal
 from PySide6.QtCore import QByteArray, QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from inspector.core.paths import resources
 from inspector.core.verdict import Verdict
@@ -60,6 +60,10 @@ _VERDICTS: Final = {
     "on_review": "#1b1b1b",
     "not_inspected": _OKABE_ITO["blue"],
     "on_not_inspected": "#ffffff",
+    "held": _OKABE_ITO["purple"],  # a part that is kept on screen while the line goes on
+    "on_held": "#1b1b1b",
+    "simulation": _OKABE_ITO["yellow"],
+    "on_simulation": "#1b1b1b",
 }
 
 _LIGHT: Final = {
@@ -172,6 +176,14 @@ def apply(app: QApplication, choice: Choice) -> None:
 def is_theme_change(event: QEvent) -> bool:
     """Return whether a `changeEvent` says that the colours have changed."""
     return event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Give a widget another role of the style sheet, and its look."""
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
 
 
 def font(size: Size = "body", *, bold: bool = False) -> QFont:

@@ -6,14 +6,14 @@ Imported when the thermal tab is first shown: pyqtgraph takes longer to import t
 from typing import Final
 
 import numpy as np
-import pyqtgraph as pg  # type: ignore[import-untyped]  # it has no annotations
+import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector.core.types import Frame
-from inspector.ui.canvas.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
+from inspector.imaging.colormaps import PALETTES, Palette, TemperatureUnit, kelvin, temperature
 from inspector.ui.shell import theme
 from inspector.ui.widgets.themed import Themed
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from inspector.bundles.bundle import Card
 from inspector.core.errors import ConfigError
-from inspector.core.message import Message
+from inspector.core.message import Message, message
 from inspector.core.types import Frame
 from inspector.data.samples import Sample
 from inspector.imaging.files import read_image
@@ -119,6 +119,14 @@ class Inputs:
                 return
         if not self._spill.put(index, {_PIXELS: loaded.pixels, **loaded.target}):
             self._disk = None
+            self.problems.append(
+                message(
+                    "Neither memory nor {folder} has room for more than {count} prepared images; the others are prepared anew "
+                    "in every epoch, which takes longer.",
+                    folder=folder,
+                    count=self.kept,
+                )
+            )
 
     @property
     def memory_left(self) -> int:
@@ -202,9 +210,9 @@ def load_sample(sample: Sample, task: Task, card: Card) -> InputSample:
     problem = wrong_unit(card.input, frame, card.name, name=str(sample.path))
     if problem is not None:
         raise ConfigError(problem.text)
-    geometry = view(whole(pixels), card.input)
+    region = sample.region or whole(pixels)
     truth = sample.annotation(pixels.shape[0], pixels.shape[1])
-    return InputSample(prepare(pixels, card.input, bits=image.bits), task.encode(truth, card, geometry))
+    return InputSample(prepare(pixels, card.input, region, bits=image.bits), task.encode(truth, card, view(region, card.input)))
 
 
 def batches(

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from inspector.core.types import IGNORE, Annotation, Boxes, ClassLabel, Label, MaskLabel, Region, TemperatureLabel
+from inspector.imaging.colormaps import temperature_text
 from inspector.ui.canvas.canvas import Canvas
-from inspector.ui.canvas.colormaps import temperature_text
 from inspector.ui.canvas.interaction import Rect
 from inspector.ui.canvas.overlays import NOTHING, BoxMark, ClassLayer, Overlays
 from inspector.ui.shell import theme

@@ -12,8 +12,8 @@ from inspector.ui.shell import theme
 from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.data.dataset_threads import Division, Shares
 from inspector.ui.training.new.draft import Draft
-from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.setting_fields import SettingRow
 from inspector.ui.widgets.tables import Cell, Row, ValueTable
 from inspector.ui.widgets.themed import Themed
 

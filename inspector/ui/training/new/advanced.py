@@ -1,7 +1,5 @@
 """Every setting of a training, generated from the declarations of `TrainSettings`, so that nothing is written twice."""
 
-from typing import Final
-
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -13,14 +11,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector.runs.settings import Group, shown_settings
+from inspector.runs.settings import GROUPS, shown_settings
 from inspector.ui.shell import theme
 from inspector.ui.training.new.draft import Draft
-from inspector.ui.training.new.fields import SettingRow
 from inspector.ui.widgets.boxes import plain, scrolled
+from inspector.ui.widgets.setting_fields import SettingRow
+from inspector.ui.widgets.settings_form import show_errors
 from inspector.ui.widgets.themed import Themed
-
-_GROUPS: Final[tuple[Group, ...]] = ("data", "network", "learning", "images", "quality", "machine")
 
 
 class AdvancedPage(Themed, QWidget):
@@ -58,7 +55,7 @@ class AdvancedPage(Themed, QWidget):
         sections.setContentsMargins(0, 0, theme.SPACING, 0)
         sections.setSpacing(theme.SPACING * 2)
         shown = shown_settings()
-        for group in _GROUPS:
+        for group in GROUPS:
             frame, title = QFrame(), QLabel()
             frame.setProperty("role", "card")
             title.setProperty("role", "strong")
@@ -102,10 +99,7 @@ class AdvancedPage(Themed, QWidget):
         return {name: row.error.text() for name, row in self.rows.items() if row.error.text()}
 
     def _check(self) -> None:
-        found = dict(self._draft.errors())
-        for name, row in self.rows.items():
-            row.show_error(found.pop(name, ""))
-        text = "\n".join(found.values())
+        text = show_errors(self.rows, self._draft.errors())
         self._whole.setText(text)
         self._whole.setVisible(bool(text))
         changed = [row for row in self.rows.values() if row.is_changed]

@@ -14,7 +14,7 @@ from inspector.runs.report import Interval, TrainReport
 from inspector.runs.settings import TrainSettings, shown_settings
 from inspector.ui.shell.strings import class_name, translate
 from inspector.ui.training.labels import task_word
-from inspector.ui.training.new.fields import in_words, number_text
+from inspector.ui.widgets.setting_fields import in_words, number_text
 
 _MINUS = "minus_mae_kelvin"  # training maximises this value; people see the error itself
 # Settings that hold a location, and do not describe the training.

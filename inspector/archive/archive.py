@@ -1,0 +1,60 @@
+"""An opened archive, for everything but the running line: what was left unfinished is finished and fed when it is opened."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inspector.archive.journal import idle_journals, open_journal
+from inspector.archive.keys import StationKey
+from inspector.archive.sinks import archive_folder, finish_interrupted
+from inspector.archive.store.database import Database, open_database
+from inspector.archive.store.feeder import Feeder
+from inspector.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The folder of images and journals, and the database that is fed from them."""
+
+    folder: Path
+    database: Database
+    feeder: Feeder
+
+    def write(self, *contents: Mapping[str, Any]) -> None:
+        """Record what a person or a job did, durably and in the chain, and feed it. Raises StorageError."""
+        journal = open_journal(self.folder, StationKey(self.folder))
+        try:
+            for content in contents:
+                journal.submit(content)
+        finally:
+            journal.close()
+        self.feeder.feed()
+
+
+@contextlib.contextmanager
+def opened_archive(folder: Path | None = None, *, url: str = "", must_exist: bool = True) -> Iterator[Archive]:
+    """Open the archive of this user, or of a folder. `url`: of a database server. Raises ConfigError and StorageError.
+
+    Journals that no process writes to are finished: parts under way when it ended are NOT_INSPECTED (interrupted).
+    """
+    where = folder or archive_folder()
+    if must_exist and not where.is_dir():
+        raise ConfigError(
+            "There is no archive in {folder}.",
+            remedy="It is made when a line runs: inspector run, or the window.",
+            folder=where,
+        )
+    for journal in idle_journals(where, StationKey(where)) if where.is_dir() else []:
+        try:
+            finish_interrupted(journal)
+        finally:
+            journal.close()
+    database = open_database(url or where)
+    try:
+        feeder = Feeder(where, database)
+        feeder.feed()
+        yield Archive(where, database, feeder)
+    finally:
+        database.close()

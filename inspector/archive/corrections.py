@@ -1,0 +1,47 @@
+"""What people say of inspections. The machine's verdict stays beside it, nothing is overwritten, and each step is recorded."""
+
+from collections.abc import Sequence
+
+from inspector.archive.archive import Archive
+from inspector.archive.contents import correction_content, undo_content
+from inspector.archive.store.query import name_of, result_of
+from inspector.core.errors import ConfigError
+from inspector.core.verdict import Verdict
+
+VERDICTS = (Verdict.OK, Verdict.NG)  # what a part can truly be
+
+
+def correct(
+    archive: Archive, keys: Sequence[int], *, who: str, verdict: str, class_name: str = "", reason: str = "", note: str = ""
+) -> None:
+    """Record the true verdict of inspections. Raises ConfigError for an unknown one, or another verdict than OK or NG."""
+    if verdict not in VERDICTS:
+        raise ConfigError(
+            "A part is OK or NG, not {verdict}.", remedy="Say what the part truly is.", verdict=verdict or "undecided"
+        )
+    if not who.strip():
+        raise ConfigError("A correction needs the name of the person who made it.")
+    contents = []
+    for key in keys:
+        found = result_of(archive.database, key)
+        contents.append(
+            correction_content(
+                name_of(archive.database, key),
+                who=who,
+                verdict=Verdict(verdict),
+                machine=found["verdict"],
+                class_name=class_name,
+                reason=reason,
+                note=note,
+            )
+        )
+    archive.write(*contents)
+
+
+def undo(archive: Archive, key: int, *, who: str) -> None:
+    """Take back the newest correction of an inspection. Raises ConfigError if there is none."""
+    said = [one for one in result_of(archive.database, key)["corrections"] if one["undone"] is None]
+    if not said:
+        raise ConfigError("Inspection {name} has no correction to take back.", name=name_of(archive.database, key))
+    newest = max(said, key=lambda one: (one["creation_time"], one["id"]))
+    archive.write(undo_content(name_of(archive.database, key), name_of(archive.database, newest["id"]), who=who))

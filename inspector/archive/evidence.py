@@ -1,0 +1,178 @@
+"""An evidence pack: a BagIt folder (RFC 8493) of inspections that can be read and checked without this program."""
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector import __version__
+from inspector.archive.archive import Archive
+from inspector.archive.images import read_kept
+from inspector.archive.store.query import chain_after, documents, name_of, result_of
+from inspector.core.errors import ConfigError, StorageError
+from inspector.core.types import Pixels
+from inspector.results.record_file import refused
+
+_BOX: Final = (255, 80, 0)  # RGB
+_READ_ME: Final = """Evidence of inspections, as a BagIt bag (RFC 8493). Any BagIt tool checks that it is whole.
+
+data/ID/record.json     the record as the station wrote it
+data/ID/*.png, *.tiff   the images, lossless (TIFF: kelvin in float32)
+data/ID/*-overlay.png   what was found, drawn on it
+data/ID/proof.json      the record's place in the station's hash chain, up to the next signature (Ed25519)
+data/documents/         the recipes and the cards of the bundles, by their hashes
+A hash is SHA-256 over the hash before (32 bytes), the sequence number (8 bytes, little-endian) and the payload. A signature is
+over the text "inspector seal JOURNAL SEQUENCE HASH". packaging/verify_archive.py checks all of it and needs only Python.
+"""
+
+
+def write_evidence(archive: Archive, keys: Sequence[int], folder: Path, *, who: str = "") -> Path:
+    """Write the inspections to a new folder. Raises ConfigError if it exists or there is nothing, StorageError for the disk."""
+    if folder.exists():
+        raise ConfigError("{folder} exists already.", remedy="Name a new folder.", folder=folder)
+    if not keys:
+        raise ConfigError("There is no such inspection in the archive.")
+    data = folder / "data"
+    try:
+        data.mkdir(parents=True)
+        digests: set[str] = set()
+        for key in keys:
+            digests |= _write_inspection(archive, key, data)
+        _write_documents(archive, digests, data / "documents")
+        (data / "README.txt").write_text(_READ_ME, "utf-8")
+        _seal_bag(folder, len(keys), who)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise refused(folder, error) from error
+    return folder
+
+
+def proof_of(archive: Archive, key: int) -> dict[str, Any]:
+    """Return the chain from before an inspection's record to the next seal, for a file."""
+    chain = chain_after(archive.database, key)
+    records = [
+        {
+            "sequence": record.sequence,
+            "payload": base64.b64encode(record.payload).decode(),
+            "hash": record.digest.hex(),
+            **({"seal": record.seal.hex()} if record.seal else {}),
+        }
+        for record in chain["records"]
+    ]
+    return {**chain, "before": chain["before"].hex(), "records": records}
+
+
+def _write_inspection(archive: Archive, key: int, data: Path) -> set[str]:
+    """Write one inspection; return the digests of its recipe and cards."""
+    found = result_of(archive.database, key)
+    place = data / name_of(archive.database, key)
+    place.mkdir()
+    record: Mapping[str, Any] = found["record"]
+    _write_json(place / "record.json", record)
+    _write_json(place / "proof.json", proof_of(archive, key))
+    if found["corrections"]:
+        _write_json(place / "corrections.json", [dict(one) for one in found["corrections"]])
+    for file in found["image_files"]:
+        camera = Path(str(file["path"])).stem.rpartition("-")[2]
+        try:
+            pixels = read_kept(archive.folder, file)
+        except StorageError as error:
+            (place / f"{camera}-missing.txt").write_text(f"{error}\n", "utf-8")
+            continue
+        write_native(place / camera, pixels)
+        boxes = list(_boxes(record, str(file["camera"])))
+        overlay = cv2.cvtColor(_drawn(pixels, boxes), cv2.COLOR_RGB2BGR)
+        _write_png(place / f"{camera}-overlay.png", overlay)
+    recipe = record.get("internal_recipe_id", {}).get("hash", "")
+    return {recipe, *record.get("internal_configuration_id", {}).values()}
+
+
+def _write_documents(archive: Archive, digests: set[str], folder: Path) -> None:
+    folder.mkdir()
+    for digest, text in documents(archive.database, digests).items():
+        (folder / f"{digest}.json").write_text(text, "utf-8")
+
+
+def _boxes(record: Mapping[str, Any], camera: str) -> Iterator[tuple[Sequence[float], str]]:
+    """Yield the corners and the words of what was found in one camera's frame."""
+    for prediction in record.get("predictions", ()):
+        if prediction["camera"] != camera:
+            continue
+        for item in (*prediction.get("boxes", ()), *prediction.get("areas", ())):
+            yield item["box"], item["class"]
+        if "class" in prediction:
+            x, y, width, height = prediction["region"]
+            yield (x, y, x + width - 1, y + height - 1), f"{prediction['class']} {prediction['score']:.2f}"
+        for spot in prediction.get("hot_spots", ()):
+            yield (spot["x"] - 3, spot["y"] - 3, spot["x"] + 3, spot["y"] + 3), f"{spot['celsius']:.1f} C"
+
+
+def _drawn(pixels: Pixels, boxes: Sequence[tuple[Sequence[float], str]]) -> NDArray[np.uint8]:
+    """Return the image in 8-bit RGB, stretched to its range if it has more bits, with boxes and words."""
+    eight = pixels
+    if pixels.dtype != np.uint8:
+        finite = pixels[np.isfinite(pixels)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        scaled = (np.nan_to_num(pixels.astype(np.float32), nan=low) - low) * (255 / max(high - low, 1e-9))
+        eight = scaled.astype(np.uint8)
+    picture = np.ascontiguousarray(cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB) if eight.ndim == 2 else eight)
+    for (left, top, right, bottom), words in boxes:
+        cv2.rectangle(picture, (round(left), round(top)), (round(right), round(bottom)), _BOX, 2)
+        place = (round(left) + 3, max(12, round(top) - 4))
+        plain = words.encode("ascii", "replace").decode()
+        cv2.putText(picture, plain, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _BOX, 1, cv2.LINE_AA)
+    return np.asarray(picture, np.uint8)
+
+
+def write_native(place: Path, pixels: Pixels) -> None:
+    """Write pixels at their own depth as `place`.png, kelvin as `place`.tiff. Raises OSError."""
+    if pixels.dtype == np.float32:
+        import tifffile
+
+        tifffile.imwrite(place.with_name(f"{place.name}.tiff"), pixels)
+    else:
+        bgr = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+        _write_png(place.with_name(f"{place.name}.png"), bgr)
+
+
+def _write_png(path: Path, bgr: cv2.typing.MatLike) -> None:
+    done, data = cv2.imencode(".png", bgr)
+    if not done:
+        raise OSError(f"{path.name} cannot be encoded")
+    path.write_bytes(data.tobytes())
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1), "utf-8")
+
+
+def _seal_bag(folder: Path, count: int, who: str) -> None:
+    """Write the manifests. Names in the bag are ASCII letters, digits, dots, dashes and underscores only."""
+    files = sorted(path for path in (folder / "data").rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    _manifest(folder, "manifest-sha256.txt", files)
+    (folder / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", "utf-8")
+    lines = [
+        f"Bag-Software-Agent: inspector {__version__}",
+        f"Bagging-Date: {datetime.now(UTC):%Y-%m-%d}",
+        f"Payload-Oxum: {size}.{len(files)}",
+        f"External-Description: {count} inspections",
+    ]
+    if who:
+        lines.append(f"Contact-Name: {' '.join(who.split())}")
+    (folder / "bag-info.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    tags = [folder / name for name in ("bag-info.txt", "bagit.txt", "manifest-sha256.txt")]
+    _manifest(folder, "tagmanifest-sha256.txt", tags)
+
+
+def _manifest(folder: Path, name: str, files: Sequence[Path]) -> None:
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}" for path in files]
+    (folder / name).write_text("\n".join(lines) + "\n", "utf-8")

@@ -1,0 +1,142 @@
+"""Opening the database: its tables, what makes SQLite durable, and errors in one sentence."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from inspector.archive.store.models import SCHEMA, Base, SchemaVersion
+from inspector.core.errors import ConfigError, StorageError
+
+FILE = "archive.sqlite"
+_WAIT_MS: Final = 5000  # how long one process waits for another's transaction
+
+
+class Database:
+    """The archive's database. `read` and `write` give connections; every error of theirs is a StorageError."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of the database. Raises StorageError."""
+        with _said(self.name), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a transaction that is committed at the end, or not at all. Raises StorageError."""
+        with _said(self.name), self.engine.connect() as connection:
+            if self.is_sqlite:  # at once: a read that becomes a write later would fail beside another writer
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with _committed(connection):
+                yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(where: Path | str) -> Database:
+    """Open the database in the archive's folder, or at a URL, and make its tables if there are none. Raises StorageError."""
+    if isinstance(where, Path):
+        try:
+            where.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                "The archive {file} cannot be opened ({detail}).", file=where, detail=error.strerror or error
+            ) from error
+        url, name = f"sqlite:///{where / FILE}", str(where / FILE)
+    else:
+        url, name = where, where.rpartition("@")[2]
+    database = Database(_engine(url, name), name)
+    with database.write() as connection:
+        _prepare(connection, name)
+    return database
+
+
+def _engine(url: str, name: str) -> Engine:
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        raise ConfigError(
+            "The database {name} cannot be used: {detail}",
+            remedy="Give a URL like postgresql://user:password@server/archive, and install its driver.",
+            name=name,
+            detail=str(error).splitlines()[0],
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a connection of the driver
+    """Make commits durable, let readers and the writer work side by side, and leave transactions to us."""
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout={_WAIT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
+        "mmap_size=268435456",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _prepare(connection: Connection, name: str) -> None:
+    if inspect(connection).has_table(SchemaVersion.__tablename__):
+        found = connection.execute(select(SchemaVersion.version_num)).scalar_one_or_none()
+        if found != SCHEMA:
+            raise StorageError(
+                "The archive {name} has the schema {found}, this program knows {known}.",
+                remedy="Use the version of this program that wrote it, or a newer one.",
+                name=name,
+                found=found,
+                known=SCHEMA,
+            )
+        return
+    Base.metadata.create_all(connection)
+    connection.execute(SchemaVersion.__table__.insert().values(version_num=SCHEMA))  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _committed(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _end(connection, "ROLLBACK")
+        raise
+    _end(connection, "COMMIT")
+
+
+def _end(connection: Connection, how: str) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(how)
+        connection.commit()
+    elif how == "COMMIT":
+        connection.commit()
+    else:
+        connection.rollback()
+
+
+@contextlib.contextmanager
+def _said(name: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        detail = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StorageError(
+            "The archive {name} cannot be used: {detail}.",
+            remedy="Check the disk or the server. Records wait in the journal meanwhile.",
+            name=name,
+            detail=detail,
+        ) from error

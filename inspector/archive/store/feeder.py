@@ -1,0 +1,223 @@
+"""Feeding the database from journals, each record exactly once, whatever ends in between."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from inspector.archive.journal import journal_folders
+from inspector.archive.segment import JournalRecord
+from inspector.archive.segments import JournalReader, Missing, segment_files, segment_header
+from inspector.archive.store.database import Database
+from inspector.archive.store.models import (
+    Base,
+    ConfigurationRow,
+    CorrectionRow,
+    DocumentRow,
+    GapRow,
+    HoldRow,
+    ImageRow,
+    JournalRow,
+    RecordRow,
+    ResultRow,
+    RunRow,
+    is_journal,
+    key_of,
+    sequence_of,
+)
+from inspector.archive.store.rows import RowBatch
+from inspector.core.errors import StorageError
+
+BATCH: Final = 500  # records of one transaction
+
+
+class Feeder:
+    """Feeds one database. Keeps the readers of journals between calls, so that nothing is read twice."""
+
+    def __init__(self, archive: Path, database: Database) -> None:
+        self._archive = archive
+        self._database = database
+        self._readers: dict[str, JournalReader] = {}
+
+    def feed(self) -> int:
+        """Feed what is new in every journal; return the number of records. Raises StorageError, and may be called again."""
+        return sum(self.feed_journal(folder) for folder in journal_folders(self._archive))
+
+    def feed_journal(self, folder: Path) -> int:
+        """Feed what is new in one journal; return the number of records. Raises StorageError."""
+        total = 0
+        while True:
+            try:
+                count = self._feed_batch(folder)
+            except BaseException:
+                self._readers.pop(folder.name, None)  # it is ahead of the database
+                raise
+            total += count
+            if count < BATCH:
+                return total
+
+    def _feed_batch(self, folder: Path) -> int:
+        reader = self._readers.get(folder.name)
+        if reader is None:
+            with self._database.read() as connection:
+                fed = connection.execute(select(JournalRow.fed).where(JournalRow.name == folder.name)).scalar_one_or_none()
+            reader = self._readers[folder.name] = JournalReader(folder, fed or 1)
+        began = reader.next
+        try:
+            found = list(islice(reader.read(), BATCH))
+        except OSError as error:
+            raise StorageError(
+                "The journal {folder} cannot be read ({detail}).", folder=folder, detail=error.strerror or error
+            ) from error
+        if not found:
+            return 0
+        with self._database.write() as connection:
+            journal = journal_row(connection, folder.name, _public_key(folder))
+            if journal["fed"] != began:  # another process was faster
+                self._readers[folder.name] = JournalReader(folder, journal["fed"])
+                return BATCH
+            self._store(connection, journal["id"], found)
+            connection.execute(update(JournalRow).where(JournalRow.id == journal["id"]).values(fed=reader.next))
+        return len(found)
+
+    def _store(self, connection: Connection, journal: int, found: list[JournalRecord | Missing]) -> None:
+        records = [item for item in found if isinstance(item, JournalRecord)]
+        gaps = [
+            {"journal_id": journal, "first": item.first, "last": item.last, "damaged": item.damaged}
+            for item in found
+            if isinstance(item, Missing)
+        ]
+        if gaps:
+            connection.execute(insert(GapRow), gaps)
+        store_records(connection, journal, records)
+
+
+def store_records(connection: Connection, journal: int, records: Sequence[JournalRecord]) -> None:
+    """Store records of one journal, in order. `journal`: its key."""
+    batch = RowBatch(journal, _run_of(connection, journal, records), lambda name: int(journal_row(connection, name)["id"]))
+    for record in records:
+        batch.add(record)
+    store_batch(connection, batch)
+
+
+def store_batch(connection: Connection, batch: RowBatch) -> None:
+    """Insert and update the rows of a batch."""
+    tables = Base.metadata.tables
+    for name in ("record", "run", "result", "judgement", "correction", "event"):
+        if batch.inserts[name]:
+            connection.execute(tables[name].insert(), batch.inserts[name])
+    for row in batch.inserts["image"]:
+        _insert_or_ignore(connection, ImageRow, row)
+    for row in batch.inserts["document"]:
+        _insert_or_ignore(connection, DocumentRow, row)
+    for bundles in {row["internal_configuration_id"] for row in batch.inserts["result"]}:
+        _insert_or_ignore(connection, ConfigurationRow, {"id": bundles})
+    changes = batch.updates
+    for row in changes["station"]:
+        connection.execute(update(JournalRow).where(JournalRow.id == row["key"]).values(station=row["station"]))
+    for row in changes["run"]:
+        values = {"ended": row["ended"], "interrupted": row["interrupted"]}
+        connection.execute(update(RunRow).where(RunRow.id == row["key"]).values(values))
+    for row in changes["told"]:
+        connection.execute(update(ResultRow).where(ResultRow.id == row["key"]).values(told=row["told"]))
+    for row in changes["images"]:
+        connection.execute(update(ResultRow).where(ResultRow.id == row["key"]).values(images=row["images"]))
+    for row in changes["deleted"]:
+        connection.execute(update(ImageRow).where(ImageRow.result_id == row["key"]).values(deleted=row["deleted"]))
+        connection.execute(update(ResultRow).where(ResultRow.id == row["key"]).values(images=0))
+    for row in changes["hold"]:
+        _insert_or_ignore(connection, HoldRow, row)
+    for row in changes["released"]:
+        connection.execute(delete(HoldRow).where(HoldRow.lot == row["lot"]))
+    for row in changes["undone"]:
+        connection.execute(update(CorrectionRow).where(CorrectionRow.id == row["key"]).values(undone=row["undone"]))
+    corrected = {row["result_id"] for row in (*changes["human"], *changes["undone"])}
+    if keys := [row["id"] for row in batch.inserts["result"]]:  # of another journal, which was fed before
+        early = select(CorrectionRow.result_id).where(CorrectionRow.result_id.between(min(keys), max(keys)))
+        corrected |= set(connection.execute(early).scalars())
+    for key in corrected:
+        _follow_corrections(connection, key)
+
+
+def _follow_corrections(connection: Connection, result: int) -> None:
+    """Let an inspection show the newest correction that was not undone."""
+    newest = (
+        select(CorrectionRow.verdict)
+        .where(CorrectionRow.result_id == result, CorrectionRow.undone.is_(None))
+        .order_by(CorrectionRow.creation_time.desc(), CorrectionRow.id.desc())
+        .limit(1)
+    )
+    verdict = connection.execute(newest).scalar_one_or_none()
+    connection.execute(update(ResultRow).where(ResultRow.id == result).values(human_verdict=verdict))
+
+
+def journal_row(connection: Connection, name: str, public_key: str = "") -> dict[str, Any]:
+    """Return `id` and `fed` of a journal, which is made if it is new. `public_key`: of its seals, once it is known."""
+    known = select(JournalRow.id, JournalRow.fed, JournalRow.public_key).where(JournalRow.name == name)
+    row = connection.execute(known.with_for_update()).one_or_none()  # on a server, so that two do not feed the same
+    if row is None:
+        key = (connection.execute(select(func.max(JournalRow.id))).scalar_one() or 0) + 1
+        values = {"id": key, "name": name, "public_key": public_key, "station": "", "fed": 1, "pruned": 0}
+        connection.execute(insert(JournalRow).values(values))
+        return {"id": key, "fed": 1}
+    if public_key and not row.public_key:
+        connection.execute(update(JournalRow).where(JournalRow.id == row.id).values(public_key=public_key))
+    return {"id": row.id, "fed": row.fed}
+
+
+def _public_key(folder: Path) -> str:
+    files = segment_files(folder)
+    return str(segment_header(files[0]).get("key", ""))[:64] if files else ""
+
+
+def _run_of(connection: Connection, journal: int, records: Sequence[JournalRecord]) -> Mapping[str, Any] | None:
+    """Return the row of the run under way before the first of these records."""
+    if not records:
+        return None
+    first, start = key_of(journal, records[0].sequence), key_of(journal, 0)
+    query = select(*RunRow.__table__.columns).where(RunRow.id < first, RunRow.id > start, RunRow.ended.is_(None))
+    row = connection.execute(query.order_by(RunRow.id.desc()).limit(1)).one_or_none()
+    return None if row is None else dict(row._mapping)
+
+
+def _insert_or_ignore(connection: Connection, table: type[Base], row: dict[str, Any]) -> None:
+    make = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
+    connection.execute(make(table).values(row).on_conflict_do_nothing())
+
+
+def import_records(database: Database, other: Database) -> int:
+    """Store the records of another database that are not here yet, in order; return how many. Raises StorageError."""
+    total = 0
+    with other.read() as source:
+        journals = source.execute(select(*JournalRow.__table__.columns)).all()
+        for journal in journals:
+            if journal.pruned or not is_journal(journal.name):
+                continue  # its beginning is gone, and with it the proof; or it was not made by this program
+            while count := _import_batch(database, source, journal):
+                total += count
+    return total
+
+
+def _import_batch(database: Database, source: Connection, journal: Any) -> int:  # noqa: ANN401 - a row
+    with database.write() as connection:
+        own = journal_row(connection, journal.name, journal.public_key)
+        first, end = key_of(journal.id, own["fed"]), key_of(journal.id, journal.fed)
+        columns = RecordRow.id, RecordRow.payload, RecordRow.digest, RecordRow.seal
+        query = select(*columns).where(RecordRow.id >= first, RecordRow.id < end).order_by(RecordRow.id).limit(BATCH)
+        records = [
+            JournalRecord(sequence_of(row.id), row.payload, row.digest, row.seal or b"") for row in source.execute(query)
+        ]
+        if not records:
+            return 0
+        missing = select(*GapRow.__table__.columns).where(
+            GapRow.journal_id == journal.id, GapRow.first >= own["fed"], GapRow.first <= records[-1].sequence
+        )
+        for gap in source.execute(missing).all():
+            connection.execute(insert(GapRow), {**gap._mapping, "journal_id": own["id"]})
+        store_records(connection, own["id"], records)
+        connection.execute(update(JournalRow).where(JournalRow.id == own["id"]).values(fed=records[-1].sequence + 1))
+    return len(records)

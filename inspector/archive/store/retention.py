@@ -1,0 +1,216 @@
+"""Retention: what is deleted when, and the proof that it ran. Lots on legal hold are left alone.
+
+Images go first: those of good parts, then those of bad ones. Records are deleted only from the beginning of a journal, so that
+its chain goes on from a hash that the deletion itself records.
+"""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError
+from sqlalchemy import Connection, delete, func, select, update
+
+from inspector.archive.archive import Archive
+from inspector.archive.contents import event_content
+from inspector.archive.segments import first_of, segment_files
+from inspector.archive.store.models import (
+    EventRow,
+    HoldRow,
+    ImageRow,
+    JournalRow,
+    JudgementRow,
+    RecordRow,
+    ResultRow,
+    key_of,
+)
+from inspector.archive.store.query import name_of
+from inspector.core.config import FiniteModel, describe_validation, write_atomically
+from inspector.core.errors import ConfigError
+from inspector.core.untrusted import parse_json, read_bounded
+
+FILE: Final = "retention.json"
+DAY_US: Final = 86_400_000_000
+_GOOD: Final = ("sample", "burst")
+_AT_ONCE: Final = 500  # images of one event
+
+
+class RetentionPolicy(FiniteModel):
+    """For how long what is kept; 0: for ever. `free_bytes`: free space below which images go before their time."""
+
+    record_days: int = Field(0, ge=0, le=36_500)
+    ng_image_days: int = Field(365, ge=0, le=36_500)
+    ok_image_days: int = Field(30, ge=0, le=36_500)
+    journal_days: int = Field(30, ge=1, le=36_500)
+    image_bytes: int = Field(0, ge=0, le=2**60)
+    free_bytes: int = Field(5_000_000_000, ge=0, le=2**60)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What one run of the job deleted."""
+
+    images: int = 0
+    image_bytes: int = 0
+    records: int = 0
+    segments: int = 0
+
+
+def load_policy(folder: Path) -> RetentionPolicy:
+    """Return the archive's policy, the default if there is none. Raises ConfigError."""
+    path = folder / FILE
+    try:
+        return RetentionPolicy.model_validate(parse_json(read_bounded(path)))
+    except FileNotFoundError:
+        return RetentionPolicy()
+    except ValidationError as error:
+        raise ConfigError("The policy {file} is not valid: {detail}.", file=path, detail=describe_validation(error)) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError("The policy {file} cannot be read ({detail}).", file=path, detail=error) from error
+
+
+def save_policy(archive: Archive, policy: RetentionPolicy, *, who: str) -> None:
+    """Write the policy, and who changed it from what to what. Raises StorageError."""
+    before = load_policy(archive.folder)
+    write_atomically(archive.folder / FILE, policy.model_dump_json(indent=1).encode())
+    archive.write(event_content("policy", who=who, before=before.model_dump(), after=policy.model_dump()))
+
+
+def hold(archive: Archive, lot: str, *, who: str, reason: str) -> None:
+    """Keep everything of a lot until it is released."""
+    if not lot.strip():
+        raise ConfigError("A lot has a name.")
+    archive.write(event_content("hold", who=who, lot=lot, reason=reason))
+
+
+def release(archive: Archive, lot: str, *, who: str) -> None:
+    """End the hold of a lot."""
+    archive.write(event_content("hold_released", who=who, lot=lot))
+
+
+def holds(archive: Archive) -> Sequence[dict[str, Any]]:
+    """Return the lots on hold."""
+    with archive.database.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(select(*HoldRow.__table__.columns).order_by(HoldRow.lot))]
+
+
+def last_success(archive: Archive) -> int | None:
+    """Return when the job last ran to its end, in microseconds since 1970; None if never."""
+    with archive.database.read() as connection:
+        query = select(func.max(EventRow.creation_time)).where(EventRow.what == "retention")
+        return connection.execute(query).scalar_one_or_none()
+
+
+def run_retention(archive: Archive, policy: RetentionPolicy, *, who: str = "retention", now: float | None = None) -> Deleted:
+    """Delete what is over its time, or what must go for space. May be ended at any moment and run again. Raises StorageError.
+
+    A file is deleted before its record says so: a file that is gone without a word is found by `verify`, one that is said to be
+    gone and is not would be kept for ever.
+    """
+    moment = round((time.time() if now is None else now) * 1e6)
+    count = size = 0
+    for keeps, days in ((_GOOD, policy.ok_image_days), (("ng", "review"), policy.ng_image_days)):
+        if days:
+            done = _delete_images(archive, keeps, who=who, why="age", before=moment - days * DAY_US)
+            count, size = count + done[0], size + done[1]
+    for keeps in (_GOOD, ("ng", "review")):
+        excess = _excess(archive, policy)
+        if excess > 0:
+            done = _delete_images(archive, keeps, who=who, why="space", before=moment, enough=excess)
+            count, size = count + done[0], size + done[1]
+    records = _delete_records(archive, moment - policy.record_days * DAY_US) if policy.record_days else 0
+    segments = _delete_segments(archive, (moment - policy.journal_days * DAY_US) / 1e6)
+    deleted = Deleted(count, size, records, segments)
+    archive.write(event_content("retention", who=who, **asdict(deleted)))
+    return deleted
+
+
+def _excess(archive: Archive, policy: RetentionPolicy) -> int:
+    """Return how many bytes of images are too many."""
+    missing = policy.free_bytes - shutil.disk_usage(archive.folder).free if policy.free_bytes else 0
+    if not policy.image_bytes:
+        return missing
+    with archive.database.read() as connection:
+        kept = connection.execute(select(func.sum(ImageRow.bytes)).where(ImageRow.deleted.is_(None))).scalar_one() or 0
+    return max(missing, int(kept) - policy.image_bytes)
+
+
+def _delete_images(
+    archive: Archive, keeps: Sequence[str], *, who: str, why: str, before: int, enough: int | None = None
+) -> tuple[int, int]:
+    """Delete the oldest images of some kinds; return count and bytes. `enough`: bytes after which it ends."""
+    held = select(ResultRow.id).join(HoldRow, HoldRow.lot == ResultRow.lot)
+    columns = ImageRow.result_id, ImageRow.path, ImageRow.bytes
+    query = select(*columns).where(
+        ImageRow.deleted.is_(None),
+        ImageRow.keeps.in_(keeps),
+        ImageRow.creation_time < before,
+        ImageRow.result_id.not_in(held),
+    )
+    count = size = 0
+    while enough is None or size < enough:
+        with archive.database.read() as connection:
+            oldest = connection.execute(query.order_by(ImageRow.creation_time).limit(_AT_ONCE)).all()
+        if not oldest:
+            break
+        results: dict[int, None] = {}
+        for row in oldest:
+            if enough is not None and size >= enough and row.result_id not in results:
+                break
+            (archive.folder / row.path).unlink(missing_ok=True)
+            results[row.result_id] = None
+            count, size = count + 1, size + row.bytes
+        names = [name_of(archive.database, key) for key in results]
+        archive.write(event_content("images_deleted", who=who, why=why, count=len(names), results=names))
+    return count, size
+
+
+def _delete_records(archive: Archive, before: int) -> int:
+    """Delete records from the beginning of each journal up to the first one that is younger, or of a lot on hold."""
+    total = 0
+    with archive.database.write() as connection:
+        for journal, fed in connection.execute(select(JournalRow.id, JournalRow.fed)).all():
+            total += _prune(connection, journal, fed, before)
+    return total
+
+
+def _prune(connection: Connection, journal: int, fed: int, before: int) -> int:
+    first, end = key_of(journal, 0), key_of(journal, fed)
+    held = select(ResultRow.id).join(HoldRow, HoldRow.lot == ResultRow.lot)
+    stays = select(func.min(ResultRow.id)).where(
+        ResultRow.id > first, ResultRow.id < end, (ResultRow.creation_time >= before) | ResultRow.id.in_(held)
+    )
+    limit = connection.execute(stays).scalar_one()
+    if limit is None:  # nothing young is left: the newest inspection stays, so that the chain has an end
+        limit = connection.execute(select(func.max(ResultRow.id)).where(ResultRow.id > first, ResultRow.id < end)).scalar_one()
+    if limit is None:
+        return 0
+    newest = select(RecordRow.id, RecordRow.digest).where(RecordRow.id > first, RecordRow.id < limit)
+    last = connection.execute(newest.order_by(RecordRow.id.desc()).limit(1)).one_or_none()
+    if last is None:
+        return 0
+    gone = connection.execute(delete(RecordRow).where(RecordRow.id > first, RecordRow.id <= last.id)).rowcount
+    for column in (JudgementRow.result_id, ImageRow.result_id):
+        connection.execute(delete(column.class_).where(column > first, column <= last.id))
+    connection.execute(delete(ResultRow).where(ResultRow.id > first, ResultRow.id <= last.id))
+    values = {"pruned": last.id - first, "pruned_digest": last.digest}
+    connection.execute(update(JournalRow).where(JournalRow.id == journal).values(values))
+    return int(gone)
+
+
+def _delete_segments(archive: Archive, before: float) -> int:
+    """Delete the segments of journals that the database has and that are old; the newest of each journal stays."""
+    with archive.database.read() as connection:
+        fed = dict(connection.execute(select(JournalRow.name, JournalRow.fed)).all())
+    count = 0
+    for folder in (archive.folder / "journals").iterdir():
+        files = segment_files(folder)
+        for path, after in pairwise(files):
+            if first_of(after) <= fed.get(folder.name, 0) and path.stat().st_mtime < before:
+                path.unlink()
+                count += 1
+    return count

@@ -1,0 +1,137 @@
+"""Archives on the move: a copy to keep, its return, and records of another station's archive."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from inspector.archive.archive import Archive
+from inspector.archive.contents import event_content
+from inspector.archive.images import IMAGES
+from inspector.archive.store.database import FILE, open_database
+from inspector.archive.store.feeder import import_records
+from inspector.archive.store.verify import Proof, verify
+from inspector.core.errors import ConfigError, StorageError
+from inspector.results.record_file import refused
+
+_JOURNALS: Final = "journals"
+_PARTIAL: Final = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied, and the proof of the copy."""
+
+    images: int
+    proof: Proof
+
+
+def back_up(archive: Archive, target: Path, *, who: str = "") -> Copied:
+    """Copy the archive to a folder while the line runs; what is there already from an earlier copy is kept.
+
+    The station's private key stays where it is. Raises ConfigError for a database server, and StorageError.
+    """
+    if not archive.database.is_sqlite:
+        raise ConfigError("A database server is backed up with its own tools, for example pg_dump.")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        partial = target / f"{FILE}{_PARTIAL}"
+        partial.unlink(missing_ok=True)
+        with closing(sqlite3.connect(archive.folder / FILE)) as source, closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+        partial.replace(target / FILE)
+        images = _copy_new(archive.folder / IMAGES, target / IMAGES)
+        _copy_new(archive.folder / _JOURNALS, target / _JOURNALS, changed=True)
+    except (OSError, sqlite3.Error) as error:
+        raise _refused(target, error) from error
+    proof = _proof_of(target)
+    archive.write(event_content("backup", who=who, target=str(target), images=images, records=proof.records))
+    return Copied(images, proof)
+
+
+def restore(source: Path, folder: Path) -> Copied:
+    """Copy a back-up to where there is no archive. Raises ConfigError and StorageError; then `folder` is as it was."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError("There is an archive in {folder} already.", remedy="Move it away first.", folder=folder)
+    if not (source / FILE).is_file():
+        raise ConfigError("There is no back-up of an archive in {folder}.", folder=source)
+    proof = _proof_of(source)
+    if not proof.sound:
+        raise StorageError("The back-up in {folder} is damaged: {why}", folder=source, why=proof.problems[0])
+    partial = folder.with_name(folder.name + _PARTIAL)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        shutil.copy2(source / FILE, partial / FILE)
+        images = _copy_new(source / IMAGES, partial / IMAGES)
+        _copy_new(source / _JOURNALS, partial / _JOURNALS)
+        if folder.exists():
+            folder.rmdir()
+        partial.replace(folder)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    return Copied(images, proof)
+
+
+def import_archive(archive: Archive, source: Path, *, who: str = "") -> int:
+    """Take over the records and images of another archive's folder, each once; return the number of new records.
+
+    What is not sound there is refused. Raises ConfigError and StorageError.
+    """
+    if source.resolve() == archive.folder.resolve():
+        raise ConfigError("An archive cannot take over itself.")
+    if not (source / FILE).is_file():
+        raise ConfigError("There is no archive in {folder}.", folder=source)
+    other = open_database(source)
+    try:
+        proof = verify(other, source)
+        if not proof.sound:
+            raise StorageError("The archive in {folder} is not sound: {why}", folder=source, why=proof.problems[0])
+        try:
+            _copy_new(source / IMAGES, archive.folder / IMAGES)
+        except OSError as error:
+            raise _refused(archive.folder, error) from error
+        count = import_records(archive.database, other)
+    finally:
+        other.close()
+    archive.write(event_content("import", who=who, source=str(source), records=count))
+    return count
+
+
+def _proof_of(folder: Path) -> Proof:
+    database = open_database(folder)
+    try:
+        return verify(database, folder)
+    finally:
+        database.close()
+
+
+def _copy_new(source: Path, target: Path, *, changed: bool = False) -> int:
+    """Copy the files that are not there yet, and with `changed` those of another size; return how many."""
+    count = 0
+    for path in _files(source):
+        copy = target / path.relative_to(source)
+        if copy.exists() and not (changed and copy.stat().st_size != path.stat().st_size):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_name(copy.name + _PARTIAL)
+        shutil.copy2(path, partial)
+        partial.replace(copy)
+        count += 1
+    return count
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, without links, which may lead anywhere."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_file() and not path.is_symlink() and path.name != ".reserve":
+            yield path
+
+
+def _refused(folder: Path, error: Exception) -> StorageError:
+    if isinstance(error, OSError):
+        return refused(folder, error)
+    return StorageError("The archive cannot be copied to {folder} ({detail}).", folder=folder, detail=error)

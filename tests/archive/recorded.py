@@ -1,0 +1,31 @@
+"""A run that was recorded without a station, for tests of what an archive is good for."""
+
+from pathlib import Path
+
+from inspector.archive.contents import RunContext
+from inspector.archive.sinks import archive_sinks
+from inspector.bench.archive_kill import made_inspection
+from inspector.core.types import Inspection
+from inspector.inspection.status import StationStatus
+from inspector.recipes.recipe import ArchiveModel, CameraModel, InspectModel, Recipe
+from inspector.station.counters import Counters
+from inspector.station.ledgers import Ledgers
+from inspector.station.outputs import Outputs
+
+COUNT = 23  # NG: 0, 7, 14, 21; REVIEW: 11, 22
+
+
+def record_run(folder: Path, lot: str, names: str, *, count: int = COUNT, url: str = "") -> list[Inspection]:
+    """Record inspections as a station does; every fifth OK part's images are kept."""
+    model = InspectModel(bundle="states", camera="top")
+    settings = ArchiveModel(ok_every=5)
+    recipe = Recipe(name="plates", cameras={"top": CameraModel(source="bench")}, inspect=(model,), archive=settings)
+    made = [made_inspection(number, part=names.format(number)) for number in range(count)]
+    sinks = archive_sinks(RunContext(station="bench", lot=lot, shift="A", operator="Ann"), folder=folder, url=url)
+    outputs, status = Outputs(sinks, Counters(), lambda *_: None, Ledgers()), StationStatus(recipe=recipe)
+    outputs.open(status)
+    for inspection in made:
+        outputs.part_opened(inspection.sequence, inspection.part)
+        outputs.put(inspection, wait=True)
+    outputs.close(status)
+    return made

@@ -1,0 +1,236 @@
+"""The journal: durable before anyone is told, whole after every end, and no gap closed silently."""
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from inspector.archive.contents import opened_content
+from inspector.archive.journal import Journal, idle_journals, open_journal
+from inspector.archive.keys import StationKey, signed_by
+from inspector.archive.segment import NOTICE, JournalRecord, chained, frame, genesis, sealed_text
+from inspector.archive.segments import JournalReader, Missing, read_tail, segment_files
+from inspector.archive.sinks import finish_interrupted
+from inspector.core.errors import StorageError
+from tests.disks import disk_of
+
+
+def _wait(journal: Journal, sequence: int, seconds: float = 10.0) -> bool:
+    return journal.wait(sequence, time.monotonic() + seconds)
+
+
+def _durable(journal: Journal, sequence: int) -> None:
+    """Wait for a record through the failures before it."""
+    until = time.monotonic() + 20
+    while journal.durable < sequence:
+        assert time.monotonic() < until, journal.problem
+        journal.wait(sequence, time.monotonic() + 0.05)
+
+
+def _read(folder: Path) -> list[JournalRecord | Missing]:
+    return list(JournalReader(folder, 1).read())
+
+
+def _sequences(folder: Path) -> list[int]:
+    found = _read(folder)
+    assert all(isinstance(item, JournalRecord) for item in found)
+    return [item.sequence for item in found if isinstance(item, JournalRecord)]
+
+
+def _written(folder: Path, count: int) -> Journal:
+    journal = open_journal(folder, StationKey(folder))
+    for number in range(count):
+        assert _wait(journal, journal.submit({"kind": "event", "what": "test", "number": number, "text": "ü" * 20}))
+    journal.close()
+    return journal
+
+
+def test_records_are_on_disk_when_waited_for_chained_and_sealed_by_the_station(tmp_path: Path) -> None:
+    key = StationKey(tmp_path)
+    journal = open_journal(tmp_path, key)
+    for number in range(5):
+        sequence = journal.submit({"kind": "event", "number": number})
+        assert sequence == number + 1
+        assert _wait(journal, sequence)
+        assert _sequences(journal.folder)[-1] == sequence  # in the file already, while the journal is open
+    others = [journal.submit({"kind": "event", "number": number}) for number in range(200)]  # one or two commits
+    assert _wait(journal, others[-1])
+    second = open_journal(tmp_path, StationKey(tmp_path))
+    assert second.id != journal.id, "two stations never share a journal"
+    second.close()
+    journal.close()
+    before, seals = genesis(journal.id), 0
+    for record in _read(journal.folder):
+        assert isinstance(record, JournalRecord)
+        assert record.digest == chained(before, record.sequence, record.payload)
+        if record.seal:
+            seals += 1
+            assert signed_by(key.public, sealed_text(journal.id, record.sequence, record.digest), record.seal)
+        before = record.digest
+    assert record.seal, "the last record is sealed"
+    assert 6 <= seals < 100, "what was committed together has one seal"
+    assert (tmp_path / "station.key").stat().st_mode & 0o077 == 0 or os.name == "nt"
+
+
+def test_cut_at_every_byte_of_its_last_records_it_goes_on_behind_what_is_whole(tmp_path: Path) -> None:
+    journal = _written(tmp_path / "whole", 6)
+    (segment,) = segment_files(journal.folder)
+    data = segment.read_bytes()
+    ends = [0]
+    header = data.index(b'"number": 0') - 200
+    for record in _read(journal.folder):
+        assert isinstance(record, JournalRecord)
+        ends.append(data.index(record.payload) + len(record.payload))
+    assert ends[-1] == len(data)
+    folder = tmp_path / "cut" / journal.id
+    folder.mkdir(parents=True)
+    cut_file = folder / segment.name
+    for cut in range(ends[3], len(data) + 1):
+        cut_file.write_bytes(data[:cut])
+        whole = max(number for number, end in enumerate(ends) if end <= cut)
+        assert read_tail(folder).sequence == whole, cut
+        assert cut_file.stat().st_size == ends[whole], "what was half written is cut off"
+    for cut in (ends[4] + 1, ends[5] - 1, len(data), header // 2):  # the last one: not even the header is whole
+        for left in folder.iterdir():
+            left.unlink()
+        cut_file.write_bytes(data[:cut])
+        again = Journal(folder, StationKey(tmp_path / "whole"))
+        new = again.submit({"kind": "event", "number": 99})
+        assert _wait(again, new)
+        again.close()
+        assert _sequences(folder) == list(range(1, new + 1))
+        before = genesis(journal.id)
+        for record in _read(folder):
+            assert isinstance(record, JournalRecord)
+            assert record.digest == chained(before, record.sequence, record.payload)
+            before = record.digest
+
+
+def test_a_damaged_record_is_shown_as_a_gap_and_hides_no_other(tmp_path: Path) -> None:
+    journal = _written(tmp_path, 6)
+    (segment,) = segment_files(journal.folder)
+    data = bytearray(segment.read_bytes())
+    data[data.index(b'"number": 2') + 3] ^= 1
+    data[data.index(b'"number": 3') + 3] ^= 1
+    segment.write_bytes(data)
+    found = [item if isinstance(item, Missing) else item.sequence for item in _read(journal.folder)]
+    assert found == [1, 2, Missing(3, 4, damaged=True), 5, 6]
+    again = Journal(journal.folder, StationKey(tmp_path))
+    assert _wait(again, again.submit({"kind": "event"}))
+    again.close()
+    assert [item.sequence for item in _read(journal.folder) if isinstance(item, JournalRecord)] == [1, 2, 5, 6, 7]
+
+
+def test_a_reader_stops_and_goes_on_anywhere_also_at_a_gap_and_over_segments(tmp_path: Path) -> None:
+    journal = _written(tmp_path, 3)
+    for number in range(3):
+        again = Journal(journal.folder, StationKey(tmp_path))  # each opening begins a segment
+        assert _wait(again, again.submit({"kind": "event", "number": 10 + number}))
+        again.close()
+    assert len(segment_files(journal.folder)) == 4
+    segment_files(journal.folder)[1].unlink()
+    whole = [1, 2, 3, Missing(4, 4, damaged=False), 5, 6]
+    assert [item if isinstance(item, Missing) else item.sequence for item in _read(journal.folder)] == whole
+    reader = JournalReader(journal.folder, 1)
+    found = [item for _ in range(8) for item in islice(reader.read(), 1)]
+    assert [item if isinstance(item, Missing) else item.sequence for item in found] == whole
+
+
+def test_on_a_full_disk_records_use_the_space_kept_back_then_wait_and_none_is_lost(tmp_path: Path) -> None:
+    with disk_of(tmp_path / "disk", "2m") as disk:
+        journal = open_journal(disk, StationKey(disk))
+        assert _wait(journal, journal.submit({"kind": "event"}))
+        with (disk / "ballast").open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+            while True:
+                stream.write(bytes(4096))
+        content = {"kind": "event", "text": "x" * 3000}
+        first = journal.submit(content)
+        _durable(journal, first)  # from what was kept back
+        sequences = [journal.submit(content) for _ in range(400)]  # more than that
+        assert not _wait(journal, sequences[-1])
+        assert journal.problem is not None
+        assert "No space left" in str(journal.problem)
+        assert journal.waiting
+        (disk / "ballast").unlink()
+        _durable(journal, sequences[-1])
+        assert journal.problem is None
+        assert journal.lost == 0
+        journal.close()
+        assert _sequences(journal.folder) == list(range(1, sequences[-1] + 1))
+
+
+def test_after_a_failed_fsync_the_records_are_written_again_elsewhere(tmp_path: Path) -> None:
+    """What a disk has of a file after an error is not known: even a later success says nothing of the pages before."""
+    fails = threading.Event()
+
+    def durable(file: int) -> None:
+        if fails.is_set():
+            fails.clear()
+            raise OSError(5, "Input/output error")
+        os.fsync(file)
+
+    journal = open_journal(tmp_path, StationKey(tmp_path), durable=durable)
+    assert _wait(journal, journal.submit({"kind": "event", "number": 1}))
+    fails.set()
+    second = journal.submit({"kind": "event", "number": 2})
+    assert not _wait(journal, second)
+    _durable(journal, second)
+    journal.close()
+    assert len(segment_files(journal.folder)) == 2
+    assert _sequences(journal.folder) == [1, 2]
+
+
+def test_what_was_under_way_at_a_crash_is_recorded_as_interrupted(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    journal.submit({"kind": "run", "recipe": "plates"})
+    for part in range(4):
+        journal.opened(part, opened_content(f"P{part}"))
+    journal.submit({"kind": "result", "run_sequence": 1}, settles=1)
+    journal.forgotten(2)
+    assert _wait(journal, journal.submit({"kind": "event"}))
+    crashed = tmp_path / "crashed" / "journals" / journal.id
+    shutil.copytree(journal.folder, crashed)  # as if the process had ended here
+    journal.close()
+    (again,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
+    assert finish_interrupted(again) == 2
+    again.close()
+    records = [item.content for item in _read(crashed) if isinstance(item, JournalRecord)]
+    left = [record for record in records if record.get("result_state") == 3]
+    assert [(record["part_id"], record["verdict"]) for record in left] == [("P0", "NOT_INSPECTED"), ("P3", "NOT_INSPECTED")]
+    assert "interrupted" in left[0]["reasons"][0]["template"]
+    assert (records[-1]["kind"], records[-1]["interrupted"]) == ("run_ended", True)
+    (third,) = idle_journals(tmp_path / "crashed", StationKey(tmp_path))
+    assert finish_interrupted(third) == 0, "said once"
+    third.close()
+
+
+def test_the_parts_under_way_follow_into_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inspector.archive.journal.SEGMENT_BYTES", 2000)
+    journal = open_journal(tmp_path, StationKey(tmp_path))
+    journal.submit({"kind": "run", "recipe": "plates"})
+    journal.opened(0, opened_content("first"))
+    for number in range(20):
+        assert _wait(journal, journal.submit({"kind": "event", "number": number, "text": "x" * 300}))
+    assert len(segment_files(journal.folder)) > 3
+    tail = read_tail(journal.folder)
+    journal.close()
+    assert tail.run["recipe"] == "plates"
+    assert [notice["part_id"] for notice in tail.open.values()] == ["first"]
+    assert _sequences(journal.folder) == list(range(1, 22))
+
+
+def test_a_journal_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    journal = _written(tmp_path, 1)
+    (segment,) = segment_files(journal.folder)
+    data = segment.read_bytes()
+    end = data.index(b'"number": 0')
+    segment.write_bytes(frame(NOTICE, b'{"format": 2, "journal": "x"}', bytes(32)) + data[end:])
+    with pytest.raises(StorageError, match="newer version"):
+        Journal(journal.folder, StationKey(tmp_path))
+    segment.unlink()
+    Journal(journal.folder, StationKey(tmp_path)).close()  # the refused one let go of the lock

