@@ -96,9 +96,9 @@ def _missing(files: list[Path], absent: frozenset[str]) -> set[tuple[str, str]]:
 
 def _write(file: Path, names: Mapping[str, set[str]]) -> None:
     source = BUILD / "stand-in.c"
+    wanted = sorted({name for found in names.values() for name in found})
     lines = [f"int answer_no_device(void) {{ return {_NO_DEVICE}; }}"]
-    for name in sorted({name for found in names.values() for name in found}):
-        lines.append(f'int {name}(void) __attribute__((alias("answer_no_device")));')
+    lines += [f'int {name}(void) __attribute__((alias("answer_no_device")));' for name in wanted]
     source.write_text("\n".join(lines) + "\n", "ascii")
     versions = BUILD / "stand-in.map"
     nodes = [f"{version} {{ global: {'; '.join(sorted(found))}; }};" for version, found in names.items() if version and found]
