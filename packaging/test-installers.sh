@@ -128,7 +128,8 @@ use_program() { # use_program PROGRAM NAME: the first day with it, without a net
 
 not_without_pack() {
     local code=0
-    as_user inspector train --task classification --data "$HOME_PATH/runs" --out "$HOME_PATH/bundle" >"$OUT/train.txt" 2>&1 || code=$?
+    as_user inspector data demo --parts 120 --out "$HOME_PATH/demo data" >/dev/null
+    as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --out "$HOME_PATH/bundle" >"$OUT/train.txt" 2>&1 || code=$?
     need "training ends with a failure" [ "$code" -ne 0 ]
     need "it names the training pack: $(cat "$OUT/train.txt")" grep -q "inspector-training_$VERSION" "$OUT/train.txt"
 }
@@ -241,7 +242,6 @@ linux() {
 training_pack() {
     cp "$DIST/inspector-training_${VERSION}_amd64.deb" "$DEBIAN/media/"
     inside online root dpkg -i "/media/inspector-training_${VERSION}_amd64.deb" >"$OUT/training.log" 2>&1
-    as_user inspector data demo --parts 120 --out "$HOME_PATH/demo data" >/dev/null 2>"$OUT/data.txt"
     as_user inspector train --task classification --data "$HOME_PATH/demo data/window" --epochs 2 --out "$HOME_PATH/trained" || [ $? = 3 ]
     as_user inspector predict --model "$HOME_PATH/trained" /media/photograph.png >/dev/null
     inside online root dpkg --purge inspector-training >/dev/null 2>&1
