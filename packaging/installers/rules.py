@@ -64,7 +64,7 @@ DROPPED = [
     (rf"^imagecodecs/_({_CODECS})\.", "no image file that is read uses it"),
     (rf"^imagecodecs\.libs/lib({_CODEC_LIBRARIES})", "for codecs that are left out"),
     (r"^pillow\.libs/libavif", "for a module that is left out"),
-    (r"^PIL/_(avif|imagingtk|imagingft|imagingmath)", "not used"),
+    (r"^PIL/_(avif|imagingtk)", "not used"),
 ]
 
 TRAINING_DROPPED = [
