@@ -183,7 +183,7 @@ downgrade() {
 remove_deb() {
     inside online root dpkg --purge inspector >"$OUT/remove.log" 2>&1
     find "$DEBIAN" -xdev -path "$DEBIAN/var" -prune -o -print | sort >"$OUT/after.txt"
-    need "only the user's data are left" [ -z "$(comm -13 "$OUT/before.txt" "$OUT/after.txt" | grep inspector | grep -v "$HOME_PATH" || true)" ]
+    need "only the user's data are left" [ -z "$(comm -13 "$OUT/before.txt" "$OUT/after.txt" | grep inspector | grep -v -e "$HOME_PATH" -e /media/ || true)" ]
     need "and they are left" [ -d "$DEBIAN$HOME_PATH/.local/share/inspector/bundles/own-mask" ]
 }
 
