@@ -4223,7 +4223,7 @@
     </message>
     <message>
         <source>A lot has a name.</source>
-        <translation type="unfinished"></translation>
+        <translation>ロットには名前が必要です。</translation>
     </message>
     <message>
         <source>A new recipe needs a source of frames.</source>
@@ -4231,7 +4231,7 @@
     </message>
     <message>
         <source>A part is OK or NG, not {verdict}.</source>
-        <translation type="unfinished"></translation>
+        <translation>部品は OK か NG です。{verdict} ではありません。</translation>
     </message>
     <message>
         <source>A tile of {size} px is larger than the image or region of {width} x {height} px.</source>
@@ -4267,7 +4267,7 @@
     </message>
     <message>
         <source>An archive cannot take over itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブは自分自身を取り込めません。</translation>
     </message>
     <message>
         <source>An input of {side} px suits images of {widest} px.</source>
@@ -5299,11 +5299,11 @@
     </message>
     <message>
         <source>A correction needs the name of the person who made it.</source>
-        <translation type="unfinished"></translation>
+        <translation>訂正には、訂正した人の名前が必要です。</translation>
     </message>
     <message>
         <source>A database server is backed up with its own tools, for example pg_dump.</source>
-        <translation type="unfinished"></translation>
+        <translation>データベースサーバーは pg_dump など、そのサーバーのツールでバックアップしてください。</translation>
     </message>
     <message>
         <source>A file cannot be written or read ({detail}).</source>
@@ -5479,11 +5479,11 @@
     </message>
     <message>
         <source>Use one of: {known}.</source>
-        <translation type="unfinished"></translation>
+        <translation>次のいずれかを使ってください: {known}。</translation>
     </message>
     <message>
         <source>Use the version of this program that wrote it, or a newer one.</source>
-        <translation type="unfinished"></translation>
+        <translation>それを書き込んだバージョン以降のプログラムを使ってください。</translation>
     </message>
     <message>
         <source>VGG Image Annotator</source>
@@ -5731,7 +5731,7 @@
     </message>
     <message>
         <source>Check the disk or the server. Records wait in the journal meanwhile.</source>
-        <translation type="unfinished"></translation>
+        <translation>ディスクまたはサーバーを確認してください。その間、記録はジャーナルで待機します。</translation>
     </message>
     <message>
         <source>Check the disk, or the network to the share.</source>
@@ -5743,7 +5743,7 @@
     </message>
     <message>
         <source>Check the disk: free some space on it, or replace it.</source>
-        <translation type="unfinished"></translation>
+        <translation>ディスクを確認してください。空きを増やすか、交換してください。</translation>
     </message>
     <message>
         <source>Check the emissivity, the reflected temperature and the distance.</source>
@@ -5767,7 +5767,7 @@
     </message>
     <message>
         <source>Choose inspections of one recipe revision.</source>
-        <translation type="unfinished"></translation>
+        <translation>同じレシピ改訂の検査を選んでください。</translation>
     </message>
     <message>
         <source>Convert it to MP4 with H.264, or to MKV with FFV1.</source>
@@ -5843,7 +5843,7 @@
     </message>
     <message>
         <source>Free some space on that disk, or let the archive delete what is old.</source>
-        <translation type="unfinished"></translation>
+        <translation>そのディスクの空きを増やすか、古いものをアーカイブに削除させてください。</translation>
     </message>
     <message>
         <source>Free some space, or export it into another folder: --out DIR.</source>
@@ -5855,7 +5855,7 @@
     </message>
     <message>
         <source>Give a URL like postgresql://user:password@server/archive, and install its driver.</source>
-        <translation type="unfinished"></translation>
+        <translation>postgresql://user:password@server/archive のような URL を指定し、ドライバーをインストールしてください。</translation>
     </message>
     <message>
         <source>Give a folder with images of good and bad parts.</source>
@@ -5903,7 +5903,7 @@
     </message>
     <message>
         <source>Images are not kept: the disk of {folder} is nearly full, and what is left is for records.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像は保存されません。{folder} のディスクがほぼ満杯で、残りは記録用です。</translation>
     </message>
     <message>
         <source>Import it again with at least twice as many pictures: --images FOLDER.</source>
@@ -5915,15 +5915,15 @@
     </message>
     <message>
         <source>Inspection {key} is missing in the table of results.</source>
-        <translation type="unfinished"></translation>
+        <translation>検査 {key} が結果の表にありません。</translation>
     </message>
     <message>
         <source>Inspection {key}: {names} differ from its record.</source>
-        <translation type="unfinished"></translation>
+        <translation>検査 {key}: {names} が記録と異なります。</translation>
     </message>
     <message>
         <source>Inspection {name} has no correction to take back.</source>
-        <translation type="unfinished"></translation>
+        <translation>検査 {name} には取り消す訂正がありません。</translation>
     </message>
     <message>
         <source>Install it from the program&apos;s folder: packaging/run.sh --with train (Windows: run.ps1).</source>
@@ -5931,7 +5931,7 @@
     </message>
     <message>
         <source>Install that version again.</source>
-        <translation type="unfinished"></translation>
+        <translation>そのバージョンをもう一度インストールしてください。</translation>
     </message>
     <message>
         <source>Install that version here, or train or export the bundle with this one.</source>
@@ -5951,7 +5951,7 @@
     </message>
     <message>
         <source>It is made when a line runs: inspector run, or the window.</source>
-        <translation type="unfinished"></translation>
+        <translation>ラインを動かすと作られます(inspector run またはウィンドウ)。</translation>
     </message>
     <message>
         <source>It is not written in the form that is asked for.</source>
@@ -5975,15 +5975,15 @@
     </message>
     <message>
         <source>Journal {journal}: record {sequence} does not follow the one before it: one was changed or inserted.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {journal}: 記録 {sequence} が前の記録につながりません。変更または挿入されています。</translation>
     </message>
     <message>
         <source>Journal {journal}: the records {first} to {last} are missing.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {journal}: 記録 {first} から {last} がありません。</translation>
     </message>
     <message>
         <source>Journal {journal}: the seal of record {sequence} is not the station&apos;s.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {journal}: 記録 {sequence} の署名がこのステーションのものではありません。</translation>
     </message>
     <message>
         <source>Known are: {families}.</source>
@@ -6015,11 +6015,11 @@
     </message>
     <message>
         <source>Move it away first.</source>
-        <translation type="unfinished"></translation>
+        <translation>先に移動してください。</translation>
     </message>
     <message>
         <source>Name a new folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>新しいフォルダーを指定してください。</translation>
     </message>
     <message>
         <source>Neither memory nor {folder} has room for more than {count} prepared images; the others are prepared anew in every epoch, which takes longer.</source>
@@ -6083,15 +6083,15 @@
     </message>
     <message>
         <source>Record {key} cannot be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>記録 {key} を読み込めません。</translation>
     </message>
     <message>
         <source>Restore it from a backup, or move it away: a new key is then made, and named in the records.</source>
-        <translation type="unfinished"></translation>
+        <translation>バックアップから戻すか、移動してください。移動すると新しい鍵が作られ、記録に残ります。</translation>
     </message>
     <message>
         <source>Restore it from a backup.</source>
-        <translation type="unfinished"></translation>
+        <translation>バックアップから戻してください。</translation>
     </message>
     <message>
         <source>Restore it from a backup. If it is deleted, every bundle counts as accepted when it is next used.</source>
@@ -6099,7 +6099,7 @@
     </message>
     <message>
         <source>Rule {rule} means {count} different quantities in this selection.</source>
-        <translation type="unfinished"></translation>
+        <translation>規則 {rule} は、この選択の中で {count} 種類の量を意味しています。</translation>
     </message>
     <message>
         <source>Say what the line gives each part: --takt 120ms, or takt_ms in the recipe.</source>
@@ -6107,7 +6107,7 @@
     </message>
     <message>
         <source>Say what the part truly is.</source>
-        <translation type="unfinished"></translation>
+        <translation>部品の本当の判定を指定してください。</translation>
     </message>
     <message>
         <source>Set the camera back, or accept the new size: start anew, or set the option size.</source>
@@ -6151,27 +6151,27 @@
     </message>
     <message>
         <source>The archive cannot be copied to {folder} ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブを {folder} にコピーできません({detail})。</translation>
     </message>
     <message>
         <source>The archive in {folder} is not sound: {why}</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} のアーカイブは正常ではありません: {why}</translation>
     </message>
     <message>
         <source>The archive {file} cannot be opened ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブ {file} を開けません({detail})。</translation>
     </message>
     <message>
         <source>The archive {name} cannot be used: {detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブ {name} は使えません: {detail}。</translation>
     </message>
     <message>
         <source>The archive {name} has the schema {found}, this program knows {known}.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブ {name} のスキーマは {found} ですが、このプログラムが扱えるのは {known} です。</translation>
     </message>
     <message>
         <source>The back-up in {folder} is damaged: {why}</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} のバックアップは壊れています: {why}</translation>
     </message>
     <message>
         <source>The bundle cannot be quantised ({detail}).</source>
@@ -6247,15 +6247,15 @@
     </message>
     <message>
         <source>The database {name} cannot be used: {detail}</source>
-        <translation type="unfinished"></translation>
+        <translation>データベース {name} は使えません: {detail}</translation>
     </message>
     <message>
         <source>The disk of the journal is slow.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナルのディスクが遅くなっています。</translation>
     </message>
     <message>
         <source>The disk of the journal {folder} has not answered for {seconds:.1f} s.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {folder} のディスクが {seconds:.1f} 秒間応答していません。</translation>
     </message>
     <message>
         <source>The engine of {bundle} hangs again and again.</source>
@@ -6291,23 +6291,23 @@
     </message>
     <message>
         <source>The image {file} cannot be decoded ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {file} をデコードできません({detail})。</translation>
     </message>
     <message>
         <source>The image {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The image {file} is not the one that was recorded.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {file} は記録されたものと異なります。</translation>
     </message>
     <message>
         <source>The image {path} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {path} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The image {path} is not the one that was recorded.</source>
-        <translation type="unfinished"></translation>
+        <translation>画像 {path} は記録されたものと異なります。</translation>
     </message>
     <message>
         <source>The images look alike from every side, as surfaces do: they are mirrored and turned while it learns.</source>
@@ -6319,19 +6319,19 @@
     </message>
     <message>
         <source>The journal is not open.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナルが開かれていません。</translation>
     </message>
     <message>
         <source>The journal {file} was written by a newer version of this program.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {file} は、より新しいバージョンのプログラムで書き込まれました。</translation>
     </message>
     <message>
         <source>The journal {folder} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {folder} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The journal {folder} takes no records.</source>
-        <translation type="unfinished"></translation>
+        <translation>ジャーナル {folder} に記録を書き込めません。</translation>
     </message>
     <message>
         <source>The key {file} cannot be written ({detail}).</source>
@@ -6339,7 +6339,7 @@
     </message>
     <message>
         <source>The key {file} of this station cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>このステーションの鍵 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The list of accepted bundles {file} cannot be read ({detail}).</source>
@@ -6383,7 +6383,7 @@
     </message>
     <message>
         <source>The part could not be recorded in time: {why}</source>
-        <translation type="unfinished"></translation>
+        <translation>部品を時間内に記録できませんでした: {why}</translation>
     </message>
     <message>
         <source>The password or key of {source} is not kept.</source>
@@ -6403,11 +6403,11 @@
     </message>
     <message>
         <source>The policy {file} cannot be read ({detail}).</source>
-        <translation type="unfinished"></translation>
+        <translation>保存方針 {file} を読み込めません({detail})。</translation>
     </message>
     <message>
         <source>The policy {file} is not valid: {detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>保存方針 {file} が正しくありません: {detail}。</translation>
     </message>
     <message>
         <source>The program that had started the work was closed or ended.</source>
@@ -6483,7 +6483,7 @@
     </message>
     <message>
         <source>The station ended while this part was being inspected (interrupted).</source>
-        <translation type="unfinished"></translation>
+        <translation>この部品の検査中にステーションが終了しました(中断)。</translation>
     </message>
     <message>
         <source>The station is not running any more.</source>
@@ -6675,15 +6675,15 @@
     </message>
     <message>
         <source>There is an archive in {folder} already.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} にはすでにアーカイブがあります。</translation>
     </message>
     <message>
         <source>There is no archive in {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} にアーカイブがありません。</translation>
     </message>
     <message>
         <source>There is no back-up of an archive in {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} にアーカイブのバックアップがありません。</translation>
     </message>
     <message>
         <source>There is no bundle at {folder}: it has no card.json.</source>
@@ -6715,7 +6715,7 @@
     </message>
     <message>
         <source>There is no filter {name}.</source>
-        <translation type="unfinished"></translation>
+        <translation>フィルター {name} はありません。</translation>
     </message>
     <message>
         <source>There is no image in the folder {folder}.</source>
@@ -6723,11 +6723,11 @@
     </message>
     <message>
         <source>There is no inspection {key} in the archive.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブに検査 {key} はありません。</translation>
     </message>
     <message>
         <source>There is no inspection {name} in the archive.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブに検査 {name} はありません。</translation>
     </message>
     <message>
         <source>There is no loss called {name!r} for {task}.</source>
@@ -6751,7 +6751,7 @@
     </message>
     <message>
         <source>There is no such inspection in the archive.</source>
-        <translation type="unfinished"></translation>
+        <translation>アーカイブにその検査はありません。</translation>
     </message>
     <message>
         <source>There is no such setting.</source>
@@ -7191,7 +7191,7 @@
     </message>
     <message>
         <source>{count} inspections in the table of results have no record.</source>
-        <translation type="unfinished"></translation>
+        <translation>結果の表の検査 {count} 件に記録がありません。</translation>
     </message>
     <message>
         <source>{count} masks are JPEG files, whose values are not exact; save masks as .png.</source>
@@ -7211,7 +7211,7 @@
     </message>
     <message>
         <source>{count} records could not be written to the journal {folder}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{count} 件の記録をジャーナル {folder} に書き込めませんでした。</translation>
     </message>
     <message>
         <source>{count} samples in {groups} groups are too few for training, validation and test.</source>
@@ -7219,7 +7219,7 @@
     </message>
     <message>
         <source>{detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{detail}。</translation>
     </message>
     <message>
         <source>{engine} cannot compute in {precision} on this machine: its processor has no instructions for it.</source>
@@ -7311,7 +7311,7 @@
     </message>
     <message>
         <source>{file} cannot be read.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} を読み込めません。</translation>
     </message>
     <message>
         <source>{file} cannot be used for {task}: it is an Ultralytics network for {kind}.</source>
@@ -7651,7 +7651,7 @@
     </message>
     <message>
         <source>{folder} exists already.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} はすでに存在します。</translation>
     </message>
     <message>
         <source>{folder} exists and is not a bundle.</source>
@@ -7695,7 +7695,7 @@
     </message>
     <message>
         <source>{folder} is not empty.</source>
-        <translation type="unfinished"></translation>
+        <translation>{folder} は空ではありません。</translation>
     </message>
     <message>
         <source>{groups} groups of images are too few for {folds} folds.</source>
